@@ -1,0 +1,21 @@
+"""How one hospital's feed is to be read: what its messages do not say or say in local words."""
+
+from pydantic import Field
+
+from parsers.events import EncounterClass, FacilityKind, Value
+
+
+class Feed(Value):
+    """One sending system. Chosen for a message by MSH-3/MSH-4; `default` serves everyone not listed."""
+
+    name: str = "default"
+    sending: tuple[str, ...] = ()  # "MSH-4", or "MSH-3|MSH-4", that select this feed
+    facility: str = ""  # fixed facility name; "" takes it from `facility_from`
+    facility_from: tuple[str, ...] = ("PV1-3.4", "EVN-7", "PV1-39", "MSH-4", "MSH-3")
+    facility_kind: FacilityKind = FacilityKind.ACUTE
+    facility_kinds: dict[str, FacilityKind] = Field(default_factory=dict)  # by facility, where they differ
+    zone: str = "America/New_York"  # IANA name, for times without an offset
+    charset: str = ""  # overrides MSH-18 when set (Python codec name)
+    authority: str = ""  # assigning authority for identifiers sent without one; "" uses the facility
+    classes: dict[str, EncounterClass] = Field(default_factory=dict)  # local PV1-2 codes
+    accept_test: bool = False  # read MSH-11 other than P as if it were P

@@ -1,0 +1,264 @@
+"""What the rules conclude: stays, alert versions, clocks, and why. Values only; JSON on the alerts topic."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from parsers.events import Diagnosis, EncounterClass, FacilityKind, Identifier, Value
+from parsers.people import Enrollee, RiskTier
+
+
+class Grade(StrEnum):
+    """FHIR match-grade, plus what the review queue works on."""
+
+    CERTAIN = "certain"
+    PROBABLE = "probable"
+    POSSIBLE = "possible"
+    CERTAINLY_NOT = "certainly-not"
+
+
+class Match(Value):
+    """Between the patient of a message and the panel."""
+
+    grade: Grade
+    enrollee_id: str | None = None
+    runner_up: str | None = None
+    weight: float = 0.0
+    evidence: dict[str, str] = {}  # field -> agreement word, for example {"birth_date": "equal"}
+
+
+class Action(StrEnum):
+    NOTIFY = "notify"  # first version of an alert
+    AMEND = "amend"  # a further version
+    RETRACT = "retract"  # the alert was not true; told to exactly those who were told
+    SUPPRESS = "suppress"  # nothing to tell; the reason says why
+    HOLD = "hold"  # waits for a person's decision on a possible match
+
+
+class Reason(StrEnum):
+    """Why: closed, counted, shown to people in words (`streams.inbox.wording`) and listed in the README."""
+
+    # what was told
+    ED_ARRIVAL = "ed_arrival"
+    ADMITTED = "admitted"
+    OBSERVATION = "observation"
+    TRANSFERRED_IN = "transferred_in"
+    DISCHARGED = "discharged"
+    DISCHARGED_WITHOUT_ADMISSION = "discharged_without_admission"
+    CLASS_CHANGED = "class_changed"
+    DIAGNOSIS_ADDED = "diagnosis_added"
+    DISPOSITION_ADDED = "disposition_added"
+    ATTENDING_CHANGED = "attending_changed"
+    EXPECTED_DISCHARGE_CHANGED = "expected_discharge_changed"
+    IDENTITY_CORRECTED = "identity_corrected"
+    LEFT_AGAINST_ADVICE = "left_against_advice"
+    DIED = "died"
+    NEWBORN = "newborn"
+    READMISSION = "readmission"
+    ED_HIGH_UTILIZER = "ed_high_utilizer"
+    RECENT_SNF_STAY = "recent_snf_stay"
+    BEHAVIORAL_HEALTH = "behavioral_health"
+    OVERDOSE = "overdose"
+    PLANNED_ADMISSION = "planned_admission"
+    CODE_CAME_LATE = "code_came_late"  # the rule fired late because the code came late
+    UNKNOWN_CLASS = "unknown_class"
+    LATE_ENROLLMENT = "late_enrollment"
+    RELEASED_BY_REVIEW = "released_by_review"
+    # what was taken back
+    ADMISSION_CANCELLED = "admission_cancelled"
+    DISCHARGE_CANCELLED = "discharge_cancelled"
+    TRANSFER_CANCELLED = "transfer_cancelled"
+    VISIT_DELETED = "visit_deleted"
+    PERSON_DELETED = "person_deleted"
+    MOVED_TO_ANOTHER_PERSON = "moved_to_another_person"
+    MERGED = "merged"
+    BACK_TO_OUTPATIENT = "back_to_outpatient"
+    # why nothing was told
+    NOT_ON_PANEL = "not_on_panel"
+    NOT_ENROLLED_ON_DAY = "not_enrolled_on_day"
+    POSSIBLE_MATCH = "possible_match"
+    MATCH_REJECTED = "match_rejected"
+    NOTHING_NEW = "nothing_new"
+    OUTPATIENT = "outpatient"
+    PLANNED_ONLY = "planned_only"
+    MOVE_WITHIN_FACILITY = "move_within_facility"
+    LEAVE_OF_ABSENCE = "leave_of_absence"
+    STAY_UNKNOWN = "stay_unknown"  # a cancel or an update of a stay we never saw
+    STAY_BEFORE_ENROLLMENT = "stay_before_enrollment"
+    OUT_OF_ORDER = "out_of_order"  # an older message about a stay that has moved on
+    IDENTITY_ONLY = "identity_only"
+    MUTED_BY_POLICY = "muted_by_policy"
+
+
+class StayStatus(StrEnum):
+    """FHIR R4 Encounter.status words."""
+
+    PLANNED = "planned"
+    IN_PROGRESS = "in-progress"
+    ON_LEAVE = "onleave"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"  # it did not happen (A11, A27, A38)
+    ENTERED_IN_ERROR = "entered-in-error"  # it was somebody else's, or was deleted (A23, A29, moves)
+
+
+class AlertKind(StrEnum):
+    """What the latest version of an alert is about."""
+
+    ED_VISIT = "ed_visit"
+    OBSERVATION = "observation"
+    ADMISSION = "admission"
+    TRANSFER = "transfer"
+    DISCHARGE = "discharge"
+    DEATH = "death"
+
+
+class Priority(StrEnum):
+    URGENT = "urgent"
+    HIGH = "high"
+    ROUTINE = "routine"
+    DIGEST = "digest"
+
+
+class ClockKind(StrEnum):
+    TCM_CONTACT = "tcm_contact"
+    TCM_VISIT = "tcm_visit"
+    TRC_ADMISSION_NOTICE = "trc_admission_notice"
+    TRC_DISCHARGE_INFORMATION = "trc_discharge_information"
+    TRC_ENGAGEMENT = "trc_engagement"
+    TRC_MEDICATION_RECONCILIATION = "trc_medication_reconciliation"
+    FUH_7 = "fuh_7"
+    FUH_30 = "fuh_30"
+    FUM_7 = "fum_7"
+    FUM_30 = "fum_30"
+    FUA_7 = "fua_7"
+    FUA_30 = "fua_30"
+
+
+class ClockStatus(StrEnum):
+    RUNNING = "running"
+    MET = "met"
+    MISSED = "missed"
+    STOPPED = "stopped"  # cancelled with the stay, by death, or by a move
+
+
+class Clock(Value):
+    """One deadline, computed from the event's own time."""
+
+    kind: ClockKind
+    starts_at: datetime
+    due_at: datetime
+    status: ClockStatus = ClockStatus.RUNNING
+    stopped_by: str = ""  # what stopped it: a reason or an action
+    hours_lost: float = 0.0  # between the event and our knowing of it
+
+
+class Owner(Value):
+    """A person the alert is for, and which branch of the routing tree said so."""
+
+    case_manager_id: str
+    because: str  # route name, for example "practice", "network", "lme_mco", "central_office"
+
+
+class Change(Value):
+    """One thing that differs from the version before."""
+
+    field: str  # for example "status", "encounter_class", "diagnoses", "disposition"
+    before: str = ""
+    after: str = ""
+
+
+class Stay(Value):
+    """One hospital visit of one enrollee, as far as the messages so far tell."""
+
+    stay_id: str  # ours; from the message that opened it, so it names nobody
+    enrollee_id: str
+    facility: str
+    facility_kind: FacilityKind = FacilityKind.ACUTE
+    feed: str = ""
+    keys: tuple[Identifier, ...] = ()  # every key a message has used for it
+    patient_ids: tuple[Identifier, ...] = ()  # the MRNs it has run under
+    encounter_class: EncounterClass = EncounterClass.UNKNOWN
+    highest_class: EncounterClass = EncounterClass.UNKNOWN  # an ED visit that became inpatient stays one for the rules
+    status: StayStatus = StayStatus.IN_PROGRESS
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    disposition: str = ""
+    diagnoses: tuple[Diagnosis, ...] = ()
+    complaint: str = ""
+    attending: str = ""
+    unit: str = ""
+    expected_discharge: datetime | None = None
+    planned: bool = False
+    newborn: bool = False
+    died: bool = False
+    last_recorded_at: datetime | None = None  # recorded_at of the newest message applied
+    opened_by: str = ""  # message_id
+    merged_into: str = ""  # stay_id of the survivor
+    memory: dict[str, str] = {}  # what the stay machine needs to undo a cancel; keys are its own
+
+
+class Alert(Value):
+    """One version of the living alert of a stay: what a person reads."""
+
+    alert_id: str  # stable for the stay's life
+    version: int  # from 1, without gaps
+    stay_id: str
+    enrollee_id: str
+    kind: AlertKind
+    encounter_class: EncounterClass
+    status: StayStatus
+    priority: Priority
+    owners: tuple[Owner, ...]
+    told: tuple[str, ...] = ()  # case_manager_ids told by any version so far, this one included
+    action: Action
+    reasons: tuple[Reason, ...]
+    changes: tuple[Change, ...] = ()
+    clocks: tuple[Clock, ...] = ()
+    facility: str
+    facility_kind: FacilityKind = FacilityKind.ACUTE
+    occurred_at: datetime  # when what this version tells happened
+    decided_at: datetime
+    message_id: str
+    trigger: str
+    control_id: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    disposition: str = ""
+    diagnoses: tuple[Diagnosis, ...] = ()
+    complaint: str = ""
+    attending: str = ""
+    unit: str = ""
+    expected_discharge: datetime | None = None
+    risk_tier: RiskTier = RiskTier.UNKNOWN
+    ed_visits: int = 0  # in the policy's window, this one included
+    ed_window_days: int = 0
+    grade: Grade = Grade.CERTAIN
+    evidence: dict[str, str] = {}
+    rule: str = ""  # name of the policy rule that set kind and priority
+    route: str = ""  # the routing explanation in words
+
+
+class CrosswalkChange(Value):
+    """From now on this identifier means this enrollee (or nobody, when `enrollee_id` is None)."""
+
+    identifier: Identifier
+    enrollee_id: str | None
+
+
+class History(Value):
+    """What is already known, as far as one event can touch it."""
+
+    stays: tuple[Stay, ...] = ()  # of the enrollee(s) in question, and any with one of the event's keys
+    alerts: tuple[Alert, ...] = ()  # the latest version of each of those stays' alerts
+    seen: bool = False  # an event with this fingerprint has been decided before
+    enrollees: tuple[Enrollee, ...] = ()  # the matched one, the prior one, and owners of the stays above
+
+
+class Decision(Value):
+    """The answer to one event."""
+
+    action: Action
+    reasons: tuple[Reason, ...]
+    duplicate: bool = False
+    stays: tuple[Stay, ...] = ()  # to be written: new or changed
+    alerts: tuple[Alert, ...] = ()  # new versions, to be written and told; a move may give two
+    crosswalk: tuple[CrosswalkChange, ...] = ()
