@@ -82,6 +82,7 @@ class CaseManager(Value):
     lme_mco_id: str = ""
     email: str = ""
     practices: tuple[str, ...] = ()  # practice_ids whose panels this person carries
+    hours: str = ""  # working hours as in `parsers.hours`, local time; "" answers at any minute
 
 
 class Absence(Value):

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
         (), description="how each hospital's feed is to be read ([[feeds]] in handoff.toml)"
     )
     policy: Path | None = Field(None, description="a policy.toml of your own instead of the shipped one")
+    routes: Path | None = Field(None, description="a routes.toml of your own instead of the shipped one")
 
     mllp_host: str = Field("127.0.0.1", description="address the MLLP listener binds to")
     mllp_port: int = Field(2575, ge=0, le=65535, description="its port; 0 takes any free one")
