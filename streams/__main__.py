@@ -1,0 +1,5 @@
+"""`python -m streams` is `handoff`."""
+
+from streams.cli import main
+
+main()

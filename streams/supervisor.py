@@ -1,0 +1,265 @@
+"""`handoff up`: the embedded broker, listener, worker and inbox as children, started again whenever one ends.
+
+Recycling keeps memory bounded: the embedded broker never forgets a record, so before it passes
+`broker_max_mb` the worker is stopped, an empty broker takes its place, and the listener, which goes on
+accepting into its journal all the while, plays back what has no ending yet.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO, Final
+
+import structlog
+
+from streams.broker import EmbeddedBroker, die_with_parent, write_atomically
+from streams.kafka import ensure_topics
+from streams.settings import Settings, SettingsError, private_folder
+from streams.store import Store
+
+log = structlog.get_logger()
+
+ROLES: Final = ("work", "listen", "inbox")  # in the order of their start
+_STOP_SECONDS: Final = 10.0
+_LONGEST_PAUSE: Final = 10.0  # between two starts of a child that keeps ending
+
+
+class AlreadyRunning(Exception):
+    """Another `up` holds this data folder."""
+
+
+class _Child:
+    """One of our own processes, with a growing pause between starts while it does not stay up."""
+
+    def __init__(self, role: str, environment: dict[str, str], output: IO[bytes] | None) -> None:
+        self.role = role
+        self.starts = 0
+        self._environment = environment
+        self._output = output
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._pause = 0.0
+        self._ended: float | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def start(self) -> None:
+        self.starts += 1
+        self._started = time.monotonic()
+        self._ended = None
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "streams", self.role],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            env=self._environment,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - started from the supervisor's main thread
+        )
+
+    def keep_up(self) -> None:
+        """Starts it again when it has ended and its pause is over."""
+        if self._process is None or self._process.poll() is None:
+            return
+        now = time.monotonic()
+        if self._ended is None:
+            stable = now - self._started > 30
+            self._pause = 0.0 if stable else min(_LONGEST_PAUSE, self._pause * 2 or 0.25)
+            self._ended = now
+            log.warning("child_ended", role=self.role, status=self._process.returncode, again_in=self._pause)
+        if now - self._ended >= self._pause:
+            self.start()
+
+    def ask_to_stop(self) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL when it does not end in time."""
+        self.ask_to_stop()
+        if self._process:
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                log.error("child_killed", role=self.role)
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+
+class Supervisor:
+    """Runs everything on one machine. Use as a context manager and call `keep_up` several times a second."""
+
+    def __init__(self, settings: Settings, *, log_dir: Path | None = None, demo: bool = False) -> None:
+        self._settings = settings
+        self._recycled = 0
+        self._lock: IO[str] | None = None
+        self._broker: EmbeddedBroker | None = None
+        environment = {**os.environ, **_as_environment(settings), "HANDOFF_PARENT_PID": str(os.getpid())}
+        if demo:
+            environment["HANDOFF_DEMO"] = "1"
+        self._outputs = {role: (log_dir / f"{role}.log").open("ab") for role in ROLES} if log_dir else {}
+        self.children = {role: _Child(role, environment, self._outputs.get(role)) for role in ROLES}
+
+    def __enter__(self) -> "Supervisor":
+        private_folder(self._settings.data_dir)
+        self._take_lock()
+        try:
+            self._settings.secret()
+            Store.open(self._settings.store_url, migrate=True).close()
+            if self._settings.embedded:
+                self._broker = EmbeddedBroker(self._settings)
+                self._new_broker()
+            else:
+                ensure_topics(self._settings)
+            for child in self.children.values():
+                child.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self.children.values():
+            child.ask_to_stop()
+        for child in self.children.values():
+            child.stop()
+        if self._broker:
+            self._broker.stop()
+        for output in self._outputs.values():
+            output.close()
+        if self._lock:
+            self._lock.close()
+
+    @property
+    def recycled(self) -> int:
+        """How often the embedded broker has been replaced for its size."""
+        return self._recycled
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that run now, the embedded broker as `broker`."""
+        found = {role: child.pid for role, child in self.children.items()}
+        if self._broker:
+            found["broker"] = self._broker.pid if self._broker.alive() else None
+        return {role: pid for role, pid in found.items() if pid}
+
+    def keep_up(self) -> None:
+        """Starts what has ended, and recycles the embedded broker when it has grown too large."""
+        if self._broker:
+            if not self._broker.alive():
+                log.warning("embedded_broker_ended")
+                self._replace_broker()
+            elif self._broker.resident_mb() > self._settings.broker_max_mb:
+                self._recycled += 1
+                log.info("embedded_broker_recycled", generation=self._broker.generation, times=self._recycled)
+                self._replace_broker()
+        for child in self.children.values():
+            child.keep_up()
+
+    def _replace_broker(self) -> None:
+        assert self._broker
+        self.children["work"].stop()
+        self._broker.stop()
+        self._new_broker()
+        self.children["work"].start()
+
+    def _new_broker(self) -> None:
+        assert self._broker
+        bootstrap = self._broker.start()
+        ensure_topics(self._settings, bootstrap=bootstrap)
+        self._broker.announce(bootstrap)
+
+    def _take_lock(self) -> None:
+        file = (self._settings.data_dir / "up.lock").open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise AlreadyRunning(
+                f"another `handoff up` runs on {self._settings.data_dir}: stop it, or set HANDOFF_DATA_DIR"
+            ) from None
+        self._lock = file
+
+
+def _as_environment(settings: Settings) -> dict[str, str]:
+    """What the children need to come to the same settings: whatever was given to us other than by default."""
+    found: dict[str, str] = {"HANDOFF_DATA_DIR": str(settings.data_dir.absolute())}
+    for name in settings.model_fields_set - {"data_dir", "feeds"}:
+        value = getattr(settings, name)
+        if value is None:
+            continue
+        text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+        usual = {"kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS", "database_url": "DATABASE_URL"}
+        found[usual.get(name, f"HANDOFF_{name.upper()}")] = text
+    return found
+
+
+def end_with_parent() -> None:
+    """In a child: ends this process when its supervisor is gone (where the kernel does not see to it)."""
+    parent = os.environ.get("HANDOFF_PARENT_PID")
+    if not parent:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(1)
+        os._exit(70)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+class StopSignal:
+    """SIGINT and SIGTERM as a flag that the main loop looks at."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopped.set()
+
+    def wait(self, seconds: float) -> bool:
+        """True when it is time to stop."""
+        return self._stopped.wait(seconds)
+
+
+def wait_until_up(settings: Settings, supervisor: Supervisor, stop: StopSignal, seconds: float = 60) -> bool:
+    """Until listener and inbox have written where they are; False when stopped or out of time."""
+    deadline = time.monotonic() + seconds
+    files = [settings.data_dir / "listener.json", settings.data_dir / "inbox.json"]
+    while time.monotonic() < deadline:
+        supervisor.keep_up()
+        if all(_written_by(file, supervisor) for file in files):
+            return True
+        if stop.wait(0.1):
+            return False
+    return False
+
+
+def _written_by(file: Path, supervisor: Supervisor) -> bool:
+    import json
+
+    with suppress(FileNotFoundError, ValueError, KeyError):
+        return int(json.loads(file.read_text())["pid"]) in supervisor.pids.values()
+    return False
+
+
+__all__ = [
+    "AlreadyRunning",
+    "SettingsError",
+    "StopSignal",
+    "Supervisor",
+    "end_with_parent",
+    "wait_until_up",
+    "write_atomically",
+]

@@ -1,0 +1,66 @@
+"""Fixtures that more than one test file needs: real servers, started once a session."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import CHROMIUM, KafkaServer, PostgresServer, free_port, missing_kafka, missing_postgres
+
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+
+
+def missing(reason: str) -> None:
+    """Skips with the reason; in CI, where nothing may be missing, fails instead."""
+    if os.environ.get("HANDOFF_CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Third-party messages, beside the checkout where they are provided."""
+    if not CORPUS.is_dir():
+        missing("no corpus folder beside this checkout")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A running Apache Kafka that all tests of the session share: use topics or groups of your own."""
+    if reason := missing_kafka():
+        missing(reason)
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    if reason := missing_postgres():
+        missing(reason)
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """A fresh database of its own for each test."""
+    return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the system's Chromium."""
+    if not CHROMIUM:
+        missing("no Chromium on this machine (install the package chromium)")
+    return CHROMIUM
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()

@@ -1,0 +1,255 @@
+"""Real servers for the tests, the bench and the chaos harness: Apache Kafka from Maven's jars, PostgreSQL from the system.
+
+Each `missing_*` function says in a sentence why a server cannot run here, or returns "" when it can.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+KAFKA_POM = Path(__file__).with_name("kafka.xml")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on port {port} after {seconds} s")
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "warm-handoff" / "kafka-4.3.0"
+
+
+def missing_kafka() -> str:
+    if not shutil.which("java"):
+        return "no java on this machine (install a Java 17 runtime)"
+    if not any(_cache().glob("kafka_2.13-*.jar")) and not shutil.which("mvn"):
+        return "no mvn on this machine to fetch Apache Kafka's jars (install Maven)"
+    return ""
+
+
+def kafka_jars() -> Path:
+    """The folder with one broker's jars; fetched by Maven the first time (43 MB)."""
+    folder = _cache()
+    if not any(folder.glob("kafka_2.13-*.jar")):
+        fetched = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
+        command = [
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            str(KAFKA_POM),
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={fetched}",
+        ]
+        subprocess.run(command, check=True, timeout=300, stdin=subprocess.DEVNULL)
+        try:
+            fetched.rename(folder)
+        except OSError:  # somebody else was first
+            shutil.rmtree(fetched)
+    return folder
+
+
+class KafkaServer:
+    """One KRaft node whose log is on disk: survives `kill()` and `start()`."""
+
+    def __init__(self, folder: Path, *, heap: str = "512m") -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.heap = heap
+        self.process: subprocess.Popen[bytes] | None = None
+        controller = free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._config = folder / "server.properties"
+        self._config.write_text(
+            "\n".join(
+                [
+                    "process.roles=broker,controller",
+                    "node.id=1",
+                    f"controller.quorum.voters=1@127.0.0.1:{controller}",
+                    f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
+                    f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}",
+                    "controller.listener.names=CONTROLLER",
+                    "offsets.topic.replication.factor=1",
+                    "offsets.topic.num.partitions=8",
+                    "transaction.state.log.replication.factor=1",
+                    "transaction.state.log.min.isr=1",
+                    "share.coordinator.state.topic.replication.factor=1",
+                    "share.coordinator.state.topic.min.isr=1",
+                    "group.initial.rebalance.delay.ms=0",
+                    "auto.create.topics.enable=false",
+                    f"log.dirs={folder / 'log'}",
+                ]
+            )
+        )
+        self._java("kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", str(self._config)).wait(
+            60
+        )
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def _java(self, main: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "kafka.out").open("ab") as out:
+            return subprocess.Popen(
+                [
+                    "java",
+                    f"-Xmx{self.heap}",
+                    "-Xms256m",
+                    "-XX:+UseSerialGC",
+                    "-cp",
+                    f"{kafka_jars()}/*",
+                    main,
+                    *arguments,
+                ],
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def start(self) -> None:
+        self.process = self._java("kafka.Kafka", str(self._config))
+        wait_for_port(self.port)
+
+    def kill(self) -> None:
+        """As a crash would: SIGKILL."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+
+def _postgres_bin(name: str) -> str:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")) if Path("/usr/lib/postgresql").is_dir() else []
+    return str(found[-1]) if found else (shutil.which(name) or "")
+
+
+def missing_postgres() -> str:
+    if not (_postgres_bin("initdb") and _postgres_bin("postgres")):
+        return "no PostgreSQL server on this machine (install the package postgresql)"
+    if os.geteuid() == 0 and not shutil.which("runuser"):
+        return "PostgreSQL does not run as root and there is no runuser"
+    return ""
+
+
+class PostgresServer:
+    """One PostgreSQL on a free port of loopback, trusting local users."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "pg"
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres")
+            for parent in [folder, *folder.parents]:  # a temp folder of root's is closed to the server's user
+                if parent == Path("/") or parent.stat().st_uid != 0:
+                    break
+                if not parent.stat().st_mode & 0o001:
+                    parent.chmod(parent.stat().st_mode | 0o011)
+        command = [
+            *self._as_user(),
+            _postgres_bin("initdb"),
+            "-D",
+            str(self.folder),
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=120, cwd="/")
+
+    @staticmethod
+    def _as_user() -> list[str]:
+        return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+
+    def start(self) -> None:
+        options = [
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            f"port={self.port}",
+            "-c",
+            f"unix_socket_directories={self.folder}",
+        ]
+        self.process = subprocess.Popen(
+            [
+                *self._as_user(),
+                _postgres_bin("postgres"),
+                "-D",
+                str(self.folder),
+                *options,
+                "-c",
+                "max_connections=200",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+        )
+        self._ready()
+
+    def _ready(self) -> None:
+        import psycopg
+
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=5).close()
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        """URL of a fresh, empty database."""
+        import psycopg
+
+        name = f"t{uuid.uuid4().hex[:16]}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def stop(self) -> None:
+        """Fast shutdown, whoever is connected."""
+        if self.process:
+            pid = int((self.folder / "postmaster.pid").read_text().splitlines()[0])
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+            self.process.wait(30)
+            self.process = None
