@@ -13,10 +13,28 @@ from typing import Final, NamedTuple
 
 from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
 
-FEMALE: Final = ["Rosa", "Maria", "Linda", "Alice", "Grace", "Dorothy", "Hannah", "Imani", "Keisha", "Latoya", "Megan", "Nora", "Olivia", "Paula", "Quinn", "Renee", "Sofia", "Tamika", "Ursula", "Violet", "Wendy", "Yolanda", "Zoe", "Abigail", "Beatrice", "Carmen", "Danielle", "Elena", "Fatima", "Gloria", "Harriet", "Irene", "Jasmine", "Katherine", "Lucia", "Margaret", "Nadia", "Opal", "Priscilla", "Ruth", "Shanice", "Teresa", "Valerie", "Whitney", "Ximena", "Yvonne", "Brenda", "Cynthia"]
-MALE: Final = ["James", "Robert", "Luis", "Andre", "Benjamin", "Carlos", "Darnell", "Edward", "Felix", "George", "Harold", "Isaac", "Jamal", "Kevin", "Leon", "Marcus", "Nathan", "Oscar", "Patrick", "Quentin", "Raymond", "Samuel", "Terrence", "Victor", "Walter", "Xavier", "Yusuf", "Zachary", "Anthony", "Brian", "Calvin", "Dwight", "Ernest", "Francisco", "Gerald", "Hector", "Ivan", "Jerome", "Kenneth", "Lawrence", "Miguel", "Norman", "Otis", "Peter", "Russell", "Stanley", "Thomas"]
-FAMILY: Final = ["Whitfield", "Ortiz", "Bennett", "Caldwell", "Dawson", "Everett", "Fletcher", "Gaines", "Holloway", "Ingram", "Jernigan", "Kearns", "Locklear", "McNeill", "Norwood", "Oxendine", "Pruitt", "Quick", "Ransom", "Spivey", "Tillman", "Underwood", "Vaughn", "Wooten", "Yarborough", "Zimmerman", "Alston", "Barnhill", "Coley", "Dunston", "Eubanks", "Faircloth", "Gilchrist", "Hargrove", "Isley", "Joyner", "Kirkland", "Lassiter", "Moody", "Newkirk", "Outlaw", "Pittman", "Rountree", "Staton", "Teague", "Upchurch", "Vick", "Winstead", "Yates", "Ayers", "Bullock", "Cherry", "Daughtry", "Edmonds", "Farmer", "Godwin", "Hinton", "Ivey", "Jarman", "Kinlaw", "Lucas", "Melvin", "Nance", "Overby", "Penland", "Rhodes", "Sessoms", "Thigpen", "Umstead", "Venable", "Womack", "Young", "Askew", "Batts", "Creech", "Dail", "Elmore", "Forbes", "Gupton", "Harrell", "Irvin", "Jolly", "Knox", "Ledford", "Medlin", "Norris", "Oakley", "Peele", "Riddick"]
-STREETS: Final = ["Oak", "Maple", "Church", "Main", "Pine", "Elm", "Depot", "Mill", "Trade", "Ridge", "Creek", "Academy", "Railroad", "Poplar", "Sunset"]
+FEMALE: Final = (
+    "Rosa Maria Linda Alice Grace Dorothy Hannah Imani Keisha Latoya Megan Nora Olivia Paula Quinn Renee Sofia "
+    "Tamika Ursula Violet Wendy Yolanda Zoe Abigail Beatrice Carmen Danielle Elena Fatima Gloria Harriet Irene "
+    "Jasmine Katherine Lucia Margaret Nadia Opal Priscilla Ruth Shanice Teresa Valerie Whitney Ximena Yvonne "
+    "Brenda Cynthia"
+).split()
+MALE: Final = (
+    "James Robert Luis Andre Benjamin Carlos Darnell Edward Felix George Harold Isaac Jamal Kevin Leon Marcus "
+    "Nathan Oscar Patrick Quentin Raymond Samuel Terrence Victor Walter Xavier Yusuf Zachary Anthony Brian Calvin "
+    "Dwight Ernest Francisco Gerald Hector Ivan Jerome Kenneth Lawrence Miguel Norman Otis Peter Russell Stanley "
+    "Thomas"
+).split()
+FAMILY: Final = (
+    "Whitfield Ortiz Bennett Caldwell Dawson Everett Fletcher Gaines Holloway Ingram Jernigan Kearns Locklear "
+    "McNeill Norwood Oxendine Pruitt Quick Ransom Spivey Tillman Underwood Vaughn Wooten Yarborough Zimmerman "
+    "Alston Barnhill Coley Dunston Eubanks Faircloth Gilchrist Hargrove Isley Joyner Kirkland Lassiter Moody "
+    "Newkirk Outlaw Pittman Rountree Staton Teague Upchurch Vick Winstead Yates Ayers Bullock Cherry Daughtry "
+    "Edmonds Farmer Godwin Hinton Ivey Jarman Kinlaw Lucas Melvin Nance Overby Penland Rhodes Sessoms Thigpen "
+    "Umstead Venable Womack Young Askew Batts Creech Dail Elmore Forbes Gupton Harrell Irvin Jolly Knox Ledford "
+    "Medlin Norris Oakley Peele Riddick"
+).split()
+STREETS: Final = ("Oak Maple Church Main Pine Elm Depot Mill Trade Ridge Creek Academy Railroad Poplar Sunset").split()
 PLACES: Final = (
     ("Asheville", "Buncombe", "28801"), ("Boone", "Watauga", "28607"), ("Charlotte", "Mecklenburg", "28202"),
     ("Durham", "Durham", "27701"), ("Elizabeth City", "Pasquotank", "27909"), ("Fayetteville", "Cumberland", "28301"),

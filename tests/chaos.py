@@ -152,16 +152,16 @@ class Traffic:
     @staticmethod
     def message(trigger: str, visit: int) -> bytes:
         person = visit % PEOPLE
-        at = START + timedelta(minutes=visit // PEOPLE * 600 + (300 if trigger == "A03" else 0))
-        stamp = at.strftime("%Y%m%d%H%M%S+0000")
-        ended = stamp if trigger == "A03" else ""
+        admitted = START + timedelta(minutes=visit // PEOPLE * 600)
+        discharged = admitted + timedelta(minutes=300)
+        stamp = f"{(discharged if trigger == 'A03' else admitted):%Y%m%d%H%M%S}+0000"
+        ended = f"01{'|' * 8}{admitted:%Y%m%d%H%M%S}+0000|{stamp}" if trigger == "A03" else f"{'|' * 8}{stamp}|"
         return (
             f"MSH|^~\\&|CHAOS|MERCY|HANDOFF|NC|{stamp}||ADT^{trigger}|{trigger}-{visit}|P|2.5.1\r"
             f"EVN|{trigger}|{stamp}\r"
             f"PID|1||M{person}^^^MERCY^MR~9{person:08d}K^^^NCMEDICAID^MA||Chaos{person}^Test||19700101|F\r"
-            f"PV1|1|I|4W^1^A^MERCY||||||||||||||||V{visit}^^^MERCY^VN"
-            + "|" * 17 + ("01" if ended else "") + "|" * 8 + f"{(START + timedelta(minutes=visit // PEOPLE * 600)):%Y%m%d%H%M%S}+0000|{ended}\r"
-        ).encode()  # fmt: skip
+            f"PV1|1|I|4W^1^A^MERCY||||||||||||||||V{visit}^^^MERCY^VN{'|' * 17}{ended}\r"
+        ).encode()
 
 
 class Stack:

@@ -1,4 +1,4 @@
-"""Real servers for the tests, the bench and the chaos harness: Apache Kafka from Maven's jars, PostgreSQL from the system.
+"""Real servers for tests and the chaos harness: Apache Kafka from Maven's jars, PostgreSQL from the system.
 
 Each `missing_*` function says in a sentence why a server cannot run here, or returns "" when it can.
 """
