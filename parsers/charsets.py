@@ -1,0 +1,151 @@
+"""Bytes of a message and what MSH-18 says about them in; text and the codec that gave it out.
+
+MSH-18 (HL7 table 0211) repeats: the first repetition is the default set, the others are switched to by ISO 2022
+escapes. Senders leave it out, misspell it, or say one thing and send another, so the declared set is a claim to check:
+
+1. A feed's configured codec is obeyed: bytes outside of it are UNDECODABLE.
+2. Pure ASCII needs no claim.
+3. Text that is UTF-8 beyond ASCII is read as UTF-8, whatever a single-byte claim says: other text almost never is.
+4. The declared set, when the bytes fit.
+5. Windows-1252, when the claim was missing, unknown or did not fit; bytes outside of it are UNDECODABLE.
+"""
+
+import codecs
+import re
+from typing import Final, NamedTuple
+
+from parsers.events import Finding
+
+UTF8: Final = "utf-8"
+_FALLBACK: Final = "cp1252"
+_ISO_2022_JP: Final = "iso2022_jp_ext"
+
+# HL7 table 0211, and what senders write instead; keys without blanks and punctuation
+CODECS: Final[dict[str, str]] = {
+    "ASCII": "ascii",
+    "USASCII": "ascii",
+    "ISOIR6": "ascii",
+    "7BIT": "ascii",
+    "UTF8": UTF8,
+    "UNICODE": UTF8,
+    "UNICODEUTF8": UTF8,
+    "UNICODEUTF16": "utf-16",
+    "UTF16": "utf-16",
+    "UNICODEUTF32": "utf-32",
+    "UTF32": "utf-32",
+    "LATIN1": "iso8859-1",
+    "ISOIR100": "iso8859-1",
+    "ISOIR101": "iso8859-2",
+    "ISOIR109": "iso8859-3",
+    "ISOIR110": "iso8859-4",
+    "ISOIR144": "iso8859-5",
+    "ISOIR127": "iso8859-6",
+    "ISOIR126": "iso8859-7",
+    "ISOIR138": "iso8859-8",
+    "ISOIR148": "iso8859-9",
+    "ANSI": _FALLBACK,
+    "ISOIR13": _ISO_2022_JP,
+    "ISOIR14": _ISO_2022_JP,
+    "ISOIR87": _ISO_2022_JP,
+    "ISOIR159": _ISO_2022_JP,
+    "ISO2022JP": _ISO_2022_JP,
+    "JIS": _ISO_2022_JP,
+    "JAS2020": _ISO_2022_JP,
+    "JISX0202": _ISO_2022_JP,
+    "JISX0208": _ISO_2022_JP,
+    "SHIFTJIS": "cp932",
+    "SJIS": "cp932",
+    "WINDOWS31J": "cp932",
+    "EUCJP": "euc_jp",
+    "GB18030": "gb18030",
+    "GB180302000": "gb18030",
+    "GBK": "gb18030",
+    "GB2312": "gb18030",
+    "KSX1001": "euc_kr",
+    "EUCKR": "euc_kr",
+    "CNS116431992": "big5hkscs",
+    "BIG5": "big5hkscs",
+    "KOI8R": "koi8_r",
+    "TIS620": "tis_620",
+    "CP437": "cp437",
+    "CP850": "cp850",
+    **{f"8859{part}": f"iso8859-{part}" for part in range(1, 17) if part != 12},
+    **{f"ISO8859{part}": f"iso8859-{part}" for part in range(1, 17) if part != 12},
+    **{f"WINDOWS{page}": f"cp{page}" for page in range(1250, 1259)},
+    **{f"CP{page}": f"cp{page}" for page in range(1250, 1259)},
+}
+
+_PUNCTUATION: Final = re.compile(r"[\s_./:\-]+")
+_WIDE: Final = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"M\x00S\x00", "utf-16-le"),
+    (b"\x00M\x00S", "utf-16-be"),
+)
+_SINGLE_BYTE: Final = ("iso8859", "cp125", "cp4", "cp8", "koi8", "tis")
+
+
+class Decoded(NamedTuple):
+    text: str
+    codec: str
+    finding: Finding | None = None
+
+
+class Undecodable(NamedTuple):
+    offset: int  # of the first byte that does not fit
+
+
+def codec_of(declared: str) -> str:
+    """Codec named by one repetition of MSH-18; "" when nobody knows it."""
+    return CODECS.get(_PUNCTUATION.sub("", declared[:40]).upper(), "")
+
+
+def is_codec(name: str) -> bool:
+    """Whether `name` can be configured as a feed's charset."""
+    try:
+        return codecs.lookup(name)._is_text_encoding
+    except LookupError:
+        return False
+
+
+def wide_codec(data: bytes) -> str:
+    """utf-16 or utf-32 where a byte-order mark or the first letters show it, else ""."""
+    return next((codec for mark, codec in _WIDE if data.startswith(mark)), "")
+
+
+def decode(data: bytes, declared: str, repetition: str, configured: str = "") -> Decoded | Undecodable:
+    """Text of a message whose MSH-18 is `declared` (repetitions parted by `repetition`)."""
+    if configured:
+        return _strict(data, codec_of(configured) or configured)
+    if data.isascii() and b"\x1b" not in data:
+        unknown = declared and not any(codec_of(one) for one in declared.split(repetition or "\x00") if one)
+        return Decoded(data.decode("ascii"), "ascii", Finding.CHARSET_UNKNOWN if unknown else None)
+    if wide := wide_codec(data):
+        return _strict(data, wide)
+    sets = [codec_of(one) for one in declared.split(repetition or "\x00") if one.strip()]
+    known = [codec for codec in sets if codec]
+    claim = _ISO_2022_JP if _ISO_2022_JP in known else known[0] if known else ""
+    problem = None if claim else Finding.CHARSET_UNKNOWN if sets else Finding.CHARSET_MISSING
+    candidates = (UTF8, claim, _FALLBACK) if claim in ("", "ascii", UTF8) or claim.startswith(_SINGLE_BYTE) else (
+        claim, UTF8, _FALLBACK
+    )  # fmt: skip
+    first_bad: Undecodable | None = None
+    for codec in candidates:
+        if not codec or codec == "ascii":
+            continue
+        tried = _strict(data, codec)
+        if isinstance(tried, Decoded):
+            return tried._replace(finding=problem or (None if codec == claim else Finding.CHARSET_LYING))
+        first_bad = tried
+    return first_bad or Undecodable(0)
+
+
+def _strict(data: bytes, codec: str) -> Decoded | Undecodable:
+    try:
+        return Decoded(data.decode(codec), codec)
+    except UnicodeDecodeError as error:
+        return Undecodable(error.start)
+    except (UnicodeError, LookupError):
+        return Undecodable(0)

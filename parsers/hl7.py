@@ -1,0 +1,423 @@
+"""Bytes of one HL7 v2 message in; its header at a glance (`peek`) or a lazy reader of its fields (`Message`) out.
+
+Reads versions 2.1 to 2.9 as they come: the delimiters of MSH-1 and MSH-2, segments ended by CR, LF or CRLF, a byte
+order mark, blanks or MLLP bytes around the message, segment names in any case, a line end inside a value (a line that
+does not begin like a segment belongs to the one before). NUL is dropped: no store takes it and no name needs it.
+Absent is "", a field sent as `""` (delete) reads as "" and `is_delete` tells. HL7 chapter 2, sections 2.5 to 2.8.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from parsers.charsets import Decoded, decode, wide_codec
+from parsers.events import Finding, Note
+from parsers.outcomes import Reject, RejectCode
+
+NULL: Final = '""'
+_AROUND: Final = b"\x0b\x1c \t\r\n\x00\xef\xbb\xbf"
+_HEADERS: Final = (b"MSH", b"FHS", b"BHS")
+_PID: Final = re.compile(rb"[\r\n][ \t]*PID", re.IGNORECASE)
+_PATH: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{2})(?:\((\d+)\))?-(\d+)(?:\((\d+)\))?(?:\.(\d+)(?:\.(\d+))?)?")
+_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+_FOREIGN_ESCAPE: Final = re.compile(r"Z[^ ]*|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6}|\.[a-z]{2}[+-]?\d*")
+_FORMAT: Final = re.compile(r"\.(br|sp|sk|ce|fi|nf|in|ti)([+-]?\d{1,2})?")
+
+
+class Peek(NamedTuple):
+    """What the listener must know about a frame before it keeps it. `header` holds MSH as received."""
+
+    control_id: str
+    message_type: str
+    trigger: str
+    application: str
+    facility: str
+    processing_id: str
+    accept_ack: str  # MSH-15
+    application_ack: str  # MSH-16
+    version: str
+    patient_key: str  # first PID-3.1, else PID-2, else PID-18
+    patient_authority: str
+    field_separator: str
+    encoding_characters: str
+    header: bytes
+
+    def __repr__(self) -> str:
+        return "<Peek>"
+
+
+class Delimiters(NamedTuple):
+    field: str
+    component: str
+    repetition: str
+    escape: str
+    subcomponent: str
+    truncation: str
+
+
+def peek(data: bytes) -> Peek | Reject:
+    """The header of a message, and whom it is about, without reading the rest."""
+    if data[:3] != b"MSH":
+        data = data.strip(_AROUND) if not wide_codec(data[:4]) and not wide_codec(data[:6]) else _narrow(data)
+        if reject := _not_a_message(data):
+            return reject
+    separator = data[3:4]
+    end = _line_end(data, 3)
+    header = data[:end]
+    fields = header.split(separator)
+    if len(separator) == 0 or len(fields) < 2:
+        return Reject(code=RejectCode.BAD_DELIMITERS, place="MSH-1")
+    encoding = fields[1]
+    if place := _bad_delimiters(separator, encoding):
+        return Reject(code=RejectCode.BAD_DELIMITERS, place=place)
+    if data.find(b"MSH", 3) > 0 and _second_message(data, separator):
+        return Reject(code=RejectCode.BATCH_COUNT, place="MSH")
+    count = len(fields)
+    component = encoding[:1]
+    type_parts = fields[8].split(component) if count > 8 else [b""]
+    pid = b""
+    at = data.find(b"\rPID" + separator, end)
+    if at < 0 and (found := _PID.search(data, max(end - 1, 0))):
+        at = found.end() - 4
+    if at >= 0:
+        pid = data[at + 1 : _line_end(data, at + 1)]
+    key, authority = _patient_key(pid, separator, encoding)
+    return Peek(
+        _text(fields[9]) if count > 9 else "",
+        _text(type_parts[0]),
+        _text(type_parts[1]) if len(type_parts) > 1 else "",
+        _text(fields[2].split(component, 1)[0]) if count > 2 else "",
+        _text(fields[3].split(component, 1)[0]) if count > 3 else "",
+        _text(fields[10].split(component, 1)[0]) if count > 10 else "",
+        _text(fields[14]) if count > 14 else "",
+        _text(fields[15]) if count > 15 else "",
+        _text(fields[11].split(component, 1)[0]) if count > 11 else "",
+        key,
+        authority,
+        separator.decode("latin-1"),
+        encoding.decode("latin-1"),
+        header,
+    )
+
+
+def _text(raw: bytes) -> str:
+    if raw.isascii():
+        return raw.decode("ascii").strip()
+    try:
+        return raw.decode().strip()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1").strip()
+
+
+def _narrow(data: bytes) -> bytes:
+    """UTF-16 and UTF-32 as UTF-8."""
+    decoded = decode(data, "", "")
+    return decoded.text.encode("utf-8", "replace").strip(_AROUND) if isinstance(decoded, Decoded) else b""
+
+
+def _not_a_message(data: bytes) -> Reject | None:
+    if not data:
+        return Reject(code=RejectCode.EMPTY)
+    name = data[:3].upper()
+    if name == b"MSH":
+        return None
+    if name in _HEADERS:
+        return Reject(code=RejectCode.NOT_ADT, place=name.decode())
+    return Reject(code=RejectCode.NOT_HL7, place="MSH")
+
+
+def _bad_delimiters(separator: bytes, encoding: bytes) -> str:
+    """Address of an unusable delimiter, else "". HL7 2.5.4: escape and subcomponent may be left out."""
+    if not _is_delimiter(separator):
+        return "MSH-1"
+    four = encoding[:4]
+    usable = four and all(_is_delimiter(four[at : at + 1]) for at in range(len(four)))
+    return "" if usable and len(set(four)) == len(four) and separator not in four else "MSH-2"
+
+
+def _is_delimiter(one: bytes) -> bool:
+    return len(one) == 1 and one.isascii() and not one.isalnum() and one not in b" \r\n\x00\x0b\x1c"
+
+
+def _line_end(data: bytes, start: int) -> int:
+    cr = data.find(b"\r", start)
+    lf = data.find(b"\n", start, cr if cr >= 0 else len(data))
+    return lf if lf >= 0 else cr if cr >= 0 else len(data)
+
+
+def _second_message(data: bytes, separator: bytes) -> bool:
+    """Whether two whole messages came in one frame: taking it as one would lose the second."""
+    names = [line.lstrip(b" \t")[:4] for line in data.replace(b"\n", b"\r").split(b"\r")]
+    return names.count(b"MSH" + separator) > 1 and names.count(b"PID" + separator) > 1
+
+
+def _patient_key(pid: bytes, separator: bytes, encoding: bytes) -> tuple[str, str]:
+    if not pid:
+        return "", ""
+    fields = pid.split(separator, 19)
+    for index in (3, 2, 18):
+        if len(fields) > index and fields[index]:
+            first = fields[index].split(encoding[1:2], 1)[0] if encoding[1:2] else fields[index]
+            parts = first.split(encoding[:1])
+            if parts[0] and parts[0] != b'""':
+                authority = parts[3] if len(parts) > 3 else b""
+                if encoding[3:4]:
+                    authority = authority.split(encoding[3:4], 1)[0]
+                return _text(parts[0]), _text(authority)
+    return "", ""
+
+
+class Segment:
+    """One segment; fields are split when first asked for and numbered as in HL7 (MSH-1 is the separator)."""
+
+    __slots__ = ("_fields", "_line", "_message", "name")
+
+    def __init__(self, name: str, line: str, message: "Message") -> None:
+        self.name = name
+        self._line = line
+        self._message = message
+        self._fields: list[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Segment {self.name}>"
+
+    @property
+    def fields(self) -> list[str]:
+        """Raw fields; index 0 is the segment's name."""
+        if self._fields is None:
+            separator = self._message.delimiters.field
+            self._fields = self._line.split(separator)
+            if self.name in ("MSH", "FHS", "BHS"):
+                self._fields.insert(1, separator)
+        return self._fields
+
+    def raw(self, number: int) -> str:
+        """The field as sent, with all its repetitions; "" when absent."""
+        fields = self.fields
+        return fields[number] if number < len(fields) else ""
+
+    def repetitions(self, number: int) -> list[str]:
+        """The raw repetitions of a field; empty when the field is."""
+        raw = self.raw(number)
+        if not raw:
+            return []
+        mark = self._message.delimiters.repetition
+        return raw.split(mark) if mark and not (number == 2 and self.name == "MSH") else [raw]
+
+    def get(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
+        """Unescaped value of the first repetition; "" when absent or sent as `""`."""
+        raw = self.raw(number)
+        if not raw or raw == NULL:
+            return ""
+        if self.name == "MSH" and number <= 2:
+            return raw
+        mark = self._message.delimiters.repetition
+        if mark and mark in raw:
+            raw = raw[: raw.index(mark)]
+        return self._message.part(raw, component, subcomponent)
+
+
+class Message:
+    """One message, decoded and cut into segments; everything finer is read when asked for."""
+
+    __slots__ = ("_by_name", "charset", "delimiters", "lines", "notes")
+
+    def __init__(self, lines: list[str], delimiters: Delimiters, charset: str, notes: list[Note]) -> None:
+        self.lines = lines
+        self.delimiters = delimiters
+        self.charset = charset
+        self.notes = notes
+        by_name: dict[str, list[Segment]] = {}
+        for line in lines:
+            name = line[:3].upper()
+            if name in by_name:
+                by_name[name].append(Segment(name, line, self))
+            else:
+                by_name[name] = [Segment(name, line, self)]
+        self._by_name = by_name
+
+    def __repr__(self) -> str:
+        return f"<Message of {len(self.lines)} segments>"
+
+    @classmethod
+    def parse(cls, data: bytes, charset: str = "") -> "Message | Reject":
+        """The message in `data`; `charset` (a codec name) overrides MSH-18. Never raises."""
+        glance = peek(data)
+        if isinstance(glance, Reject):
+            return glance
+        separator, encoding = glance.field_separator, glance.encoding_characters
+        fields = glance.header.split(separator.encode("latin-1"))
+        declared = fields[17].decode("latin-1") if len(fields) > 17 else ""
+        decoded = decode(data, declared, encoding[1:2], charset)
+        if not isinstance(decoded, Decoded):
+            return Reject(code=RejectCode.UNDECODABLE, place=_place(data, decoded.offset, separator))
+        notes = [note(decoded.finding, "MSH-18")] if decoded.finding else []
+        delimiters = Delimiters(separator, encoding[:1], encoding[1:2], encoding[2:3], encoding[3:4], encoding[4:5])
+        text = decoded.text.strip("\ufeff\x0b\x1c \t\r\n\x00")
+        if "\x00" in text:
+            text = text.replace("\x00", "")
+        if "\n" in text:
+            text = text.replace("\r\n", "\r").replace("\n", "\r")
+            notes.append(note(Finding.LINE_END_NOT_CR, ""))
+        return cls(_segments(text, separator), delimiters, decoded.codec, notes)
+
+    def segments(self, name: str) -> list[Segment]:
+        """All segments of that name, in order; Z-segments are kept like any other."""
+        return self._by_name.get(name, [])
+
+    def first(self, name: str) -> Segment | None:
+        found = self._by_name.get(name)
+        return found[0] if found else None
+
+    def get(self, path: str) -> str:
+        """Unescaped value at an address such as `PID-5.1`, `PID-3(2).4.2` or `DG1(2)-3`; "" when absent."""
+        name, occurrence, number, repetition, component, subcomponent = _address(path)
+        found = self._by_name.get(name)
+        if not found or len(found) < occurrence:
+            return ""
+        segment = found[occurrence - 1]
+        if repetition == 1:
+            return segment.get(number, component, subcomponent)
+        repetitions = segment.repetitions(number)
+        return self.part(repetitions[repetition - 1], component, subcomponent) if len(repetitions) >= repetition else ""
+
+    def raw(self, path: str) -> str:
+        """The whole field at an address such as `PID-5`, as sent."""
+        name, occurrence, number, *_ = _address(path)
+        found = self._by_name.get(name)
+        return found[occurrence - 1].raw(number) if found and len(found) >= occurrence else ""
+
+    def is_delete(self, path: str) -> bool:
+        """Whether the field was sent as `""`: forget what you had (HL7 2.5.3.6)."""
+        return self.raw(path) == NULL
+
+    def part(self, raw: str, component: int = 1, subcomponent: int = 1) -> str:
+        """Unescaped component of one raw repetition; "" when absent or `""`."""
+        marks = self.delimiters
+        if marks.component in raw:
+            parts = raw.split(marks.component, component)
+            if len(parts) < component:
+                return ""
+            raw = parts[component - 1]
+        elif component != 1:
+            return ""
+        if marks.subcomponent and marks.subcomponent in raw:
+            parts = raw.split(marks.subcomponent, subcomponent)
+            if len(parts) < subcomponent:
+                return ""
+            raw = parts[subcomponent - 1]
+        elif subcomponent != 1:
+            return ""
+        if raw == NULL:
+            return ""
+        return self.unescape(raw) if marks.escape and marks.escape in raw else raw
+
+    def parts(self, raw: str) -> list[str]:
+        """All components of one raw repetition, each unescaped and cut to its first sub-component."""
+        marks = self.delimiters
+        found = raw.split(marks.component)
+        if marks.subcomponent and marks.subcomponent in raw:
+            found = [one.split(marks.subcomponent, 1)[0] for one in found]
+        if marks.escape and marks.escape in raw:
+            found = [self.unescape(one) for one in found]
+        return ["" if one == NULL else one for one in found] if NULL in raw else found
+
+    def unescape(self, raw: str) -> str:
+        """`raw` with its escape sequences resolved; those nobody defines stay as sent. HL7 2.7."""
+        mark = self.delimiters.escape
+        pieces = raw.split(mark)
+        out = [pieces[0]]
+        at, last = 1, len(pieces) - 1
+        while at <= last:
+            known = self._escaped(pieces[at]) if at < last else None
+            if known is not None:
+                out.append(known)
+                out.append(pieces[at + 1])
+                at += 2
+            elif at < last and _FOREIGN_ESCAPE.fullmatch(pieces[at]):
+                out.append(f"{mark}{pieces[at]}{mark}{pieces[at + 1]}")
+                at += 2
+            else:
+                out.append(mark + pieces[at])
+                at += 1
+        return "".join(out)
+
+    def _escaped(self, sequence: str) -> str | None:
+        """What stands for one escape sequence; `None` when it is not one we know."""
+        marks = self.delimiters
+        if len(sequence) == 1:
+            match sequence:
+                case "F":
+                    return marks.field
+                case "S":
+                    return marks.component
+                case "T":
+                    return marks.subcomponent or None
+                case "R":
+                    return marks.repetition or None
+                case "E":
+                    return marks.escape
+                case "P":
+                    return marks.truncation or None
+                case "H" | "N":
+                    return ""
+            return None
+        if sequence[:1] == "X" and _HEX.fullmatch(sequence, 1):
+            try:
+                return bytes.fromhex(sequence[1:]).decode(self.charset).replace("\x00", "")
+            except UnicodeDecodeError:
+                return None
+        if sequence[:1] == "." and (found := _FORMAT.fullmatch(sequence)):
+            count = abs(int(found[2] or 1))
+            return {"br": "\n", "ce": "\n", "sp": "\n" * count, "sk": " " * count}.get(found[1], "")
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _address(path: str) -> tuple[str, int, int, int, int, int]:
+    found = _PATH.fullmatch(path)
+    if found is None:
+        raise ValueError("not an HL7 address")
+    name, *numbers = found.groups()
+    occurrence, number, repetition, component, subcomponent = (int(one) if one else 1 for one in numbers)
+    return name.upper(), occurrence, number, repetition, component, subcomponent
+
+
+@lru_cache(maxsize=4096)
+def note(finding: Finding, place: str) -> Note:
+    """The same note for the same finding: thousands of messages share their faults."""
+    return Note(finding=finding, place=place)
+
+
+def _segments(text: str, separator: str) -> list[str]:
+    """A blank line is nothing, a bare name an empty segment, an indented segment one, all else goes on with a value."""
+    lines: list[str] = []
+    going_on: list[str] = []
+    for line in text.split("\r"):
+        if line[3:4] != separator or not line[:3].isalnum():
+            bare = line.strip()
+            if not bare:
+                continue
+            named = bare[:3].isalnum() and bare.isascii() if len(bare) == 3 else bare[3:4] == separator
+            if not (named and bare[:3].isalnum()):
+                going_on.append(line)
+                continue
+            line = bare  # noqa: PLW2901
+        if going_on:
+            lines[-1] = "\n".join((lines[-1], *going_on))
+            going_on = []
+        lines.append(line)
+    if going_on and lines:
+        lines[-1] = "\n".join((lines[-1], *going_on))
+    return lines
+
+
+def _place(data: bytes, offset: int, separator: str) -> str:
+    """Segment and field of a byte, for example `PID-5`."""
+    before = data[:offset].replace(b"\n", b"\r")
+    segment = before.rsplit(b"\r", 1)[-1].lstrip(b" \t")
+    name = segment[:3].upper().decode("latin-1")
+    if not (name.isascii() and name.isalnum() and len(name) == 3):
+        return ""
+    number = segment.count(separator.encode("latin-1"))
+    return f"{name}-{number + (name == 'MSH')}"
