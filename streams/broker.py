@@ -19,10 +19,11 @@ from typing import NamedTuple
 
 import psutil
 
+from streams.problems import Problem
 from streams.settings import Settings
 
 
-class BrokerMissing(Exception):
+class BrokerMissing(Problem):
     """The embedded broker is not installed or does not start; the text says what to do."""
 
 

@@ -14,11 +14,12 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from parsers.feeds import Feed
+from streams.problems import Problem
 
 MiB = 1024 * 1024
 
 
-class SettingsError(Exception):
+class SettingsError(Problem):
     """A setting cannot be used; the text says which and what is expected."""
 
 

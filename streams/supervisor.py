@@ -6,6 +6,7 @@ accepting into its journal all the while, plays back what has no ending yet.
 """
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -18,10 +19,12 @@ from types import FrameType
 from typing import IO, Final
 
 import structlog
+import typer
 
-from streams.broker import EmbeddedBroker, die_with_parent, write_atomically
+from streams.broker import EmbeddedBroker, die_with_parent
 from streams.kafka import ensure_topics
-from streams.settings import Settings, SettingsError, private_folder
+from streams.problems import Problem
+from streams.settings import Settings, private_folder
 from streams.store import Store
 
 log = structlog.get_logger()
@@ -31,7 +34,7 @@ _STOP_SECONDS: Final = 10.0
 _LONGEST_PAUSE: Final = 10.0  # between two starts of a child that keeps ending
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(Problem):
     """Another `up` holds this data folder."""
 
 
@@ -247,8 +250,6 @@ def wait_until_up(settings: Settings, supervisor: Supervisor, stop: StopSignal, 
 
 
 def _written_by(file: Path, supervisor: Supervisor) -> bool:
-    import json
-
     with suppress(FileNotFoundError, ValueError, KeyError):
         return int(json.loads(file.read_text())["pid"]) in supervisor.pids.values()
     return False

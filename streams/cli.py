@@ -1,0 +1,341 @@
+"""The command `handoff`: reads words and settings, calls one function, turns its answer into an exit status.
+
+0 is success, 1 a run that did not end well, 2 words or settings that cannot be used. Errors go to standard error in
+one sentence that says what to do; `--json` puts one object a line on standard output for machines.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams import __version__
+from streams.problems import Problem
+from streams.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="handoff",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Warm Handoff: hospital ADT in, one clear alert in front of the right case manager.",
+)
+panel_app = typer.Typer(no_args_is_help=True, help="Load or check the panel: the people you answer for.")
+directory_app = typer.Typer(
+    no_args_is_help=True, help="Load or check the directory: networks, practices, people, cover."
+)
+bench_app = typer.Typer(help="Measure the whole way, or a part of it.")
+app.add_typer(panel_app, name="panel")
+app.add_typer(directory_app, name="directory")
+app.add_typer(bench_app, name="bench")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
+Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help="Files of HL7 messages.")]
+Panel = Annotated[Path | None, typer.Option("--panel", exists=True, dir_okay=False, help="Panel file (CSV).")]
+Policy = Annotated[
+    Path | None, typer.Option("--policy", exists=True, dir_okay=False, help="A policy.toml of your own.")
+]
+
+
+def _settings(**overrides: object) -> Settings:
+    return load_settings(**{name: value for name, value in overrides.items() if value is not None})
+
+
+def _logging(settings: Settings) -> None:
+    from streams.logs import configure
+
+    configure(settings.log_level)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Warm Handoff: hospital ADT in, one clear alert in front of the right case manager."""
+
+
+@app.command()
+def demo(
+    headless: Annotated[
+        bool, typer.Option("--headless", help="No live table; end after --seconds with a summary.")
+    ] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Stop after so long (headless: 60 unless given).")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0.1, help="Messages a second from all hospitals together.")] = 20,
+    json: Json = False,
+) -> None:
+    """Show it all on invented data: hospitals, panel, alerts in the inbox.
+
+    Starts the embedded broker, listener, worker and inbox on free ports, loads 10,000 invented enrollees and plays
+    several invented hospitals over real MLLP sockets. Ctrl-C stops it and leaves nothing behind. With
+    KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL it runs on Apache Kafka and PostgreSQL.
+    """
+    from streams.demo import run_demo
+
+    raise typer.Exit(run_demo(headless=headless, seconds=seconds, rate=rate, as_json=json))
+
+
+@app.command()
+def up() -> None:
+    """Run everything on this machine, for your own feed and panel.
+
+    Keeps all in the data folder (HANDOFF_DATA_DIR, default ./handoff-data) and migrates an older one by itself. Send
+    ADT to the MLLP port it prints, load your people with `handoff panel load`.
+    """
+    from streams.supervisor import run_up
+
+    settings = _settings()
+    _logging(settings)
+    raise typer.Exit(run_up(settings))
+
+
+@app.command()
+def listen() -> None:
+    """Run the listener: MLLP and POST /hl7 in, Kafka out, AA only once a message is safe."""
+    from streams.listener import run_listener
+
+    _process(run_listener)
+
+
+@app.command()
+def work() -> None:
+    """Run a worker: reads, matches and decides. Start as many as there is work."""
+    from streams.worker import run_worker
+
+    _process(run_worker)
+
+
+@app.command()
+def inbox() -> None:
+    """Run the inbox: the page case managers keep open."""
+    from streams.inbox.app import run_inbox
+
+    _process(run_inbox)
+
+
+def _process(run: object) -> None:
+    from streams.supervisor import end_with_parent
+
+    settings = _settings()
+    _logging(settings)
+    end_with_parent()
+    assert callable(run)
+    raise typer.Exit(run(settings) or 0)
+
+
+@app.command()
+def send(
+    files: Files,
+    to: Annotated[str, typer.Option("--to", metavar="HOST:PORT", help="Where the MLLP listener is.")],
+    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS, with the system's CAs unless --ca is given.")] = False,
+    ca: Annotated[Path | None, typer.Option(exists=True, help="PEM file of the CA that signed the listener.")] = None,
+    cert: Annotated[Path | None, typer.Option(exists=True, help="PEM file of our client certificate.")] = None,
+    key: Annotated[Path | None, typer.Option(exists=True, help="PEM file of its private key.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Do not check the listener's certificate.")] = False,
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="Messages a second; as fast as ACKs come unless given.")
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="Send all files so many times.")] = 1,
+    connections: Annotated[int, typer.Option(min=1, max=100, help="Connections to send over.")] = 1,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an ACK.")] = 30,
+    json: Json = False,
+) -> None:
+    """Send HL7 files over MLLP and print the ACKs; for onboarding a feed.
+
+    A file may hold one message or many, MLLP-framed, plain or in an FHS/BHS batch. Ends with 0 only when every
+    message was positively acknowledged. With --json: one object a message, {control_id, ack, error, ms}.
+    """
+    from streams.sender import run_send
+
+    raise typer.Exit(
+        run_send(
+            files, to, tls=tls, ca=ca, cert=cert, key=key, insecure=insecure, rate=rate, repeat=repeat,
+            connections=connections, timeout=timeout, as_json=json,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def ingest(files: Files, json: Json = False) -> None:
+    """Put messages and FHS/BHS batches from files into the same pipeline.
+
+    A bad message in a batch never hides the good ones; a count in a trailer that does not fit is reported.
+    """
+    from streams.ingest import run_ingest
+
+    raise typer.Exit(run_ingest(_settings(), files, as_json=json))
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Look over the whole way and say what is wrong and what to do."""
+    from streams.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(as_json=json))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the store to this program's version (for PostgreSQL; `up` does it by itself)."""
+    from streams.store import Store
+
+    Store.open(_settings().store_url, migrate=True).close()
+    typer.echo("the store is up to date")
+
+
+@app.command("sign-in")
+def sign_in(
+    person: Annotated[str | None, typer.Argument(help="Case manager id; the busiest one when left out.")] = None,
+) -> None:
+    """Print a one-time link that signs a case manager in to the inbox."""
+    from streams.inbox.sign_in import make_link
+
+    typer.echo(make_link(_settings(), person))
+
+
+@panel_app.command("load")
+def panel_load(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV with a header.")],
+    full: Annotated[
+        bool, typer.Option("--full/--delta", help="The file is the whole panel, or only what changed.")
+    ] = True,
+    force: Annotated[bool, typer.Option("--force", help="Load even when many people would leave the panel.")] = False,
+    json: Json = False,
+) -> None:
+    """Load a panel file: good rows in one transaction, bad ones in a reject file you can correct and load again."""
+    from streams.panel_command import run_panel_load
+
+    raise typer.Exit(run_panel_load(_settings(), file, full=full, force=force, as_json=json))
+
+
+@panel_app.command("check")
+def panel_check(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV with a header.")], json: Json = False
+) -> None:
+    """Check a panel file and load nothing."""
+    from streams.panel_command import run_panel_check
+
+    raise typer.Exit(run_panel_check(_settings(), file, as_json=json))
+
+
+@directory_app.command("load")
+def directory_load(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the directory's CSV files.")],
+    json: Json = False,
+) -> None:
+    """Load networks, practices, case managers, absences and LME/MCOs from a folder of CSV files."""
+    from streams.directory_command import run_directory_load
+
+    raise typer.Exit(run_directory_load(_settings(), folder, as_json=json))
+
+
+@directory_app.command("check")
+def directory_check(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the directory's CSV files.")],
+    json: Json = False,
+) -> None:
+    """Check a directory folder and load nothing."""
+    from streams.directory_command import run_directory_check
+
+    raise typer.Exit(run_directory_check(_settings(), folder, as_json=json))
+
+
+@app.command()
+def match(
+    panel: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV of the people to match against.")],
+    queries: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="CSV of the people to find.")
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="CSV of pairs to grade instead.")
+    ] = None,
+    panel_size: Annotated[int | None, typer.Option(min=1, help="With --pairs: how large the panel is.")] = None,
+    json: Json = False,
+) -> None:
+    """Find the people of one list on another: the same matcher that alerts are made with."""
+    from streams.match_command import run_match
+
+    raise typer.Exit(run_match(panel, queries, pairs=pairs, panel_size=panel_size, as_json=json))
+
+
+@app.command()
+def route(
+    enrollee: Annotated[str, typer.Argument(help="Enrollee id.")],
+    kind: Annotated[str, typer.Argument(help="Kind of alert, for example discharge.")],
+    at: Annotated[datetime | None, typer.Option(help="At this time (facility zone); now unless given.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why.")] = False,
+    json: Json = False,
+) -> None:
+    """Say who would be told, and why."""
+    from streams.route_command import run_route
+
+    raise typer.Exit(run_route(_settings(), enrollee, kind, at=at, explain=explain, as_json=json))
+
+
+@app.command()
+def explain(
+    files: Files,
+    panel: Panel = None,
+    policy: Policy = None,
+    fields: Annotated[bool, typer.Option("--fields", help="With --json: also what was read, by HL7 address.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Take MSH-11 other than P as if it were P.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what we understand of each message and what would come of it; no broker, no store."""
+    from streams.explain import run_explain
+
+    raise typer.Exit(run_explain(files, panel=panel, policy=policy, fields=fields, test=test, as_json=json))
+
+
+@bench_app.callback(invoke_without_command=True)
+def bench(
+    context: typer.Context,
+    rate: Annotated[float, typer.Option(min=1, help="Messages a second to offer.")] = 300,
+    seconds: Annotated[float, typer.Option(min=1, help="For how long, after the warm-up.")] = 60,
+    panel: Annotated[int, typer.Option(min=1, help="Invented enrollees on the panel.")] = 100_000,
+    json: Json = False,
+) -> None:
+    """Run the whole way under load and print where the time goes, beside the broker's own floor."""
+    if context.invoked_subcommand is None:
+        from streams.bench import run_bench
+
+        raise typer.Exit(run_bench(rate=rate, seconds=seconds, panel=panel, as_json=json))
+
+
+@bench_app.command("core")
+def bench_core(json: Json = False) -> None:
+    """Time the pure core beside hl7apy alone on the same messages."""
+    from streams.bench_core import run_bench_core
+
+    raise typer.Exit(run_bench_core(as_json=json))
+
+
+@bench_app.command("match")
+def bench_match(
+    panel: Annotated[int, typer.Option(min=1000, help="Invented enrollees on the panel.")] = 1_000_000,
+    json: Json = False,
+) -> None:
+    """Time and grade the matcher beside Splink."""
+    from streams.bench_match import run_bench_match
+
+    raise typer.Exit(run_bench_match(panel=panel, as_json=json))
+
+
+def main() -> None:
+    """Entry point: what a user can mend is said in a sentence, with status 2."""
+    try:
+        app()
+    except Problem as problem:
+        typer.echo(str(problem), err=True)
+        sys.exit(2)
