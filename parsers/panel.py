@@ -1,4 +1,4 @@
-"""Panel files: CSV bytes in, one light row per enrollee out, and a reject with line, column and reason for the others."""
+"""Panel files: CSV bytes in, a light row or a reject with line, column and reason out for each line."""
 
 from datetime import date
 from typing import NamedTuple
