@@ -255,12 +255,26 @@ def _written_by(file: Path, supervisor: Supervisor) -> bool:
     return False
 
 
-__all__ = [
-    "AlreadyRunning",
-    "SettingsError",
-    "StopSignal",
-    "Supervisor",
-    "end_with_parent",
-    "wait_until_up",
-    "write_atomically",
-]
+def run_up(settings: Settings) -> int:
+    """Runs everything until SIGINT or SIGTERM; gives the exit status."""
+    stop = StopSignal()
+    with Supervisor(settings) as supervisor:
+        if wait_until_up(settings, supervisor, stop):
+            _say_where(settings)
+        while not stop.wait(0.25):
+            supervisor.keep_up()
+    return 0
+
+
+def _say_where(settings: Settings) -> None:
+    from streams.inbox.sign_in import make_link
+
+    listener = json.loads((settings.data_dir / "listener.json").read_text())
+    typer.echo(f"MLLP    {settings.mllp_host}:{listener['mllp_port']}")
+    typer.echo(f"HTTP    POST to port {listener['http_port']}, path /hl7")
+    typer.echo(f"inbox   {make_link(settings, None)}  (one-time link; `handoff sign-in` makes another)")
+    typer.echo(f"data    {settings.data_dir.absolute()}")
+    store = Store.open(settings.store_url)
+    if not store.panel_size():
+        typer.echo("panel   empty: load your people with `handoff panel load FILE`")
+    store.close()
