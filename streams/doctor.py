@@ -1,0 +1,250 @@
+"""`handoff doctor`: looks over the whole way and says, of each part, what is wrong and what to do.
+
+Every check is a function from settings to `Finding`s; a check that cannot run because an earlier part is missing
+says so. JSON: `{"ok": bool, "checks": [{"part", "state": "ok" | "warning" | "wrong", "what", "do"}]}`.
+"""
+
+import asyncio
+import json
+import os
+import ssl
+import stat
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from cryptography import x509
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from streams.broker import current_generation
+from streams.kafka import BrokerAway, OffsetClient, bootstrap_servers, missing_topics
+from streams.problems import Problem
+from streams.settings import Settings, SettingsError, load_settings
+from streams.store import Store, StoreOutdated, Unavailable
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+class Finding(NamedTuple):
+    part: str
+    state: State
+    what: str
+    do: str = ""
+
+
+_STALE_PANEL: Final = timedelta(days=90)
+_SIGNS: Final = {State.OK: ("ok", "green"), State.WARNING: ("look", "yellow"), State.WRONG: ("wrong", "red")}
+
+
+def run_doctor(*, as_json: bool) -> int:
+    """Prints every finding; status 1 when something is wrong."""
+    findings = list(examine())
+    ok = all(finding.state is not State.WRONG for finding in findings)
+    if as_json:
+        print(json.dumps({"ok": ok, "checks": [finding._asdict() for finding in findings]}))  # noqa: T201
+    else:
+        table = Table(box=None, padding=(0, 2), show_header=False)
+        for finding in findings:
+            word, color = _SIGNS[finding.state]
+            table.add_row(
+                finding.part, Text(word, style=color), finding.what + (f"\n→ {finding.do}" if finding.do else "")
+            )
+        Console().print(table)
+    return 0 if ok else 1
+
+
+def examine() -> Iterator[Finding]:
+    """All findings in the order of the way: settings, folder, broker, topics, store, panel, processes, lag, TLS."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        yield Finding("settings", State.WRONG, str(error), "correct it in the environment or in handoff.toml")
+        return
+    kind = "embedded broker" if settings.embedded else "Apache Kafka"
+    store = "PostgreSQL" if settings.database_url.get_secret_value() else "SQLite"
+    yield Finding("settings", State.OK, f"{kind}, {store}, {len(settings.feeds)} feeds configured")
+    for check in (_folder, _policy, _broker, _store, _processes, _certificates):
+        yield from check(settings)
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir
+    if not folder.is_dir():
+        yield Finding("data folder", State.WARNING, f"{folder} is not there yet", "it is made at the first start")
+        return
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        yield Finding("data folder", State.WRONG, f"{folder} can be read by others", f"chmod 700 {folder}")
+    elif not os.access(folder, os.W_OK):
+        yield Finding("data folder", State.WRONG, f"{folder} cannot be written", "run as the user who owns it")
+    else:
+        free = os.statvfs(folder)
+        gigabytes = free.f_bavail * free.f_frsize / 1e9
+        state, do = (State.OK, "") if gigabytes > 2 else (State.WRONG, "make room: a full disk answers AE to hospitals")
+        yield Finding("data folder", state, f"{folder}, {gigabytes:.1f} GB free", do)
+
+
+def _policy(settings: Settings) -> Iterator[Finding]:
+    from rules.policy import load_policy
+
+    if settings.policy is None:
+        yield Finding("policy", State.OK, "the shipped one")
+        return
+    try:
+        loaded = load_policy(settings.policy.read_text())
+    except OSError:
+        yield Finding("policy", State.WRONG, f"{settings.policy} cannot be read", "correct HANDOFF_POLICY")
+        return
+    if isinstance(loaded, tuple):
+        yield Finding("policy", State.WRONG, "; ".join(str(fault) for fault in loaded), f"correct {settings.policy}")
+    else:
+        yield Finding("policy", State.OK, str(settings.policy))
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    try:
+        bootstrap = bootstrap_servers(settings)
+        missing = asyncio.run(missing_topics(bootstrap))
+    except BrokerAway as error:
+        if settings.embedded:
+            yield Finding("broker", State.WARNING, "no embedded broker runs", "start `handoff up`")
+        else:
+            text = f"no answer at KAFKA_BOOTSTRAP_SERVERS ({error})"
+            yield Finding("broker", State.WRONG, text, "is it running, is the address reachable from here?")
+        return
+    yield Finding("broker", State.OK, bootstrap)
+    if missing:
+        names = ", ".join(sorted(missing))
+        yield Finding("topics", State.WRONG, f"missing: {names}", "start the worker: it creates them")
+        return
+    yield Finding("topics", State.OK, "all there")
+    try:
+        lag = asyncio.run(_lag(bootstrap))
+    except BrokerAway as error:
+        yield Finding("lag", State.WRONG, f"offsets cannot be asked ({error})", "see the broker's own log")
+        return
+    behind = ", ".join(f"{topic}: {count}" for topic, count in lag.items())
+    state = State.OK if sum(lag.values()) < 10_000 else State.WARNING
+    yield Finding("lag", state, behind, "" if state is State.OK else "start more workers")
+
+
+async def _lag(bootstrap: str) -> dict[str, int]:
+    client = OffsetClient(bootstrap)
+    try:
+        return {topic.value: count for topic, count in (await client.ask()).lag().items()}
+    finally:
+        await client.close()
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    if settings.store_url.startswith("sqlite") and not (settings.data_dir / "handoff.sqlite3").exists():
+        yield Finding("store", State.WARNING, "no store yet", "it is made by `handoff up` or `handoff migrate`")
+        return
+    try:
+        store = Store.open(settings.store_url)
+    except StoreOutdated as error:
+        yield Finding("migrations", State.WRONG, str(error), "run `handoff migrate`")
+        return
+    except (Unavailable, Problem) as error:
+        yield Finding("store", State.WRONG, f"cannot be opened ({error})", "check DATABASE_URL and that it is running")
+        return
+    try:
+        yield Finding("store", State.OK, "reachable, migrations up to date")
+        yield from _panel(store)
+    finally:
+        store.close()
+
+
+def _panel(store: Store) -> Iterator[Finding]:
+    size, loaded = store.panel_size(), store.panel_age()
+    if not size:
+        yield Finding("panel", State.WRONG, "nobody is on the panel", "load it: `handoff panel load FILE`")
+    elif loaded is None or datetime.now(UTC) - loaded > _STALE_PANEL:
+        yield Finding("panel", State.WARNING, f"{size} enrollees, not refreshed in 90 days", "load a fresh panel file")
+    else:
+        yield Finding("panel", State.OK, f"{size} enrollees, loaded {loaded:%Y-%m-%d %H:%M} UTC")
+    directory = store.directory()
+    if len(directory.case_managers) <= 1:
+        yield Finding("directory", State.WARNING, "no case managers", "load it: `handoff directory load FOLDER`")
+    else:
+        yield Finding(
+            "directory", State.OK, f"{len(directory.case_managers)} people, {len(directory.practices)} practices"
+        )
+
+
+def _processes(settings: Settings) -> Iterator[Finding]:
+    ports = {
+        "listen": settings.listen_metrics_port,
+        "work": settings.work_metrics_port,
+        "inbox": settings.inbox_metrics_port,
+    }
+    for role, port in ports.items():
+        yield _process(role, settings.metrics_host, port)
+    if settings.embedded and (running := current_generation(settings.data_dir)):
+        alive = running.pid and _alive(running.pid)
+        yield Finding("embedded broker", State.OK if alive else State.WARNING, f"generation {running.generation}")
+
+
+def _process(role: str, host: str, port: int) -> Finding:
+    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/readyz"  # noqa: S104
+    try:
+        with urllib.request.urlopen(address, timeout=3):  # noqa: S310
+            return Finding(f"handoff {role}", State.OK, f"ready (port {port})")
+    except urllib.error.HTTPError as error:
+        checks: Iterable[dict[str, str]] = json.loads(error.read())["checks"]
+        why = "; ".join(f"{check['name']}: {check['why']}" for check in checks if not check["ok"])
+        return Finding(f"handoff {role}", State.WRONG, why, "the reasons name what it waits for")
+    except OSError:
+        return Finding(
+            f"handoff {role}",
+            State.WARNING,
+            f"does not run (nothing on port {port})",
+            f"start `handoff {role}` or `handoff up`",
+        )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    if settings.tls_cert is None:
+        text = "MLLP is not encrypted"
+        loopback = settings.mllp_host in {"127.0.0.1", "::1", "localhost"}
+        state = State.OK if loopback else State.WARNING
+        yield Finding(
+            "certificates", state, text, "" if loopback else "set HANDOFF_TLS_CERT and HANDOFF_TLS_KEY, or use a VPN"
+        )
+        return
+    for path in filter(None, (settings.tls_cert, settings.tls_client_ca)):
+        try:
+            for certificate in x509.load_pem_x509_certificates(path.read_bytes()):
+                left = certificate.not_valid_after_utc - datetime.now(UTC)
+                state = State.WRONG if left < timedelta(0) else State.WARNING if left < timedelta(days=30) else State.OK
+                what = f"{path}: valid until {certificate.not_valid_after_utc:%Y-%m-%d}"
+                yield Finding("certificates", state, what, "" if state is State.OK else "renew it")
+        except (OSError, ValueError):
+            yield Finding(
+                "certificates", State.WRONG, f"{path} is not a readable PEM certificate", "correct the path or the file"
+            )
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError):
+        yield Finding(
+            "certificates", State.WRONG, "certificate and key do not belong together", "correct HANDOFF_TLS_KEY"
+        )
