@@ -1,0 +1,89 @@
+"""Endings of messages in, each kept once by message id; which have ended, and how many ended how."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from streams.ledger import LedgerEntry
+from streams.store.engine import Database, Row, rows_among, write_rows
+from streams.store.schema import fingerprints, ledger, to_us
+
+COLUMNS: Final = ("message_id", "ending", "code", "received_us", "place", "feed", "control_id", "trigger")
+PRUNED_AT_ONCE: Final = 5_000
+
+
+def ledger_row(entry: LedgerEntry) -> Row:
+    """The row of one ending, in the order of `COLUMNS`."""
+    return (
+        entry.message_id,
+        str(entry.ending),
+        entry.code,
+        to_us(entry.received_at),
+        entry.place,
+        entry.feed,
+        entry.control_id,
+        entry.trigger,
+    )
+
+
+def endings_of(connection: Connection, message_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """(ending, code) of those of the messages that have ended."""
+    found = rows_among(
+        connection, "SELECT message_id, ending, code FROM ledger WHERE message_id IN :among", message_ids
+    )
+    return {row[0]: (row[1], row[2]) for row in found}
+
+
+class Endings(Database):
+    """The ledger."""
+
+    def end(self, entries: Sequence[LedgerEntry]) -> int:
+        """Write endings in one transaction; a message that has ended already keeps its ending.
+
+        Gives how many were new. Raises `Unavailable`.
+        """
+        if not entries:
+            return 0
+        rows = [ledger_row(entry) for entry in entries]
+        with self.writing() as connection:
+            return write_rows(connection, ledger, COLUMNS, rows, "ON CONFLICT DO NOTHING")
+
+    def ended(self, message_ids: Sequence[str]) -> set[str]:
+        """Those of the messages that have ended."""
+        with self.reading() as connection:
+            return set(endings_of(connection, message_ids))
+
+    def count_ended(self, first_id: str, last_id: str) -> int:
+        """How many messages between the two ids, both included, have ended."""
+        with self.reading() as connection:
+            where = ledger.c.message_id.between(first_id, last_id)
+            return int(connection.scalar(select(func.count()).select_from(ledger).where(where)) or 0)
+
+    def ended_between(self, first_id: str, last_id: str) -> set[str]:
+        """Ids of the messages between the two, both included, that have ended."""
+        with self.reading() as connection:
+            where = ledger.c.message_id.between(first_id, last_id)
+            return set(connection.scalars(select(ledger.c.message_id).where(where)))
+
+    def endings(self) -> dict[str, int]:
+        """How many messages in the ledger ended how."""
+        with self.reading() as connection:
+            rows = connection.execute(select(ledger.c.ending, func.count()).group_by(ledger.c.ending))
+            return {row[0]: row[1] for row in rows}
+
+    def prune(self, now: datetime, days: int = 35) -> int:
+        """Forget endings of messages received more than `days` ago; gives how many. Small transactions, none long."""
+        limit, gone = to_us(now - timedelta(days=days)), 0
+        for table, key in ((ledger, ledger.c.message_id), (fingerprints, fingerprints.c.fingerprint)):
+            order = key if table is ledger else fingerprints.c.received_us
+            while True:
+                oldest = select(key.label("key"), table.c.received_us).order_by(order).limit(PRUNED_AT_ONCE).subquery()
+                with self.writing() as connection:
+                    old = select(oldest.c.key).where(oldest.c.received_us < limit)
+                    count = connection.execute(table.delete().where(key.in_(old))).rowcount
+                gone += count if table is ledger else 0
+                if count < PRUNED_AT_ONCE:
+                    break
+        return gone

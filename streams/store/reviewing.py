@@ -1,0 +1,248 @@
+"""Possible matches in, a person's verdict kept for good: what waits, what was decided, and what is decided anew.
+
+A verdict is about a pair: the patient (first medical record number with its authority, and birth date; else name, birth
+date and sex) and the enrollee. It is never overridden by the machine. A pair that nobody has decided on has at most one
+review, however many messages wait under it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, func, select, update
+
+from parsers.events import Identifier, Patient, Value
+from parsers.people import Enrollee
+from rules.decisions import Grade, Reason
+from streams.ledger import Ending
+from streams.store.auditing import Audited, note
+from streams.store.engine import Database, Row, next_values, rows_among, write_rows
+from streams.store.panel_rows import enrollee_on, load_enrollees
+from streams.store.schema import crosswalk, event_outbox, from_us, ledger, review_events, reviews, to_us
+from streams.topics import EventRecord
+
+LEARNED_TYPES: Final = frozenset({"", "MR", "MRN", "PI", "PT", "U"})
+
+
+class Verdict(StrEnum):
+    SAME = "same"
+    DIFFERENT = "different"
+    NOT_SURE = "not_sure"
+
+
+class Review(Value):
+    """Both sides of one possible match, and what was said about it."""
+
+    review_id: str
+    enrollee: Enrollee | None  # None: the line has left the panel
+    records: tuple[EventRecord, ...]  # what waits, oldest first; () once decided
+    weight: float
+    opened_at: datetime
+    verdict: Verdict | None = None
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    note: str = ""
+
+
+class Reviewed(NamedTuple):
+    """What a verdict did: `changed` is False when somebody had decided before."""
+
+    changed: bool
+    released: int = 0
+    dropped: int = 0
+
+
+def learnable(identifiers: Sequence[Identifier]) -> list[Identifier]:
+    """Those that name a person within their authority (HL7 table 0203): no account, visit, license or SSN."""
+    return [number for number in identifiers if number.system and number.value and number.type in LEARNED_TYPES]
+
+
+def pair_of(patient: Patient, enrollee_id: str) -> str:
+    """Digest that is the same whenever the same patient is compared with the same enrollee."""
+    born = patient.birth_date.isoformat() if patient.birth_date else ""
+    numbers = sorted((number.system, number.value) for number in learnable(patient.identifiers))
+    who = (*numbers[0], born) if numbers else (patient.name.family, patient.name.given, born, patient.sex)
+    text = "\x1f".join((enrollee_id, *who)).casefold()
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def verdicts_of(connection: Connection, pairs: Sequence[str]) -> dict[str, Verdict]:
+    """Standing verdicts by pair."""
+    rows = rows_among(connection, "SELECT pair, verdict FROM reviews WHERE pair IN :among", pairs)
+    return {row[0]: Verdict(row[1]) for row in rows if row[1]}
+
+
+def add_waiting(connection: Connection, held: Sequence[EventRecord], now: datetime) -> None:
+    """Let events wait under the review of their pair, opening it where there is none."""
+    if not held:
+        return
+    pairs = [pair_of(record.event.patient, record.match.enrollee_id or "") for record in held]
+    opened: dict[str, Row] = {}
+    for record, pair in zip(held, pairs, strict=True):
+        row = (record.event.message_id, pair, record.match.enrollee_id or "", to_us(now), record.match.weight)
+        opened.setdefault(pair, row)
+    columns = ("review_id", "pair", "enrollee_id", "opened_us", "weight")
+    write_rows(connection, reviews, columns, list(opened.values()), "ON CONFLICT DO NOTHING")
+    ids = {
+        row[0]: row[1]
+        for row in rows_among(connection, "SELECT pair, review_id FROM reviews WHERE pair IN :among", list(opened))
+    }
+    rows = [
+        (ids[pair], record.event.message_id, record.model_dump_json()) for record, pair in zip(held, pairs, strict=True)
+    ]
+    write_rows(connection, review_events, ("review_id", "message_id", "document"), rows, "ON CONFLICT DO NOTHING")
+
+
+def put_events(connection: Connection, records: Sequence[EventRecord], now: datetime) -> None:
+    """Line events up for the events topic, to be decided (again) there."""
+    if not records:
+        return
+    rows = [
+        (outbox_id, record.event.message_id, to_us(now), record.model_dump_json())
+        for outbox_id, record in zip(next_values(connection, "events", len(records)), records, strict=True)
+    ]
+    write_rows(connection, event_outbox, ("outbox_id", "message_id", "written_us", "document"), rows)
+
+
+class Reviewing(Database):
+    """The review queue, and the way back of events that are decided again."""
+
+    def reviews_waiting(self, limit: int = 100) -> list[Review]:
+        """What nobody has settled, never looked at before not-sure, oldest first."""
+        with self.reading() as connection:
+            found = connection.execute(
+                select(reviews)
+                .where(reviews.c.verdict.in_(("", Verdict.NOT_SURE)))
+                .order_by(reviews.c.verdict, reviews.c.opened_us, reviews.c.review_id)
+                .limit(limit)
+            ).all()
+            return _reviews(connection, found)
+
+    def review(self, review_id: str) -> Review | None:
+        """One review, settled or not."""
+        with self.reading() as connection:
+            found = connection.execute(select(reviews).where(reviews.c.review_id == review_id)).all()
+            return next(iter(_reviews(connection, found)), None)
+
+    def review_count(self) -> int:
+        """How many pairs wait for a person."""
+        with self.reading() as connection:
+            waiting = reviews.c.verdict.in_(("", Verdict.NOT_SURE))
+            return int(connection.scalar(select(func.count()).select_from(reviews).where(waiting)) or 0)
+
+    def settle_review(
+        self, review_id: str, verdict: Verdict, case_manager_id: str, at: datetime, note_text: str = ""
+    ) -> Reviewed:
+        """Keep a person's verdict. The first same or different stands; a later one changes nothing.
+
+        Same: every waiting event is released as a certain match through the event outbox, and the crosswalk learns the
+        patient's numbers. Different: the waiting events end as suppressed (match_rejected) and are dropped. Not sure:
+        they go on waiting. Raises `KeyError` for an unknown review.
+        """
+        with self.writing() as connection:
+            row = connection.execute(
+                select(reviews).where(reviews.c.review_id == review_id).with_for_update()
+            ).one_or_none()
+            if row is None:
+                raise KeyError("no such review")
+            if row.verdict in {Verdict.SAME, Verdict.DIFFERENT}:
+                return Reviewed(False)
+            connection.execute(
+                update(reviews)
+                .where(reviews.c.review_id == review_id)
+                .values(verdict=str(verdict), decided_by=case_manager_id, decided_us=to_us(at), note=note_text)
+            )
+            note(connection, at, case_manager_id, Audited.REVIEWED, enrollee_id=row.enrollee_id, detail=str(verdict))
+            if verdict is Verdict.NOT_SURE:
+                return Reviewed(True)
+            waiting = _waiting(connection, [review_id]).get(review_id, [])
+            connection.execute(review_events.delete().where(review_events.c.review_id == review_id))
+            if verdict is Verdict.SAME:
+                certain = [_as_certain(record) for record in waiting]
+                _teach(connection, certain)
+                put_events(connection, certain, at)
+                return Reviewed(True, released=len(certain))
+            connection.execute(
+                update(ledger)
+                .where(ledger.c.message_id.in_([record.event.message_id for record in waiting]))
+                .where(ledger.c.ending == str(Ending.HELD))
+                .values(ending=str(Ending.SUPPRESSED), code=str(Reason.MATCH_REJECTED))
+            )
+            return Reviewed(True, dropped=len(waiting))
+
+    def release(self, records: Sequence[EventRecord], now: datetime) -> None:
+        """Line events up to be decided although their message has ended: waiting ones, and those of people enrolled
+        late (see `Unmatched`). They are marked `released`."""
+        with self.writing() as connection:
+            put_events(connection, [record.model_copy(update={"released": True}) for record in records], now)
+
+    def unsent_events(self, limit: int = 200) -> list[tuple[int, EventRecord]]:
+        """What waits for the events topic, oldest first: (outbox id, record)."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                select(event_outbox.c.outbox_id, event_outbox.c.document)
+                .order_by(event_outbox.c.outbox_id)
+                .limit(limit)
+            ).all()
+        return [(row.outbox_id, EventRecord.model_validate_json(row.document)) for row in rows]
+
+    def sent_events(self, outbox_ids: Sequence[int]) -> None:
+        """Forget what is on the events topic now."""
+        if outbox_ids:
+            with self.writing() as connection:
+                connection.execute(event_outbox.delete().where(event_outbox.c.outbox_id.in_(outbox_ids)))
+
+
+def _as_certain(record: EventRecord) -> EventRecord:
+    certain = record.match.model_copy(
+        update={"grade": Grade.CERTAIN, "evidence": {**record.match.evidence, "review": "same"}}
+    )
+    return record.model_copy(update={"match": certain, "released": True})
+
+
+def _teach(connection: Connection, records: Sequence[EventRecord]) -> None:
+    taught = {
+        (number.system, number.value): record.match.enrollee_id or ""
+        for record in records
+        for number in learnable(record.event.patient.identifiers)
+    }
+    if not taught:
+        return
+    seq = next_values(connection, "crosswalk", 1)[0]
+    write_rows(
+        connection,
+        crosswalk,
+        ("system", "value", "enrollee_id", "seq"),
+        [(*number, enrollee_id, seq) for number, enrollee_id in sorted(taught.items())],
+        "ON CONFLICT (system, value) DO UPDATE SET enrollee_id = excluded.enrollee_id, seq = excluded.seq",
+    )
+
+
+def _waiting(connection: Connection, review_ids: Sequence[str]) -> dict[str, list[EventRecord]]:
+    found: dict[str, list[EventRecord]] = {}
+    statement = "SELECT review_id, document FROM review_events WHERE review_id IN :among ORDER BY message_id"
+    for review_id, document in rows_among(connection, statement, review_ids):
+        found.setdefault(review_id, []).append(EventRecord.model_validate_json(document))
+    return found
+
+
+def _reviews(connection: Connection, rows: Sequence[Row]) -> list[Review]:
+    found = [row._mapping for row in rows]  # type: ignore[attr-defined]
+    people, _ = load_enrollees(connection, {row["enrollee_id"] for row in found}, None)
+    waiting = _waiting(connection, [row["review_id"] for row in found])
+    return [
+        Review(
+            review_id=row["review_id"],
+            enrollee=enrollee_on(people[row["enrollee_id"]], (), None) if row["enrollee_id"] in people else None,
+            records=tuple(waiting.get(row["review_id"], ())),
+            weight=row["weight"],
+            opened_at=from_us(row["opened_us"]),
+            verdict=Verdict(row["verdict"]) if row["verdict"] else None,
+            decided_by=row["decided_by"],
+            decided_at=from_us(row["decided_us"]) if row["decided_us"] else None,
+            note=row["note"],
+        )
+        for row in found
+    ]

@@ -1,0 +1,47 @@
+"""A database URL in, an open `Store` out; what it can do is in the files of its parts."""
+
+from typing import Self
+
+from streams.store.auditing import Auditing
+from streams.store.deciding import Deciding
+from streams.store.endings import Endings
+from streams.store.engine import Database, make_engine
+from streams.store.feed import Feed
+from streams.store.migrating import MigrationState, StoreOutdated, TablesAre, migrate, state
+from streams.store.reviewing import Reviewing
+
+
+class Store(Endings, Deciding, Feed, Reviewing, Auditing):
+    """Everything a process asks of the database. Methods are safe to call from several threads."""
+
+    @classmethod
+    def open(cls, url: str, *, migrate: bool = False) -> Self:
+        """Connect; with `migrate`, bring older tables up to date first.
+
+        Raises `StoreOutdated` (the text says what to run), `Unavailable`, or `ValueError` for a URL that names neither
+        SQLite nor PostgreSQL.
+        """
+        store = cls(make_engine(url))
+        try:
+            found = store.check()
+            if migrate and found.tables in {TablesAre.MISSING, TablesAre.OLDER}:
+                store._migrate()
+                found = store.check()
+            if found.tables is not TablesAre.CURRENT:
+                raise StoreOutdated(found.explain())
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _migrate(self) -> None:
+        migrate(Database(self._engine))
+
+    def check(self) -> MigrationState:
+        """Which tables the database has. Raises `Unavailable`: so it also says whether the database answers."""
+        with self.reading() as connection:
+            return state(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
