@@ -119,18 +119,17 @@ def decode(data: bytes, declared: str, repetition: str, configured: str = "") ->
     """Text of a message whose MSH-18 is `declared` (repetitions parted by `repetition`)."""
     if configured:
         return _strict(data, codec_of(configured) or configured)
-    if data.isascii() and b"\x1b" not in data:
-        unknown = declared and not any(codec_of(one) for one in declared.split(repetition or "\x00") if one)
-        return Decoded(data.decode("ascii"), "ascii", Finding.CHARSET_UNKNOWN if unknown else None)
     if wide := wide_codec(data):
         return _strict(data, wide)
-    sets = [codec_of(one) for one in declared.split(repetition or "\x00") if one.strip()]
+    sets = [codec_of(one) for one in declared.split(repetition or "\x00") if one.strip()] if declared else []
     known = [codec for codec in sets if codec]
     claim = _ISO_2022_JP if _ISO_2022_JP in known else known[0] if known else ""
     problem = None if claim else Finding.CHARSET_UNKNOWN if sets else Finding.CHARSET_MISSING
-    candidates = (UTF8, claim, _FALLBACK) if claim in ("", "ascii", UTF8) or claim.startswith(_SINGLE_BYTE) else (
-        claim, UTF8, _FALLBACK
-    )  # fmt: skip
+    if data.isascii() and b"\x1b" not in data:
+        codec = claim if claim not in ("", "ascii") and not claim.startswith("utf-") else UTF8
+        return Decoded(data.decode("ascii"), codec, problem if sets else None)
+    utf8_first = claim in ("", "ascii", UTF8) or claim.startswith(_SINGLE_BYTE)
+    candidates = (UTF8, claim, _FALLBACK) if utf8_first else (claim, UTF8, _FALLBACK)
     first_bad: Undecodable | None = None
     for codec in candidates:
         if not codec or codec == "ascii":

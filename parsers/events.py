@@ -190,6 +190,7 @@ class Finding(StrEnum):
     CLASS_MISSING = "class_missing"
     FACILITY_ASSUMED = "facility_assumed"
     ESCAPE_UNKNOWN = "escape_unknown"
+    VALUE_TOO_LONG = "value_too_long"  # cut or left out: longer, or repeated more often, than any real one
     DEFAULT_BIRTH_DATE = "default_birth_date"
     PLACEHOLDER_NAME = "placeholder_name"
 

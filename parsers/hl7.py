@@ -170,11 +170,11 @@ def _patient_key(pid: bytes, separator: bytes, encoding: bytes) -> tuple[str, st
 class Segment:
     """One segment; fields are split when first asked for and numbered as in HL7 (MSH-1 is the separator)."""
 
-    __slots__ = ("_fields", "_line", "_message", "name")
+    __slots__ = ("_fields", "_message", "line", "name")
 
     def __init__(self, name: str, line: str, message: "Message") -> None:
         self.name = name
-        self._line = line
+        self.line = line
         self._message = message
         self._fields: list[str] | None = None
 
@@ -186,7 +186,7 @@ class Segment:
         """Raw fields; index 0 is the segment's name."""
         if self._fields is None:
             separator = self._message.delimiters.field
-            self._fields = self._line.split(separator)
+            self._fields = self.line.split(separator)
             if self.name in ("MSH", "FHS", "BHS"):
                 self._fields.insert(1, separator)
         return self._fields
@@ -220,13 +220,14 @@ class Segment:
 class Message:
     """One message, decoded and cut into segments; everything finer is read when asked for."""
 
-    __slots__ = ("_by_name", "charset", "delimiters", "lines", "notes")
+    __slots__ = ("_by_name", "charset", "delimiters", "lines", "notes", "unknown_escape")
 
     def __init__(self, lines: list[str], delimiters: Delimiters, charset: str, notes: list[Note]) -> None:
         self.lines = lines
         self.delimiters = delimiters
         self.charset = charset
         self.notes = notes
+        self.unknown_escape = False  # an escape sequence nobody defines was read, and kept as sent
         by_name: dict[str, list[Segment]] = {}
         for line in lines:
             name = line[:3].upper()
@@ -240,11 +241,13 @@ class Message:
         return f"<Message of {len(self.lines)} segments>"
 
     @classmethod
-    def parse(cls, data: bytes, charset: str = "") -> "Message | Reject":
-        """The message in `data`; `charset` (a codec name) overrides MSH-18. Never raises."""
-        glance = peek(data)
-        if isinstance(glance, Reject):
-            return glance
+    def parse(cls, data: bytes, charset: str = "", glance: Peek | None = None) -> "Message | Reject":
+        """The message in `data`; `charset` (a codec name) overrides MSH-18, `glance` spares a second look at MSH."""
+        if glance is None:
+            looked = peek(data)
+            if isinstance(looked, Reject):
+                return looked
+            glance = looked
         separator, encoding = glance.field_separator, glance.encoding_characters
         fields = glance.header.split(separator.encode("latin-1"))
         declared = fields[17].decode("latin-1") if len(fields) > 17 else ""
@@ -335,9 +338,11 @@ class Message:
                 out.append(pieces[at + 1])
                 at += 2
             elif at < last and _FOREIGN_ESCAPE.fullmatch(pieces[at]):
+                self.unknown_escape = True
                 out.append(f"{mark}{pieces[at]}{mark}{pieces[at + 1]}")
                 at += 2
             else:
+                self.unknown_escape = True
                 out.append(mark + pieces[at])
                 at += 1
         return "".join(out)

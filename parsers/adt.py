@@ -1,0 +1,617 @@
+"""Bytes of one ADT message in; an `Event`, or the named reason why there is none, out.
+
+Fields are read by their HL7 address (chapter 3). What is odd is noted and read around; a message is rejected only when
+it cannot say what happened, to whom, or when.
+
+A stay is recognized by keys, best first. Every key carries where it comes from, so that two hospitals' numbers, or a
+visit and an account of the same number, never meet:
+
+| system | value | from |
+|---|---|---|
+| `visit|FACILITY|AUTHORITY` | visit number | PV1-19; after a transfer (A02, A12) also for the facility left, PV1-6.4 |
+| `visit+patient|SENDER|AUTHORITY` | visit number@MRN | PV1-19 and PID-3: holds when the facility's name varies |
+| `account|FACILITY|AUTHORITY` | account number | PID-18 |
+| `admitted|FACILITY|AUTHORITY` | MRN@minute in UTC | PID-3 and PV1-44; absent when PV1-44 is |
+
+`Prior.account` and `Prior.visit` (MRG-3, MRG-5) carry the same systems, so they compare with the keys of a stay.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta
+from hashlib import blake2b
+from typing import Final
+
+from parsers.events import (
+    Address,
+    Diagnosis,
+    EncounterClass,
+    Event,
+    EventKind,
+    Finding,
+    Identifier,
+    Note,
+    Patient,
+    PersonName,
+    Prior,
+    Visit,
+)
+from parsers.feeds import Feed
+from parsers.hl7 import NULL, Message, Segment, note, peek
+from parsers.outcomes import NoTransition, Reading, Reject, RejectCode, TestMessage
+from parsers.times import Moment, Precision, read_date, read_time
+from parsers.triggers import MERGES, Still, find_trigger, structure_finding
+
+VERSIONS: Final = frozenset("2.1 2.2 2.3 2.3.1 2.4 2.5 2.5.1 2.6 2.7 2.7.1 2.8 2.8.1 2.8.2 2.9 2.9.1".split())
+
+# HL7 table 0004 (patient class), HL7 v3 ActEncounterCode, and the words that need no table
+CLASSES: Final[dict[str, EncounterClass]] = {
+    code: encounter_class
+    for encounter_class, codes in {
+        EncounterClass.EMERGENCY: "E EMER EMERGENCY ER ED",
+        EncounterClass.INPATIENT: "I IMP INP IP INPATIENT ACUTE NONAC B OBSTETRICS",
+        EncounterClass.OBSERVATION: "OBS OBSENC OBSERVATION OBV OV",
+        EncounterClass.AMBULATORY: "O AMB OP OUT OUTPATIENT R RECURRING HH VR FLD SS C N",
+        EncounterClass.PRE_ADMISSION: "P PRE PRENC PREADMIT PRE-ADMIT",
+    }.items()
+    for code in codes.split()
+}
+_OBSERVATION_WORDS: Final = frozenset(code for code, kind in CLASSES.items() if kind is EncounterClass.OBSERVATION)
+
+_MAX_TEXT: Final = 500
+_MAX_IDENTIFIER: Final = 200
+_MAX_REPETITIONS: Final = 100
+_DIGITS: Final = re.compile(r"\d+", re.ASCII)
+_NO_NUMBER: Final = frozenset({"NONE", "NULL", "UNKNOWN", "UNK", "N/A", "NA", "-", "."})
+_NEWBORN_NAME: Final = re.compile(
+    r"(?:BABY|INFANT|NEWBORN)?[ -]?(?:BOY|GIRL)?|BB|BG|(?:NEWBORN|INFANT|BABY)(?:[ -]?(?:MALE|FEMALE|[A-D1-4]))?"
+    r"|(?:BABY)?[ -]?(?:BOY|GIRL)[ -]?[A-D1-4]"
+)
+_PLACEHOLDER_NAMES: Final = frozenset({"DOE", "UNKNOWN", "UNIDENTIFIED", "TEST", "TRAUMA", "NONAME", "NO NAME"})
+_DEFAULT_BIRTH_DATES: Final = frozenset({date(1800, 1, 1), date(1900, 1, 1), date(1901, 1, 1), date(1111, 11, 11)})
+_NEWBORN_DAYS: Final = 60
+_CLEARABLE: Final = ("PID", "PV1", "PV2", "DG1")
+_ADMISSION_TIME: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
+_STAY_EVENTS: Final = frozenset(
+    {EventKind.ADMITTED, EventKind.REGISTERED, EventKind.DISCHARGED, EventKind.TRANSFERRED, EventKind.CLASS_CHANGED}
+)
+
+
+def read_adt(
+    data: bytes,
+    feed_for: Callable[[str, str], Feed],
+    *,
+    message_id: str,
+    received_at: datetime,
+    test_mode: bool = False,
+) -> Reading:
+    """What `data` says, read as the feed of its MSH-3 and MSH-4 asks. Never raises for anything a sender can send."""
+    glance = peek(data)
+    if isinstance(glance, Reject):
+        return glance
+    feed = feed_for(glance.application, glance.facility)
+    message = Message.parse(data, feed.charset, glance)
+    if isinstance(message, Reject):
+        return message
+    return _Reader(message, feed).read(message_id, received_at, test_mode)
+
+
+class _Reader:
+    """One message on its way to an event."""
+
+    def __init__(self, message: Message, feed: Feed) -> None:
+        self.message = message
+        self.feed = feed
+        self.notes: dict[Note, None] = dict.fromkeys(message.notes)
+        self.facility = ""
+
+    def note(self, finding: Finding, place: str) -> None:
+        self.notes[note(finding, place)] = None
+
+    def read(self, message_id: str, received_at: datetime, test_mode: bool) -> Reading:
+        message = self.message
+        header = message.segments("MSH")[0]
+        event = message.first("EVN")
+        kind = header.get(9, 1).strip().upper()
+        if kind and kind != "ADT" and not kind.startswith("ADT_"):
+            return Reject(code=RejectCode.NOT_ADT, place="MSH-9.1")
+        structure = header.get(9, 3).strip() or (kind if kind.startswith("ADT_") else "")
+        trigger = find_trigger(header.get(9, 2), event.get(1) if event else "", structure)
+        if trigger is None:
+            return Reject(code=RejectCode.TRIGGER_MISSING, place="MSH-9.2")
+        processing = header.get(11).strip().upper()
+        if processing not in ("", "P") and not test_mode and not self.feed.accept_test:
+            return TestMessage(trigger=trigger.code, processing_id=processing if processing in ("T", "D") else "other")
+        if isinstance(trigger.meaning, Still):
+            return NoTransition(trigger=trigger.code)
+        if trigger.finding:
+            self.note(trigger.finding, "MSH-9")
+        return self._event(trigger.code, trigger.meaning, structure, message_id, received_at)
+
+    def _event(self, trigger: str, kind: EventKind, structure: str, message_id: str, received_at: datetime) -> Reading:
+        message = self.message
+        pid = message.first("PID")
+        if pid is None:
+            return Reject(code=RejectCode.SEGMENT_MISSING, place="PID")
+        if kind in MERGES and message.first("MRG") is None:
+            return Reject(code=RejectCode.SEGMENT_MISSING, place="MRG")
+        header = message.segments("MSH")[0]
+        version = header.get(12).strip()
+        if version not in VERSIONS:
+            self.note(Finding.VERSION_UNKNOWN, "MSH-12")
+        if odd := structure_finding(trigger, structure, version):
+            self.note(odd, "MSH-9.3")
+        control_id = _clip(_clean(header.get(10)), _MAX_IDENTIFIER)
+        if not control_id:
+            self.note(Finding.CONTROL_ID_MISSING, "MSH-10")
+        self.facility = self._facility()
+
+        recorded = self.time("EVN-2") or self.time("MSH-7")
+        pv1 = message.first("PV1")
+        visit = self._visit(pv1, kind) if pv1 else None
+        occurred = self._occurred(kind, visit, recorded)
+        if occurred is None:
+            return Reject(code=RejectCode.TIME_MISSING, place="EVN-2")
+        patient = self._patient(pid)
+        name = patient.name
+        if not patient.identifiers and not (name.family or name.given):
+            return Reject(code=RejectCode.PATIENT_MISSING, place="PID-3")
+        if visit and self._is_newborn(patient, occurred):
+            visit = visit.model_copy(update={"newborn": True})
+        if kind in _STAY_EVENTS and visit is None:
+            self.note(Finding.CLASS_MISSING, "PV1-2")
+        prior = self._prior() if kind in MERGES or message.first("MRG") else None
+        if kind is EventKind.PERSON_MERGED and prior is not None and not prior.identifiers:
+            return Reject(code=RejectCode.PATIENT_MISSING, place="MRG-1")
+        keys = self._stay_keys(kind, patient, visit)
+        if message.unknown_escape:
+            self._note_escapes()
+        return Event(
+            message_id=message_id,
+            kind=kind,
+            trigger=trigger,
+            feed=self.feed.name,
+            facility=self.facility,
+            facility_kind=self.feed.facility_kinds.get(self.facility, self.feed.facility_kind),
+            occurred_at=occurred,
+            recorded_at=recorded.at if recorded else occurred,
+            received_at=received_at,
+            control_id=control_id,
+            patient=patient,
+            visit=visit,
+            prior=prior,
+            stay_keys=keys,
+            cleared=self._cleared(),
+            fingerprint=fingerprint(message),
+            notes=tuple(self.notes),
+        )
+
+    def _facility(self) -> str:
+        if self.feed.facility:
+            return self.feed.facility
+        for address in self.feed.facility_from:
+            value = self._namespace(address)
+            if value:
+                if address == "MSH-3":
+                    self.note(Finding.FACILITY_ASSUMED, address)
+                return value
+        self.note(Finding.FACILITY_ASSUMED, "MSH-4")
+        return self.feed.name
+
+    def _namespace(self, address: str) -> str:
+        """The name in a field or component of type HD; its universal id when it has no name."""
+        value = self.message.get(address)
+        if not value:
+            inner = "." in address.partition("-")[2]
+            value = self.message.get(f"{address}.2")
+            if not value and not inner:
+                value = self.message.get(f"{address}.1.2")
+        return _clip(_clean(value), _MAX_IDENTIFIER)
+
+    def time(self, address: str) -> Moment | None:
+        """The time at an address, with what is odd about it noted."""
+        segment = self.message.first(address[:3])
+        if segment is None:
+            return None
+        raw = segment.get(int(address[4:]))
+        return self.moment(raw, address) if raw else None
+
+    def moment(self, raw: str, address: str) -> Moment | None:
+        read = read_time(raw, self.feed.zone)
+        if isinstance(read, Finding):
+            self.note(read, address)
+            return None
+        if read is None:
+            return None
+        if read.finding:
+            self.note(read.finding, address)
+        if not read.offset_sent:
+            self.notes.setdefault(_ZONE_ASSUMED)
+        return read
+
+    def _occurred(self, kind: EventKind, visit: Visit | None, recorded: Moment | None) -> datetime | None:
+        """When it happened: the visit's own time for admissions and discharges, else EVN-6, EVN-2, MSH-7."""
+        own: Moment | None = None
+        if visit and kind in _ADMISSION_TIME:
+            own = self.time("PV1-44")
+        elif visit and kind is EventKind.DISCHARGED:
+            own = self.time("PV1-45")
+        if own and own.precision >= Precision.HOUR:
+            return own.at
+        happened = self.time("EVN-6")
+        if own:
+            same_day = next((one for one in (happened, recorded) if one and one.day == own.day), None)
+            return same_day.at if same_day else own.at
+        return happened.at if happened else recorded.at if recorded else None
+
+    def _patient(self, pid: Segment) -> Patient:
+        message = self.message
+        first_name, other_names = self._names(pid)
+        birth_raw = pid.get(7)
+        birth_date = read_date(birth_raw)
+        if isinstance(birth_date, Finding):
+            self.note(birth_date, "PID-7")
+            birth_date = None
+        elif birth_date in _DEFAULT_BIRTH_DATES:
+            self.note(Finding.DEFAULT_BIRTH_DATE, "PID-7")
+        birth = read_time(birth_raw, self.feed.zone) if birth_date else None
+        identifiers = self._all_identifiers(pid)
+        death = self.time("PID-29")
+        deceased = {"Y": True, "N": False}.get(pid.get(30).strip().upper()[:1])
+        order = _DIGITS.fullmatch(pid.get(25).strip()[:3])
+        return Patient(
+            identifiers=identifiers,
+            name=first_name,
+            other_names=other_names,
+            mother_maiden_name=_clean(pid.get(6)),
+            birth_date=birth_date,
+            birth_time=birth.at if isinstance(birth, Moment) and _has_clock_time(birth_raw, birth) else None,
+            sex=_sex(pid.get(8)),
+            addresses=self._addresses(pid),
+            phones=self._phones(pid),
+            ssn=_ssn(pid.get(19), identifiers),
+            account=self._identifier(pid.raw(18), "PID-18"),
+            mother=self._identifiers(pid, 21),
+            multiple_birth=pid.get(24).strip().upper()[:1] == "Y",
+            birth_order=int(order[0]) if order else None,
+            language=_clean(pid.get(15)) or _clean(message.get("PID-15.2")),
+            deceased=True if death and deceased is None else deceased,
+            deceased_at=death.at if death else None,
+        )
+
+    def _names(self, pid: Segment) -> tuple[PersonName, tuple[PersonName, ...]]:
+        found: dict[PersonName, None] = {}
+        for number in (5, 9):
+            for raw in self._some(pid.repetitions(number), f"PID-{number}"):
+                name = self._name(raw)
+                if name.family or name.given:
+                    found.setdefault(name)
+        names = tuple(found)
+        if not names:
+            return PersonName(), ()
+        first = names[0]
+        family, given = first.family.upper(), first.given.upper()
+        nobody = family in _PLACEHOLDER_NAMES or family.startswith("ZZ")
+        if nobody or (given and _NEWBORN_NAME.fullmatch(given)):
+            self.note(Finding.PLACEHOLDER_NAME, "PID-5")
+        return first, names[1:]
+
+    def _name(self, raw: str) -> PersonName:
+        """XPN (2.3 and later) and PN: family, given, middle, suffix are the first four components in both."""
+        parts = self.message.parts(raw)
+        parts += [""] * (4 - len(parts))
+        return PersonName(
+            family=_clean(parts[0]), given=_clean(parts[1]), middle=_clean(parts[2]), suffix=_clean(parts[3])
+        )
+
+    def _some(self, repetitions: list[str], place: str) -> list[str]:
+        if len(repetitions) > _MAX_REPETITIONS:
+            self.note(Finding.VALUE_TOO_LONG, place)
+            return repetitions[:_MAX_REPETITIONS]
+        return repetitions
+
+    def _all_identifiers(self, pid: Segment) -> tuple[Identifier, ...]:
+        found: dict[tuple[str, str], Identifier] = {}
+        for number in (3, 2, 4):
+            for one in self._identifiers(pid, number):
+                if number == 3 or all(one.value != known for _, known in found):
+                    found.setdefault((one.system, one.value), one)
+        return tuple(found.values())
+
+    def _identifiers(self, segment: Segment, number: int) -> tuple[Identifier, ...]:
+        place = f"{segment.name}-{number}"
+        read = (self._identifier(raw, place) for raw in self._some(segment.repetitions(number), place))
+        return tuple(dict.fromkeys(one for one in read if one))
+
+    def _identifier(self, raw: str, place: str) -> Identifier | None:
+        """One CX; an authority that was not sent is the feed's, else the facility."""
+        if not raw or raw == NULL:
+            return None
+        message = self.message
+        mark = message.delimiters.repetition
+        if mark and mark in raw:
+            raw = raw.split(mark, 1)[0]
+        parts = message.parts(raw)
+        value = _clean(parts[0])
+        if not value:
+            return None
+        if len(value) > _MAX_IDENTIFIER:
+            self.note(Finding.VALUE_TOO_LONG, place)
+            return None
+        authority = _clean(parts[3]) if len(parts) > 3 else ""
+        if not authority and len(parts) > 3:
+            authority = _clean(message.part(raw, 4, 2))
+        if not authority and place[:3] != "PV1" and place not in ("PID-18", "MRG-3", "MRG-5"):
+            self.note(Finding.AUTHORITY_MISSING, place)
+            authority = self.feed.authority or self.facility
+        return Identifier(
+            system=authority[:_MAX_IDENTIFIER], value=value, type=_clean(parts[4])[:20] if len(parts) > 4 else ""
+        )
+
+    def _addresses(self, pid: Segment) -> tuple[Address, ...]:
+        found: dict[Address, None] = {}
+        county = _clean(pid.get(12))
+        for raw in self._some(pid.repetitions(11), "PID-11"):
+            parts = self.message.parts(raw)
+            parts += [""] * (9 - len(parts))
+            address = Address(
+                street=_clean(parts[0]),
+                city=_clean(parts[2]),
+                state=_clean(parts[3]),
+                zip=_clean(parts[4]),
+                county=_clean(parts[8]) or county,
+            )
+            if address.street or address.city or address.state or address.zip:
+                found.setdefault(address)
+        return tuple(found)
+
+    def _phones(self, pid: Segment) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for number in (13, 14):
+            for raw in self._some(pid.repetitions(number), f"PID-{number}"):
+                parts = self.message.parts(raw)
+                parts += [""] * (12 - len(parts))
+                text = parts[0] if "@" not in parts[0] else ""
+                digits = _digits(text) or _digits(parts[5]) + _digits(parts[6]) or _digits(parts[11])
+                if len(digits) == 11 and digits[0] == "1":
+                    digits = digits[1:]
+                if 7 <= len(digits) <= 15:
+                    found.setdefault(digits)
+        return tuple(found)
+
+    def _visit(self, pv1: Segment, kind: EventKind) -> Visit:
+        message = self.message
+        location, before = self._parts(pv1, 3), self._parts(pv1, 6)
+        number = _real_number(self._identifier(pv1.raw(19), "PV1-19"))
+        if number is None:
+            self.note(Finding.VISIT_NUMBER_MISSING, "PV1-19")
+        admitted, discharged = self.time("PV1-44"), self.time("PV1-45")
+        if admitted is None and kind in _STAY_EVENTS:
+            self.note(Finding.ADMIT_TIME_MISSING, "PV1-44")
+        encounter_class = self._class(pv1)
+        if encounter_class is None and kind in _STAY_EVENTS:
+            self.note(Finding.CLASS_MISSING, "PV1-2")
+        expected_admit, expected_discharge = self.time("PV2-8"), self.time("PV2-9")
+        attending = self._parts(pv1, 7)
+        return Visit(
+            encounter_class=encounter_class,
+            class_code=_clip(_clean(pv1.get(2)), 50),
+            number=number,
+            alternate_number=_real_number(self._identifier(pv1.raw(50), "PV1-50")),
+            unit=location[0],
+            room=location[1],
+            bed=location[2],
+            prior_unit=before[0],
+            prior_facility=before[3],
+            attending=", ".join(part for part in attending[1:3] if part),
+            service=_clean(pv1.get(10)),
+            admit_source=_clean(pv1.get(14)),
+            admission_type=_clean(pv1.get(4)),
+            disposition=_clean(pv1.get(36)),
+            discharged_to=_clean(pv1.get(37)),
+            admitted_at=admitted.at if admitted else None,
+            discharged_at=discharged.at if discharged else None,
+            expected_admit=expected_admit.at if expected_admit else None,
+            expected_discharge=expected_discharge.at if expected_discharge else None,
+            complaint=_clean(message.get("PV2-3.2")) or _clean(message.get("PV2-3.1")),
+            newborn=message.get("PV2-36").strip().upper()[:1] == "Y" or pv1.get(4).strip().upper() == "N",
+            diagnoses=self._diagnoses(),
+        )
+
+    def _parts(self, segment: Segment, number: int) -> list[str]:
+        """The first four components of a field, clean."""
+        repetitions = segment.repetitions(number)
+        parts = [_clean(part) for part in self.message.parts(repetitions[0])[:4]] if repetitions else []
+        return parts + [""] * (4 - len(parts))
+
+    def _class(self, pv1: Segment) -> EncounterClass | None:
+        """PV1-2 by the feed's own table, else by HL7's; an outpatient in observation says so elsewhere in PV1."""
+        code = pv1.get(2).strip()
+        if not code:
+            return None
+        mapped = self.feed.classes.get(code) or self.feed.classes.get(code.upper())
+        if mapped:
+            return mapped
+        found = CLASSES.get(code.upper())
+        if found is None:
+            self.note(Finding.CLASS_UNKNOWN, "PV1-2")
+            return EncounterClass.UNKNOWN
+        if found is EncounterClass.AMBULATORY and any(
+            pv1.get(number).strip().upper() in _OBSERVATION_WORDS for number in (18, 10, 4, 3)
+        ):
+            return EncounterClass.OBSERVATION
+        return found
+
+    def _diagnoses(self) -> tuple[Diagnosis, ...]:
+        segments = self.message.segments("DG1")
+        if len(segments) > _MAX_REPETITIONS:
+            self.note(Finding.VALUE_TOO_LONG, "DG1")
+        found: dict[Diagnosis, None] = {}
+        for segment in segments[:_MAX_REPETITIONS]:
+            rank = _DIGITS.fullmatch(segment.get(15).strip()[:4])
+            diagnosis = Diagnosis(
+                code=_clean(segment.get(3, 1)),
+                system=_clean(segment.get(3, 3)) or _clean(segment.get(2)),
+                text=_clean(segment.get(3, 2)) or _clean(segment.get(4)),
+                type=_clean(segment.get(6)),
+                rank=int(rank[0]) if rank else None,
+            )
+            if diagnosis.code or diagnosis.text:
+                found.setdefault(diagnosis)
+        return tuple(found)
+
+    def _is_newborn(self, patient: Patient, occurred: datetime) -> bool:
+        given = patient.name.given.upper()
+        if not given or not _NEWBORN_NAME.fullmatch(given):
+            return False
+        return patient.birth_date is None or occurred.date() - patient.birth_date <= timedelta(days=_NEWBORN_DAYS)
+
+    def _prior(self) -> Prior:
+        """All MRG segments: the identities that give way to the one of the first PID."""
+        segments = self.message.segments("MRG")
+        identifiers: dict[Identifier, None] = {}
+        for segment in segments[:_MAX_REPETITIONS]:
+            for number in (1, 4, 2):
+                if found := self._identifiers(segment, number):
+                    identifiers.update(dict.fromkeys(found))
+                    break
+        survivors = {pid.raw(3) for pid in self.message.segments("PID")[:_MAX_REPETITIONS]}
+        if len(segments) > 1 and len(survivors) > 1:
+            self.note(Finding.STRUCTURE_WRONG, "MRG")
+        merged = segments[0]
+        names = merged.repetitions(7)
+        visit = _real_number(self._identifier(merged.raw(5), "MRG-5"))
+        account = _real_number(self._identifier(merged.raw(3), "MRG-3"))
+        return Prior(
+            identifiers=tuple(identifiers),
+            account=self._key("account", account) if account else None,
+            visit=self._key("visit", visit) if visit else None,
+            name=self._name(names[0]) if names else PersonName(),
+        )
+
+    def _key(self, sort: str, number: Identifier, facility: str = "") -> Identifier:
+        return Identifier(system=f"{sort}|{facility or self.facility}|{number.system}", value=number.value)
+
+    def _stay_keys(self, kind: EventKind, patient: Patient, visit: Visit | None) -> tuple[Identifier, ...]:
+        keys: dict[Identifier, None] = {}
+        mrn = patient.identifiers[0] if patient.identifiers else None
+        number = visit.number if visit else None
+        if visit and number:
+            keys[self._key("visit", number)] = None
+            if kind in (EventKind.TRANSFERRED, EventKind.TRANSFER_CANCELLED) and visit.prior_facility:
+                keys[self._key("visit", number, visit.prior_facility)] = None
+            if mrn:
+                sender = self._namespace("MSH-4") or self._namespace("MSH-3") or self.feed.name
+                keys[
+                    Identifier(system=f"visit+patient|{sender}|{number.system}", value=f"{number.value}@{mrn.value}")
+                ] = None
+        account = _real_number(patient.account)
+        if account:
+            keys[self._key("account", account)] = None
+        if visit and visit.admitted_at and mrn:
+            keys[
+                Identifier(
+                    system=f"admitted|{self.facility}|{mrn.system}",
+                    value=f"{mrn.value}@{visit.admitted_at:%Y%m%d%H%M}",
+                )
+            ] = None
+        return tuple(keys)
+
+    def _cleared(self) -> frozenset[str]:
+        return frozenset(
+            f"{name}-{number}"
+            for name in _CLEARABLE
+            for segment in self.message.segments(name)[:1]
+            if NULL in segment.line
+            for number, raw in enumerate(segment.fields)
+            if raw == NULL
+        )
+
+    def _note_escapes(self) -> None:
+        escape = self.message.delimiters.escape
+        for name in ("MSH", "EVN", "PID", "PV1", "PV2", "DG1", "MRG"):
+            for segment in self.message.segments(name)[:_MAX_REPETITIONS]:
+                for number, raw in enumerate(segment.fields):
+                    if escape in raw and not (name == "MSH" and number == 2):
+                        self.message.unknown_escape = False
+                        self.message.unescape(raw)
+                        if self.message.unknown_escape:
+                            self.note(Finding.ESCAPE_UNKNOWN, f"{name}-{number}")
+
+
+_ZONE_ASSUMED: Final = note(Finding.TIME_ZONE_ASSUMED, "MSH-7")
+
+
+def fingerprint(message: Message) -> str:
+    """32 hex digits, equal for two messages that say the same: all but MSH-7, MSH-10 and how lines end."""
+    digest = blake2b(digest_size=16)
+    fields = list(message.segments("MSH")[0].fields)
+    for index in (7, 10):
+        if index < len(fields):
+            fields[index] = ""
+    digest.update("\x1e".join(fields).encode("utf-8", "surrogatepass"))
+    digest.update("\r".join(["", *message.lines[1:]]).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _clean(text: str) -> str:
+    """One line, without control characters or blanks around it."""
+    if not text.isprintable():
+        text = " ".join("".join(one if one.isprintable() else " " for one in text[: 4 * _MAX_TEXT]).split())
+    return text.strip()[:_MAX_TEXT]
+
+
+def _clip(text: str, length: int) -> str:
+    return text[:length]
+
+
+def _digits(text: str) -> str:
+    return "".join(_DIGITS.findall(text[:100])) if text else ""
+
+
+def _sex(text: str) -> str:
+    """HL7 table 0001."""
+    code = text.strip().upper()[:1]
+    return code if code in ("F", "M", "O", "U", "A", "N", "") else "U"
+
+
+def _ssn(text: str, identifiers: Iterable[Identifier]) -> str:
+    """PID-19, else a PID-3 of type SS (HL7 table 0203): nine digits."""
+    candidates = (text, *(one.value for one in identifiers if one.type in ("SS", "SSN")))
+    return next((digits for digits in map(_digits, candidates) if len(digits) == 9), "")
+
+
+def _real_number(number: Identifier | None) -> Identifier | None:
+    """`None` for what stands for "no number": zeros, NONE, N/A."""
+    if number is None or not number.value.strip("0") or number.value.upper() in _NO_NUMBER:
+        return None
+    return number
+
+
+def _has_clock_time(raw: str, birth: Moment) -> bool:
+    return birth.precision >= Precision.HOUR and bool(raw.strip()[8:14].strip("0T:"))
+
+
+FIELDS: Final = (
+    "MSH-3 MSH-4 MSH-9.1 MSH-9.2 MSH-10 MSH-12 EVN-2 PID-5.1 PID-5.2 PID-7 PID-8 PID-11.5 PID-18 PID-19 PV1-2 PV1-3.1 "
+    "PV1-19 PV1-36 PV1-44 PV1-45 MRG-1"
+).split()
+
+
+def read_fields(data: bytes, charset: str = "") -> dict[str, str | list[list[str]]]:
+    """What was read, by HL7 address: first repetition and component, unescaped, "" when absent.
+
+    `PID-3` is a list of `[value, authority, type]`. Of input that is no message, what can be read: at worst all "".
+    """
+    message = Message.parse(data, charset)
+    if isinstance(message, Reject) and message.code is RejectCode.UNDECODABLE:
+        message = Message.parse(data, "latin-1")
+    if isinstance(message, Reject):
+        return {**dict.fromkeys(FIELDS, ""), "PID-3": []}
+    fields: dict[str, str | list[list[str]]] = {address: message.get(address) for address in FIELDS}
+    pid = message.first("PID")
+    identifiers = [message.parts(raw) for raw in pid.repetitions(3)] if pid and not message.is_delete("PID-3") else []
+    fields["PID-3"] = [
+        [parts[0], parts[3] if len(parts) > 3 else "", parts[4] if len(parts) > 4 else ""] for parts in identifiers
+    ]
+    return fields
