@@ -32,6 +32,7 @@ class Stage(StrEnum):
     READ = "read"  # frame received to event forwarded or ended (worker)
     DECIDE = "decide"  # event taken to decision committed (worker)
     TOLD = "told"  # decision committed to alert acknowledged by the broker (worker)
+    SHOWN = "shown"  # frame received to alert on a page's event stream (inbox)
 
 
 class Part(StrEnum):
@@ -69,6 +70,7 @@ REFUSED: Final = _counter("toc_refused", "Messages and frames refused at the doo
 ACKS: Final = _counter("toc_acks", "Acknowledgements sent", "code")  # AckCode
 CONNECTIONS: Final = _gauge("toc_connections", "Open connections of senders", "way")  # Way
 CONNECTIONS_REFUSED: Final = _counter("toc_connections_refused", "Connections over a limit", "way")  # Way
+CONNECTIONS_CLOSED: Final = _counter("toc_connections_closed", "How MLLP connections ended", "outcome")  # Closed
 BUFFERED: Final = _gauge("toc_buffered_bytes", "Bytes of unfinished and unanswered frames")
 
 # The journal, which is the durable place beside the embedded broker.
