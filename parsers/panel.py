@@ -1,10 +1,91 @@
 """Panel files: CSV bytes in, a light row or a reject with line, column and reason out for each line."""
 
+import codecs
+import csv
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
-from typing import NamedTuple
+from enum import StrEnum
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from parsers.events import Address, Identifier, PersonName
 from parsers.people import Consent, Enrollee, RiskTier
+
+
+class RowCode(StrEnum):
+    """Why a line or a cell of a file is not as expected."""
+
+    # the line is not loaded
+    CELL_COUNT = "cell_count"
+    QUOTES_BROKEN = "quotes_broken"
+    CONTROL_CHARACTER = "control_character"
+    MISSING = "missing"
+    DUPLICATE_ID = "duplicate_id"
+    UNKNOWN_PRACTICE = "unknown_practice"
+    COLUMNS_SWAPPED = "columns_swapped"
+    SCIENTIFIC_NUMBER = "scientific_number"
+    DATE_UNREADABLE = "date_unreadable"
+    DATE_IMPOSSIBLE = "date_impossible"
+    MONTH_IMPOSSIBLE = "month_impossible"
+    YEAR_TWO_DIGITS = "year_two_digits"
+    DATE_SERIAL = "date_serial"
+    DATE_OUT_OF_RANGE = "date_out_of_range"
+    DATES_REVERSED = "dates_reversed"
+    # the line is loaded, the cell is repaired or left empty
+    ENCODING_ASSUMED = "encoding_assumed"
+    ZEROS_RESTORED = "zeros_restored"
+    NOT_AN_IDENTIFIER = "not_an_identifier"
+    UNKNOWN_VALUE = "unknown_value"
+    MRN_WITHOUT_FACILITY = "mrn_without_facility"
+
+
+class RowFault(NamedTuple):
+    """What is wrong with one cell, in a sentence that does not repeat it."""
+
+    column: str  # as named here; "" for the whole line
+    code: RowCode
+    reason: str
+
+
+class RowReject(NamedTuple):
+    """A line that is not loaded, as it stood, and everything that is wrong with it."""
+
+    line: int  # physical line of the file where it starts; the header is line 1
+    faults: tuple[RowFault, ...]  # never empty, the gravest first
+    cells: tuple[str, ...]  # PHI: for the reject file only
+
+    def __repr__(self) -> str:
+        return f"<RowReject line {self.line}>"
+
+    @property
+    def column(self) -> str:
+        return self.faults[0].column
+
+    @property
+    def code(self) -> RowCode:
+        return self.faults[0].code
+
+    @property
+    def reason(self) -> str:
+        return self.faults[0].reason
+
+
+class RowNote(NamedTuple):
+    """A line that is loaded although a cell had to be repaired or left empty."""
+
+    line: int
+    column: str
+    code: RowCode
+    reason: str
+
+
+class FileFault(NamedTuple):
+    """Why nothing of a file can be read."""
+
+    column: str
+    reason: str
 
 
 class PanelRow(NamedTuple):
@@ -39,8 +120,6 @@ class PanelRow(NamedTuple):
     def __repr__(self) -> str:
         return "<PanelRow>"
 
-    __str__ = __repr__
-
 
 def split_mrns(mrns: str) -> tuple[tuple[str, str], ...]:
     """(system, value) pairs of `PanelRow.mrns`; the system is "" where the file gave none."""
@@ -70,3 +149,731 @@ def enrollee_of(row: PanelRow) -> Enrollee:
         effective_to=date.fromisoformat(row.effective_to) if row.effective_to else None,
         language=row.language,
     )
+
+
+REQUIRED: Final = ("enrollee_id", "birth_date", "practice_id")
+REJECT_COLUMNS: Final = ("reject_line", "reject_column", "reject_reason")
+NOTE_SAMPLES: Final = 1000  # notes kept word for word; all of them are counted
+
+_FULL_NAME: Final = "full_name"
+_ALIASES: Final[dict[str, tuple[str, ...]]] = {
+    "enrollee_id": ("enrollee", "member_id", "memberid", "member_number", "person_id", "patient_id", "recipient_id"),
+    "medicaid_id": ("medicaid", "medicaid_number", "medicaid_no", "mid", "mpi", "recipient_medicaid_id"),
+    "ssn": ("social_security_number", "social_security", "social", "ss_number"),
+    "last_name": ("last", "lastname", "surname", "family_name", "name_last", "lname"),
+    "first_name": ("first", "firstname", "given_name", "forename", "name_first", "fname"),
+    "middle_name": ("middle", "middlename", "middle_initial", "mi", "name_middle", "mname"),
+    "suffix": ("name_suffix", "generation"),
+    "birth_date": ("dob", "date_of_birth", "birthdate", "birthday", "date_birth", "birth_dt"),
+    "sex": ("gender", "gender_code", "sex_code", "administrative_sex"),
+    "address": ("address_1", "address1", "address_line_1", "street", "street_address", "addr", "residence_address"),
+    "city": ("town", "residence_city"),
+    "state": ("state_code", "st", "residence_state"),
+    "zip": ("zip_code", "zipcode", "postal_code", "postcode", "zip5"),
+    "county": ("county_name", "residence_county", "county_of_residence"),
+    "phone": ("phone_number", "telephone", "home_phone", "phone1", "cell", "mobile", "tel"),
+    "mother_enrollee_id": ("mother_id", "mothers_enrollee_id", "mother_member_id"),
+    "mrns": ("mrn", "medical_record_numbers", "medical_record_number"),
+    "practice_id": ("practice", "medical_home", "medical_home_id", "pcp_practice_id", "practice_code"),
+    "pcp_npi": ("npi", "pcp", "provider_npi"),
+    "risk_tier": ("risk", "risk_level", "tier", "risk_category"),
+    "programs": ("program", "program_codes"),
+    "consent": ("consents", "consent_code"),
+    "effective_from": (
+        "effective_date",
+        "start_date",
+        "effective_start",
+        "eligibility_start",
+        "enrolled_from",
+        "begin_date",
+    ),
+    "effective_to": ("end_date", "effective_end", "eligibility_end", "enrolled_to", "term_date", "termination_date"),
+    "language": ("preferred_language", "lang", "primary_language"),
+    _FULL_NAME: ("name", "fullname", "member_name", "patient_name"),
+}
+_FIELD_OF: Final = {re.sub("_", "", alias): field for field, aliases in _ALIASES.items() for alias in (field, *aliases)}
+
+_SEXES: Final = {
+    "": "",
+    **dict.fromkeys(("f", "female", "woman", "girl"), "F"),
+    **dict.fromkeys(("m", "male", "man", "boy"), "M"),
+    **dict.fromkeys(("o", "other", "x", "nonbinary", "non-binary"), "O"),
+    **dict.fromkeys(("u", "unknown", "unk"), "U"),
+    **{word: word.upper() for word in ("a", "n")},
+}
+_TIERS: Final = {
+    **{tier.value: tier.value for tier in RiskTier},
+    **{"": "unknown", "medium": "rising", "moderate": "rising", "h": "high", "m": "rising", "l": "low"},
+}
+_CONSENTS: Final = {
+    **{consent.value: consent.value for consent in Consent},
+    **{"": "none", "no": "none", "n": "none", "part_2": "part2", "sud": "part2", "mh": "mental_health", "full": "all"},
+}
+_STATES: Final = frozenset(
+    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK "
+    "OR PA RI SC SD TN TX UT VT VA WA WV WI WY PR VI GU AS MP AA AE AP".split()
+)
+_STATE_NAMES: Final = {"": "", "north carolina": "NC", "south carolina": "SC", "virginia": "VA", "tennessee": "TN"}
+_EMPTY_DATES: Final = frozenset({"", "null", "none", "n/a", "na", "0000-00-00", "00/00/0000", "00000000"})
+_ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ].*)?")
+_PACKED: Final = re.compile(r"(\d{4})(\d\d)(\d\d)")
+_AMERICAN: Final = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?: .*)?")
+_SHORT_YEAR: Final = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2}")
+_SERIAL: Final = re.compile(r"\d{4,5}(?:\.\d+)?")
+_SCIENTIFIC: Final = re.compile(r"(?:.*:)?\d+(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
+_ZIP: Final = re.compile(r"\d{5}(?:-?\d{4})?")
+_SSN: Final = re.compile(r"\d{3}[- ]?\d\d[- ]?\d{4}")
+_MEDICAID: Final = re.compile(r"(?=(?:.*\d){4})[A-Z0-9]{4,20}")
+_NC_MEDICAID: Final = re.compile(r"\d{9}[A-Z]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NOT_DIGITS: Final = re.compile(r"\D")
+_OLDEST: Final = 130  # years
+_OPEN_END: Final = 2200  # an end in or after this year means that none is known
+_OPEN_START: Final = 1901  # a start in or before this year means the same
+_BEFORE_BIRTH_DAYS: Final = 31  # coverage may count from the first of the month of birth
+_JOIN_LINES: Final = 10  # most physical lines one quoted cell may span
+_NUMBERS: Final = ("enrollee_id", "medicaid_id", "ssn", "phone", "mother_enrollee_id", "practice_id", "pcp_npi", "zip")
+_NAMES: Final = ("last_name", "first_name")
+
+
+class _Memo(dict[str, str | RowFault]):
+    """Remembers how a text of a column with few different texts was read."""
+
+    def __init__(self, read: Callable[[str], str | RowFault]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, text: str) -> str | RowFault:
+        if len(self) > 200_000:
+            self.clear()
+        value = self[text] = self._read(text)
+        return value
+
+
+class PanelReader:
+    """Reads one file once. `practices`: the known practice ids; `None` when no directory is loaded.
+
+    After `read` is used up, `faults` says why a file as a whole could not be read, `extra` names the columns that were
+    not, and `notes` counts what was repaired, by column and code.
+    """
+
+    def __init__(self, today: date, practices: Collection[str] | None = None) -> None:
+        self.faults: list[FileFault] = []
+        self.header: tuple[str, ...] = ()
+        self.columns: tuple[str, ...] = ()
+        self.extra: tuple[str, ...] = ()
+        self.delimiter = ","
+        self.notes: Counter[tuple[str, RowCode]] = Counter()
+        self.note_samples: list[RowNote] = []
+        self._practices = frozenset(practices) if practices is not None else None
+        self._today = today
+        self._first_line: dict[str, int] = {}
+        self._dates = {
+            column: _Memo(self._date_reader(column)) for column in ("birth_date", "effective_from", "effective_to")
+        }
+        self._sexes = _Memo(lambda text: _closed(text, "sex", _SEXES, "F, M, O or U"))
+        self._tiers = _Memo(lambda text: _closed(text, "risk_tier", _TIERS, "high, rising, low or unknown"))
+        self._consents = _Memo(_consent)
+        self._states = _Memo(_state)
+        self._zips = _Memo(_zip)
+        self._programs = _Memo(_programs)
+        self._suspect = False  # the part of the file now read has a number in scientific notation somewhere
+
+    def read(self, chunks: Iterable[bytes]) -> Iterator[PanelRow | RowReject]:
+        """Rows and rejects in the order of the file; lazy, so `chunks` may be a file of any size."""
+        lines = _Lines(chunks)
+        source = iter(lines)
+        header = next((line for line in source if line.strip()), "")
+        if not self._read_header(header, lines.line):
+            return
+        width = len(self.header)
+        pick = self._picker(width)
+        yield from self._read_rows(lines, source, width, pick)
+
+    def _read_rows(
+        self, lines: "_Lines", source: Iterator[str], width: int, pick: Callable[[list[str]], tuple[str, ...]]
+    ) -> Iterator[PanelRow | RowReject]:
+        records = _Records(lines, source, width, self.delimiter)
+        check = self._check
+        for item in records:
+            if isinstance(item, RowReject):
+                yield item
+                continue
+            if len(item) != width:
+                if not any(map(str.strip, item)):
+                    continue
+                if len(item) < width or any(map(str.strip, item[width:])):
+                    yield RowReject(records.line, (_cell_count(len(item), width),), tuple(item))
+                    continue
+                del item[width:]
+            if records.note is not None:
+                self._note(records.line, records.note)
+            if lines.control and any(map(_CONTROL.search, item)):
+                reason = "holds control characters: export the file again as plain CSV"
+                yield RowReject(records.line, (RowFault("", RowCode.CONTROL_CHARACTER, reason),), tuple(item))
+                continue
+            self._suspect = lines.scientific
+            cells = [" ".join(cell.split()) for cell in item] if records.joined else list(map(str.strip, item))
+            if not any(cells):
+                continue
+            cells.append("")
+            row = check(records.line, pick(cells))
+            yield row if isinstance(row, PanelRow) else RowReject(records.line, tuple(row), tuple(item))
+
+    def _read_header(self, text: str, line: int) -> bool:
+        if not text:
+            self.faults.append(FileFault("", "the file is empty: a header line with column names is needed"))
+            return False
+        self.delimiter = max(",;\t|", key=text.count)
+        self.header = tuple(cell.strip() for cell in next(csv.reader([text], delimiter=self.delimiter)))
+        fields: list[str] = []
+        extra: list[str] = []
+        for name in self.header:
+            field = _FIELD_OF.get(re.sub(r"[^a-z0-9]", "", name.lower()), "")
+            if field and field not in fields:
+                fields.append(field)
+            else:
+                fields.append("")
+                if name and name not in REJECT_COLUMNS:
+                    extra.append(name)
+        self.columns, self.extra = tuple(fields), tuple(extra)
+        if not any(fields):
+            self.faults.append(FileFault("", f"line {line} names no known column: is the header line missing?"))
+            return False
+        for column in REQUIRED:
+            if column not in fields:
+                known = ", ".join((column, *_ALIASES[column][:3]))
+                self.faults.append(FileFault(column, f"the column {column} is missing (known names: {known}, …)"))
+        if not {"last_name", "first_name", _FULL_NAME} & set(fields):
+            self.faults.append(FileFault("last_name", "a name is missing: last_name and first_name, or full_name"))
+        return not self.faults
+
+    def _picker(self, width: int) -> Callable[[list[str]], tuple[str, ...]]:
+        places = [self.columns.index(field) if field in self.columns else width for field in PanelRow._fields]
+        plain = itemgetter(*places)
+        if _FULL_NAME not in self.columns:
+            return plain
+        whole = self.columns.index(_FULL_NAME)
+
+        def with_name_split(cells: list[str]) -> tuple[str, ...]:
+            row = PanelRow._make(plain(cells))
+            if row.last_name or row.first_name:
+                return row
+            last, first, middle = _split_name(cells[whole])
+            return row._replace(last_name=last, first_name=first, middle_name=row.middle_name or middle)
+
+        return with_name_split
+
+    def _check(self, line: int, raw: tuple[str, ...]) -> PanelRow | list[RowFault]:
+        """The hot path: a good line passes through here and nothing else."""
+        (
+            enrollee_id,
+            medicaid_id,
+            ssn,
+            last_name,
+            first_name,
+            middle_name,
+            suffix,
+            birth_date,
+            sex,
+            address,
+            city,
+            state,
+            zip_code,
+            county,
+            phone,
+            mother,
+            mrns,
+            practice_id,
+            npi,
+            tier,
+            programs,
+            consent,
+            since,
+            until,
+            language,
+        ) = raw
+        found: list[RowFault] = []  # the line cannot be loaded
+        mild: list[RowFault] = []  # the cell cannot be used
+        if self._suspect:
+            found.extend(_scientific(raw))
+        values: list[str] = []
+        for memo, text, grave in (
+            (self._dates["birth_date"], birth_date, True),
+            (self._dates["effective_from"], since, True),
+            (self._dates["effective_to"], until, True),
+            (self._sexes, sex, False),
+            (self._states, state, False),
+            (self._zips, zip_code, False),
+            (self._tiers, tier, False),
+            (self._consents, consent, False),
+            (self._programs, programs, False),
+        ):
+            value = memo[text]
+            if isinstance(value, str):
+                values.append(value)
+            else:
+                (found if grave else mild).append(value)
+                values.append(_STAND_IN.get(value.column, ""))
+        born, starts, ends, sex, state, zip_code, tier, consent, programs = values
+        if not born or not enrollee_id or not practice_id or not (last_name or first_name):
+            found.extend(_missing(raw, found))
+        if enrollee_id in self._first_line:
+            reason = f"the same enrollee_id stands in line {self._first_line[enrollee_id]}"
+            found.append(RowFault("enrollee_id", RowCode.DUPLICATE_ID, reason))
+        if self._practices is not None and practice_id not in self._practices and practice_id:
+            reason = "no such practice in the directory"
+            found.append(RowFault("practice_id", RowCode.UNKNOWN_PRACTICE, reason))
+        if starts and ((ends and ends < starts) or (born and starts < born)):
+            found.extend(_order(born, starts, ends))
+        if ssn and not (len(ssn) == 9 and ssn.isdecimal()):
+            ssn = _fixed(_ssn(ssn), mild)
+        if medicaid_id and not (len(medicaid_id) == 10 and _NC_MEDICAID.fullmatch(medicaid_id)):
+            medicaid_id = _fixed(_medicaid(medicaid_id), mild)
+        if phone and not (len(phone) == 10 and phone.isdecimal()):
+            phone = _fixed(_phone(phone), mild)
+        if npi and not (len(npi) == 10 and npi.isdecimal()):
+            npi = _fixed(_npi(), mild)
+        if mrns:
+            mrns = _fixed(_mrns(mrns), mild)
+        if found or mild:
+            swaps = self._swapped(raw, [*found, *mild])
+            if found or swaps:
+                named = {column for swap in swaps for column in swap.column.split(" and ")}
+                return [*swaps, *(fault for fault in found if fault.column not in named)]
+            for fault in mild:
+                self._note(line, fault)
+        self._first_line[enrollee_id] = line
+        return PanelRow(
+            enrollee_id,
+            medicaid_id,
+            ssn,
+            last_name,
+            first_name,
+            middle_name,
+            suffix,
+            born,
+            sex,
+            address,
+            city,
+            state,
+            zip_code,
+            county,
+            phone,
+            mother,
+            mrns,
+            practice_id,
+            npi,
+            tier,
+            programs,
+            consent,
+            starts,
+            ends,
+            language,
+        )
+
+    def _note(self, line: int, fault: RowFault) -> None:
+        self.notes[fault.column, fault.code] += 1
+        if len(self.note_samples) < NOTE_SAMPLES:
+            self.note_samples.append(RowNote(line, *fault))
+
+    def _swapped(self, raw: tuple[str, ...], faults: Iterable[RowFault]) -> list[RowFault]:
+        """Pairs of columns whose cells fit each other's place and not their own."""
+        row = PanelRow._make(raw)._asdict()
+        found: dict[frozenset[str], RowFault] = {}
+        for column in dict.fromkeys(fault.column for fault in faults):
+            value = row.get(column, "")
+            if not value or self._fits(column, value):
+                continue
+            for other, there in row.items():
+                if (
+                    other != column
+                    and there
+                    and self._fits(column, there)
+                    and self._fits(other, value)
+                    and not self._fits(other, there)
+                ):
+                    both = (column, other)
+                    reason = f"the cells of {column} and {other} look swapped"
+                    found.setdefault(frozenset(both), RowFault(" and ".join(both), RowCode.COLUMNS_SWAPPED, reason))
+                    break
+        return list(found.values())
+
+    def _fits(self, column: str, value: str) -> bool:
+        match column:
+            case "birth_date" | "effective_from" | "effective_to":
+                return bool(self._dates[column][value]) and isinstance(self._dates[column][value], str)
+            case "zip":
+                return _ZIP.fullmatch(value) is not None
+            case "sex":
+                return value.lower() in _SEXES
+            case "state":
+                return isinstance(self._states[value], str)
+            case "risk_tier":
+                return value.lower() in _TIERS
+            case "consent":
+                return value.lower() in _CONSENTS
+            case "ssn":
+                return _SSN.fullmatch(value) is not None
+            case "medicaid_id":
+                return _NC_MEDICAID.fullmatch(value.upper()) is not None
+            case "phone":
+                return not isinstance(_phone(value), RowFault)
+            case "pcp_npi":
+                return len(value) == 10 and value.isdecimal()
+            case "practice_id":
+                return self._practices is not None and value in self._practices
+            case "enrollee_id":
+                return self._practices is None or value not in self._practices
+            case "last_name" | "first_name" | "city" | "county":
+                return any(map(str.isalpha, value)) and not any(map(str.isdecimal, value)) and len(value) > 1
+        return False
+
+    def _date_reader(self, column: str) -> Callable[[str], str | RowFault]:
+        def read(text: str) -> str | RowFault:
+            value = read_date(text)
+            if not isinstance(value, date):
+                return RowFault(column, *value) if value else ""
+            if (column == "effective_to" and value.year >= _OPEN_END) or (
+                column == "effective_from" and value.year <= _OPEN_START
+            ):
+                return ""
+            too_far = value.year < self._today.year - _OLDEST or value.year >= _OPEN_END
+            if too_far or (column == "birth_date" and value > self._today):
+                reason = "is in the future" if value > self._today else f"is more than {_OLDEST} years ago"
+                return RowFault(column, RowCode.DATE_OUT_OF_RANGE, reason)
+            return value.isoformat()
+
+        return read
+
+
+def read_date(text: str) -> date | tuple[RowCode, str] | None:
+    """A date as YYYY-MM-DD, YYYYMMDD or MM/DD/YYYY, what is wrong with it, or `None` for an empty cell."""
+    if text.lower() in _EMPTY_DATES:
+        return None
+    found = _ISO.fullmatch(text) or _PACKED.fullmatch(text)
+    year, month, day = map(int, found.groups()) if found else (0, 0, 0)
+    if not found:
+        found = _AMERICAN.fullmatch(text)
+        if found:
+            month, day, year = map(int, found.groups())
+        elif _SHORT_YEAR.fullmatch(text):
+            return RowCode.YEAR_TWO_DIGITS, "the year has two digits: write YYYY-MM-DD"
+        elif _SERIAL.fullmatch(text):
+            return RowCode.DATE_SERIAL, "is a plain number, as Excel keeps dates: format the column as YYYY-MM-DD"
+        else:
+            return RowCode.DATE_UNREADABLE, "is not a date: write YYYY-MM-DD or MM/DD/YYYY"
+    if not 1 <= month <= 12:
+        return RowCode.MONTH_IMPOSSIBLE, "there is no such month: day and month may be swapped; write YYYY-MM-DD"
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return RowCode.DATE_IMPOSSIBLE, "there is no such day in that month"
+
+
+def rejected_row(header: tuple[str, ...], reject: RowReject) -> tuple[str, ...]:
+    """A reject as a line of a reject file: its cells as they stood, then `REJECT_COLUMNS`.
+
+    Cells beyond the header's width are joined into the last one, so that nothing is lost.
+    """
+    width = len(header)
+    cells = [*reject.cells, *[""] * (width - len(reject.cells))]
+    if len(cells) > width:
+        cells[width - 1 :] = [" ".join(filter(None, cells[width - 1 :]))]
+    columns = "; ".join(dict.fromkeys(fault.column for fault in reject.faults if fault.column))
+    return (*cells, str(reject.line), columns, "; ".join(dict.fromkeys(fault.reason for fault in reject.faults)))
+
+
+class _Lines:
+    """Bytes in, text lines without their ends out; `line` is the number of the line last given."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.line = 0
+        self.assumed = False  # the line last given was not UTF-8
+        self.scientific = False
+        self.control = False
+
+    def __iter__(self) -> Iterator[str]:
+        for block, ends in self._blocks():
+            try:
+                text, self.assumed = block.decode("utf-8"), False
+                lines = text.split(ends)
+            except UnicodeDecodeError:
+                lines, text = [], ""
+            if lines:
+                self._look(text)
+                for line in lines:
+                    self.line += 1
+                    yield line
+                continue
+            for raw in block.split(ends.encode()):
+                try:
+                    line, self.assumed = raw.decode("utf-8"), False
+                except UnicodeDecodeError:
+                    line, self.assumed = raw.decode("cp1252", errors="replace"), True
+                    if "\ufffd" in line:
+                        line = raw.decode("latin-1")
+                self._look(line)
+                self.line += 1
+                yield line
+
+    def _look(self, text: str) -> None:
+        self.scientific = "E+" in text or "e+" in text
+        self.control = _CONTROL.search(text) is not None
+
+    def _blocks(self) -> Iterator[tuple[bytes, str]]:
+        """Whole lines, many at a time, all ending alike."""
+        kept = b""
+        ends = ""
+        for number, chunk in enumerate(_utf8(self._chunks)):
+            block = kept + (chunk.removeprefix(b"\xef\xbb\xbf") if number == 0 else chunk)
+            if not ends and (b"\n" in block or b"\r" in block):
+                ends = "\n" if b"\n" in block else "\r"
+            cut = block.rfind(ends.encode()) if ends else -1
+            if cut < 0:
+                kept = block
+                continue
+            kept = block[cut + 1 :]
+            yield _without_cr(block[:cut], ends), ends
+        if kept:
+            yield _without_cr(kept, ends), ends or "\n"
+
+
+class _Records:
+    """Lines in, the cells of one record at a time out; a line whose quotes are broken costs that line only.
+
+    A quoted cell may span lines. A quote that is never closed would swallow every line after it: lines are joined
+    only when the outcome has the header's width and no cell of it holds as much as a line.
+    """
+
+    def __init__(self, lines: _Lines, source: Iterator[str], width: int, delimiter: str) -> None:
+        self.line = 0  # where the record last given starts
+        self.note: RowFault | None = None
+        self.joined = False
+        self._lines = lines
+        self._source = source
+        self._width = width
+        self._delimiter = delimiter
+        self._broken: list[RowReject] = []
+        self._text = ""
+
+    def __iter__(self) -> Iterator[list[str] | RowReject]:
+        reader = csv.reader(self._whole(), delimiter=self._delimiter, strict=True)
+        while True:
+            try:
+                cells = next(reader, None)
+            except csv.Error:
+                cells = []
+                self._broken.append(self._reject(self.line, self._text))
+            if self._broken:
+                yield from self._broken
+                self._broken.clear()
+            if cells is None:
+                return
+            if cells:
+                yield cells
+
+    def _whole(self) -> Iterator[str]:
+        waiting: deque[tuple[int, str, bool]] = deque()
+        lines = self._lines
+        while True:
+            if waiting:
+                number, text, assumed = waiting.popleft()
+                lines.scientific = lines.control = True  # not known any more for this part of the file: look closely
+            else:
+                following = next(self._source, None)
+                if following is None:
+                    return
+                number, text, assumed = lines.line, following, lines.assumed
+            self.joined = False
+            if text.count('"') & 1 and self._cells(text) != self._width:
+                pulled = self._pull(waiting)
+                whole = self._join(text, pulled)
+                if whole is None:
+                    waiting.extendleft(reversed(pulled))
+                    self._broken.append(self._reject(number, text))
+                    continue
+                waiting.extendleft(reversed(pulled[whole[1] :]))
+                text = whole[0]
+                self.joined = True
+            self.line, self._text = number, text
+            self.note = _ASSUMED if assumed else None
+            yield text
+
+    def _pull(self, waiting: deque[tuple[int, str, bool]]) -> list[tuple[int, str, bool]]:
+        pulled: list[tuple[int, str, bool]] = []
+        while waiting and len(pulled) < _JOIN_LINES:
+            pulled.append(waiting.popleft())
+        while len(pulled) < _JOIN_LINES and (text := next(self._source, None)) is not None:
+            pulled.append((self._lines.line, text, self._lines.assumed))
+        return pulled
+
+    def _join(self, text: str, pulled: list[tuple[int, str, bool]]) -> tuple[str, int] | None:
+        for count, (_, more, _) in enumerate(pulled, 1):
+            if self._cells(more) == self._width:
+                return None
+            text = f"{text}\n{more}"
+            if more.count('"') & 1:
+                return (text, count) if self._cells(text) == self._width else None
+        return None
+
+    def _cells(self, text: str) -> int:
+        """How many cells a text has by itself; 0 when its quotes do not close or a cell holds a line's worth."""
+        try:
+            cells = next(csv.reader([text], delimiter=self._delimiter, strict=True), [])
+        except csv.Error:
+            return 0
+        crowded = any("\n" in cell and cell.count(self._delimiter) >= self._width - 1 for cell in cells)
+        return 0 if crowded else len(cells)
+
+    def _reject(self, line: int, text: str) -> RowReject:
+        reason = "a quotation mark is not closed or stands inside a cell"
+        cells = tuple(cell.replace('"', "") for cell in text.split(self._delimiter))
+        return RowReject(line, (RowFault("", RowCode.QUOTES_BROKEN, reason),), cells)
+
+
+class _Repaired(NamedTuple):
+    value: str
+    fault: RowFault
+
+
+_ASSUMED: Final = RowFault("", RowCode.ENCODING_ASSUMED, "is not UTF-8 and was read as Windows-1252 (Latin-1)")
+_STAND_IN: Final = {"risk_tier": RiskTier.UNKNOWN.value, "consent": Consent.NONE.value}
+
+
+def _utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks, from UTF-16 when a byte order mark says so (Excel's "Unicode text")."""
+    decoder: codecs.IncrementalDecoder | None = None
+    for number, chunk in enumerate(chunks):
+        if number == 0 and chunk[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
+        yield decoder.decode(chunk).encode() if decoder else chunk
+
+
+def _without_cr(block: bytes, ends: str) -> bytes:
+    return block.replace(b"\r\n", b"\n").removesuffix(b"\r") if ends != "\r" else block
+
+
+def _cell_count(cells: int, width: int) -> RowFault:
+    return RowFault("", RowCode.CELL_COUNT, f"the line has {cells} cells where the header has {width}")
+
+
+def _missing(raw: tuple[str, ...], found: Iterable[RowFault]) -> Iterator[RowFault]:
+    row = PanelRow._make(raw)
+    unread = {fault.column for fault in found}
+    for column in REQUIRED:
+        text = getattr(row, column)
+        if column not in unread and (not text or (column == "birth_date" and text.lower() in _EMPTY_DATES)):
+            yield RowFault(column, RowCode.MISSING, f"{column} is empty")
+    if not (row.last_name or row.first_name):
+        yield RowFault("last_name", RowCode.MISSING, "the name is empty")
+
+
+def _scientific(raw: tuple[str, ...]) -> Iterator[RowFault]:
+    row = PanelRow._make(raw)
+    reason = "was turned into scientific notation, as Excel does; its digits are lost: export it as text"
+    for column in (*_NUMBERS, "mrns"):
+        if any(_SCIENTIFIC.fullmatch(part.strip()) for part in getattr(row, column).split(";")):
+            yield RowFault(column, RowCode.SCIENTIFIC_NUMBER, reason)
+
+
+def _order(born: str, starts: str, ends: str) -> Iterator[RowFault]:
+    if ends and ends < starts:
+        yield RowFault("effective_to", RowCode.DATES_REVERSED, "lies before effective_from")
+    if born and starts < born and (date.fromisoformat(born) - date.fromisoformat(starts)).days > _BEFORE_BIRTH_DAYS:
+        reason = "birth_date lies after effective_from: the cells of the two look swapped"
+        yield RowFault("birth_date and effective_from", RowCode.COLUMNS_SWAPPED, reason)
+
+
+def _fixed(result: str | RowFault | _Repaired, mild: list[RowFault]) -> str:
+    if isinstance(result, str):
+        return result
+    if isinstance(result, _Repaired):
+        mild.append(result.fault)
+        return result.value
+    mild.append(result)
+    return ""
+
+
+def _closed(text: str, column: str, known: Mapping[str, str], expected: str) -> str | RowFault:
+    value = known.get(text.lower())
+    return RowFault(column, RowCode.UNKNOWN_VALUE, f"expects {expected}") if value is None else value
+
+
+def _consent(text: str) -> str | RowFault:
+    parts = [part.strip().replace(" ", "_") for part in re.split("[;,|]", text)]
+    read = [_closed(part, "consent", _CONSENTS, "none, part2, mental_health or all") for part in parts]
+    faults = [value for value in read if isinstance(value, RowFault)]
+    if faults:
+        return faults[0]
+    given = {str(value) for value in read} - {Consent.NONE.value}
+    return given.pop() if len(given) == 1 else Consent.ALL.value if given else Consent.NONE.value
+
+
+def _programs(text: str) -> str:
+    return ";".join(filter(None, map(str.strip, re.split("[;,|]", text))))
+
+
+def _state(text: str) -> str | RowFault:
+    if text.upper() in _STATES:
+        return text.upper()
+    return _closed(text, "state", _STATE_NAMES, "the two letters of a state")
+
+
+def _zip(text: str) -> str | RowFault:
+    if not text or _ZIP.fullmatch(text):
+        return text
+    if text.isdecimal() and len(text) in (3, 4):
+        return text.zfill(5)
+    return RowFault("zip", RowCode.NOT_AN_IDENTIFIER, "expects five digits, or nine")
+
+
+def _ssn(text: str) -> str | RowFault | _Repaired:
+    if _SSN.fullmatch(text):
+        return text.replace("-", "").replace(" ", "")
+    if text.isdecimal() and len(text) in (7, 8):
+        fault = RowFault("ssn", RowCode.ZEROS_RESTORED, "leading zeros were missing and have been put back")
+        return _Repaired(text.zfill(9), fault)
+    return RowFault("ssn", RowCode.NOT_AN_IDENTIFIER, "expects nine digits; left empty")
+
+
+def _medicaid(text: str) -> str | RowFault:
+    plain = text.upper().replace(" ", "").replace("-", "")
+    if _MEDICAID.fullmatch(plain):
+        return plain
+    return RowFault("medicaid_id", RowCode.NOT_AN_IDENTIFIER, "expects a Medicaid number; left empty")
+
+
+def _phone(text: str) -> str | RowFault:
+    digits = _NOT_DIGITS.sub("", re.split("(?i)e?xt?", text)[0])
+    digits = digits[1:] if len(digits) == 11 and digits[0] == "1" else digits
+    if len(digits) == 10 and sum(map(str.isalpha, text)) <= 3:
+        return digits
+    return RowFault("phone", RowCode.NOT_AN_IDENTIFIER, "expects ten digits; left empty")
+
+
+def _npi() -> RowFault:
+    return RowFault("pcp_npi", RowCode.NOT_AN_IDENTIFIER, "expects ten digits; left empty")
+
+
+def _mrns(text: str) -> str | RowFault | _Repaired:
+    parts = [part.strip() for part in text.split(";")] if " " in text else text.split(";")
+    pairs = [part.rpartition(":") for part in parts if part]
+    value = ";".join(
+        f"{system.strip()}:{number.strip()}" if system else number for system, _, number in pairs if number
+    )
+    if all(system for system, _, _ in pairs):
+        return value
+    reason = "a record number without its facility: write facility:value"
+    return _Repaired(value, RowFault("mrns", RowCode.MRN_WITHOUT_FACILITY, reason))
+
+
+def _split_name(text: str) -> tuple[str, str, str]:
+    """Last, first and middle name of `Last, First Middle` or `First Middle Last`."""
+    if "," in text:
+        last, _, rest = text.partition(",")
+        first, _, middle = rest.strip().partition(" ")
+        return last.strip(), first, middle.strip()
+    words = text.split()
+    return (words[-1] if words else "", words[0] if len(words) > 1 else "", " ".join(words[1:-1]))
