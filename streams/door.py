@@ -1,0 +1,148 @@
+"""Judges a frame at the door, has it stored, and gives the acknowledgement that says truly what became of it.
+
+Refused here with AR/CR is only what we will never take: what has no readable MSH (empty, not HL7, delimiters that
+cannot be used), what is too large, and what is certainly not ADT. It leaves no record but `toc_refused_total{code}`.
+Everything else gets AA/CA once it is stored, and the worker judges it; AE/CE when it could not be stored in time.
+Modes after HL7 v2 chapter 2: without MSH-15 and MSH-16 the original one (AA, AE, AR); else the accept code CA, CE, CR
+where MSH-15 asks for it (table 0155), else the application code where MSH-16 does, else nothing. An acknowledgement
+that was sent to us is never acknowledged.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from parsers.acks import AckCode, acknowledge
+from parsers.hl7 import Peek, peek
+from parsers.outcomes import Reject, RejectCode
+from streams import metrics
+from streams.durable import Accepted, Durable, Refused, Stored
+from streams.message_ids import new_message_id
+from streams.metrics import Way
+from streams.topics import keyed_hash
+
+
+class Fate(StrEnum):
+    """What became of a message at the door; the last letter of its acknowledgement code."""
+
+    STORED = "A"
+    UNAVAILABLE = "E"  # send it again
+    REFUSED = "R"  # never send it again
+
+
+class Answer(NamedTuple):
+    """What to tell the sender. `ack` is None when it asked for none; `control_id` is MSH-10 where it is readable."""
+
+    fate: Fate
+    ack: bytes | None
+    code: AckCode | None
+    control_id: str
+    message_id: str  # "" unless stored
+    reject: Reject | None = None
+
+
+_WANTED: Final[dict[str, frozenset[Fate]]] = {
+    "AL": frozenset(Fate),
+    "ER": frozenset({Fate.UNAVAILABLE, Fate.REFUSED}),
+    "SU": frozenset({Fate.STORED}),
+    "NE": frozenset(),
+    "": frozenset(),
+}
+_LINE_END: Final = re.compile(rb"[\r\n]")
+_ACKNOWLEDGEMENTS: Final = frozenset({"ACK", "MCF"})
+
+
+def ack_code(accept: str, application: str, fate: Fate) -> AckCode | None:
+    """The code for MSH-15, MSH-16 and a fate, or None when no answer is wanted. Unknown conditions count as AL."""
+    if not accept and not application:
+        return AckCode(f"A{fate}")
+    if fate in _WANTED.get(accept, _WANTED["AL"]):
+        return AckCode(f"C{fate}")
+    if fate in _WANTED.get(application, _WANTED["AL"]):
+        return AckCode(f"A{fate}")
+    return None
+
+
+class Judged(NamedTuple):
+    """A message as its MSH shows it. With a `reject` it is never taken."""
+
+    peek: Peek | None
+    reject: Reject | None
+
+
+def judge(data: bytes) -> Judged:
+    """Whether a message may come in."""
+    match peek(data):
+        case Reject() as reject:
+            header = peek(_LINE_END.split(data.lstrip(), maxsplit=1)[0])
+            return Judged(None if isinstance(header, Reject) else header, reject)
+        case found:
+            if found.message_type and found.message_type.upper() != "ADT":
+                return Judged(found, Reject(code=RejectCode.NOT_ADT, place="MSH-9.1"))
+            return Judged(found, None)
+
+
+class Door:
+    """The one way in, whatever the sender speaks."""
+
+    def __init__(
+        self, durable: Durable, secret: bytes, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._durable = durable
+        self._secret = secret
+        self._clock = clock
+
+    def take(self, data: bytes, way: Way, feed: str = "") -> Awaitable[Answer]:
+        """Starts storing one message at once (calls keep their order) and gives its answer when it is settled."""
+        now = self._clock()
+        message_id = new_message_id(now)
+        judged = judge(data)
+        if judged.peek is None or judged.reject is not None:
+            return _done(self._refused(judged.peek, judged.reject, message_id, now))
+        seen = judged.peek
+        who = (seen.patient_authority or seen.facility, seen.patient_key) if seen.patient_key else ("", message_id)
+        storing = self._durable.accept(Accepted(message_id, now, keyed_hash(self._secret, *who), data, feed))
+        return self._answered(seen, message_id, now, storing, way)
+
+    def refuse(self, code: RejectCode, beginning: bytes) -> Answer:
+        """The answer to a frame that did not come in whole, as far as its beginning tells whom to answer."""
+        now = self._clock()
+        found = peek(beginning)
+        return self._refused(None if isinstance(found, Reject) else found, Reject(code=code), new_message_id(now), now)
+
+    async def _answered(
+        self, seen: Peek, message_id: str, now: datetime, storing: Awaitable[Stored | Refused], way: Way
+    ) -> Answer:
+        match await storing:
+            case Stored():
+                metrics.RECEIVED.labels(way).inc()
+                return _answer(seen, Fate.STORED, None, message_id, now)
+            case Refused():
+                return _answer(seen, Fate.UNAVAILABLE, None, message_id, now)
+
+    @staticmethod
+    def _refused(seen: Peek | None, reject: Reject | None, message_id: str, now: datetime) -> Answer:
+        if reject is not None:
+            metrics.REFUSED.labels(reject.code).inc()
+        return _answer(seen, Fate.REFUSED, reject, message_id, now)
+
+
+def _answer(seen: Peek | None, fate: Fate, reject: Reject | None, message_id: str, now: datetime) -> Answer:
+    control_id = seen.control_id if seen else ""
+    stored_as = message_id if fate is Fate.STORED else ""
+    if seen is not None and seen.message_type.upper() in _ACKNOWLEDGEMENTS:
+        return Answer(fate, None, None, control_id, stored_as, reject)
+    code = ack_code(seen.accept_ack, seen.application_ack, fate) if seen else AckCode(f"A{fate}")
+    if code is None:
+        return Answer(fate, None, None, control_id, stored_as, reject)
+    ack = acknowledge(seen, code, reject=reject, control_id=message_id[:20], at=now)
+    return Answer(fate, ack, code, control_id, stored_as, reject)
+
+
+def _done(answer: Answer) -> Awaitable[Answer]:
+    settled: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    settled.set_result(answer)
+    return settled

@@ -1,0 +1,276 @@
+"""Brings journaled messages to the embedded broker: the journal in, read from disk in order; `adt.raw.v1` out.
+
+Memory stays bounded whatever the backlog, because only one window of records is in hand. Three truths:
+- *published* says nothing for ever: the broker keeps its log in memory. On every new generation of `broker.json` the
+  journal is played back from the oldest message that has no ending, leaving out those that have one.
+- *ended* is what the ledger says. Behind the mark up to which every message has ended, segments are free.
+- A message that was published long ago, has no ending, and whose fellows do not get on either, is published again
+  (the ledger and the fingerprint make a second delivery harmless).
+"""
+
+import asyncio
+import collections
+import contextlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from streams import metrics
+from streams.broker import Generation, current_generation
+from streams.durable import JournalDurable, abandon, is_dead
+from streams.journal import Journal, Position, Record
+from streams.metrics import Part
+from streams.settings import Settings
+from streams.store import Unavailable
+from streams.topics import Envelope, Topic
+
+log = structlog.get_logger()
+
+_WINDOW_RECORDS: Final = 500
+_WINDOW_BYTES: Final = 4 * 1024 * 1024
+_DELIVERY_SECONDS: Final = 15.0
+_LOOK_SECONDS: Final = 0.1  # between two looks at broker.json
+_CHECK_SECONDS: Final = 10.0  # between two looks at the ledger
+_OVERDUE_SECONDS: Final = 60.0  # after publication, without an ending
+_LONGEST_OVERDUE_SECONDS: Final = 3600.0
+_MOST_REPLAYED: Final = 500  # at one time
+
+
+class Ledger(Protocol):
+    """What we ask of the store; blocking. Raises `streams.store.Unavailable`."""
+
+    def ended_between(self, first_id: str, last_id: str) -> set[str]:
+        """Ids between the two, both included, that have their ending."""
+
+
+class _Cursor:
+    """How far we are in the journal, and how many records of that segment lie behind us."""
+
+    def __init__(self, at: Position, passed: int = 0) -> None:
+        self.at = at
+        self.passed = passed
+
+    def pass_one(self, after: Position) -> None:
+        self.passed = self.passed + 1 if after.segment == self.at.segment else 1
+        self.at = after
+
+    def copy(self) -> "_Cursor":
+        return _Cursor(self.at, self.passed)
+
+
+class Publisher:
+    """Runs beside `JournalDurable` on the same loop."""
+
+    def __init__(self, settings: Settings, journal: Journal, durable: JournalDurable, ledger: Ledger) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._durable = durable
+        self._ledger = ledger
+        self._at = _Cursor(journal.start)  # everything before has been published on this generation, or has ended
+        self._ended = _Cursor(journal.start)  # everything before has ended
+        self._published: collections.deque[tuple[float, Position]] = collections.deque()
+        self._generation: Generation | None = None
+        self._replay: list[Record] = []
+        self._overdue_seconds = _OVERDUE_SECONDS
+        self._missing_before: frozenset[str] = frozenset()
+
+    async def run(self) -> None:
+        """Publishes until cancelled."""
+        checking = asyncio.create_task(self._keep_checking())
+        try:
+            while True:
+                generation = await self._next_generation()
+                producer = await self._connect(generation)
+                if producer is None:
+                    continue
+                try:
+                    await self._publish_to(producer, generation)
+                except (KafkaError, TimeoutError, AssertionError) as error:
+                    metrics.UNAVAILABLE.labels(Part.BROKER).inc()
+                    log.warning("publishing_interrupted", error=type(error).__name__)
+                    await asyncio.sleep(_LOOK_SECONDS)
+                finally:
+                    await abandon(producer)
+        finally:
+            checking.cancel()
+            await asyncio.wait({checking})
+
+    async def _next_generation(self) -> Generation:
+        while True:
+            found = current_generation(self._settings.data_dir)
+            if found is not None:
+                if found != self._generation:
+                    self._begin(found)
+                return found
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _begin(self, generation: Generation) -> None:
+        """Whatever the last broker held is gone."""
+        self._generation = generation
+        self._at = self._ended.copy()
+        self._published.clear()
+        self._replay = []
+        self._missing_before = frozenset()
+        self._overdue_seconds = _OVERDUE_SECONDS
+        metrics.BROKER_GENERATION.set(generation.generation)
+        log.info("broker_generation", generation=generation.generation)
+
+    async def _connect(self, generation: Generation) -> AIOKafkaProducer | None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=generation.bootstrap,
+            acks="all",
+            max_request_size=self._settings.max_frame_bytes + 128 * 1024,
+            max_batch_size=1 << 20,
+            request_timeout_ms=int(_DELIVERY_SECONDS * 1000),
+        )
+        try:
+            async with asyncio.timeout(5):
+                await producer.start()
+                await producer.partitions_for(Topic.RAW)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await abandon(producer)
+            metrics.UNAVAILABLE.labels(Part.BROKER).inc()
+            log.warning("embedded_broker_not_reachable", error=type(error).__name__)
+            await asyncio.sleep(_LOOK_SECONDS * 2)
+            return None
+        except asyncio.CancelledError:
+            await abandon(producer)
+            raise
+        return producer
+
+    async def _publish_to(self, producer: AIOKafkaProducer, generation: Generation) -> None:
+        """Returns when there is a new broker or the producer is dead. Raises `KafkaError` and `TimeoutError`."""
+        known = self._journal.end  # what was there before: the ledger may know its ending
+        while current_generation(self._settings.data_dir) == generation and not is_dead(producer):
+            replay, self._replay = self._replay, []
+            if replay:
+                await self._send(producer, replay)
+                metrics.PLAYED_BACK.inc(len(replay))
+            self._durable.appended.clear()
+            limit = self._journal.end
+            chunk = await asyncio.to_thread(
+                self._journal.read, self._at.at, limit, most_records=_WINDOW_RECORDS, most_bytes=_WINDOW_BYTES
+            )
+            if not chunk.records:
+                metrics.JOURNAL_BACKLOG.set(0)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._durable.appended.wait(), _LOOK_SECONDS)
+                continue
+            records = [record for record, _ in chunk.records]
+            if self._at.at < known:
+                records = await self._without_ending(records)
+                metrics.PLAYED_BACK.inc(len(records))
+            await self._send(producer, records)
+            for _, after in chunk.records:
+                self._at.pass_one(after)
+            metrics.JOURNAL_BACKLOG.set(self._journal.count_behind(self._at.at) - self._at.passed)
+            self._published.append((asyncio.get_running_loop().time(), chunk.after))
+            self._forget_marks()
+
+    async def _send(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
+        async with asyncio.timeout(_DELIVERY_SECONDS):
+            deliveries = [
+                await producer.send(
+                    Topic.RAW,
+                    record.data,
+                    key=record.key,
+                    timestamp_ms=int(record.received_at.timestamp() * 1000),
+                    headers=Envelope(record.message_id, record.received_at, record.feed).headers(),
+                )
+                for record in records
+            ]
+            outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _without_ending(self, records: Sequence[Record]) -> list[Record]:
+        while True:
+            try:
+                ended = await asyncio.to_thread(
+                    self._ledger.ended_between, records[0].message_id, records[-1].message_id
+                )
+            except Unavailable:
+                metrics.UNAVAILABLE.labels(Part.STORE).inc()
+                await asyncio.sleep(1)
+                continue
+            return [record for record in records if record.message_id not in ended]
+
+    def _forget_marks(self) -> None:
+        """Keeps about one mark a second of where publishing was, for as long as messages may be overdue."""
+        marks = self._published
+        if len(marks) > 2 and marks[-1][0] - marks[-3][0] < 1:
+            del marks[-2]
+
+    def _overdue_before(self) -> Position:
+        """Everything before was published at least `_overdue_seconds` ago."""
+        latest = asyncio.get_running_loop().time() - self._overdue_seconds
+        found = Position(0, 0)
+        for at, position in self._published:
+            if at > latest:
+                break
+            found = position
+        return found
+
+    async def _keep_checking(self) -> None:
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            try:
+                await self.check()
+            except Unavailable:
+                metrics.UNAVAILABLE.labels(Part.STORE).inc()
+            except OSError as error:
+                metrics.UNAVAILABLE.labels(Part.DISK).inc()
+                log.error("journal_not_readable", errno=error.errno)
+
+    async def check(self) -> None:
+        """Moves the mark of what has ended, frees segments, and finds what should be published again."""
+        missing: list[Record] = []
+        overdue = self._overdue_before()
+        position, limit, whole = self._ended.at, self._at.at, True
+        while position < limit and len(missing) < _MOST_REPLAYED:
+            chunk = await asyncio.to_thread(
+                self._journal.read, position, limit, most_records=_WINDOW_RECORDS, most_bytes=_WINDOW_BYTES
+            )
+            if not chunk.records:
+                break
+            first, last = chunk.records[0][0].message_id, chunk.records[-1][0].message_id
+            ended = await asyncio.to_thread(self._ledger.ended_between, first, last)
+            for record, after in chunk.records:
+                if record.message_id not in ended:
+                    whole = False
+                    if after <= overdue:
+                        missing.append(record)
+                elif whole:
+                    self._ended.pass_one(after)
+            position = chunk.after
+            if not whole and position > overdue:
+                break
+        self._judge_missing(missing)
+        await asyncio.to_thread(self._free)
+        while len(self._published) > 1 and self._published[1][1] <= self._ended.at:
+            self._published.popleft()
+
+    def _judge_missing(self, missing: list[Record]) -> None:
+        """Publishes again what made no progress since the last look, ever more rarely while that does not help."""
+        ids = frozenset(record.message_id for record in missing)
+        if not ids:
+            self._overdue_seconds = _OVERDUE_SECONDS
+        elif ids == self._missing_before:
+            log.warning("journal_played_again", messages=len(missing))
+            self._replay = missing[:_MOST_REPLAYED]
+            self._overdue_seconds = min(_LONGEST_OVERDUE_SECONDS, self._overdue_seconds * 2)
+            ids = frozenset()
+        self._missing_before = ids
+
+    def _free(self) -> None:
+        freed = self._journal.mark_ended(self._ended.at)
+        now = datetime.now(UTC)
+        deleted = self._journal.delete_ended(timedelta(hours=self._settings.journal_keep_hours), now)
+        if freed or deleted:
+            log.info("journal_segments", ended=freed, deleted=deleted)
+        metrics.JOURNAL_BYTES.set(self._journal.bytes)
