@@ -556,6 +556,8 @@ def fingerprint(message: Message) -> str:
 
 def _clean(text: str) -> str:
     """One line, without control characters or blanks around it."""
+    if not text:
+        return text
     if not text.isprintable():
         text = " ".join("".join(one if one.isprintable() else " " for one in text[: 4 * _MAX_TEXT]).split())
     return text.strip()[:_MAX_TEXT]
@@ -599,7 +601,7 @@ FIELDS: Final = (
 
 
 def read_fields(data: bytes, charset: str = "") -> dict[str, str | list[list[str]]]:
-    """What was read, by HL7 address: first repetition and component, unescaped, "" when absent.
+    """What was read, by HL7 address: first repetition and component, unescaped; "" when absent, `""` when sent so.
 
     `PID-3` is a list of `[value, authority, type]`. Of input that is no message, what can be read: at worst all "".
     """
@@ -608,10 +610,16 @@ def read_fields(data: bytes, charset: str = "") -> dict[str, str | list[list[str
         message = Message.parse(data, "latin-1")
     if isinstance(message, Reject):
         return {**dict.fromkeys(FIELDS, ""), "PID-3": []}
-    fields: dict[str, str | list[list[str]]] = {address: message.get(address) for address in FIELDS}
+    fields: dict[str, str | list[list[str]]] = {address: _sent(message, address) for address in FIELDS}
     pid = message.first("PID")
-    identifiers = [message.parts(raw) for raw in pid.repetitions(3)] if pid and not message.is_delete("PID-3") else []
+    repetitions = pid.repetitions(3) or [""] if pid and len(pid.fields) > 3 else []
     fields["PID-3"] = [
-        [parts[0], parts[3] if len(parts) > 3 else "", parts[4] if len(parts) > 4 else ""] for parts in identifiers
+        [NULL if one == NULL and number == 1 else message.part(one, number) for number in (1, 4, 5)]
+        for one in repetitions
     ]
     return fields
+
+
+def _sent(message: Message, address: str) -> str:
+    value = message.get(address)
+    return NULL if not value and message.is_delete(address) else value

@@ -67,9 +67,9 @@ def peek(data: bytes) -> Peek | Reject:
     fields = header.split(separator)
     if len(separator) == 0 or len(fields) < 2:
         return Reject(code=RejectCode.BAD_DELIMITERS, place="MSH-1")
-    encoding = fields[1]
-    if place := _bad_delimiters(separator, encoding):
-        return Reject(code=RejectCode.BAD_DELIMITERS, place=place)
+    encoding = _encoding(separator, fields[1][:16])
+    if isinstance(encoding, str):
+        return Reject(code=RejectCode.BAD_DELIMITERS, place=encoding)
     if data.find(b"MSH", 3) > 0 and _second_message(data, separator):
         return Reject(code=RejectCode.BATCH_COUNT, place="MSH")
     count = len(fields)
@@ -126,13 +126,18 @@ def _not_a_message(data: bytes) -> Reject | None:
     return Reject(code=RejectCode.NOT_HL7, place="MSH")
 
 
-def _bad_delimiters(separator: bytes, encoding: bytes) -> str:
-    """Address of an unusable delimiter, else "". HL7 2.5.4: escape and subcomponent may be left out."""
+@lru_cache(maxsize=256)
+def _encoding(separator: bytes, sent: bytes) -> bytes | str:
+    r"""The usable characters of MSH-2, each once, or the address of what is unusable.
+
+    HL7 2.5.4: escape and subcomponent may be left out. A character sent twice (`^~\\&`) counts once.
+    """
     if not _is_delimiter(separator):
         return "MSH-1"
-    four = encoding[:4]
-    usable = four and all(_is_delimiter(four[at : at + 1]) for at in range(len(four)))
-    return "" if usable and len(set(four)) == len(four) and separator not in four else "MSH-2"
+    found = bytes(dict.fromkeys(sent[:8]))[:5]
+    four = found[:4]
+    usable = four and all(_is_delimiter(four[at : at + 1]) for at in range(len(four))) and separator not in four
+    return found if usable and sent[:1] != sent[1:2] else "MSH-2"
 
 
 def _is_delimiter(one: bytes) -> bool:
@@ -206,10 +211,10 @@ class Segment:
 
     def get(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
         """Unescaped value of the first repetition; "" when absent or sent as `""`."""
-        raw = self.raw(number)
-        if not raw or raw == NULL:
+        fields = self._fields or self.fields
+        if number >= len(fields) or not (raw := fields[number]) or raw == NULL:
             return ""
-        if self.name == "MSH" and number <= 2:
+        if number <= 2 and self.name == "MSH":
             return raw
         mark = self._message.delimiters.repetition
         if mark and mark in raw:

@@ -58,6 +58,7 @@ def zone_of(name: str) -> ZoneInfo | None:
         return None
 
 
+@lru_cache(maxsize=4096)
 def read_time(raw: str, zone: str) -> Moment | Finding | None:
     """`raw` at a facility in `zone`; `None` when empty, `Finding.TIME_UNREADABLE` when it is no time."""
     text = raw.strip()
