@@ -1,0 +1,145 @@
+"""A name as written in, the name as it is compared out: folded, without particles, its suffix apart; and how common it is.
+
+Frequencies are those of the 1990 census of the United States (all last names and first names by sex), as the
+package `names` carries them; the nickname relation is that of the package `nicknames`, taken one hop and never
+closed transitively (Bill is William and Will is William, but Al is not Alan because both may be Alfred's).
+"""
+
+import re
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import names as census
+from nicknames import NickNamer
+
+_LETTERS: Final = str.maketrans(
+    {"ß": "SS", "Æ": "AE", "Œ": "OE", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "TH", "ı": "I", "Ħ": "H", "Ŧ": "T"}
+)
+_JOINED: Final = re.compile(r"['’`´.]")
+_SPLIT: Final = re.compile(r"[^A-Z0-9]+")
+_SUFFIXES: Final = {
+    "JR": "JR",
+    "JNR": "JR",
+    "JUNIOR": "JR",
+    "SR": "SR",
+    "SNR": "SR",
+    "SENIOR": "SR",
+    "II": "II",
+    "2ND": "II",
+    "III": "III",
+    "3RD": "III",
+    "IV": "IV",
+    "4TH": "IV",
+}
+_TITLES: Final = frozenset(("MR", "MRS", "MS", "MISS", "DR", "MD", "DO", "PHD", "RN", "ESQ", "REV"))
+_PARTICLES: Final = frozenset(
+    ("DE", "LA", "LAS", "LOS", "DEL", "VAN", "VON", "DER", "DEN", "TER", "DA", "DAS", "DO", "DOS", "DI", "DU", "LE")
+    + ("EL", "AL", "BIN", "BEN", "IBN", "ABU", "Y", "E", "MC", "MAC", "O", "ST", "SAN", "SANTA")
+)
+_NOBODY: Final = frozenset(
+    ("BABY", "BABYBOY", "BABYGIRL", "BB", "BG", "BOY", "GIRL", "NEWBORN", "NB", "INFANT", "TWIN", "TRIPLET", "MALE")
+    + ("FEMALE", "UNKNOWN", "UNK", "NONE", "NULL", "NA", "NFN", "FNU", "LNU", "NLN", "NAME", "NOT", "GIVEN", "PATIENT")
+    + ("UNIDENTIFIED", "TRAUMA", "DOE", "TEST", "ZZTEST", "ZZZTEST")
+)
+_BIRTH_ORDER: Final = frozenset(("A", "B", "C", "D", "1", "2", "3", "4", "ONE", "TWO", "THREE", "OF"))
+
+
+class Name(NamedTuple):
+    """One name in the form it is compared in."""
+
+    key: str  # letters only, parts run together: "GARCIALOPEZ"; "" when absent or a placeholder
+    parts: tuple[str, ...] = ()  # without particles and initials, when there is more than one
+    suffix: str = ""  # JR SR II III IV, when it was written inside
+
+
+ABSENT: Final = Name("")
+
+
+def fold(text: str) -> str:
+    """Upper-case ASCII with accents, ligatures and apostrophes gone; words separated by single spaces."""
+    upper = text.upper()
+    if not upper.isascii():
+        upper = unicodedata.normalize("NFKD", upper.translate(_LETTERS)).encode("ascii", "ignore").decode()
+    if upper.isalpha():
+        return upper
+    return _SPLIT.sub(" ", _JOINED.sub("", upper)).strip()
+
+
+def read_suffix(text: str) -> str:
+    """JR, SR, II, III or IV; "" for anything else."""
+    return _SUFFIXES.get(fold(text).replace(" ", ""), "")
+
+
+def read_last(text: str) -> Name:
+    """A family name; a suffix after it is taken off, particles count only in the whole."""
+    return _read(fold(text).split())
+
+
+def read_first(text: str) -> Name:
+    """A given name; what hospitals write for a person without one (BABYBOY, UNKNOWN) is absent."""
+    words = fold(text).split()
+    if words and words[0] in _NOBODY and all(word in _NOBODY or word in _BIRTH_ORDER for word in words):
+        return ABSENT
+    if words and words[0].startswith(("BABYBOY", "BABYGIRL")):
+        return ABSENT
+    return _read(words)
+
+
+def _read(words: list[str]) -> Name:
+    suffix = ""
+    while len(words) > 1 and (words[-1] in _SUFFIXES or words[-1] in _TITLES):
+        suffix = _SUFFIXES.get(words.pop(), suffix)
+    while len(words) > 1 and words[0] in _TITLES and words[0] != "DO":
+        words.pop(0)
+    if not words or (len(words) == 1 and words[0] in _NOBODY):
+        return Name("", (), suffix)
+    if len(words) == 1:
+        return Name(words[0], (), suffix)
+    parts = tuple(word for word in words if word not in _PARTICLES and len(word) > 1)
+    return Name("".join(words), parts, suffix)
+
+
+@cache
+def last_shares() -> dict[str, float]:
+    """Share of the population that bears each last name."""
+    return _shares("last")
+
+
+@cache
+def first_shares() -> dict[str, float]:
+    """Share of the population (half of each sex) that bears each first name."""
+    shares = {name: share / 2 for name, share in _shares("first:male").items()}
+    for name, share in _shares("first:female").items():
+        shares[name] = shares.get(name, 0.0) + share / 2
+    return shares
+
+
+def _shares(kind: str) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for line in Path(census.FILES[kind]).read_text(encoding="ascii").splitlines():
+        name, percent, *_ = line.split()
+        shares[name] = float(percent) / 100
+    return shares
+
+
+@cache
+def _relation() -> dict[str, frozenset[str]]:
+    namer = NickNamer()
+    related: dict[str, set[str]] = {}
+    for canonical, nicknames in namer._nickname_lookup.items():
+        for nickname in nicknames:
+            related.setdefault(fold(canonical), set()).add(fold(nickname))
+            related.setdefault(fold(nickname), set()).add(fold(canonical))
+    return {name: frozenset(others) for name, others in related.items()}
+
+
+def nickname(one: str, other: str) -> bool:
+    """One is a usual short form of the other (BILL, WILLIAM), or both are of one name that is the short form's only."""
+    return other in _relation().get(one, ())
+
+
+def known_first(name: str) -> bool:
+    """A first name people bear, so that two of them are two names and not one misspelled."""
+    return name in first_shares() or name in _relation()
