@@ -92,6 +92,7 @@ class Reason(StrEnum):
 class StayStatus(StrEnum):
     """FHIR R4 Encounter.status words."""
 
+    UNKNOWN = "unknown"  # only updates have told of it so far; nobody is told until a start or a discharge comes
     PLANNED = "planned"
     IN_PROGRESS = "in-progress"
     ON_LEAVE = "onleave"
@@ -262,3 +263,4 @@ class Decision(Value):
     stays: tuple[Stay, ...] = ()  # to be written: new or changed
     alerts: tuple[Alert, ...] = ()  # new versions, to be written and told; a move may give two
     crosswalk: tuple[CrosswalkChange, ...] = ()
+    stay_id: str = ""  # the stay the event was about, also when nothing of it changed
