@@ -449,7 +449,8 @@ def _change_bed_back(draft: _Draft, _kind: EventKind) -> bool:
         return True
     before = draft.memory.pop("facility_before", "")
     if before:
-XX
+        kind_before = FacilityKind(draft.memory.pop("facility_kind_before"))
+        draft.set(facility=before, facility_kind=kind_before)
     draft.set(unit=draft.memory.pop("unit_before", draft.stay.unit))
     return False
 
