@@ -21,6 +21,7 @@ from aiokafka.errors import (
 )
 
 from streams.broker import current_generation
+from streams.problems import Problem
 from streams.settings import Settings
 from streams.topics import TOPICS, Topic
 
@@ -35,7 +36,7 @@ class BrokerAway(Exception):
     """The broker cannot be reached or does not answer in time: try again, lose nothing."""
 
 
-class TopicsUnusable(Exception):
+class TopicsUnusable(Problem):
     """A topic exists and cannot carry what we put on it; the text says what to do."""
 
 
@@ -222,7 +223,11 @@ class Offsets(NamedTuple):
 
 
 class OffsetClient:
-    """Asks the broker itself, with clients of its own, how far a group is; joins no group. One event loop only."""
+    """Asks the broker itself, with clients of its own, how far a group is; joins no group. One event loop only.
+
+    The embedded broker counts one record only of the last batch of a partition, so its end offsets may be short by the
+    rest of that batch.
+    """
 
     def __init__(self, bootstrap: str, topics: Iterable[Topic] = (Topic.RAW, Topic.EVENTS), group: str = GROUP) -> None:
         self._bootstrap = bootstrap
