@@ -1,91 +1,27 @@
 """Panel files: CSV bytes in, a light row or a reject with line, column and reason out for each line."""
 
-import codecs
 import csv
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
-from enum import StrEnum
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from parsers.events import Address, Identifier, PersonName
 from parsers.people import Consent, Enrollee, RiskTier
-
-
-class RowCode(StrEnum):
-    """Why a line or a cell of a file is not as expected."""
-
-    # the line is not loaded
-    CELL_COUNT = "cell_count"
-    QUOTES_BROKEN = "quotes_broken"
-    CONTROL_CHARACTER = "control_character"
-    MISSING = "missing"
-    DUPLICATE_ID = "duplicate_id"
-    UNKNOWN_PRACTICE = "unknown_practice"
-    COLUMNS_SWAPPED = "columns_swapped"
-    SCIENTIFIC_NUMBER = "scientific_number"
-    DATE_UNREADABLE = "date_unreadable"
-    DATE_IMPOSSIBLE = "date_impossible"
-    MONTH_IMPOSSIBLE = "month_impossible"
-    YEAR_TWO_DIGITS = "year_two_digits"
-    DATE_SERIAL = "date_serial"
-    DATE_OUT_OF_RANGE = "date_out_of_range"
-    DATES_REVERSED = "dates_reversed"
-    # the line is loaded, the cell is repaired or left empty
-    ENCODING_ASSUMED = "encoding_assumed"
-    ZEROS_RESTORED = "zeros_restored"
-    NOT_AN_IDENTIFIER = "not_an_identifier"
-    UNKNOWN_VALUE = "unknown_value"
-    MRN_WITHOUT_FACILITY = "mrn_without_facility"
-
-
-class RowFault(NamedTuple):
-    """What is wrong with one cell, in a sentence that does not repeat it."""
-
-    column: str  # as named here; "" for the whole line
-    code: RowCode
-    reason: str
-
-
-class RowReject(NamedTuple):
-    """A line that is not loaded, as it stood, and everything that is wrong with it."""
-
-    line: int  # physical line of the file where it starts; the header is line 1
-    faults: tuple[RowFault, ...]  # never empty, the gravest first
-    cells: tuple[str, ...]  # PHI: for the reject file only
-
-    def __repr__(self) -> str:
-        return f"<RowReject line {self.line}>"
-
-    @property
-    def column(self) -> str:
-        return self.faults[0].column
-
-    @property
-    def code(self) -> RowCode:
-        return self.faults[0].code
-
-    @property
-    def reason(self) -> str:
-        return self.faults[0].reason
-
-
-class RowNote(NamedTuple):
-    """A line that is loaded although a cell had to be repaired or left empty."""
-
-    line: int
-    column: str
-    code: RowCode
-    reason: str
-
-
-class FileFault(NamedTuple):
-    """Why nothing of a file can be read."""
-
-    column: str
-    reason: str
+from parsers.tables import (
+    CONTROL,
+    REJECT_COLUMNS,
+    FileFault,
+    Lines,
+    Records,
+    RowCode,
+    RowFault,
+    RowNote,
+    RowReject,
+    cell_count,
+)
 
 
 class PanelRow(NamedTuple):
@@ -152,7 +88,6 @@ def enrollee_of(row: PanelRow) -> Enrollee:
 
 
 REQUIRED: Final = ("enrollee_id", "birth_date", "practice_id")
-REJECT_COLUMNS: Final = ("reject_line", "reject_column", "reject_reason")
 NOTE_SAMPLES: Final = 1000  # notes kept word for word; all of them are counted
 
 _FULL_NAME: Final = "full_name"
@@ -225,15 +160,12 @@ _ZIP: Final = re.compile(r"\d{5}(?:-?\d{4})?")
 _SSN: Final = re.compile(r"\d{3}[- ]?\d\d[- ]?\d{4}")
 _MEDICAID: Final = re.compile(r"(?=(?:.*\d){4})[A-Z0-9]{4,20}")
 _NC_MEDICAID: Final = re.compile(r"\d{9}[A-Z]")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NOT_DIGITS: Final = re.compile(r"\D")
 _OLDEST: Final = 130  # years
 _OPEN_END: Final = 2200  # an end in or after this year means that none is known
 _OPEN_START: Final = 1901  # a start in or before this year means the same
 _BEFORE_BIRTH_DAYS: Final = 31  # coverage may count from the first of the month of birth
-_JOIN_LINES: Final = 10  # most physical lines one quoted cell may span
 _NUMBERS: Final = ("enrollee_id", "medicaid_id", "ssn", "phone", "mother_enrollee_id", "practice_id", "pcp_npi", "zip")
-_NAMES: Final = ("last_name", "first_name")
 
 
 class _Memo(dict[str, str | RowFault]):
@@ -281,7 +213,7 @@ class PanelReader:
 
     def read(self, chunks: Iterable[bytes]) -> Iterator[PanelRow | RowReject]:
         """Rows and rejects in the order of the file; lazy, so `chunks` may be a file of any size."""
-        lines = _Lines(chunks)
+        lines = Lines(chunks)
         source = iter(lines)
         header = next((line for line in source if line.strip()), "")
         if not self._read_header(header, lines.line):
@@ -291,9 +223,9 @@ class PanelReader:
         yield from self._read_rows(lines, source, width, pick)
 
     def _read_rows(
-        self, lines: "_Lines", source: Iterator[str], width: int, pick: Callable[[list[str]], tuple[str, ...]]
+        self, lines: Lines, source: Iterator[str], width: int, pick: Callable[[list[str]], tuple[str, ...]]
     ) -> Iterator[PanelRow | RowReject]:
-        records = _Records(lines, source, width, self.delimiter)
+        records = Records(lines, source, width, self.delimiter)
         check = self._check
         for item in records:
             if isinstance(item, RowReject):
@@ -303,12 +235,12 @@ class PanelReader:
                 if not any(map(str.strip, item)):
                     continue
                 if len(item) < width or any(map(str.strip, item[width:])):
-                    yield RowReject(records.line, (_cell_count(len(item), width),), tuple(item))
+                    yield RowReject(records.line, (cell_count(len(item), width),), tuple(item))
                     continue
                 del item[width:]
             if records.note is not None:
                 self._note(records.line, records.note)
-            if lines.control and any(map(_CONTROL.search, item)):
+            if lines.control and any(map(CONTROL.search, item)):
                 reason = "holds control characters: export the file again as plain CSV"
                 yield RowReject(records.line, (RowFault("", RowCode.CONTROL_CHARACTER, reason),), tuple(item))
                 continue
@@ -571,192 +503,12 @@ def read_date(text: str) -> date | tuple[RowCode, str] | None:
         return RowCode.DATE_IMPOSSIBLE, "there is no such day in that month"
 
 
-def rejected_row(header: tuple[str, ...], reject: RowReject) -> tuple[str, ...]:
-    """A reject as a line of a reject file: its cells as they stood, then `REJECT_COLUMNS`.
-
-    Cells beyond the header's width are joined into the last one, so that nothing is lost.
-    """
-    width = len(header)
-    cells = [*reject.cells, *[""] * (width - len(reject.cells))]
-    if len(cells) > width:
-        cells[width - 1 :] = [" ".join(filter(None, cells[width - 1 :]))]
-    columns = "; ".join(dict.fromkeys(fault.column for fault in reject.faults if fault.column))
-    return (*cells, str(reject.line), columns, "; ".join(dict.fromkeys(fault.reason for fault in reject.faults)))
-
-
-class _Lines:
-    """Bytes in, text lines without their ends out; `line` is the number of the line last given."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = chunks
-        self.line = 0
-        self.assumed = False  # the line last given was not UTF-8
-        self.scientific = False
-        self.control = False
-
-    def __iter__(self) -> Iterator[str]:
-        for block, ends in self._blocks():
-            try:
-                text, self.assumed = block.decode("utf-8"), False
-                lines = text.split(ends)
-            except UnicodeDecodeError:
-                lines, text = [], ""
-            if lines:
-                self._look(text)
-                for line in lines:
-                    self.line += 1
-                    yield line
-                continue
-            for raw in block.split(ends.encode()):
-                try:
-                    line, self.assumed = raw.decode("utf-8"), False
-                except UnicodeDecodeError:
-                    line, self.assumed = raw.decode("cp1252", errors="replace"), True
-                    if "\ufffd" in line:
-                        line = raw.decode("latin-1")
-                self._look(line)
-                self.line += 1
-                yield line
-
-    def _look(self, text: str) -> None:
-        self.scientific = "E+" in text or "e+" in text
-        self.control = _CONTROL.search(text) is not None
-
-    def _blocks(self) -> Iterator[tuple[bytes, str]]:
-        """Whole lines, many at a time, all ending alike."""
-        kept = b""
-        ends = ""
-        for number, chunk in enumerate(_utf8(self._chunks)):
-            block = kept + (chunk.removeprefix(b"\xef\xbb\xbf") if number == 0 else chunk)
-            if not ends and (b"\n" in block or b"\r" in block):
-                ends = "\n" if b"\n" in block else "\r"
-            cut = block.rfind(ends.encode()) if ends else -1
-            if cut < 0:
-                kept = block
-                continue
-            kept = block[cut + 1 :]
-            yield _without_cr(block[:cut], ends), ends
-        if kept:
-            yield _without_cr(kept, ends), ends or "\n"
-
-
-class _Records:
-    """Lines in, the cells of one record at a time out; a line whose quotes are broken costs that line only.
-
-    A quoted cell may span lines. A quote that is never closed would swallow every line after it: lines are joined
-    only when the outcome has the header's width and no cell of it holds as much as a line.
-    """
-
-    def __init__(self, lines: _Lines, source: Iterator[str], width: int, delimiter: str) -> None:
-        self.line = 0  # where the record last given starts
-        self.note: RowFault | None = None
-        self.joined = False
-        self._lines = lines
-        self._source = source
-        self._width = width
-        self._delimiter = delimiter
-        self._broken: list[RowReject] = []
-        self._text = ""
-
-    def __iter__(self) -> Iterator[list[str] | RowReject]:
-        reader = csv.reader(self._whole(), delimiter=self._delimiter, strict=True)
-        while True:
-            try:
-                cells = next(reader, None)
-            except csv.Error:
-                cells = []
-                self._broken.append(self._reject(self.line, self._text))
-            if self._broken:
-                yield from self._broken
-                self._broken.clear()
-            if cells is None:
-                return
-            if cells:
-                yield cells
-
-    def _whole(self) -> Iterator[str]:
-        waiting: deque[tuple[int, str, bool]] = deque()
-        lines = self._lines
-        while True:
-            if waiting:
-                number, text, assumed = waiting.popleft()
-                lines.scientific = lines.control = True  # not known any more for this part of the file: look closely
-            else:
-                following = next(self._source, None)
-                if following is None:
-                    return
-                number, text, assumed = lines.line, following, lines.assumed
-            self.joined = False
-            if text.count('"') & 1 and self._cells(text) != self._width:
-                pulled = self._pull(waiting)
-                whole = self._join(text, pulled)
-                if whole is None:
-                    waiting.extendleft(reversed(pulled))
-                    self._broken.append(self._reject(number, text))
-                    continue
-                waiting.extendleft(reversed(pulled[whole[1] :]))
-                text = whole[0]
-                self.joined = True
-            self.line, self._text = number, text
-            self.note = _ASSUMED if assumed else None
-            yield text
-
-    def _pull(self, waiting: deque[tuple[int, str, bool]]) -> list[tuple[int, str, bool]]:
-        pulled: list[tuple[int, str, bool]] = []
-        while waiting and len(pulled) < _JOIN_LINES:
-            pulled.append(waiting.popleft())
-        while len(pulled) < _JOIN_LINES and (text := next(self._source, None)) is not None:
-            pulled.append((self._lines.line, text, self._lines.assumed))
-        return pulled
-
-    def _join(self, text: str, pulled: list[tuple[int, str, bool]]) -> tuple[str, int] | None:
-        for count, (_, more, _) in enumerate(pulled, 1):
-            if self._cells(more) == self._width:
-                return None
-            text = f"{text}\n{more}"
-            if more.count('"') & 1:
-                return (text, count) if self._cells(text) == self._width else None
-        return None
-
-    def _cells(self, text: str) -> int:
-        """How many cells a text has by itself; 0 when its quotes do not close or a cell holds a line's worth."""
-        try:
-            cells = next(csv.reader([text], delimiter=self._delimiter, strict=True), [])
-        except csv.Error:
-            return 0
-        crowded = any("\n" in cell and cell.count(self._delimiter) >= self._width - 1 for cell in cells)
-        return 0 if crowded else len(cells)
-
-    def _reject(self, line: int, text: str) -> RowReject:
-        reason = "a quotation mark is not closed or stands inside a cell"
-        cells = tuple(cell.replace('"', "") for cell in text.split(self._delimiter))
-        return RowReject(line, (RowFault("", RowCode.QUOTES_BROKEN, reason),), cells)
-
-
 class _Repaired(NamedTuple):
     value: str
     fault: RowFault
 
 
-_ASSUMED: Final = RowFault("", RowCode.ENCODING_ASSUMED, "is not UTF-8 and was read as Windows-1252 (Latin-1)")
 _STAND_IN: Final = {"risk_tier": RiskTier.UNKNOWN.value, "consent": Consent.NONE.value}
-
-
-def _utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks, from UTF-16 when a byte order mark says so (Excel's "Unicode text")."""
-    decoder: codecs.IncrementalDecoder | None = None
-    for number, chunk in enumerate(chunks):
-        if number == 0 and chunk[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
-        yield decoder.decode(chunk).encode() if decoder else chunk
-
-
-def _without_cr(block: bytes, ends: str) -> bytes:
-    return block.replace(b"\r\n", b"\n").removesuffix(b"\r") if ends != "\r" else block
-
-
-def _cell_count(cells: int, width: int) -> RowFault:
-    return RowFault("", RowCode.CELL_COUNT, f"the line has {cells} cells where the header has {width}")
 
 
 def _missing(raw: tuple[str, ...], found: Iterable[RowFault]) -> Iterator[RowFault]:
