@@ -1,6 +1,5 @@
 """Panel files: CSV bytes in, a light row or a reject with line, column and reason out for each line."""
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -12,7 +11,6 @@ from parsers.events import Address, Identifier, PersonName
 from parsers.people import Consent, Enrollee, RiskTier
 from parsers.tables import (
     CONTROL,
-    REJECT_COLUMNS,
     FileFault,
     Lines,
     Records,
@@ -21,6 +19,7 @@ from parsers.tables import (
     RowNote,
     RowReject,
     cell_count,
+    read_header,
 )
 
 
@@ -126,8 +125,6 @@ _ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "language": ("preferred_language", "lang", "primary_language"),
     _FULL_NAME: ("name", "fullname", "member_name", "patient_name"),
 }
-_FIELD_OF: Final = {re.sub("_", "", alias): field for field, aliases in _ALIASES.items() for alias in (field, *aliases)}
-
 _SEXES: Final = {
     "": "",
     **dict.fromkeys(("f", "female", "woman", "girl"), "F"),
@@ -256,19 +253,8 @@ class PanelReader:
         if not text:
             self.faults.append(FileFault("", "the file is empty: a header line with column names is needed"))
             return False
-        self.delimiter = max(",;\t|", key=text.count)
-        self.header = tuple(cell.strip() for cell in next(csv.reader([text], delimiter=self.delimiter)))
-        fields: list[str] = []
-        extra: list[str] = []
-        for name in self.header:
-            field = _FIELD_OF.get(re.sub(r"[^a-z0-9]", "", name.lower()), "")
-            if field and field not in fields:
-                fields.append(field)
-            else:
-                fields.append("")
-                if name and name not in REJECT_COLUMNS:
-                    extra.append(name)
-        self.columns, self.extra = tuple(fields), tuple(extra)
+        self.header, self.columns, self.extra, self.delimiter = read_header(text, _ALIASES)
+        fields = self.columns
         if not any(fields):
             self.faults.append(FileFault("", f"line {line} names no known column: is the header line missing?"))
             return False

@@ -4,7 +4,7 @@ import codecs
 import csv
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -99,6 +99,40 @@ def rejected_row(header: tuple[str, ...], reject: RowReject) -> tuple[str, ...]:
         cells[width - 1 :] = [" ".join(filter(None, cells[width - 1 :]))]
     columns = "; ".join(dict.fromkeys(fault.column for fault in reject.faults if fault.column))
     return (*cells, str(reject.line), columns, "; ".join(dict.fromkeys(fault.reason for fault in reject.faults)))
+
+
+class Header(NamedTuple):
+    """A header line: its cells as they stand, the column each one means ("" for none), and the cells that mean none."""
+
+    cells: tuple[str, ...]
+    columns: tuple[str, ...]
+    extra: tuple[str, ...]
+    delimiter: str
+
+
+def read_header(text: str, known: Mapping[str, Collection[str]]) -> Header:
+    """The columns of a header line by their names or other names, in any case and with any punctuation."""
+    delimiter = max(",;\t|", key=text.count)
+    try:
+        cells = tuple(cell.strip() for cell in next(csv.reader([text], delimiter=delimiter, strict=True)))
+    except csv.Error:
+        cells = tuple(cell.strip(' "') for cell in text.split(delimiter))
+    meant = {_plain(name): column for column, names in known.items() for name in (*names, column)}
+    columns: list[str] = []
+    extra: list[str] = []
+    for cell in cells:
+        column = meant.get(_plain(cell), "")
+        if column and column not in columns:
+            columns.append(column)
+            continue
+        columns.append("")
+        if cell and cell not in REJECT_COLUMNS:
+            extra.append(cell)
+    return Header(cells, tuple(columns), tuple(extra), delimiter)
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 class Lines:
