@@ -18,8 +18,8 @@ from parsers.events import Event, Identifier
 from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reason, Stay
 from streams.ledger import Ending, LedgerEntry
 from streams.store.endings import COLUMNS as LEDGER_COLUMNS
-from streams.store.endings import endings_of, ledger_row
-from streams.store.engine import Changed, Database, Row, StoreFault, next_values, rows_among, write_rows
+from streams.store.endings import Endings, endings_of, ledger_row
+from streams.store.engine import Changed, Row, StoreFault, next_values, rows_among, write_rows
 from streams.store.panel_rows import EnrolleeRow, Home, enrollee_on, load_enrollees
 from streams.store.reviewing import Verdict, add_waiting, learnable, pair_of, verdicts_of
 from streams.store.schema import (
@@ -230,7 +230,7 @@ def _decidable(record: EventRecord, before: tuple[str, str] | None) -> bool:
     return record.released and waiting
 
 
-class Deciding(Database):
+class Deciding(Endings):
     """The unit of work of the deciding agent."""
 
     def decide(
@@ -265,6 +265,7 @@ class Deciding(Database):
                 work.take(settled, decision)
                 decided.append((settled, decision))
             entries = [_entry(*pair) for pair in decided if pair]
+            self._hear(connection, entries)
             records = iter(_flush(connection, work, entries, before))
         outcomes = []
         for record, pair in zip(batch, decided, strict=True):

@@ -1,17 +1,18 @@
 """Endings of messages in, each kept once by message id; which have ended, and how many ended how."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from streams.ledger import LedgerEntry
 from streams.store.engine import Database, Row, rows_among, write_rows
-from streams.store.schema import fingerprints, ledger, to_us
+from streams.store.schema import feeds, fingerprints, from_us, ledger, to_us
 
 COLUMNS: Final = ("message_id", "ending", "code", "received_us", "place", "feed", "control_id", "trigger")
 PRUNED_AT_ONCE: Final = 5_000
+HEARD_EVERY_US: Final = 3_000_000
 
 
 def ledger_row(entry: LedgerEntry) -> Row:
@@ -37,7 +38,11 @@ def endings_of(connection: Connection, message_ids: Sequence[str]) -> dict[str, 
 
 
 class Endings(Database):
-    """The ledger."""
+    """The ledger, and when each feed was last heard."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._heard: dict[str, int] = {}
 
     def end(self, entries: Sequence[LedgerEntry]) -> int:
         """Write endings in one transaction; a message that has ended already keeps its ending.
@@ -48,7 +53,31 @@ class Endings(Database):
             return 0
         rows = [ledger_row(entry) for entry in entries]
         with self.writing() as connection:
-            return write_rows(connection, ledger, COLUMNS, rows, "ON CONFLICT DO NOTHING")
+            written = write_rows(connection, ledger, COLUMNS, rows, "ON CONFLICT DO NOTHING")
+            self._hear(connection, entries)
+        return written
+
+    def feeds(self) -> dict[str, datetime]:
+        """When each feed last sent something, a few seconds coarse."""
+        with self.reading() as connection:
+            return {row.feed: from_us(row.received_us) for row in connection.execute(select(feeds))}
+
+    def _hear(self, connection: Connection, entries: Iterable[LedgerEntry]) -> None:
+        """Note the feeds that were heard, each seldom enough that no two transactions wait for its row."""
+        newest: dict[str, int] = {}
+        for entry in entries:
+            if entry.feed:
+                newest[entry.feed] = max(newest.get(entry.feed, 0), to_us(entry.received_at))
+        stale = [(feed, us) for feed, us in sorted(newest.items()) if us - self._heard.get(feed, 0) > HEARD_EVERY_US]
+        rest = "ON CONFLICT (feed) DO UPDATE SET received_us = excluded.received_us "
+        write_rows(
+            connection,
+            feeds,
+            ("feed", "received_us"),
+            stale,
+            rest + "WHERE excluded.received_us > feeds.received_us",
+        )
+        self._heard.update(stale)
 
     def ended(self, message_ids: Sequence[str]) -> set[str]:
         """Those of the messages that have ended."""

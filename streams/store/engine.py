@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import BigInteger, Connection, Engine, Float, Integer, LargeBinary, Table, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -118,25 +119,21 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
-def unavailable(error: DBAPIError) -> bool:
-    """Whether trying the same again later can help."""
-    if error.connection_invalidated:
-        return True
-    cause = error.orig
+def unavailable(cause: BaseException | None) -> bool:
+    """Whether trying the same again later can help, for an error of a driver."""
     if isinstance(cause, sqlite3.Error):
         return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in SQLITE_UNAVAILABLE
     state = getattr(cause, "sqlstate", None)
-    if state is None:
-        return type(error).__name__ in {"OperationalError", "InterfaceError"}
+    if state is None:  # psycopg's own: no connection, or no longer one
+        return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
     return str(state).startswith(POSTGRESQL_UNAVAILABLE)
 
 
-def describe(error: DBAPIError) -> str:
-    """Type and code of a database error, without its text: that may quote rows."""
-    cause = error.orig
+def describe(cause: BaseException | None) -> str:
+    """Type and code of a driver's error, without its text: that may quote rows."""
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
     constraint = getattr(getattr(cause, "diag", None), "constraint_name", None) or ""
-    return " ".join(filter(None, (type(error).__name__, str(code), constraint)))
+    return " ".join(filter(None, (type(cause).__name__, str(code), constraint)))
 
 
 class Database:
@@ -176,9 +173,10 @@ def translated() -> Iterator[None]:
     """Database errors leave as `Unavailable` or `StoreFault`, never with a value in their text."""
     try:
         yield
-    except DBAPIError as error:
-        text = describe(error)
-        raise (Unavailable(text) if unavailable(error) else StoreFault(text)) from None
+    except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        raise (Unavailable(describe(cause)) if lost or unavailable(cause) else StoreFault(describe(cause))) from None
     except PoolTimeout:
         raise Unavailable("every connection is in use") from None
 

@@ -72,6 +72,10 @@ fingerprints = Table(  # of decided events, to know what a sender sends again
     sqlite_with_rowid=False,
 )
 
+feeds = Table(  # when each feed last sent something, to a few seconds
+    "feeds", metadata, Column("feed", Text, primary_key=True), _whole("received_us")
+)
+
 enrollees = Table(
     "enrollees",
     metadata,
@@ -166,6 +170,7 @@ case_managers = Table(
     _text("lme_mco_id"),
     _text("email"),
     _text("practices"),  # ; between
+    _text("hours"),
 )
 absences = Table(
     "absences",

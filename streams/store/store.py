@@ -2,16 +2,21 @@
 
 from typing import Self
 
+from streams.store.acting import Actions
 from streams.store.auditing import Auditing
 from streams.store.deciding import Deciding
-from streams.store.endings import Endings
+from streams.store.directories import Directories
 from streams.store.engine import Database, make_engine
 from streams.store.feed import Feed
+from streams.store.inbox import Inbox
 from streams.store.migrating import MigrationState, StoreOutdated, TablesAre, migrate, state
+from streams.store.panel import Panel
 from streams.store.reviewing import Reviewing
+from streams.store.signing_in import SignIn
+from streams.store.unmatched import Unmatched
 
 
-class Store(Endings, Deciding, Feed, Reviewing, Auditing):
+class Store(Deciding, Feed, Inbox, Actions, Reviewing, Unmatched, Panel, Directories, SignIn, Auditing):
     """Everything a process asks of the database. Methods are safe to call from several threads."""
 
     @classmethod

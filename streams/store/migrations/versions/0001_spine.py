@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("lme_mco_id", sa.Text(), server_default="", nullable=False),
         sa.Column("email", sa.Text(), server_default="", nullable=False),
         sa.Column("practices", sa.Text(), server_default="", nullable=False),
+        sa.Column("hours", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("case_manager_id", name=op.f("pk_case_managers")),
     )
     op.create_table(
@@ -139,6 +140,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("enrollee_id", name=op.f("pk_enrollees")),
     )
     op.create_index("ix_enrollees_seq", "enrollees", ["seq"], unique=False)
+    op.create_table(
+        "feeds",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("received_us", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("feed", name=op.f("pk_feeds")),
+    )
     op.create_table(
         "fingerprints",
         sa.Column("fingerprint", sa.Text(), nullable=False),

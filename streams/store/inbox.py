@@ -1,0 +1,276 @@
+"""What the inbox page shows: a person's rows, one stay in full, who has how much open. Reads only."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, case, func, or_, select
+
+from parsers.people import CaseManager, Enrollee
+from rules.decisions import Alert, Stay, StayStatus
+from streams.store.acting import ActionKind, ActionRow
+from streams.store.engine import Database, rows_among
+from streams.store.panel_rows import EnrolleeRow, enrollee_on, load_enrollees
+from streams.store.schema import (
+    alert_owners,
+    alert_versions,
+    alerts,
+    counters,
+    enrollees,
+    feeds,
+    from_us,
+    ledger,
+    seen,
+    stays,
+    to_us,
+)
+
+EARLIER_DAYS: Final = 365
+SHOWN_DAYS: Final = 60  # a finished row leaves the page after so long
+LIVING: Final = (str(StayStatus.IN_PROGRESS), str(StayStatus.ON_LEAVE), str(StayStatus.PLANNED))
+UNDONE_STATES: Final = (str(StayStatus.CANCELLED), str(StayStatus.ENTERED_IN_ERROR))
+
+
+class InboxRow(NamedTuple):
+    """One stay of one person as one reader sees it."""
+
+    alert: Alert  # newest version
+    enrollee: Enrollee | None  # as the panel has them today; None when they are not on it
+    actions: tuple[ActionRow, ...]  # of everybody, oldest first, those undone left out
+    unseen: tuple[Alert, ...]  # versions the reader has not looked at, oldest first
+    seen_version: int  # 0: never looked at
+    acknowledged_version: int  # newest that anybody has acknowledged
+    position: int
+    owning: bool  # False: it was this reader's once, and was taken back
+    because: str  # the route that made it theirs
+
+    @property
+    def open(self) -> bool:
+        """Whether it still asks for something: the patient is in, or nobody has acknowledged the newest version."""
+        return self.alert.status in LIVING or self.acknowledged_version < self.alert.version
+
+
+class EarlierStay(NamedTuple):
+    stay: Stay
+    alert: Alert | None
+
+
+class Told(NamedTuple):
+    """Someone else an alert is or was for."""
+
+    case_manager_id: str
+    because: str
+    owning: bool
+    seen_version: int
+
+
+class StayPage(NamedTuple):
+    """Everything about one stay."""
+
+    row: InboxRow
+    stay: Stay
+    versions: tuple[Alert, ...]  # newest first
+    actions: tuple[ActionRow, ...]  # of everybody, oldest first, those undone among them
+    told: tuple[Told, ...]
+    earlier: tuple[EarlierStay, ...]  # of the same person, within 12 months before, newest first
+
+
+class Load(NamedTuple):
+    """How much one person has open."""
+
+    case_manager: CaseManager
+    open: int
+
+
+class Watched(NamedTuple):
+    """What stands behind an empty inbox."""
+
+    people: int  # on the reader's practices' panels
+    feeds: int  # hospitals that have ever sent
+    received_at: datetime | None  # of the last message of any of them
+
+
+class Inbox(Database):
+    """Queries of the page."""
+
+    def rows_for(
+        self, case_manager_id: str, now: datetime, *, alert_ids: Sequence[str] | None = None, limit: int = 2000
+    ) -> list[InboxRow]:
+        """What is this person's, newest change first: living stays, what changed in the last 60 days, and what was
+        taken back and they have not looked at. `alert_ids` narrows it to some.
+        """
+        wanted = _rows(case_manager_id).order_by(alerts.c.position.desc()).limit(limit)
+        recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
+        mine = (alert_owners.c.owning == 1) & or_(alerts.c.status.in_(LIVING), recent)
+        taken_back = alerts.c.status.in_(UNDONE_STATES) & (func.coalesce(seen.c.version, 0) < alerts.c.version)
+        wanted = wanted.where(or_(mine, taken_back))
+        if alert_ids is not None:
+            wanted = wanted.where(alerts.c.alert_id.in_(alert_ids))
+        with self.reading() as connection:
+            return _inbox_rows(connection, connection.execute(wanted).all())
+
+    def may_see(self, case_manager_id: str, alert_id: str) -> bool:
+        """Whether the alert is or was this person's."""
+        wanted = select(func.count()).where(
+            alert_owners.c.case_manager_id == case_manager_id, alert_owners.c.alert_id == alert_id
+        )
+        with self.reading() as connection:
+            return bool(connection.scalar(wanted))
+
+    def stay_page(self, case_manager_id: str, alert_id: str) -> StayPage | None:
+        """One stay in full as this person sees it; None when the alert is not and was never theirs."""
+        with self.reading() as connection:
+            found = connection.execute(_rows(case_manager_id).where(alerts.c.alert_id == alert_id)).all()
+            if not found:
+                return None
+            row = _inbox_rows(connection, found)[0]
+            versions = connection.scalars(
+                select(alert_versions.c.document)
+                .where(alert_versions.c.alert_id == alert_id)
+                .order_by(alert_versions.c.version.desc())
+            )
+            stay = connection.scalar(select(stays.c.document).where(stays.c.stay_id == row.alert.stay_id))
+            if stay is None:
+                return None
+            told = connection.execute(
+                select(
+                    alert_owners.c.case_manager_id,
+                    alert_owners.c.because,
+                    alert_owners.c.owning,
+                    func.coalesce(seen.c.version, 0),
+                )
+                .outerjoin(
+                    seen,
+                    (seen.c.alert_id == alert_owners.c.alert_id)
+                    & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
+                )
+                .where(alert_owners.c.alert_id == alert_id)
+                .order_by(alert_owners.c.owning.desc(), alert_owners.c.case_manager_id)
+            )
+            return StayPage(
+                row,
+                Stay.model_validate_json(stay),
+                tuple(Alert.model_validate_json(document) for document in versions),
+                tuple(_actions(connection, [alert_id], undone=True).get(alert_id, ())),
+                tuple(Told(who, because, bool(owning), version) for who, because, owning, version in told),
+                _earlier(connection, row.alert),
+            )
+
+    def loads(self, people: Sequence[CaseManager]) -> list[Load]:
+        """Open rows of each of these people, busiest first."""
+        is_open = or_(alerts.c.status.in_(LIVING), alerts.c.acknowledged_version < alerts.c.version)
+        wanted = (
+            select(alert_owners.c.case_manager_id, func.count())
+            .join(alerts, alerts.c.alert_id == alert_owners.c.alert_id)
+            .where(alert_owners.c.owning == 1, is_open)
+            .group_by(alert_owners.c.case_manager_id)
+        )
+        with self.reading() as connection:
+            counts = {row[0]: row[1] for row in connection.execute(wanted)}
+        found = [Load(person, counts.get(person.case_manager_id, 0)) for person in people]
+        return sorted(found, key=lambda load: (-load.open, load.case_manager.name, load.case_manager.case_manager_id))
+
+    def watched(self, practice_ids: Sequence[str]) -> Watched:
+        """Who is being watched for a reader who carries these practices; all enrollees when there are none."""
+        people = select(func.count()).select_from(enrollees).where(enrollees.c.gone == 0)
+        if practice_ids:
+            people = people.where(enrollees.c.practice_id.in_(practice_ids))
+        newest = select(ledger.c.received_us).order_by(ledger.c.message_id.desc()).limit(1)
+        with self.reading() as connection:
+            last = connection.scalar(newest)
+            return Watched(
+                int(connection.scalar(people) or 0),
+                int(connection.scalar(select(func.count()).select_from(feeds)) or 0),
+                from_us(last) if last is not None else None,
+            )
+
+    def last_change(self) -> tuple[int, datetime | None]:
+        """Position of the last commit, and when the newest alert version was decided."""
+        newest = select(alert_versions.c.decided_us).order_by(alert_versions.c.position.desc()).limit(1)
+        with self.reading() as connection:
+            position = connection.scalar(select(counters.c.value).where(counters.c.name == "position"))
+            at = connection.scalar(newest)
+            return int(position or 0), from_us(at) if at is not None else None
+
+
+def _rows(case_manager_id: str) -> Any:
+    return (
+        select(
+            alerts.c.alert_id,
+            alerts.c.enrollee_id,
+            alerts.c.position,
+            alerts.c.version,
+            alerts.c.acknowledged_version,
+            alerts.c.document,
+            alert_owners.c.owning,
+            alert_owners.c.because,
+            case((seen.c.version.is_(None), 0), else_=seen.c.version).label("seen_version"),
+        )
+        .select_from(alert_owners)
+        .join(alerts, alerts.c.alert_id == alert_owners.c.alert_id)
+        .outerjoin(
+            seen,
+            (seen.c.alert_id == alert_owners.c.alert_id) & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
+        )
+        .where(alert_owners.c.case_manager_id == case_manager_id)
+    )
+
+
+def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
+    people: dict[str, EnrolleeRow]
+    people, _ = load_enrollees(connection, {row.enrollee_id for row in found}, None)
+    ids = [row.alert_id for row in found]
+    actions = _actions(connection, ids)
+    behind = {row.alert_id: row.seen_version for row in found if row.seen_version < row.version and row.version > 1}
+    unseen: dict[str, list[Alert]] = {}
+    statement = "SELECT alert_id, version, document FROM alert_versions WHERE alert_id IN :among ORDER BY version"
+    for alert_id, version, document in rows_among(connection, statement, list(behind)):
+        if version > behind[alert_id]:
+            unseen.setdefault(alert_id, []).append(Alert.model_validate_json(document))
+    rows = []
+    for row in found:
+        alert = Alert.model_validate_json(row.document)
+        news = tuple(unseen.get(row.alert_id, (alert,) if row.seen_version < row.version else ()))
+        person = people.get(row.enrollee_id)
+        rows.append(
+            InboxRow(
+                alert,
+                enrollee_on(person, (), None) if person else None,
+                tuple(actions.get(row.alert_id, ())),
+                news,
+                row.seen_version,
+                row.acknowledged_version,
+                row.position,
+                bool(row.owning),
+                row.because,
+            )
+        )
+    return rows
+
+
+def _actions(connection: Connection, alert_ids: Sequence[str], *, undone: bool = False) -> dict[str, list[ActionRow]]:
+    found: dict[str, list[ActionRow]] = {}
+    columns = "position, alert_id, case_manager_id, action, version, at_us, note, undone"
+    statement = f"SELECT {columns} FROM actions WHERE alert_id IN :among ORDER BY position"  # noqa: S608
+    for position, alert_id, person, action, version, at, note, gone in rows_among(connection, statement, alert_ids):
+        if undone or not (gone or action == ActionKind.UNDONE):
+            row = ActionRow(position, alert_id, person, ActionKind(action), version, from_us(at), note, bool(gone))
+            found.setdefault(alert_id, []).append(row)
+    return found
+
+
+def _earlier(connection: Connection, alert: Alert) -> tuple[EarlierStay, ...]:
+    until = to_us(alert.started_at or alert.occurred_at)
+    since = until - EARLIER_DAYS * 24 * 3600 * 1_000_000
+    rows = connection.execute(
+        select(stays.c.document, alerts.c.document)
+        .outerjoin(alerts, alerts.c.stay_id == stays.c.stay_id)
+        .where(stays.c.enrollee_id == alert.enrollee_id, stays.c.active_us >= since, stays.c.stay_id != alert.stay_id)
+        .where(stays.c.status.not_in(UNDONE_STATES))
+        .order_by(stays.c.active_us.desc())
+    )
+    found = [
+        EarlierStay(Stay.model_validate_json(stay), Alert.model_validate_json(told) if told else None)
+        for stay, told in rows
+    ]
+    return tuple(one for one in found if not one.stay.started_at or to_us(one.stay.started_at) <= until)

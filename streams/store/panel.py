@@ -1,0 +1,392 @@
+"""Panel lines in, what changed out; the whole panel as the matcher reads it, and what changed since it last looked.
+
+A load is staged beside the tables first, without holding anybody up, then compared in SQL and applied in one
+transaction. Nothing an enrollee was known by is lost: former names, addresses, phones, numbers and medical homes stay.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from parsers.panel import PanelRow, split_mrns
+from parsers.people import Enrollee
+from rules.matching import PanelRecord
+from streams.store.engine import Database, Row, Unavailable, next_values, rows_among, translated, write_rows
+from streams.store.panel_rows import (
+    COLUMNS,
+    FILE_COLUMNS,
+    LOCAL_ZONE,
+    RECORD_COLUMNS,
+    RS,
+    US,
+    EnrolleeRow,
+    pairs,
+    parts,
+    record_of,
+    row_of,
+)
+from streams.store.schema import counters, crosswalk, enrollees, from_us, homes, panel_loads, to_us
+
+STAGED_AT_ONCE: Final = 10_000
+WRITTEN_AT_ONCE: Final = 5_000
+ENDED_KEPT_DAYS: Final = 400  # so long after the last day late messages still find a person
+CURSOR_SHIFT: Final = 40
+STATES: Final = (*COLUMNS, "gone", "seq")
+UPSERT: Final = "ON CONFLICT (enrollee_id) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in STATES[1:]
+)
+
+Progress = Callable[[str, int], None]
+
+
+class PanelReport(NamedTuple):
+    """What a load did, or would have done when `refused`."""
+
+    seq: int  # 0 when nothing was written
+    mode: str  # "full" or "delta"
+    rows: int  # lines read
+    added: int
+    changed: int
+    changed_fields: dict[str, int]  # column of the file -> lines in which it changed
+    moved: int  # to another practice, among `changed`
+    ended: int  # on the panel before and not in this full load
+    end_share: float  # of those who were on the panel
+    size: int  # lines on the panel after it
+    refused: bool = False  # more would end than allowed, and nothing was written
+
+
+class PanelChanges(NamedTuple):
+    """What the matcher has to learn. `seq` is to be handed back next time."""
+
+    seq: int
+    enrollee_ids: tuple[str, ...] = ()  # new or changed
+    removed: tuple[str, ...] = ()
+    crosswalk: tuple[tuple[str, str, str | None], ...] = ()  # system, value, enrollee_id or nobody
+
+
+class Panel(Database):
+    """The panel and the crosswalk."""
+
+    def load_panel(
+        self,
+        rows: Iterable[PanelRow] | Iterable[Enrollee],
+        *,
+        full: bool,
+        now: datetime,
+        force: bool = False,
+        max_end_share: float = 0.05,
+        progress: Progress | None = None,
+    ) -> PanelReport:
+        """Load lines as the whole panel (`full`: who is missing ends the day before `now`) or as changes to it.
+
+        `progress` is called with "read", "compare" or "write" and the number of lines so far. Without `force` a full
+        load that ends more than `max_end_share` of the panel is refused and changes nothing. Raises `ValueError` when
+        an enrollee comes twice, `Unavailable`.
+        """
+        tell = progress or (lambda _stage, _done: None)
+        with self._staging() as connection:
+            with connection.begin():
+                count = _stage(connection, rows, tell)
+            with self._apply(connection), connection.begin():
+                return _compare_and_apply(connection, count, full, now, None if force else max_end_share, tell)
+
+    @contextmanager
+    def _staging(self) -> Iterator[Connection]:
+        """A connection of its own with an empty staging table that goes with it."""
+        with translated(), self._engine.connect() as connection:
+            try:
+                with connection.begin():
+                    columns = ", ".join(f"{name} text NOT NULL" for name in FILE_COLUMNS)
+                    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE staged ({columns})")
+                yield connection
+            finally:
+                connection.invalidate()
+
+    @contextmanager
+    def _apply(self, connection: Connection) -> Iterator[None]:
+        connection.execution_options(writing=True)
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=60):
+            raise Unavailable("another thread is writing")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def panel_records(self, ids: Iterable[str] | None = None) -> Iterator[PanelRecord]:
+        """The panel as the matcher reads it: all of it in the order of enrollee_id, or the given enrollees."""
+        columns = ", ".join(RECORD_COLUMNS)
+        if ids is not None:
+            wanted = list(ids)
+            for start in range(0, len(wanted), WRITTEN_AT_ONCE):
+                with self.reading() as connection:
+                    found = rows_among(
+                        connection,
+                        f"SELECT {columns} FROM enrollees WHERE gone = 0 AND enrollee_id IN :among",  # noqa: S608
+                        wanted[start : start + WRITTEN_AT_ONCE],
+                    )
+                yield from map(record_of, found)
+            return
+        with self.reading() as connection:
+            statement = f"SELECT {columns} FROM enrollees WHERE gone = 0 ORDER BY enrollee_id"  # noqa: S608
+            yield from map(record_of, _stream(connection, statement))
+
+    def crosswalk(self) -> Iterator[tuple[str, str, str]]:
+        """(system, value, enrollee_id) of every number that means somebody."""
+        with self.reading() as connection:
+            yield from _stream(connection, "SELECT system, value, enrollee_id FROM crosswalk WHERE enrollee_id <> ''")
+
+    def panel_seq(self) -> int:
+        """What to hand to `panel_changes` by whoever reads the whole panel after this call."""
+        with self.reading() as connection:
+            return _cursor(*_counters(connection))
+
+    def panel_changes(self, after: int) -> PanelChanges:
+        """Enrollees and crosswalk entries written after `after` (a `seq` of before; only ever handed back)."""
+        old_panel, old_crosswalk = after >> CURSOR_SHIFT, after & ((1 << CURSOR_SHIFT) - 1)
+        with self.reading() as connection:
+            new_panel, new_crosswalk = _counters(connection)
+            changed: list[Row] = []
+            learned: list[Row] = []
+            if new_panel > old_panel:
+                lines = enrollees.c.seq.between(old_panel + 1, new_panel)
+                wanted = select(enrollees.c.enrollee_id, enrollees.c.gone).where(lines)
+                changed = [tuple(row) for row in connection.execute(wanted.order_by(enrollees.c.enrollee_id))]
+            if new_crosswalk > old_crosswalk:
+                entries = crosswalk.c.seq.between(old_crosswalk + 1, new_crosswalk)
+                numbers = select(crosswalk.c.system, crosswalk.c.value, crosswalk.c.enrollee_id).where(entries)
+                learned = [tuple(row) for row in connection.execute(numbers)]
+        return PanelChanges(
+            _cursor(new_panel, new_crosswalk),
+            tuple(row[0] for row in changed if not row[1]),
+            tuple(row[0] for row in changed if row[1]),
+            tuple((system, value, enrollee_id or None) for system, value, enrollee_id in learned),
+        )
+
+    def panel_size(self) -> int:
+        """Lines on the panel."""
+        with self.reading() as connection:
+            wanted = select(func.count()).select_from(enrollees).where(enrollees.c.gone == 0)
+            return int(connection.scalar(wanted) or 0)
+
+    def panel_loaded_at(self) -> datetime | None:
+        """When the panel was last loaded; None before the first time."""
+        with self.reading() as connection:
+            loaded = connection.scalar(select(func.max(panel_loads.c.loaded_us)))
+            return from_us(loaded) if loaded is not None else None
+
+    def panel_age(self, now: datetime | None = None) -> timedelta | None:
+        """Time since the last load; None before the first. A panel older than 90 days is to be flagged."""
+        loaded = self.panel_loaded_at()
+        return (now or datetime.now(UTC)) - loaded if loaded else None
+
+
+def _counters(connection: Connection) -> tuple[int, int]:
+    wanted = select(counters.c.name, counters.c.value).where(counters.c.name.in_(("panel", "crosswalk")))
+    found = {row[0]: row[1] for row in connection.execute(wanted)}
+    return found["panel"], found["crosswalk"]
+
+
+def _cursor(panel: int, numbers: int) -> int:
+    return (panel << CURSOR_SHIFT) + numbers
+
+
+def _stream(connection: Connection, statement: str) -> Iterator[Any]:
+    """Rows as plain tuples, without holding them all."""
+    if connection.dialect.name == "sqlite":
+        cursor: Any = connection.connection.cursor()
+        cursor.arraysize = STAGED_AT_ONCE
+        cursor.execute(statement)
+    else:
+        cursor = connection.connection.driver_connection.cursor(name="panel")  # type: ignore[union-attr]
+        cursor.execute(statement)
+    try:
+        while rows := cursor.fetchmany(STAGED_AT_ONCE):
+            yield from rows
+    finally:
+        cursor.close()
+
+
+def _stage(connection: Connection, rows: Iterable[Any], tell: Progress) -> int:
+    plain = (row_of(row) if isinstance(row, Enrollee) else row for row in rows)
+    count = 0
+    try:
+        if connection.dialect.name == "postgresql":
+            cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+            with cursor, cursor.copy(f"COPY staged ({', '.join(FILE_COLUMNS)}) FROM STDIN") as copy:
+                for row in plain:
+                    copy.write_row(row)
+                    count += 1
+                    if not count % STAGED_AT_ONCE:
+                        tell("read", count)
+            connection.exec_driver_sql("ALTER TABLE staged ADD PRIMARY KEY (enrollee_id)")
+            connection.exec_driver_sql("ANALYZE staged")
+        else:
+            marks = ", ".join("?" for _ in FILE_COLUMNS)
+            statement = f"INSERT INTO staged VALUES ({marks})"  # noqa: S608
+            driver: Any = connection.connection.driver_connection
+            while some := list(islice(plain, STAGED_AT_ONCE)):
+                driver.executemany(statement, some)
+                count += len(some)
+                tell("read", count)
+            connection.exec_driver_sql("CREATE UNIQUE INDEX temp.staged_id ON staged (enrollee_id)")
+    except IntegrityError:
+        raise ValueError("an enrollee comes twice in this load") from None
+    tell("read", count)
+    return count
+
+
+def _compare_and_apply(
+    connection: Connection, count: int, full: bool, now: datetime, max_end_share: float | None, tell: Progress
+) -> PanelReport:
+    today = now.astimezone(LOCAL_ZONE).date()
+    yesterday = (today - timedelta(days=1)).isoformat()
+    seq = next_values(connection, "panel", 1)[0]
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+
+    def run(statement: str, *values: Any) -> Any:
+        return connection.exec_driver_sql(statement.replace("?", mark), values)
+
+    active = "e.gone = 0 AND (e.effective_to = '' OR e.effective_to > ?)"
+    missing = "NOT EXISTS (SELECT 1 FROM staged s WHERE s.enrollee_id = e.enrollee_id)"
+    before = run(f"SELECT count(*) FROM enrollees e WHERE {active}", yesterday).scalar_one()  # noqa: S608
+    ending = 0
+    if full:
+        ending = run(f"SELECT count(*) FROM enrollees e WHERE {active} AND {missing}", yesterday).scalar_one()  # noqa: S608
+    share = ending / before if before else 0.0
+    mode = "full" if full else "delta"
+    if max_end_share is not None and share > max_end_share:
+        connection.get_transaction().rollback()  # type: ignore[union-attr]
+        return PanelReport(0, mode, count, 0, 0, {}, 0, ending, share, before, refused=True)
+    tell("compare", 0)
+    changed, moved, fields = _write_changed(connection, seq, today, tell)
+    names = ", ".join(FILE_COLUMNS)
+    added = run(
+        f"INSERT INTO enrollees ({names}, seq) SELECT {', '.join('s.' + name for name in FILE_COLUMNS)}, {seq} "  # noqa: S608
+        "FROM staged s WHERE NOT EXISTS (SELECT 1 FROM enrollees e WHERE e.enrollee_id = s.enrollee_id)"
+    ).rowcount
+    tell("write", changed + added)
+    if full:
+        run(
+            f"UPDATE enrollees AS e SET effective_to = ?, seq = ? WHERE {active} AND {missing}",  # noqa: S608
+            yesterday,
+            seq,
+            yesterday,
+        )
+        long_ago = (today - timedelta(days=ENDED_KEPT_DAYS)).isoformat()
+        run(
+            "UPDATE enrollees AS e SET gone = 1, seq = ? "  # noqa: S608
+            f"WHERE e.gone = 0 AND e.effective_to <> '' AND e.effective_to < ? AND {missing}",
+            seq,
+            long_ago,
+        )
+    size = run("SELECT count(*) FROM enrollees WHERE gone = 0").scalar_one()
+    connection.execute(
+        insert(panel_loads).values(
+            seq=seq,
+            loaded_us=to_us(now),
+            mode=mode,
+            added=added,
+            changed=changed,
+            moved=moved,
+            ended=ending,
+            size=size,
+        )
+    )
+    tell("write", changed + added + ending)
+    return PanelReport(seq, mode, count, added, changed, dict(fields), moved, ending, share, size)
+
+
+def _write_changed(connection: Connection, seq: int, today: date, tell: Progress) -> tuple[int, int, Counter[str]]:
+    old = ", ".join(f"e.{name}" for name in COLUMNS)
+    new = ", ".join(f"s.{name}" for name in FILE_COLUMNS)
+    compared = ", ".join(f"e.{name}" for name in FILE_COLUMNS)
+    joined = "staged s JOIN enrollees e ON e.enrollee_id = s.enrollee_id"
+    connection.exec_driver_sql(
+        "CREATE TEMPORARY TABLE differing AS SELECT s.enrollee_id AS enrollee_id "  # noqa: S608
+        f"FROM {joined} WHERE ({new}) <> ({compared}) OR e.gone = 1"
+    )
+    connection.exec_driver_sql("CREATE INDEX differing_id ON differing (enrollee_id)")
+    connection.exec_driver_sql("ANALYZE differing")
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    page = (
+        f"SELECT {old}, {new} FROM differing d JOIN enrollees e ON e.enrollee_id = d.enrollee_id "  # noqa: S608
+        f"JOIN staged s ON s.enrollee_id = d.enrollee_id WHERE d.enrollee_id > {mark} "
+        f"ORDER BY d.enrollee_id LIMIT {WRITTEN_AT_ONCE}"
+    )
+    fields: Counter[str] = Counter()
+    changed = moved = 0
+    last = ""
+    while found := connection.exec_driver_sql(page, (last,)).fetchall():
+        last = found[-1][0]
+        lines: list[Row] = []
+        left: list[Row] = []
+        for row in found:
+            before, after = EnrolleeRow._make(row[: len(COLUMNS)]), PanelRow._make(row[len(COLUMNS) :])
+            fields.update(name for name, was, is_ in zip(FILE_COLUMNS, before, after, strict=False) if was != is_)
+            moved += before.practice_id != after.practice_id
+            line, home = _succeed(before, after, today)
+            lines.append((*line, 0, seq))
+            if home:
+                left.append(home)
+        write_rows(connection, enrollees, STATES, lines, UPSERT)
+        columns = ("enrollee_id", "since", "until", "practice_id", "effective_from", "effective_to")
+        rest = ", ".join(f"{name} = excluded.{name}" for name in columns[2:])
+        write_rows(connection, homes, columns, left, f"ON CONFLICT (enrollee_id, since) DO UPDATE SET {rest}")
+        changed += len(lines)
+        tell("write", changed)
+    return changed, moved, fields
+
+
+def _succeed(before: EnrolleeRow, after: PanelRow, today: date) -> tuple[EnrolleeRow, Row | None]:
+    """The new line with all that it was known by before, and the medical home it leaves, if it leaves one."""
+    names = _kept(pairs(before.former_names), (before.last, before.first), (after.last_name, after.first_name))
+    places = _kept(pairs(before.former_addresses), (before.street, before.zip), (after.address, after.zip))
+    phones = _kept(parts(before.former_phones), before.phone, after.phone)
+    now_used = set(split_mrns(after.mrns))
+    numbers = dict.fromkeys(
+        number for number in split_mrns(f"{before.former_mrns};{before.mrns}") if number not in now_used
+    )
+    since, home = _leave_home(before, after, today)
+    line = EnrolleeRow(
+        *after,
+        former_names=RS.join(US.join(name) for name in names),
+        former_addresses=RS.join(US.join(place) for place in places),
+        former_phones=RS.join(phones),
+        former_mrns=";".join(f"{system}:{value}" for system, value in numbers),
+        home_since=since,
+    )
+    return line, home
+
+
+def _kept(former: Sequence[Any], old: Any, new: Any) -> list[Any]:
+    """Former values, oldest first, each once, without the one in use now."""
+    known = dict.fromkeys((*former, old))
+    return [value for value in known if value != new and value not in ("", ("", ""))]
+
+
+def _leave_home(before: EnrolleeRow, after: PanelRow, today: date) -> tuple[str, Row | None]:
+    """(first day of the home the line has now, the home it leaves or None).
+
+    Another practice is home from the new `effective_from` where that moved on, else from today. The same practice with
+    a later `effective_from` is a new enrollment after a gap; with an earlier one it is a correction.
+    """
+    later = after.effective_from > before.effective_from
+    if before.practice_id == after.practice_id and not (later and before.effective_to):
+        return before.home_since, None
+    start = after.effective_from if later else today.isoformat()
+    since = before.home_since or before.effective_from
+    if start <= since:
+        return before.home_since, None
+    last = (date.fromisoformat(start) - timedelta(days=1)).isoformat()
+    until = min(before.effective_to, last) if before.effective_to else last
+    home = (before.enrollee_id, since, until, before.practice_id, before.effective_from, before.effective_to)
+    return start, home
