@@ -1,0 +1,390 @@
+"""The worker: raw messages from `adt.raw.v1` in, decided alerts on `toc.alerts.v1` and in the store out.
+
+Two Faust agents, each taking small batches. Faust acks whatever leaves an agent, also by an exception, so nothing may
+leave one: everything is caught inside the loop, what is away is waited for in place, and where there is no way on the
+process ends at once without acking (`os._exit`). The records come again; their effects do not.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import faust
+import structlog
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+
+from rules.decide import World
+from rules.policy import Policy, PolicyFault, default_policy, load_policy
+from rules.routing import default_routes
+from streams import metrics
+from streams.broker import write_atomically
+from streams.deciding import DecideStage
+from streams.health import Check, Health, Needed
+from streams.kafka import GROUP, BrokerAway, Outlet, bootstrap_servers, client_dead, ensure_topics, record_bytes
+from streams.metrics import Part
+from streams.panel_watch import PanelWatch
+from streams.quarantine import Brake, TooManyCrashes
+from streams.reading import RawRecord, Reader, ReadStage
+from streams.settings import Settings, SettingsError
+from streams.store import Store, Unavailable
+from streams.topics import Topic
+from streams.waiting import Waiting, park
+from streams.watchdog import Exit, Watchdog
+
+log = structlog.get_logger()
+
+_SESSION_SECONDS: Final = 6.0  # Apache Kafka's least; a killed worker's partitions wait so long
+_HEARTBEAT_SECONDS: Final = 2.0
+_COMMIT_SECONDS: Final = 1.0
+_RELAY_SECONDS: Final = 2.0
+_PRUNE_SECONDS: Final = 3600.0
+_STOP_SECONDS: Final = 8.0
+_FETCH_WAIT_MS: Final = 500
+_EMBEDDED_FETCH_WAIT_MS: Final = 50  # the embedded broker answers a waiting fetch only at half of this
+_FOREVER_SECONDS: Final = 30 * 24 * 3600.0
+_POLICY_SECONDS: Final = 2.0
+
+
+def run_worker(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT; ends the process itself, with an `Exit`.
+
+    Raises, before any record is taken: `SettingsError` (policy), `StoreOutdated`, `TopicsUnusable`, `OSError` (the
+    metrics port is taken).
+    """
+    waiting = Waiting()
+    policy = PolicyFile(settings.policy)
+    workers: list[Worker] = []  # this one, once it is there
+    scrape = metrics.serve(
+        settings.metrics_host,
+        settings.work_metrics_port,
+        lambda: workers[0].health() if workers else _starting(waiting),
+    )
+    for warning in _topics(settings, waiting):
+        log.warning("topic_differs", topic=warning.topic.value, what=warning.text)
+    store = _open_store(settings, waiting)
+    panel = PanelWatch(store, waiting)
+    panel.start()
+    while not panel.wait(1.0):
+        if not panel.alive():
+            leave(Exit.STUCK, "panel_watch_ended")
+    worker = Worker(settings, store, panel, policy, waiting)
+    workers.append(worker)
+    write_atomically(settings.data_dir / "worker.json", {"pid": os.getpid(), "metrics_port": scrape.port})
+    asyncio.run(worker.run())
+
+
+def _starting(waiting: Waiting) -> Health:
+    away = [part.value for part in Part if waiting.seconds(part)]
+    why = f"waiting for: {', '.join(away)}" if away else "loading the panel"
+    return Health((Check("started", ok=False, why=why, needed=Needed.READY),))
+
+
+def _topics(settings: Settings, waiting: Waiting) -> Sequence[Any]:
+    while True:
+        try:
+            warnings = ensure_topics(settings, seconds=10)
+        except BrokerAway as error:
+            waiting.away(Part.BROKER, type(error).__name__)
+        else:
+            waiting.back(Part.BROKER)
+            return warnings
+
+
+def _open_store(settings: Settings, waiting: Waiting) -> Store:
+    while True:
+        try:
+            store = Store.open(settings.store_url)
+        except Unavailable as error:
+            waiting.away(Part.STORE, type(error).__name__)
+            time.sleep(1)
+        else:
+            waiting.back(Part.STORE)
+            return store
+
+
+def leave(code: int, why: str) -> NoReturn:
+    """Ends the process now: no `finally`, no ack, no commit. What was in hand comes again."""
+    log.log(logging.INFO if code == 0 else logging.ERROR, "worker_ends", why=why, code=int(code))
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(int(code))
+
+
+class PolicyFile:
+    """The policy in force: the shipped one, or a file, read again when it changes. A bad change changes nothing."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._looked = time.monotonic()
+        self._stamp = self._stat()
+        self._policy = default_policy()
+        if path is not None:
+            loaded = self._load(path)
+            if isinstance(loaded, tuple):
+                faults = "; ".join(f"{fault.place}: {fault.message}" for fault in loaded)
+                raise SettingsError(f"HANDOFF_POLICY names a policy that does not load: {faults}")
+            self._policy = loaded
+
+    def current(self) -> Policy:
+        if self._path is not None and time.monotonic() - self._looked > _POLICY_SECONDS:
+            self._looked = time.monotonic()
+            stamp = self._stat()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._reload(self._path)
+        return self._policy
+
+    def _reload(self, path: Path) -> None:
+        loaded = self._load(path)
+        if isinstance(loaded, tuple):
+            metrics.POLICY_RELOAD_FAILURES.inc()
+            log.error("policy_not_reloaded", faults=[f"{fault.place}: {fault.message}" for fault in loaded])
+            return
+        self._policy = loaded
+        log.info("policy_reloaded")
+
+    @staticmethod
+    def _load(path: Path) -> Policy | tuple[PolicyFault, ...]:
+        try:
+            return load_policy(path.read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            return (PolicyFault("file", type(error).__name__),)
+
+    def _stat(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat() if self._path else None
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_size) if found else None
+
+
+class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's consumer with another longest wait of a fetch, which Faust fixes at 1,500 ms."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = self.app.fetch_wait_ms
+        return consumer
+
+
+class _Consumer(Consumer):  # type: ignore[misc]
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _Transport(Transport):  # type: ignore[misc]
+    Consumer = _Consumer
+
+
+class _App(faust.App):  # type: ignore[misc]
+    """A Faust app that never stops by itself: a crash of any service ends the process before anything is acked."""
+
+    fetch_wait_ms = _FETCH_WAIT_MS
+
+    def _new_transport(self) -> _Transport:
+        return _Transport(self.conf.broker_consumer, self)
+
+    def _crash(self, reason: BaseException) -> None:
+        leave(Exit.STUCK, f"faust:{type(reason).__name__}")
+
+
+class Worker:
+    """One worker process: agents, stages, watchdog and the orderly way out."""
+
+    def __init__(
+        self, settings: Settings, store: Store, panel: PanelWatch, policy: PolicyFile, waiting: Waiting
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._panel = panel
+        self._policy = policy
+        self._waiting = waiting
+        self._bootstrap = bootstrap_servers(settings)
+        self._secret = settings.secret()
+        self._routes = default_routes()
+        self._busy: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._app: Any = None
+        self._outlet = Outlet(settings, lambda: bootstrap_servers(settings))
+        self._watchdog = Watchdog(settings, self._bootstrap, waiting, self, panel.alive, leave)
+
+    def health(self) -> Health:
+        return self._watchdog.health()
+
+    async def run(self) -> None:
+        """Never returns: ends in `leave`."""
+        self._loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, stop.set)
+        self._app = self._make_app()
+        self._watchdog.start()
+        relay = asyncio.create_task(self._relay())
+        relay.add_done_callback(self._relay_ended)
+        starting = asyncio.create_task(self._app.start())
+        starting.add_done_callback(self._start_ended)
+        log.info("worker_started", broker="embedded" if self._settings.embedded else "kafka")
+        await stop.wait()
+        await self._stop()
+
+    def consumer(self) -> Any:
+        thread = self._consumer_thread()
+        return getattr(thread, "_consumer", None)
+
+    def consumer_loop(self) -> asyncio.AbstractEventLoop | None:
+        consumer = self.consumer()
+        return None if consumer is None else self._consumer_thread().thread_loop
+
+    def main_loop(self) -> asyncio.AbstractEventLoop:
+        assert self._loop
+        return self._loop
+
+    def dead_client(self) -> bool:
+        """The metadata task of the producers has ended; an own one is replaced, Faust's cannot be."""
+        producer = getattr(getattr(self._app, "_producer", None), "_producer", None)
+        return producer is not None and client_dead(producer.client)
+
+    def _consumer_thread(self) -> Any:
+        return getattr(getattr(self._app, "_consumer", None), "_thread", None)
+
+    def _make_app(self) -> Any:
+        settings = self._settings
+        app = _App(
+            GROUP,
+            broker=";".join(f"kafka://{server.strip()}" for server in self._bootstrap.split(",")),
+            datadir=str(settings.data_dir / "work"),
+            store="memory://",
+            processing_guarantee="at_least_once",
+            consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=max(1024 * 1024, record_bytes(settings)),
+            broker_session_timeout=_SESSION_SECONDS,
+            broker_heartbeat_interval=_HEARTBEAT_SECONDS,
+            broker_rebalance_timeout=_SESSION_SECONDS,
+            broker_request_timeout=30.0,
+            broker_commit_interval=_COMMIT_SECONDS,
+            broker_max_poll_interval=_FOREVER_SECONDS,  # a batch may wait for the database as long as it takes
+            broker_max_poll_records=2_000,
+            broker_check_crcs=False,
+            producer_acks=-1,
+            producer_linger=0.005,
+            producer_request_timeout=30.0,
+            producer_max_request_size=record_bytes(settings),
+            stream_wait_empty=False,  # a rebalance must not wait for a batch that waits for the database
+            stream_buffer_maxsize=2_000,
+            topic_partitions=settings.partitions,
+            topic_replication_factor=settings.replication,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            web_enabled=False,
+            key_serializer="raw",
+            value_serializer="raw",
+        )
+        app.fetch_wait_ms = _EMBEDDED_FETCH_WAIT_MS if settings.embedded else _FETCH_WAIT_MS
+        brake = Brake(settings.crash_limit)
+        first = ThreadPoolExecutor(1, "store-read")
+        second = first if self._store.backend == "sqlite" else ThreadPoolExecutor(1, "store-decide")
+        reader = Reader(settings, self._secret, self._panel.index)
+        read = ReadStage(reader, self._outlet, self._store, first, self._waiting, brake, self._secret)
+        self._decide = DecideStage(self._store, self._outlet, second, self._waiting, brake, self._world, self._secret)
+        self._agent(app, Topic.RAW, "read", read.run)
+        self._agent(app, Topic.EVENTS, "decide", self._decide.run)
+        return app
+
+    def _world(self) -> World:
+        directory = self._panel.directory()
+        routes = self._routes
+        return World(
+            self._policy.current(),
+            lambda enrollee, kind, reasons, at: routes.route(directory, enrollee, kind, reasons, at),
+            datetime.now(UTC),
+        )
+
+    def _agent(self, app: Any, topic: Topic, name: str, run: Callable[[Sequence[RawRecord]], Awaitable[None]]) -> None:
+        settings = self._settings
+        channel = app.topic(topic.value, key_type=bytes, value_type=bytes, value_serializer="raw", key_serializer="raw")
+
+        async def agent(stream: Any) -> None:
+            try:
+                async for events in stream.take_events(settings.batch_max, within=settings.batch_seconds):
+                    if self._waiting.stopping:
+                        await park()
+                    self._busy.add(name)
+                    await run([_raw(event.message) for event in events])
+                    self._busy.discard(name)
+            except TooManyCrashes as error:
+                leave(Exit.STUCK, f"{name}:{error}")
+            except BaseException as error:  # noqa: BLE001 whatever leaves the loop is acked, so nothing may
+                leave(Exit.STUCK, f"{name}:{type(error).__name__}")
+            leave(Exit.STUCK, f"{name}:stream ended")
+
+        app.agent(channel, name=name)(agent)
+
+    async def _relay(self) -> None:
+        """Publishes what a kill left unsent, and forgets endings that are old enough."""
+        pruned = 0.0
+        while not self._waiting.stopping:
+            with suppress(Unavailable, BrokerAway):
+                await self._decide.relay(datetime.now(UTC))
+                if time.monotonic() - pruned > _PRUNE_SECONDS:
+                    await asyncio.to_thread(self._store.prune, datetime.now(UTC), self._settings.ledger_days)
+                    pruned = time.monotonic()
+            await asyncio.sleep(_RELAY_SECONDS)
+
+    def _relay_ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()):
+            leave(Exit.STUCK, f"relay:{type(error).__name__}")
+
+    @staticmethod
+    def _start_ended(task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()):
+            leave(Exit.STUCK, f"start:{type(error).__name__}")
+
+    async def _stop(self) -> None:
+        """Finishes the batches in hand, commits, leaves the group so that others take over at once, and ends."""
+        self._waiting.stopping = True
+        guard = threading.Timer(_STOP_SECONDS, leave, (Exit.AGAIN, "stopped late"))
+        guard.daemon = True
+        guard.start()
+        deadline = time.monotonic() + _STOP_SECONDS / 2
+        while self._busy and time.monotonic() < deadline:  # noqa: ASYNC110 two loops, one look each
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)  # the agents' loops come back for more, which acks their last batch
+        with suppress(Exception):
+            async with asyncio.timeout(2):
+                await self._app.consumer.commit()
+                await self._app.consumer.commit()
+        coordinator = getattr(self.consumer(), "_coordinator", None)
+        loop = self.consumer_loop()
+        if coordinator is not None and loop is not None:
+            with suppress(Exception):
+                closing = asyncio.run_coroutine_threadsafe(coordinator.close(), loop)
+                async with asyncio.timeout(2):
+                    await asyncio.wrap_future(closing)
+        with suppress(Exception):
+            async with asyncio.timeout(1):
+                await self._outlet.close()
+        leave(Exit.AGAIN, "stopped")
+
+
+def _raw(message: Any) -> RawRecord:
+    return RawRecord(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.timestamp or 0.0,
+        message.key,
+        message.value,
+        message.headers,
+    )

@@ -1,0 +1,54 @@
+"""When a worker counts as standing still: tables of what the broker says, second by second."""
+
+from aiokafka import TopicPartition
+
+from streams.kafka import Offsets
+from streams.topics import Topic
+from streams.watchdog import STUCK_SECONDS, Progress
+
+A = TopicPartition(Topic.RAW.value, 0)
+B = TopicPartition(Topic.EVENTS.value, 1)
+
+
+def watch(seconds, ends, committed, ours=(A, B), paused=()):
+    """Seconds of standing at the end of a run; `ends` and `committed` give offsets of A and B by second."""
+    progress = Progress(0.0)
+    standing = 0.0
+    for second in range(1, seconds + 1):
+        if second in paused:
+            progress.pause(second)
+        else:
+            progress.see(
+                Offsets(
+                    dict(zip((A, B), ends(second), strict=True)), dict(zip((A, B), committed(second), strict=True))
+                ),
+                second,
+            )
+        standing = progress.standing(second, ours)
+    return standing
+
+
+CASES = {
+    "nothing to do": (60, lambda t: (5, 5), lambda t: (5, 5), {}, False),
+    "keeps up": (60, lambda t: (t, t), lambda t: (t, t), {}, False),
+    "falls behind but moves": (60, lambda t: (t * 100, 0), lambda t: (t, 0), {}, False),
+    "stands still": (60, lambda t: (100, 0), lambda t: (7, 0), {}, True),
+    "stands still for a moment": (10, lambda t: (100, 0), lambda t: (7, 0), {}, False),
+    "assigned to nothing and nobody else moves": (60, lambda t: (100, 0), lambda t: (7, 0), {"ours": ()}, True),
+    "assigned to nothing while others work": (60, lambda t: (t * 9, 0), lambda t: (t, 0), {"ours": ()}, False),
+    "one partition of ours stands while another moves": (60, lambda t: (100, t), lambda t: (7, t), {}, True),
+    "a partition of another stands while ours moves": (60, lambda t: (100, t), lambda t: (7, t), {"ours": (B,)}, False),
+    "the broker or the store is away": (60, lambda t: (100, 0), lambda t: (7, 0), {"paused": range(55)}, False),
+    "the broker has long been back": (60, lambda t: (100, 0), lambda t: (7, 0), {"paused": range(40)}, True),
+    "topics emptied by a new broker": (20, lambda t: (100 if t < 10 else 0, 0), lambda t: (7, 0), {}, False),
+}
+
+
+def test_standing_still_is_told_from_waiting():
+    for name, (seconds, ends, committed, more, stuck) in CASES.items():
+        assert (watch(seconds, ends, committed, **more) > STUCK_SECONDS) is stuck, name
+
+
+def test_lag_is_by_topic_and_never_negative():
+    offsets = Offsets({A: 10, B: 3}, {A: 4, B: 9})
+    assert offsets.lag() == {Topic.RAW: 6, Topic.EVENTS: 0}
