@@ -78,8 +78,9 @@ class Person(NamedTuple):
 # --- reading the fields -------------------------------------------------------------------------------------------
 
 _NOT_DIGITS: Final = re.compile(r"\D+")
-_FALSE_SSNS: Final = frozenset(("123456789", "987654321", "078051120", "219099999", "111223333", "123121234"))
-_FALSE_PHONES: Final = frozenset(("1234567890", "9999999999", "0000000000"))
+_FALSE_SSNS: Final = frozenset(
+    ("123456789", "078051120", "219099999", "111223333", "123121234", *(digit * 9 for digit in "12345678"))
+)
 _DEFAULT_BIRTHS: Final = frozenset((19000101, 19010101, 19700101, 18000101, 18991231, 19000102))
 _STREET_WORDS: Final = {
     "STREET": "ST", "STR": "ST", "AVENUE": "AVE", "AV": "AVE", "ROAD": "RD", "DRIVE": "DR", "DRV": "DR", "LANE": "LN",
@@ -88,6 +89,9 @@ _STREET_WORDS: Final = {
     "EAST": "E", "WEST": "W", "NORTHEAST": "NE", "NORTHWEST": "NW", "SOUTHEAST": "SE", "SOUTHWEST": "SW",
     "MOUNT": "MT", "SAINT": "ST",
 }  # fmt: skip
+_NO_STREET: Final = frozenset(
+    ("HOMELESS", "UNKNOWN", "NONE", "UNK", "NO FIXED ADDRESS", "GENERAL DELIVERY", "NO ADDRESS", "NA", "N A")
+)
 _UNIT_WORDS: Final = frozenset(("APT", "APARTMENT", "UNIT", "STE", "SUITE", "LOT", "TRLR", "FL", "RM", "ROOM", "NO"))
 _PUNCTUATION: Final = str.maketrans(dict.fromkeys(".,;:#/-_()", " ") | {"'": None})
 
@@ -99,19 +103,13 @@ def read_ssn(text: str) -> str:
     samples; also repeated digits, which people type for "unknown".
     """
     digits = text if text.isdigit() else _NOT_DIGITS.sub("", text)
-    if len(digits) == 4:
-        return digits if digits not in ("0000", "9999") else ""
     if len(digits) != 9:
+        return digits if len(digits) == 4 and digits not in ("0000", "9999", "6789") else ""
+    if digits < "001" or digits >= "9":
         return ""
-    false = (
-        digits[:3] in ("000", "666")
-        or digits[0] == "9"
-        or digits[3:5] == "00"
-        or digits[5:] == "0000"
-        or digits in _FALSE_SSNS
-        or digits.count(digits[0]) == 9
-    )
-    return "" if false else digits
+    if digits[:3] == "666" or digits[3:5] == "00" or digits[5:] == "0000":
+        return ""
+    return "" if digits in _FALSE_SSNS else digits
 
 
 def read_birth(text: str) -> int:
@@ -128,7 +126,7 @@ def read_phone(text: str) -> str:
     digits = text if text.isdigit() else _NOT_DIGITS.sub("", text)
     if len(digits) == 11 and digits[0] == "1":
         digits = digits[1:]
-    if len(digits) < 7 or digits in _FALSE_PHONES or digits.count(digits[0]) == len(digits):
+    if len(digits) < 7 or digits == "1234567890" or digits.count(digits[0]) == len(digits):
         return ""
     return digits[-10:]
 
@@ -148,18 +146,16 @@ def read_zip(text: str) -> str:
 def read_street(text: str) -> str:
     """House number and street in one spelling, the unit left out: "12 N OAK ST"."""
     upper = text.upper()
-    words = (upper if upper.isascii() else fold(upper)).translate(_PUNCTUATION).split()
-    kept: list[str] = []
-    skip = False
-    for word in words:
-        if skip:
-            skip = False
-        elif word in _UNIT_WORDS and kept:
-            skip = True
-        else:
-            kept.append(_STREET_WORDS.get(word, word))
-    street = " ".join(kept)
-    return "" if street in ("HOMELESS", "UNKNOWN", "NONE", "UNK", "NO FIXED ADDRESS", "GENERAL DELIVERY") else street
+    if not upper.isascii():
+        upper = fold(upper)
+    words = upper.split()
+    if not "".join(words).isalnum():
+        words = upper.translate(_PUNCTUATION).split()
+    if not _UNIT_WORDS.isdisjoint(words):
+        place = next((place for place, word in enumerate(words) if place and word in _UNIT_WORDS), len(words))
+        words = words[:place] + words[place + 2 :]
+    street = " ".join([_STREET_WORDS.get(word, word) for word in words])
+    return "" if street in _NO_STREET else street
 
 
 def read_identifier(system: str, value: str) -> tuple[str, str]:
@@ -305,14 +301,13 @@ def _first_agreement(one: Name, other: Name) -> tuple[str, float]:
     if nickname(a, b):
         return "nickname", 0.7
     if _close(a, b):
-        if not (known_first(a) and known_first(b)) or _sound(a) == _sound(b):
-            return "similar", 0.6
-        return "another name", 0.0
+        alike = _sound(a) == _sound(b) or (a[0] == b[0] and not (known_first(a) and known_first(b)))
+        return ("similar", 0.6) if alike else ("another name", 0.0)
     return DIFFERS, 0.0
 
 
 def _close(a: str, b: str) -> bool:
-    if min(len(a), len(b)) < 3:
+    if min(len(a), len(b)) < 2 or max(len(a), len(b)) < 3:
         return False
     allowed = 1 if max(len(a), len(b)) < 7 else 2
     if DamerauLevenshtein.distance(a, b, score_cutoff=allowed) <= allowed:
@@ -376,10 +371,10 @@ def _name_agreement(one: Person, other: Person, last_weight: Weights, first_weig
                 else:
                     weight -= 5.0
             if last_word == DIFFERS and first_word in (DIFFERS, "another name"):
-                turned, share = _last_agreement(last, other_first)
-                again, other_share = _last_agreement(first, other_last)
-                if share + other_share >= 1.6 and EQUAL in (turned, again):
-                    weight += 9.0 + 0.8 * (last_weight(other_last.key) + first_weight(other_first.key))
+                share = max(_last_agreement(last, other_first)[1], _first_agreement(last, other_first)[1])
+                other_share = max(_last_agreement(first, other_last)[1], _first_agreement(first, other_last)[1])
+                if min(share, other_share) >= 0.6 and share + other_share >= 1.6:
+                    weight += 9.0 + 0.8 * (last_weight(other_last.key) + share * first_weight(other_first.key))
                     last_word = first_word = "swapped"
             if (turn or other_turn) and last_word == EQUAL:
                 last_word = "former name equal"
@@ -403,7 +398,7 @@ def _street_agreement(one: str, other: str) -> tuple[str, float]:
         return "similar", 7.0 if number else 5.0
     if not number or not other_number:
         return "number missing", 5.0
-    if name == other_name and _digits_agreement(number, other_number):
+    if name == other_name and DamerauLevenshtein.distance(number, other_number, score_cutoff=1) <= 1:
         return "similar", 6.0
     return "same street", 4.0
 
@@ -428,7 +423,7 @@ def _address_agreement(one: Person, other: Person) -> tuple[float, str, str]:
                 if code == other_code:
                     zip_word, weight = EQUAL, weight + (2.0 if weight > 0 else 4.0)
                 elif _digits_agreement(code, other_code):
-                    zip_word = "one digit differs"
+                    zip_word, weight = "one digit differs", weight + 1.0
                 else:
                     zip_word, weight = DIFFERS, weight - 1.0
             if weight > best[0]:
@@ -493,7 +488,7 @@ def compare(
             evidence["zip"] = zip_word
     if one.city and other.city and evidence.get("address", DIFFERS) == DIFFERS:
         evidence["city"] = EQUAL if one.city == other.city else DIFFERS
-        if "zip" not in evidence:
+        if evidence.get("zip") != EQUAL:
             weight += 1.5 if one.city == other.city else -0.5
     if one.phones and other.phones:
         if not set(one.phones).isdisjoint(other.phones):
@@ -522,7 +517,9 @@ def _ssn_agreement(one: str, other: str, shared: bool) -> tuple[str, float]:
     if one == other and len(one) == 9:
         return ("shared", 5.0) if shared else (EQUAL, 18.0)
     if len(one) != len(other) or len(one) == 4:
-        return ("last four equal", 11.0) if one[-4:] == other[-4:] else (DIFFERS, -6.0)
+        if one[-4:] == other[-4:]:
+            return "last four equal", 11.0
+        return ("one digit differs", 1.0) if _digits_agreement(one[-4:], other[-4:]) else (DIFFERS, -6.0)
     if _digits_agreement(one, other):
         return "one digit differs", 10.0
     if one[-4:] == other[-4:]:
@@ -550,6 +547,7 @@ NAMESAKES_FROM: Final = 17_000  # people; on a larger panel one in 10,000 or mor
 _GRADE_ORDER: Final = {Grade.CERTAINLY_NOT: 0, Grade.POSSIBLE: 1, Grade.PROBABLE: 2, Grade.CERTAIN: 3}
 _ANOTHER: Final = (DIFFERS, "another name")
 _PLACE: Final = (EQUAL, "similar", "former address equal")
+_SURE_NAME: Final = (EQUAL, "nickname", "former name equal")
 _SURE_DATE: Final = (EQUAL, "month and day swapped")
 
 
@@ -597,7 +595,7 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
     issued = (evidence.get("medicaid_id") == EQUAL) + (evidence.get("mrn") == EQUAL)
     ssn = evidence.get("ssn")
     identifiers = issued + (ssn == EQUAL)
-    near_identifiers = (ssn in ("one digit differs", "last four equal")) + (
+    near_identifiers = (ssn in ("one digit differs", "last four equal", "shared")) + (
         evidence.get("medicaid_id") == "one digit differs"
     )
     places = (evidence.get("address") in _PLACE) + (evidence.get("phone") == EQUAL)
@@ -618,7 +616,10 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
     if evidence.get("suffix") == DIFFERS:
         return Grade.POSSIBLE if identifiers or (named and lasted and dated) else Grade.CERTAINLY_NOT
     if first in _ANOTHER:
-        return Grade.PROBABLE if identifiers >= 2 and dated and lasted and first != DIFFERS else Grade.POSSIBLE
+        proven = identifiers >= 2 or (issued and lasted and first != DIFFERS and evidence.get("sex") != DIFFERS)
+        return Grade.PROBABLE if proven and dated else Grade.POSSIBLE
+    if first == "similar" and not identifiers and DIFFERS in (evidence.get("sex"), evidence.get("middle_name")):
+        return Grade.POSSIBLE  # Eric and Erica
     if birth == DIFFERS:
         return Grade.PROBABLE if issued and thirds >= 2 and named and lasted else Grade.POSSIBLE
     if last == DIFFERS:
@@ -630,16 +631,19 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
     if absent:
         if identifiers:
             return Grade.PROBABLE if absent == 1 or issued else Grade.POSSIBLE
-        enough = absent == 1 and first is not None and thirds + middle >= (1 if birth is not None else 2)
+        enough = absent == 1 and first is not None and thirds + middle >= 1
+        if birth is None:  # father and son share the rest
+            enough = enough and near_identifiers > 0 and places > 0
         return Grade.PROBABLE if enough else Grade.POSSIBLE
     if not thirds:
         apart = any(evidence.get(field) == DIFFERS for field in ("address", "phone", "ssn", "medicaid_id", "sex"))
         alone = (middle and birth == EQUAL and not apart) or (panel_size <= NAMESAKES_FROM and not opposed)
         return Grade.PROBABLE if alone else Grade.POSSIBLE
     if opposed:
-        return Grade.PROBABLE if thirds >= (1 if ssn != DIFFERS else 2) else Grade.POSSIBLE
+        sure = first in _SURE_NAME and last in _SURE_NAME and birth == EQUAL
+        return Grade.PROBABLE if issued or thirds >= 2 or sure else Grade.POSSIBLE
     if identifiers:
         return Grade.CERTAIN
-    if birth in _SURE_DATE and first in (EQUAL, "nickname") and last in (EQUAL, "former name equal"):
+    if birth in _SURE_DATE and first in _SURE_NAME and last in _SURE_NAME:
         return Grade.CERTAIN
     return Grade.PROBABLE

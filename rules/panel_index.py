@@ -60,6 +60,7 @@ _B: Final = 0xC2B2AE3D27D4EB4F
 _MASK: Final = (1 << 64) - 1
 _SUFFIXES: Final = ("", "JR", "SR", "II", "III", "IV")
 _SEXES: Final = ("", "F", "M")
+_SEX_CODES: Final = {"F": 1, "M": 2}
 
 Numbers = npt.NDArray[Any]
 
@@ -159,6 +160,7 @@ class _Pools:
         self.middle = _Words()
         self.city = _Words()
         self.births: dict[str, int] = {"": 0}
+        self.days: dict[str, int] = {"": 0}
         self.zips: dict[str, tuple[str, int]] = {"": ("", 0)}
 
 
@@ -167,9 +169,13 @@ _COLUMNS: Final = (
     *(("sex", "B"), ("suffix", "B"), ("street", "I"), ("zip", "I"), ("phone", "I"), ("ident", "I"), ("medicaid", "I")),
     *(("starts", "I"), ("ends", "I"), ("size", "I")),
 )
-_EXTRAS: Final = ("name_row", "name_last", "name_first", "place_row", "place_street", "place_zip") + (
-    *("phone_row", "phone_hash", "mrn_row", "mrn_hash"),
+_GROUPS: Final = (
+    ("name_row", "name_last", "name_first"),
+    ("place_row", "place_street", "place_zip"),
+    ("phone_row", "phone_hash"),
+    ("mrn_row", "mrn_hash"),
 )
+_EXTRAS: Final = tuple(name for group in _GROUPS for name in group)
 
 
 class _Columns(NamedTuple):
@@ -183,12 +189,12 @@ class _Columns(NamedTuple):
     def count(self) -> int:
         return len(self.columns["last"])
 
-    def keep(self, kept: Numbers) -> "_Columns":
+    def keep(self, kept: Numbers) -> _Columns:
         """Only the rows where `kept` is true."""
         place = np.cumsum(kept, dtype=np.int64) - 1
         columns = {name: column[kept] for name, column in self.columns.items()}
         extras: dict[str, Numbers] = {}
-        for group in (_EXTRAS[0:3], _EXTRAS[3:6], _EXTRAS[6:8], _EXTRAS[8:10]):
+        for group in _GROUPS:
             rows = self.extras[group[0]]
             stay = kept[rows]
             extras[group[0]] = place[rows[stay]].astype(np.uint32)
@@ -198,7 +204,7 @@ class _Columns(NamedTuple):
         text = view[np.repeat(kept, self.columns["size"])].tobytes()
         return _Columns(columns, extras, text)
 
-    def join(self, other: "_Columns") -> "_Columns":
+    def join(self, other: _Columns) -> _Columns:
         """These rows, then those of `other`."""
         shift = np.uint32(self.count)
         columns = {name: np.concatenate((self.columns[name], other.columns[name])) for name in self.columns}
@@ -223,28 +229,32 @@ def _encode(records: Iterable[PanelRecord], pools: _Pools) -> _Columns:
     lasts, firsts, middles, cities = pools.last, pools.first, pools.middle, pools.city
     last_codes, first_codes, middle_codes, city_codes = lasts.code, firsts.code, middles.code, cities.code
     births, zips = pools.births, pools.zips
+    last_names, first_names = lasts.names, firsts.names
     crc = zlib.crc32
+    last_get, first_get, middle_get, city_get = last_codes.get, first_codes.get, middle_codes.get, city_codes.get
+    days = pools.days
     for row, record in enumerate(records):
-        (enrollee_id, medicaid, ssn, last, first, middle, suffix, born, sex, street, city, _, code, phone, _, mrns) = (
-            record[:16]
-        )
-        last_code = last_codes[last] if last in last_codes else lasts.add(last)
-        first_code = first_codes[first] if first in first_codes else firsts.add(first)
+        enrollee_id, medicaid, ssn, last, first, middle, suffix, born, sex, street, city = record[:11]
+        code, phone, _, mrns, former_names, former_addresses, former_phones, starts, ends = record[12:]
+        if (last_code := last_get(last)) is None:
+            last_code = lasts.add(last)
+        if (first_code := first_get(first)) is None:
+            first_code = firsts.add(first)
         add_last(last_code)
         add_first(first_code)
-        add_middle(middle_codes[middle] if middle in middle_codes else middles.add(middle))
-        add_city(city_codes[city] if city in city_codes else cities.add(city))
+        add_middle(middle_get(middle) or middles.add(middle) if middle else 0)
+        add_city(city_get(city) or cities.add(city) if city else 0)
         if born not in births:
             births[born] = read_birth(born)
         add_birth(births[born])
-        if ssn:
-            number = read_ssn(ssn)
-            add_ssn(int(number) + (_SHORT_SSN if len(number) == 4 else 0) if number else 0)
+        if ssn and (ssn := read_ssn(ssn)):
+            add_ssn(int(ssn) if len(ssn) == 9 else int(ssn) + _SHORT_SSN)
         else:
             add_ssn(0)
-        add_sex(_SEXES.index(read_sex(sex)))
-        last_read, first_read = lasts.names[last_code], firsts.names[first_code]
-        add_suffix(_SUFFIXES.index(read_suffix(suffix) if suffix else last_read.suffix or first_read.suffix))
+        add_sex(_SEX_CODES.get(sex) or _SEXES.index(read_sex(sex)))
+        last_read, first_read = last_names[last_code], first_names[first_code]
+        inside = last_read.suffix or first_read.suffix
+        add_suffix(_SUFFIXES.index(read_suffix(suffix) or inside) if suffix or inside else 0)
         street = read_street(street) if street else ""
         add_street(crc(street.encode()) if street else 0)
         if code not in zips:
@@ -257,10 +267,14 @@ def _encode(records: Iterable[PanelRecord], pools: _Pools) -> _Columns:
         add_ident(crc(enrollee_id.encode()))
         medicaid = read_identifier("", medicaid)[1] if medicaid else ""
         add_medicaid(crc(medicaid.encode()) if medicaid else 0)
-        add_starts(_day(record.effective_from))
-        add_ends(_day(record.effective_to))
+        if starts not in days:
+            days[starts] = _day(starts)
+        add_starts(days[starts])
+        if ends not in days:
+            days[ends] = _day(ends)
+        add_ends(days[ends])
         further = ""
-        if mrns or record.former_names or record.former_addresses or record.former_phones:
+        if mrns or former_names or former_addresses or former_phones:
             further = _encode_further(row, record, extras, pools, first_code, last_code)
         if last_read.parts or first_read.parts:
             _encode_parts(row, last_read, first_read, extras)
@@ -443,7 +457,7 @@ class _Segment:
         found: list[int] = []
         rows = self.rows[Block.ENROLLEE_ID]
         for place in np.flatnonzero(keys[1:] == keys[:-1]).tolist():
-            same = [row for row in rows[place : place + 2].tolist()]
+            same = rows[place : place + 2].tolist()
             if self.enrollee_id(same[0]) == self.enrollee_id(same[1]):
                 found.append(min(same))
         return found
@@ -476,7 +490,7 @@ class PanelIndex:
         self._state = _State((), 0, {}, {})
 
     @classmethod
-    def build(cls, records: Iterable[PanelRecord], crosswalk: Iterable[tuple[str, str, str]] = ()) -> "PanelIndex":
+    def build(cls, records: Iterable[PanelRecord], crosswalk: Iterable[tuple[str, str, str]] = ()) -> PanelIndex:
         """The index of `records` and of the identifiers `(system, value, enrollee_id)` learned so far."""
         index = cls()
         segment = _Segment(_encode(records, index._pools), index._pools)
