@@ -60,6 +60,7 @@ _OBSERVATION_WORDS: Final = frozenset(code for code, kind in CLASSES.items() if 
 
 _MAX_TEXT: Final = 500
 _MAX_IDENTIFIER: Final = 200
+_LONG_LINE: Final = 4 * _MAX_TEXT
 _MAX_REPETITIONS: Final = 100
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 _NO_NUMBER: Final = frozenset({"NONE", "NULL", "UNKNOWN", "UNK", "N/A", "NA", "-", "."})
@@ -166,6 +167,7 @@ class _Reader:
         keys = self._stay_keys(kind, patient, visit)
         if message.unknown_escape:
             self._note_escapes()
+        self._note_long_values()
         return Event(
             message_id=message_id,
             kind=kind,
@@ -529,14 +531,23 @@ class _Reader:
 
     def _note_escapes(self) -> None:
         escape = self.message.delimiters.escape
-        for name in ("MSH", "EVN", "PID", "PV1", "PV2", "DG1", "MRG"):
+        for name in ("EVN", "PID", "PV1", "PV2", "DG1", "MRG"):
             for segment in self.message.segments(name)[:_MAX_REPETITIONS]:
-                for number, raw in enumerate(segment.fields):
-                    if escape in raw and not (name == "MSH" and number == 2):
+                if escape in segment.line:
+                    for number, raw in enumerate(segment.fields):
                         self.message.unknown_escape = False
-                        self.message.unescape(raw)
+                        self.message.unescape(raw[:_LONG_LINE])
                         if self.message.unknown_escape:
                             self.note(Finding.ESCAPE_UNKNOWN, f"{name}-{number}")
+
+    def _note_long_values(self) -> None:
+        """Text longer than any real one is cut in the event: say where."""
+        for name in ("PID", "PV1", "PV2", "DG1", "MRG"):
+            for segment in self.message.segments(name)[:_MAX_REPETITIONS]:
+                if len(segment.line) > _LONG_LINE:
+                    for number, raw in enumerate(segment.fields):
+                        if len(raw) > _LONG_LINE:
+                            self.note(Finding.VALUE_TOO_LONG, f"{name}-{number}")
 
 
 _ZONE_ASSUMED: Final = note(Finding.TIME_ZONE_ASSUMED, "MSH-7")

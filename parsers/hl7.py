@@ -19,9 +19,8 @@ _AROUND: Final = b"\x0b\x1c \t\r\n\x00\xef\xbb\xbf"
 _HEADERS: Final = (b"MSH", b"FHS", b"BHS")
 _PID: Final = re.compile(rb"[\r\n][ \t]*PID", re.IGNORECASE)
 _PATH: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{2})(?:\((\d+)\))?-(\d+)(?:\((\d+)\))?(?:\.(\d+)(?:\.(\d+))?)?")
-_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
-_FOREIGN_ESCAPE: Final = re.compile(r"Z[^ ]*|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6}|\.[a-z]{2}[+-]?\d*")
 _FORMAT: Final = re.compile(r"\.(br|sp|sk|ce|fi|nf|in|ti)([+-]?\d{1,2})?")
+_LONGEST_ESCAPED: Final = 262_144
 
 
 class Peek(NamedTuple):
@@ -62,10 +61,12 @@ def peek(data: bytes) -> Peek | Reject:
         if reject := _not_a_message(data):
             return reject
     separator = data[3:4]
+    if not separator:
+        return Reject(code=RejectCode.BAD_DELIMITERS, place="MSH-1")
     end = _line_end(data, 3)
     header = data[:end]
     fields = header.split(separator)
-    if len(separator) == 0 or len(fields) < 2:
+    if len(fields) < 2:
         return Reject(code=RejectCode.BAD_DELIMITERS, place="MSH-1")
     encoding = _encoding(separator, fields[1][:16])
     if isinstance(encoding, str):
@@ -225,7 +226,7 @@ class Segment:
 class Message:
     """One message, decoded and cut into segments; everything finer is read when asked for."""
 
-    __slots__ = ("_by_name", "charset", "delimiters", "lines", "notes", "unknown_escape")
+    __slots__ = ("_by_name", "_lines_of", "charset", "delimiters", "lines", "notes", "unknown_escape")
 
     def __init__(self, lines: list[str], delimiters: Delimiters, charset: str, notes: list[Note]) -> None:
         self.lines = lines
@@ -233,14 +234,11 @@ class Message:
         self.charset = charset
         self.notes = notes
         self.unknown_escape = False  # an escape sequence nobody defines was read, and kept as sent
-        by_name: dict[str, list[Segment]] = {}
+        by_name: dict[str, list[str]] = {}
         for line in lines:
-            name = line[:3].upper()
-            if name in by_name:
-                by_name[name].append(Segment(name, line, self))
-            else:
-                by_name[name] = [Segment(name, line, self)]
-        self._by_name = by_name
+            by_name.setdefault(line[:3].upper(), []).append(line)
+        self._lines_of = by_name
+        self._by_name: dict[str, list[Segment]] = {}
 
     def __repr__(self) -> str:
         return f"<Message of {len(self.lines)} segments>"
@@ -271,17 +269,20 @@ class Message:
 
     def segments(self, name: str) -> list[Segment]:
         """All segments of that name, in order; Z-segments are kept like any other."""
-        return self._by_name.get(name, [])
+        found = self._by_name.get(name)
+        if found is None:
+            found = self._by_name[name] = [Segment(name, line, self) for line in self._lines_of.get(name, ())]
+        return found
 
     def first(self, name: str) -> Segment | None:
-        found = self._by_name.get(name)
+        found = self.segments(name)
         return found[0] if found else None
 
     def get(self, path: str) -> str:
         """Unescaped value at an address such as `PID-5.1`, `PID-3(2).4.2` or `DG1(2)-3`; "" when absent."""
         name, occurrence, number, repetition, component, subcomponent = _address(path)
-        found = self._by_name.get(name)
-        if not found or len(found) < occurrence:
+        found = self.segments(name)
+        if len(found) < occurrence:
             return ""
         segment = found[occurrence - 1]
         if repetition == 1:
@@ -292,8 +293,8 @@ class Message:
     def raw(self, path: str) -> str:
         """The whole field at an address such as `PID-5`, as sent."""
         name, occurrence, number, *_ = _address(path)
-        found = self._by_name.get(name)
-        return found[occurrence - 1].raw(number) if found and len(found) >= occurrence else ""
+        found = self.segments(name)
+        return found[occurrence - 1].raw(number) if len(found) >= occurrence else ""
 
     def is_delete(self, path: str) -> bool:
         """Whether the field was sent as `""`: forget what you had (HL7 2.5.3.6)."""
@@ -331,56 +332,51 @@ class Message:
         return ["" if one == NULL else one for one in found] if NULL in raw else found
 
     def unescape(self, raw: str) -> str:
-        """`raw` with its escape sequences resolved; those nobody defines stay as sent. HL7 2.7."""
-        mark = self.delimiters.escape
-        pieces = raw.split(mark)
-        out = [pieces[0]]
-        at, last = 1, len(pieces) - 1
-        while at <= last:
-            known = self._escaped(pieces[at]) if at < last else None
-            if known is not None:
-                out.append(known)
-                out.append(pieces[at + 1])
-                at += 2
-            elif at < last and _FOREIGN_ESCAPE.fullmatch(pieces[at]):
-                self.unknown_escape = True
-                out.append(f"{mark}{pieces[at]}{mark}{pieces[at + 1]}")
-                at += 2
-            else:
-                self.unknown_escape = True
-                out.append(mark + pieces[at])
-                at += 1
-        return "".join(out)
+        """`raw` with its escape sequences resolved; those nobody defines stay as sent. HL7 2.7.
 
-    def _escaped(self, sequence: str) -> str | None:
-        """What stands for one escape sequence; `None` when it is not one we know."""
+        So do those past the first 262,144 characters: no real value has any there.
+        """
+        if len(raw) > _LONGEST_ESCAPED:
+            return self.unescape(raw[:_LONGEST_ESCAPED]) + raw[_LONGEST_ESCAPED:]
+        mark = self.delimiters.escape
+        text, known = _escapes(mark).subn(self._escaped, raw)
+        if raw.count(mark) != 2 * known:
+            self.unknown_escape = True
+        return text
+
+    def _escaped(self, found: re.Match[str]) -> str:
+        """What stands for one escape sequence."""
         marks = self.delimiters
+        sequence = found[1]
+        meaning: str | None = None
         if len(sequence) == 1:
-            match sequence:
-                case "F":
-                    return marks.field
-                case "S":
-                    return marks.component
-                case "T":
-                    return marks.subcomponent or None
-                case "R":
-                    return marks.repetition or None
-                case "E":
-                    return marks.escape
-                case "P":
-                    return marks.truncation or None
-                case "H" | "N":
-                    return ""
-            return None
-        if sequence[:1] == "X" and _HEX.fullmatch(sequence, 1):
+            meaning = {
+                "F": marks.field,
+                "S": marks.component,
+                "T": marks.subcomponent or None,
+                "R": marks.repetition or None,
+                "E": marks.escape,
+                "P": marks.truncation or None,
+            }.get(sequence, "")
+        elif sequence[0] == "X":
             try:
-                return bytes.fromhex(sequence[1:]).decode(self.charset).replace("\x00", "")
+                meaning = bytes.fromhex(sequence[1:]).decode(self.charset).replace("\x00", "")
             except UnicodeDecodeError:
-                return None
-        if sequence[:1] == "." and (found := _FORMAT.fullmatch(sequence)):
-            count = abs(int(found[2] or 1))
-            return {"br": "\n", "ce": "\n", "sp": "\n" * count, "sk": " " * count}.get(found[1], "")
-        return None
+                meaning = None
+        elif format_command := _FORMAT.fullmatch(sequence):
+            count = abs(int(format_command[2] or 1))
+            meaning = {"br": "\n", "ce": "\n", "sp": "\n" * count, "sk": " " * count}.get(format_command[1], "")
+        if meaning is None:
+            self.unknown_escape = True
+            return found[0]
+        return meaning
+
+
+@lru_cache(maxsize=64)
+def _escapes(mark: str) -> re.Pattern[str]:
+    """Delimiters, highlighting, hexadecimal and formatting; and, to be kept whole, Z…, C… and M… of the standard."""
+    known = r"[FSTREPHN]|X(?:[0-9A-Fa-f]{2})+|\.[a-z]{2}[+-]?\d{0,9}|Z\w{0,20}|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6}"
+    return re.compile(f"{re.escape(mark)}({known}){re.escape(mark)}")
 
 
 @lru_cache(maxsize=1024)
