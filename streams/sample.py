@@ -1,7 +1,7 @@
 """An invented community: 14 networks, their practices and case managers, a panel, and hospitals that send ADT.
 
-Everything comes from a seed and is nobody's data. The panel is given as rows of the panel file (the header
-of `parsers.panel`), the directory as values, messages as bytes of HL7 v2.5.1 with CR line ends.
+Everything comes from a seed and is nobody's data. The panel is given as lines of `parsers.panel`, the
+directory as values, messages as bytes of HL7 v2.5.1 with CR line ends.
 """
 
 import random
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
+from parsers.panel import PanelRow
 from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
 
 FEMALE: Final = (
@@ -136,38 +137,39 @@ def sample_person(number: int, *, on_panel: bool, seed: int = 1) -> Person:
     )
 
 
-def sample_panel(size: int, seed: int = 1) -> Iterator[dict[str, str]]:
-    """`size` rows of a panel file."""
+def sample_panel(size: int, seed: int = 1) -> Iterator[PanelRow]:
+    """`size` lines of a panel."""
     for number in range(size):
         one = sample_person(number, on_panel=True, seed=seed)
         dice = random.Random(f"{seed}/{number}/panel")
         city, county, zip_code = PLACES[one.place]
-        yield {
-            "enrollee_id": f"SAMPLE-{number:08d}",
-            "medicaid_id": one.medicaid_id,
-            "ssn": "",
-            "last_name": one.family,
-            "first_name": one.given,
-            "middle_name": one.middle,
-            "suffix": "",
-            "birth_date": one.birth_date.isoformat(),
-            "sex": one.sex,
-            "address": one.street,
-            "city": city,
-            "state": "NC",
-            "zip": zip_code,
-            "county": county,
-            "phone": one.phone,
-            "mother_enrollee_id": "",
-            "mrns": "",
-            "practice_id": f"P{one.place + 1:02}{dice.randrange(12):02}",
-            "pcp_npi": "",
-            "risk_tier": dice.choices(("high", "rising", "low"), (24, 26, 50))[0],
-            "programs": "",
-            "consent": "none",
-            "effective_from": "2020-01-01",
-            "effective_to": "",
-        }
+        yield PanelRow(
+            enrollee_id=f"SAMPLE-{number:08d}",
+            medicaid_id=one.medicaid_id,
+            ssn="",
+            last_name=one.family,
+            first_name=one.given,
+            middle_name=one.middle,
+            suffix="",
+            birth_date=one.birth_date.isoformat(),
+            sex=one.sex,
+            address=one.street,
+            city=city,
+            state="NC",
+            zip=zip_code,
+            county=county,
+            phone=one.phone,
+            mother_enrollee_id="",
+            mrns="",
+            practice_id=f"P{one.place + 1:02}{dice.randrange(12):02}",
+            pcp_npi="",
+            risk_tier=dice.choices(("high", "rising", "low"), (24, 26, 50))[0],
+            programs="",
+            consent="none",
+            effective_from="2020-01-01",
+            effective_to="",
+            language="",
+        )
 
 
 @dataclass(slots=True)

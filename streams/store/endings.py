@@ -1,8 +1,8 @@
 """Endings of messages in, each kept once by message id; which have ended, and how many ended how."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
 
@@ -10,9 +10,19 @@ from streams.ledger import LedgerEntry
 from streams.store.engine import Database, Row, rows_among, write_rows
 from streams.store.schema import feeds, fingerprints, from_us, ledger, to_us
 
-COLUMNS: Final = ("message_id", "ending", "code", "received_us", "place", "feed", "control_id", "trigger")
+COLUMNS: Final = ("message_id", "ending", "code", "received_us", "ended_us", "place", "feed", "control_id", "trigger")
 PRUNED_AT_ONCE: Final = 5_000
 HEARD_EVERY_US: Final = 3_000_000
+
+
+class Timing(NamedTuple):
+    """One message's way through; times are whole microseconds since 1970 UTC."""
+
+    message_id: str
+    ending: str
+    code: str
+    received_us: int
+    ended_us: int
 
 
 def ledger_row(entry: LedgerEntry) -> Row:
@@ -22,6 +32,7 @@ def ledger_row(entry: LedgerEntry) -> Row:
         str(entry.ending),
         entry.code,
         to_us(entry.received_at),
+        to_us(datetime.now(UTC)),
         entry.place,
         entry.feed,
         entry.control_id,

@@ -55,6 +55,7 @@ ledger = Table(
     _text("ending"),
     _text("code"),
     _whole("received_us"),
+    _whole("ended_us"),
     _text("place"),
     _text("feed"),
     _text("control_id"),

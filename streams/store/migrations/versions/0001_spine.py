@@ -161,6 +161,7 @@ def upgrade() -> None:
         sa.Column("ending", sa.Text(), server_default="", nullable=False),
         sa.Column("code", sa.Text(), server_default="", nullable=False),
         sa.Column("received_us", sa.BigInteger(), nullable=False),
+        sa.Column("ended_us", sa.BigInteger(), nullable=False),
         sa.Column("place", sa.Text(), server_default="", nullable=False),
         sa.Column("feed", sa.Text(), server_default="", nullable=False),
         sa.Column("control_id", sa.Text(), server_default="", nullable=False),
