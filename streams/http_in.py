@@ -37,6 +37,7 @@ _TYPES: Final = frozenset({"application/hl7-v2", "x-application/hl7-v2+er7", "ap
 _ANSWER_TYPE: Final = "application/hl7-v2"
 _RETRY_SECONDS: Final = "5"
 _HEAD_BYTES: Final = 4096
+MESSAGE_ID_HEADER: Final = "Handoff-Message-Id"  # our id of a stored message
 
 
 class HttpIn:
@@ -139,6 +140,8 @@ def _response(answer: Answer, status: int) -> Response:
     if answer.code is not None:
         metrics.ACKS.labels(answer.code).inc()
     headers = {"Retry-After": _RETRY_SECONDS} if status == 503 else {"Connection": "close"} if status == 413 else {}
+    if answer.message_id:
+        headers[MESSAGE_ID_HEADER] = answer.message_id
     return Response(answer.ack or b"", status, headers, media_type=_ANSWER_TYPE)
 
 

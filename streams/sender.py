@@ -7,6 +7,7 @@ order. When the connection breaks, whatever was unanswered ends in `ConnectionEr
 
 import asyncio
 import collections
+import functools
 import json
 import re
 import ssl
@@ -19,6 +20,7 @@ from typing import Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from parsers.batches import split
 from parsers.hl7 import peek
 from parsers.mllp import Decoder, frame
 from parsers.outcomes import Reject
@@ -182,12 +184,11 @@ def control_id_of(message: bytes) -> str:
 
 def read_messages(files: Sequence[Path]) -> Iterator[bytes | Reject]:
     """Every message in the files, and what was wrong with their batches. Raises `Problem` for an unreadable file."""
-    from parsers.batches import split
-
     for path in files:
         try:
             with path.open("rb") as file:
-                yield from split(iter(lambda: file.read(_CHUNK), b""))
+                for message, reject in split(iter(functools.partial(file.read, _CHUNK), b"")):
+                    yield message if reject is None else reject
         except OSError as error:
             raise Problem(f"{path}: cannot be read ({error.strerror})") from None
 
