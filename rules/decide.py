@@ -3,6 +3,7 @@
 Nothing here reads a clock or a store: the same arguments always give the same decision.
 """
 
+from collections.abc import Iterable
 from datetime import date
 from hashlib import blake2b
 from typing import Final
@@ -21,6 +22,7 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
+from rules.late_enrollment import late
 from rules.stays import DEAD, Step, advance, find, key_in
 
 __all__ = ["World", "decide"]
@@ -29,6 +31,7 @@ _IDENTITY: Final = frozenset({EventKind.LINKED, EventKind.UNLINKED})
 _MERGES: Final = frozenset({EventKind.PERSON_MERGED, EventKind.ACCOUNT_MERGED, EventKind.VISIT_MERGED})
 _MOVES: Final = frozenset({EventKind.PERSON_MOVED, EventKind.ACCOUNT_MOVED, EventKind.VISIT_MOVED})
 _NEVER_TOLD: Final = _IDENTITY | {EventKind.PERSON_UPDATED, EventKind.PLANNED, EventKind.PLAN_CANCELLED}
+_RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "MRT", "U"})  # HL7 table 0203: types of patient numbers
 _KNOWN: Final = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 
 
@@ -74,7 +77,9 @@ class _Desk:
         self.stays = {stay.stay_id: stay for stay in history.stays}
         self.latest = {alert.stay_id: alert for alert in history.alerts}
         self.enrollees = {enrollee.enrollee_id: enrollee for enrollee in history.enrollees}
-        self.extra: tuple[Reason, ...] = (Reason.RELEASED_BY_REVIEW,) if released else ()
+        self.late = late(match)
+        joined = Reason.LATE_ENROLLMENT if self.late else Reason.RELEASED_BY_REVIEW
+        self.extra: tuple[Reason, ...] = (joined,) if released else ()
         self.written: dict[str, Stay] = {}
         self.told: list[Alert] = []
         self.silent: list[Reason] = []
@@ -103,12 +108,17 @@ class _Desk:
             and visit.prior_facility not in ("", event.facility)
         ):
             kind = EventKind.ADMITTED
+        extra: tuple[Reason, ...] = ()
         if before is None:
             if not self._enrolled(enrollee_id):
                 return _silent(Reason.NOT_ENROLLED_ON_DAY)
-            self._take_back_elsewhere(enrollee_id)
+            before = self._taken_over(enrollee_id)
+            if before is not None:
+                extra = (Reason.IDENTITY_CORRECTED,)
+            elif self.match.grade is Grade.CERTAIN and "mrn" not in self.match.evidence:
+                self._learn(event.patient.identifiers[:1], enrollee_id)
         step = advance(event, kind, before, enrollee_id, self._new_id())
-        self._apply(kind, step, before)
+        self._apply(kind, step, before, extra)
         return self._decision()
 
     def person(self, enrollee_id: str) -> Decision:
@@ -133,10 +143,172 @@ class _Desk:
         return self._decision()
 
     def merge(self, survivor: str | None, prior: str | None) -> Decision:
-        return _silent(Reason.IDENTITY_ONLY)
+        """The stays of the identity, account or visit that gives way go to the one that stays; nobody is told twice."""
+        event = self.event
+        if event.kind is EventKind.PERSON_MERGED:
+            self._merge_person(survivor, prior)
+        else:
+            self._merge_number()
+        self.silent.append(Reason.MERGED if self.written else Reason.IDENTITY_ONLY)
+        return self._decision()
+
+    def _merge_person(self, survivor: str | None, prior: str | None) -> None:
+        event = self.event
+        gone = event.prior.identifiers if event.prior else ()
+        affected = [stay for stay in self._unmerged() if any(key_in(key, gone) for key in stay.patient_ids)]
+        if survivor is None and event.patient.birth_date is not None:
+            for stay in affected:
+                if stay.enrollee_id == prior or prior is None:
+                    self._take_away(stay, Reason.MERGED)
+            self._learn(gone, None)
+            return
+        heir = survivor or prior
+        if heir is None:
+            return
+        self._learn(gone, heir)
+        if survivor is not None and self.match.grade is Grade.CERTAIN:
+            self._learn(event.patient.identifiers, survivor)
+        for stay in affected:
+            twin = self._twin(stay, heir)
+            if twin is not None:
+                self._fold(twin, stay)
+                continue
+            moved = stay.model_copy(
+                update={"enrollee_id": heir, "patient_ids": joined(stay.patient_ids, event.patient.identifiers)}
+            )
+            if moved != stay:
+                self._keep(moved)
+                self.about = self.about or moved.stay_id
+            if stay.enrollee_id != heir:
+                case = self._case(event.kind, Step(moved, Move.HAND_OVER), stay)
+                if case.living and (version := handed_on(case, self.world)):
+                    self._tell(version)
+
+    def _merge_number(self) -> None:
+        """A35, A41, A49: an account; A42, A50: a visit number."""
+        event = self.event
+        visits = event.kind is EventKind.VISIT_MERGED
+        gone = event.prior and (event.prior.visit if visits else event.prior.account)
+        number = event.visit.number if visits and event.visit else event.patient.account
+        if not gone or not number:
+            return
+        keys = tuple(key for key in event.stay_keys if number.value in (key.value, key.value.partition("@")[0]))
+        losers = [stay for stay in self._unmerged() if _has_number(stay, gone)]
+        winner = next((stay for stay in self._unmerged() if any(key_in(key, stay.keys) for key in keys)), None)
+        for stay in losers:
+            if winner is not None and winner.stay_id != stay.stay_id:
+                if winner.enrollee_id == stay.enrollee_id:
+                    winner = self._fold(winner, stay)
+                continue
+            memory = {**stay.memory, "number": number.value} if visits else stay.memory
+            self._keep(stay.model_copy(update={"keys": joined(stay.keys, keys), "memory": memory}))
+            self.about = self.about or stay.stay_id
 
     def move(self, target: str | None, source: str | None) -> Decision:
-        return _silent(Reason.IDENTITY_ONLY)
+        """What was told of the wrong person is taken back there, and told here of the right one."""
+        event = self.event
+        gone = event.prior.identifiers if event.prior else ()
+        if event.kind is EventKind.PERSON_MOVED and target != source:
+            self._learn(gone, target)
+        affected = self._moved(source)
+        for stay in affected:
+            if stay.enrollee_id == target:
+                own = joined(stay.patient_ids, event.patient.identifiers)
+                if own != stay.patient_ids:
+                    self._keep(stay.model_copy(update={"patient_ids": own}))
+                self.silent.append(Reason.IDENTITY_ONLY)
+                continue
+            copy = self._hand_over(stay, target)
+            if copy is not None:
+                self._apply(event.kind, Step(copy, Move.HAND_OVER), None, (Reason.IDENTITY_CORRECTED,))
+        visit = event.visit
+        if not affected and target is not None and visit and visit.encounter_class and self._enrolled(target):
+            kind = EventKind.DISCHARGED if visit.discharged_at else EventKind.ADMITTED
+            before = find(event, target, self.stays.values())
+            step = advance(event, kind, before, target, self._new_id())
+            self._apply(kind, step, before, (Reason.IDENTITY_CORRECTED,))
+        self.silent.append(Reason.NOT_ON_PANEL if target is None else Reason.STAY_UNKNOWN)
+        return self._decision()
+
+    def _moved(self, source: str | None) -> list[Stay]:
+        event = self.event
+        gone = event.prior.identifiers if event.prior else ()
+        alive = [stay for stay in self._unmerged() if stay.status is not StayStatus.ENTERED_IN_ERROR]
+        of_source = [
+            stay for stay in alive if stay.enrollee_id == source or any(key_in(key, gone) for key in stay.patient_ids)
+        ]
+        if event.kind is EventKind.PERSON_MOVED:
+            return [stay for stay in alive if any(key_in(key, gone) for key in stay.patient_ids)]
+        if event.kind is EventKind.ACCOUNT_MOVED:
+            numbers = [event.patient.account, event.prior.account if event.prior else None]
+        else:
+            numbers = [event.visit.number if event.visit else None, event.prior.visit if event.prior else None]
+        named = [number for number in numbers if number]
+        found = [stay for stay in of_source or alive if any(_has_number(stay, number) for number in named)]
+        if found:
+            return found
+        here = [stay for stay in of_source if stay.facility == event.facility and stay.status in OPEN]
+        return here if len(here) == 1 else []
+
+    def _hand_over(self, stay: Stay, target: str | None) -> Stay | None:
+        """The stay taken from whom it was told of; the same stay, under a new name, for `target`."""
+        copy = None
+        if target is not None and self._enrolled(target):
+            copy = stay.model_copy(
+                update={
+                    "stay_id": self._new_id(),
+                    "enrollee_id": target,
+                    "patient_ids": self.event.patient.identifiers,
+                    "opened_by": self.event.message_id,
+                }
+            )
+            self.stays[copy.stay_id] = copy
+        self._take_away(stay, Reason.MOVED_TO_ANOTHER_PERSON)
+        self.about = copy.stay_id if copy else self.about
+        return copy
+
+    def _take_away(self, stay: Stay, reason: Reason) -> None:
+        after = stay.model_copy(update={"status": StayStatus.ENTERED_IN_ERROR})
+        self._keep(after)
+        self.about = self.about or after.stay_id
+        case = self._case(self.event.kind, Step(after, Move.HAND_OVER), stay)
+        if case.living:
+            self._tell(retraction(case, self.world, reason))
+
+    def _twin(self, stay: Stay, enrollee_id: str) -> Stay | None:
+        """Another stay of the heir that is the same visit."""
+        for other in self._unmerged():
+            if other.enrollee_id == enrollee_id and other.stay_id != stay.stay_id and other.status not in DEAD:
+                if any(key_in(key, other.keys) for key in stay.keys):
+                    return other
+        return None
+
+    def _fold(self, one: Stay, other: Stay) -> Stay:
+        """Two stays turn out to be one: the one people were told of stays, the first where both were."""
+        living = [self._is_living(one), self._is_living(other)]
+        winner, loser = (other, one) if living == [False, True] else (one, other)
+        merged = folded(winner, loser).model_copy(update={"enrollee_id": one.enrollee_id})
+        self._keep(merged)
+        gone = loser.model_copy(update={"status": StayStatus.ENTERED_IN_ERROR, "merged_into": winner.stay_id})
+        self._keep(gone)
+        self.about = self.about or merged.stay_id
+        if all(living):
+            case = self._case(self.event.kind, Step(gone, Move.HAND_OVER), loser)
+            self._tell(retraction(case, self.world, Reason.MERGED))
+        return merged
+
+    def _is_living(self, stay: Stay) -> bool:
+        latest = self.latest.get(stay.stay_id)
+        return latest is not None and latest.action is not Action.RETRACT
+
+    def _unmerged(self) -> list[Stay]:
+        return [stay for stay in self.stays.values() if not stay.merged_into]
+
+    def _learn(self, identifiers: Iterable[Identifier], enrollee_id: str | None) -> None:
+        known = {(one.identifier.system, one.identifier.value) for one in self.crosswalk}
+        for identifier in identifiers:
+            if (identifier.system, identifier.value) not in known and identifier.type.upper() in _RECORD_NUMBERS:
+                self.crosswalk.append(CrosswalkChange(identifier=identifier, enrollee_id=enrollee_id))
 
     def _apply(self, kind: EventKind, step: Step, before: Stay | None, extra: tuple[Reason, ...] = ()) -> None:
         """Keep the stay as the step left it and tell what is to be told of it."""
@@ -181,12 +353,20 @@ class _Desk:
         self.latest[alert.stay_id] = alert
         self.told.append(alert)
 
-    def _take_back_elsewhere(self, enrollee_id: str) -> None:
-        """The hospital now says that a visit we told of as somebody else's is this person's."""
+    def _taken_over(self, enrollee_id: str) -> Stay | None:
+        """The same record's same visit was somebody else's so far: the record's identity was corrected."""
+        number, ids = visit_key(self.event), self.event.patient.identifiers
+        if number is None or self.match.grade is not Grade.CERTAIN:
+            return None
+        for stay in self._unmerged():
+            same = key_in(number, stay.keys) and any(key_in(key, stay.patient_ids) for key in ids)
+            if same and stay.enrollee_id != enrollee_id and stay.status is not StayStatus.ENTERED_IN_ERROR:
+                return self._hand_over(stay, enrollee_id)
+        return None
 
     def _enrolled(self, enrollee_id: str) -> bool:
         enrollee = self.enrollees.get(enrollee_id)
-        if enrollee is None:
+        if enrollee is None or self.late:
             return True
         day: date = self.event.occurred_at.astimezone(self.world.policy.tz).date()
         begins, ends = enrollee.effective_from, enrollee.effective_to
@@ -217,6 +397,13 @@ class _Desk:
             crosswalk=tuple(self.crosswalk),
             stay_id=self.about,
         )
+
+
+def _has_number(stay: Stay, number: Identifier) -> bool:
+    """The stay has run under this visit or account number."""
+    return key_in(number, stay.keys) or any(
+        key.value in (number.value,) and key.system.partition("|")[0] in ("visit", "account") for key in stay.keys
+    )
 
 
 def _enrollee_id(match: Match, released: bool) -> str | None:
