@@ -165,13 +165,13 @@ def _store(settings: Settings) -> Iterator[Finding]:
 
 
 def _panel(store: Store) -> Iterator[Finding]:
-    size, loaded = store.panel_size(), store.panel_age()
+    size, age = store.panel_size(), store.panel_age()
     if not size:
         yield Finding("panel", State.WRONG, "nobody is on the panel", "load it: `handoff panel load FILE`")
-    elif loaded is None or datetime.now(UTC) - loaded > _STALE_PANEL:
+    elif age is None or age > _STALE_PANEL:
         yield Finding("panel", State.WARNING, f"{size} enrollees, not refreshed in 90 days", "load a fresh panel file")
     else:
-        yield Finding("panel", State.OK, f"{size} enrollees, loaded {loaded:%Y-%m-%d %H:%M} UTC")
+        yield Finding("panel", State.OK, f"{size} enrollees, loaded {age.days} days ago")
     directory = store.directory()
     if len(directory.case_managers) <= 1:
         yield Finding("directory", State.WARNING, "no case managers", "load it: `handoff directory load FOLDER`")

@@ -1,6 +1,6 @@
 """Endings of messages in, each kept once by message id; which have ended, and how many ended how."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -107,11 +107,20 @@ class Endings(Database):
             where = ledger.c.message_id.between(first_id, last_id)
             return set(connection.scalars(select(ledger.c.message_id).where(where)))
 
-    def endings(self) -> dict[str, int]:
-        """How many messages in the ledger ended how."""
+    def endings(self, since: str = "") -> dict[str, int]:
+        """How many messages in the ledger ended how; with `since`, of those from that message id on."""
         with self.reading() as connection:
-            rows = connection.execute(select(ledger.c.ending, func.count()).group_by(ledger.c.ending))
+            where = ledger.c.message_id >= since
+            rows = connection.execute(select(ledger.c.ending, func.count()).where(where).group_by(ledger.c.ending))
             return {row[0]: row[1] for row in rows}
+
+    def timings(self, since: str) -> Iterator[Timing]:
+        """When each message from this id on was received and ended, in order of receipt."""
+        columns = (ledger.c.message_id, ledger.c.ending, ledger.c.code, ledger.c.received_us, ledger.c.ended_us)
+        with self.reading() as connection:
+            where = ledger.c.message_id >= since
+            for row in connection.execute(select(*columns).where(where).order_by(ledger.c.message_id)):
+                yield Timing(*row)
 
     def prune(self, now: datetime, days: int = 35) -> int:
         """Forget endings of messages received more than `days` ago; gives how many. Small transactions, none long."""

@@ -93,10 +93,14 @@ class Feed(Database):
         )
         with self.reading() as connection:
             rows = connection.execute(wanted).all()
-        return [
-            (position, AlertRecord.model_validate_json(f'{{"position":{position},"alert":{document}}}'))
-            for position, document in rows
-        ]
+        return [(position, _record(position, document)) for position, document in rows]
+
+    def versions(self, after: int, limit: int = 500) -> list[AlertRecord]:
+        """Alert versions after a position, oldest first."""
+        wanted = select(alert_versions.c.position, alert_versions.c.document).where(alert_versions.c.position > after)
+        with self.reading() as connection:
+            rows = connection.execute(wanted.order_by(alert_versions.c.position).limit(limit)).all()
+        return [_record(position, document) for position, document in rows]
 
     def sent(self, positions: Sequence[int]) -> None:
         """Forget what is on the alerts topic now."""
@@ -109,3 +113,7 @@ class Feed(Database):
         with self.reading() as connection:
             oldest = connection.scalar(select(func.min(outbox.c.decided_us)))
         return max(0.0, (now - from_us(oldest)).total_seconds()) if oldest else 0.0
+
+
+def _record(position: int, document: str) -> AlertRecord:
+    return AlertRecord.model_validate_json(f'{{"position":{position},"alert":{document}}}')
