@@ -82,6 +82,7 @@ TO_SKILLED_NURSING: Final = frozenset({"03", "61", "64", "83", "89"})
 TO_ANOTHER_HOSPITAL: Final = frozenset(
     {"02", "05", "43", "62", "63", "65", "66", "82", "85", "88", "90", "91", "93", "94"}
 )
+FROM_A_FACILITY: Final = frozenset({"4", "5", "6"})  # HL7 table 0023: hospital, skilled nursing, other facility
 _COMPARED: Final = (
     "status", "encounter_class", "facility", "disposition", "diagnoses", "complaint", "attending", "unit",
     "expected_discharge", "ended_at",
@@ -148,6 +149,18 @@ def retraction(case: Case, world: World, reason: Reason) -> Alert:
             "clocks": carried(previous.clocks, (), reason),
         }
     )
+
+
+def handed_on(case: Case, world: World) -> Alert | None:
+    """A version for people who were not told yet, when a merge gives a stay to another enrollee."""
+    stay = case.step.stay
+    if stay is None or stay.status in DEAD or not tells(stay):
+        return None
+    around = context(stay, case.others, world.policy)
+    version = _version(case, world, (Reason.MERGED, Reason.IDENTITY_CORRECTED, *around), quiet=False)
+    if version is None or case.previous is None or set(version.told) == set(case.previous.told):
+        return None
+    return version
 
 
 def context(stay: Stay, others: Iterable[Stay], policy: Policy) -> tuple[Reason, ...]:
@@ -255,8 +268,6 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
             topics[reason].coded(stay.diagnoses) and not topics[reason].said(stay.complaint) for reason in fired
         )
         reasons += [*fired, Reason.CODE_CAME_LATE] if coded else fired
-    if stay.enrollee_id != previous.enrollee_id:
-        reasons.append(Reason.IDENTITY_CORRECTED)
     loud, quiet = _by_policy(case, policy)
     reasons += loud
     if reasons or not quiet:
@@ -385,11 +396,16 @@ def _hands_over(other: Stay, stay: Stay, policy: Policy) -> bool:
         return False
     if other.started_at > stay.started_at or other.encounter_class not in TOLD_CLASSES:
         return False
-    within = timedelta(hours=policy.windows.transfer_hours)
+    sent_here = stay.memory.get("source", "") in FROM_A_FACILITY or not _senders(other) & _senders(stay)
     if other.ended_at is None:
-        return other.status in OPEN and other.highest_class is not EncounterClass.UNKNOWN
-    gave = other.disposition in TO_ANOTHER_HOSPITAL
-    return abs(stay.started_at - other.ended_at) <= within and (gave or not other.disposition)
+        return other.status in OPEN and other.encounter_class is not EncounterClass.UNKNOWN and sent_here
+    near = abs(stay.started_at - other.ended_at) <= timedelta(hours=policy.windows.transfer_hours)
+    return near and (other.disposition in TO_ANOTHER_HOSPITAL or (not other.disposition and sent_here))
+
+
+def _senders(stay: Stay) -> set[str]:
+    """Who sent messages of the stay, as the sender's own numbers for it tell."""
+    return {key.system.split("|")[1] for key in stay.keys if key.system.startswith("visit+patient|")} or {stay.feed}
 
 
 def _readmits(other: Stay, stay: Stay, policy: Policy) -> bool:

@@ -8,8 +8,8 @@ from datetime import date
 from hashlib import blake2b
 from typing import Final
 
-from parsers.events import EncounterClass, Event, EventKind
-from rules.alerts import Case, World, next_version
+from parsers.events import EncounterClass, Event, EventKind, Identifier
+from rules.alerts import Case, World, handed_on, next_version, retraction
 from rules.decisions import (
     Action,
     Alert,
@@ -23,7 +23,7 @@ from rules.decisions import (
     StayStatus,
 )
 from rules.late_enrollment import late
-from rules.stays import DEAD, Step, advance, find, key_in
+from rules.stays import DEAD, OPEN, Move, Step, advance, find, folded, joined, key_in, visit_key
 
 __all__ = ["World", "decide"]
 
@@ -278,9 +278,10 @@ class _Desk:
     def _twin(self, stay: Stay, enrollee_id: str) -> Stay | None:
         """Another stay of the heir that is the same visit."""
         for other in self._unmerged():
-            if other.enrollee_id == enrollee_id and other.stay_id != stay.stay_id and other.status not in DEAD:
-                if any(key_in(key, other.keys) for key in stay.keys):
-                    return other
+            if other.enrollee_id != enrollee_id or other.stay_id == stay.stay_id or other.status in DEAD:
+                continue
+            if any(key_in(key, other.keys) for key in stay.keys):
+                return other
         return None
 
     def _fold(self, one: Stay, other: Stay) -> Stay:
@@ -402,7 +403,7 @@ class _Desk:
 def _has_number(stay: Stay, number: Identifier) -> bool:
     """The stay has run under this visit or account number."""
     return key_in(number, stay.keys) or any(
-        key.value in (number.value,) and key.system.partition("|")[0] in ("visit", "account") for key in stay.keys
+        key.value == number.value and key.system.partition("|")[0] in ("visit", "account") for key in stay.keys
     )
 
 

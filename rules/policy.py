@@ -88,7 +88,7 @@ class Frequency(_Part):
 
 class Updates(_Part):
     attending: Telling = Telling.SILENT
-    expected_discharge: Telling = Telling.DIGEST
+    expected_discharge: Telling = Telling.SILENT
     later_diagnoses: Telling = Telling.SILENT
     starts_alert: bool = False
     discharges: bool = False

@@ -279,6 +279,8 @@ class _Draft:
             self.set(died=False)
         if self.newest:
             self.set(last_recorded_at=event.recorded_at)
+        if visit.admit_source:
+            self.memory.setdefault("source", visit.admit_source)
         if number := visit_key(event):
             self.memory.setdefault("number", number.value)
         if any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
@@ -293,6 +295,32 @@ class _Draft:
         if self.memory != self.stay.memory:
             changed["memory"] = self.memory
         return self.stay.model_copy(update=changed) if changed else self.stay
+
+
+def folded(winner: Stay, loser: Stay) -> Stay:
+    """Two stays that are one visit: the winner's word counts, the loser's fills what is blank."""
+    begun = loser.status not in DEAD and loser.status not in (StayStatus.UNKNOWN, StayStatus.PLANNED)
+    behind = winner.status in (StayStatus.UNKNOWN, StayStatus.PLANNED) and begun
+    started = [at for at in (winner.started_at, loser.started_at) if at]
+    filled = {
+        name: getattr(winner, name) or getattr(loser, name)
+        for name in ("disposition", "diagnoses", "complaint", "attending", "unit", "expected_discharge")
+    }
+    return winner.model_copy(
+        update={
+            **filled,
+            "keys": joined(winner.keys, loser.keys),
+            "patient_ids": joined(winner.patient_ids, loser.patient_ids),
+            "started_at": min(started) if started else None,
+            "status": loser.status if behind else winner.status,
+            "ended_at": loser.ended_at if behind else winner.ended_at,
+            "encounter_class": loser.encounter_class if "class" not in winner.memory else winner.encounter_class,
+            "highest_class": max(winner.highest_class, loser.highest_class, key=RANK.__getitem__),
+            "newborn": winner.newborn or loser.newborn,
+            "died": winner.died or loser.died,
+            "memory": {**loser.memory, **winner.memory},
+        }
+    )
 
 
 def joined(known: tuple[Identifier, ...], more: Sequence[Identifier]) -> tuple[Identifier, ...]:
