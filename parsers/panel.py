@@ -161,7 +161,7 @@ _NOT_DIGITS: Final = re.compile(r"\D")
 _OLDEST: Final = 130  # years
 _OPEN_END: Final = 2200  # an end in or after this year means that none is known
 _OPEN_START: Final = 1901  # a start in or before this year means the same
-_BEFORE_BIRTH_DAYS: Final = 31  # coverage may count from the first of the month of birth
+_SWAPPED_YEARS: Final = 25  # a start before birth and so long ago is a birth date in the wrong column
 _NUMBERS: Final = ("enrollee_id", "medicaid_id", "ssn", "phone", "mother_enrollee_id", "practice_id", "pcp_npi", "zip")
 
 
@@ -196,6 +196,7 @@ class PanelReader:
         self.note_samples: list[RowNote] = []
         self._practices = frozenset(practices) if practices is not None else None
         self._today = today
+        self._long_ago = f"{today.year - _SWAPPED_YEARS:04d}"
         self._first_line: dict[str, int] = {}
         self._dates = {
             column: _Memo(self._date_reader(column)) for column in ("birth_date", "effective_from", "effective_to")
@@ -218,6 +219,15 @@ class PanelReader:
         width = len(self.header)
         pick = self._picker(width)
         yield from self._read_rows(lines, source, width, pick)
+
+    def has(self, enrollee_id: str) -> bool:
+        """Whether a good row with that id has been read."""
+        return enrollee_id in self._first_line
+
+    def named(self, reject: RowReject) -> str:
+        """The enrollee_id a rejected line seems to name; "" when it has none."""
+        place = self.columns.index("enrollee_id") if "enrollee_id" in self.columns else -1
+        return reject.cells[place].strip() if 0 <= place < len(reject.cells) else ""
 
     def _read_rows(
         self, lines: Lines, source: Iterator[str], width: int, pick: Callable[[list[str]], tuple[str, ...]]
@@ -342,8 +352,13 @@ class PanelReader:
         if self._practices is not None and practice_id not in self._practices and practice_id:
             reason = "no such practice in the directory"
             found.append(RowFault("practice_id", RowCode.UNKNOWN_PRACTICE, reason))
-        if starts and ((ends and ends < starts) or (born and starts < born)):
-            found.extend(_order(born, starts, ends))
+        if starts and ends and ends < starts:
+            found.append(RowFault("effective_to", RowCode.DATES_REVERSED, "lies before effective_from"))
+        if starts and starts < born:
+            if starts < self._long_ago:
+                found.append(_BIRTH_AND_START_SWAPPED)
+            else:
+                mild.append(_STARTS_BEFORE_BIRTH)
         if ssn and not (len(ssn) == 9 and ssn.isdecimal()):
             ssn = _fixed(_ssn(ssn), mild)
         if medicaid_id and not (len(medicaid_id) == 10 and _NC_MEDICAID.fullmatch(medicaid_id)):
@@ -494,6 +509,12 @@ class _Repaired(NamedTuple):
     fault: RowFault
 
 
+_BIRTH_AND_START_SWAPPED: Final = RowFault(
+    "birth_date and effective_from",
+    RowCode.COLUMNS_SWAPPED,
+    "effective_from lies long before birth_date: the cells of the two look swapped",
+)
+_STARTS_BEFORE_BIRTH: Final = RowFault("effective_from", RowCode.STARTS_BEFORE_BIRTH, "lies before birth_date")
 _STAND_IN: Final = {"risk_tier": RiskTier.UNKNOWN.value, "consent": Consent.NONE.value}
 
 
@@ -514,14 +535,6 @@ def _scientific(raw: tuple[str, ...]) -> Iterator[RowFault]:
     for column in (*_NUMBERS, "mrns"):
         if any(_SCIENTIFIC.fullmatch(part.strip()) for part in getattr(row, column).split(";")):
             yield RowFault(column, RowCode.SCIENTIFIC_NUMBER, reason)
-
-
-def _order(born: str, starts: str, ends: str) -> Iterator[RowFault]:
-    if ends and ends < starts:
-        yield RowFault("effective_to", RowCode.DATES_REVERSED, "lies before effective_from")
-    if born and starts < born and (date.fromisoformat(born) - date.fromisoformat(starts)).days > _BEFORE_BIRTH_DAYS:
-        reason = "birth_date lies after effective_from: the cells of the two look swapped"
-        yield RowFault("birth_date and effective_from", RowCode.COLUMNS_SWAPPED, reason)
 
 
 def _fixed(result: str | RowFault | _Repaired, mild: list[RowFault]) -> str:

@@ -33,6 +33,7 @@ class RowCode(StrEnum):
     ZEROS_RESTORED = "zeros_restored"
     NOT_AN_IDENTIFIER = "not_an_identifier"
     UNKNOWN_VALUE = "unknown_value"
+    STARTS_BEFORE_BIRTH = "starts_before_birth"
     MRN_WITHOUT_FACILITY = "mrn_without_facility"
 
 
