@@ -28,7 +28,7 @@ from streams.store.panel_rows import (
     EnrolleeRow,
     pairs,
     parts,
-    record_of,
+    records_of,
     row_of,
 )
 from streams.store.schema import counters, crosswalk, enrollees, from_us, homes, panel_loads, to_us
@@ -122,7 +122,7 @@ class Panel(Database):
             self._turn.release()
 
     def panel_records(self, ids: Iterable[str] | None = None) -> Iterator[PanelRecord]:
-        """The panel as the matcher reads it: all of it in the order of enrollee_id, or the given enrollees."""
+        """The panel as the matcher reads it, in no order: all of it, or the given enrollees."""
         columns = ", ".join(RECORD_COLUMNS)
         if ids is not None:
             wanted = list(ids)
@@ -133,11 +133,10 @@ class Panel(Database):
                         f"SELECT {columns} FROM enrollees WHERE gone = 0 AND enrollee_id IN :among",  # noqa: S608
                         wanted[start : start + WRITTEN_AT_ONCE],
                     )
-                yield from map(record_of, found)
+                yield from records_of(found)
             return
         with self.reading() as connection:
-            statement = f"SELECT {columns} FROM enrollees WHERE gone = 0 ORDER BY enrollee_id"  # noqa: S608
-            yield from map(record_of, _stream(connection, statement))
+            yield from records_of(_stream(connection, f"SELECT {columns} FROM enrollees WHERE gone = 0"))  # noqa: S608
 
     def crosswalk(self) -> Iterator[tuple[str, str, str]]:
         """(system, value, enrollee_id) of every number that means somebody."""
