@@ -259,7 +259,7 @@ class Message:
             return Reject(code=RejectCode.UNDECODABLE, place=_place(data, decoded.offset, separator))
         notes = [note(decoded.finding, "MSH-18")] if decoded.finding else []
         delimiters = Delimiters(separator, encoding[:1], encoding[1:2], encoding[2:3], encoding[3:4], encoding[4:5])
-        text = decoded.text.strip("\ufeff\x0b\x1c \t\r\n\x00")
+        text = decoded.text.lstrip("\ufeff\x0b\x1c \t\r\n\x00").rstrip("\r\n\x0b\x1c\x00")
         if "\x00" in text:
             text = text.replace("\x00", "")
         if "\n" in text:

@@ -111,9 +111,10 @@ class Decoder:
         between = data[at:end]
         if not self._seen_frame and between:
             self._start = (self._start + between[:_LONGEST_SIGNATURE])[:_LONGEST_SIGNATURE]
-            if _OTHER_PROTOCOL.match(self._start):
+            if other := _OTHER_PROTOCOL.match(self._start):
                 self._state = _State.OTHER_PROTOCOL
-                out.append(FrameFault(RejectCode.NOT_MLLP, len(self._start)))
+                self._garbage = 0
+                out.append(FrameFault(RejectCode.NOT_MLLP, other.end()))
                 return end
         while between:
             run, mark, between = between.partition(_END)
