@@ -1,0 +1,714 @@
+"""Settings in, the running inbox out: its pages, its event streams, its address in `<data_dir>/inbox.json`."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import jinja2
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from parsers.people import CaseManager, Enrollee, Role
+from rules.directory import BUILT_IN_CENTRAL_OFFICE
+from streams import metrics
+from streams.health import Check, Health, Needed
+from streams.inbox import pages, rows, wording
+from streams.inbox.desk import Desk
+from streams.inbox.guard import Guard
+from streams.inbox.live import Change, Live, sse
+from streams.inbox.sign_in import (
+    TOUCH_SECONDS,
+    Session,
+    end_session,
+    find_session,
+    open_session,
+    touch_session,
+)
+from streams.settings import Settings, private_folder
+from streams.store import Store, Unavailable
+from streams.store.acting import ActionKind
+from streams.store.auditing import Audited
+from streams.store.feed import FeedKind
+from streams.store.reviewing import Review, Verdict
+
+COOKIE: Final = "handoff_session"
+BEAT_SECONDS: Final = 4.0
+UNDO_SECONDS: Final = 10
+MOST_ROWS_AT_ONCE: Final = 60  # more at once: the page fetches its list anew
+ACTS: Final = {"take": ActionKind.TAKEN, "acknowledge": ActionKind.ACKNOWLEDGED}
+HERE: Final = Path(__file__).parent
+
+log = structlog.get_logger()
+
+
+class Reader(NamedTuple):
+    """Who is at the page."""
+
+    session: Session
+    person: CaseManager
+
+
+class SignedOut(Exception):
+    """No session, or a locked one."""
+
+    def __init__(self, session: Session | None = None) -> None:
+        super().__init__()
+        self.session = session
+
+
+@lru_cache(maxsize=64)
+def asset(name: str) -> str:
+    """Address of one of our static files; changes when the file does."""
+    return f"/static/{name}?v={hashlib.sha256((HERE / 'static' / name).read_bytes()).hexdigest()[:12]}"
+
+
+class Inbox:
+    """The pages. `demo` lets a reader become another and unlock with one press."""
+
+    def __init__(self, settings: Settings, store: Store, *, demo: bool = False) -> None:
+        self.settings = settings
+        self.store = store
+        self.desk = Desk(store)
+        self.live = Live(self.desk)
+        self.demo = demo
+        self._touched: dict[str, datetime] = {}
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def app(self) -> ASGIApp:
+        """The ASGI app with its guard; the poller runs as long as the app does."""
+
+        @contextlib.asynccontextmanager
+        async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+            poller = asyncio.create_task(self.live.run())
+            try:
+                yield
+            finally:
+                self.live.close()
+                poller.cancel()
+                await asyncio.gather(poller, return_exceptions=True)
+
+        app = Starlette(
+            lifespan=lifespan,
+            routes=[
+                Route("/", self.list_page),
+                Route("/list", self.list_part),
+                Route("/stay/{alert_id}", self.stay_page),
+                Route("/stay/{alert_id}/part", self.stay_part),
+                Route("/stay/{alert_id}/undo", self.undo, methods=["POST"]),
+                Route("/stay/{alert_id}/{act}", self.act, methods=["POST"]),
+                Route("/stream", self.stream),
+                Route("/stream/all", self.stream_all),
+                Route("/still", self.still),
+                Route("/here", self.here, methods=["POST"]),
+                Route("/sign-in", self.sign_in),
+                Route("/sign-out", self.sign_out, methods=["POST"]),
+                Route("/unlock", self.unlock, methods=["POST"]),
+                Route("/become", self.become_page, methods=["GET"]),
+                Route("/become", self.become, methods=["POST"]),
+                Route("/review", self.review_page, methods=["GET"]),
+                Route("/review/{review_id}", self.settle, methods=["POST"]),
+                Mount("/static", _Assets(directory=HERE / "static")),
+            ],
+            exception_handlers={SignedOut: self._signed_out, Unavailable: self._away},
+        )
+        return Guard(app, self.settings.inbox_host)
+
+    # who is there
+
+    async def _reader(self, request: Request, *, locked_too: bool = False) -> Reader:
+        secret = request.cookies.get(COOKIE, "")
+        now = datetime.now(UTC)
+        session = await run_in_threadpool(find_session, self.store, secret, now)
+        if session is None:
+            raise SignedOut
+        session = session._replace(active_at=max(session.active_at, self._touched.get(secret, session.active_at)))
+        if session.locked(now, self.settings.lock_minutes) and not locked_too:
+            raise SignedOut(session)
+        person = await run_in_threadpool(self.desk.person, session.case_manager_id)
+        if person is None:
+            raise SignedOut
+        return Reader(session, person)
+
+    async def _posted(self, request: Request, reader: Reader) -> FormData:
+        form = await request.form(max_files=0, max_fields=20)
+        given = request.headers.get("x-csrf-token") or str(form.get("csrf", ""))
+        if given != reader.session.csrf:
+            raise SignedOut
+        await self._touch(reader.session)
+        return form
+
+    async def _touch(self, session: Session) -> None:
+        now = datetime.now(UTC)
+        known = self._touched.get(session.secret)
+        if known is None or (now - known).total_seconds() > TOUCH_SECONDS:
+            self._touched[session.secret] = now
+            await run_in_threadpool(touch_session, self.store, session, now)
+
+    async def _signed_out(self, request: Request, error: Exception) -> Response:
+        session = error.session if isinstance(error, SignedOut) else None
+        if request.method != "GET" or request.url.path not in {"/", "/become", "/review"} | _stay_paths(request):
+            return PlainTextResponse("signed out", 401)
+        if session is None:
+            lines = (
+                "This page opens with a one-time link.",
+                "The person who runs this inbox makes one with: handoff sign-in",
+            )
+            return self._page("words.html", 401, heading="Please sign in", lines=lines, button=None)
+        person = await run_in_threadpool(self.desk.name, session.case_manager_id)
+        since = wording.time_or_moment(session.active_at, datetime.now(UTC))
+        lines = (
+            f"{person} has not touched this page since {since}, so it shows nothing.",
+            "" if self.demo else "Open it again with a new one-time link: handoff sign-in",
+        )
+        button = {"action": "/unlock", "words": f"Unlock as {person}"} if self.demo else None
+        return self._page(
+            "words.html",
+            401,
+            heading="Locked",
+            lines=[line for line in lines if line],
+            button=button,
+            csrf=session.csrf,
+        )
+
+    async def _away(self, request: Request, _error: Exception) -> Response:
+        if request.method != "GET":
+            return PlainTextResponse("the store does not answer now", 503)
+        lines = ("The store behind this page does not answer. Nothing is lost.", "Reload the page in a moment.")
+        return self._page("words.html", 503, heading="Not available right now", lines=lines, button=None)
+
+    def _page(self, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
+        return HTMLResponse(self._render(template, **values), status)
+
+    def _render(self, template: str, /, **values: Any) -> str:
+        known: dict[str, Any] = {
+            "asset": asset,
+            "csrf": "",
+            "reader": None,
+            "demo": self.demo,
+            "reviews": 0,
+            "script": "",
+            "lock_seconds": self.settings.lock_minutes * 60,
+            "undo_seconds": UNDO_SECONDS,
+        }
+        return self._templates.get_template(template).render(known | values)
+
+    # the list
+
+    async def list_page(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        await self._touch(reader.session)
+        return await run_in_threadpool(self._list_page, reader)
+
+    def _list_page(self, reader: Reader) -> Response:
+        now = datetime.now(UTC)
+        position = self.store.position()
+        found = self._rows(reader, now)
+        last = max((item.latest.decided_at for item, _ in found), default=None)
+        self.store.audit(reader.person.case_manager_id, Audited.READ_LIST, now, detail=f"{len(found)} stays")
+        return self._page(
+            "list.html",
+            reader=reader.person,
+            csrf=reader.session.csrf,
+            position=position,
+            last_alert=int((now - last).total_seconds()) if last else "",
+            now_words=wording.moment(now, now),
+            groups=self._groups(reader, found, now),
+            reviews=len(self._reviews(reader.person)) if self.store.review_count() else 0,
+        )
+
+    async def list_part(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        return await run_in_threadpool(self._list_part, reader)
+
+    def _list_part(self, reader: Reader) -> Response:
+        now = datetime.now(UTC)
+        position = self.store.position()
+        answer = self._page("groups.html", groups=self._groups(reader, self._rows(reader, now), now))
+        answer.headers["X-Position"] = str(position)
+        return answer
+
+    def _rows(self, reader: Reader, now: datetime) -> list[tuple[rows.ReaderStay, rows.Row]]:
+        who = reader.person.case_manager_id
+        return [(stay, rows.row(stay, who, now)) for stay in self.desk.stays(reader.person, now)]
+
+    def _groups(
+        self, reader: Reader, found: list[tuple[rows.ReaderStay, rows.Row]], now: datetime
+    ) -> list[dict[str, Any]]:
+        watched = self.desk.watched(reader.person)
+        people = wording.count(watched.people, "person", "people")
+        heard = (
+            f"the last message came {wording.ago((now - watched.received_at).total_seconds())}"
+            if watched.received_at
+            else "no message has come yet"
+        )
+        hospitals = wording.count(watched.feeds, "hospital")
+        watching = (
+            f"{people} on your panel {'is' if watched.people == 1 else 'are'} being watched at {hospitals}; {heard}."
+        )
+        empty = {
+            rows.Group.NOW: f"Nobody needs you now. {watching}",
+            rows.Group.IN_HOSPITAL: "Nobody of yours is in a hospital that we hear from.",
+            rows.Group.HOME: "Nobody is home with a deadline running. People come here when they are discharged.",
+            rows.Group.FINISHED: "Stays come here when there is nothing left to do.",
+        }
+        return [
+            {"id": group.value, "words": rows.GROUP_WORDS[group], "rows": members, "empty": empty[group], "open": False}
+            for group, members in rows.grouped(row for _, row in found).items()
+        ]
+
+    # one stay
+
+    async def stay_page(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        await self._touch(reader.session)
+        return await run_in_threadpool(self._stay, reader, request.path_params["alert_id"], "stay.html")
+
+    async def stay_part(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        return await run_in_threadpool(self._stay, reader, request.path_params["alert_id"], "stay_part.html")
+
+    def _stay(self, reader: Reader, alert_id: str, template: str) -> Response:
+        now = datetime.now(UTC)
+        who = reader.person.case_manager_id
+        position = self.store.position()
+        detail = self.desk.detail(reader.person, alert_id)
+        if detail is None:
+            lines = ("There is no such stay, or it is not yours to see.",)
+            return self._page(
+                "words.html",
+                404,
+                heading="Not here",
+                lines=lines,
+                button=None,
+                reader=reader.person,
+                csrf=reader.session.csrf,
+            )
+        person = detail.stay.latest.person
+        version = detail.stay.latest.version
+        self.store.audit(
+            who,
+            Audited.READ_STAY,
+            now,
+            alert_ids=(alert_id,),
+            enrollee_id=person.enrollee_id if person else "",
+            detail=f"version {version}",
+        )
+        if detail.stay.seen < version:
+            self.store.mark_seen(who, {alert_id: version}, now)
+        answer = self._page(
+            template,
+            reader=reader.person,
+            csrf=reader.session.csrf,
+            position=position,
+            last_alert=int((now - detail.stay.latest.decided_at).total_seconds()),
+            stay=pages.stay_words(detail, who, now),
+        )
+        answer.headers["X-Position"] = str(position)
+        return answer
+
+    async def act(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        form = await self._posted(request, reader)
+        action = ACTS.get(request.path_params["act"])
+        version = str(form.get("version", ""))
+        if action is None or not version.isdecimal():
+            return PlainTextResponse("no such action", 400)
+        return await run_in_threadpool(self._act, request, reader, action, int(version))
+
+    def _act(self, request: Request, reader: Reader, action: ActionKind, version: int) -> Response:
+        alert_id = request.path_params["alert_id"]
+        who = reader.person.case_manager_id
+        if not self.store.may_see(who, alert_id):
+            return PlainTextResponse("not yours", 404)
+        try:
+            position = self.store.act(alert_id, who, action, version, datetime.now(UTC))
+        except KeyError:
+            return PlainTextResponse("no such version", 409)
+        if "application/json" in request.headers.get("accept", ""):
+            return JSONResponse({"position": position})
+        return RedirectResponse(f"/stay/{alert_id}", 303)
+
+    async def undo(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        form = await self._posted(request, reader)
+        position = str(form.get("position", ""))
+        if not position.isdecimal():
+            return PlainTextResponse("no such action", 400)
+        try:
+            back = await run_in_threadpool(
+                self.store.undo, int(position), reader.person.case_manager_id, datetime.now(UTC)
+            )
+        except KeyError:
+            return PlainTextResponse("nothing to undo", 409)
+        return JSONResponse({"position": back})
+
+    # live
+
+    async def stream(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        start = await self._start(request)
+        return _events(self._changes(request, reader, start))
+
+    async def _start(self, request: Request) -> int:
+        given = request.headers.get("last-event-id") or request.query_params.get("after", "")
+        return int(given) if given.isdecimal() else await run_in_threadpool(self.store.position)
+
+    async def _changes(self, request: Request, reader: Reader, position: int) -> AsyncIterator[bytes]:
+        """Rows of the reader's stays as they change; a beat every few seconds; where the page must refetch, that."""
+        who = reader.person.case_manager_id
+        wake = self.live.subscribe()
+        try:
+            yield b"retry: 1000\n\n"
+            loop = asyncio.get_running_loop()
+            next_beat = loop.time()
+            while not self.live.closing and not await request.is_disconnected():
+                wake.clear()
+                changes = await self._after(position)
+                if changes is None:
+                    position = self.live.position
+                    yield sse("refetch", {}, position)
+                elif changes:
+                    position = changes[-1].item.position
+                    mine = [change for change in changes if who in change.item.people]
+                    if len({change.item.alert_id for change in mine}) > MOST_ROWS_AT_ONCE:
+                        yield sse("refetch", {}, position)
+                        self.live.written(mine)
+                    elif mine:
+                        for event in await run_in_threadpool(self._row_events, reader, mine):
+                            yield event
+                        self.live.written(mine)
+                        yield sse("at", {}, position)
+                if loop.time() >= next_beat:
+                    next_beat = loop.time() + BEAT_SECONDS
+                    try:
+                        await self._reader(request)
+                    except SignedOut:
+                        yield sse("locked", {})
+                        return
+                    age = await run_in_threadpool(self._last_alert_age, reader.person)
+                    yield sse("beat", {"last_alert": age}, position)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(wake.wait(), max(0.01, next_beat - loop.time()))
+        finally:
+            self.live.unsubscribe(wake)
+
+    async def _after(self, position: int) -> list[Change] | None:
+        """Like `Live.after`, but waits a moment for a poller that has not caught up with this page yet."""
+        for _ in range(40):
+            if position <= self.live.position and self.live.polled_at:
+                break
+            await asyncio.sleep(0.05)
+        remembered = self.live.after(position)
+        if remembered is not None:
+            return remembered
+        if position > self.live.position:
+            return None
+        items = await run_in_threadpool(self.store.changes, position, 1_000)
+        return [Change(item) for item in items] if len(items) < 1_000 else None
+
+    def _row_events(self, reader: Reader, changes: list[Change]) -> list[bytes]:
+        now = datetime.now(UTC)
+        last = {change.item.alert_id: change.item.position for change in changes}
+        told = {change.item.alert_id for change in changes if change.item.kind is FeedKind.ALERT}
+        stays = {stay.latest.alert_id: stay for stay in self.desk.stays(reader.person, now, list(last))}
+        events = []
+        for alert_id, position in sorted(last.items(), key=lambda item: item[1]):
+            stay = stays.get(alert_id)
+            if stay is None:
+                events.append(sse("gone", {"id": alert_id}, position))
+                continue
+            row = rows.row(stay, reader.person.case_manager_id, now)
+            html = self._render("row.html", row=row)
+            data = {"id": alert_id, "html": html, "told": alert_id in told, "speak": row.speak}
+            events.append(sse("row", data, position))
+        return events
+
+    def _last_alert_age(self, reader: CaseManager) -> int | None:
+        at = self.desk.last_alert_at(reader.case_manager_id)
+        return max(0, int((datetime.now(UTC) - at).total_seconds())) if at else None
+
+    async def stream_all(self, request: Request) -> Response:
+        """Every change of every alert as JSON without PHI, for harnesses that measure."""
+        await self._reader(request)
+        return _events(self._all_changes(request, await self._start(request)))
+
+    async def _all_changes(self, request: Request, position: int) -> AsyncIterator[bytes]:
+        wake = self.live.subscribe()
+        try:
+            yield sse("beat", {}, position)
+            while not self.live.closing and not await request.is_disconnected():
+                wake.clear()
+                changes = await self._after(position)
+                if changes is None:
+                    position = self.live.position
+                    yield sse("refetch", {}, position)
+                elif changes:
+                    position = changes[-1].item.position
+                    yield b"".join(_bare(change) for change in changes)
+                    self.live.written(changes)
+                try:
+                    await asyncio.wait_for(wake.wait(), BEAT_SECONDS)
+                except TimeoutError:
+                    yield sse("beat", {}, position)
+        finally:
+            self.live.unsubscribe(wake)
+
+    async def still(self, request: Request) -> Response:
+        await self._reader(request)
+        await run_in_threadpool(self.store.position)
+        return Response(status_code=204)
+
+    async def here(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        await self._posted(request, reader)
+        return Response(status_code=204)
+
+    # signing in and out
+
+    async def sign_in(self, request: Request) -> Response:
+        now = datetime.now(UTC)
+        who = await run_in_threadpool(self.store.redeem, request.query_params.get("t", ""), now)
+        if who is None:
+            lines = (
+                "This link was used already, or it is older than 15 minutes.",
+                "A new one comes with: handoff sign-in",
+            )
+            return self._page(
+                "words.html", 401, heading="This link no longer opens the inbox", lines=lines, button=None
+            )
+        return await self._enter(who, now)
+
+    async def _enter(self, who: str, now: datetime) -> Response:
+        session = await run_in_threadpool(open_session, self.store, who, now)
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(COOKIE, session.secret, httponly=True, samesite="strict", path="/")
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        reader = await self._reader(request, locked_too=True)
+        await self._posted(request, reader)
+        await run_in_threadpool(end_session, self.store, reader.session, datetime.now(UTC))
+        self._touched.pop(reader.session.secret, None)
+        answer = RedirectResponse("/", 303)
+        answer.delete_cookie(COOKIE, path="/")
+        return answer
+
+    async def unlock(self, request: Request) -> Response:
+        if not self.demo:
+            return PlainTextResponse("not here", 404)
+        reader = await self._reader(request, locked_too=True)
+        await self._posted(request, reader)
+        return RedirectResponse("/", 303)
+
+    async def become_page(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        if not self.demo:
+            return PlainTextResponse("not here", 404)
+        people = await run_in_threadpool(self._people)
+        return self._page("become.html", reader=reader.person, csrf=reader.session.csrf, people=people)
+
+    def _people(self) -> list[dict[str, str]]:
+        directory = self.desk.directory()
+        loads = self.store.loads([*directory.case_managers.values(), BUILT_IN_CENTRAL_OFFICE])
+        found = []
+        for load in loads:
+            person = load.case_manager
+            network = directory.networks.get(person.network_id)
+            plan = directory.lme_mcos.get(person.lme_mco_id)
+            found.append(
+                {
+                    "id": person.case_manager_id,
+                    "name": person.name,
+                    "role": wording.ROLE_WORDS[person.role],
+                    "place": network.name if network else plan.name if plan else "",
+                    "open": f"{load.open:,} open",
+                }
+            )
+        return found
+
+    async def become(self, request: Request) -> Response:
+        if not self.demo:
+            return PlainTextResponse("not here", 404)
+        reader = await self._reader(request)
+        form = await self._posted(request, reader)
+        who = str(form.get("who", ""))
+        if await run_in_threadpool(self.desk.person, who) is None:
+            return PlainTextResponse("no such person", 400)
+        now = datetime.now(UTC)
+        await run_in_threadpool(self.store.audit, who, Audited.SWITCHED, now)
+        await run_in_threadpool(end_session, self.store, reader.session, now)
+        return await self._enter(who, now)
+
+    # possible matches
+
+    def _reviews(self, reader: CaseManager) -> list[Review]:
+        return [review for review in self.store.reviews_waiting() if self._may_review(reader, review.enrollee)]
+
+    def _may_review(self, reader: CaseManager, enrollee: Enrollee | None) -> bool:
+        if enrollee is None:
+            return False
+        if reader.role is Role.CENTRAL_OFFICE or enrollee.practice_id in reader.practices:
+            return True
+        practice = self.desk.directory().practices.get(enrollee.practice_id)
+        return bool(practice and practice.network_id and practice.network_id == reader.network_id)
+
+    async def review_page(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        await self._touch(reader.session)
+        return await run_in_threadpool(self._review_page, reader, "")
+
+    def _review_page(self, reader: Reader, said: str) -> Response:
+        now = datetime.now(UTC)
+        found = [words for review in self._reviews(reader.person) if (words := pages.review_words(review, now))]
+        self.store.audit(reader.person.case_manager_id, Audited.READ_REVIEW, now, detail=f"{len(found)} pairs")
+        return self._page(
+            "review.html",
+            reader=reader.person,
+            csrf=reader.session.csrf,
+            reviews=len(found),
+            reviews_waiting=found[:20],
+            said=said,
+        )
+
+    async def settle(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        form = await self._posted(request, reader)
+        word = str(form.get("verdict", ""))
+        if word not in set(Verdict):
+            return PlainTextResponse("no such answer", 400)
+        return await run_in_threadpool(self._settle, reader, request.path_params["review_id"], Verdict(word))
+
+    def _settle(self, reader: Reader, review_id: str, verdict: Verdict) -> Response:
+        review = self.store.review(review_id)
+        if review is None or not self._may_review(reader.person, review.enrollee):
+            return PlainTextResponse("not yours", 404)
+        done = self.store.settle_review(review_id, verdict, reader.person.case_manager_id, datetime.now(UTC))
+        waited = wording.count(done.released, "waiting message is", "waiting messages are")
+        said = {
+            Verdict.SAME: f"Kept: the same person. {waited} on the way.",
+            Verdict.DIFFERENT: "Kept: different people. Nobody is told.",
+            Verdict.NOT_SURE: "Kept: not sure. It goes on waiting.",
+        }[verdict]
+        return self._review_page(reader, said if done.changed else "Somebody answered this before you.")
+
+    # health
+
+    def health(self) -> Health:
+        """Live while the poller runs; ready while the store answers it."""
+        polled = self.live.polled_at
+        answers = polled is not None and (datetime.now(UTC) - polled).total_seconds() < 5
+        why = "" if answers else "the store does not answer: see `handoff doctor`"
+        return Health((Check("store", ok=answers, why=why, needed=Needed.READY),))
+
+
+def _stay_paths(request: Request) -> set[str]:
+    path = request.url.path
+    return {path} if path.startswith("/stay/") and path.count("/") == 2 else set()
+
+
+def _bare(change: Change) -> bytes:
+    item = change.item
+    data = {
+        "position": item.position,
+        "kind": item.kind.value,
+        "alert_id": item.alert_id,
+        "version": item.version,
+        "message_id": change.message_id,
+        "received_at": change.received_at.isoformat() if change.received_at else "",
+        "prompt": change.prompt,
+    }
+    return sse("change", data, item.position)
+
+
+def _events(stream: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+class _Assets(StaticFiles):
+    """Our static files; their addresses change with their content, so they may be kept."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["Cache-Control"] = "max-age=31536000, immutable"
+        return answer
+
+
+def run_inbox(settings: Settings, *, demo: bool | None = None) -> None:
+    """Serves the inbox and its metrics until SIGINT or SIGTERM. `HANDOFF_DEMO=1` stands for `demo`."""
+    store = Store.open(settings.store_url)
+    inbox = Inbox(settings, store, demo=os.environ.get("HANDOFF_DEMO") == "1" if demo is None else demo)
+    scrape = metrics.serve(settings.metrics_host, settings.inbox_metrics_port, inbox.health)
+    family = socket.AF_INET6 if ":" in settings.inbox_host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((settings.inbox_host, settings.inbox_port))
+    port = listening.getsockname()[1]
+    host = f"[{settings.inbox_host}]" if ":" in settings.inbox_host else settings.inbox_host
+    _say_where(settings, f"http://{host}:{port}")
+    config = uvicorn.Config(
+        inbox.app(),
+        log_config=None,
+        access_log=False,
+        loop="asyncio",
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=30,
+    )
+    server = _Server(config, inbox.live.close)
+    log.info("inbox_started", port=port, metrics_port=scrape.port)
+    try:
+        server.run(sockets=[listening])
+    finally:
+        scrape.close()
+        store.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends open event streams first when it is told to stop, so that stopping takes no time."""
+
+    def __init__(self, config: uvicorn.Config, before_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_stop = before_stop
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._before_stop()
+        super().handle_exit(sig, frame)
+
+
+def _say_where(settings: Settings, url: str) -> None:
+    private_folder(settings.data_dir)
+    path = settings.data_dir / "inbox.json"
+    draft = path.with_name(f".inbox.{os.getpid()}.json")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump({"url": url, "pid": os.getpid()}, file)
+    draft.replace(path)

@@ -1,0 +1,140 @@
+"""The store's positions in, a stream of changes for every open page out: one poller for all pages of this process.
+
+A page asks for everything after a position and gets it in order, or hears that it must fetch its list anew when that is
+longer ago than this process remembers.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+
+from streams.inbox.desk import Desk
+from streams.metrics import INBOX_STREAMS, STAGE, UNAVAILABLE, Part, Stage
+from streams.store import Unavailable
+from streams.store.feed import FeedItem, FeedKind
+
+POLL_SECONDS: Final = 0.05
+POLL_SECONDS_AWAY: Final = 1.0
+REMEMBERED: Final = 5_000
+BATCH: Final = 500
+
+log = structlog.get_logger()
+
+
+class Change(NamedTuple):
+    """One commit, and for an alert version the message that caused it."""
+
+    item: FeedItem
+    message_id: str = ""
+    received_at: datetime | None = None
+    prompt: bool = True  # False: decided late on purpose, so the time since receipt says nothing about us
+
+
+class Live:
+    """What was committed lately, and who waits for more."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._store = desk.store
+        self._changes: deque[Change] = deque(maxlen=REMEMBERED)
+        self._waiting: set[asyncio.Event] = set()
+        self._floor = 0  # everything after it is in `_changes`
+        self._observed = 0
+        self.position = 0
+        self.polled_at: datetime | None = None
+        self.closing = False
+
+    async def run(self) -> None:
+        """Polls until cancelled. A store that is away is waited for."""
+        away = False
+        started = False
+        while True:
+            try:
+                if not started:
+                    self.position = self._floor = self._observed = await run_in_threadpool(self._store.position)
+                    started = True
+                while await self._poll():
+                    pass
+                self.polled_at = datetime.now(UTC)
+                if away:
+                    log.info("inbox_store_back")
+                away = False
+            except Unavailable:
+                UNAVAILABLE.labels(Part.STORE).inc()
+                if not away:
+                    log.warning("inbox_store_away")
+                away = True
+            await asyncio.sleep(POLL_SECONDS_AWAY if away else POLL_SECONDS)
+
+    async def _poll(self) -> bool:
+        if await run_in_threadpool(self._store.position) <= self.position:
+            return False
+        found = await run_in_threadpool(self._read)
+        if not found:
+            return False
+        if len(self._changes) + len(found) > REMEMBERED:
+            self._floor = self._changes[min(len(found), len(self._changes)) - 1].item.position
+        self._changes.extend(found)
+        self.position = found[-1].item.position
+        for event in self._waiting:
+            event.set()
+        return len(found) == BATCH
+
+    def _read(self) -> list[Change]:
+        items = self._store.changes(self.position, BATCH)
+        causes = self._desk.causes([item.position for item in items if item.kind is FeedKind.ALERT])
+        found = []
+        for item in items:
+            cause = causes.get(item.position)
+            if cause is None:
+                found.append(Change(item))
+            else:
+                found.append(Change(item, cause.message_id, cause.received_at, cause.prompt))
+        return found
+
+    def after(self, position: int) -> list[Change] | None:
+        """Changes after a position, oldest first; `None` when that is too long ago, or from another store."""
+        if position < self._floor or position > self.position:
+            return None
+        if position == self.position:
+            return []
+        return [change for change in self._changes if change.item.position > position]
+
+    def subscribe(self) -> asyncio.Event:
+        """An event that is set whenever there is more. Give it back with `unsubscribe`."""
+        event = asyncio.Event()
+        self._waiting.add(event)
+        INBOX_STREAMS.set(len(self._waiting))
+        return event
+
+    def unsubscribe(self, event: asyncio.Event) -> None:
+        self._waiting.discard(event)
+        INBOX_STREAMS.set(len(self._waiting))
+
+    def written(self, changes: Iterable[Change]) -> None:
+        """These stand on a page's event stream now: the time since receipt is observed, once for each change."""
+        now = datetime.now(UTC)
+        for change in changes:
+            if change.item.position <= self._observed:
+                continue
+            self._observed = change.item.position
+            if change.received_at is not None and change.prompt:
+                STAGE.labels(Stage.SHOWN).observe(max(0.0, (now - change.received_at).total_seconds()))
+
+    def close(self) -> None:
+        """Every open stream ends; pages connect again when there is somebody to connect to."""
+        self.closing = True
+        for event in self._waiting:
+            event.set()
+
+
+def sse(event: str, data: object, position: int | None = None) -> bytes:
+    """One server-sent event (WHATWG HTML, section 9.2)."""
+    number = f"id: {position}\n" if position is not None else ""
+    return f"{number}event: {event}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()

@@ -1,0 +1,128 @@
+// In: the position the page was made at. Out: every later change once, in order, and a line that tells how fresh the page is.
+
+const SILENT_MS = 12_000; // the server says something every 4 s; after so long without a word the line is cut
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 8_000;
+
+const fresh = document.getElementById("fresh");
+const banner = document.getElementById("stale");
+
+const clock = new Intl.DateTimeFormat("en-US", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+export function span(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86400)} days`;
+}
+
+export function listen(start, handlers) {
+  let position = start;
+  let source = null;
+  let heard = Date.now();
+  let cutSince = null;
+  let retry = FIRST_RETRY_MS;
+  let timer = null;
+  let lastAlert = null; // by our own clock, so a wrong clock on either side does no harm
+
+  const age = Number(document.body.dataset.lastAlert);
+  if (document.body.dataset.lastAlert) lastAlert = Date.now() - age * 1000;
+
+  function show() {
+    const silent = Date.now() - heard > SILENT_MS;
+    if (silent && source && cutSince === null) drop();
+    fresh.classList.toggle("cut", cutSince !== null);
+    if (cutSince === null) {
+      fresh.textContent = lastAlert === null ? "live, no alert yet" : `live, last alert ${span(Date.now() - lastAlert)} ago`;
+      banner.hidden = true;
+      return;
+    }
+    fresh.textContent = `not live since ${clock.format(cutSince)}`;
+    if (Date.now() - cutSince < 1_500) return; // a blink is no news
+    const words = `Not live since ${clock.format(cutSince)}. What you see may be old. Trying again by itself.`;
+    if (banner.textContent !== words) banner.textContent = words;
+    banner.hidden = false;
+  }
+
+  function hear(event) {
+    heard = Date.now();
+    retry = FIRST_RETRY_MS;
+    cutSince = null;
+    if (event.lastEventId) position = Math.max(position, Number(event.lastEventId));
+  }
+
+  function open() {
+    timer = null;
+    heard = Date.now();
+    source = new EventSource(`/stream?after=${position}`);
+    source.addEventListener("beat", (event) => {
+      hear(event);
+      const data = JSON.parse(event.data);
+      lastAlert = data.last_alert === null ? null : Date.now() - data.last_alert * 1000;
+      if (handlers.beat) handlers.beat(data);
+      show();
+    });
+    source.addEventListener("row", (event) => {
+      const before = position;
+      hear(event);
+      const data = JSON.parse(event.data);
+      if (position > before) handlers.row(data, position);
+      if (data.told) lastAlert = Date.now();
+      show();
+    });
+    source.addEventListener("gone", (event) => {
+      hear(event);
+      handlers.gone(JSON.parse(event.data));
+    });
+    source.addEventListener("at", hear);
+    source.addEventListener("refetch", (event) => {
+      hear(event);
+      handlers.refetch();
+      show();
+    });
+    source.addEventListener("locked", () => location.replace("/"));
+    source.onerror = drop;
+  }
+
+  function drop() {
+    if (source) source.close();
+    source = null;
+    if (cutSince === null) cutSince = Date.now();
+    if (timer === null) {
+      timer = setTimeout(again, retry * (0.75 + Math.random() / 2));
+      retry = Math.min(retry * 2, LAST_RETRY_MS);
+    }
+    show();
+  }
+
+  async function again() {
+    try {
+      const answer = await fetch("/still", { cache: "no-store" });
+      if (answer.status === 401) return location.replace("/");
+      if (answer.ok) return open();
+    } catch {
+      // the server is away: try later
+    }
+    timer = null;
+    drop();
+  }
+
+  addEventListener("offline", drop);
+  addEventListener("online", () => {
+    if (source === null) {
+      clearTimeout(timer);
+      timer = null;
+      again();
+    }
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) show();
+  });
+  addEventListener("pagehide", () => source && source.close());
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+  setInterval(show, 1_000);
+  open();
+}
