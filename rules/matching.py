@@ -519,7 +519,7 @@ def _ssn_agreement(one: str, other: str, shared: bool) -> tuple[str, float]:
     if len(one) != len(other) or len(one) == 4:
         if one[-4:] == other[-4:]:
             return "last four equal", 11.0
-        return ("one digit differs", 1.0) if _digits_agreement(one[-4:], other[-4:]) else (DIFFERS, -6.0)
+        return ("last four nearly equal", 1.0) if _digits_agreement(one[-4:], other[-4:]) else (DIFFERS, -6.0)
     if _digits_agreement(one, other):
         return "one digit differs", 10.0
     if one[-4:] == other[-4:]:
@@ -542,7 +542,7 @@ def _medicaid_agreement(one: Person, other: Person) -> tuple[str, float]:
 
 CERTAIN_BITS: Final = 18.0
 PROBABLE_BITS: Final = 9.0
-POSSIBLE_BITS: Final = 1.0
+POSSIBLE_BITS: Final = -3.0
 NAMESAKES_FROM: Final = 17_000  # people; on a larger panel one in 10,000 or more has a namesake born the same day
 _GRADE_ORDER: Final = {Grade.CERTAINLY_NOT: 0, Grade.POSSIBLE: 1, Grade.PROBABLE: 2, Grade.CERTAIN: 3}
 _ANOTHER: Final = (DIFFERS, "another name")

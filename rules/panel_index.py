@@ -104,6 +104,10 @@ _WORDS: Final = {
 }
 
 
+_LAST_FIRST_BIT: Final = 1 << Block.LAST_FIRST
+_BIRTH_BITS: Final = 1 << Block.BIRTH_LAST | 1 << Block.BIRTH_FIRST | 1 << Block.BIRTH_INITIALS
+
+
 def _hash(text: str) -> int:
     """The same in every process, never 0 for a text that is there."""
     return (zlib.crc32(text.encode()) or 1) if text else 0
@@ -355,6 +359,9 @@ class _Segment:
         self.offset = memoryview(self.offsets)
         for name in ("last", "first", "middle", "city", "birth", "ssn", "sex", "suffix", "starts", "ends"):
             setattr(self, name, memoryview(data.columns[name]))
+        aliased = np.zeros(self.count, dtype=np.uint8)
+        aliased[data.extras["name_row"]] = 1
+        self.aliased = memoryview(aliased)
         self.keys: list[array[int]] = []
         self.rows: list[Numbers] = []
         for keys, rows in self._blocks(pools):
@@ -585,11 +592,13 @@ class PanelIndex:
         weigh_last = _Weigh(state.last_weights, self._last_counts, last_shares(), state.size, _RARE_LAST)
         weigh_first = _Weigh(state.first_weights, self._first_counts, first_shares(), state.size, _RARE_FIRST)
         for segment in state.segments:
-            rows = _gather(segment, person, large)
+            known, others = _gather(segment, person, large)
             for owner in owners.values():
                 if (row := segment.find(owner)) >= 0:
-                    rows.add(row)
-            for row in rows:
+                    known.add(row)
+            if state.size > SMALL_PANEL:
+                others = self._screen(segment, others, person)
+            for row in known.union(others):
                 if segment.dead[row]:
                     continue
                 enrollee_id, other = self._person(segment, row, owners)
@@ -601,6 +610,48 @@ class PanelIndex:
         if not found:
             return Match(grade=Grade.CERTAINLY_NOT, evidence=large) if large else NOBODY
         return _choose(found, large, state.size)
+
+    def _screen(self, segment: _Segment, rows: dict[int, int], person: Person) -> list[int]:
+        """Of rows that share no identifier, those that can come to anything on a large panel.
+
+        They share more than one block (or one that leaves little doubt), and birth date or first name agrees at all: two parts of the date, or the
+        initial of a first or middle name. Where one of these is not known the row stays.
+        """
+        births = _births(person.birth)
+        initials = {name.key[0] for pair in person.names for name in pair if name.key} | set(person.middle[:1])
+        unnamed = not all(first.key for _, first in person.names)
+        year, month, day = person.birth // 10000, person.birth // 100 % 100, person.birth % 100
+        first, middle, born, aliased = segment.first, segment.middle, segment.birth, segment.aliased
+        firsts, middles = self._pools.first.names, self._pools.middle.words
+        kept: list[int] = []
+        for row, blocks in rows.items():
+            birth = born[row]
+            near = (
+                not birth
+                or birth in births
+                or (birth // 10000 == year) + (birth // 100 % 100 == month) + (birth % 100 == day) > 1
+            )
+            if blocks & (blocks - 1) == 0:
+                if (
+                    near
+                    and birth
+                    and (
+                        blocks == _LAST_FIRST_BIT
+                        or (blocks & _BIRTH_BITS and middle[row] and middles[middle[row]][:1] == person.middle[:1])
+                    )
+                ):
+                    kept.append(row)
+            elif (
+                near
+                or unnamed
+                or not births
+                or (name := firsts[first[row]].key)[:1] in initials
+                or not name
+                or aliased[row]
+                or (middle[row] and middles[middle[row]][:1] in initials)
+            ):
+                kept.append(row)
+        return kept
 
     def _person(self, segment: _Segment, row: int, owners: dict[tuple[str, str], str]) -> tuple[str, Person]:
         """An enrollee as the comparison wants one; the crosswalk overrules the MRNs on the panel."""
@@ -673,9 +724,10 @@ def _without(segment: _Segment, gone: Iterable[str]) -> _Segment:
     return copy
 
 
-def _gather(segment: _Segment, person: Person, large: dict[str, str]) -> set[int]:
-    """Rows that share a block with `person`."""
-    rows: set[int] = set()
+def _gather(segment: _Segment, person: Person, large: dict[str, str]) -> tuple[set[int], dict[int, int]]:
+    """Rows that share an identifier with `person`, and other rows with the blocks they share, a bit each."""
+    known: set[int] = set()
+    others: dict[int, int] = {}
     for block, key in _keys(person):
         here = segment.look(block, key)
         if here is None:
@@ -684,8 +736,13 @@ def _gather(segment: _Segment, person: Person, large: dict[str, str]) -> set[int
             before = len(here)
             here = _narrow(segment, here, person, block)
             large["large_block"] = f"{_WORDS[block]}: {before} people, {len(here)} compared"
-        rows.update(here.tolist())
-    return rows
+        if block <= Block.MRN:
+            known.update(here.tolist())
+        else:
+            bit = 1 << block
+            for row in here.tolist():
+                others[row] = others.get(row, 0) | bit
+    return known, others
 
 
 def _narrow(segment: _Segment, rows: Numbers, person: Person, block: Block) -> Numbers:
@@ -699,8 +756,6 @@ def _narrow(segment: _Segment, rows: Numbers, person: Person, block: Block) -> N
         parts += birth // 100 % 100 == month
         parts += birth % 100 == day
         agree |= parts >= 2
-    names = person.names[0] if person.names else None
-    pools_last = {_hash(last.key) for last, _ in person.names}
     if block not in (Block.STREET,):
         for street, _ in person.addresses:
             if street:
@@ -714,7 +769,6 @@ def _narrow(segment: _Segment, rows: Numbers, person: Person, block: Block) -> N
                 agree |= columns["zip"][rows] == _hash(code)
     if len(person.ssn) == 9:
         agree |= columns["ssn"][rows] == int(person.ssn)
-    del names, pools_last
     return rows[agree]
 
 
