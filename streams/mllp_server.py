@@ -57,6 +57,10 @@ class Closed(StrEnum):
     TOO_MANY = "too_many"
     TOO_MANY_OF_PEER = "too_many_of_peer"
     STOPPING = "stopping"
+    CRASHED = "crashed"  # a bug of ours
+
+
+_AT_ONCE: Final = frozenset({Closed.LOST, Closed.CRASHED, Closed.IN_FRAME, Closed.WRITE_TIMEOUT, Closed.BUFFERS_FULL})
 
 
 class _Unanswered(NamedTuple):
@@ -126,9 +130,8 @@ class MllpServer:
             try:
                 peer, address = await loop.sock_accept(listening)
             except OSError as error:
-                if error.errno in _OUT_OF_FILES:
-                    log.error("mllp_out_of_files", errno=error.errno)
-                    await asyncio.sleep(0.5)
+                log.error("mllp_cannot_accept", errno=error.errno)
+                await asyncio.sleep(0.5 if error.errno in _OUT_OF_FILES else 0.01)
                 continue
             task = asyncio.create_task(self._serve(peer, str(address[0])))
             self._tasks.add(task)
@@ -142,9 +145,10 @@ class MllpServer:
             return
         self._peers[host] += 1
         metrics.CONNECTIONS.labels(Way.MLLP).inc()
-        outcome = Closed.TLS_FAILED
+        outcome = Closed.TLS_FAILED if self._tls else Closed.LOST
         try:
             reader, writer = await self._open(peer)
+            outcome = Closed.LOST
             connection = _Connection(self, reader, writer)
             self._connections.add(connection)
             try:
@@ -152,10 +156,11 @@ class MllpServer:
             finally:
                 self._connections.discard(connection)
                 self.release(connection.held)
-        except (OSError, TimeoutError) as error:
-            outcome = (
-                Closed.TLS_FAILED if isinstance(error, (ssl.SSLError, TimeoutError)) and self._tls else Closed.LOST
-            )
+        except OSError as error:
+            log.debug("mllp_connection_failed", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 our bug, and its text may hold PHI: one connection ends, nothing else
+            outcome = Closed.CRASHED
+            log.error("mllp_connection_crashed", error=type(error).__name__)
         finally:
             peer.close()
             self._peers[host] -= 1
@@ -220,6 +225,7 @@ class _Connection:
         self._window = asyncio.Semaphore(WINDOW)
         self._reading: asyncio.Task[Closed] | None = None
         self._told: Closed | None = None
+        self._outcome = Closed.LOST
         self.held = 0
         self.unfinished = 0
 
@@ -231,6 +237,14 @@ class _Connection:
                 self._reading.cancel()
 
     async def run(self) -> Closed:
+        """Serves until either side ends it."""
+        try:
+            self._outcome = await self._serve()
+        finally:
+            await self._close()
+        return self._outcome
+
+    async def _serve(self) -> Closed:
         reading = self._reading = asyncio.create_task(self._read())
         answering = asyncio.create_task(self._answer())
         try:
@@ -247,12 +261,22 @@ class _Connection:
             reading.cancel()
             answering.cancel()
             await asyncio.wait({reading, answering})
-            self._writer.close()
-            try:
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._writer.wait_closed()
-            except (OSError, TimeoutError):
-                self._writer.transport.abort()
+
+    async def _close(self) -> None:
+        """Lets the last answer arrive: bytes that nobody read would make the system throw it away."""
+        if self._outcome in _AT_ONCE:
+            self._writer.transport.abort()
+            return
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                if self._outcome is not Closed.PEER and self._writer.can_write_eof():
+                    self._writer.write_eof()
+                    while not self._reader.at_eof() and await self._reader.read(_READ_BYTES):
+                        pass
+                self._writer.close()
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError, RuntimeError):
+            self._writer.transport.abort()
 
     async def _read(self) -> Closed:
         loop = asyncio.get_running_loop()
@@ -260,6 +284,7 @@ class _Connection:
         decoder = self._decoder
         since = loop.time()  # of the unfinished frame's first bytes, else of the last bytes at all
         outside = 0  # bytes since the last frame
+        first = b""
         while True:
             await self._server.room()
             in_frame = decoder.open
@@ -274,6 +299,7 @@ class _Connection:
                 for fault in decoder.finish():
                     metrics.REFUSED.labels(fault.code).inc()
                 return Closed.IN_FRAME if in_frame else Closed.PEER
+            first = first or data[:1]
             items = decoder.feed(data)
             self._count_unfinished()
             outside += len(data)
@@ -285,7 +311,7 @@ class _Connection:
                     continue
                 metrics.REFUSED.labels(item.code).inc()
                 if item.code is RejectCode.NOT_MLLP:
-                    if data[:1].isalpha():
+                    if first.isalpha():
                         self._writer.write(_HTTP_ANSWER)
                     return Closed.NOT_MLLP
             outside = 0 if decoder.open else outside
