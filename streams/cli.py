@@ -274,13 +274,37 @@ def route(
     enrollee: Annotated[str, typer.Argument(help="Enrollee id.")],
     kind: Annotated[str, typer.Argument(help="Kind of alert, for example discharge.")],
     at: Annotated[datetime | None, typer.Option(help="At this time (facility zone); now unless given.")] = None,
+    reason: Annotated[
+        list[str] | None, typer.Option("--reason", help="A reason of the alert, such as behavioral_health; repeatable.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say why.")] = False,
     json: Json = False,
 ) -> None:
     """Say who would be told, and why."""
     from streams.route_command import run_route
 
-    raise typer.Exit(run_route(_settings(), enrollee, kind, at=at, explain=explain, as_json=json))
+    raise typer.Exit(
+        run_route(
+            _settings(), enrollee, kind, at=at, reasons=tuple(reason or ()), explain=explain, as_json=json
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def review(
+    review_id: Annotated[str | None, typer.Argument(metavar="REVIEW", help="What to show or decide.")] = None,
+    decide: Annotated[str | None, typer.Option("--decide", help="same, different or not-sure.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Your case manager id; what you read and say is audited.")] = None,
+    note: Annotated[str, typer.Option("--note", help="Why you decided so.")] = "",
+    json: Json = False,
+) -> None:
+    """List the possible matches that wait for a person, show both sides of one, or decide it.
+
+    Nothing leaves about a possible match until somebody decided; same tells what waits, different drops it for good.
+    """
+    from streams.review_command import run_review
+
+    raise typer.Exit(run_review(_settings(), review_id, decide=decide, by=by, note=note, as_json=json))
 
 
 @app.command()
