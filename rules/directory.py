@@ -135,7 +135,7 @@ class Directory:
 
     def central_office(self, at: datetime, zone: str = LOCAL_ZONE) -> Answer:
         """The root: whoever of the central office answers, else its first person all the same."""
-        answer = self._first(self._central, Level.CENTRAL_OFFICE, "answers for the central office", at, zone)
+        answer = self._first(self._central, Level.CENTRAL_OFFICE, "answers for whatever nobody else does", at, zone)
         if answer is not None:
             return answer
         person = self._central[0] if self._central else self.person(BUILT_IN_CENTRAL_OFFICE.case_manager_id)

@@ -294,7 +294,7 @@ def route(
 def review(
     review_id: Annotated[str | None, typer.Argument(metavar="REVIEW", help="What to show or decide.")] = None,
     decide: Annotated[str | None, typer.Option("--decide", help="same, different or not-sure.")] = None,
-    by: Annotated[str | None, typer.Option("--by", help="Your case manager id; what you read and say is audited.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Your case manager id; all is audited.")] = None,
     note: Annotated[str, typer.Option("--note", help="Why you decided so.")] = "",
     json: Json = False,
 ) -> None:

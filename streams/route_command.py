@@ -10,9 +10,9 @@ from rich.console import Console
 
 from rules.decisions import AlertKind, Reason
 from rules.directory import LOCAL_ZONE
-from rules.routing import Routes, default_routes, load_routes
 from streams.open_store import open_store
 from streams.problems import Problem
+from streams.route_file import routes_of
 from streams.sender import print_json
 from streams.settings import Settings
 from streams.store.panel_rows import enrollee_on, load_enrollees
@@ -73,18 +73,3 @@ def run_route(
     if explain:
         out.print(routed.explanation, markup=False)
     return 0 if enrollee else 1
-
-
-def routes_of(settings: Settings) -> Routes:
-    """The configured routes, else the shipped ones. Raises `Problem` naming every fault."""
-    if settings.routes is None:
-        return default_routes()
-    try:
-        text = settings.routes.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise Problem(f"{settings.routes} (HANDOFF_ROUTES) cannot be read") from None
-    routes = load_routes(text)
-    if isinstance(routes, list):
-        faults = "\n".join(f"  {fault.place} {fault.message}" for fault in routes)
-        raise Problem(f"{settings.routes} has faults:\n{faults}")
-    return routes
