@@ -25,6 +25,12 @@ from streams.supervisor import StopSignal
 
 _PANEL = 10_000
 _ROWS = 14
+# Livelier than a real feed, which is nearly all updates: in a minute every kind of alert is to be seen.
+_MIX = {
+    "A04": 34.0, "A01": 10.0, "A02": 4.0, "A03": 12.0, "A06": 3.0, "A08": 24.0, "A11": 2.0, "A13": 2.0, "A28": 2.0,
+    "A31": 6.0, "A40": 1.0,
+}  # fmt: skip
+_ON_PANEL = 0.5
 _COLORS = {Priority.URGENT: "bold red", Priority.HIGH: "yellow", Priority.ROUTINE: "", Priority.DIGEST: "dim"}
 
 
@@ -39,7 +45,9 @@ def run_demo(*, headless: bool, seconds: float | None, rate: float, as_json: boo
         with Rehearsal(settings, _PANEL, stop) as rehearsal:
             tally = Tally()
             screen = _Screen(rehearsal, tally)
-            console.print(f"Inbox: {make_link(settings, store=rehearsal.store)}  (one-time link, invented people)")
+            console.print(
+                f"Inbox: {make_link(settings, store=rehearsal.store)}  (one-time link, invented people)", soft_wrap=True
+            )
             asyncio.run(_run(rehearsal, tally, rate, limit, stop, None if headless or as_json else screen, console))
             rehearsal.drain(tally)
             summary = rehearsal.summary(tally)
@@ -64,7 +72,9 @@ async def _run(
     def going() -> bool:
         return not stop.wait(0) and (until is None or time.monotonic() < until)
 
-    playing = asyncio.create_task(play(rehearsal.hospitals(), rehearsal.mllp_port, rate, tally, going))
+    playing = asyncio.create_task(
+        play(rehearsal.hospitals(mix=_MIX, on_panel_share=_ON_PANEL), rehearsal.mllp_port, rate, tally, going)
+    )
     if screen is None:
         while not playing.done():
             rehearsal.supervisor.keep_up()
@@ -107,9 +117,8 @@ class _Screen:
             )
         endings = self._rehearsal.endings()
         told = " · ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(endings.items()))
-        head = Text(
-            f"{datetime.now(UTC).astimezone():%H:%M:%S}  {self._tally.sent} messages sent, {self._tally.accepted} accepted"
-        )
+        sent = f"{self._tally.sent} messages sent, {self._tally.accepted} accepted"
+        head = Text(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {sent}")
         return Group(head, Text(told, style="dim"), Text(), table, Text(), Text("Ctrl-C stops", style="dim"))
 
 

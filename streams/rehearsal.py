@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from streams.inbox.sign_in import make_link
 from streams.ledger import balance
 from streams.message_ids import new_message_id
 from streams.problems import Problem
-from streams.sample import HOSPITALS, Hospitals, sample_directory, sample_panel
+from streams.sample import HOSPITALS, MIX, Hospitals, sample_directory, sample_panel
 from streams.sender import Ack, MllpClient
 from streams.settings import Settings, load_settings, private_folder
 from streams.store import Store
@@ -137,10 +137,12 @@ class Observer(threading.Thread):
         self._connection: http.client.HTTPConnection | None = None
 
     def run(self) -> None:
-        cookie, host = self._sign_in()
+        cookie, host = "", ""
         last = ""
         while not self._closing:
             with suppress(OSError, http.client.HTTPException):
+                if not cookie:
+                    cookie, host = self._sign_in()
                 self._connection = http.client.HTTPConnection(host, timeout=60)
                 headers = {"Cookie": cookie, "Accept": "text/event-stream"}
                 self._connection.request(
@@ -224,8 +226,8 @@ class Rehearsal:
     def mllp_port(self) -> int:
         return int(json.loads((self.settings.data_dir / "listener.json").read_text())["mllp_port"])
 
-    def hospitals(self, seed: int = 1) -> Hospitals:
-        return Hospitals(self.panel, seed=seed, run=self.run)
+    def hospitals(self, mix: Mapping[str, float] = MIX, on_panel_share: float = 0.2) -> Hospitals:
+        return Hospitals(self.panel, run=self.run, mix=mix, on_panel_share=on_panel_share)
 
     def endings(self) -> dict[str, int]:
         """Of the messages of this rehearsal."""
@@ -267,7 +269,10 @@ class Rehearsal:
                 port = json.loads((self.settings.data_dir / "worker.json").read_text())["metrics_port"]
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
                 connection.request("GET", "/readyz")
-                if connection.getresponse().status == 200:
+                answer = connection.getresponse()
+                answer.read()
+                connection.close()
+                if answer.status == 200:
                     return
         raise Problem(f"the worker did not get ready: {self._complaints()}")
 

@@ -6,7 +6,7 @@ directory as values, messages as bytes of HL7 v2.5.1 with CR line ends.
 
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
@@ -184,7 +184,7 @@ class _Visit:
 
 
 # The mix of one large system's weekday, in percent: A08 and A31 drown what matters.
-MIX: Final = {
+MIX: Final[Mapping[str, float]] = {
     "A08": 48.0, "A31": 30.0, "A04": 17.0, "A01": 1.2, "A02": 0.8, "A03": 1.6, "A06": 0.5, "A11": 0.2, "A13": 0.2,
     "A28": 0.3, "A40": 0.2,
 }  # fmt: skip
@@ -197,7 +197,7 @@ class Hospitals:
     panel_size: int
     seed: int = 1
     on_panel_share: float = 0.2
-    mix: dict[str, float] = field(default_factory=lambda: dict(MIX))
+    mix: Mapping[str, float] = field(default_factory=lambda: MIX)
     run: str = "0"  # told apart from other runs by visit numbers and control ids
 
     def __post_init__(self) -> None:
