@@ -68,6 +68,7 @@ class Person(NamedTuple):
     addresses: tuple[tuple[str, str], ...] = ()  # (street, five-digit zip)
     city: str = ""
     phones: tuple[str, ...] = ()
+    mother: str = ""  # her enrollee id
 
     def __repr__(self) -> str:
         return "<Person>"
@@ -226,6 +227,7 @@ def read_record(record: PanelRecord) -> Person:
         addresses=tuple(place for place in addresses if place != ("", "")),
         city=fold(record.city),
         phones=tuple(filter(None, map(read_phone, (record.phone, *record.former_phones)))),
+        mother=record.mother_enrollee_id,
     )
 
 
@@ -273,6 +275,8 @@ class Comparison(NamedTuple):
 
 
 EQUAL: Final = "equal"
+RARE: Final = "rare and equal"
+_RARE_MIDDLE_BITS: Final = 8.0  # a middle name that fewer than one in 256 people bear
 DIFFERS: Final = "differs"
 
 
@@ -500,12 +504,16 @@ def compare(
         else:
             evidence["phone"] = DIFFERS
             weight -= 1.0
+    if one.mother and other.mother:
+        evidence["mother"] = EQUAL if one.mother == other.mother else DIFFERS
+        weight += 6.0 if one.mother == other.mother else -4.0
     return Comparison(weight, evidence, penalty)
 
 
 def _middle_agreement(one: str, other: str) -> tuple[str, float]:
     if one == other and len(one) > 1:
-        return EQUAL, min(census_first_weight(one), 7.0)
+        weight = census_first_weight(one)
+        return (RARE, 7.0) if weight >= _RARE_MIDDLE_BITS else (EQUAL, weight)
     if one[0] == other[0] and (len(one) == 1 or len(other) == 1):
         return "initial equal", 3.0
     if nickname(one, other) or _close(one, other):
@@ -598,9 +606,10 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
     near_identifiers = (ssn in ("one digit differs", "last four equal", "shared")) + (
         evidence.get("medicaid_id") == "one digit differs"
     )
-    places = (evidence.get("address") in _PLACE) + (evidence.get("phone") == EQUAL)
-    middle = evidence.get("middle_name") == EQUAL
+    places = (evidence.get("address") in _PLACE) + (evidence.get("phone") == EQUAL) + (evidence.get("mother") == EQUAL)
+    middle = evidence.get("middle_name") in (EQUAL, RARE)
     thirds = identifiers + near_identifiers + places
+    rare_middle = evidence.get("middle_name") == RARE
     opposed = DIFFERS in (ssn, evidence.get("medicaid_id"), evidence.get("sex"))
     if not last and not first and not birth:
         if issued and not opposed:
@@ -637,7 +646,9 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
         return Grade.PROBABLE if enough else Grade.POSSIBLE
     if not thirds:
         apart = any(evidence.get(field) == DIFFERS for field in ("address", "phone", "ssn", "medicaid_id", "sex"))
-        alone = (middle and birth == EQUAL and not apart) or (panel_size <= NAMESAKES_FROM and not opposed)
+        alone = (middle and birth == EQUAL and (not apart or (rare_middle and not opposed))) or (
+            panel_size <= NAMESAKES_FROM and not opposed
+        )
         return Grade.PROBABLE if alone else Grade.POSSIBLE
     if opposed:
         sure = first in _SURE_NAME and last in _SURE_NAME and birth == EQUAL

@@ -1,4 +1,4 @@
-"""A name as written in, the name as it is compared out: folded, without particles, its suffix apart; and how common it is.
+"""A name as written in, the name as it is compared out: folded, its suffix apart; and how common it is.
 
 Frequencies are those of the 1990 census of the United States (all last names and first names by sex), as the
 package `names` carries them; the nickname relation is that of the package `nicknames`, taken one hop and never
@@ -35,13 +35,13 @@ _SUFFIXES: Final = {
 }
 _TITLES: Final = frozenset(("MR", "MRS", "MS", "MISS", "DR", "MD", "DO", "PHD", "RN", "ESQ", "REV"))
 _PARTICLES: Final = frozenset(
-    ("DE", "LA", "LAS", "LOS", "DEL", "VAN", "VON", "DER", "DEN", "TER", "DA", "DAS", "DO", "DOS", "DI", "DU", "LE")
-    + ("EL", "AL", "BIN", "BEN", "IBN", "ABU", "Y", "E", "MC", "MAC", "O", "ST", "SAN", "SANTA")
+    "DE LA LAS LOS DEL VAN VON DER DEN TER DA DAS DO DOS DI DU LE EL AL BIN BEN IBN ABU Y E MC MAC O ST SAN".split()
 )
 _NOBODY: Final = frozenset(
-    ("BABY", "BABYBOY", "BABYGIRL", "BB", "BG", "BOY", "GIRL", "NEWBORN", "NB", "INFANT", "TWIN", "TRIPLET", "MALE")
-    + ("FEMALE", "UNKNOWN", "UNK", "NONE", "NULL", "NA", "NFN", "FNU", "LNU", "NLN", "NAME", "NOT", "GIVEN", "PATIENT")
-    + ("UNIDENTIFIED", "TRAUMA", "DOE", "TEST", "ZZTEST", "ZZZTEST")
+    (
+        "BABY BABYBOY BABYGIRL BB BG BOY GIRL NEWBORN NB INFANT TWIN TRIPLET MALE FEMALE UNKNOWN UNK NONE NULL NA NFN "
+        "FNU LNU NLN NAME NOT GIVEN PATIENT UNIDENTIFIED TRAUMA DOE TEST ZZTEST ZZZTEST"
+    ).split()
 )
 _BIRTH_ORDER: Final = frozenset(("A", "B", "C", "D", "1", "2", "3", "4", "ONE", "TWO", "THREE", "OF"))
 
@@ -128,7 +128,7 @@ def _shares(kind: str) -> dict[str, float]:
 def _relation() -> dict[str, frozenset[str]]:
     namer = NickNamer()
     related: dict[str, set[str]] = {}
-    for canonical, nicknames in namer._nickname_lookup.items():
+    for canonical, nicknames in namer.nickname_lookup.items():
         for nickname in nicknames:
             related.setdefault(fold(canonical), set()).add(fold(nickname))
             related.setdefault(fold(nickname), set()).add(fold(canonical))
