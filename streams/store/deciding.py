@@ -359,7 +359,8 @@ def _flush(
         ledger,
         LEDGER_COLUMNS,
         [ledger_row(entry) for entry in replaced],
-        "ON CONFLICT (message_id) DO UPDATE SET ending = excluded.ending, code = excluded.code",
+        "ON CONFLICT (message_id) DO UPDATE SET ending = excluded.ending, code = excluded.code, "
+        "ended_us = excluded.ended_us",
     )
     write_rows(
         connection,
