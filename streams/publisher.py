@@ -144,8 +144,20 @@ class Publisher:
 
     async def _publish_to(self, producer: AIOKafkaProducer, generation: Generation) -> None:
         """Returns when there is a new broker or the producer is dead. Raises `KafkaError` and `TimeoutError`."""
+        publishing = asyncio.create_task(self._publish(producer))
+        try:
+            while current_generation(self._settings.data_dir) == generation and not is_dead(producer):
+                done, _ = await asyncio.wait({publishing}, timeout=_LOOK_SECONDS)
+                if done:
+                    publishing.result()
+        finally:
+            publishing.cancel()
+            await asyncio.wait({publishing})
+
+    async def _publish(self, producer: AIOKafkaProducer) -> None:
+        """Window after window, for ever."""
         known = self._journal.end  # what was there before: the ledger may know its ending
-        while current_generation(self._settings.data_dir) == generation and not is_dead(producer):
+        while True:
             replay, self._replay = self._replay, []
             if replay:
                 await self._send(producer, replay)
@@ -158,7 +170,7 @@ class Publisher:
             if not chunk.records:
                 metrics.JOURNAL_BACKLOG.set(0)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._durable.appended.wait(), _LOOK_SECONDS)
+                    await asyncio.wait_for(self._durable.appended.wait(), 1)
                 continue
             records = [record for record, _ in chunk.records]
             if self._at.at < known:
