@@ -65,8 +65,7 @@ _MAX_REPETITIONS: Final = 100
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 _NO_NUMBER: Final = frozenset({"NONE", "NULL", "UNKNOWN", "UNK", "N/A", "NA", "-", "."})
 _NEWBORN_NAME: Final = re.compile(
-    r"(?:BABY|INFANT|NEWBORN)?[ -]?(?:BOY|GIRL)?|BB|BG|(?:NEWBORN|INFANT|BABY)(?:[ -]?(?:MALE|FEMALE|[A-D1-4]))?"
-    r"|(?:BABY)?[ -]?(?:BOY|GIRL)[ -]?[A-D1-4]"
+    r"BB|BG|(?:BABY|INFANT|NEWBORN)(?:[ -]?(?:BOY|GIRL|MALE|FEMALE))?(?:[ -]?[A-D1-4])?|(?:BOY|GIRL)(?:[ -][A-D1-4])?"
 )
 _PLACEHOLDER_NAMES: Final = frozenset({"DOE", "UNKNOWN", "UNIDENTIFIED", "TEST", "TRAUMA", "NONAME", "NO NAME"})
 _DEFAULT_BIRTH_DATES: Final = frozenset({date(1800, 1, 1), date(1900, 1, 1), date(1901, 1, 1), date(1111, 11, 11)})

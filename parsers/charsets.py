@@ -130,15 +130,15 @@ def decode(data: bytes, declared: str, repetition: str, configured: str = "") ->
         return Decoded(data.decode("ascii"), codec, problem if sets else None)
     utf8_first = claim in ("", "ascii", UTF8) or claim.startswith(_SINGLE_BYTE)
     candidates = (UTF8, claim, _FALLBACK) if utf8_first else (claim, UTF8, _FALLBACK)
-    first_bad: Undecodable | None = None
+    bad = Undecodable(0)
     for codec in candidates:
         if not codec or codec == "ascii":
             continue
         tried = _strict(data, codec)
         if isinstance(tried, Decoded):
             return tried._replace(finding=problem or (None if codec == claim else Finding.CHARSET_LYING))
-        first_bad = tried
-    return first_bad or Undecodable(0)
+        bad = tried
+    return bad
 
 
 def _strict(data: bytes, codec: str) -> Decoded | Undecodable:

@@ -119,8 +119,8 @@ MERGES: Final = frozenset(
     }
 )
 
-_TRIGGER: Final = re.compile(r"[A-Z][0-9A-Z]{2}", re.ASCII)
-_STRUCTURE: Final = re.compile(r"ADT_([A-Z][0-9A-Z]{2})", re.ASCII)
+_TRIGGER: Final = re.compile(r"[A-Z][0-9]{2}|Z[0-9A-Z]{2}", re.ASCII)
+_STRUCTURE: Final = re.compile(r"ADT_([A-Z][0-9]{2}|Z[0-9A-Z]{2})", re.ASCII)
 OTHER: Final = "other"  # what a trigger is called that is none: never the sender's text
 
 
