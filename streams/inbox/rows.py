@@ -106,7 +106,7 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = wording.
         standing=wording.standing(alert.risk_tier, alert.ed_visits, alert.ed_window_days),
         marks=marks,
         headline=headline,
-        where=where_of(told, now, zone),
+        where=where_of(told, now, zone, why=not struck),
         struck=struck,
         retraction=wording.retraction(alert.reasons, kind, alert.decided_at, now, zone) if struck else "",
         step=wording.step(clock, now, zone) if clock and not struck else _step_without_clock(stay, struck, now, zone),
@@ -179,12 +179,12 @@ def headline_of(alert: AlertView) -> str:
     return wording.headline(alert.kind, encounter_class, alert.status, alert.disposition, alert.reasons)
 
 
-def where_of(alert: AlertView, now: datetime, zone: tzinfo = wording.ZONE) -> str:
+def where_of(alert: AlertView, now: datetime, zone: tzinfo = wording.ZONE, *, why: bool = True) -> str:
     """Where, how long, why: "Mission Hospital, 3 days · heart failure"."""
     length = wording.length(alert.started_at, alert.ended_at, now, zone)
     place = ", ".join(part for part in (wording.facility(alert.facility), length) if part)
-    why = wording.main_diagnosis(alert.diagnoses, alert.complaint)
-    return " · ".join(part for part in (place, why) if part)
+    reason = wording.main_diagnosis(alert.diagnoses, alert.complaint) if why else ""
+    return " · ".join(part for part in (place, reason) if part)
 
 
 def withheld_of(alert: AlertView) -> str:

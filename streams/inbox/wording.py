@@ -379,8 +379,8 @@ WITHHELD_WORDS: Final[Mapping[str, str]] = {
 
 # Stay in capitals when hospital text that SHOUTS is taken down.
 _KEPT: Final = frozenset(
-    "AAA ACL ADHD AFIB AIDS AKI ARDS BPH CAD CHF CKD COPD COVID COVID-19 CVA DKA DM DVT ED ESRD ETOH GERD GI HIV HTN ICU "
-    "IV MI MRSA MVA MVC NSTEMI OCD PE PNA PTSD RSV SI SOB STEMI SVT TB TIA UTI".split()
+    "AAA ACL ADHD AFIB AIDS AKI ARDS BPH CAD CHF CKD COPD COVID COVID-19 CVA DKA DM DVT ED ESRD ETOH GERD GI HIV HTN "
+    "ICU IV MI MRSA MVA MVC NSTEMI OCD PE PNA PTSD RSV SI SOB STEMI SVT TB TIA UTI".split()
 )
 _UNSPECIFIED: Final = re.compile(r",? (unspecified|not otherwise specified|NOS)\Z", re.IGNORECASE)
 
@@ -510,18 +510,14 @@ def headline(
 
 
 def _left(encounter_class: EncounterClass, code: str, told: frozenset[Reason]) -> str:
-    start = {
-        EncounterClass.EMERGENCY: "Left the ED",
-        EncounterClass.OBSERVATION: "Discharged after observation",
-    }.get(encounter_class, "Discharged")
     where = disposition(code)
     if Reason.LEFT_AGAINST_ADVICE in told and "against advice" not in where:
         where = f"{where}, against advice" if where else "against advice"
-    if encounter_class is EncounterClass.EMERGENCY and where.startswith("home"):
-        return f"{start} for {where}"
-    if encounter_class is EncounterClass.OBSERVATION and where:
-        return f"{start}, {where}" if not where.startswith(("to ", "home")) else f"{start} {where}"
-    return f"{start} {where}".strip()
+    if encounter_class is EncounterClass.EMERGENCY:
+        return f"Left the ED {'for ' if where.startswith('home') else ''}{where}".strip()
+    if encounter_class is EncounterClass.OBSERVATION:
+        return f"Discharged {where} after observation" if where else "Discharged after observation"
+    return f"Discharged {where}".strip()
 
 
 def length(started: datetime | None, ended: datetime | None, now: datetime, zone: tzinfo = ZONE) -> str:

@@ -1,0 +1,332 @@
+"""The words of the inbox: tables of values and what a case manager reads."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parsers.events import Diagnosis, EncounterClass, FacilityKind
+from parsers.people import Consent, RiskTier, Role
+from rules.decisions import (
+    Action,
+    AlertKind,
+    Change,
+    Clock,
+    ClockKind,
+    ClockStatus,
+    Grade,
+    Priority,
+    Reason,
+    StayStatus,
+)
+from streams.inbox import wording
+from streams.inbox.pages import DEED_WORDS
+from streams.inbox.rows import GROUP_WORDS, Group
+from streams.store.acting import ActionKind
+
+NOW = datetime(2026, 11, 20, 19, 2, tzinfo=UTC)  # Friday 14:02 in North Carolina
+
+TOTAL = {
+    "reasons": (wording.REASON_WORDS, Reason),
+    "priorities": (wording.PRIORITY_WORDS, Priority),
+    "risk": (wording.RISK_WORDS, RiskTier),
+    "roles": (wording.ROLE_WORDS, Role),
+    "classes": (wording.CLASS_WORDS, EncounterClass),
+    "statuses": (wording.STATUS_WORDS, StayStatus),
+    "facilities": (wording.FACILITY_KIND_WORDS, FacilityKind),
+    "consent": (wording.CONSENT_WORDS, Consent),
+    "grades": (wording.GRADE_WORDS, Grade),
+    "clocks": (wording.CLOCK_WORDS, ClockKind),
+    "clock statuses": (wording.CLOCK_STATUS_WORDS, ClockStatus),
+    "groups": (GROUP_WORDS, Group),
+    "deeds": (DEED_WORDS, ActionKind),
+}
+
+
+@pytest.mark.parametrize("name", TOTAL)
+def test_every_member_has_words(name):
+    words, members = TOTAL[name]
+    assert set(words) == set(members)
+
+
+@pytest.mark.parametrize("item", Reason)
+def test_reasons_are_sentences_without_codes(item):
+    text = wording.reason(item)
+    assert text[0].isupper()
+    assert "_" not in text
+    assert not text.endswith(".")
+    assert not any(f"A{number:02}" in text for number in range(1, 63))
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (datetime(2026, 11, 24, 22, 0, tzinfo=UTC), "Tue 24 Nov, 17:00"),
+        (datetime(2026, 7, 1, 3, 30, tzinfo=UTC), "Tue 30 Jun, 23:30"),
+        (datetime(2025, 12, 31, 17, 0, tzinfo=UTC), "Wed 31 Dec 2025, 12:00"),
+        (datetime(2026, 11, 1, 5, 30, tzinfo=UTC), "Sun 1 Nov, 01:30"),
+        (datetime(2026, 11, 1, 6, 30, tzinfo=UTC), "Sun 1 Nov, 01:30"),
+    ],
+)
+def test_moments(at, text):
+    assert wording.moment(at, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h"),
+        (172799, "47 h"),
+        (172800, "2 days"),
+        (-5, "0 s"),
+    ],
+)
+def test_spans(seconds, text):
+    assert wording.span(seconds) == text
+    assert wording.ago(seconds) == f"{text} ago"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (21, "21st"), (112, "112th")]
+)
+def test_ordinals(number, text):
+    assert wording.ordinal(number) == text
+
+
+@pytest.mark.parametrize(
+    ("born", "on", "text"),
+    [
+        (date(1955, 3, 4), date(2026, 11, 20), "71"),
+        (date(1955, 11, 21), date(2026, 11, 20), "70"),
+        (date(2024, 11, 20), date(2026, 11, 20), "2"),
+        (date(2024, 11, 21), date(2026, 11, 20), "23 months"),
+        (date(2026, 10, 1), date(2026, 11, 20), "50 days"),
+        (date(2026, 11, 19), date(2026, 11, 20), "1 day"),
+        (date(2026, 11, 21), date(2026, 11, 20), "0 days"),
+        (date(1952, 2, 29), date(2026, 2, 28), "73"),
+    ],
+)
+def test_ages(born, on, text):
+    assert wording.age(born, on) == text
+
+
+def clock(kind, hours=None, due=None):
+    return Clock(kind=kind, starts_at=NOW, due_at=due or NOW + timedelta(hours=hours))
+
+
+@pytest.mark.parametrize(
+    ("kind", "due", "step", "left", "overdue"),
+    [
+        # Friday 14:02 to Tuesday 17:00: Monday and Tuesday are left
+        ("tcm_contact", (2026, 11, 24, 22, 0), "Call by Tue 24 Nov, 17:00", "2 working days left", False),
+        ("tcm_contact", (2026, 11, 23, 22, 0), "Call by Mon 23 Nov, 17:00", "1 working day left", False),
+        ("tcm_contact", (2026, 11, 20, 22, 2), "Call by Fri 20 Nov, 17:02", "due today, 3 h left", False),
+        ("tcm_contact", (2026, 11, 20, 15, 2), "Call by Fri 20 Nov, 10:02", "4 h overdue", True),
+        ("tcm_contact", (2026, 11, 20, 19, 2), "Call by Fri 20 Nov, 14:02", "0 s overdue", True),
+        # the whole of Tuesday: due at its midnight
+        ("tcm_contact", (2026, 11, 25, 5, 0), "Call by Tue 24 Nov", "2 working days left", False),
+        ("tcm_contact", (2026, 11, 25, 4, 59), "Call by Tue 24 Nov", "2 working days left", False),
+        # Thanksgiving (26) and the day after (a North Carolina state holiday) are no working days
+        ("tcm_contact", (2026, 11, 30, 22, 0), "Call by Mon 30 Nov, 17:00", "4 working days left", False),
+        ("tcm_visit", (2026, 11, 28, 5, 0), "Visit by Fri 27 Nov", "7 days left", False),
+        ("fuh_7", (2026, 11, 21, 22, 0), "Mental-health visit by Sat 21 Nov, 17:00", "1 day left", False),
+        ("fua_30", (2026, 11, 18, 19, 2), "Substance-use visit by Wed 18 Nov, 14:02", "2 days overdue", True),
+    ],
+)
+def test_clocks(kind, due, step, left, overdue):
+    one = clock(ClockKind(kind), due=datetime(*due, tzinfo=UTC))
+    assert wording.step(one, NOW) == step
+    assert wording.left(one, NOW) == (left, overdue)
+
+
+def test_the_next_step_is_the_earliest_clock_that_a_person_acts_on():
+    paper = clock(ClockKind.TRC_DISCHARGE_INFORMATION, 5)
+    call = clock(ClockKind.TCM_CONTACT, 40)
+    visit = clock(ClockKind.TCM_VISIT, 150)
+    met = clock(ClockKind.FUH_7, 1).model_copy(update={"status": ClockStatus.MET})
+    assert wording.next_clock([visit, paper, met, call]) == call
+    assert wording.next_clock([paper, met]) == paper
+    assert wording.next_clock([met]) is None
+
+
+DISCHARGED = frozenset({Reason.DISCHARGED})
+
+
+@pytest.mark.parametrize(
+    ("kind", "encounter_class", "status", "code", "reasons", "text"),
+    [
+        ("ed_visit", "EMER", "in-progress", "", {Reason.ED_ARRIVAL}, "In the ED"),
+        ("ed_visit", "EMER", "in-progress", "", {Reason.ED_ARRIVAL, Reason.OVERDOSE}, "Overdose, in the ED"),
+        ("observation", "OBSENC", "in-progress", "", {Reason.OBSERVATION}, "In the hospital for observation"),
+        ("admission", "IMP", "in-progress", "", {Reason.ADMITTED}, "Admitted"),
+        ("admission", "IMP", "in-progress", "", {Reason.PLANNED_ADMISSION}, "Admitted as planned"),
+        ("admission", "IMP", "in-progress", "", {Reason.READMISSION}, "Back in the hospital"),
+        ("admission", "IMP", "in-progress", "", {Reason.NEWBORN}, "Born in the hospital"),
+        ("admission", "IMP", "onleave", "", {Reason.ADMITTED}, "On leave from the hospital, not discharged"),
+        ("transfer", "IMP", "in-progress", "", {Reason.TRANSFERRED_IN}, "Moved to another facility"),
+        ("discharge", "IMP", "finished", "01", DISCHARGED, "Discharged home"),
+        ("discharge", "IMP", "finished", "1", DISCHARGED, "Discharged home"),
+        ("discharge", "IMP", "finished", "03", DISCHARGED, "Discharged to a skilled nursing facility"),
+        ("discharge", "IMP", "finished", "07", {Reason.LEFT_AGAINST_ADVICE}, "Discharged home, against advice"),
+        ("discharge", "IMP", "finished", "", {Reason.LEFT_AGAINST_ADVICE}, "Discharged against advice"),
+        ("discharge", "IMP", "finished", "", DISCHARGED, "Discharged"),
+        ("discharge", "IMP", "finished", "XX", DISCHARGED, "Discharged (hospital's code XX)"),
+        ("discharge", "IMP", "finished", "86", DISCHARGED, "Discharged home with home health care, return planned"),
+        ("discharge", "EMER", "finished", "01", DISCHARGED, "Left the ED for home"),
+        ("discharge", "EMER", "finished", "07", DISCHARGED, "Left the ED for home, against advice"),
+        ("discharge", "EMER", "finished", "02", DISCHARGED, "Left the ED to another hospital"),
+        ("discharge", "OBSENC", "finished", "01", DISCHARGED, "Discharged home after observation"),
+        ("admission", "IMP", "in-progress", "", {Reason.DISCHARGE_CANCELLED},
+         "Still in the hospital: the discharge was cancelled"),
+        ("death", "IMP", "finished", "20", {Reason.DIED}, "Died"),
+        ("discharge", "IMP", "finished", "20", {Reason.DISCHARGED, Reason.DIED}, "Died"),
+    ],
+)  # fmt: skip
+def test_headlines(kind, encounter_class, status, code, reasons, text):
+    found = wording.headline(AlertKind(kind), EncounterClass(encounter_class), StayStatus(status), code, reasons)
+    assert found == text
+
+
+@given(
+    st.sampled_from(AlertKind),
+    st.sampled_from(EncounterClass),
+    st.sampled_from(StayStatus),
+    st.sampled_from(["", "01", "07", "20", "99", "zz", "9Z"]),
+    st.frozensets(st.sampled_from(Reason), max_size=4),
+)
+def test_there_is_always_a_headline_and_a_mark(kind, encounter_class, status, code, reasons):
+    text = wording.headline(kind, encounter_class, status, code, reasons)
+    assert text
+    assert text == text.strip()
+    assert "_" not in text
+    for action in (Action.NOTIFY, Action.AMEND, Action.RETRACT):
+        assert wording.mark(action, reasons, encounter_class, 2)
+    assert wording.retraction(reasons, kind, NOW, NOW).endswith(("did not happen", "else", "row", "visit", "mistake"))
+
+
+@pytest.mark.parametrize("code", [f"{number:02}" for number in (*range(1, 11), 20, 21, 30, *range(40, 44), 50, 51,
+                                  *range(61, 67), 69, 70, *range(81, 96))])  # fmt: skip
+def test_dispositions_of_table_0112_have_words(code):
+    assert "code" not in wording.disposition(code) or code == "10"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "kind", "text"),
+    [
+        ({Reason.ADMISSION_CANCELLED}, "admission",
+         "Cancelled by the hospital 14:02: this admission did not happen"),
+        ({Reason.ADMISSION_CANCELLED}, "ed_visit", "Cancelled by the hospital 14:02: this ED visit did not happen"),
+        ({Reason.VISIT_DELETED}, "admission",
+         "Deleted by the hospital 14:02: this admission was entered by mistake"),
+        ({Reason.MOVED_TO_ANOTHER_PERSON}, "discharge",
+         "Corrected by the hospital 14:02: this stay belongs to somebody else"),
+        ({Reason.BACK_TO_OUTPATIENT}, "observation",
+         "Changed by the hospital 14:02: this was an outpatient visit"),
+        ({Reason.MERGED}, "admission", "Joined by the hospital 14:02: this admission goes on under another row"),
+        ({Reason.MATCH_REJECTED}, "admission", "Taken back 14:02: a person found that this is somebody else"),
+    ],
+)  # fmt: skip
+def test_retractions(reasons, kind, text):
+    assert wording.retraction(reasons, AlertKind(kind), NOW, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("reasons", "encounter_class", "version", "text"),
+    [
+        ({Reason.ADMITTED}, "IMP", 1, "new"),
+        ({Reason.CLASS_CHANGED, Reason.ADMITTED}, "IMP", 2, "now inpatient"),
+        ({Reason.CLASS_CHANGED}, "OBSENC", 2, "now under observation"),
+        ({Reason.DIAGNOSIS_ADDED}, "IMP", 3, "diagnosis added"),
+        ({Reason.DISCHARGED, Reason.LEFT_AGAINST_ADVICE}, "IMP", 2, "now discharged"),
+        ({Reason.DISCHARGE_CANCELLED}, "IMP", 4, "back in the hospital"),
+        ({Reason.DIED, Reason.DISCHARGED}, "IMP", 4, "died"),
+        ({Reason.NOTHING_NEW}, "IMP", 4, "changed"),
+    ],
+)
+def test_marks(reasons, encounter_class, version, text):
+    assert wording.mark(Action.AMEND, reasons, EncounterClass(encounter_class), version) == text
+
+
+@pytest.mark.parametrize(
+    ("hours", "ended", "text"),
+    [
+        (72, True, "3 days"),
+        (21, True, "1 day"),
+        (5, True, "5 h"),
+        (0, True, ""),
+        (1, False, "since 13:02"),
+        (30, False, "since Thu 19 Nov, 08:02"),
+    ],
+)
+def test_lengths(hours, ended, text):
+    started = NOW - timedelta(hours=hours)
+    assert wording.length(started, NOW if ended else None, NOW) == text
+    assert wording.length(None, NOW, NOW) == ""
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        (Diagnosis(code="I50.9", text="Heart failure, unspecified"), "heart failure"),
+        (Diagnosis(code="J44.1", text="COPD WITH ACUTE EXACERBATION"), "COPD with acute exacerbation"),
+        (Diagnosis(code="I50.9"), "heart or circulation (I50.9)"),
+        (Diagnosis(code="O9A.111"), "pregnancy or childbirth (O9A.111)"),
+        (Diagnosis(code="428.0"), "the hospital's code 428.0"),
+        (Diagnosis(text="HIV disease"), "HIV disease"),
+        (Diagnosis(), ""),
+    ],
+)
+def test_diagnoses(item, text):
+    assert wording.diagnosis(item) == text
+
+
+def test_a_final_diagnosis_goes_before_an_admitting_one_and_both_before_the_complaint():
+    admitting = Diagnosis(text="Chest pain", type="A", rank=1)
+    final = Diagnosis(text="Pneumonia", type="F", rank=2)
+    assert wording.main_diagnosis([admitting, final], "cough") == "pneumonia"
+    assert wording.main_diagnosis([Diagnosis(type="F"), admitting], "cough") == "chest pain"
+    assert wording.main_diagnosis([], "COUGH AND FEVER") == "“cough and fever”"
+    assert wording.main_diagnosis([], " ") == ""
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        (Change(field="encounter_class", before="EMER", after="IMP"), "kind of stay: in the ED → inpatient"),
+        (Change(field="status", before="in-progress", after="finished"),
+         "status: in the hospital → left the hospital"),
+        (Change(field="disposition", after="03"), "went: to a skilled nursing facility"),
+        (Change(field="diagnoses", after="I50.9"), "diagnoses: I50.9"),
+        (Change(field="attending", before="Lee, Ann"), "doctor: no longer Lee, Ann"),
+        (Change(field="expected_discharge", before="2026-11-24T17:00:00+00:00", after="2026-11-25T17:00:00+00:00"),
+         "expected discharge: Tue 24 Nov, 12:00 → Wed 25 Nov, 12:00"),
+    ],
+)  # fmt: skip
+def test_changes(item, text):
+    assert wording.change(item) == text
+
+
+def test_the_person_line_and_standing():
+    assert wording.person_line("Rosa Whitfield", date(1955, 3, 4), "F", NOW) == "Rosa Whitfield, 71 F"
+    assert wording.person_line("Rosa Whitfield", None, "", NOW) == "Rosa Whitfield"
+    assert wording.standing(RiskTier.HIGH, 4, 60) == "high risk · 4th ED in 60 d"
+    assert wording.standing(RiskTier.UNKNOWN, 1, 60) == ""
+
+
+def test_small_words():
+    assert wording.count(1, "person", "people") == "1 person"
+    assert wording.count(1204, "person", "people") == "1,204 people"
+    assert wording.phone("18285550147") == wording.phone("8285550147") == "828-555-0147"
+    assert wording.phone("911") == "911"
+    assert wording.facility("MISSION") == "Mission"
+    assert wording.facility("UNC") == "UNC"
+    assert wording.facility("Mission Hospital") == "Mission Hospital"
+    assert wording.evidence({"birth_date": "equal", "first": "nickname"}) == [
+        "birth date: the same",
+        "first name: a nickname of it",
+    ]
