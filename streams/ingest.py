@@ -9,6 +9,7 @@ import collections
 import contextlib
 import http.client
 import json
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -160,7 +161,9 @@ class _IntoListener:
     def __init__(self, settings: Settings) -> None:
         try:
             found = json.loads((settings.data_dir / "listener.json").read_text())
-            self._host, self._port, self._tls = str(found["host"]), int(found["http_port"]), bool(found["tls"])
+            self._host = _reachable(str(found["host"]))
+            self._port, self._tls = int(found["http_port"]), bool(found["tls"])
+            socket.create_connection((self._host, self._port), 5).close()
         except (OSError, ValueError, KeyError):
             raise Problem(
                 f"nothing runs on {settings.data_dir}: start `handoff up` there (or set HANDOFF_DATA_DIR to its "
@@ -203,16 +206,20 @@ class _IntoListener:
         return answer.status, answer.headers.get(MESSAGE_ID_HEADER, "")
 
     def _connection(self) -> http.client.HTTPConnection:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 compared, not bound
         seconds = self._settings.accept_seconds + self._settings.frame_seconds
         if not self._tls:
-            return http.client.HTTPConnection(host, self._port, timeout=seconds)
+            return http.client.HTTPConnection(self._host, self._port, timeout=seconds)
         context = ssl.create_default_context(cafile=self._settings.tls_cert)
         context.check_hostname = False  # our own certificate, on our own machine, by whatever name
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if self._settings.tls_client_ca and self._settings.tls_cert:
             context.load_cert_chain(self._settings.tls_cert, self._settings.tls_key)
-        return http.client.HTTPSConnection(host, self._port, timeout=seconds, context=context)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=seconds, context=context)
+
+
+def _reachable(bound: str) -> str:
+    """Where a listener bound to `bound` can be reached from this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound, bound)  # noqa: S104 compared, not bound
 
 
 async def _endings(store: Store, ids: Sequence[str], tell: Callable[[int], Any]) -> "collections.Counter[str]":

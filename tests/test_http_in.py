@@ -1,0 +1,129 @@
+"""POST /hl7: the same promise as MLLP in the words of HTTP."""
+
+import asyncio
+import contextlib
+
+import httpx
+import pytest
+from test_mllp_server import MARKER, certificates, client_context, counted, message, run, serving, tls_settings
+
+from streams.durable import Away
+from streams.http_in import MESSAGE_ID_HEADER
+from streams.sender import read_ack
+
+__all__ = ["certificates"]
+
+HL7 = {"Content-Type": "application/hl7-v2"}
+
+
+@contextlib.asynccontextmanager
+async def posting(tmp_path, **overrides):
+    async with serving(tmp_path, http=True, **overrides) as running:
+        base = f"http://127.0.0.1:{running.http.port}"
+        async with httpx.AsyncClient(base_url=base, timeout=10) as client:
+            yield running, client
+
+
+CASES = {
+    "stored": (message("a"), HL7, 200, "AA", "a"),
+    "stored, ER7": (message("a"), {"Content-Type": "x-application/hl7-v2+er7; charset=utf-8"}, 200, "AA", "a"),
+    "stored, enhanced": (message("a", accept="AL"), HL7, 200, "CA", "a"),
+    "no acknowledgement wanted": (message("a", accept="NE", application="NE"), HL7, 200, None, None),
+    "empty": (b"", HL7, 400, "AR", ""),
+    "not HL7": (b'{"json": true}', HL7, 400, "AR", ""),
+    "not ADT": (message("a", kind="ORU^R01"), HL7, 400, "AR", "a"),
+    "too large": (message("a", padding=20_000), HL7, 413, "AR", "a"),
+    "other content type": (message("a"), {"Content-Type": "text/plain"}, 415, None, None),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_answer(tmp_path, name):
+    body, headers, status, code, control_id = CASES[name]
+
+    async def story():
+        async with posting(tmp_path, max_frame_bytes=16_384) as (running, client):
+            answer = await client.post("/hl7", content=body, headers=headers)
+            assert answer.status_code == status
+            if code:
+                ack = read_ack(answer.content)
+                assert (ack.code, ack.control_id) == (code, control_id)
+                assert answer.headers["content-type"].startswith("application/hl7-v2")
+            assert MARKER not in answer.text
+            assert [taken.data for taken in running.durable.frames] == ([body] if status == 200 else [])
+            assert (MESSAGE_ID_HEADER in answer.headers) == (status == 200)
+            assert (await client.post("/hl7", content=message("z"), headers=HL7)).status_code == 200
+
+    run(story())
+
+
+def test_what_cannot_be_stored_is_503_with_retry_after(tmp_path):
+    async def story():
+        async with posting(tmp_path) as (running, client):
+            running.durable.refuse = Away.BROKER
+            with counted("toc_acks_total", code="AE"):
+                answer = await client.post("/hl7", content=message("a"), headers=HL7)
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+            assert read_ack(answer.content).code == "AE"
+
+    run(story())
+
+
+def test_only_post_and_only_this_path(tmp_path):
+    async def story():
+        async with posting(tmp_path) as (_, client):
+            assert (await client.get("/hl7")).status_code == 405
+            assert (await client.put("/hl7", content=b"x")).status_code == 405
+            assert (await client.post("/", content=b"x")).status_code == 404
+
+    run(story())
+
+
+def test_the_token_is_asked_for(tmp_path):
+    async def story():
+        async with posting(tmp_path, http_token="right") as (running, client):
+            for wrong in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic right"}):
+                assert (await client.post("/hl7", content=message("a"), headers=HL7 | wrong)).status_code == 401
+            assert not running.durable.frames
+            right = HL7 | {"Authorization": "Bearer right"}
+            assert (await client.post("/hl7", content=message("a"), headers=right)).status_code == 200
+
+    run(story())
+
+
+def test_an_endless_body_ends_at_the_limit_and_a_slow_one_at_the_deadline(tmp_path):
+    async def endless():
+        while True:
+            yield b"x" * 4096
+
+    async def slow():
+        for _ in range(100):
+            yield b"M"
+            await asyncio.sleep(0.05)
+
+    async def story():
+        async with posting(tmp_path, max_frame_bytes=16_384, frame_seconds=0.3) as (running, client):
+            with counted("toc_refused_total", code="frame_too_large"), contextlib.suppress(httpx.TransportError):
+                assert (await client.post("/hl7", content=endless(), headers=HL7)).status_code == 413
+            with counted("toc_refused_total", code="frame_timeout"), contextlib.suppress(httpx.TransportError):
+                assert (await client.post("/hl7", content=slow(), headers=HL7)).status_code == 408
+            assert not running.durable.frames
+            assert running.http._held == 0
+            assert (await client.post("/hl7", content=message("a"), headers=HL7)).status_code == 200
+
+    run(story())
+
+
+def test_tls_with_client_certificates(tmp_path, certificates):
+    async def story():
+        async with serving(tmp_path, http=True, **tls_settings(certificates)) as running:
+            url = f"https://127.0.0.1:{running.http.port}/hl7"
+            async with httpx.AsyncClient(verify=client_context(certificates, "client")) as client:
+                assert (await client.post(url, content=message("a"), headers=HL7)).status_code == 200
+            async with httpx.AsyncClient(verify=client_context(certificates)) as client:
+                with pytest.raises(httpx.TransportError):
+                    await client.post(url, content=message("b"), headers=HL7)
+            assert len(running.durable.frames) == 1
+
+    run(story())
