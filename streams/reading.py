@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from parsers.adt import read_adt
-from parsers.events import Event, EventKind
+from parsers.events import EncounterClass, Event, EventKind
 from parsers.feeds import Feed
 from parsers.hl7 import peek
 from parsers.outcomes import NoTransition, Reject, RejectCode, TestMessage
@@ -30,7 +30,18 @@ from streams.store import Store
 from streams.topics import Envelope, EventRecord, Topic, keyed_hash
 from streams.waiting import Waiting
 
-KEPT_WHEN_UNMATCHED: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED, EventKind.DISCHARGED})
+KEPT_WHEN_UNMATCHED: Final = frozenset(
+    {
+        EventKind.ADMITTED,
+        EventKind.REGISTERED,
+        EventKind.CLASS_CHANGED,
+        EventKind.DISCHARGED,
+        EventKind.ADMIT_CANCELLED,  # without the cancels, somebody enrolled late would be told of what did not happen
+        EventKind.DISCHARGE_CANCELLED,
+        EventKind.VISIT_DELETED,
+    }
+)
+_NO_STAY: Final = frozenset({EncounterClass.AMBULATORY, EncounterClass.PRE_ADMISSION})
 
 
 class RawRecord(NamedTuple):
@@ -132,10 +143,16 @@ class Reader:
         prior = panel.match_prior(event.prior, event.facility, day) if event.prior else None
         enrollee_id = _found(match) or (_found(prior) if prior else None)
         if enrollee_id is None:
-            keep = self._settings.unmatched_days > 0 and event.kind in KEPT_WHEN_UNMATCHED
+            keep = self._settings.unmatched_days > 0 and _transition(event)
             return Ended(suppressed(event, Reason.NOT_ON_PANEL), unmatched=event if keep else None)
         record = EventRecord(event=event, match=match, prior_match=prior)
         return Forward(envelope, event_output(record, keyed_hash(self._secret, enrollee_id), envelope))
+
+
+def _transition(event: Event) -> bool:
+    """Whether somebody enrolled later would want to know: a stay's beginning, end or undoing, not a clinic visit."""
+    clinic = event.visit is not None and event.visit.encounter_class in _NO_STAY
+    return event.kind in KEPT_WHEN_UNMATCHED and not (clinic and event.kind is EventKind.REGISTERED)
 
 
 def _found(match: Match) -> str | None:

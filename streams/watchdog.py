@@ -147,7 +147,7 @@ class Watchdog:
         store = self._waiting.seconds(Part.STORE)
         return Health(
             (
-                Check("watchdog", now - seen.at < 30, "the watchdog's own look hangs", Needed.LIVE),
+                Check("watchdog", now - seen.at < 30, f"last look {now - seen.at:.0f} s ago", Needed.LIVE),
                 Check(
                     "progress",
                     seen.standing < DOUBT_SECONDS,
@@ -248,7 +248,7 @@ class Watchdog:
 
     def _joined(self) -> bool:
         coordinator = getattr(self._worker.consumer(), "_coordinator", None)
-        return coordinator is not None and coordinator.generation > 0
+        return coordinator is not None and coordinator.generation >= 0 and coordinator.coordinator_id is not None
 
     def _assignment(self) -> set[TopicPartition]:
         consumer = self._worker.consumer()

@@ -25,7 +25,6 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 
 from rules.decide import World
 from rules.policy import Policy, PolicyFault, default_policy, load_policy
-from rules.routing import default_routes
 from streams import metrics
 from streams.broker import write_atomically
 from streams.deciding import DecideStage
@@ -35,7 +34,8 @@ from streams.metrics import Part
 from streams.panel_watch import PanelWatch
 from streams.quarantine import Brake, TooManyCrashes
 from streams.reading import RawRecord, Reader, ReadStage
-from streams.settings import Settings, SettingsError
+from streams.route_file import routes_of
+from streams.settings import Settings, SettingsError, private_folder
 from streams.store import Store, Unavailable
 from streams.topics import Topic
 from streams.waiting import Waiting, park
@@ -51,6 +51,7 @@ _PRUNE_SECONDS: Final = 3600.0
 _STOP_SECONDS: Final = 8.0
 _FETCH_WAIT_MS: Final = 500
 _EMBEDDED_FETCH_WAIT_MS: Final = 50  # the embedded broker answers a waiting fetch only at half of this
+_EMBEDDED_REBALANCE_SECONDS: Final = 3.0  # there every join waits for half of it, whoever is there
 _FOREVER_SECONDS: Final = 30 * 24 * 3600.0
 _POLICY_SECONDS: Final = 2.0
 
@@ -79,7 +80,8 @@ def run_worker(settings: Settings) -> None:
             leave(Exit.STUCK, "panel_watch_ended")
     worker = Worker(settings, store, panel, policy, waiting)
     workers.append(worker)
-    write_atomically(settings.data_dir / "worker.json", {"pid": os.getpid(), "metrics_port": scrape.port})
+    place = private_folder(settings.data_dir) / "worker.json"
+    write_atomically(place, {"pid": os.getpid(), "metrics_port": scrape.port})
     asyncio.run(worker.run())
 
 
@@ -212,7 +214,7 @@ class Worker:
         self._waiting = waiting
         self._bootstrap = bootstrap_servers(settings)
         self._secret = settings.secret()
-        self._routes = default_routes()
+        self._routes = routes_of(settings)
         self._busy: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._app: Any = None
@@ -270,7 +272,7 @@ class Worker:
             consumer_max_fetch_size=max(1024 * 1024, record_bytes(settings)),
             broker_session_timeout=_SESSION_SECONDS,
             broker_heartbeat_interval=_HEARTBEAT_SECONDS,
-            broker_rebalance_timeout=_SESSION_SECONDS,
+            broker_rebalance_timeout=_EMBEDDED_REBALANCE_SECONDS if settings.embedded else _SESSION_SECONDS,
             broker_request_timeout=30.0,
             broker_commit_interval=_COMMIT_SECONDS,
             broker_max_poll_interval=_FOREVER_SECONDS,  # a batch may wait for the database as long as it takes
@@ -338,9 +340,13 @@ class Worker:
             with suppress(Unavailable, BrokerAway):
                 await self._decide.relay(datetime.now(UTC))
                 if time.monotonic() - pruned > _PRUNE_SECONDS:
-                    await asyncio.to_thread(self._store.prune, datetime.now(UTC), self._settings.ledger_days)
+                    await asyncio.to_thread(self._prune, datetime.now(UTC))
                     pruned = time.monotonic()
             await asyncio.sleep(_RELAY_SECONDS)
+
+    def _prune(self, now: datetime) -> None:
+        self._store.prune(now, self._settings.ledger_days)
+        self._store.prune_unmatched(now, self._settings.unmatched_days)
 
     def _relay_ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()):
