@@ -115,7 +115,7 @@ def next_version(case: Case, world: World) -> Alert | Silence:
     if not tells(stay):
         if not case.living:
             return _silence(case)
-        if stay.encounter_class is EncounterClass.AMBULATORY and "hospital" not in stay.memory:
+        if case.kind is EventKind.CLASS_CHANGED and "hospital" not in stay.memory:
             return retraction(case, world, Reason.BACK_TO_OUTPATIENT)
     around = context(stay, case.others, world.policy)
     if case.living:

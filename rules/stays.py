@@ -121,6 +121,7 @@ OPEN: Final = frozenset({StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE})
 DIED_DISPOSITIONS: Final = frozenset({"20", "40", "41", "42"})  # HL7 table 0112, UB-04 form locator 17
 
 _STARTS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED, EventKind.CLASS_CHANGED})
+_NO_STEP_DOWN: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED, EventKind.DISCHARGED})  # to outpatient
 _NUMBER_REUSED: Final = timedelta(days=3)  # a start so long after the discharge is another stay under the same number
 _OPEN_FOR: Final = {EncounterClass.EMERGENCY: timedelta(days=3)}  # how long an open stay takes in keyless starts
 _OPEN_LONG: Final = timedelta(days=120)
@@ -178,7 +179,7 @@ def advance(event: Event, kind: EventKind, stay: Stay | None, enrollee_id: str, 
     state = state_of(stay)
     move = TABLE[kind][state]
     if move in (Move.NOTHING, Move.HAND_OVER):
-        return Step(stay, move, late=state in (State.CANCELLED, State.ENTERED_IN_ERROR))
+        return Step(stay, move, late=stay is not None and _Draft(stay, event).older("existence"))
     if stay is None:
         stay = Stay(
             stay_id=stay_id,
@@ -233,6 +234,13 @@ class _Draft:
             found = EncounterClass.INPATIENT if self.event.trigger == "A06" else found or EncounterClass.AMBULATORY
         known: EncounterClass = self.get("encounter_class")
         if found is None or found is EncounterClass.PRE_ADMISSION:
+            return
+        if (
+            found is EncounterClass.AMBULATORY
+            and known in TOLD_CLASSES
+            and "class" in self.memory
+            and kind in _NO_STEP_DOWN
+        ):
             return
         if found is EncounterClass.UNKNOWN and "class" in self.memory:
             keeps = RANK[known] > RANK[EncounterClass.EMERGENCY] or (
@@ -317,6 +325,7 @@ def folded(winner: Stay, loser: Stay) -> Stay:
             "encounter_class": loser.encounter_class if "class" not in winner.memory else winner.encounter_class,
             "highest_class": max(winner.highest_class, loser.highest_class, key=RANK.__getitem__),
             "newborn": winner.newborn or loser.newborn,
+            "planned": winner.planned or loser.planned,
             "died": winner.died or loser.died,
             "memory": {**loser.memory, **winner.memory},
         }
