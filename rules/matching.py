@@ -50,7 +50,8 @@ class PanelRecord(NamedTuple):
     def __repr__(self) -> str:
         return "<PanelRecord>"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return "<PanelRecord>"
 
 
 class Person(NamedTuple):
@@ -73,7 +74,8 @@ class Person(NamedTuple):
     def __repr__(self) -> str:
         return "<Person>"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return "<Person>"
 
 
 # --- reading the fields -------------------------------------------------------------------------------------------

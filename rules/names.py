@@ -8,10 +8,9 @@ closed transitively (Bill is William and Will is William, but Al is not Alan bec
 import re
 import unicodedata
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Final, NamedTuple
 
-import names as census
 from nicknames import NickNamer
 
 _LETTERS: Final = str.maketrans(
@@ -104,21 +103,22 @@ def _read(words: list[str]) -> Name:
 @cache
 def last_shares() -> dict[str, float]:
     """Share of the population that bears each last name."""
-    return _shares("last")
+    return census_table("dist.all.last")
 
 
 @cache
 def first_shares() -> dict[str, float]:
     """Share of the population (half of each sex) that bears each first name."""
-    shares = {name: share / 2 for name, share in _shares("first:male").items()}
-    for name, share in _shares("first:female").items():
+    shares = {name: share / 2 for name, share in census_table("dist.male.first").items()}
+    for name, share in census_table("dist.female.first").items():
         shares[name] = shares.get(name, 0.0) + share / 2
     return shares
 
 
-def _shares(kind: str) -> dict[str, float]:
+def census_table(table: str) -> dict[str, float]:
+    """Share of each name of one table of the package `names`, most common first."""
     shares: dict[str, float] = {}
-    for line in Path(census.FILES[kind]).read_text(encoding="ascii").splitlines():
+    for line in files("names").joinpath(table).read_text(encoding="ascii").splitlines():
         name, percent, *_ = line.split()
         shares[name] = float(percent) / 100
     return shares

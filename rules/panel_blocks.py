@@ -86,16 +86,16 @@ class Segment:
 
     def __init__(self, data: Columns, pools: Pools) -> None:
         self.data = data
-        self.count = data.count
+        self.count = data.height
         self.dead = bytearray(self.count)
         self.offsets = np.zeros(self.count + 1, dtype=np.uint64)
         np.cumsum(data.columns["size"], out=self.offsets[1:])
-        self.offset = memoryview(self.offsets)
+        self.offset = self.offsets.data
         for name in ("last", "first", "middle", "city", "birth", "ssn", "sex", "suffix", "starts", "ends"):
-            setattr(self, name, memoryview(data.columns[name]))
+            setattr(self, name, data.columns[name].data)
         aliased = np.zeros(self.count, dtype=np.uint8)
         aliased[data.extras["name_row"]] = 1
-        self.aliased = memoryview(aliased)
+        self.aliased = aliased.data
         self.keys: list[array[int]] = []
         self.rows: list[Numbers] = []
         for keys, rows in self._blocks(pools):

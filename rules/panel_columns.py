@@ -25,10 +25,9 @@ from rules.matching import (
     read_sex,
     read_ssn,
     read_street,
-    read_suffix,
     read_zip,
 )
-from rules.names import ABSENT, Name, fold
+from rules.names import ABSENT, Name, fold, read_suffix
 
 UNIT: Final = "\x1f"  # between the texts of a row
 ITEM: Final = "\x1e"  # between the items of a text
@@ -127,7 +126,7 @@ class Columns(NamedTuple):
     text: bytes
 
     @property
-    def count(self) -> int:
+    def height(self) -> int:
         return len(self.columns["last"])
 
     def keep(self, kept: Numbers) -> Columns:
@@ -147,7 +146,7 @@ class Columns(NamedTuple):
 
     def join(self, other: Columns) -> Columns:
         """These rows, then those of `other`."""
-        shift = np.uint32(self.count)
+        shift = np.uint32(self.height)
         columns = {name: np.concatenate((self.columns[name], other.columns[name])) for name in self.columns}
         extras = {
             name: np.concatenate(

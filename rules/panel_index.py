@@ -27,7 +27,7 @@ from rules.matching import (
     read_identifier,
     read_patient,
 )
-from rules.names import first_shares, last_shares
+from rules.names import Name, first_shares, last_shares
 from rules.panel_blocks import (
     BLOCK_WORDS,
     LARGE_BLOCK,
@@ -134,7 +134,7 @@ class PanelIndex:
         if rest:
             delta = without(rest[0], gone | changed.keys())
             fresh = delta.data.keep(np.frombuffer(delta.dead, dtype=np.uint8) == 0).join(fresh)
-        if fresh.count > max(20_000, main.count // 8):
+        if fresh.height > max(20_000, main.count // 8):
             kept = main.data.keep(np.frombuffer(main.dead, dtype=np.uint8) == 0)
             self._replace((Segment(kept.join(fresh), self._pools),))
         else:
@@ -175,9 +175,8 @@ class PanelIndex:
             for owner in owners.values():
                 if (row := segment.find(owner)) >= 0:
                     known.add(row)
-            if state.size > SMALL_PANEL:
-                others = self._screen(segment, others, person)
-            for row in known.union(others):
+            worth = self._screen(segment, others, person) if state.size > SMALL_PANEL else others
+            for row in known.union(worth):
                 if segment.dead[row]:
                     continue
                 enrollee_id, other = self._person(segment, row, owners)
@@ -237,9 +236,11 @@ class PanelIndex:
         """An enrollee as the comparison wants one; the crosswalk overrules the MRNs on the panel."""
         pools = self._pools
         enrollee_id, medicaid, street, code, phone, mother, *further = segment.texts(row)
-        names = ((pools.last.names[segment.last[row]], pools.first.names[segment.first[row]]),)
-        addresses = ((street, code),) if street or code else ()
-        phones = (phone,) if phone else ()
+        names: tuple[tuple[Name, Name], ...] = (
+            (pools.last.names[segment.last[row]], pools.first.names[segment.first[row]]),
+        )
+        addresses: tuple[tuple[str, str], ...] = ((street, code),) if street or code else ()
+        phones: tuple[str, ...] = (phone,) if phone else ()
         mrns: tuple[tuple[str, str], ...] = ()
         if len(further) == 4:
             mrns = tuple(

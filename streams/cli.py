@@ -253,7 +253,9 @@ def directory_check(
 
 @app.command()
 def match(
-    panel: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV of the people to match against.")],
+    panel: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="CSV of the people to match against.")
+    ] = None,
     queries: Annotated[
         Path | None, typer.Argument(exists=True, dir_okay=False, help="CSV of the people to find.")
     ] = None,

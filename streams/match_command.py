@@ -9,7 +9,7 @@ as present, under their usual names; any other is ignored and named on standard 
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from math import log2
 from pathlib import Path
@@ -116,17 +116,17 @@ def _grade_pairs(pairs: Path, panel_size: int, as_json: bool) -> int:
     return 0
 
 
-def _print(line: dict[str, object], number: int, as_json: bool) -> None:
-    if as_json:
-        text = json.dumps(line)
-    else:
-        evidence = line.pop("evidence")
-        assert isinstance(evidence, dict)
-        words = ", ".join(f"{field.replace('_', ' ')} {agreement}" for field, agreement in evidence.items())
-        text = "\t".join([*("" if value is None else str(value) for value in line.values()), words])
+def _print(line: Mapping[str, object], number: int, as_json: bool) -> None:
+    text = json.dumps(line) if as_json else "\t".join(map(_text, line.values()))
     sys.stdout.write(text + "\n")
     if number % _FLUSH_LINES == 0:
         sys.stdout.flush()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{field.replace('_', ' ')} {agreement}" for field, agreement in value.items())
+    return "" if value is None else str(value)
 
 
 def _panel_records(path: Path) -> Iterator[PanelRecord]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from nicknames import NickNamer
 
 from rules.matching import PanelRecord
-from rules.names import _shares
+from rules.names import census_table
 
 STREETS = [
     f"{name} {kind}"
@@ -39,7 +39,7 @@ class Query(NamedTuple):
 
 class _Draw:
     def __init__(self, kind: str, rng: random.Random) -> None:
-        shares = _shares(kind)
+        shares = census_table(kind)
         self.names = [name.capitalize() for name in shares]
         self.sums = list(accumulate(shares.values()))
         self.rng = rng
@@ -53,7 +53,9 @@ class World:
 
     def __init__(self, size: int, seed: int) -> None:
         self.size, self.rng = size, random.Random(seed)
-        self.last, self.male, self.female = (_Draw(kind, self.rng) for kind in ("last", "first:male", "first:female"))
+        self.last, self.male, self.female = (
+            _Draw(kind, self.rng) for kind in ("dist.all.last", "dist.male.first", "dist.female.first")
+        )
         self.place = [(f"{27000 + n % 950:05d}", CITIES[n % len(CITIES)]) for n in range(950)]
         self.made = 0
         self.absent: list[tuple[str, PanelRecord, PanelRecord]] = []  # kind, who is asked, who is on the panel
