@@ -85,6 +85,8 @@ PYTHON_HL7_DIFFERS = {
         r"MSH-2 is ^~\\&: python-hl7 takes the second backslash for the sub-component separator",
     "cosyte__raw__ADT-A01__test-fixtures-vendor-quirks-segment-case-hl7__0": "segment names in lower case",
     "cosyte__emb__ADT-A01__test-parser-batch-test-ts__307": "a blank line between segments: python-hl7 reads nothing",
+    "cosyte__emb__ADT-A01__test-parser-charset-test-ts__157":
+        "escapes that switch character sets: python-hl7 drops them, we keep what we do not know as sent",
 }  # fmt: skip
 
 
