@@ -55,6 +55,11 @@ class Output(NamedTuple):
     value: bytes
     headers: list[tuple[str, bytes]]
 
+    def __repr__(self) -> str:
+        return f"<Output {self.topic.value}>"
+
+    __str__ = __repr__
+
 
 def bootstrap_servers(settings: Settings) -> str:
     """`host:port,…` of the configured broker, or of the embedded one. Raises `BrokerAway` while that is not up."""

@@ -26,6 +26,11 @@ class Crash(NamedTuple):
     key: bytes
     value: bytes
 
+    def __repr__(self) -> str:
+        return f"<Crash {self.code}>"
+
+    __str__ = __repr__
+
     @property
     def code(self) -> str:
         return f"{self.stage.value}:{self.error}"

@@ -55,6 +55,11 @@ class RawRecord(NamedTuple):
     value: bytes | None
     headers: dict[str, bytes] | list[tuple[str, bytes]] | None
 
+    def __repr__(self) -> str:
+        return f"<RawRecord {self.topic}/{self.partition}/{self.offset}>"
+
+    __str__ = __repr__
+
 
 class Forward(NamedTuple):
     """An event somebody may have to be told about."""

@@ -1,0 +1,313 @@
+"""Reading and deciding without Faust: what a batch comes to, in what order it is kept, and what a fault does to it."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from parsers.events import EventKind
+from rules.decide import World
+from rules.panel_index import PanelIndex
+from rules.policy import default_policy
+from rules.routing import default_routes
+from streams import deciding, reading
+from streams.deciding import DecideStage
+from streams.kafka import BrokerAway
+from streams.ledger import Ending
+from streams.metrics import Part, Stage
+from streams.quarantine import Brake, Crash, TooManyCrashes
+from streams.reading import Ended, RawRecord, Reader, ReadStage, envelope_of
+from streams.sample import sample_directory, sample_panel
+from streams.settings import Settings
+from streams.store import Store, Unavailable
+from streams.topics import Envelope, EventRecord, Topic, keyed_hash
+from streams.waiting import Waiting
+from tests.worker_rig import adt
+
+SECRET = b"of the test"
+AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(data_dir=tmp_path)
+
+
+@pytest.fixture
+def store(settings):
+    opened = Store.open(settings.store_url, migrate=True)
+    opened.load_panel(sample_panel(50), full=True, now=AT)
+    community = sample_directory()
+    opened.load_directory(community.networks, community.practices, community.case_managers)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def reader(settings, store):
+    index = PanelIndex.build(store.panel_records(), store.crosswalk())
+    return Reader(settings, SECRET, lambda: index)
+
+
+def raw(data, number=1, headers=True, topic=Topic.RAW):
+    envelope = Envelope(f"{number:032x}", AT)
+    return RawRecord(topic.value, 0, number, AT.timestamp(), b"key", data, envelope.headers() if headers else None)
+
+
+class FakeOutlet:
+    """Keeps what is published; `faults` are raised by the first attempts, `refuses` says what never goes."""
+
+    def __init__(self, faults=(), refuses=lambda output: False):
+        self.published = []
+        self.faults = list(faults)
+        self.refuses = refuses
+        self.log = []
+
+    async def publish(self, outputs):
+        if self.faults and outputs:
+            raise self.faults.pop(0)
+        self.log.append("published")
+        self.published += [output for output in outputs if not self.refuses(output)]
+        return {index: "MessageSizeTooLargeError" for index, output in enumerate(outputs) if self.refuses(output)}
+
+    def on(self, topic):
+        return [output for output in self.published if output.topic is topic]
+
+
+class Failing:
+    """A store whose named method raises the given faults first."""
+
+    def __init__(self, store, method, *faults):
+        self._store, self._method, self._faults = store, method, list(faults)
+
+    def __getattr__(self, name):
+        if name == self._method and self._faults:
+            raise_ = self._faults.pop(0)
+
+            def fail(*_):
+                raise raise_
+
+            return fail
+        return getattr(self._store, name)
+
+
+@pytest.fixture
+def executor():
+    with ThreadPoolExecutor(1) as made:
+        yield made
+
+
+READ = {
+    "a person on the panel": (adt("A01", 1), "forward", "", ""),
+    "a person nobody knows": (
+        adt("A01", 1, on_panel=False, family="Nobodyatall"),
+        Ending.SUPPRESSED,
+        "not_on_panel",
+        "A01",
+    ),
+    "another message type": (b"MSH|^~\\&|A|B|C|D|20260101||ORU^R01|77|P|2.5", Ending.REJECTED, "not_adt", "R01"),
+    "nothing": (b"", Ending.REJECTED, "empty", ""),
+    "no value at all": (None, Ending.REJECTED, "empty", ""),
+    "no transition": (adt("A60", 1), Ending.NO_TRANSITION, "", "A60"),
+    "a test message": (adt("A01", 1, test="T"), Ending.TEST_MESSAGE, "", "A01"),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_each_record_ends_or_goes_on_by_name(reader, name):
+    data, ending, code, trigger = READ[name]
+    batch = reader.read_batch([raw(data)])
+    if ending == "forward":
+        (forward,) = batch.forwards
+        assert forward.output.topic is Topic.EVENTS
+        record = EventRecord.model_validate_json(forward.output.value)
+        assert forward.output.key == keyed_hash(SECRET, record.match.enrollee_id)
+        assert record.event.message_id == f"{1:032x}"
+        return
+    (ended,) = batch.ended
+    assert (ended.entry.ending, ended.entry.code, ended.entry.trigger) == (ending, code, trigger)
+    assert (ended.output is not None) == (ending is Ending.REJECTED)
+    if ended.output:
+        assert ended.output.value == (data or b"")
+        assert dict(ended.output.headers)["code"] == code.encode()
+
+
+KEPT = {
+    "an admission": ("A01", "I", True),
+    "an arrival in the emergency department": ("A04", "E", True),
+    "a clinic visit": ("A04", "O", False),
+    "a discharge": ("A03", "I", True),
+    "a cancelled admission": ("A11", "I", True),
+    "an update": ("A08", "I", False),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_transitions_of_unknown_people_wait_for_late_enrollment(reader, settings, name):
+    trigger, patient_class, kept = KEPT[name]
+    data = adt(trigger, 1, on_panel=False, family="Nobodyatall").replace(
+        b"PV1|1|I|", b"PV1|1|%s|" % patient_class.encode()
+    )
+    (ended,) = reader.read_batch([raw(data)]).ended
+    assert (ended.unmatched is not None) is kept
+    never = Reader(settings.model_copy(update={"unmatched_days": 0}), SECRET, lambda: PanelIndex.build([], []))
+    assert never.read_batch([raw(data)]).ended[0].unmatched is None
+
+
+def test_a_foreign_record_gets_the_same_id_each_time_and_sorts_by_its_time():
+    first = envelope_of(raw(b"x", 1, headers=False))
+    assert first == envelope_of(raw(b"x", 1, headers=False))
+    later = envelope_of(raw(b"x", 2, headers=False)._replace(timestamp=AT.timestamp() + 1))
+    assert first.message_id < later.message_id
+    assert len(first.message_id) == len(later.message_id) == 32
+    assert first.received_at == AT
+    broken = raw(b"x", 1)._replace(headers=[("id", b"1"), ("received_at", b"yesterday")])
+    assert envelope_of(broken) == first
+
+
+def test_our_own_failure_is_a_crash_that_names_the_type_only(reader, monkeypatch):
+    def fail(*_, **__):
+        raise KeyError("DOE^JANE")
+
+    monkeypatch.setattr(reading, "read_adt", fail)
+    (crash,) = reader.read_batch([raw(b"MSH|DOE^JANE")]).crashes
+    assert crash.code == "read:KeyError"
+    assert dict(crash.output().headers)["code"] == b"read:KeyError"
+    assert crash.output().value == b"MSH|DOE^JANE"
+    assert crash.entry().ending is Ending.QUARANTINED
+
+
+def read_stage(reader, outlet, store, executor, limit=100):
+    return ReadStage(reader, outlet, store, executor, Waiting(), Brake(limit), SECRET)
+
+
+def test_what_is_away_is_waited_for_and_outputs_come_before_the_ledger(reader, store, executor):
+    outlet = FakeOutlet([BrokerAway(), BrokerAway()])
+    failing = Failing(store, "end", Unavailable("locked"), Unavailable("locked"))
+    messages = [adt("A01", 1), adt("A60", 2), adt("A01", 3, on_panel=False, family="Nobodyatall"), b""]
+    records = [raw(data, number) for number, data in enumerate(messages, 1)]
+    asyncio.run(read_stage(reader, outlet, failing, executor).run(records))
+    assert len(outlet.on(Topic.EVENTS)) == len(outlet.on(Topic.REJECTS)) == 1
+    assert store.endings() == {"no_transition": 1, "suppressed": 1, "rejected": 1}
+    asyncio.run(read_stage(reader, outlet, store, executor).run(records))
+    assert sum(store.endings().values()) == 3
+
+
+def test_an_event_the_broker_will_never_take_goes_to_quarantine(reader, store, executor):
+    outlet = FakeOutlet(refuses=lambda output: output.topic is Topic.EVENTS)
+    asyncio.run(read_stage(reader, outlet, store, executor).run([raw(adt("A01", 1), 1), raw(adt("A60", 2), 2)]))
+    (dead,) = outlet.on(Topic.QUARANTINE)
+    assert dict(dead.headers)["code"] == b"read:MessageSizeTooLargeError"
+    assert dead.value == adt("A01", 1)
+    assert store.endings() == {"quarantined": 1, "no_transition": 1}
+
+
+def decide_stage(store, outlet, executor, limit=100):
+    directory, routes = store.directory(), default_routes()
+    world = World(default_policy(), lambda *facts: routes.route(directory, *facts), AT)
+    return DecideStage(store, outlet, executor, Waiting(), Brake(limit), lambda: world, SECRET)
+
+
+def events(reader, *messages):
+    forwards = reader.read_batch([raw(data, number) for number, data in enumerate(messages, 1)]).forwards
+    return [
+        RawRecord(
+            Topic.EVENTS.value,
+            0,
+            number,
+            AT.timestamp(),
+            forward.output.key,
+            forward.output.value,
+            forward.output.headers,
+        )
+        for number, forward in enumerate(forwards)
+    ]
+
+
+def test_a_batch_is_decided_told_and_marked_as_told(reader, store, executor):
+    outlet = FakeOutlet([BrokerAway()])
+    failing = Failing(store, "decide", Unavailable("lost"))
+    batch = events(reader, adt("A01", 1), adt("A01", 2), adt("A03", 1, minutes=60))
+    asyncio.run(decide_stage(failing, outlet, executor).run(batch))
+    assert store.endings() == {"alerted": 2, "amended": 1}
+    assert [dict(output.headers)["id"].split(b":")[1] for output in outlet.on(Topic.ALERTS)] == [b"1", b"1", b"2"]
+    assert store.unsent(10) == []
+    asyncio.run(decide_stage(store, outlet, executor).run(batch))
+    assert len(outlet.on(Topic.ALERTS)) == 3
+
+
+def test_the_record_that_fails_is_isolated(reader, store, executor, monkeypatch):
+    real = deciding.decide
+
+    def fail_for_one(event, *more, **named):
+        if event.kind is EventKind.DISCHARGED:
+            raise ZeroDivisionError("DOE^JANE")
+        return real(event, *more, **named)
+
+    monkeypatch.setattr(deciding, "decide", fail_for_one)
+    outlet = FakeOutlet()
+    batch = events(reader, adt("A01", 1), adt("A03", 1, minutes=60), adt("A01", 2))
+    garbled = batch[0]._replace(value=b"{", headers=Envelope("f" * 32, AT).headers())
+    asyncio.run(decide_stage(store, outlet, executor).run([*batch, garbled]))
+    assert store.endings() == {"alerted": 2, "quarantined": 2}
+    codes = {dict(output.headers)["code"] for output in outlet.on(Topic.QUARANTINE)}
+    assert codes == {b"decide:ZeroDivisionError", b"decide:ValidationError"}
+
+
+def test_the_relay_publishes_what_a_kill_left_behind(reader, store, executor):
+    dead = decide_stage(store, FakeOutlet(), executor)
+    dead._commit(deciding._take(events(reader, adt("A01", 1)))[0])
+    outlet = FakeOutlet()
+    stage = decide_stage(store, outlet, executor)
+    assert asyncio.run(stage.relay(AT + timedelta(seconds=1))) == 0
+    assert asyncio.run(stage.relay(AT + timedelta(minutes=1))) == 1
+    assert len(outlet.on(Topic.ALERTS)) == 1
+    assert asyncio.run(stage.relay(AT + timedelta(minutes=1))) == 0
+
+
+def test_released_events_go_to_the_events_topic(reader, store, executor):
+    (batch,) = events(reader, adt("A01", 1))
+    store.release([EventRecord.model_validate_json(batch.value)], AT)
+    outlet = FakeOutlet()
+    stage = decide_stage(store, outlet, executor)
+    assert asyncio.run(stage.relay(AT)) == 1
+    (output,) = outlet.on(Topic.EVENTS)
+    assert EventRecord.model_validate_json(output.value).released
+    assert output.key == batch.key
+    assert asyncio.run(stage.relay(AT)) == 0
+
+
+def test_the_brake_holds_at_the_limit_within_ten_minutes(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("streams.quarantine.time.monotonic", lambda: now[0])
+    crash = Crash(Stage.READ, "KeyError", Envelope("0" * 32, AT), b"", b"")
+    brake = Brake(3)
+    for now[0] in (0.0, 300.0, 601.0, 1000.0):
+        brake.count(crash)
+    now[0] = 1100.0
+    with pytest.raises(TooManyCrashes):
+        brake.count(crash)
+
+
+def test_waiting_tells_since_when_and_forgets(monkeypatch):
+    waiting = Waiting()
+    attempts = [Unavailable("x"), BrokerAway("x"), None]
+    seen = []
+
+    async def attempt():
+        seen.append(waiting.seconds(Part.STORE) > 0)
+        if fault := attempts.pop(0):
+            raise fault
+        return "done"
+
+    assert asyncio.run(waiting.until(Part.STORE, attempt)) == "done"
+    assert seen == [False, True, True]
+    assert waiting.seconds(Part.STORE) == 0
+
+
+def test_what_holds_a_message_shows_none_of_it():
+    record = raw(b"DOE^JANE")
+    crash = Crash(Stage.READ, "KeyError", Envelope("0" * 32, AT), b"", b"DOE^JANE")
+    for held in (record, crash, crash.output(), Ended(crash.entry(), crash.output())):
+        assert "DOE" not in f"{held} {held!r}"
