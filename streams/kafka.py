@@ -58,8 +58,6 @@ class Output(NamedTuple):
     def __repr__(self) -> str:
         return f"<Output {self.topic.value}>"
 
-    __str__ = __repr__
-
 
 def bootstrap_servers(settings: Settings) -> str:
     """`host:port,…` of the configured broker, or of the embedded one. Raises `BrokerAway` while that is not up."""

@@ -29,8 +29,6 @@ class Crash(NamedTuple):
     def __repr__(self) -> str:
         return f"<Crash {self.code}>"
 
-    __str__ = __repr__
-
     @property
     def code(self) -> str:
         return f"{self.stage.value}:{self.error}"

@@ -58,8 +58,6 @@ class RawRecord(NamedTuple):
     def __repr__(self) -> str:
         return f"<RawRecord {self.topic}/{self.partition}/{self.offset}>"
 
-    __str__ = __repr__
-
 
 class Forward(NamedTuple):
     """An event somebody may have to be told about."""
