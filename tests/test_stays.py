@@ -1,0 +1,388 @@
+"""The stay machine, cell by cell: what each kind of event does to a stay in each state, and that the table is total."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from parsers.events import EncounterClass, Event, EventKind, FacilityKind, Identifier, Note, Patient, Visit
+from parsers.events import Finding as F
+from rules.decisions import Stay, StayStatus
+from rules.stays import TABLE, Move, State, advance, find, folded
+
+START = datetime(2026, 11, 10, 14, 0, tzinfo=UTC)
+NUMBER = Identifier(system="visit|MISSION|MISSION", value="V1")
+K, C = EventKind, EncounterClass
+
+
+def event(kind, hours, encounter_class=C.EMERGENCY, *, number="V1", trigger="", keys=None, recorded=None, **said):
+    at = START + timedelta(hours=hours)
+    patient = said.pop("patient", Patient(identifiers=(Identifier(system="MISSION", value="100001"),)))
+    facility = said.pop("facility", "MISSION")
+    notes = said.pop("notes", ())
+    cleared = said.pop("cleared", frozenset())
+    own = (Identifier(system=f"visit|{facility}|MISSION", value=number),) if number else ()
+    visit = Visit(encounter_class=encounter_class, number=own[0] if own else None, **said)
+    return Event(
+        message_id=f"{int(hours * 60) + 10_000:032x}",
+        kind=kind,
+        trigger=trigger or {K.CLASS_CHANGED: "A06"}.get(kind, ""),
+        feed="default",
+        facility=facility,
+        occurred_at=at,
+        recorded_at=START + timedelta(hours=recorded) if recorded is not None else at,
+        received_at=at,
+        patient=patient,
+        visit=visit,
+        stay_keys=own if keys is None else keys,
+        cleared=cleared,
+        fingerprint=str(hours),
+        notes=notes,
+    )
+
+
+def after(*events, stay=None):
+    for one in events:
+        stay = advance(one, one.kind, stay, "E1", "S1").stay
+    return stay
+
+
+PATHS = {
+    State.UNSEEN: (),
+    State.UNKNOWN: (event(K.UPDATED, 0),),
+    State.PLANNED: (event(K.PLANNED, 0, C.PRE_ADMISSION),),
+    State.IN_PROGRESS: (event(K.ADMITTED, 0),),
+    State.ON_LEAVE: (event(K.ADMITTED, 0), event(K.LEFT_ON_LEAVE, 1)),
+    State.FINISHED: (event(K.ADMITTED, 0), event(K.DISCHARGED, 1)),
+    State.CANCELLED: (event(K.ADMITTED, 0), event(K.ADMIT_CANCELLED, 1)),
+    State.ENTERED_IN_ERROR: (event(K.ADMITTED, 0), event(K.VISIT_DELETED, 1)),
+}
+
+# What the stay's status is after an event in order, written down from HL7 chapter 3, not from the code.
+#                         unseen unkn plan in-p leave fin canc error
+STATUS_AFTER = {
+    K.ADMITTED: "            in   in   in   in   in   in   in   in",
+    K.REGISTERED: "          in   in   in   in   in   in   in   in",
+    K.CLASS_CHANGED: "       in   in   in   in   lv   in   in   er",
+    K.DISCHARGED: "          fi   fi   fi   fi   fi   fi   fi   er",
+    K.TRANSFERRED: "         un   un   pl   in   lv   fi   ca   er",
+    K.TRANSFER_CANCELLED: "  --   un   pl   in   lv   fi   ca   er",
+    K.UPDATED: "             un   un   pl   in   lv   fi   ca   er",
+    K.DISCHARGE_EXPECTED: "  un   un   pl   in   lv   fi   ca   er",
+    K.EXPECTED_CANCELLED: "  --   un   pl   in   lv   fi   ca   er",
+    K.LEFT_ON_LEAVE: "       un   un   pl   lv   lv   fi   ca   er",
+    K.BACK_FROM_LEAVE: "     un   un   pl   in   in   fi   ca   er",
+    K.ADMIT_CANCELLED: "     ca   ca   ca   ca   ca   ca   ca   er",
+    K.DISCHARGE_CANCELLED: " un   un   pl   in   lv   in   ca   er",
+    K.PLANNED: "             pl   pl   pl   in   lv   fi   pl   er",
+    K.PLAN_CANCELLED: "      ca   ca   ca   in   lv   fi   ca   er",
+    K.VISIT_DELETED: "       er   er   er   er   er   er   er   er",
+    K.PERSON_DELETED: "      --   er   er   er   er   er   er   er",
+    K.PERSON_UPDATED: "      --   un   pl   in   lv   fi   ca   er",
+    K.PERSON_MERGED: "       --   un   pl   in   lv   fi   ca   er",
+    K.ACCOUNT_MERGED: "      --   un   pl   in   lv   fi   ca   er",
+    K.VISIT_MERGED: "        --   un   pl   in   lv   fi   ca   er",
+    K.PERSON_MOVED: "        --   un   pl   in   lv   fi   ca   er",
+    K.ACCOUNT_MOVED: "       --   un   pl   in   lv   fi   ca   er",
+    K.VISIT_MOVED: "         --   un   pl   in   lv   fi   ca   er",
+    K.LINKED: "              --   un   pl   in   lv   fi   ca   er",
+    K.UNLINKED: "            --   un   pl   in   lv   fi   ca   er",
+}
+SHORT = {
+    "un": StayStatus.UNKNOWN,
+    "pl": StayStatus.PLANNED,
+    "in": StayStatus.IN_PROGRESS,
+    "lv": StayStatus.ON_LEAVE,
+    "fi": StayStatus.FINISHED,
+    "ca": StayStatus.CANCELLED,
+    "er": StayStatus.ENTERED_IN_ERROR,
+    "--": None,
+}
+# The move by its first letters, where more than the status counts.
+#                         unseen unkn plan in-p leave fin canc error
+MOVES = {
+    K.ADMITTED: "            st   st   st   rp   rt   rs   st   st",
+    K.REGISTERED: "          st   st   st   rp   rt   rs   st   st",
+    K.CLASS_CHANGED: "       st   st   st   rp   rp   rs   st   no",
+    K.DISCHARGED: "          fi   fi   fi   fi   fi   fi   fi   no",
+    K.TRANSFERRED: "         nt   cb   cb   cb   cb   up   no   no",
+    K.TRANSFER_CANCELLED: "  no   bb   bb   bb   bb   bb   no   no",
+    K.UPDATED: "             nt   up   up   up   up   up   no   no",
+    K.DISCHARGE_EXPECTED: "  nt   up   up   up   up   up   no   no",
+    K.EXPECTED_CANCELLED: "  no   up   up   up   up   up   no   no",
+    K.LEFT_ON_LEAVE: "       nt   up   up   lv   lv   no   no   no",
+    K.BACK_FROM_LEAVE: "     nt   up   up   up   rt   no   no   no",
+    K.ADMIT_CANCELLED: "     ca   ca   ca   ca   ca   ca   no   no",
+    K.DISCHARGE_CANCELLED: " ro   ro   ro   ro   ro   ro   no   no",
+    K.PLANNED: "             pl   pl   pl   up   up   no   pl   no",
+    K.PLAN_CANCELLED: "      uq   uq   uq   no   no   no   no   no",
+    K.VISIT_DELETED: "       de   de   de   de   de   de   de   no",
+    K.PERSON_DELETED: "      no   de   de   de   de   de   de   no",
+    K.PERSON_UPDATED: "      no   no   no   up   up   up   no   no",
+    K.PERSON_MERGED: "       no   ho   ho   ho   ho   ho   ho   no",
+    K.ACCOUNT_MERGED: "      no   ho   ho   ho   ho   ho   ho   no",
+    K.VISIT_MERGED: "        no   ho   ho   ho   ho   ho   ho   no",
+    K.PERSON_MOVED: "        no   ho   ho   ho   ho   ho   ho   no",
+    K.ACCOUNT_MOVED: "       no   ho   ho   ho   ho   ho   ho   no",
+    K.VISIT_MOVED: "         no   ho   ho   ho   ho   ho   ho   no",
+    K.LINKED: "              no   no   no   no   no   no   no   no",
+    K.UNLINKED: "            no   no   no   no   no   no   no   no",
+}
+MOVE_OF = {
+    "st": Move.START,
+    "rp": Move.REPEAT,
+    "rs": Move.RESTART,
+    "rt": Move.RETURN,
+    "pl": Move.PLAN,
+    "uq": Move.UNPLAN,
+    "fi": Move.FINISH,
+    "up": Move.UPDATE,
+    "nt": Move.NOTE,
+    "ro": Move.REOPEN,
+    "lv": Move.LEAVE,
+    "cb": Move.CHANGE_BED,
+    "bb": Move.CHANGE_BED_BACK,
+    "ca": Move.CANCEL,
+    "de": Move.DELETE,
+    "ho": Move.HAND_OVER,
+    "no": Move.NOTHING,
+}
+CELLS = [(kind, state) for kind in EventKind for state in State]
+
+
+def cell(rows, kind, state):
+    return rows[kind].split()[list(State).index(state)]
+
+
+@pytest.mark.parametrize("state", State)
+def test_paths_lead_to_their_states(state):
+    stay = after(*PATHS[state])
+    assert (stay.status.value if stay else "unseen") == state.value
+
+
+@pytest.mark.parametrize(("kind", "state"), CELLS, ids=lambda one: one.value)
+def test_table_names_the_move(kind, state):
+    assert set(TABLE) == set(EventKind), "the table has a row for every kind of event"
+    assert set(TABLE[kind]) == set(State), f"the row of {kind} has a move for every state"
+    assert TABLE[kind][state] is MOVE_OF[cell(MOVES, kind, state)], f"{kind} on a stay that is {state}"
+
+
+@pytest.mark.parametrize(("kind", "state"), CELLS, ids=lambda one: one.value)
+def test_status_after_an_event_in_order(kind, state):
+    before = after(*PATHS[state])
+    now = event(kind, 5, C.INPATIENT, admitted_at=START + timedelta(hours=5))
+    step = advance(now, kind, before, "E1", "S1")
+    expected = SHORT[cell(STATUS_AFTER, kind, state)]
+    assert (step.stay.status if step.stay else None) == expected, f"{kind} on a stay that is {state}"
+    assert not step.late, "an event in order is never late"
+
+
+@pytest.mark.parametrize(("kind", "state"), CELLS, ids=lambda one: one.value)
+def test_late_events_write_no_register(kind, state):
+    """An event older than every register never ends, reopens or cancels a stay that has moved on."""
+    if state in (State.UNSEEN, State.UNKNOWN, State.PLANNED):
+        return
+    before = after(*PATHS[state])
+    registers = {"existence", "discharge", "leave", "plan"}
+    late = advance(event(kind, -5, C.INPATIENT), kind, before, "E1", "S1").stay
+    kept = {name: at for name, at in before.memory.items() if name in registers}
+    assert {name: late.memory[name] for name in kept} == kept
+    undone = kind in (K.ADMITTED, K.REGISTERED, K.DISCHARGED, K.ADMIT_CANCELLED, K.DISCHARGE_CANCELLED)
+    if undone and not (state in (State.IN_PROGRESS, State.ON_LEAVE) and kind is K.DISCHARGED):
+        assert late.status is before.status
+
+
+class TestContent:
+    def test_the_newest_word_counts_an_older_one_fills_blanks(self):
+        stay = after(
+            event(K.ADMITTED, 0, attending="Stone", unit="4E"),
+            event(K.UPDATED, 4, attending="Rivers"),
+            event(K.UPDATED, 2, attending="Old", complaint="fall"),
+        )
+        assert (stay.attending, stay.unit, stay.complaint) == ("Rivers", "4E", "fall")
+
+    def test_a_delete_clears_what_an_empty_field_keeps(self):
+        stay = after(event(K.ADMITTED, 0, attending="Stone", expected_discharge=START), event(K.UPDATED, 1))
+        assert stay.attending == "Stone"
+        stay = after(event(K.UPDATED, 2, cleared=frozenset({"PV1-7", "PV2-9"})), stay=stay)
+        assert (stay.attending, stay.expected_discharge) == ("", None)
+
+    def test_the_start_is_the_earliest_told(self):
+        stay = after(
+            event(K.REGISTERED, 0, admitted_at=START),
+            event(K.ADMITTED, 6, C.INPATIENT, admitted_at=START + timedelta(hours=6)),
+        )
+        assert stay.started_at == START
+
+    def test_death_is_taken_back_by_a_newer_word_only(self):
+        dead = Patient(deceased=True)
+        stay = after(event(K.ADMITTED, 0), event(K.UPDATED, 3, patient=dead))
+        assert stay.died
+        assert after(event(K.UPDATED, 2, patient=Patient(deceased=False)), stay=stay).died
+        assert not after(event(K.UPDATED, 4, patient=Patient(deceased=False)), stay=stay).died
+
+    def test_an_update_after_discharge_corrects_its_time(self):
+        corrected = START + timedelta(hours=3)
+        stay = after(*PATHS[State.FINISHED], event(K.UPDATED, 9, discharged_at=corrected))
+        assert stay.ended_at == corrected
+
+    def test_nothing_changed_is_the_same_value(self):
+        stay = after(event(K.ADMITTED, 0), event(K.UPDATED, 1))
+        assert after(event(K.UPDATED, 1), stay=stay) is stay
+
+
+class TestClass:
+    @pytest.mark.parametrize(
+        ("first", "then", "kind", "comes_to"),
+        [
+            (C.EMERGENCY, C.INPATIENT, K.UPDATED, C.INPATIENT),
+            (C.INPATIENT, C.OBSERVATION, K.UPDATED, C.OBSERVATION),
+            (C.INPATIENT, C.AMBULATORY, K.UPDATED, C.AMBULATORY),
+            (C.INPATIENT, C.AMBULATORY, K.DISCHARGED, C.INPATIENT),
+            (C.EMERGENCY, C.AMBULATORY, K.REGISTERED, C.EMERGENCY),
+            (C.EMERGENCY, C.UNKNOWN, K.UPDATED, C.EMERGENCY),
+            (C.EMERGENCY, C.UNKNOWN, K.ADMITTED, C.UNKNOWN),
+            (C.INPATIENT, C.UNKNOWN, K.ADMITTED, C.INPATIENT),
+            (C.EMERGENCY, None, K.UPDATED, C.EMERGENCY),
+            (C.EMERGENCY, C.PRE_ADMISSION, K.UPDATED, C.EMERGENCY),
+            (C.EMERGENCY, None, K.CLASS_CHANGED, C.INPATIENT),
+            (C.EMERGENCY, C.UNKNOWN, K.CLASS_CHANGED, C.INPATIENT),
+        ],
+    )
+    def test_which_word_counts(self, first, then, kind, comes_to):
+        assert after(event(K.ADMITTED, 0, first), event(kind, 1, then)).encounter_class is comes_to
+
+    def test_a07_without_a_class_means_outpatient(self):
+        stay = after(event(K.ADMITTED, 0, C.INPATIENT), event(K.CLASS_CHANGED, 1, None, trigger="A07"))
+        assert stay.encounter_class is C.AMBULATORY
+        assert stay.highest_class is C.INPATIENT
+
+    def test_an_older_class_is_remembered_as_highest_only(self):
+        stay = after(event(K.ADMITTED, 2, C.EMERGENCY), event(K.UPDATED, 1, C.INPATIENT))
+        assert (stay.encounter_class, stay.highest_class) == (C.EMERGENCY, C.INPATIENT)
+
+    def test_pre_admission_class_makes_a_start_a_plan(self):
+        assert after(event(K.REGISTERED, 0, C.PRE_ADMISSION)).status is StayStatus.PLANNED
+
+
+class TestSameMinute:
+    def test_a_cancel_that_came_first_wins(self):
+        assert after(event(K.ADMIT_CANCELLED, 1), event(K.ADMITTED, 1)).status is StayStatus.CANCELLED
+
+    def test_a_cancel_that_came_second_wins(self):
+        assert after(event(K.ADMITTED, 1), event(K.ADMIT_CANCELLED, 1)).status is StayStatus.CANCELLED
+
+    def test_a_discharge_in_the_minute_of_the_cancel_does_not_revive(self):
+        stay = after(event(K.ADMITTED, 0), event(K.ADMIT_CANCELLED, 1), event(K.DISCHARGED, 1))
+        assert stay.status is StayStatus.CANCELLED
+
+    def test_plans_and_their_cancels(self):
+        plan, cancel = event(K.PLANNED, 0, C.PRE_ADMISSION), event(K.PLAN_CANCELLED, 1, C.PRE_ADMISSION)
+        assert after(cancel, plan).status is StayStatus.CANCELLED
+        assert after(cancel, event(K.PLANNED, 2, C.PRE_ADMISSION), cancel).status is StayStatus.PLANNED
+
+
+class TestFacility:
+    def test_transfer_and_its_cancel(self):
+        moved = event(K.TRANSFERRED, 1, facility="MCDOWELL", unit="ICU")
+        stay = after(event(K.ADMITTED, 0, unit="4E"), moved)
+        assert (stay.facility, stay.unit) == ("MCDOWELL", "ICU")
+        stay = after(event(K.TRANSFER_CANCELLED, 2), stay=stay)
+        assert (stay.facility, stay.facility_kind, stay.unit) == ("MISSION", FacilityKind.ACUTE, "4E")
+
+    def test_a_late_transfer_moves_nothing(self):
+        stay = after(event(K.ADMITTED, 2), event(K.TRANSFERRED, 1, facility="MCDOWELL"))
+        assert stay.facility == "MISSION"
+        assert after(event(K.TRANSFER_CANCELLED, 1, unit="9"), stay=stay).facility == "MISSION"
+
+
+class TestFind:
+    def stay(self, *events, **changed) -> Stay:
+        return after(*events).model_copy(update=changed)
+
+    def test_another_persons_stay_is_never_found(self):
+        assert find(event(K.UPDATED, 1), "E2", [self.stay(event(K.ADMITTED, 0))]) is None
+
+    def test_a_merged_stay_is_never_found(self):
+        assert find(event(K.UPDATED, 1), "E1", [self.stay(event(K.ADMITTED, 0), merged_into="S2")]) is None
+
+    def test_the_living_one_of_two_with_the_same_number(self):
+        dead = self.stay(event(K.ADMITTED, 0), event(K.VISIT_DELETED, 1), stay_id="S0")
+        alive = self.stay(event(K.ADMITTED, 0))
+        assert find(event(K.UPDATED, 2), "E1", [dead, alive]) == alive
+
+    @pytest.mark.parametrize(
+        ("name", "now", "found"),
+        [
+            ("no number at all joins what is open", event(K.UPDATED, 1, number=""), True),
+            ("its own number joins a stay without one", event(K.ADMITTED, 1, number="V9"), True),
+            ("a keyless start four days later is another stay", event(K.REGISTERED, 24 * 4, number=""), False),
+            ("a keyless update four days later is not", event(K.UPDATED, 24 * 4, number=""), True),
+            ("at another hospital", event(K.UPDATED, 1, number="", facility="PARDEE"), False),
+            (
+                "at a hospital we only assumed",
+                event(
+                    K.UPDATED, 1, number="", facility="MSH4", notes=(Note(finding=F.FACILITY_ASSUMED, place="MSH-4"),)
+                ),
+                True,
+            ),
+            ("a discharge from before it began", event(K.DISCHARGED, -9, number="", recorded=1), False),
+            ("a discharge from after it began", event(K.DISCHARGED, 9, number=""), True),
+        ],
+    )
+    def test_open_stay(self, name, now, found):
+        open_stay = self.stay(event(K.REGISTERED, 0, number=""))
+        assert (find(now, "E1", [open_stay]) is not None) is found, name
+
+    def test_another_number_is_another_stay(self):
+        assert find(event(K.ADMITTED, 1, number="V2"), "E1", [self.stay(event(K.ADMITTED, 0))]) is None
+
+    @pytest.mark.parametrize(
+        ("name", "now", "found"),
+        [
+            ("the discharge again", event(K.DISCHARGED, 2, number="", discharged_at=START + timedelta(hours=1)), True),
+            ("a discharge a day later", event(K.DISCHARGED, 30, number=""), False),
+            ("the cancel of it", event(K.DISCHARGE_CANCELLED, 2, number=""), True),
+            ("an update a week later", event(K.UPDATED, 24 * 9, number=""), False),
+            ("the same registration", event(K.REGISTERED, 3, number="", admitted_at=START), True),
+            ("a registration without a time", event(K.REGISTERED, 3, number=""), False),
+            ("a bed move", event(K.TRANSFERRED, 3, number=""), False),
+        ],
+    )
+    def test_stay_just_finished(self, name, now, found):
+        over = self.stay(event(K.REGISTERED, 0, number="", admitted_at=START), event(K.DISCHARGED, 1, number=""))
+        assert (find(now, "E1", [over]) is not None) is found, name
+
+    @pytest.mark.parametrize(
+        ("days", "found"),
+        [(1, True), (10, False)],
+    )
+    def test_visit_number_used_again(self, days, found):
+        over = self.stay(event(K.ADMITTED, 0), event(K.DISCHARGED, 1))
+        again = event(K.ADMITTED, 24 * days, admitted_at=START + timedelta(days=days))
+        assert (find(again, "E1", [over]) is not None) is found
+
+    @pytest.mark.parametrize(
+        ("kind", "hours", "found"),
+        [
+            (K.ADMITTED, 5, True),
+            (K.ADMITTED, 24 * 30, False),
+            (K.PLAN_CANCELLED, 24 * 30, True),
+            (K.UPDATED, 5, False),
+        ],
+    )
+    def test_planned_stay_without_a_number(self, kind, hours, found):
+        plan = self.stay(event(K.PLANNED, 0, C.PRE_ADMISSION, number=""))
+        assert (find(event(kind, hours, number="V4"), "E1", [plan]) is not None) is found
+
+
+def test_folding_fills_what_the_winner_lacks():
+    winner = after(event(K.UPDATED, 2, None, number="V2"))
+    loser = after(event(K.REGISTERED, 0, complaint="fall", admitted_at=START))
+    merged = folded(winner, loser)
+    assert (merged.status, merged.encounter_class, merged.complaint, merged.started_at) == (
+        StayStatus.IN_PROGRESS,
+        C.EMERGENCY,
+        "fall",
+        START,
+    )
+    assert len(merged.keys) == 2
