@@ -11,7 +11,7 @@ visit and an account of the same number, never meet:
 | `visit|FACILITY|AUTHORITY` | visit number | PV1-19; after a transfer (A02, A12) also for the facility left, PV1-6.4 |
 | `visit+patient|SENDER|AUTHORITY` | visit number@MRN | PV1-19 and PID-3: holds when the facility's name varies |
 | `account|FACILITY|AUTHORITY` | account number | PID-18 |
-| `admitted|FACILITY|AUTHORITY` | MRN@minute in UTC | PID-3 and PV1-44; absent when PV1-44 is |
+| `admitted|SENDER|AUTHORITY` | MRN@minute in UTC | PID-3 and PV1-44; absent when PV1-44 is |
 
 `Prior.account` and `Prior.visit` (MRG-3, MRG-5) carry the same systems, so they compare with the keys of a stay.
 """
@@ -497,12 +497,12 @@ class _Reader:
         keys: dict[Identifier, None] = {}
         mrn = patient.identifiers[0] if patient.identifiers else None
         number = visit.number if visit else None
+        sender = self._namespace("MSH-4") or self._namespace("MSH-3") or self.feed.name
         if visit and number:
             keys[self._key("visit", number)] = None
             if kind in (EventKind.TRANSFERRED, EventKind.TRANSFER_CANCELLED) and visit.prior_facility:
                 keys[self._key("visit", number, visit.prior_facility)] = None
             if mrn:
-                sender = self._namespace("MSH-4") or self._namespace("MSH-3") or self.feed.name
                 keys[
                     Identifier(system=f"visit+patient|{sender}|{number.system}", value=f"{number.value}@{mrn.value}")
                 ] = None
@@ -512,7 +512,7 @@ class _Reader:
         if visit and visit.admitted_at and mrn:
             keys[
                 Identifier(
-                    system=f"admitted|{self.facility}|{mrn.system}",
+                    system=f"admitted|{sender}|{mrn.system}",
                     value=f"{mrn.value}@{visit.admitted_at:%Y%m%d%H%M}",
                 )
             ] = None

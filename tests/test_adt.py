@@ -145,7 +145,7 @@ def test_a_whole_message() -> None:
         Identifier(system="visit|NORTH|NORTH", value="V1"),
         Identifier(system="visit+patient|NORTHSYS|NORTH", value="V1@12345"),
         Identifier(system="account|NORTH|NORTH", value="ACC5"),
-        Identifier(system="admitted|NORTH|NORTH", value="12345@202603011630"),
+        Identifier(system="admitted|NORTHSYS|NORTH", value="12345@202603011630"),
     )
     assert found.notes == ()
     assert Event.model_validate_json(found.model_dump_json()) == found
@@ -330,7 +330,7 @@ def test_stay_keys_best_first_and_never_invented() -> None:
     ]  # fmt: skip
     assert keys(adt(EVN, account, "PV1|1|I|^^^NORTH")) == [("account|NORTH|", "ACC5")]
     assert keys(adt(EVN, PID, fields("PV1", f3="^^^NORTH", f44="202603011130-0500"))) == [
-        ("admitted|NORTH|NORTH", "12345@202603011630")
+        ("admitted|NORTHSYS|NORTH", "12345@202603011630")
     ]
     assert keys(adt(EVN, PID, "PV1|1|I")) == []
     assert keys(adt(EVN, PID)) == []
