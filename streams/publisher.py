@@ -23,6 +23,7 @@ from streams import metrics
 from streams.broker import Generation, current_generation
 from streams.durable import JournalDurable, abandon, is_dead
 from streams.journal import Journal, Position, Record
+from streams.message_ids import new_message_id
 from streams.metrics import Part
 from streams.settings import Settings
 from streams.store import Unavailable
@@ -33,10 +34,13 @@ log = structlog.get_logger()
 _WINDOW_RECORDS: Final = 500
 _WINDOW_BYTES: Final = 4 * 1024 * 1024
 _DELIVERY_SECONDS: Final = 15.0
+_GATHER_SECONDS: Final = 0.01  # for a window to fill; a tenth of what one hop over the embedded broker takes at best
 _LOOK_SECONDS: Final = 0.1  # between two looks at broker.json
 _CHECK_SECONDS: Final = 10.0  # between two looks at the ledger
 _OVERDUE_SECONDS: Final = 60.0  # after publication, without an ending
 _LONGEST_OVERDUE_SECONDS: Final = 3600.0
+_MOST_UNENDED: Final = 10_000  # messages on the broker, and
+_MOST_UNENDED_BYTES: Final = 24 * 1024 * 1024  # their bytes; with the events made of them well below its size limit
 _MOST_REPLAYED: Final = 500  # at one time
 
 
@@ -46,20 +50,27 @@ class Ledger(Protocol):
     def ended_between(self, first_id: str, last_id: str) -> set[str]:
         """Ids between the two, both included, that have their ending."""
 
+    def count_ended(self, first_id: str, last_id: str) -> int:
+        """How many messages between the two, both included, have their ending."""
+
 
 class _Cursor:
-    """How far we are in the journal, and how many records of that segment lie behind us."""
+    """How far we are in the journal: how many records of that segment, and in all, lie behind us, and the last one."""
 
-    def __init__(self, at: Position, passed: int = 0) -> None:
+    def __init__(self, at: Position, last_id: str, passed: int = 0, total: int = 0) -> None:
         self.at = at
+        self.last_id = last_id  # of the record before, at the start of the one behind
         self.passed = passed
+        self.total = total
 
-    def pass_one(self, after: Position) -> None:
+    def pass_one(self, record: Record, after: Position) -> None:
         self.passed = self.passed + 1 if after.segment == self.at.segment else 1
+        self.total += 1
+        self.last_id = record.message_id
         self.at = after
 
     def copy(self) -> "_Cursor":
-        return _Cursor(self.at, self.passed)
+        return _Cursor(self.at, self.last_id, self.passed, self.total)
 
 
 class Publisher:
@@ -70,13 +81,18 @@ class Publisher:
         self._journal = journal
         self._durable = durable
         self._ledger = ledger
-        self._at = _Cursor(journal.start)  # everything before has been published on this generation, or has ended
-        self._ended = _Cursor(journal.start)  # everything before has ended
+        begins = [segment.first_id for segment in journal.segments() if segment.records and not segment.ended]
+        first_id = begins[0] if begins else new_message_id(datetime.now(UTC))
+        self._at = _Cursor(
+            journal.start, first_id
+        )  # what is before has been published on this generation, or has ended
+        self._ended = _Cursor(journal.start, first_id)  # what is before has ended
         self._published: collections.deque[tuple[float, Position]] = collections.deque()
         self._generation: Generation | None = None
         self._replay: list[Record] = []
         self._overdue_seconds = _OVERDUE_SECONDS
         self._missing_before: frozenset[str] = frozenset()
+        self._mean_bytes = 1000.0
 
     async def run(self) -> None:
         """Publishes until cancelled."""
@@ -162,6 +178,7 @@ class Publisher:
             if replay:
                 await self._send(producer, replay)
                 metrics.PLAYED_BACK.inc(len(replay))
+            await self._worker_keeps_up()
             self._durable.appended.clear()
             limit = self._journal.end
             chunk = await asyncio.to_thread(
@@ -171,14 +188,16 @@ class Publisher:
                 metrics.JOURNAL_BACKLOG.set(0)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._durable.appended.wait(), 1)
+                    await asyncio.sleep(_GATHER_SECONDS)
                 continue
             records = [record for record, _ in chunk.records]
             if self._at.at < known:
                 records = await self._without_ending(records)
                 metrics.PLAYED_BACK.inc(len(records))
             await self._send(producer, records)
-            for _, after in chunk.records:
-                self._at.pass_one(after)
+            for record, after in chunk.records:
+                self._at.pass_one(record, after)
+                self._mean_bytes += (len(record.data) - self._mean_bytes) / 1000
             metrics.JOURNAL_BACKLOG.set(self._journal.count_behind(self._at.at) - self._at.passed)
             self._published.append((asyncio.get_running_loop().time(), chunk.after))
             self._forget_marks()
@@ -199,6 +218,21 @@ class Publisher:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+
+    async def _worker_keeps_up(self) -> None:
+        """Waits while the broker holds too much that has no ending: what it does not hold does not cost memory."""
+        most = min(_MOST_UNENDED, int(_MOST_UNENDED_BYTES / max(1.0, self._mean_bytes)))
+        while self._at.total - self._ended.total > most:
+            ended, at = self._ended.copy(), self._at.copy()
+            try:
+                done = await asyncio.to_thread(self._ledger.count_ended, ended.last_id, at.last_id)
+            except Unavailable:
+                metrics.UNAVAILABLE.labels(Part.STORE).inc()
+            else:
+                if at.total - ended.total - done <= most:
+                    return
+            metrics.JOURNAL_BACKLOG.set(self._journal.count_behind(at.at) - at.passed)
+            await asyncio.sleep(_LOOK_SECONDS * 2)
 
     async def _without_ending(self, records: Sequence[Record]) -> list[Record]:
         while True:
@@ -258,7 +292,7 @@ class Publisher:
                     if after <= overdue:
                         missing.append(record)
                 elif whole:
-                    self._ended.pass_one(after)
+                    self._ended.pass_one(record, after)
             position = chunk.after
             if not whole and position > overdue:
                 break

@@ -178,6 +178,9 @@ class FakeLedger:
     def ended_between(self, first, last):
         return {one for one in self.ended if first <= one <= last}
 
+    def count_ended(self, first, last):
+        return len(self.ended_between(first, last))
+
 
 @contextlib.asynccontextmanager
 async def publishing(settings, ledger):
@@ -256,6 +259,28 @@ def test_ended_segments_are_freed_and_overdue_messages_are_published_again(embed
             publisher._free()
             assert len(journal.segments()) == 1
             assert len(list((settings.data_dir / "journal").iterdir())) == 1
+
+    asyncio.run(story())
+
+
+def test_publishing_waits_for_the_worker(embedded, monkeypatch):
+    """However much waits in the journal, the broker holds only so much; a stuck message blocks nothing."""
+    settings, _ = embedded
+    ledger = FakeLedger()
+    monkeypatch.setattr(publisher_module, "_MOST_UNENDED", 1000)
+
+    async def story():
+        async with publishing(settings, ledger) as (durable, _, _):
+            frames = [accepted(b"%05d" % n) for n in range(5000)]
+            await asyncio.gather(*[durable.accept(frame) for frame in frames])
+            found = ids(await records(bootstrap_of(settings), seconds=3, until=5000))
+            assert 1000 <= len(found) <= 1501
+            while len(found) < 5000:
+                ledger.ended |= set(found) - {frames[7].message_id}
+                more = ids(await records(bootstrap_of(settings), seconds=10, until=min(5000, len(found) + 900)))
+                assert len(more) > len(found)
+                found = more
+            assert found == [frame.message_id for frame in frames]
 
     asyncio.run(story())
 
