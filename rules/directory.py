@@ -258,7 +258,9 @@ def _hour_bounds(hours: str, starts: datetime, ends: datetime, zone: str) -> tup
     bounds: set[datetime] = set()
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
-        bounds.update(_clock(day, minute, local) for minute in _minutes_of(day.weekday(), spans))
+        bounds.update(
+            _clock(day, minute, local, fold) for minute in _minutes_of(day.weekday(), spans) for fold in (0, 1)
+        )
         midnight, next_midnight = _clock(day, 0, local), _clock(day + timedelta(days=1), 0, local)
         if next_midnight - midnight != timedelta(
             days=1
@@ -272,5 +274,5 @@ def _minutes_of(weekday: int, spans: Iterable[tuple[int, int]]) -> set[int]:
     return {bound - weekday * 1440 for bound in bounds if weekday * 1440 <= bound < (weekday + 1) * 1440}
 
 
-def _clock(day: date, minute: int, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(minute // 60, minute % 60), zone).astimezone(UTC)
+def _clock(day: date, minute: int, zone: ZoneInfo, fold: int = 0) -> datetime:
+    return datetime.combine(day, time(minute // 60, minute % 60, fold=fold), zone).astimezone(UTC)

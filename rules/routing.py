@@ -102,10 +102,10 @@ class Routes:
         owners: dict[str, Owner] = {}
         why: list[str] = []
         for route in _matching(self.root, facts) or [self.root]:
-            answer, words = _resolve(route, directory, facts)
+            answer, words, meant = _resolve(route, directory, facts)
             why.append(words[:1].upper() + words[1:])
             if answer is not None:
-                because = route.name if answer.level == _LEVEL_OF.get(route.to, answer.level) else answer.level.value
+                because = route.name if meant else answer.level.value
                 who = answer.case_manager.case_manager_id
                 owners.setdefault(who, Owner(case_manager_id=who, because=because))
         if not owners:
@@ -203,8 +203,8 @@ def _holds(route: Route, facts: _Facts) -> bool:
     return True
 
 
-def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer | None, str]:
-    """Who answers on a route and why; nobody only on the way to a plan that has no people on file."""
+def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer | None, str, bool]:
+    """Who answers on a route, why, and whether the route meant them; nobody only where a plan has no people on file."""
     lead = _condition_words(route, facts)
     skipped: list[str] = []
     answer: Answer | None = None
@@ -213,14 +213,16 @@ def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer 
         found = directory.stand_in(person, facts.at, facts.zone) if person else None
         if person and found:
             level = Level.CENTRAL_OFFICE if person.role is Role.CENTRAL_OFFICE else Level.NETWORK
-            return Answer(found[0], level, ""), f"{lead}{person.name} is named by the route {route.name}{found[1]}."
+            words = f"{lead}{person.name} is named by the route {route.name}{found[1]}."
+            return Answer(found[0], level, ""), words, True
         skipped.append(f"the person named by the route {route.name} does not answer at this hour")
     if route.to is Target.LME_MCO:
         plan = directory.lme_mco_for(facts.county) if facts.county else None
         if plan is None:
-            return None, f"{lead}the enrollee's county belongs to no LME/MCO on file, so no care coordinator is told."
+            words = f"{lead}the enrollee's county belongs to no LME/MCO on file, so no care coordinator is told."
+            return None, words, False
         if not directory.has_coordinators(plan.lme_mco_id):
-            return None, f"{lead}{plan.name} has no care coordinator on file."
+            return None, f"{lead}{plan.name} has no care coordinator on file.", False
         answer = directory.of_lme_mco(plan.lme_mco_id, facts.at, facts.enrollee_id, facts.zone)
         skipped.append(f"nobody at {plan.name} answers at this hour")
     if route.to is Target.PRACTICE:
@@ -236,8 +238,9 @@ def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer 
         skipped.append("the enrollee's network is not on file")
     if answer is None:
         answer = directory.central_office(facts.at, facts.zone)
-    passed_over = skipped if answer.level != _LEVEL_OF.get(route.to) else []
-    return answer, lead + "".join(f"{words}; " for words in passed_over) + f"{answer.because}."
+    meant = answer.level == _LEVEL_OF.get(route.to)
+    passed_over = [] if meant else skipped
+    return answer, lead + "".join(f"{words}; " for words in passed_over) + f"{answer.because}.", meant
 
 
 def _nobody_at_practice(directory: Directory, facts: _Facts) -> str:
