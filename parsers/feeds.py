@@ -1,6 +1,9 @@
 """How one hospital's feed is to be read: what its messages do not say or say in local words."""
 
-from pydantic import Field
+import codecs
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator
 
 from parsers.events import EncounterClass, FacilityKind, Value
 
@@ -19,3 +22,21 @@ class Feed(Value):
     authority: str = ""  # assigning authority for identifiers sent without one; "" uses the facility
     classes: dict[str, EncounterClass] = Field(default_factory=dict)  # local PV1-2 codes
     accept_test: bool = False  # read MSH-11 other than P as if it were P
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("expected an IANA time zone such as America/New_York") from None
+        return value
+
+    @field_validator("charset")
+    @classmethod
+    def _known_charset(cls, value: str) -> str:
+        try:
+            codecs.lookup(value or "ascii")
+        except LookupError:
+            raise ValueError("expected a Python codec name such as utf-8 or cp1252") from None
+        return value

@@ -99,7 +99,10 @@ async def _measure(
 
 
 def _latencies(rehearsal: Rehearsal, tally: Tally, since_us: int, took: float) -> dict[str, Any]:
-    read, decide, received, last = [], [], {}, since_us
+    read: list[float] = []
+    decide: list[float] = []
+    received: dict[str, int] = {}
+    last = since_us
     for one in rehearsal.store.timings(rehearsal.first_id):
         if one.received_us < since_us:
             continue
@@ -175,7 +178,7 @@ def _processes(rehearsal: Rehearsal) -> Iterator[tuple[str, psutil.Process]]:
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             for name, port in servers.items():
-                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
                     process = psutil.Process(connection.pid)
                     yield name, process
                     for child in process.children(recursive=True):

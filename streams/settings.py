@@ -5,12 +5,13 @@
 """
 
 import os
+import re
 import secrets
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from parsers.feeds import Feed
@@ -89,6 +90,22 @@ class Settings(BaseSettings):
         14, ge=0, description="how long events of unknown people wait, encrypted, for late enrollment"
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if value and not all(
+            re.fullmatch(r"[^\s,:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", part) for part in value.split(",")
+        ):
+            raise ValueError("expected host:port, several separated by commas")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not re.match(r"postgres(ql)?(\+psycopg)?://", value.get_secret_value()):
+            raise ValueError("expected postgresql://user:password@host/name")
+        return value
 
     @classmethod
     def settings_customise_sources(

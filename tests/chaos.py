@@ -225,6 +225,7 @@ class Stack:
             )
 
     def _load_people(self) -> None:
+        from parsers.panel import PanelRow
         from streams.sample import sample_directory
         from streams.store import Store
 
@@ -233,13 +234,25 @@ class Stack:
         store.load_directory(
             town.networks, town.practices, town.case_managers, town.absences, town.lme_mcos, replace=True
         )
+        blank = dict.fromkeys(PanelRow._fields, "")
+        people = (
+            PanelRow(
+                **blank | {
+                    "enrollee_id": f"E{n}",
+                    "medicaid_id": f"9{n:08d}K",
+                    "last_name": f"Chaos{n}",
+                    "first_name": "Test",
+                    "birth_date": "1970-01-01",
+                    "sex": "F",
+                    "practice_id": "P0101",
+                    "risk_tier": "high",
+                    "consent": "none",
+                }
+            )
+            for n in range(PEOPLE)
+        )  # fmt: skip
+        store.load_panel(people, full=True, now=datetime.now(UTC))
         store.close()
-        panel = self.folder / "panel.csv"
-        rows = [f"E{n},9{n:08d}K,Chaos{n},Test,1970-01-01,F,P0101" for n in range(PEOPLE)]
-        panel.write_text(
-            "enrollee_id,medicaid_id,last_name,first_name,birth_date,sex,practice_id\n" + "\n".join(rows) + "\n"
-        )
-        self.command("panel", "load", str(panel))
 
     def _of_up(self, role: str) -> list[psutil.Process]:
         found = []
@@ -347,7 +360,7 @@ def run(cycles: int, broker: str, store_kind: str, seed: int, per_second: float,
         traffic = Traffic(stack.port, per_second)
         store = Store(stack.url)
         traffic.start()
-        _until_caught_up(stack, store, traffic, report, cap=0)
+        _until_caught_up(stack, store, traffic, report, cap=100)
         victims = ["listen", "work", "work", "inbox", "broker"] + ([] if stack.kafka else ["all"])
         for cycle in range(cycles):
             victim = dice.choice(victims)

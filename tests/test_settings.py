@@ -1,0 +1,85 @@
+"""Settings: where they come from, and errors that name the setting, say what is expected and repeat no value."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from streams.settings import SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in ("HANDOFF_CONFIG", "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "HANDOFF_HASH_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HANDOFF_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_nothing_configured_is_everything_on_this_machine(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.embedded
+    assert settings.store_url == f"sqlite:///{tmp_path / 'handoff.sqlite3'}"
+
+
+def test_two_variables_switch_to_real_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@db/handoff")
+    settings = load_settings()
+    assert not settings.embedded
+    assert settings.store_url == "postgresql+psycopg://u:p@db/handoff"
+    assert "p@db" not in repr(settings)
+
+
+def test_file_then_environment_then_argument(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "handoff.toml").write_text(
+        'mllp_port = 1111\nidle_seconds = 5\n[[feeds]]\nname = "a"\nsending = ["A"]\n'
+    )
+    assert load_settings().mllp_port == 1111
+    monkeypatch.setenv("HANDOFF_MLLP_PORT", "2222")
+    assert load_settings().mllp_port == 2222
+    assert load_settings(mllp_port=3333).mllp_port == 3333
+    assert load_settings().feed_for("X", "A").name == "a"
+    assert load_settings().feed_for("X", "B").name == "default"
+
+
+WRONG = {
+    "a word for a number": ("HANDOFF_MLLP_PORT", "secret-word", "HANDOFF_MLLP_PORT: Input should be a valid integer"),
+    "out of range": ("HANDOFF_MLLP_PORT", "70000", "less than or equal to 65535"),
+    "not one of the words": ("HANDOFF_LOG_LEVEL", "secret-word", "DEBUG, INFO, WARNING or ERROR"),
+    "zero connections": ("HANDOFF_MAX_CONNECTIONS", "0", "HANDOFF_MAX_CONNECTIONS: Input should be greater"),
+    "no scheme": ("DATABASE_URL", "secret-word", "DATABASE_URL"),
+    "another database": ("DATABASE_URL", "mysql://secret-word/x", "DATABASE_URL"),
+    "no port": ("KAFKA_BOOTSTRAP_SERVERS", "secret-word", "KAFKA_BOOTSTRAP_SERVERS"),
+}
+
+
+@pytest.mark.parametrize(("name", "value", "said"), WRONG.values(), ids=WRONG)
+def test_a_wrong_value_s_error_names_the_setting_and_what_is_expected(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert said in str(error.value)
+    assert "secret-word" not in str(error.value)
+
+
+def test_an_unknown_name_in_the_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "handoff.toml").write_text("mllp_prot = 1111\n")
+    with pytest.raises(SettingsError, match="MLLP_PROT"):
+        load_settings()
+
+
+def test_a_feed_in_an_unknown_zone_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "handoff.toml").write_text('[[feeds]]\nname = "a"\nzone = "Mars/Olympus"\n')
+    with pytest.raises(SettingsError, match="zone"):
+        load_settings()
+
+
+def test_the_key_is_made_once_and_private(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.secret() == settings.secret()
+    assert stat.S_IMODE((tmp_path / "hash.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+    assert load_settings(hash_key="other").secret() == b"other"
