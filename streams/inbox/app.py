@@ -58,6 +58,7 @@ COOKIE: Final = "handoff_session"
 BEAT_SECONDS: Final = 4.0
 UNDO_SECONDS: Final = 10
 MOST_ROWS_AT_ONCE: Final = 60  # more at once: the page fetches its list anew
+MOST_READ_AGAIN: Final = 1_000
 ACTS: Final = {"take": ActionKind.TAKEN, "acknowledge": ActionKind.ACKNOWLEDGED}
 HERE: Final = Path(__file__).parent
 
@@ -422,7 +423,8 @@ class Inbox:
             self.live.unsubscribe(wake)
 
     async def _after(self, position: int) -> list[Change] | None:
-        """Like `Live.after`, but waits a moment for a poller that has not caught up with this page yet."""
+        """Like `Live.after`, but asks the store for what was before this process, and waits a moment for a poller that
+        has not caught up with this page yet."""
         for _ in range(40):
             if position <= self.live.position and self.live.polled_at:
                 break
@@ -432,8 +434,8 @@ class Inbox:
             return remembered
         if position > self.live.position:
             return None
-        items = await run_in_threadpool(self.store.changes, position, 1_000)
-        return [Change(item) for item in items] if len(items) < 1_000 else None
+        found = await run_in_threadpool(self.live.read, position, MOST_READ_AGAIN)
+        return found if len(found) < MOST_READ_AGAIN else None
 
     def _row_events(self, reader: Reader, changes: list[Change]) -> list[bytes]:
         now = datetime.now(UTC)

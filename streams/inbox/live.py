@@ -75,7 +75,7 @@ class Live:
     async def _poll(self) -> bool:
         if await run_in_threadpool(self._store.position) <= self.position:
             return False
-        found = await run_in_threadpool(self._read)
+        found = await run_in_threadpool(self.read, self.position, BATCH)
         if not found:
             return False
         if len(self._changes) + len(found) > REMEMBERED:
@@ -86,8 +86,9 @@ class Live:
             event.set()
         return len(found) == BATCH
 
-    def _read(self) -> list[Change]:
-        items = self._store.changes(self.position, BATCH)
+    def read(self, after: int, limit: int) -> list[Change]:
+        """At most `limit` changes after a position, from the store itself. Runs in a thread."""
+        items = self._store.changes(after, limit)
         causes = self._desk.causes([item.position for item in items if item.kind is FeedKind.ALERT])
         found = []
         for item in items:
