@@ -366,7 +366,7 @@ def _flush(
         connection,
         fingerprints,
         ("fingerprint", "message_id", "received_us"),
-        [(print_, *found) for print_, found in work.new_fingerprints.items()],
+        [(print_, *found) for print_, found in sorted(work.new_fingerprints.items())],
         "ON CONFLICT DO NOTHING",
     )
     rows: list[Row] = [
@@ -404,6 +404,9 @@ def _write_crosswalk(connection: Connection, work: _Work) -> None:
 def _write_alerts(connection: Connection, work: _Work) -> list[AlertRecord]:
     if not work.new_alerts:
         return []
+    again = sorted({alert.alert_id for alert in work.new_alerts if alert.version > 1})
+    if again and connection.dialect.name == "postgresql":  # before the counter, as `Actions.act` does: no deadlock
+        rows_among(connection, "SELECT 1 FROM alerts WHERE alert_id IN :among ORDER BY alert_id FOR UPDATE", again)
     positions = next_values(connection, "position", len(work.new_alerts))
     versions: list[Row] = []
     latest: dict[str, Row] = {}
