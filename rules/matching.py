@@ -278,7 +278,7 @@ class Comparison(NamedTuple):
 
 EQUAL: Final = "equal"
 RARE: Final = "rare and equal"
-_RARE_MIDDLE_BITS: Final = 8.0  # a middle name that fewer than one in 256 people bear
+_RARE_MIDDLE_BITS: Final = 11.0  # fewer than one in 2,000 people bear it as their first name
 DIFFERS: Final = "differs"
 
 
@@ -429,7 +429,7 @@ def _address_agreement(one: Person, other: Person) -> tuple[float, str, str]:
                 if code == other_code:
                     zip_word, weight = EQUAL, weight + (2.0 if weight > 0 else 4.0)
                 elif _digits_agreement(code, other_code):
-                    zip_word, weight = "one digit differs", weight + 1.0
+                    zip_word, weight = "one digit differs", weight + 2.0
                 else:
                     zip_word, weight = DIFFERS, weight - 1.0
             if weight > best[0]:
@@ -581,22 +581,16 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     from "certainly-not".
     """
     evidence = comparison.evidence
-    bits = comparison.weight - log2(max(panel_size, 1))
-    by_weight = (
-        Grade.CERTAIN
-        if bits >= CERTAIN_BITS
-        else Grade.PROBABLE
-        if bits >= PROBABLE_BITS
-        else Grade.POSSIBLE
-        if bits >= POSSIBLE_BITS
-        else Grade.CERTAINLY_NOT
-    )
     ceiling = _ceiling(evidence, panel_size)
-    return ceiling if _identifier_alone(evidence) else lower(ceiling, by_weight)
-
-
-def _identifier_alone(evidence: dict[str, str]) -> bool:
-    return not evidence.keys() & {"last_name", "first_name", "birth_date"}
+    if not evidence.keys() & {"last_name", "first_name", "birth_date"}:
+        return ceiling  # an identifier alone: there is nothing to weigh it against
+    bits = comparison.weight - log2(max(panel_size, 1))
+    if bits >= CERTAIN_BITS:
+        return ceiling
+    if bits >= PROBABLE_BITS:
+        return lower(ceiling, Grade.PROBABLE)
+    known = EQUAL in (evidence.get("mrn"), evidence.get("medicaid_id")) and evidence.get("last_name") != DIFFERS
+    return lower(ceiling, Grade.POSSIBLE) if known or bits >= POSSIBLE_BITS else Grade.CERTAINLY_NOT
 
 
 def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:

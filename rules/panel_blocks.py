@@ -167,6 +167,11 @@ class Segment:
                 break
         return self.rows[block][start:stop]
 
+    def alive(self, rows: Numbers) -> Numbers:
+        """Those of `rows` that are still on the panel."""
+        kept: Numbers = rows[np.frombuffer(self.dead, dtype=np.uint8)[rows] == 0]
+        return kept
+
     def texts(self, row: int) -> list[str]:
         """enrollee id, Medicaid id, street, ZIP, phone, then MRNs, former names, addresses and phones if any."""
         return self.data.text[self.offset[row] : self.offset[row + 1]].decode().split(UNIT)

@@ -160,7 +160,6 @@ class PanelIndex:
         """As `match`, for a person whose fields are read already."""
         state = self._state
         day = on.year * 10000 + on.month * 100 + on.day
-        large: dict[str, str] = {}
         found: list[_Candidate] = []
         owners = {mrn: owner for mrn in person.mrns if (owner := self._crosswalk.get(mrn))}
         ssn_holders = 0
@@ -170,8 +169,8 @@ class PanelIndex:
                 ssn_holders += 0 if holders is None else sum(not segment.dead[row] for row in holders.tolist())
         weigh_last = _Weigh(state.last_weights, self._last_counts, last_shares(), state.size, _RARE_LAST)
         weigh_first = _Weigh(state.first_weights, self._first_counts, first_shares(), state.size, _RARE_FIRST)
-        for segment in state.segments:
-            known, others = _gather(segment, person, large)
+        gathered, large = _gather(state.segments, person)
+        for segment, (known, others) in zip(state.segments, gathered, strict=True):
             for owner in owners.values():
                 if (row := segment.find(owner)) >= 0:
                     known.add(row)
@@ -182,10 +181,10 @@ class PanelIndex:
                 enrollee_id, other = self._person(segment, row, owners)
                 comparison = compare(person, other, weigh_last, weigh_first, ssn_shared=ssn_holders > 1)
                 graded = grade(comparison, state.size)
-                if graded is not Grade.CERTAINLY_NOT:
+                if graded is not Grade.CERTAINLY_NOT or _contests(comparison, state.size):
                     enrolled = segment.starts[row] <= day and (not segment.ends[row] or day <= segment.ends[row])
                     found.append(_Candidate(enrollee_id, comparison, graded, enrolled))
-        if not found:
+        if all(each.grade is Grade.CERTAINLY_NOT for each in found):
             return Match(grade=Grade.CERTAINLY_NOT, evidence=large) if large else NOBODY
         return _choose(found, large, state.size)
 
@@ -293,25 +292,40 @@ def _split(items: str) -> Iterator[list[str]]:
     return (item.split(PART) for item in items.split(ITEM) if item)
 
 
-def _gather(segment: Segment, person: Person, large: dict[str, str]) -> tuple[set[int], dict[int, int]]:
-    """Rows that share an identifier with `person`, and other rows with the blocks they share, a bit each."""
-    known: set[int] = set()
-    others: dict[int, int] = {}
+def _gather(
+    segments: Sequence[Segment], person: Person
+) -> tuple[list[tuple[set[int], dict[int, int]]], dict[str, str]]:
+    """By segment: rows that share an identifier with `person`, and other rows with the blocks they share, a bit each.
+
+    Then what to say of large blocks: how many people are in one and how many of them were compared.
+    """
+    gathered: list[tuple[set[int], dict[int, int]]] = [(set(), {}) for _ in segments]
+    large: list[str] = []
     for block, key in block_keys(person):
-        here = segment.look(block, key)
-        if here is None:
-            continue
-        if len(here) > LARGE_BLOCK:
-            before = len(here)
-            here = narrow(segment, here, person, block)
-            large["large_block"] = f"{BLOCK_WORDS[block]}: {before} people, {len(here)} compared"
-        if block <= Block.MRN:
-            known.update(here.tolist())
-        else:
-            bit = 1 << block
-            for row in here.tolist():
-                others[row] = others.get(row, 0) | bit
-    return known, others
+        places = [
+            (place, here) for place, segment in enumerate(segments) if (here := segment.look(block, key)) is not None
+        ]
+        if sum(len(here) for _, here in places) > LARGE_BLOCK:
+            places = [(place, segments[place].alive(here)) for place, here in places]
+            if (before := sum(len(here) for _, here in places)) > LARGE_BLOCK:
+                places = [(place, narrow(segments[place], here, person, block)) for place, here in places]
+                large.append(f"{BLOCK_WORDS[block]}: {before} people, {sum(len(here) for _, here in places)} compared")
+        bit = 1 << block
+        for place, here in places:
+            known, others = gathered[place]
+            if block <= Block.MRN:
+                known.update(here.tolist())
+            else:
+                for row in here.tolist():
+                    others[row] = others.get(row, 0) | bit
+    return gathered, {"large_block": "; ".join(large)} if large else {}
+
+
+def _contests(comparison: Comparison, size: int) -> bool:
+    """But for identifiers that disagree this enrollee might be meant, and so keeps making another one a question."""
+    if not comparison.penalty:
+        return False
+    return grade(comparison._replace(weight=comparison.weight + comparison.penalty), size) is not Grade.CERTAINLY_NOT
 
 
 def _choose(found: list[_Candidate], large: dict[str, str], size: int) -> Match:
@@ -321,8 +335,8 @@ def _choose(found: list[_Candidate], large: dict[str, str], size: int) -> Match:
     patient's side can never settle a question.
     """
     found.sort(key=lambda each: (-each.comparison.weight, not each.enrolled, each.enrollee_id))
-    best, *others = found
-    others = [each for each in others if each.enrollee_id != best.enrollee_id]
+    best = next(each for each in found if each.grade is not Grade.CERTAINLY_NOT)
+    others = [each for each in found if each.enrollee_id != best.enrollee_id]
     graded = best.grade
     evidence = {**best.comparison.evidence, **large}
     runner_up: str | None = None

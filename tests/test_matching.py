@@ -1,0 +1,350 @@
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parsers.events import Address, Identifier, Patient, PersonName
+from rules.decisions import Grade
+from rules.matching import (
+    PanelRecord,
+    compare,
+    grade,
+    rank,
+    read_birth,
+    read_identifier,
+    read_patient,
+    read_phone,
+    read_record,
+    read_sex,
+    read_ssn,
+    read_street,
+    read_zip,
+)
+
+MILLION = 1_000_000
+ROSA = PanelRecord(
+    "E1", "900123456K", "245671234", "Whitfield", "Rosalind", "Marie", "", "1954-03-07", "F", "12 Oak Street Apt 4",
+    "Asheville", "NC", "28801-1234", "(828) 555-0142", "", (("NORTH", "0012345"),),
+)  # fmt: skip
+BARE = ROSA._replace(medicaid_id="", ssn="", mrns=())
+
+
+def graded(one: PanelRecord, other: PanelRecord = ROSA, size: int = MILLION) -> Grade:
+    return grade(compare(read_record(one), read_record(other)), size)
+
+
+def test_values_do_not_show_who_they_are_about():
+    assert (
+        f"{ROSA!r} {ROSA} {read_record(ROSA)!r} {read_record(ROSA)}" == "<PanelRecord> <PanelRecord> <Person> <Person>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("245-67-1234", "245671234"),
+        ("1234", "1234"),
+        ("0000", ""),
+        ("999999999", ""),
+        ("000121234", ""),
+        ("123456789", ""),
+        ("666121234", ""),
+        ("912121234", ""),
+        ("245001234", ""),
+        ("245670000", ""),
+        ("111111111", ""),
+        ("24567", ""),
+        ("", ""),
+    ],
+)
+def test_ssn(text, digits):
+    assert read_ssn(text) == digits
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1954-03-07", 19540307), ("1900-01-01", 0), ("1970-01-01", 0), ("", 0), ("unknown", 0), ("1944-87-20", 19448720)],
+)
+def test_birth_date(text, number):
+    assert read_birth(text) == number
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "expected"),
+    [
+        (read_phone, "+1 (828) 555-0142", "8285550142"),
+        (read_phone, "9999999999", ""),
+        (read_phone, "1234567890", ""),
+        (read_phone, "411", ""),
+        (read_street, "12 North Oak Street, Apt. 4B", "12 N OAK ST"),
+        (read_street, "12 N. Oak St", "12 N OAK ST"),
+        (read_street, "12 Élm Ave #3", "12 ELM AVE 3"),
+        (read_street, "homeless", ""),
+        (read_zip, "28801-1234", "28801"),
+        (read_zip, "k1a 0b1", "K1A0B1"),
+        (read_sex, "female", "F"),
+        (read_sex, "U", ""),
+    ],
+)
+def test_fields(read, text, expected):
+    assert read(text) == expected
+
+
+def test_identifier_ignores_case_space_and_leading_zeros():
+    assert read_identifier(" north ", "0012345") == ("NORTH", "12345")
+    assert read_identifier("N", "000") == ("N", "000")
+
+
+# --- pairs: what differs from ROSA, the grade, and the words that say why ------------------------------------------
+
+CASES = {
+    "the same": (ROSA, Grade.CERTAIN, {"ssn": "equal", "medicaid_id": "equal", "mrn": "equal", "address": "equal"}),
+    "name, birth date, address, phone": (BARE, Grade.CERTAIN, {"last_name": "equal", "phone": "equal"}),
+    "typo in the first name": (BARE._replace(first="Rosalnd"), Grade.PROBABLE, {"first_name": "similar"}),
+    "typo in the last name": (BARE._replace(last="Whitfeild"), Grade.PROBABLE, {"last_name": "similar"}),
+    "initial only": (BARE._replace(first="R"), Grade.PROBABLE, {"first_name": "initial equal"}),
+    "goes by the middle name": (
+        BARE._replace(first="Marie", middle=""),
+        Grade.PROBABLE,
+        {"first_name": "middle name"},
+    ),
+    "names swapped": (
+        BARE._replace(first="Whitfield", last="Rosalind"),
+        Grade.PROBABLE,
+        {"first_name": "swapped", "last_name": "swapped"},
+    ),
+    "month and day swapped": (
+        BARE._replace(birth_date="1954-07-03"),
+        Grade.CERTAIN,
+        {"birth_date": "month and day swapped"},
+    ),
+    "one digit of the birth date": (
+        BARE._replace(birth_date="1964-03-07"),
+        Grade.PROBABLE,
+        {"birth_date": "one digit differs"},
+    ),
+    "one part of the birth date": (
+        BARE._replace(birth_date="1954-03-28"),
+        Grade.PROBABLE,
+        {"birth_date": "one part differs"},
+    ),
+    "hyphenated": (BARE._replace(last="Whitfield-Mora"), Grade.PROBABLE, {"last_name": "part equal"}),
+    "married, same home": (BARE._replace(last="Mora"), Grade.PROBABLE, {"last_name": "differs"}),
+    "accents": (BARE._replace(last="WHÍTFIELD"), Grade.CERTAIN, {"last_name": "equal"}),
+    "moved, nothing else known": (
+        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="", middle=""),
+        Grade.POSSIBLE,
+        {"address": "differs"},
+    ),
+    "only ZIP, city and sex beside name and birth date": (
+        BARE._replace(street="", phone="", middle=""),
+        Grade.POSSIBLE,
+        {"zip": "equal", "city": "equal", "sex": "equal"},
+    ),
+    "moved, last four of the SSN": (
+        BARE._replace(street="9 Elm Rd", zip="27601", phone="", ssn="1234"),
+        Grade.CERTAIN,
+        {"ssn": "last four equal"},
+    ),
+    "another SSN": (BARE._replace(ssn="501239876"), Grade.PROBABLE, {"ssn": "differs"}),
+    "last four off by a digit": (BARE._replace(ssn="1235"), Grade.CERTAIN, {"ssn": "last four nearly equal"}),
+    "twin": (BARE._replace(first="Margaret", middle=""), Grade.POSSIBLE, {"first_name": "differs"}),
+    "twin whose name rhymes": (BARE._replace(first="Mosalind"), Grade.POSSIBLE, {"first_name": "another name"}),
+    "sister": (BARE._replace(first="Margaret", birth_date="1957-11-20"), Grade.CERTAINLY_NOT, {}),
+    "sister under the same SSN": (
+        BARE._replace(first="Margaret", birth_date="1957-11-20", ssn=ROSA.ssn),
+        Grade.POSSIBLE,
+        {"ssn": "equal"},
+    ),
+    "daughter of the same name": (
+        BARE._replace(birth_date="1981-11-20", middle=""),
+        Grade.POSSIBLE,
+        {"birth_date": "differs"},
+    ),
+    "birth date missing, same home and phone": (BARE._replace(birth_date=""), Grade.POSSIBLE, {"address": "equal"}),
+    "default birth date is missing": (BARE._replace(birth_date="1900-01-01"), Grade.POSSIBLE, {}),
+    "no first name": (BARE._replace(first="BABYGIRL", middle=""), Grade.POSSIBLE, {"last_name": "equal"}),
+    "nobody in common": (
+        PanelRecord("", last="Ito", first="Ken", birth_date="1999-09-09", sex="M"),
+        Grade.CERTAINLY_NOT,
+        {},
+    ),
+    "MRN of somebody else entirely": (
+        PanelRecord("", last="Ito", first="Ken", birth_date="1999-09-09", sex="M", mrns=ROSA.mrns),
+        Grade.CERTAINLY_NOT,
+        {"mrn": "equal"},
+    ),
+    "newborn under the mother's MRN": (
+        PanelRecord("", last="Whitfield", first="Ken", birth_date="2026-09-09", sex="M", mrns=ROSA.mrns),
+        Grade.POSSIBLE,
+        {"mrn": "equal"},
+    ),
+    "MRN of another hospital": (
+        PanelRecord("", last="Ito", first="Ken", birth_date="1999-09-09", mrns=(("SOUTH", "12345"),)),
+        Grade.CERTAINLY_NOT,
+        {},
+    ),
+    "an MRN and nothing else": (PanelRecord("", mrns=ROSA.mrns), Grade.CERTAIN, {"mrn": "equal"}),
+    "a Medicaid id and nothing else": (PanelRecord("", "900123456k"), Grade.CERTAIN, {"medicaid_id": "equal"}),
+    "an SSN and nothing else": (PanelRecord("", ssn=ROSA.ssn), Grade.PROBABLE, {"ssn": "equal"}),
+    "an MRN and the other sex": (PanelRecord("", sex="M", mrns=ROSA.mrns), Grade.POSSIBLE, {"sex": "differs"}),
+    "a sex and nothing else": (PanelRecord("", sex="F"), Grade.CERTAINLY_NOT, {"sex": "equal"}),
+    "Medicaid id mistyped": (
+        BARE._replace(medicaid_id="900123465K"),
+        Grade.CERTAIN,
+        {"medicaid_id": "one digit differs"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_pairs(name):
+    other, expected, words = CASES[name]
+    comparison = compare(read_record(other), read_record(ROSA))
+    assert words.items() <= comparison.evidence.items(), comparison.evidence
+    assert grade(comparison, MILLION) is expected, comparison
+
+
+def test_nickname():
+    comparison = compare(read_record(BARE._replace(first="Liz")), read_record(BARE._replace(first="Elizabeth")))
+    assert comparison.evidence["first_name"] == "nickname"
+    assert grade(comparison, MILLION) is Grade.CERTAIN
+
+
+def test_junior_and_senior_are_two_people():
+    senior = BARE._replace(suffix="Sr")
+    junior = BARE._replace(suffix="", last="Whitfield Jr")
+    assert compare(read_record(junior), read_record(senior)).evidence["suffix"] == "differs"
+    assert graded(junior, senior) is Grade.POSSIBLE
+    assert graded(junior._replace(birth_date="1981-11-20"), senior) is Grade.CERTAINLY_NOT
+
+
+def test_sex_decides_between_eric_and_erica():
+    eric = BARE._replace(first="Eric", sex="M")
+    assert graded(eric, BARE._replace(first="Erica")) is Grade.POSSIBLE
+
+
+def test_former_names_addresses_and_phones_count():
+    changed = ROSA._replace(
+        last="Mora", street="9 Elm Rd", zip="27601", phone="9195550100", former_names=(("Whitfield", ""),),
+        former_addresses=((ROSA.street, ROSA.zip),), former_phones=(ROSA.phone,),
+    )  # fmt: skip
+    comparison = compare(read_record(BARE), read_record(changed))
+    assert comparison.evidence["last_name"] == "former name equal"
+    assert comparison.evidence["address"] == "former address equal"
+    assert comparison.evidence["phone"] == "equal"
+    assert grade(comparison, MILLION) is Grade.CERTAIN
+
+
+def test_a_shared_ssn_weighs_less():
+    one, other = read_record(ROSA._replace(medicaid_id="", mrns=())), read_record(ROSA)
+    alone, shared = compare(one, other), compare(one, other, ssn_shared=True)
+    assert shared.evidence["ssn"] == "shared"
+    assert shared.weight < alone.weight - 10
+
+
+def test_common_names_weigh_less():
+    smith = BARE._replace(last="Smith", first="Mary")
+    common = compare(read_record(smith), read_record(smith))
+    rare = compare(read_record(BARE), read_record(BARE))
+    assert common.weight < rare.weight - 6
+
+
+def test_the_bar_rises_with_the_panel():
+    moved = BARE._replace(street="", phone="", middle="")
+    assert graded(moved, size=1_000) is Grade.PROBABLE
+    assert graded(moved, size=MILLION) is Grade.POSSIBLE
+    sizes = [graded(BARE._replace(street="", phone="", middle=""), size=10**power) for power in range(0, 28, 2)]
+    assert [rank(each) for each in sizes] == sorted((rank(each) for each in sizes), reverse=True)
+    assert sizes[-1] is Grade.CERTAINLY_NOT
+
+
+# --- a message's patient ------------------------------------------------------------------------------------------
+
+
+def test_patient_is_read_with_the_facility_as_authority():
+    patient = Patient(
+        identifiers=(
+            Identifier(system="", value="12345", type="MR"),
+            Identifier(system="NCMEDICAID", value="900123456K", type="MA"),
+            Identifier(system="SSA", value="245-67-1234", type="SS"),
+            Identifier(system="PLAN", value="X1"),
+            Identifier(system="PLAN", value=""),
+        ),
+        name=PersonName(family="Whitfield", given="Rosalind", suffix="Jr"),
+        other_names=(PersonName(family="Mora"), PersonName(family="Whitfield", given="Rosalind")),
+        birth_date=date(1954, 3, 7),
+        sex="F",
+        addresses=(Address(street="12 Oak St", city="Asheville", zip="28801"),),
+        phones=("8285550142", "0000000000"),
+    )
+    person = read_patient(patient, "North")
+    assert person.mrns == (("NORTH", "12345"), ("PLAN", "X1"))
+    assert person.medicaid == ("900123456K",)
+    assert person.maybe_medicaid == ("X1",)
+    assert person.ssn == "245671234"
+    assert [(last.key, first.key) for last, first in person.names] == [("WHITFIELD", "ROSALIND"), ("MORA", "ROSALIND")]
+    assert person.suffix == "JR"
+    assert person.birth == 19540307
+    assert person.phones == ("8285550142",)
+    assert read_patient(Patient(), "North") == read_record(PanelRecord(""))
+
+
+# --- properties -----------------------------------------------------------------------------------------------------
+
+BLANKS = {
+    "medicaid_id": "", "ssn": "", "last": "", "first": "", "middle": "", "suffix": "", "birth_date": "", "sex": "",
+    "street": "", "city": "", "zip": "", "phone": "", "mother_enrollee_id": "", "mrns": (),
+}  # fmt: skip
+POOL = {
+    "medicaid_id": ["", "900123456K", "900999999T"],
+    "ssn": ["", "245671234", "245671243", "501239876", "1234"],
+    "last": ["", "Whitfield", "Whitfeild", "Mora", "Whitfield-Mora", "Rosalind"],
+    "first": ["", "Rosalind", "Roz", "Mosalind", "Margaret", "R", "Whitfield"],
+    "middle": ["", "Marie", "M", "Ann"],
+    "suffix": ["", "Jr", "Sr"],
+    "birth_date": ["", "1954-03-07", "1954-07-03", "1954-03-17", "1981-11-20", "1900-01-01"],
+    "sex": ["", "F", "M"],
+    "street": ["", "12 Oak St", "12 Oka St", "9 Elm Rd", "99 Oak St"],
+    "city": ["", "Asheville", "Raleigh"],
+    "zip": ["", "28801", "27601"],
+    "phone": ["", "8285550142", "9195550100"],
+    "mother_enrollee_id": ["", "E7", "E8"],
+    "mrns": [(), (("NORTH", "12345"),), (("NORTH", "777"),), (("SOUTH", "12345"),)],
+}
+PEOPLE = st.fixed_dictionaries({field: st.sampled_from(values) for field, values in POOL.items()}).map(
+    lambda fields: PanelRecord("", **fields)
+)
+SIZES = st.sampled_from([100, 10_000, MILLION, 10_000_000])
+
+
+@settings(max_examples=150, deadline=None)
+@given(PEOPLE, PEOPLE, st.sampled_from(sorted(BLANKS)), SIZES)
+def test_blanking_a_field_never_turns_not_into_certain(one, other, field, size):
+    if graded(one, other, size) is Grade.CERTAINLY_NOT:
+        assert graded(one._replace(**{field: BLANKS[field]}), other, size) is not Grade.CERTAIN
+
+
+@settings(max_examples=150, deadline=None)
+@given(PEOPLE, PEOPLE, SIZES)
+def test_a_disagreeing_identifier_never_raises_a_grade(one, other, size):
+    before = rank(graded(one, other, size))
+    for added in ({"ssn": "601457788"}, {"medicaid_id": "955555555T"}, {"mrns": (*one.mrns, ("NORTH", "424242"))}):
+        if not getattr(one, next(iter(added))) or "mrns" in added:
+            assert rank(graded(one._replace(**added), other, size)) <= before
+
+
+@settings(max_examples=80, deadline=None)
+@given(PEOPLE, PEOPLE, SIZES)
+def test_both_ways_round_the_grade_is_the_same(one, other, size):
+    assert graded(one, other, size) is graded(other, one, size)
+
+
+@settings(max_examples=80, deadline=None)
+@given(PEOPLE, PEOPLE)
+def test_automatic_needs_a_third_element(one, other):
+    comparison = compare(read_record(one), read_record(other))
+    if rank(grade(comparison, MILLION)) >= rank(Grade.PROBABLE):
+        said = {field for field, word in comparison.evidence.items() if word not in ("differs", "another name")}
+        assert said - {"last_name", "first_name", "birth_date", "zip", "city", "sex"}
