@@ -251,7 +251,7 @@ def sensitivity(diagnosis: Diagnosis) -> Basis:
     system = diagnosis.system.strip().upper().replace("-", "")
     if not code:
         return Basis.UNCLASSIFIED_DIAGNOSIS if diagnosis.text.strip() else Basis.NOTHING
-    if system.startswith("I9") or (not system.startswith("I10") and code[:3].isdigit() and len(code) <= 5):
+    if system.startswith("I9") or (not system.startswith("I10") and code[:3].isdigit() and 3 <= len(code) <= 5):
         return _icd9(code)
     if system and not system.startswith(("I10", "ICD10", "ICD")):
         return Basis.UNCLASSIFIED_DIAGNOSIS

@@ -20,6 +20,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from sqlalchemy import select
 
 from parsers.panel import PanelReader, PanelRow
 from parsers.tables import REJECT_COLUMNS, RowReject, rejected_row
@@ -32,6 +33,7 @@ from streams.settings import Settings
 from streams.store import Store
 from streams.store.panel import PanelReport
 from streams.store.panel_rows import LOCAL_ZONE, enrollee_on, load_enrollees
+from streams.store.schema import unmatched
 from streams.topics import EventRecord
 
 CHUNK_BYTES: Final = 1 << 20
@@ -100,8 +102,10 @@ def run_panel_load(settings: Settings, file: Path, *, full: bool, force: bool = 
 def release_late(settings: Settings, store: Store, after: int) -> Late:
     """Line up for the decision what people changed since panel seq `after` missed before they were enrolled."""
     secret = settings.secret()
+    if not settings.unmatched_days or not _any_kept(store):
+        return Late()
     ids = store.panel_changes(after).enrollee_ids
-    events = store.unmatched_about(ids, secret) if ids and settings.unmatched_days else []
+    events = store.unmatched_about(ids, secret) if ids else []
     if not events:
         return Late()
     now = datetime.now(UTC)
@@ -116,6 +120,11 @@ def release_late(settings: Settings, store: Store, after: int) -> Late:
     store.release([EventRecord(event=event, match=match) for event, match in found], now)
     store.drop_unmatched([event.message_id for event, _ in found])
     return Late(len(found), sum(match.grade == "possible" for _, match in matches))
+
+
+def _any_kept(store: Store) -> bool:
+    with store.reading() as connection:
+        return connection.execute(select(unmatched.c.message_id).limit(1)).first() is not None
 
 
 _STAGES: Final = {"read": "reading, rows", "compare": "comparing", "write": "writing, rows"}

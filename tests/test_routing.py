@@ -348,6 +348,7 @@ def test_ten_thousand_random_questions_each_have_an_owner_and_a_reason() -> None
     dice = random.Random(20261122)
     people = [NURSE, SECOND, THIRD, PHARMACIST, MANAGER, COORDINATOR, CENTRAL]
     start = datetime(2026, 1, 1, tzinfo=UTC)
+    trees = [default_routes(), tree()]
     worlds = []
     for _ in range(20):
         absences = [
@@ -372,7 +373,7 @@ def test_ten_thousand_random_questions_each_have_an_owner_and_a_reason() -> None
             kind=dice.choice(list(AlertKind)),
             reasons=set(dice.sample(list(Reason), dice.randrange(3))),
             where=where,
-            routes=dice.choice([default_routes(), tree()]),
+            routes=dice.choice(trees),
         )
         assert routed.owners
         assert routed.explanation.endswith(".")
