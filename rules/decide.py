@@ -92,21 +92,11 @@ class _Desk:
         before = find(event, enrollee_id, self.stays.values())
         if kind is EventKind.UPDATED and before and visit and visit.discharged_at and updates.discharges:
             kind = EventKind.DISCHARGED
-        if (
-            kind is EventKind.UPDATED
-            and updates.starts_alert
-            and visit
-            and visit.admitted_at
-            and not visit.discharged_at
-        ):
-            unheard = before is None or before.status is StayStatus.UNKNOWN
-            kind = EventKind.REGISTERED if unheard else kind
-        if (
-            kind is EventKind.TRANSFERRED
-            and before is None
-            and visit
-            and visit.prior_facility not in ("", event.facility)
-        ):
+        unheard = before is None or before.status is StayStatus.UNKNOWN
+        if kind is EventKind.UPDATED and unheard and updates.starts_alert and visit and not visit.discharged_at:
+            kind = EventKind.REGISTERED
+        came_from = visit.prior_facility if visit else ""
+        if kind is EventKind.TRANSFERRED and unheard and came_from not in ("", event.facility):
             kind = EventKind.ADMITTED
         extra: tuple[Reason, ...] = ()
         if before is None:

@@ -3,7 +3,7 @@
 Theory. A stay is known only through messages, which come late, twice, or never. So a stay is four registers, each
 written by the newest message (by `recorded_at`, the order in which the sender learned things) that speaks of it:
 
-    existence   a start (A01, A04, A06, A07) or a discharge against a cancel (A11) or a delete (A23, A29)
+    existence   a start (A01, A04, A06, A07) or a discharge against a cancel (A11); a delete (A23, A29) against starts
     discharge   A03 against A13
     leave       A21, A53 against A22, A52
     class       whatever PV1-2 says, in any message
@@ -82,13 +82,13 @@ TABLE: Final[Mapping[EventKind, Mapping[State, Move]]] = {
     EventKind.DISCHARGED:          _row(_F,   _F,   _F,   _F,   _F,   _F,   _F,   __),
     EventKind.TRANSFERRED:         _row(_N,   _X,   _X,   _X,   _X,   _U,   __,   __),
     EventKind.TRANSFER_CANCELLED:  _row(__,   _Y,   _Y,   _Y,   _Y,   _Y,   __,   __),
-    EventKind.UPDATED:             _row(_N,   _U,   _U,   _U,   _U,   _U,   __,   __),
+    EventKind.UPDATED:             _row(_N,   _U,   _U,   _U,   _U,   _U,   _U,   __),
     EventKind.DISCHARGE_EXPECTED:  _row(_N,   _U,   _U,   _U,   _U,   _U,   __,   __),
     EventKind.EXPECTED_CANCELLED:  _row(__,   _U,   _U,   _U,   _U,   _U,   __,   __),
     EventKind.LEFT_ON_LEAVE:       _row(_N,   _U,   _U,   _L,   _L,   __,   __,   __),
     EventKind.BACK_FROM_LEAVE:     _row(_N,   _U,   _U,   _U,   _B,   __,   __,   __),
-    EventKind.ADMIT_CANCELLED:     _row(_C,   _C,   _C,   _C,   _C,   _C,   __,   __),
-    EventKind.DISCHARGE_CANCELLED: _row(_O,   _O,   _O,   _O,   _O,   _O,   __,   __),
+    EventKind.ADMIT_CANCELLED:     _row(_C,   _C,   _C,   _C,   _C,   _C,   _C,   __),
+    EventKind.DISCHARGE_CANCELLED: _row(_O,   _O,   _O,   _O,   _O,   _O,   _O,   __),
     EventKind.PLANNED:             _row(_P,   _P,   _P,   _U,   _U,   __,   _P,   __),
     EventKind.PLAN_CANCELLED:      _row(_Q,   _Q,   _Q,   __,   __,   __,   __,   __),
     EventKind.VISIT_DELETED:       _row(_D,   _D,   _D,   _D,   _D,   _D,   _D,   __),
@@ -225,6 +225,8 @@ class _Draft:
 
     def began(self, kind: EventKind) -> None:
         self.memory["began"] = "1"
+        if not self.older("started"):
+            self.write("started")
         if kind is not EventKind.REGISTERED:
             self.memory["admitted"] = "1"
 
@@ -392,9 +394,10 @@ def _restart(draft: _Draft, kind: EventKind) -> bool:
 def _finish(draft: _Draft, kind: EventKind) -> bool:
     status = draft.stay.status
     if draft.older("discharge") or (status in DEAD and draft.older("existence")):
-        if status is StayStatus.UNKNOWN:
+        if not draft.older("existence"):
             draft.write("existence")
-            draft.set(status=StayStatus.IN_PROGRESS)
+            if status in (StayStatus.UNKNOWN, StayStatus.CANCELLED):
+                draft.set(status=StayStatus.IN_PROGRESS)
         draft.put_class(kind)
         return True
     if status in DEAD and draft.memory.get("existence") == draft.at:
@@ -504,7 +507,7 @@ def _cancel(draft: _Draft, kind: EventKind) -> bool:
 
 
 def _delete(draft: _Draft, _kind: EventKind) -> bool:
-    if draft.older("existence"):
+    if draft.older("started"):
         return True
     if "existence" not in draft.memory:
         draft.memory["buried"] = "1"
