@@ -17,7 +17,7 @@ from streams.ledger import Ending, LedgerEntry
 from streams.store import Store, StoreFault, StoreOutdated, TablesAre, Unavailable
 from streams.store import engine as engine_module
 from streams.store.auditing import Audited
-from streams.store.engine import Database, make_engine, write_rows
+from streams.store.engine import Database, make_engine, rows_among, write_rows
 from streams.store.migrating import migrate, scripts
 from streams.store.schema import feeds, ledger, metadata
 from tests.store_rig import NOW, days, message_id, store, store_url
@@ -73,7 +73,7 @@ def test_processes_that_start_together_migrate_once(store_url: str) -> None:
     def start() -> None:
         try:
             Store.open(store_url, migrate=True).close()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             faults.append(error)
 
     threads = [threading.Thread(target=start) for _ in range(3)]
@@ -131,6 +131,43 @@ def test_old_endings_are_forgotten_and_younger_ones_kept(store: Store, monkeypat
     assert store.ended([message_id(number) for number in range(10)]) == {message_id(9)}
 
 
+NASTY = [
+    '"',
+    "\\",
+    '\\"',
+    "{}",
+    "{a,b}",
+    "NULL",
+    "",
+    " ",
+    "a,b",
+    "\n\t",
+    "é\u200b日本",
+    "\\x41",
+    "%s",
+    "'; --",
+    "?",
+    ":a",
+]
+
+
+def test_any_text_is_kept_and_found_as_it_is(store: Store) -> None:
+    with store.writing() as connection:
+        columns = ("feed", "received_us")
+        assert write_rows(connection, feeds, columns, [(text, 7) for text in NASTY]) == len(NASTY)
+        found = rows_among(connection, "SELECT feed FROM feeds WHERE feed IN :among", NASTY)
+    assert {row[0] for row in found} == set(NASTY)
+    assert set(store.feeds()) == set(NASTY)
+
+
+@pytest.mark.servers
+def test_a_nul_in_a_message_is_no_poison_for_postgresql(postgres_url: str) -> None:
+    opened = Store.open(postgres_url, migrate=True)
+    assert opened.end([entry(1, control_id="A\0B")]) == 1
+    assert opened.ended([message_id(1), "x\0"]) == {message_id(1)}
+    opened.close()
+
+
 def test_a_feed_is_heard(store: Store) -> None:
     store.end([entry(1, feed="north"), entry(2, feed="south", at=NOW + timedelta(seconds=1))])
     store.end([entry(3, feed="north", at=NOW + timedelta(seconds=60)), entry(4, feed="south", at=NOW - days(1))])
@@ -178,12 +215,13 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
 @pytest.mark.servers
 def test_a_lost_server_is_unavailable_and_then_works(postgres_url: str) -> None:
     opened = Store.open(postgres_url, migrate=True)
-    with psycopg.connect(postgres_url, autocommit=True) as other:
-        with pytest.raises(Unavailable), opened.writing() as connection:
-            me = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-            other.execute("SELECT pg_terminate_backend(%s)", (me,))
-            time.sleep(0.1)
-            write_rows(connection, feeds, ("feed", "received_us"), [("north", 1)])
+    other = psycopg.connect(postgres_url, autocommit=True)
+    with pytest.raises(Unavailable), opened.writing() as connection:
+        me = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        other.execute("SELECT pg_terminate_backend(%s)", (me,))
+        time.sleep(0.1)
+        write_rows(connection, feeds, ("feed", "received_us"), [("north", 1)])
+    other.close()
     assert opened.end([entry(1)]) == 1
     opened.close()
 
