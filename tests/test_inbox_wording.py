@@ -238,14 +238,16 @@ def test_retractions(reasons, kind, text):
 @pytest.mark.parametrize(
     ("reasons", "encounter_class", "version", "text"),
     [
-        ({Reason.ADMITTED}, "IMP", 1, "new"),
-        ({Reason.CLASS_CHANGED, Reason.ADMITTED}, "IMP", 2, "now inpatient"),
-        ({Reason.CLASS_CHANGED}, "OBSENC", 2, "now under observation"),
-        ({Reason.DIAGNOSIS_ADDED}, "IMP", 3, "diagnosis added"),
-        ({Reason.DISCHARGED, Reason.LEFT_AGAINST_ADVICE}, "IMP", 2, "now discharged"),
-        ({Reason.DISCHARGE_CANCELLED}, "IMP", 4, "back in the hospital"),
-        ({Reason.DIED, Reason.DISCHARGED}, "IMP", 4, "died"),
-        ({Reason.NOTHING_NEW}, "IMP", 4, "changed"),
+        ([Reason.ADMITTED], "IMP", 1, "new"),
+        ([Reason.ADMITTED, Reason.CLASS_CHANGED], "IMP", 2, "now inpatient"),
+        ([Reason.CLASS_CHANGED], "OBSENC", 2, "now under observation"),
+        ([Reason.DIAGNOSIS_ADDED], "IMP", 3, "diagnosis added"),
+        ([Reason.DIAGNOSIS_ADDED, Reason.OVERDOSE], "IMP", 3, "diagnosis added"),
+        ([Reason.OVERDOSE, Reason.CODE_CAME_LATE], "EMER", 3, "overdose named"),
+        ([Reason.DISCHARGED, Reason.LEFT_AGAINST_ADVICE], "IMP", 2, "now discharged"),
+        ([Reason.DISCHARGE_CANCELLED, Reason.TRANSFERRED_IN], "IMP", 4, "back in the hospital"),
+        ([Reason.DISCHARGED, Reason.DIED], "IMP", 4, "died"),
+        ([Reason.NOTHING_NEW], "IMP", 4, "changed"),
     ],
 )
 def test_marks(reasons, encounter_class, version, text):
@@ -316,6 +318,13 @@ def test_the_person_line_and_standing():
     assert wording.person_line("Rosa Whitfield", None, "", NOW) == "Rosa Whitfield"
     assert wording.standing(RiskTier.HIGH, 4, 60) == "high risk · 4th ED in 60 d"
     assert wording.standing(RiskTier.UNKNOWN, 1, 60) == ""
+
+
+def test_codes_stand_beside_words():
+    assert wording.code(Diagnosis(code="I50.9", system="I10")) == "ICD-10 I50.9"
+    assert wording.code(Diagnosis(code="428.0", system="I9C")) == "ICD-9 428.0"
+    assert wording.code(Diagnosis(code="X", system="LOCAL")) == "LOCAL X"
+    assert wording.code(Diagnosis(text="Asthma")) == ""
 
 
 def test_small_words():

@@ -26,7 +26,7 @@ DEED_WORDS: Final = {
     ActionKind.NOT_OUR_PATIENT: "said: not our patient",
     ActionKind.UNDONE: "took that back",
 }
-_SAID_BY_REASON: Final = frozenset({"kind", "priority", "told", "owners"})
+_SAID_BY_HEADLINE: Final = frozenset({"kind", "status", "disposition", "started_at", "ended_at"})
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,6 +52,7 @@ class StayWords:
     """Everything the template of one stay shows."""
 
     row: rows.Row
+    phone: str
     notice: str
     withheld: str
     diagnoses: tuple[Fact, ...]
@@ -72,13 +73,11 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
     latest = detail.stay.latest
     return StayWords(
         row=rows.row(detail.stay, reader_id, now, zone),
+        phone=wording.phone(latest.person.phone) if latest.person and not rows.is_struck(latest) else "",
         notice=latest.notice,
         withheld=rows.withheld_of(latest),
         diagnoses=tuple(
-            Fact(
-                wording.diagnosis(item) or "Not named", "", " ".join(part for part in (item.code, item.system) if part)
-            )
-            for item in latest.diagnoses
+            Fact(wording.diagnosis(item) or "Not named", "", wording.code(item)) for item in latest.diagnoses
         ),
         complaint=wording.plain(latest.complaint),
         about=_about(latest, now, zone),
@@ -208,7 +207,7 @@ def _obvious(item: Reason, alert: AlertView) -> bool:
 
 
 def _worth(item: Change) -> bool:
-    return item.field not in _SAID_BY_REASON and item.before != item.after
+    return item.field not in _SAID_BY_HEADLINE and item.before != item.after
 
 
 def _why(alert: AlertView) -> tuple[str, ...]:

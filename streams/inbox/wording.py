@@ -172,6 +172,8 @@ _MARKS: Final[Mapping[Reason, str]] = {
     Reason.MERGED: "records joined",
 }
 
+_LEFT: Final = frozenset({Reason.DISCHARGED, Reason.DISCHARGED_WITHOUT_ADMISSION, Reason.LEFT_AGAINST_ADVICE})
+
 _CLASS_MARKS: Final[Mapping[EncounterClass, str]] = {
     EncounterClass.INPATIENT: "now inpatient",
     EncounterClass.OBSERVATION: "now under observation",
@@ -564,6 +566,13 @@ def plain(text: str) -> str:
     return words if len(words) <= 80 else words[:79].rstrip() + "…"
 
 
+def code(item: Diagnosis) -> str:
+    """The code beside the words: "ICD-10 I50.9"."""
+    system = item.system.upper().replace("-", "")
+    named = "ICD-10" if system.startswith(("I10", "ICD10")) else "ICD-9" if system.startswith(("I9", "ICD9")) else ""
+    return f"{named or item.system} {item.code}".strip() if item.code else ""
+
+
 def icd10_chapter(code: str) -> str:
     """What an ICD-10-CM code is about, by its chapter; "" when it is not one."""
     start = code.strip().upper()[:3]
@@ -577,16 +586,19 @@ def reason(item: Reason) -> str:
 
 
 def mark(action: Action, reasons: Iterable[Reason], encounter_class: EncounterClass, version: int) -> str:
-    """The word for a version the reader has not looked at: "new", "now inpatient", "diagnosis added"."""
-    told = frozenset(reasons)
+    """The word for a version the reader has not looked at: "new", "now inpatient", "diagnosis added".
+
+    Reasons come in the rules' order: what is different first, then what is true around the stay.
+    """
+    told = tuple(reasons)
     if version == 1 and action is not Action.RETRACT:
         return "new"
-    if Reason.CLASS_CHANGED in told and not told & {Reason.DISCHARGED, Reason.DIED, Reason.LEFT_AGAINST_ADVICE}:
+    if Reason.DIED in told:
+        return _MARKS[Reason.DIED]
+    if Reason.CLASS_CHANGED in told and not _LEFT.intersection(told):
         return _CLASS_MARKS.get(encounter_class, "kind of stay changed")
-    for candidate, words in _MARKS.items():
-        if candidate in told:
-            return words
-    return "cancelled" if action is Action.RETRACT else "changed"
+    found = next((_MARKS[item] for item in told if item in _MARKS), "changed")
+    return "cancelled" if action is Action.RETRACT and found == "changed" else found
 
 
 def retraction(reasons: Iterable[Reason], kind: AlertKind, at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
