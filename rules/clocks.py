@@ -74,7 +74,7 @@ def carried(before: Iterable[Clock], now: Iterable[Clock], stopped_by: Reason) -
 
 def hours_lost(start: datetime, known_at: datetime) -> float:
     """Hours between the event and our knowing of it, never negative."""
-    return round(max((known_at - start).total_seconds(), 0.0) / 3600, 2)
+    return round(max(known_at.timestamp() - start.timestamp(), 0.0) / 3600, 2)
 
 
 def business_days_after(start: datetime, days: int, business: Business, zone: ZoneInfo) -> datetime:

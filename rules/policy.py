@@ -196,10 +196,12 @@ class Policy(_Part):
     overdose: Topic = Topic()
     business: Business = Business()
     clocks: ClockRules = ClockRules()
-    rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
+    rules: tuple[Rule, ...]
 
     @model_validator(mode="after")
     def _always_decides(self) -> Self:
+        if not self.rules:
+            raise ValueError("rules: at least one rule is needed, without conditions")
         names = [rule.name for rule in self.rules]
         if len(set(names)) != len(names):
             raise ValueError("rules: every rule needs a name of its own")
