@@ -174,7 +174,9 @@ def ingest(files: Files, json: Json = False) -> None:
     """
     from streams.ingest import run_ingest
 
-    raise typer.Exit(run_ingest(_settings(), files, as_json=json))
+    settings = _settings()
+    _logging(settings)
+    raise typer.Exit(run_ingest(settings, files, as_json=json))
 
 
 @app.command()

@@ -27,6 +27,8 @@ from streams.topics import Envelope, Topic
 log = structlog.get_logger()
 
 _GROUP_BYTES: Final = 8 * 1024 * 1024  # most that one sync of the journal covers
+_PROBE_SECONDS: Final = 3.0
+_NO_ANSWER: Final = "Apache Kafka does not answer: check KAFKA_BOOTSTRAP_SERVERS and the broker"
 _TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
@@ -215,7 +217,7 @@ class KafkaDurable:
                 finally:
                     self._connected.clear()
                     self._producer = None
-                    self._trouble = "Apache Kafka does not answer: check KAFKA_BOOTSTRAP_SERVERS and the broker"
+                    self._trouble = _NO_ANSWER
                     await abandon(producer)
                 log.warning("kafka_producer_replaced")
         finally:
@@ -262,11 +264,26 @@ class KafkaDurable:
 
     async def _watch(self, producer: AIOKafkaProducer) -> None:
         """Returns when the producer is of no use any more."""
-        while not self._broken.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broken.wait(), 0.5)
-            if is_dead(producer):
-                return
+        probing = asyncio.create_task(self._probe(producer))
+        try:
+            while not (self._broken.is_set() or is_dead(producer)):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._broken.wait(), 0.5)
+        finally:
+            probing.cancel()
+            await asyncio.wait({probing})
+
+    async def _probe(self, producer: AIOKafkaProducer) -> None:
+        """Keeps `trouble` true while nobody sends."""
+        while True:
+            await asyncio.sleep(_PROBE_SECONDS)
+            try:
+                async with asyncio.timeout(self._accept_seconds):
+                    await producer.client.fetch_all_metadata()
+            except (KafkaError, OSError, TimeoutError):
+                self._trouble = _NO_ANSWER
+            else:
+                self._trouble = ""
 
     async def _submit(self) -> None:
         loop = asyncio.get_running_loop()

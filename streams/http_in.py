@@ -13,6 +13,7 @@ acknowledgement (MSH-15/MSH-16) gets the status with an empty body.
 """
 
 import asyncio
+import collections
 import contextlib
 import hmac
 import ipaddress
@@ -21,11 +22,13 @@ import ssl
 from collections.abc import Iterator
 from typing import Final
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from parsers.outcomes import RejectCode
 from streams import metrics
@@ -37,6 +40,7 @@ _TYPES: Final = frozenset({"application/hl7-v2", "x-application/hl7-v2+er7", "ap
 _ANSWER_TYPE: Final = "application/hl7-v2"
 _RETRY_SECONDS: Final = "5"
 _HEAD_BYTES: Final = 4096
+_BEGIN_SECONDS: Final = 10.0  # from a request's first byte, or the connection, to the end of its header
 MESSAGE_ID_HEADER: Final = "Handoff-Message-Id"  # our id of a stored message
 
 
@@ -67,7 +71,7 @@ class HttpIn:
         tls = self._tls
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=_guarded(self._settings),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -143,6 +147,48 @@ def _response(answer: Answer, status: int) -> Response:
     if answer.message_id:
         headers[MESSAGE_ID_HEADER] = answer.message_id
     return Response(answer.ack or b"", status, headers, media_type=_ANSWER_TYPE)
+
+
+def _guarded(settings: Settings) -> type[H11Protocol]:
+    """HTTP/1.1 with the limits of connections, and of the time a request may take to begin."""
+    peers: collections.Counter[str] = collections.Counter()
+
+    class Guarded(H11Protocol):
+        _beginning: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            metrics.CONNECTIONS.labels(Way.HTTP).inc()
+            host = self.client[0] if self.client else ""
+            peers[host] += 1
+            if peers.total() > settings.max_connections or peers[host] > settings.max_connections_per_peer:
+                metrics.CONNECTIONS_REFUSED.labels(Way.HTTP).inc()
+                transport.abort()
+                return
+            self._beginning = self.loop.call_later(_BEGIN_SECONDS, transport.abort)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.conn.their_state is not h11.IDLE:
+                self._begun()
+            elif self._beginning is None:
+                self._beginning = self.loop.call_later(_BEGIN_SECONDS, self.transport.abort)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._begun()
+            metrics.CONNECTIONS.labels(Way.HTTP).dec()
+            host = self.client[0] if self.client else ""
+            peers[host] -= 1
+            if not peers[host]:
+                del peers[host]
+            super().connection_lost(exc)
+
+        def _begun(self) -> None:
+            if self._beginning is not None:
+                self._beginning.cancel()
+                self._beginning = None
+
+    return Guarded
 
 
 class _Server(uvicorn.Server):

@@ -424,12 +424,14 @@ def test_kafka_killed_and_back_without_a_restart_of_ours(tmp_path):
             deadline = time.monotonic() + 5
             dead = await keep_sending(lambda: time.monotonic() > deadline)
             assert dead
+            assert "does not answer" in durable.trouble()
             assert not any(isinstance(verdict, Stored) for verdict in dead[1:])
             before = len(stored)
             await asyncio.to_thread(server.start)
             deadline = time.monotonic() + 40
             await keep_sending(lambda: len(stored) >= before + 100 or time.monotonic() > deadline)
             assert len(stored) >= before + 100
+            assert durable.trouble() == ""
         found = ids(await records(server.bootstrap))
         assert set(stored) <= set(found)
 

@@ -5,8 +5,9 @@ import contextlib
 
 import httpx
 import pytest
-from test_mllp_server import MARKER, certificates, client_context, counted, message, run, serving, tls_settings
+from test_mllp_server import MARKER, certificates, client_context, count, counted, message, run, serving, tls_settings
 
+from streams import http_in
 from streams.durable import Away
 from streams.http_in import MESSAGE_ID_HEADER
 from streams.sender import read_ack
@@ -111,6 +112,33 @@ def test_an_endless_body_ends_at_the_limit_and_a_slow_one_at_the_deadline(tmp_pa
             assert not running.durable.frames
             assert running.http._held == 0
             assert (await client.post("/hl7", content=message("a"), headers=HL7)).status_code == 200
+
+    run(story())
+
+
+def test_a_request_that_does_not_begin_and_too_many_connections(tmp_path, monkeypatch):
+    monkeypatch.setattr(http_in, "_BEGIN_SECONDS", 0.3)
+
+    async def story():
+        async with serving(tmp_path, http=True, max_connections_per_peer=3) as running:
+            slow = [await asyncio.open_connection("127.0.0.1", running.http.port) for _ in range(3)]
+            for _, writer in slow:
+                writer.write(b"POST /hl7 HT")
+            await asyncio.sleep(0.05)
+            reader, fourth = await asyncio.open_connection("127.0.0.1", running.http.port)
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 2) == b""
+            for reader, _ in slow:
+                with contextlib.suppress(ConnectionResetError):
+                    assert await asyncio.wait_for(reader.read(), 2) == b""
+            for writer in [fourth, *(writer for _, writer in slow)]:
+                writer.close()
+            async with httpx.AsyncClient() as client:
+                for _ in range(3):
+                    url = f"http://127.0.0.1:{running.http.port}/hl7"
+                    assert (await client.post(url, content=message("a"), headers=HL7)).status_code == 200
+                    await asyncio.sleep(0.2)
+            assert count("toc_connections", way="http") <= 1
 
     run(story())
 

@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from test_mllp_server import certificates, message, serving, tls_settings
 
 from streams.durable import Away
 from streams.ingest import run_ingest
+from streams.kafka import ensure_topics
 from streams.ledger import Ending, LedgerEntry
 from streams.problems import Problem
 from streams.sender import read_ack, run_send
 from streams.settings import load_settings
 from streams.store import Store
+from streams.topics import Envelope, Topic
 
 __all__ = ["certificates"]
 
@@ -206,3 +209,41 @@ def test_ingest_says_so_when_the_listener_was_killed(data, files, port):
     )
     with pytest.raises(Problem, match="handoff up"):
         run_ingest(data, [files[0]])
+
+
+@pytest.mark.servers
+def test_ingest_goes_straight_to_kafka(kafka_cluster, data, files, capsys):
+    """A consumer that ends whatever comes stands for the worker."""
+    settings = data.model_copy(update={"kafka_bootstrap_servers": kafka_cluster.bootstrap})
+    ensure_topics(settings)
+    many = files[0].with_name("many.hl7")
+    many.write_bytes(b"".join(message(f"m{n}") for n in range(500)) + message("oru", kind="ORU^R01"))
+    stop = threading.Event()
+    ready = threading.Event()
+
+    async def work():
+        consumer = AIOKafkaConsumer(Topic.RAW, bootstrap_servers=kafka_cluster.bootstrap, auto_offset_reset="latest")
+        await consumer.start()
+        await consumer.seek_to_end()
+        for partition in consumer.assignment():
+            await consumer.position(partition)
+        ready.set()
+        store = Store.open(settings.store_url)
+        while not stop.is_set():
+            for batch in (await consumer.getmany(timeout_ms=100)).values():
+                ids = [Envelope.from_headers(list(record.headers)).message_id for record in batch]
+                store.end([LedgerEntry(one, Ending.SUPPRESSED, "test", datetime.now(UTC)) for one in ids])
+        store.close()
+        await consumer.stop()
+
+    thread = threading.Thread(target=asyncio.run, args=(work(),))
+    thread.start()
+    assert ready.wait(20)
+    try:
+        assert run_ingest(settings, [many], as_json=True) == 1
+    finally:
+        stop.set()
+        thread.join(10)
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (report["messages"], report["accepted"], report["endings"]) == (501, 500, {"suppressed": 500})
+    assert report["refused"] == {"not_adt": 1}
