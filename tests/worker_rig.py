@@ -20,7 +20,7 @@ from streams import kafka
 from streams.kafka import ensure_topics, make_producer
 from streams.message_ids import new_message_id
 from streams.sample import PLACES, sample_directory, sample_panel, sample_person
-from streams.settings import Settings
+from streams.settings import Settings, private_folder
 from streams.store import Store
 from streams.store.feed import FeedKind
 from streams.topics import AlertRecord, Envelope, Topic, keyed_hash
@@ -67,6 +67,7 @@ class Rig:
             work_metrics_port=0,
             **more,
         )
+        private_folder(self.settings.data_dir)
         self.folder = folder
         self.workers = []
         self.broker = None
