@@ -5,10 +5,10 @@ whoever asks, and audited); with `--decide` it keeps the verdict. JSON: one obje
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from parsers.events import Patient, PersonName
 from parsers.people import Enrollee
@@ -19,6 +19,8 @@ from streams.settings import Settings
 from streams.store import Store
 from streams.store.auditing import Audited
 from streams.store.reviewing import Review, Verdict
+
+REVIEW_ID_WIDTH: Final = 32
 
 
 def run_review(
@@ -71,11 +73,11 @@ def _list(store: Store, as_json: bool) -> int:
     if not waiting:
         out.print("No possible match waits for a decision.")
         return 0
-    table = Table("review", "since", "messages", "weight", "said so far", box=None)
+    table = Table(Column("review", no_wrap=True, min_width=REVIEW_ID_WIDTH), "since", "messages", "weight", box=None)
     for review in waiting:
         since = f"{review.opened_at:%Y-%m-%d %H:%M} UTC"
-        verdict = "not sure" if review.verdict else ""
-        table.add_row(review.review_id, since, str(len(review.records)), f"{review.weight:.1f}", verdict)
+        unsure = " (not sure)" if review.verdict else ""
+        table.add_row(review.review_id, since + unsure, str(len(review.records)), f"{review.weight:.1f}")
     out.print(table)
     out.print(
         "handoff review REVIEW --by YOU shows both sides; --decide same|different|not-sure decides.", markup=False
