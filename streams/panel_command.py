@@ -1,6 +1,7 @@
 """`handoff panel load` and `panel check`: a CSV file in, a loaded panel, a report and a reject file out.
 
-JSON of both: `{"loaded", "mode", "rows", "good", "rejected", "rejects": [{"line", "column", "code", "reason"}],
+JSON of both: `{"loaded", "mode", "rows", "good", "rejected", "reject_counts": [{"column", "code", "lines"}],
+"rejects": [{"line", "column", "code", "reason"}] (the first 10,000 lines),
 "notes": [{"column", "code", "lines", "first_line", "reason"}], "extra_columns", "file_faults", "practices_checked",
 "rejects_file", "report", "kept", "late", "seconds"}`. No value of a cell is ever printed; the reject file holds them
 and is readable by its owner only.
@@ -23,7 +24,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 from sqlalchemy import select
 
 from parsers.panel import PanelReader, PanelRow
-from parsers.tables import REJECT_COLUMNS, RowReject, rejected_row
+from parsers.tables import REJECT_COLUMNS, RowCode, RowReject, rejected_row
 from rules.late_enrollment import missed
 from rules.panel_index import PanelIndex
 from streams.open_store import open_store
@@ -37,7 +38,8 @@ from streams.store.schema import unmatched
 from streams.topics import EventRecord
 
 CHUNK_BYTES: Final = 1 << 20
-SHOWN: Final = 20  # rejects on the screen; all of them are in the reject file and in JSON
+SHOWN: Final = 20  # rejects on the screen; all of them are in the reject file
+LISTED: Final = 10_000  # rejects in JSON
 STALE_DAYS: Final = 90
 SWAPPED_SHARE: Final = 0.5  # of the lines: then it is the header that is wrong
 KEPT_AT_ONCE: Final = 500
@@ -59,7 +61,7 @@ def run_panel_check(settings: Settings, file: Path, *, as_json: bool = False) ->
     with _progress(file, as_json) as advance:
         good = sum(1 for _ in reading.rows(advance))
     _report(reading, good, None, started, as_json, "", practices is None)
-    return 1 if reading.rejects or reading.reader.faults or not good else 0
+    return 1 if reading.rejected or reading.reader.faults or not good else 0
 
 
 def run_panel_load(settings: Settings, file: Path, *, full: bool, force: bool = False, as_json: bool = False) -> int:
@@ -174,7 +176,10 @@ class _Reading:
     def __init__(self, file: Path, practices: Iterable[str] | None, reject_file: _RejectFile | None = None) -> None:
         known = None if practices is None else frozenset(practices)
         self.reader = PanelReader(datetime.now(LOCAL_ZONE).date(), known)
-        self.rejects: list[RowReject] = []
+        self.rejected = 0
+        self.rejects: list[RowReject] = []  # the first ones, without their cells
+        self.reject_counts: Counter[tuple[str, RowCode]] = Counter()
+        self.named: list[str] = []  # enrollee_ids that rejected lines seem to name
         self.file = file
         self.reject_file = reject_file
 
@@ -183,7 +188,12 @@ class _Reading:
             if isinstance(item, PanelRow):
                 yield item
                 continue
-            self.rejects.append(item)
+            self.rejected += 1
+            self.reject_counts.update({(fault.column, fault.code) for fault in item.faults})
+            if len(self.rejects) < LISTED:
+                self.rejects.append(item._replace(cells=()))
+            if enrollee_id := self.reader.named(item):
+                self.named.append(enrollee_id)
             if self.reject_file is not None:
                 self.reject_file.write(self.reader, item)
 
@@ -211,8 +221,7 @@ class _Kept:
 
     def rows(self) -> Iterator[PanelRow]:
         reader = self._reading.reader
-        named = (reader.named(reject) for reject in self._reading.rejects)
-        ids = [each for each in dict.fromkeys(named) if each and not reader.has(each)]
+        ids = [each for each in dict.fromkeys(self._reading.named) if not reader.has(each)]
         for start in range(0, len(ids), KEPT_AT_ONCE):
             with self._store.reading() as connection:
                 lines, _ = load_enrollees(connection, ids[start : start + KEPT_AT_ONCE], None)
@@ -266,9 +275,13 @@ def _report(
             {
                 "loaded": report is not None and not report.refused,
                 "mode": report.mode if report else None,
-                "rows": good + len(reading.rejects),
+                "rows": good + reading.rejected,
                 "good": good,
-                "rejected": len(reading.rejects),
+                "rejected": reading.rejected,
+                "reject_counts": [
+                    {"column": column, "code": code, "lines": count}
+                    for (column, code), count in reading.reject_counts.most_common()
+                ],
                 "rejects": [
                     {"line": reject.line, "column": fault.column, "code": fault.code, "reason": fault.reason}
                     for reject in reading.rejects
@@ -316,16 +329,17 @@ def _lines(
     path: str,
 ) -> Iterator[str]:
     reader = reading.reader
-    total = good + len(reading.rejects)
-    yield f"{total:,} lines: {good:,} good, {len(reading.rejects):,} rejected"
+    total = good + reading.rejected
+    yield f"{total:,} lines: {good:,} good, {reading.rejected:,} rejected"
     for reject in reading.rejects[:SHOWN]:
         what = "; ".join(f"{fault.column + ': ' if fault.column else ''}{fault.reason}" for fault in reject.faults)
         yield f"  line {reject.line}: {what}"
-    if len(reading.rejects) > SHOWN:
-        yield f"  and {len(reading.rejects) - SHOWN:,} more"
-    swapped = Counter(f.column for reject in reading.rejects for f in reject.faults if f.code == "columns_swapped")
-    for columns, count in swapped.items():
-        if count > SWAPPED_SHARE * total:
+    if reading.rejected > SHOWN:
+        yield f"  and {reading.rejected - SHOWN:,} more; in all:"
+        for (column, code), count in reading.reject_counts.most_common():
+            yield f"  {count:,} × {code.replace('_', ' ')}{' in ' + column if column else ''}"
+    for (columns, code), count in reading.reject_counts.items():
+        if code is RowCode.COLUMNS_SWAPPED and count > SWAPPED_SHARE * total:
             yield f"nearly every line has {columns} swapped: is the header line wrong?"
     for note in {(note.column, note.code): note for note in reversed(reader.note_samples)}.values():
         count = reader.notes[note.column, note.code]

@@ -4,10 +4,15 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from parsers.events import Event, EventKind, Identifier, PersonName
+from parsers.events import EncounterClass, Event, EventKind, Identifier, PersonName, Visit
 from parsers.people import Enrollee
-from rules.decisions import Grade, Match
+from rules.alerts import World
+from rules.decide import decide
+from rules.decisions import Action, Grade, History, Match, Reason
+from rules.directory import Directory
 from rules.late_enrollment import late, missed
+from rules.policy import default_policy
+from rules.routing import default_routes
 
 NOW = datetime(2026, 11, 20, 14, tzinfo=UTC)
 
@@ -61,3 +66,24 @@ def test_what_is_told_late(name: str) -> None:
 
 def test_a_match_with_nobody_on_file_is_nothing() -> None:
     assert missed([(event(IN, 1), Match(grade=Grade.CERTAIN, enrollee_id="E1"))], {}, NOW, 14) == []
+
+
+def test_a_stay_before_enrollment_is_told_with_the_reason() -> None:
+    admitted = event(IN, 3).model_copy(
+        update={"visit": Visit(encounter_class=EncounterClass.INPATIENT, admitted_at=NOW - timedelta(3))}
+    )
+    joined = person().model_copy(update={"effective_from": NOW.date()})
+    match = Match(grade=Grade.CERTAIN, enrollee_id="E1")
+    world = World(
+        default_policy(),
+        lambda who, kind, reasons, at: default_routes().route(Directory(), who, kind, reasons, at),
+        NOW,
+    )
+    history = History(enrollees=(joined,))
+    before = decide(admitted, match, None, history, world)
+    assert (before.action, before.reasons) == (Action.SUPPRESS, (Reason.NOT_ENROLLED_ON_DAY,))
+    [(told, found)] = missed([(admitted, match)], {"E1": joined}, NOW, 14)
+    decision = decide(told, found, None, history, world, released=True)
+    assert decision.action is Action.NOTIFY
+    assert Reason.LATE_ENROLLMENT in decision.alerts[0].reasons
+    assert Reason.RELEASED_BY_REVIEW not in decision.alerts[0].reasons
