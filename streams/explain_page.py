@@ -41,6 +41,7 @@ WISHES: Final = {
     "class_missing": "send the patient class in PV1-2",
     "facility_assumed": "name the facility in PV1-3.4, EVN-7 or MSH-4",
     "escape_unknown": "escape reserved characters after HL7 chapter 2 (\\F\\ \\S\\ \\T\\ \\R\\ \\E\\)",
+    "value_too_long": "send shorter values and fewer repetitions: the rest was not read",
     "default_birth_date": "leave PID-7 empty when the birth date is not known",
     "placeholder_name": "nothing to do: a name that stands for somebody not known yet",
 }
