@@ -751,6 +751,8 @@ def _bytes(draft: _Draft, control_id: str, sent: datetime) -> bytes:
     stamp = sent.astimezone(LOCAL).strftime("%Y%m%d%H%M%S%z" if hospital.offset else "%Y%m%d%H%M%S")
     header = ["MSH", "^~\\&", "ADT", hospital.sender, "HANDOFF", "NC", stamp, "", f"ADT^{trigger}", control_id, "P",
               hospital.version]  # fmt: skip
+    if hospital.encoding == "utf-8":
+        header += ["", "", "", "", "", "UNICODE UTF-8"]
     lines = ["|".join(segment) for segment in (header, *draft.segments)]
     return (hospital.end.join(lines) + hospital.end).encode(hospital.encoding, "replace")
 
