@@ -241,6 +241,12 @@ def rule_on(alert: Alert, enrollee: Enrollee, relationship: Relationship, policy
     return Ruling(tier, tuple(dict.fromkeys(basis for _, basis in limits)))
 
 
+def audited(alert: Alert, enrollee: Enrollee, seen: AlertView, policy: Confidentiality = DEFAULT) -> str:
+    """Tier and the rules that set it, for the audit row of somebody who read `seen`: never for a page."""
+    ruling = rule_on(alert, enrollee, seen.relationship, policy)
+    return f"{ruling.tier}: {', '.join(ruling.bases)}"
+
+
 def sensitivity(diagnosis: Diagnosis) -> Basis:
     """Which protection a diagnosis falls under; one that cannot be told is protected like the others.
 

@@ -17,6 +17,7 @@ from rules.confidentiality import (
     Relationship,
     Tier,
     WhyWithheld,
+    audited,
     relationship_of,
     rule_on,
     sensitivity,
@@ -264,6 +265,12 @@ def test_the_audit_learns_which_rule_it_was() -> None:
     assert rule_on(alert(HEART), ENROLLEE, Relationship.PLAN, strict).bases == (Basis.MINIMUM_NECESSARY,)
     seen = view(alert(HEART), ENROLLEE, PLAN, strict)
     assert {part.why for part in seen.withheld} == {WhyWithheld.MINIMUM_NECESSARY}
+
+
+def test_an_audit_row_says_tier_and_rules() -> None:
+    told = alert(DEPRESSION)
+    assert audited(told, ENROLLEE, view(told, ENROLLEE, PLAN)) == "general: mental_health_diagnosis"
+    assert audited(told, ENROLLEE, view(told, ENROLLEE, NURSE)) == "full: nothing"
 
 
 LIMITS = st.sampled_from([Tier.GENERAL, Tier.WITHHELD])

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import func, select
 
 from parsers.people import CaseManager, Enrollee, Practice
-from rules.confidentiality import AlertView, Relationship, Tier, view
+from rules.confidentiality import AlertView, Relationship, Tier, audited, view
 from rules.decisions import Alert, Reason
 from rules.directory import Directory
 from streams.inbox.rows import ReaderStay, Taken, ceilinged
@@ -56,6 +56,7 @@ class StayDetail(NamedTuple):
     earlier: tuple[AlertView, ...]  # newest first
     earlier_withheld: int
     practice: Practice | None
+    ruling: str  # which tier and why, for the audit
 
 
 class Cause(NamedTuple):
@@ -156,6 +157,7 @@ class Desk:
             earlier=shown,
             earlier_withheld=len([item for item in earlier if item.relationship is not Relationship.NONE]) - len(shown),
             practice=self.directory().practices.get(enrollee.practice_id) if latest.person else None,
+            ruling=audited(newest, enrollee, latest),
         )
 
     def causes(self, positions: Sequence[int]) -> dict[int, Cause]:
