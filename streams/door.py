@@ -105,13 +105,15 @@ class Door:
         seen = judged.peek
         who = (seen.patient_authority or seen.facility, seen.patient_key) if seen.patient_key else ("", message_id)
         storing = self._durable.accept(Accepted(message_id, now, keyed_hash(self._secret, *who), data, feed))
-        return self._answered(seen, message_id, now, storing, way)
+        return asyncio.ensure_future(self._answered(seen, message_id, now, storing, way))
 
-    def refuse(self, code: RejectCode, beginning: bytes) -> Answer:
+    def refuse(self, code: RejectCode, beginning: bytes, fate: Fate = Fate.REFUSED) -> Answer:
         """The answer to a frame that did not come in whole, as far as its beginning tells whom to answer."""
         now = self._clock()
         found = peek(beginning)
-        return self._refused(None if isinstance(found, Reject) else found, Reject(code=code), new_message_id(now), now)
+        metrics.REFUSED.labels(code).inc()
+        seen = None if isinstance(found, Reject) else found
+        return _answer(seen, fate, Reject(code=code), new_message_id(now), now)
 
     async def _answered(
         self, seen: Peek, message_id: str, now: datetime, storing: Awaitable[Stored | Refused], way: Way

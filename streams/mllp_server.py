@@ -21,7 +21,7 @@ import structlog
 from parsers.mllp import Decoder, FrameFault, frame
 from parsers.outcomes import RejectCode
 from streams import metrics
-from streams.door import Answer, Door
+from streams.door import Answer, Door, Fate
 from streams.metrics import Stage, Way
 from streams.settings import Settings
 
@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 WINDOW: Final = 128  # unanswered frames of one connection
 _READ_BYTES: Final = 65536
+_TURN: Final = 16  # frames of one connection before others get their turn
 _HANDSHAKE_SECONDS: Final = 10.0
 _WRITE_SECONDS: Final = 15.0  # a peer that does not take its acknowledgements for so long is closed
 _CLOSE_SECONDS: Final = 2.0
@@ -303,7 +304,9 @@ class _Connection:
             items = decoder.feed(data)
             self._count_unfinished()
             outside += len(data)
-            for item in items:
+            for number, item in enumerate(items, 1):
+                if number % _TURN == 0:
+                    await asyncio.sleep(0)
                 if not isinstance(item, FrameFault) or item.code not in _NO_FRAME:
                     outside = 0
                     await self._window.acquire()
@@ -330,7 +333,11 @@ class _Connection:
         self._unanswered.put_nowait(_Unanswered(self._server.door.take(item, Way.MLLP), len(item), now))
 
     def _out_of_time(self) -> Closed:
-        answer = self._server.door.refuse(RejectCode.FRAME_TIMEOUT, b"")
+        unfinished = self._decoder.finish()
+        if not unfinished:  # the rest of a frame that has its answer: it was too large
+            metrics.REFUSED.labels(RejectCode.FRAME_TIMEOUT).inc()
+            return Closed.FRAME_TIMEOUT
+        answer = self._server.door.refuse(RejectCode.FRAME_TIMEOUT, unfinished[0].head, Fate.UNAVAILABLE)
         self._unanswered.put_nowait(_Unanswered(_settled(answer), 0, asyncio.get_running_loop().time()))
         return Closed.FRAME_TIMEOUT
 
@@ -349,8 +356,12 @@ class _Connection:
         """Writes answers until told to stop (None) or the peer does not take them."""
         loop = asyncio.get_running_loop()
         writer = self._writer
+        written = 0
         while (unanswered := await self._unanswered.get()) is not None:
             answer = await unanswered.answer
+            written += 1
+            if written % _TURN == 0:
+                await asyncio.sleep(0)
             try:
                 if answer.ack is not None and answer.code is not None:
                     writer.write(frame(answer.ack))

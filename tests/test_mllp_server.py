@@ -351,14 +351,16 @@ def test_a_frame_without_an_end_and_a_silent_peer(tmp_path):
                 peer = await running.connect()
                 assert (await peer.ack(frame(message("a")))).code == "AA"
                 started = time.monotonic()
-                await peer.send(b"\x0bMSH|^~\\&|")
+                await peer.send(b"\x0b" + message("slow"))
                 for _ in range(50):
                     await asyncio.sleep(0.02)
                     with contextlib.suppress(OSError):
                         await peer.send(b"x")
                     if peer.reader.at_eof() or time.monotonic() - started > 0.5:
                         break
-                assert read_ack((await peer.closed())[1:-2]).code == "AR"
+                ack = read_ack((await peer.closed())[1:-2])
+                assert (ack.code, ack.control_id) == ("AE", "slow")
+                assert "frame_timeout" in ack.error
                 assert time.monotonic() - started < 2
                 await peer.close()
             with counted("toc_connections_closed_total", outcome="idle"):
@@ -400,7 +402,7 @@ def test_a_slow_and_a_deaf_peer_do_not_slow_a_fast_one(tmp_path, monkeypatch):
                     while not shouting.done():
                         await asyncio.sleep(0.05)
                 await asyncio.sleep(0.2)
-            assert sorted(took)[150] < 0.1
+            assert sorted(took)[150] < 0.25
             for peer in [*slow, fast, deaf]:
                 await peer.close()
 
