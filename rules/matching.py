@@ -552,8 +552,8 @@ def _medicaid_agreement(one: Person, other: Person) -> tuple[str, float]:
 
 CERTAIN_BITS: Final = 18.0
 PROBABLE_BITS: Final = 9.0
-POSSIBLE_BITS: Final = -3.0
-NAMESAKES_FROM: Final = 17_000  # people; on a larger panel one in 10,000 or more has a namesake born the same day
+POSSIBLE_BITS: Final = -4.0
+NAMESAKES_FROM: Final = 17_000  # people; up to here no two of one name and birth date live in one street by chance
 _GRADE_ORDER: Final = {Grade.CERTAINLY_NOT: 0, Grade.POSSIBLE: 1, Grade.PROBABLE: 2, Grade.CERTAIN: 3}
 _ANOTHER: Final = (DIFFERS, "another name")
 _PLACE: Final = (EQUAL, "similar", "former address equal")
@@ -640,11 +640,11 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
         if birth is None:  # father and son share the rest
             enough = enough and near_identifiers > 0 and places > 0
         return Grade.PROBABLE if enough else Grade.POSSIBLE
+    near_home = evidence.get("address") in ("same street", "number missing") and evidence.get("zip") == EQUAL
     if not thirds:
         apart = any(evidence.get(field) == DIFFERS for field in ("address", "phone", "ssn", "medicaid_id", "sex"))
-        alone = (middle and birth == EQUAL and (not apart or (rare_middle and not opposed))) or (
-            panel_size <= NAMESAKES_FROM and not opposed
-        )
+        alone = middle and birth == EQUAL and (not apart or (rare_middle and not opposed))
+        alone = alone or (near_home and panel_size <= NAMESAKES_FROM and not opposed)
         return Grade.PROBABLE if alone else Grade.POSSIBLE
     if opposed:
         sure = first in _SURE_NAME and last in _SURE_NAME and birth == EQUAL

@@ -252,9 +252,9 @@ def test_common_names_weigh_less():
 
 
 def test_the_bar_rises_with_the_panel():
-    moved = BARE._replace(street="", phone="", middle="")
-    assert graded(moved, size=1_000) is Grade.PROBABLE
-    assert graded(moved, size=MILLION) is Grade.POSSIBLE
+    neighbor = BARE._replace(street="77 Oak St", phone="", middle="")
+    assert graded(neighbor, size=1_000) is Grade.PROBABLE
+    assert graded(neighbor, size=MILLION) is Grade.POSSIBLE
     sizes = [graded(BARE._replace(street="", phone="", middle=""), size=10**power) for power in range(0, 28, 2)]
     assert [rank(each) for each in sizes] == sorted((rank(each) for each in sizes), reverse=True)
     assert sizes[-1] is Grade.CERTAINLY_NOT
@@ -317,6 +317,13 @@ PEOPLE = st.fixed_dictionaries({field: st.sampled_from(values) for field, values
     lambda fields: PanelRecord("", **fields)
 )
 SIZES = st.sampled_from([100, 10_000, MILLION, 10_000_000])
+
+
+def test_a_namesake_is_never_automatic_on_a_list_of_any_size():
+    namesake = BARE._replace(street="9 Elm Rd", phone="9195550100", middle="")
+    for size in (1, 100, 10_000, MILLION):
+        assert graded(namesake, size=size) is Grade.POSSIBLE
+        assert graded(namesake._replace(street="", phone=""), size=size) is Grade.POSSIBLE
 
 
 @settings(max_examples=150, deadline=None)

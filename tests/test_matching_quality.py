@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hard_panel import Query, World
 
 from rules.decisions import Grade
 from rules.matching import PanelRecord, read_record
 from rules.panel_index import PanelIndex
+from streams.hard_panel import Query, World
 
 DAY = date(2026, 6, 1)
 FEBRL = Path(__file__).parents[2] / "shared" / "corpus" / "matching"

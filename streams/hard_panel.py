@@ -7,34 +7,45 @@ on the panel, most of them relatives or namesakes of somebody who is.
 
 import random
 from bisect import bisect
+from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from nicknames import NickNamer
 
 from rules.matching import PanelRecord
 from rules.names import census_table
 
-STREETS = [
-    f"{name} {kind}"
-    for name in ("Oak Maple Main Church Park Pine Elm Cedar Walnut Lake Hill Washington Mill Ridge River Spring Forest "
-    "Sunset Franklin Jefferson Highland Meadow Dogwood Chestnut Poplar Holly Magnolia Hickory Laurel Sycamore Tryon "
-    "Trade Providence Sharon Randolph Queens Carmel Monroe Independence Albemarle").split()
-    for kind in ("St", "Ave", "Rd", "Dr", "Ln", "Ct")
-]  # fmt: skip
-CITIES = [
+_STREET_NAMES: Final = (
+    "Oak Maple Main Church Park Pine Elm Cedar Walnut Lake Hill Washington Mill Ridge River Spring Forest Sunset "
+    "Franklin Jefferson Highland Meadow Dogwood Chestnut Poplar Holly Magnolia Hickory Laurel Sycamore Tryon Trade "
+    "Providence Sharon Randolph Queens Carmel Monroe Independence Albemarle"
+).split()
+STREETS: Final = [f"{name} {kind}" for name in _STREET_NAMES for kind in ("St", "Ave", "Rd", "Dr", "Ln", "Ct")]
+CITIES: Final = [
     f"{name}{kind}"
     for name in ("Ash", "Green", "Wil", "High", "Cary", "Hick", "Kin", "Golds")
     for kind in ("ville", "boro", "ton", " Point", "son")
 ]
-NICKNAMES = NickNamer()
+_NICKNAMES: Final = NickNamer()
+Home = tuple[str, str, str, str]  # street, ZIP, city, phone
 
 
 class Query(NamedTuple):
+    """What a hospital asks, what kind of question it is, and the answer ("" when not on the panel)."""
+
     kind: str
     record: PanelRecord
-    truth: str  # enrollee_id, "" when not on the panel
+    truth: str
+
+
+class Absent(NamedTuple):
+    """Somebody who was left off the panel, and the enrollee they resemble."""
+
+    kind: str
+    record: PanelRecord
+    resembles: str
 
 
 class _Draw:
@@ -58,7 +69,7 @@ class World:
         )
         self.place = [(f"{27000 + n % 950:05d}", CITIES[n % len(CITIES)]) for n in range(950)]
         self.made = 0
-        self.absent: list[tuple[str, PanelRecord, PanelRecord]] = []  # kind, who is asked, who is on the panel
+        self.absent: list[Absent] = []
 
     def birth(self, low: int = 0, high: int = 85) -> str:
         return (date(2026, 6, 1) - timedelta(days=self.rng.randint(low * 365, high * 365 + 300))).isoformat()
@@ -69,14 +80,12 @@ class World:
             if digits[:3] != "666":
                 return digits
 
-    def home(self) -> tuple[str, str, str, str]:
+    def home(self) -> Home:
         code, city = self.rng.choice(self.place)
         phone = f"{self.rng.choice(('919', '704', '336', '828'))}{self.rng.randint(2000000, 9999999)}"
         return f"{self.rng.randint(1, 9999)} {self.rng.choice(STREETS)}", code, city, phone
 
-    def person(
-        self, last: str, home: tuple[str, str, str, str], *, sex: str = "", birth: str = "", first: str = ""
-    ) -> PanelRecord:
+    def person(self, last: str, home: Home, *, sex: str = "", birth: str = "", first: str = "") -> PanelRecord:
         rng = self.rng
         sex = sex or rng.choice("FM")
         draw = self.female if sex == "F" else self.male
@@ -92,7 +101,7 @@ class World:
             home[3] if rng.random() < 0.9 else "", "", mrns,
         )  # fmt: skip
 
-    def records(self):
+    def records(self) -> Iterator[PanelRecord]:
         """The panel's records, streaming; `absent` fills with relatives and namesakes who were left out."""
         rng = self.rng
         count = 0
@@ -139,21 +148,20 @@ class World:
                         kind, same = "jr_sr", [each]
                 if same:
                     del family[who]
-                    self.absent.append((kind, left, same[0]))
+                    self.absent.append(Absent(kind, left, same[0].enrollee_id))
             for each in list(family):
                 if rng.random() < 0.01:
                     other = self.person(each.last, self.home(), sex=each.sex, birth=each.birth_date, first=each.first)
                     if rng.random() < 0.5:
                         family.append(other)
                     else:
-                        self.absent.append(("namesake", other, each))
+                        self.absent.append(Absent("namesake", other, each.enrollee_id))
             for each in family:
                 if count == self.size:
                     return
                 count += 1
-                if each.sex == "F" and rng.random() < 0.03:
-                    each = each._replace(former_names=((self.last(), ""),))
-                yield each
+                married = each.sex == "F" and rng.random() < 0.03
+                yield each._replace(former_names=((self.last(), ""),)) if married else each
 
     def typo(self, text: str) -> str:
         rng = self.rng
@@ -195,7 +203,7 @@ class World:
             q = q._replace(phone="")
         if chance() < 0.12 * share:
             q = q._replace(first=self.typo(q.first))
-        elif chance() < 0.15 * share and (short := sorted(NICKNAMES.nicknames_of(q.first))):
+        elif chance() < 0.15 * share and (short := sorted(_NICKNAMES.nicknames_of(q.first))):
             q = q._replace(first=rng.choice(short).capitalize())
         if chance() < 0.1 * share:
             q = q._replace(last=self.typo(q.last))
@@ -216,18 +224,14 @@ class World:
             q = q._replace(middle=q.middle[:1])
         return q._replace(suffix="" if chance() < 0.4 else q.suffix)
 
-    def queries(self, records: list[PanelRecord], count: int) -> list[Query]:
-        """`count` hard queries, half of them about people who are not on the panel."""
+    def queries(self, some: list[PanelRecord], count: int) -> list[Query]:
+        """`count` hard queries: half about people of `some`, half about people who are not on the panel."""
         rng = self.rng
-        here = {record.enrollee_id for record in records}
-        asked = [
-            Query("present", self.as_sent(each, hard=True), each.enrollee_id)
-            for each in rng.sample(records, count // 2)
-        ]
-        absent = [each for each in self.absent if each[2].enrollee_id in here]
+        present = some if len(some) <= count // 2 else rng.sample(some, count // 2)
+        asked = [Query("present", self.as_sent(each, hard=True), each.enrollee_id) for each in present]
+        absent = list(self.absent)
         rng.shuffle(absent)
-        for kind, left, _ in absent[: count // 3]:
-            asked.append(Query(kind, self.as_sent(left, hard=True), ""))
+        asked += [Query(each.kind, self.as_sent(each.record, hard=True), "") for each in absent[: count // 3]]
         while len(asked) < count:
             asked.append(Query("stranger", self.as_sent(self.person(self.last(), self.home()), hard=True), ""))
         rng.shuffle(asked)
