@@ -326,6 +326,46 @@ def explain(
     raise typer.Exit(run_explain(files, panel=panel, policy=policy, fields=fields, test=test, as_json=json))
 
 
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder to write to.")],
+    patients: Annotated[int, typer.Option(min=1, help="Invented people.")] = 2000,
+    days: Annotated[int, typer.Option(min=1, help="Days of their lives.")] = 30,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
+    faults: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Rates of faults (TOML); published ones unless given."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write HL7 files of simulated lives, with the truth of who should have been told what and when."""
+    from streams.sender import print_json
+    from streams.simulate import run_simulate
+
+    written = run_simulate(patients, days, seed, out, faults)
+    if json:
+        print_json(written)
+    else:
+        for name, value in written.items():
+            typer.echo(f"{name:12} {value}")
+
+
+@app.command()
+def score(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder that `handoff simulate` wrote.")],
+    alerts: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="What a running pipeline told, instead of the core."),
+    ] = None,
+    policy: Policy = None,
+    json: Json = False,
+) -> None:
+    """Hold what is told against the truth: recall, precision, wrong person, duplicates, retractions."""
+    from streams.score import print_score, run_score
+
+    print_score(run_score(folder, alerts, policy), as_json=json)
+
+
 @bench_app.callback(invoke_without_command=True)
 def bench(
     context: typer.Context,
