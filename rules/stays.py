@@ -121,7 +121,7 @@ OPEN: Final = frozenset({StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE})
 DIED_DISPOSITIONS: Final = frozenset({"20", "40", "41", "42"})  # HL7 table 0112, UB-04 form locator 17
 
 _STARTS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED, EventKind.CLASS_CHANGED})
-_NO_STEP_DOWN: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED, EventKind.DISCHARGED})  # to outpatient
+_REGISTRATIONS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
 _NUMBER_REUSED: Final = timedelta(days=3)  # a start so long after the discharge is another stay under the same number
 _OPEN_FOR: Final = {EncounterClass.EMERGENCY: timedelta(days=3)}  # how long an open stay takes in keyless starts
 _OPEN_LONG: Final = timedelta(days=120)
@@ -206,6 +206,7 @@ class _Draft:
         self.at = event.recorded_at.astimezone(UTC).isoformat()
         self.memory = dict(stay.memory)
         self.changed: dict[str, Any] = {}
+        self.begins = False  # the event starts the stay, or starts it again
         self.newest = stay.last_recorded_at is None or event.recorded_at >= stay.last_recorded_at
 
     def older(self, register: str) -> bool:
@@ -237,12 +238,7 @@ class _Draft:
         known: EncounterClass = self.get("encounter_class")
         if found is None or found is EncounterClass.PRE_ADMISSION:
             return
-        if (
-            found is EncounterClass.AMBULATORY
-            and known in TOLD_CLASSES
-            and "class" in self.memory
-            and kind in _NO_STEP_DOWN
-        ):
+        if "class" in self.memory and self._steps_down(kind, found, known):
             return
         if found is EncounterClass.UNKNOWN and "class" in self.memory:
             keeps = RANK[known] > RANK[EncounterClass.EMERGENCY] or (
@@ -260,6 +256,14 @@ class _Draft:
             return
         self.set(encounter_class=found)
         self.write("class")
+
+    def _steps_down(self, kind: EventKind, found: EncounterClass, known: EncounterClass) -> bool:
+        """A registration said again lowers no class, and neither it nor a discharge makes an outpatient."""
+        if self.begins or found is EncounterClass.UNKNOWN or known not in TOLD_CLASSES:
+            return False
+        if kind is EventKind.DISCHARGED:
+            return found is EncounterClass.AMBULATORY
+        return kind in _REGISTRATIONS and RANK[found] < RANK[known]
 
     def fill(self, content_late: bool) -> None:
         """Content: the newest message's word counts, an older one fills what is blank."""
@@ -347,6 +351,7 @@ def _start(draft: _Draft, kind: EventKind) -> bool:
     visit = draft.visit
     if visit.encounter_class is EncounterClass.PRE_ADMISSION and kind is not EventKind.CLASS_CHANGED:
         return _plan(draft, kind)
+    draft.begins = True
     again = draft.stay.status in DEAD
     if draft.stay.status is StayStatus.PLANNED:
         draft.set(planned=True)
@@ -384,6 +389,8 @@ def _restart(draft: _Draft, kind: EventKind) -> bool:
         draft.began(kind)
         draft.put_class(kind)
         return late
+    draft.begins = True
+    draft.began(kind)
     draft.write("existence")
     draft.write("discharge")
     draft.set(status=StayStatus.IN_PROGRESS, ended_at=None, disposition="")

@@ -239,6 +239,10 @@ class TestClass:
             (C.INPATIENT, C.AMBULATORY, K.UPDATED, C.AMBULATORY),
             (C.INPATIENT, C.AMBULATORY, K.DISCHARGED, C.INPATIENT),
             (C.EMERGENCY, C.AMBULATORY, K.REGISTERED, C.EMERGENCY),
+            (C.INPATIENT, C.EMERGENCY, K.REGISTERED, C.INPATIENT),
+            (C.INPATIENT, C.OBSERVATION, K.ADMITTED, C.INPATIENT),
+            (C.INPATIENT, C.OBSERVATION, K.DISCHARGED, C.OBSERVATION),
+            (C.AMBULATORY, C.EMERGENCY, K.REGISTERED, C.EMERGENCY),
             (C.EMERGENCY, C.UNKNOWN, K.UPDATED, C.EMERGENCY),
             (C.EMERGENCY, C.UNKNOWN, K.ADMITTED, C.UNKNOWN),
             (C.INPATIENT, C.UNKNOWN, K.ADMITTED, C.INPATIENT),
@@ -259,6 +263,12 @@ class TestClass:
     def test_an_older_class_is_remembered_as_highest_only(self):
         stay = after(event(K.ADMITTED, 2, C.EMERGENCY), event(K.UPDATED, 1, C.INPATIENT))
         assert (stay.encounter_class, stay.highest_class) == (C.EMERGENCY, C.INPATIENT)
+
+    @pytest.mark.parametrize("over", [K.ADMIT_CANCELLED, K.DISCHARGED])
+    def test_another_start_brings_its_own_class(self, over):
+        again = event(K.REGISTERED, 9, C.EMERGENCY, admitted_at=START + timedelta(hours=9))
+        stay = after(event(K.ADMITTED, 0, C.INPATIENT), event(over, 1, C.INPATIENT), again)
+        assert (stay.status, stay.encounter_class) == (StayStatus.IN_PROGRESS, C.EMERGENCY)
 
     def test_pre_admission_class_makes_a_start_a_plan(self):
         assert after(event(K.REGISTERED, 0, C.PRE_ADMISSION)).status is StayStatus.PLANNED
