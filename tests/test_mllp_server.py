@@ -392,7 +392,7 @@ def test_a_slow_and_a_deaf_peer_do_not_slow_a_fast_one(tmp_path, monkeypatch):
             fast = await running.connect()
             took = []
             with counted("toc_connections_closed_total", outcome="write_timeout"):
-                for n in range(300):
+                for n in range(100):
                     started = time.perf_counter()
                     assert (await fast.ack(frame(message(f"f{n}")))).code == "AA"
                     took.append(time.perf_counter() - started)
@@ -402,7 +402,7 @@ def test_a_slow_and_a_deaf_peer_do_not_slow_a_fast_one(tmp_path, monkeypatch):
                     while not shouting.done():
                         await asyncio.sleep(0.05)
                 await asyncio.sleep(0.2)
-            assert sorted(took)[150] < 0.25
+            assert sorted(took)[50] < 0.25
             for peer in [*slow, fast, deaf]:
                 await peer.close()
 
