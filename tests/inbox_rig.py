@@ -10,7 +10,17 @@ import urllib.request
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
-from parsers.events import Address, Diagnosis, EncounterClass, Event, EventKind, FacilityKind, Identifier, PersonName
+from parsers.events import (
+    Address,
+    Diagnosis,
+    EncounterClass,
+    Event,
+    EventKind,
+    FacilityKind,
+    Identifier,
+    Patient,
+    PersonName,
+)
 from parsers.people import CaseManager, Consent, Enrollee, LmeMco, Network, Practice, RiskTier, Role
 from rules.decisions import (
     Action,
@@ -287,6 +297,35 @@ def town(now=None):
                   disposition="03", priority=Priority.ROUTINE, ed_visits=0),
     ]  # fmt: skip
     return [rosa, luis, imani, walter, baby, grace, otis, ruth], versions
+
+
+def hold(store, enrollee, message_id="f" * 32):
+    now = datetime.now(UTC)
+    event = Event(
+        message_id=message_id,
+        kind=EventKind.ADMITTED,
+        trigger="A01",
+        feed="test",
+        facility="Pardee",
+        occurred_at=now,
+        recorded_at=now,
+        received_at=now,
+        fingerprint=message_id,
+        patient=Patient(
+            name=PersonName(family="Whitfeild", given="Rosa"),
+            birth_date=enrollee.birth_date,
+            sex="F",
+            identifiers=(Identifier(system="PARDEE", value="77"),),
+        ),
+    )
+    match = Match(
+        grade=Grade.POSSIBLE,
+        enrollee_id=enrollee.enrollee_id,
+        evidence={"birth_date": "equal", "last": "similar"},
+    )
+    decision = Decision(action=Action.HOLD, reasons=(Reason.POSSIBLE_MATCH,))
+    store.decide([EventRecord(event=event, match=match)], lambda _record, _history: decision, now)
+    return store.reviews_waiting()[0].review_id
 
 
 def open_store(settings):

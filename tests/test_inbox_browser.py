@@ -24,6 +24,7 @@ from tests.inbox_rig import (
     alert,
     clock,
     discharge,
+    hold,
     load_people,
     open_store,
     person,
@@ -222,6 +223,47 @@ def test_everything_can_be_done_by_keyboard(chrome, inbox):
     page.keyboard.press("Escape")
     page.wait_for_url(inbox.url + "/")
     assert page.complaints == []
+
+
+def test_plain_forms_work_and_signing_out_leaves_nothing(chrome, inbox):
+    hold(inbox.store, inbox.people[0])
+    page = page_of(chrome, inbox)
+    page.get_by_role("link", name="1 to review").click()
+    expect(page.get_by_role("table")).to_contain_text("Rosa Whitfeild")
+    page.get_by_role("button", name="Different people").click()
+    expect(page.get_by_role("status").last).to_contain_text("Kept: different people. Nobody is told.")
+    expect(page.locator("#main")).to_contain_text("Nothing waits for your answer.")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading")).to_have_text("Please sign in")
+    page.go_back()
+    expect(page.get_by_role("heading")).to_have_text("Please sign in")
+    assert "Whitfield" not in page.content()
+
+
+def test_a_demo_lets_one_become_another(chrome, inbox):
+    inbox.stop()
+    demo = InboxProcess(inbox.settings, demo=True)
+    demo.store = inbox.store
+    demo.start()
+    try:
+        page = page_of(chrome, demo)
+        page.get_by_role("link", name="M. Ortiz, RN").click()
+        page.get_by_role("button", name="T. Brown, RN").click()
+        expect(page.get_by_role("link", name="T. Brown, RN")).to_be_visible()
+        expect(page.locator("#now .row")).to_have_count(1)
+    finally:
+        demo.stop()
+
+
+def test_actions_work_without_script(chrome, inbox):
+    context = chrome.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(inbox.link(ORTIZ.case_manager_id, inbox.store))
+    expect(page.locator("noscript, .stale").first).to_be_attached()
+    page.get_by_role("link", name="Rosa Whitfield").click()
+    page.get_by_role("button", name="Take it").click()
+    expect(page.get_by_role("button", name="It is yours")).to_be_disabled()
+    context.close()
 
 
 def test_a_new_urgent_row_is_spoken_once(chrome, inbox):

@@ -60,6 +60,12 @@ UNDO_SECONDS: Final = 10
 MOST_ROWS_AT_ONCE: Final = 60  # more at once: the page fetches its list anew
 MOST_READ_AGAIN: Final = 1_000
 ACTS: Final = {"take": ActionKind.TAKEN, "acknowledge": ActionKind.ACKNOWLEDGED}
+SAID_OF_REVIEW: Final = {
+    Verdict.SAME.value: "Kept: the same person. What waited is on its way.",
+    Verdict.DIFFERENT.value: "Kept: different people. Nobody is told.",
+    Verdict.NOT_SURE.value: "Kept: not sure. It goes on waiting.",
+    "before": "Somebody answered this before you.",
+}
 HERE: Final = Path(__file__).parent
 
 log = structlog.get_logger()
@@ -111,6 +117,7 @@ class Inbox:
         @contextlib.asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncIterator[None]:
             poller = asyncio.create_task(self.live.run())
+            poller.add_done_callback(self.live.ended)
             try:
                 yield
             finally:
@@ -322,7 +329,7 @@ class Inbox:
             now,
             alert_ids=(alert_id,),
             enrollee_id=person.enrollee_id if person else "",
-            detail=f"version {version}",
+            detail=f"version {version}, {detail.ruling}",
         )
         if detail.stay.seen < version:
             self.store.mark_seen(who, {alert_id: version}, now)
@@ -461,7 +468,7 @@ class Inbox:
 
     async def stream_all(self, request: Request) -> Response:
         """Every change of every alert as JSON without PHI, for harnesses that measure."""
-        await self._reader(request)
+        await self._reader(request, locked_too=True)
         return _events(self._all_changes(request, await self._start(request)))
 
     async def _all_changes(self, request: Request, position: int) -> AsyncIterator[bytes]:
@@ -587,7 +594,8 @@ class Inbox:
     async def review_page(self, request: Request) -> Response:
         reader = await self._reader(request)
         await self._touch(reader.session)
-        return await run_in_threadpool(self._review_page, reader, "")
+        said = SAID_OF_REVIEW.get(request.query_params.get("said", ""), "")
+        return await run_in_threadpool(self._review_page, reader, said)
 
     def _review_page(self, reader: Reader, said: str) -> Response:
         now = datetime.now(UTC)
@@ -615,13 +623,7 @@ class Inbox:
         if review is None or not self._may_review(reader.person, review.enrollee):
             return PlainTextResponse("not yours", 404)
         done = self.store.settle_review(review_id, verdict, reader.person.case_manager_id, datetime.now(UTC))
-        waited = wording.count(done.released, "waiting message is", "waiting messages are")
-        said = {
-            Verdict.SAME: f"Kept: the same person. {waited} on the way.",
-            Verdict.DIFFERENT: "Kept: different people. Nobody is told.",
-            Verdict.NOT_SURE: "Kept: not sure. It goes on waiting.",
-        }[verdict]
-        return self._review_page(reader, said if done.changed else "Somebody answered this before you.")
+        return RedirectResponse(f"/review?said={verdict.value if done.changed else 'before'}", 303)
 
     # health
 
@@ -630,7 +632,12 @@ class Inbox:
         polled = self.live.polled_at
         answers = polled is not None and (datetime.now(UTC) - polled).total_seconds() < 5
         why = "" if answers else "the store does not answer: see `handoff doctor`"
-        return Health((Check("store", ok=answers, why=why, needed=Needed.READY),))
+        return Health(
+            (
+                Check("poller", ok=not self.live.dead, why="the poller has ended: restart", needed=Needed.LIVE),
+                Check("store", ok=answers, why=why, needed=Needed.READY),
+            )
+        )
 
 
 def _stay_paths(request: Request) -> set[str]:

@@ -49,6 +49,7 @@ class Live:
         self.position = 0
         self.polled_at: datetime | None = None
         self.closing = False
+        self.dead = False
 
     async def run(self) -> None:
         """Polls until cancelled. A store that is away is waited for."""
@@ -71,6 +72,12 @@ class Live:
                     log.warning("inbox_store_away")
                 away = True
             await asyncio.sleep(POLL_SECONDS_AWAY if away else POLL_SECONDS)
+
+    def ended(self, poller: "asyncio.Task[None]") -> None:
+        """The poller is over; unless it was cancelled, that is a bug of ours, and this process is of no use."""
+        if not poller.cancelled() and (error := poller.exception()):
+            self.dead = True
+            log.error("inbox_poller_ended", error=type(error).__name__)
 
     async def _poll(self) -> bool:
         if await run_in_threadpool(self._store.position) <= self.position:

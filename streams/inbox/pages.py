@@ -168,7 +168,8 @@ def address(item: Address) -> str:
 
 
 def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, ...]:
-    versions = (_version_item(alert, now, zone) for alert in detail.stay.versions)
+    told = detail.stay.versions
+    versions = (_version_item(alert, before, now, zone) for before, alert in zip((None, *told), told, strict=False))
     deeds = (
         StoryItem(
             deed.at,
@@ -182,9 +183,11 @@ def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, 
     return tuple(sorted(chain(versions, deeds), key=lambda item: item.at, reverse=True))
 
 
-def _version_item(alert: AlertView, now: datetime, zone: tzinfo) -> StoryItem:
-    struck = rows.is_struck(alert)
-    did = next((wording.reason(item) for item in alert.reasons), "") if struck else rows.headline_of(alert)
+def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zone: tzinfo) -> StoryItem:
+    headline = rows.headline_of(alert)
+    as_before = before is not None and rows.headline_of(before) == headline
+    reason = next((wording.reason(item) for item in alert.reasons), headline)
+    did = reason if as_before or rows.is_struck(alert) else headline
     told = [wording.reason(item) for item in alert.reasons if not _obvious(item, alert)]
     changed = [wording.change(item) for item in alert.changes if _worth(item)]
     happened = ""

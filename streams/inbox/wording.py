@@ -34,7 +34,7 @@ PRIORITY_WORDS: Final[Mapping[Priority, str]] = {
     Priority.URGENT: "urgent",
     Priority.HIGH: "high",
     Priority.ROUTINE: "routine",
-    Priority.DIGEST: "for your digest",
+    Priority.DIGEST: "digest",
 }
 
 RISK_WORDS: Final[Mapping[RiskTier, str]] = {
@@ -234,8 +234,8 @@ _WITH_PLANNED_RETURN: Final[Mapping[str, str]] = {
 _STEP_WORDS: Final[Mapping[ClockKind, str]] = {
     ClockKind.TCM_CONTACT: "Call by",
     ClockKind.TCM_VISIT: "Visit by",
-    ClockKind.TRC_ADMISSION_NOTICE: "File the admission notice by",
-    ClockKind.TRC_DISCHARGE_INFORMATION: "File the discharge papers by",
+    ClockKind.TRC_ADMISSION_NOTICE: "Chart the admission by",
+    ClockKind.TRC_DISCHARGE_INFORMATION: "Chart the discharge papers by",
     ClockKind.TRC_ENGAGEMENT: "See or call the patient by",
     ClockKind.TRC_MEDICATION_RECONCILIATION: "Review the medicines by",
     ClockKind.FUH_7: "Mental-health visit by",
@@ -342,6 +342,8 @@ _FIELD_WORDS: Final[Mapping[str, str]] = {
     "priority": "urgency",
     "died": "death",
 }
+
+_HOW_IT_WAS_SEARCHED: Final = frozenset({"large_block"})
 
 _AGREEMENT_WORDS: Final[Mapping[str, str]] = {
     "equal": "the same",
@@ -530,6 +532,8 @@ def length(started: datetime | None, ended: datetime | None, now: datetime, zone
         return f"since {time_or_moment(started, now, zone)}"
     if ended <= started:
         return ""
+    if ended - started < timedelta(minutes=1):
+        return ""
     nights = (ended.astimezone(zone).date() - started.astimezone(zone).date()).days
     if nights >= 1 and ended - started >= timedelta(hours=20):
         return count(nights, "day")
@@ -656,7 +660,11 @@ def field(name: str) -> str:
 
 def evidence(found: Mapping[str, str]) -> list[str]:
     """Each compared field and how it agreed: "birth date: the same"."""
-    return [f"{field(name)}: {_AGREEMENT_WORDS.get(word, word.replace('_', ' '))}" for name, word in found.items()]
+    return [
+        f"{field(name)}: {_AGREEMENT_WORDS.get(word, word.replace('_', ' '))}"
+        for name, word in found.items()
+        if name not in _HOW_IT_WAS_SEARCHED
+    ]
 
 
 def next_clock(clocks: Iterable[Clock]) -> Clock | None:
