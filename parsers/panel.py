@@ -162,6 +162,8 @@ _OLDEST: Final = 130  # years
 _OPEN_END: Final = 2200  # an end in or after this year means that none is known
 _OPEN_START: Final = 1901  # a start in or before this year means the same
 _SWAPPED_YEARS: Final = 25  # a start before birth and so long ago is a birth date in the wrong column
+_LONE_FROM_LINES: Final = 20
+_LONE_SHARE: Final = 0.05  # of the lines; where more practices stand alone, that is how the panel is
 _NUMBERS: Final = ("enrollee_id", "medicaid_id", "ssn", "phone", "mother_enrollee_id", "practice_id", "pcp_npi", "zip")
 
 
@@ -198,6 +200,7 @@ class PanelReader:
         self._today = today
         self._long_ago = f"{today.year - _SWAPPED_YEARS:04d}"
         self._first_line: dict[str, int] = {}
+        self._practice_lines: dict[str, tuple[int, int]] = {}  # first line and number of lines, without a directory
         self._dates = {
             column: _Memo(self._date_reader(column)) for column in ("birth_date", "effective_from", "effective_to")
         }
@@ -216,9 +219,23 @@ class PanelReader:
         header = next((line for line in source if line.strip()), "")
         if not self._read_header(header, lines.line):
             return
+        if lines.marked:
+            reason = "a byte order mark stands before the header and was skipped"
+            self._note(lines.line, RowFault("", RowCode.BYTE_ORDER_MARK, reason))
         width = len(self.header)
         pick = self._picker(width)
         yield from self._read_rows(lines, source, width, pick)
+        if self._practices is None:
+            self._note_lone_practices()
+
+    def _note_lone_practices(self) -> None:
+        """Without a directory a wrong practice_id still shows where nearly every practice stands in many lines."""
+        lines = len(self._first_line)
+        lone = [line for line, count in self._practice_lines.values() if count == 1]
+        if lines >= _LONE_FROM_LINES and len(lone) <= _LONE_SHARE * lines:
+            reason = "no other line names this practice, and no directory is loaded to check it against"
+            for line in lone:
+                self._note(line, RowFault("practice_id", RowCode.LONE_PRACTICE, reason))
 
     def has(self, enrollee_id: str) -> bool:
         """Whether a good row with that id has been read."""
@@ -377,6 +394,9 @@ class PanelReader:
             for fault in mild:
                 self._note(line, fault)
         self._first_line[enrollee_id] = line
+        if self._practices is None:
+            first, count = self._practice_lines.get(practice_id, (line, 0))
+            self._practice_lines[practice_id] = (first, count + 1)
         return PanelRow(
             enrollee_id,
             medicaid_id,

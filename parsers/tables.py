@@ -29,10 +29,12 @@ class RowCode(StrEnum):
     DATE_OUT_OF_RANGE = "date_out_of_range"
     DATES_REVERSED = "dates_reversed"
     # the line is loaded, the cell is repaired or left empty
+    BYTE_ORDER_MARK = "byte_order_mark"
     ENCODING_ASSUMED = "encoding_assumed"
     ZEROS_RESTORED = "zeros_restored"
     NOT_AN_IDENTIFIER = "not_an_identifier"
     UNKNOWN_VALUE = "unknown_value"
+    LONE_PRACTICE = "lone_practice"
     STARTS_BEFORE_BIRTH = "starts_before_birth"
     MRN_WITHOUT_FACILITY = "mrn_without_facility"
 
@@ -143,6 +145,7 @@ class Lines:
         self._chunks = chunks
         self.line = 0
         self.assumed = False  # the line last given was not UTF-8
+        self.marked = False  # a byte order mark has been skipped
         self.scientific = False
         self.control = False
 
@@ -156,6 +159,7 @@ class Lines:
             if lines:
                 self._look(text)
                 if "\ufeff" in text:
+                    self.marked = True
                     lines = text.replace("\ufeff", "").split(ends)
                 for line in lines:
                     self.line += 1
@@ -170,6 +174,7 @@ class Lines:
                         line = raw.decode("latin-1")
                 self._look(line)
                 self.line += 1
+                self.marked = self.marked or "\ufeff" in line
                 yield line.replace("\ufeff", "")
 
     def _look(self, text: str) -> None:
@@ -296,6 +301,7 @@ def _utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for number, chunk in enumerate(chunks):
         if number == 0 and chunk[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
+            yield codecs.BOM_UTF8
         yield decoder.decode(chunk).encode() if decoder else chunk
 
 

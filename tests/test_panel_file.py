@@ -237,6 +237,17 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(encoding: str) -> None:
     assert not rejects
     assert len(rows) == 1
     assert not reader.extra
+    assert dict(reader.notes) == {("", RowCode.BYTE_ORDER_MARK): 1}
+    assert reader.note_samples[0].line == 1
+
+
+def test_without_a_directory_a_lone_practice_is_noted() -> None:
+    many = [line(enrollee_id=f"E{number}", practice_id="P1" if number % 2 else "P2") for number in range(40)]
+    _, _, reader = read(text(*many, line(enrollee_id="X", practice_id="PX")), practices=None)
+    assert [(note.line, note.code) for note in reader.note_samples] == [(42, RowCode.LONE_PRACTICE)]
+    alone = [line(enrollee_id=f"E{number}", practice_id=f"P{number}") for number in range(40)]
+    assert not read(text(*alone), practices=None)[2].notes
+    assert not read(text(*many[:1]), practices=None)[2].notes
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
