@@ -29,8 +29,8 @@ from streams.waiting import Waiting
 log = structlog.get_logger()
 
 TICK_SECONDS: Final = 1.0
-DOUBT_SECONDS: Final = 7.0  # not live any more
-STUCK_SECONDS: Final = 12.0  # over: the process ends
+DOUBT_SECONDS: Final = 8.0  # not live any more
+STUCK_SECONDS: Final = 15.0  # over: the process ends
 _PARTITION_SECONDS: Final = 20.0  # for one of our partitions alone while others move
 _SILENT_SECONDS: Final = 10.0  # a loop that does not answer within is dead
 

@@ -62,6 +62,8 @@ def run_worker(settings: Settings) -> None:
     Raises, before any record is taken: `SettingsError` (policy), `StoreOutdated`, `TopicsUnusable`, `OSError` (the
     metrics port is taken).
     """
+    for name in ("aiokafka", "faust", "mode"):  # ten lines a second while a broker is away; the watchdog says it once
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     waiting = Waiting()
     policy = PolicyFile(settings.policy)
     workers: list[Worker] = []  # this one, once it is there

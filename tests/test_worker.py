@@ -274,3 +274,18 @@ def test_a_stopped_postgresql_is_waited_for_in_place(tmp_path, tmp_path_factory)
             assert worker.poll() is None
     finally:
         server.stop()
+
+
+@pytest.mark.servers
+def test_topics_that_vanish_are_made_again(own_kafka, tmp_path):
+    with Rig(tmp_path, bootstrap=own_kafka.bootstrap) as rig:
+        worker = rig.start()
+        rig.send(*visits(3))
+        rig.wait_for_endings(6)
+        rig.delete_topics()
+        assert worker.wait(40) == 70
+        assert "topic_gone" in rig.log() or "client_dead" in rig.log()
+        rig.start()
+        rig.wait_until(lambda: rig.scrape("/readyz")[0] == 200)
+        rig.send(adt("A01", 20))
+        rig.wait_for_endings(7)

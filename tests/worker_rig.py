@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from streams import kafka
 from streams.kafka import ensure_topics, make_producer
@@ -198,6 +199,15 @@ class Rig:
         finally:
             await consumer.stop()
         return found
+
+    def delete_topics(self):
+        async def delete():
+            admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers(self.settings))
+            await admin.start()
+            await admin.delete_topics([topic.value for topic in Topic])
+            await admin.close()
+
+        asyncio.run(delete())
 
     def told(self):
         """(alert, version) of every record on the alerts topic."""
