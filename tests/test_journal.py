@@ -9,7 +9,7 @@ import textwrap
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import journal as journal_module
@@ -33,6 +33,7 @@ def all_of(journal, start=None, **limits):
     return records
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.binary(max_size=300), st.sampled_from(["", "north", "höhe"])), max_size=20))
 def test_what_goes_in_comes_out(tmp_path_factory, payloads):
     folder = tmp_path_factory.mktemp("journal")
