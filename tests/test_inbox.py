@@ -16,9 +16,12 @@ from parsers.events import (
     FacilityKind,
 )
 from parsers.people import Consent
-from rules.decisions import Action, Owner, Priority, Reason, StayStatus
+from rules.decisions import Action, Change, Owner, Priority, Reason, StayStatus
 from streams.inbox.app import COOKIE, Inbox
+from streams.inbox.desk import Desk
+from streams.inbox.live import Live
 from streams.inbox.sign_in import NoInbox, find_session, make_link, open_session
+from streams.metrics import REGISTRY
 from streams.settings import Settings
 from streams.store.acting import ActionKind
 from streams.store.auditing import Audited
@@ -492,3 +495,45 @@ def test_consent_opens_what_was_withheld(settings, store):
         page = client.get("/stay/w1").text
     assert "Balsam Center" in page
     assert "42 CFR part 2 prohibits unauthorized" in page
+
+
+def test_a_change_of_diagnoses_has_words_beside_its_codes(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    found = (Diagnosis(code="J18.9", system="I10", text="Pneumonia"), Diagnosis(code="I50.9", system="I10"))
+    coded = alert(
+        enrollee, version=2, reasons=(Reason.DIAGNOSIS_ADDED,), diagnoses=found,
+        changes=(Change(field="diagnoses", after="J18.9, I50.9"),),
+    )  # fmt: skip
+    tell(store, alert(enrollee), coded)
+    with browser(settings, store) as client:
+        page = client.get("/stay/s1").text
+    assert "diagnoses: pneumonia (J18.9), heart or circulation (I50.9)" in page
+    assert '<span class="did">The hospital added a diagnosis</span>' in page
+
+
+def test_the_time_to_the_page_is_observed_once_for_each_prompt_change(settings, store):
+    def observed():
+        return REGISTRY.get_sample_value("toc_stage_seconds_count", {"stage": "shown"}) or 0
+
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee), alert(enrollee, version=2, reasons=(Reason.LATE_ENROLLMENT,)))
+    store.act("s1", "cm-ortiz", ActionKind.TAKEN, 2, datetime.now(UTC))
+    live = Live(Desk(store))
+    changes = live.read(0, 10)
+    assert [(bool(change.message_id), change.prompt) for change in changes] == [
+        (True, True),
+        (True, False),
+        (False, True),
+    ]
+    before = observed()
+    live.written(changes)
+    live.written(changes)
+    assert observed() == before + 1
+
+
+def test_a_page_that_asks_for_what_this_process_never_saw_fetches_anew(store):
+    live = Live(Desk(store))
+    assert live.after(0) == []
+    assert live.after(7) is None

@@ -681,6 +681,7 @@ def run_inbox(settings: Settings, *, demo: bool | None = None) -> None:
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((settings.inbox_host, settings.inbox_port))
+    listening.listen(256)
     port = listening.getsockname()[1]
     host = f"[{settings.inbox_host}]" if ":" in settings.inbox_host else settings.inbox_host
     _say_where(settings, f"http://{host}:{port}")

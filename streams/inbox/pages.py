@@ -5,7 +5,7 @@ from datetime import date, datetime, tzinfo
 from itertools import chain
 from typing import Final
 
-from parsers.events import Address, Event, FacilityKind, Patient
+from parsers.events import Address, Diagnosis, Event, FacilityKind, Patient
 from parsers.people import Enrollee
 from rules.confidentiality import AlertView, Tier
 from rules.decisions import Change, ClockStatus, Reason
@@ -189,7 +189,7 @@ def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zon
     reason = next((wording.reason(item) for item in alert.reasons), headline)
     did = reason if as_before or rows.is_struck(alert) else headline
     told = [wording.reason(item) for item in alert.reasons if not _obvious(item, alert)]
-    changed = [wording.change(item) for item in alert.changes if _worth(item)]
+    changed = [wording.change(_with_words(item, alert)) for item in alert.changes if _worth(item)]
     happened = ""
     if alert.occurred_at and abs((alert.decided_at - alert.occurred_at).total_seconds()) > 90:
         happened = f"happened {wording.moment(alert.occurred_at, now, zone)}"
@@ -207,6 +207,21 @@ def _obvious(item: Reason, alert: AlertView) -> bool:
     return item in {Reason.ED_ARRIVAL, Reason.ADMITTED, Reason.OBSERVATION, Reason.DISCHARGED} and not rows.is_struck(
         alert
     )
+
+
+def _with_words(item: Change, alert: AlertView) -> Change:
+    """A change of diagnoses, which names codes, with words beside them."""
+    if item.field != "diagnoses":
+        return item
+    words = {found.code: found for found in alert.diagnoses if found.code and found.text}
+
+    def named(codes: str) -> str:
+        parts = (words.get(code, Diagnosis(code=code)) for code in codes.split(", ") if code)
+        return ", ".join(
+            f"{wording.diagnosis(found)} ({found.code})" if found.text else wording.diagnosis(found) for found in parts
+        )
+
+    return item.model_copy(update={"before": named(item.before), "after": named(item.after)})
 
 
 def _worth(item: Change) -> bool:
