@@ -161,8 +161,13 @@ def serve(host: str, port: int, health: Callable[[], Health]) -> Scrape:
         def log_message(self, format: str, *args: object) -> None:
             """Says nothing: a scrape every few seconds is no news."""
 
-    server = ThreadingHTTPServer((host, port), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Says nothing: a scraper that hangs up is no news either."""
+
+    server = Server((host, port), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, name="metrics", daemon=True)
     thread.start()
     return Scrape(server, thread)
