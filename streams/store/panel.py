@@ -102,6 +102,9 @@ class Panel(Database):
         with translated(), self._engine.connect() as connection:
             try:
                 with connection.begin():
+                    if self.backend == "postgresql":  # room for a million lines; the connection ends with the load
+                        connection.exec_driver_sql("SET temp_buffers = '256MB'")
+                        connection.exec_driver_sql("SET work_mem = '256MB'")
                     columns = ", ".join(f"{name} text NOT NULL" for name in FILE_COLUMNS)
                     connection.exec_driver_sql(f"CREATE TEMPORARY TABLE staged ({columns})")
                 yield connection

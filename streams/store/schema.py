@@ -113,6 +113,7 @@ enrollees = Table(
     _whole("gone", "0"),  # 1: left the panel so long ago that nobody is matched to this line
     _whole("seq", "0"),  # panel counter of the load that wrote this line last
     Index("ix_enrollees_seq", "seq"),
+    Index("ix_enrollees_practice_id", "practice_id", "gone"),
 )
 
 homes = Table(  # where an enrollee was at home before, by day, both days inclusive

@@ -139,6 +139,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("enrollee_id", name=op.f("pk_enrollees")),
     )
+    op.create_index("ix_enrollees_practice_id", "enrollees", ["practice_id", "gone"], unique=False)
     op.create_index("ix_enrollees_seq", "enrollees", ["seq"], unique=False)
     op.create_table(
         "feeds",
