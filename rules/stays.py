@@ -150,6 +150,11 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         reverse=True,
     )
     number = visit_key(event)
+    if event.prior and event.kind in _STARTS:  # A06 may say in MRG which visit became this one
+        for former in (event.prior.visit, event.prior.account):
+            for stay in own:
+                if former and key_in(former, stay.keys):
+                    return stay
     for key in event.stay_keys:
         for stay in own:
             if key_in(key, stay.keys) and not _other_number(number, stay) and not _used_again(event, stay, key, number):

@@ -11,9 +11,22 @@ from hypothesis import strategies as st
 from parsers.events import EncounterClass, Event, EventKind, Identifier, Patient, PersonName, Prior, Visit
 from parsers.people import Enrollee, RiskTier
 from rules.decide import World, decide
-from rules.decisions import Action, ClockKind, ClockStatus, Grade, History, Match, Owner, Reason, StayStatus
-from rules.policy import default_policy, load_policy
+from rules.decisions import (
+    Action,
+    AlertKind,
+    ClockKind,
+    ClockStatus,
+    Grade,
+    History,
+    Match,
+    Owner,
+    Priority,
+    Reason,
+    StayStatus,
+)
+from rules.policy import Policy, default_policy, load_policy
 from rules.routing import Routed
+from streams.explain import plain_route
 
 START = datetime(2026, 11, 10, 14, 0, tzinfo=UTC)
 K, C = EventKind, EncounterClass
@@ -38,7 +51,8 @@ def certain(enrollee_id, **more):
 class Ward:
     """A history that remembers, in place of the store."""
 
-    def __init__(self, *people, policy=None):
+    def __init__(self, *people, policy=None, route=team):
+        self.route = route
         self.people = {one.enrollee_id: one for one in people or (person("E1"), person("E2"))}
         self.policy = policy or default_policy()
         self.stays, self.alerts, self.seen, self.n = {}, defaultdict(list), set(), 0
@@ -53,7 +67,7 @@ class Ward:
             enrollees=tuple(self.people.values()),
         )
         decision = decide(
-            event, match, prior, history, World(self.policy, team, now or event.received_at), released=released
+            event, match, prior, history, World(self.policy, self.route, now or event.received_at), released=released
         )
         self.seen.add(event.fingerprint)
         self.stays |= {stay.stay_id: stay for stay in decision.stays}
@@ -433,3 +447,26 @@ def test_resent_with_other_words_makes_no_second_alert(drawn):
     known = set(ward.alerts)
     list(play(ward, drawn, again="other words"))
     assert set(ward.alerts) == known
+
+
+RULES = st.fixed_dictionaries(
+    {
+        "reasons": st.lists(st.sampled_from(Reason), max_size=2),
+        "kinds": st.lists(st.sampled_from(AlertKind), max_size=2),
+        "risk_tiers": st.lists(st.sampled_from(RiskTier), max_size=2),
+        "priority": st.sampled_from(Priority),
+        "mute": st.booleans(),
+    }
+).filter(lambda rule: rule["reasons"] or rule["kinds"] or rule["risk_tiers"])
+
+
+@given(st.lists(RULES, max_size=3), st.booleans(), st.lists(PLAIN, max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_every_policy_that_loads_gives_every_alert_an_owner(rules, mute, drawn):
+    named = [{"name": f"rule {number}", **rule} for number, rule in enumerate(rules)]
+    policy = Policy.model_validate({"rules": [*named, {"name": "last", "mute": mute}]})
+    ward = Ward(policy=policy, route=plain_route())
+    for decision in play(ward, drawn):
+        for alert in decision.alerts:
+            assert alert.owners
+            assert alert.rule in {rule.name for rule in policy.rules if not rule.mute}
