@@ -1,5 +1,6 @@
 """ADT messages into events: every field, every fallback, every named way not to be an event."""
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -24,6 +25,7 @@ from parsers.feeds import Feed
 from parsers.outcomes import NoTransition, Reading, Reject, RejectCode, TestMessage
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
+SLOWER = 20 if sys.gettrace() else 1  # measuring coverage costs more than reading
 MESSAGE_ID = "0" * 32
 
 
@@ -69,8 +71,8 @@ def test_a_whole_message() -> None:
     pid = fields(
         "PID", f2="OLD7^^^NORTH", f3="12345^^^NORTH&1.2&ISO^MR~999887777^^^SSA^SS", f4="ALT9^^^NORTH",
         f5="O'Neil&van^Anna^Maria^Jr^Ms~Nee^Anna", f6="Mother^M", f7="198001310415", f8="F", f9="Annie^O",
-        f11="1 Main St&Main&1^Apt 2^Durham^NC^27701^USA^H^^Durham~PO Box 1^^Cary^NC^27511", f12="Wake",
-        f13="(919)555-0101^PRN^PH~^NET^Internet^a@b.c", f14="^WPN^PH^^1^919^5550102", f15="es^Spanish",
+        f11="1 Main St&Main&1^Apt 2^Durham^NC^27701^USA^H^^Durham~PO Box 1^^Cary^NC^27511~^^^^^USA", f12="Wake",
+        f13="1 (919)555-0101^PRN^PH~^NET^Internet^a@b.c~a@b.c", f14="^WPN^PH^^1^919^5550102", f15="es^Spanish",
         f18="ACC5^^^NORTH^AN", f19="999-88-7777", f21="777^^^NORTH^MR", f24="Y", f25="2", f29="20260301140000-0500",
         f30="Y",
     )  # fmt: skip
@@ -219,6 +221,7 @@ def test_production_messages(processing: str) -> None:
         ("birth date", adt(EVN, "PID|1||1||D^J||1900-01-01"), "A01", (Finding.DEFAULT_BIRTH_DATE, "PID-7")),
         ("no birth date", adt(EVN, "PID|1||1||D^J||old"), "A01", (Finding.TIME_UNREADABLE, "PID-7")),
         ("time", adt("EVN||noon", PID), "A01", (Finding.TIME_UNREADABLE, "EVN-2")),
+        ("blank time", adt("EVN||  ", PID, f7="20260301"), "A01", (Finding.TIME_ZONE_ASSUMED, "MSH-7")),
         ("zone", adt("EVN||20260301", PID), "A01", (Finding.TIME_ZONE_ASSUMED, "MSH-7")),
         ("gap", adt("EVN||20260308023000", PID), "A01", (Finding.TIME_NONEXISTENT, "EVN-2")),
         ("overlap", adt("EVN||20261101013000", PID), "A01", (Finding.TIME_AMBIGUOUS, "EVN-2")),
@@ -333,6 +336,7 @@ def test_stay_keys_best_first_and_never_invented() -> None:
         ("admitted|NORTHSYS|NORTH", "12345@202603011630")
     ]
     assert keys(adt(EVN, PID, "PV1|1|I")) == []
+    assert keys(adt(EVN, PID, fields("PV1", f3="^^^NORTH", f19="V1~V2")))[0] == ("visit|NORTH|", "V1")
     assert keys(adt(EVN, PID)) == []
     assert keys(adt(EVN, "PID|1||||Doe^Jane", PV1)) == [("visit|NORTH|NORTH", "V1")]
 
@@ -493,6 +497,7 @@ SAME = adt(EVN, PID, PV1, "ZPI|1|x")
         ("EVN-2", SAME.replace(b"20260301120500", b"20260301120501"), False),
         ("Z-segment", SAME.replace(b"ZPI|1|x", b"ZPI|1|y"), False),
         ("trigger", SAME.replace(b"ADT^A01", b"ADT^A08"), False),
+        ("a short header", SAME.replace(b"|MSG1|P|2.3", b""), False),
         ("sender", SAME.replace(b"EPIC", b"EPIX"), False),
         ("one segment less", SAME.replace(b"ZPI|1|x\r", b""), False),
         ("a field moved over a segment's end", SAME.replace(b"|x\r", b"\r|x\r"), False),
@@ -571,7 +576,7 @@ def test_hostile_messages_end_soon_and_small(name: str) -> None:
     start = time.process_time()
     found = read(data)
     read_fields(data)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < SLOWER
     limit = 5_000_000 if name == "deletes" else 60_000
     assert not isinstance(found, Event) or len(found.model_dump_json()) < limit
     assert not isinstance(found, Event) or "\0" not in found.model_dump_json()
@@ -607,7 +612,7 @@ def test_reading_is_fast() -> None:
     data = adt(EVN, PID, PV1, "PV2|||Chest pain", "DG1|1||I21.4^NSTEMI^I10", "NK1|1|Doe^Jack", "IN1|1|x", "ZPI|1|x")
     read(data)
     best = min(_seconds(lambda: read(data)) for _ in range(5))
-    assert best < 1.2e-3  # measured 0.2-0.3 ms; four times that on a busy machine
+    assert best < 1.5e-3 * SLOWER  # measured 0.2-0.3 ms; five times that on a busy machine
 
 
 def _seconds(action: Callable[[], object]) -> float:

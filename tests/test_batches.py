@@ -1,5 +1,6 @@
 """Files of one message or many: frames, MSH, FHS/BHS, any line ends, any cut, counts that do not add up."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_reading_is_streaming_and_linear() -> None:
     data = A + b"|" + b"x" * 2_000_000
     start = time.process_time()
     assert len(list(split(data[at : at + 500] for at in range(0, len(data), 500)))) == 1
-    assert time.process_time() - start < 3
+    assert time.process_time() - start < (20 if sys.gettrace() else 3)
 
 
 def test_an_item_shows_nothing_of_the_patient() -> None:

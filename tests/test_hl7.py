@@ -1,5 +1,6 @@
 """The lazy reader and the look at the header: delimiters, line ends, escapes, absent, empty and deleted."""
 
+import sys
 import time
 
 import pytest
@@ -274,7 +275,7 @@ def test_hostile_input_is_read_in_no_time(data: bytes) -> None:
     read = Message.parse(data)
     if isinstance(read, Message):
         read.get("PID-5"), read.get("PID-3(50000)"), read.get("MSH-10")
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < (20 if sys.gettrace() else 1)
 
 
 def test_escapes_far_inside_a_value_stay_as_sent() -> None:
@@ -287,7 +288,7 @@ def test_escapes_far_inside_a_value_stay_as_sent() -> None:
 def test_peek_stays_within_the_listeners_budget() -> None:
     data = message(b"EVN|A01|20260301", PID, *[b"DG1|1||I10"] * 10)
     best = min(_seconds(lambda: peek(data)) for _ in range(7))
-    assert best < 60e-6  # measured 7-15 µs; four times that on a busy machine
+    assert best < 60e-6 * (20 if sys.gettrace() else 1)  # measured 7-15 µs; four times that on a busy machine
 
 
 def _seconds(action: object) -> float:
