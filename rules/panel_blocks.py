@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -59,6 +60,13 @@ BLOCK_WORDS: Final = {
 }
 
 
+_hash = lru_cache(maxsize=1 << 16)(hash_text)
+(_MEDICAID_ID, _SSN, _MRN, _BIRTH_LAST, _BIRTH_FIRST, _BIRTH_INITIALS, _LAST_FIRST, _PHONE, _STREET, _ZIP_LAST) = (
+    int(block) for block in list(Block)[1:11]
+)
+(_ZIP_FIRST, _BIRTH_SSN4, _BIRTH, _ZIP) = (int(block) for block in list(Block)[11:])
+
+
 def _mix(one: int, other: int) -> int:
     return ((one * _A + other * _B) & _MASK) >> 32
 
@@ -97,6 +105,7 @@ class Segment:
         aliased[data.extras["name_row"]] = 1
         self.aliased = aliased.data
         self.keys: list[array[int]] = []
+        self.starts_at: list[tuple[int, Any]] = []
         self.rows: list[Numbers] = []
         for keys, rows in self._blocks(pools):
             both = np.sort(
@@ -105,6 +114,7 @@ class Segment:
             sorted_keys = array("I")
             sorted_keys.frombytes((both >> np.uint64(32)).astype(np.uint32).tobytes())
             self.keys.append(sorted_keys)
+            self.starts_at.append(_bucket_starts(sorted_keys))
             self.rows.append((both & np.uint64(0xFFFFFFFF)).astype(np.uint32))
 
     def _blocks(self, pools: Pools) -> Iterator[tuple[Numbers, Numbers]]:
@@ -152,20 +162,22 @@ class Segment:
         yield single(birth) if small else (birth[:0], all_rows[:0])
         yield single(code) if small else (code[:0], all_rows[:0])
 
-    def look(self, block: Block, key: int) -> Numbers | None:
-        """Rows in that block, dead ones and chance collisions of the hash among them."""
+    def span(self, block: int, key: int) -> tuple[int, int]:
+        """Where in `rows[block]` the members of that block stand: from the first to before the second number."""
+        shift, starts = self.starts_at[block]
+        bucket = key >> shift
+        low, high = starts[bucket], starts[bucket + 1]
+        if low == high:
+            return 0, 0
         keys = self.keys[block]
-        start = bisect_left(keys, key)
-        if start == len(keys) or keys[start] != key:
-            return None
-        stop = start + 1
-        length = len(keys)
-        while stop < length and keys[stop] == key:
-            stop += 1
-            if stop - start > LARGE_BLOCK:
-                stop = bisect_left(keys, key + 1, stop)
-                break
-        return self.rows[block][start:stop]
+        low = bisect_left(keys, key, low, high)
+        return low, bisect_right(keys, key, low, high)
+
+    def look(self, block: int, key: int) -> list[int]:
+        """Rows in that block that are still on the panel, chance collisions of the hash among them."""
+        start, stop = self.span(block, key)
+        dead = self.dead
+        return [row for row in self.rows[block][start:stop].tolist() if not dead[row]]
 
     def alive(self, rows: Numbers) -> Numbers:
         """Those of `rows` that are still on the panel."""
@@ -182,11 +194,7 @@ class Segment:
     def find(self, enrollee_id: str) -> int:
         """Row of an enrollee, -1 when not here."""
         rows = self.look(Block.ENROLLEE_ID, hash_text(enrollee_id))
-        if rows is not None:
-            for row in rows.tolist():
-                if not self.dead[row] and self.enrollee_id(row) == enrollee_id:
-                    return int(row)
-        return -1
+        return next((row for row in rows if self.enrollee_id(row) == enrollee_id), -1)
 
     def doubles(self) -> list[int]:
         """Rows whose enrollee comes again later."""
@@ -198,6 +206,15 @@ class Segment:
             if self.enrollee_id(same[0]) == self.enrollee_id(same[1]):
                 found.append(min(same))
         return found
+
+
+def _bucket_starts(keys: array[int]) -> tuple[int, Any]:
+    """By their leading bits, where keys start: a search then looks at one or two of them instead of twenty."""
+    bits = max(len(keys).bit_length() - 1, 1)
+    shift = 32 - bits
+    edges = np.arange((1 << bits) + 1, dtype=np.uint64) << np.uint64(shift)
+    sorted_keys = np.frombuffer(keys, dtype=np.uint32) if keys else np.empty(0, np.uint32)
+    return shift, np.searchsorted(sorted_keys, edges).astype(np.uint32).data
 
 
 def without(segment: Segment, gone: Iterable[str]) -> Segment:
@@ -213,7 +230,7 @@ def without(segment: Segment, gone: Iterable[str]) -> Segment:
     return copy
 
 
-def narrow(segment: Segment, rows: Numbers, person: Person, block: Block) -> Numbers:
+def narrow(segment: Segment, rows: Numbers, person: Person, block: int) -> Numbers:
     """Of a large block, the rows that agree in one more element than the block's own, every one of them."""
     columns = segment.data.columns
     birth = columns["birth"][rows]
@@ -224,11 +241,11 @@ def narrow(segment: Segment, rows: Numbers, person: Person, block: Block) -> Num
         parts += birth // 100 % 100 == month
         parts += birth % 100 == day
         agree |= parts >= 2
-    if block not in (Block.STREET,):
+    if block != Block.STREET:
         for street, _ in person.addresses:
             if street:
                 agree |= columns["street"][rows] == hash_text(street)
-    if block is not Block.PHONE:
+    if block != Block.PHONE:
         for phone in person.phones:
             agree |= columns["phone"][rows] == hash_text(phone)
     if block in (Block.LAST_FIRST, Block.BIRTH_LAST, Block.BIRTH_FIRST, Block.BIRTH_INITIALS):
@@ -240,60 +257,55 @@ def narrow(segment: Segment, rows: Numbers, person: Person, block: Block) -> Num
     return rows[agree]
 
 
-def block_keys(person: Person) -> Iterator[tuple[Block, int]]:
+def block_keys(person: Person) -> Iterable[tuple[int, int]]:
     """Every block `person` belongs to, swapped names and month and day among them, each once."""
-    seen: set[tuple[int, int]] = set()
-    for item in _all_keys(person):
-        if item not in seen:
-            seen.add(item)
-            yield item
-
-
-def _all_keys(person: Person) -> Iterator[tuple[Block, int]]:
+    keys: list[tuple[int, int]] = []
+    add = keys.append
     for medicaid in (*person.medicaid, *person.maybe_medicaid):
-        yield Block.MEDICAID_ID, hash_text(medicaid)
+        add((_MEDICAID_ID, _hash(medicaid)))
     if len(person.ssn) == 9:
-        yield Block.SSN, int(person.ssn)
+        add((_SSN, int(person.ssn)))
     for system, value in person.mrns:
-        yield Block.MRN, hash_text(f"{system}{PART}{value}")
+        add((_MRN, hash_text(f"{system}{PART}{value}")))
     births = births_of(person.birth)
+    zips = [_hash(code) for _, code in person.addresses if code]
     for birth in births:
-        yield Block.BIRTH, birth
-    zips = {hash_text(code) for _, code in person.addresses if code}
+        add((_BIRTH, birth))
     for code in zips:
-        yield Block.ZIP, code
+        add((_ZIP, code))
     for last, first in person.names:
-        lasts = [hash_text(part) for part in dict.fromkeys((last.key, *last.parts)) if part]
-        firsts = [hash_text(part) for part in dict.fromkeys((first.key, *first.parts)) if part]
+        lasts = [_hash(part) for part in (last.key, *last.parts) if part]
+        firsts = [_hash(part) for part in (first.key, *first.parts) if part]
         for one in lasts:
             for birth in births:
-                yield Block.BIRTH_LAST, _mix(birth, one)
+                add((_BIRTH_LAST, _mix(birth, one)))
             for other in firsts:
-                yield Block.LAST_FIRST, _mix(one, other)
-                yield Block.LAST_FIRST, _mix(other, one)
+                add((_LAST_FIRST, _mix(one, other)))
+                add((_LAST_FIRST, _mix(other, one)))
             for code in zips:
-                yield Block.ZIP_LAST, _mix(code, one)
+                add((_ZIP_LAST, _mix(code, one)))
         for other in firsts:
             for birth in births:
-                yield Block.BIRTH_FIRST, _mix(birth, other)
+                add((_BIRTH_FIRST, _mix(birth, other)))
             for code in zips:
-                yield Block.ZIP_FIRST, _mix(code, other)
-        if last.key and first.key:
-            one, other = ord(last.key[0]), ord(first.key[0])
+                add((_ZIP_FIRST, _mix(code, other)))
+        if births and lasts and firsts:
+            initials = ord(last.key[0]) * 256 + ord(first.key[0])
             for birth in births:
-                yield Block.BIRTH_INITIALS, _mix(birth, one * 256 + other)
+                add((_BIRTH_INITIALS, _mix(birth, initials)))
         if births and lasts:
-            yield Block.BIRTH_FIRST, _mix(births[0], lasts[0])
+            add((_BIRTH_FIRST, _mix(births[0], lasts[0])))
         if births and firsts:
-            yield Block.BIRTH_LAST, _mix(births[0], firsts[0])
+            add((_BIRTH_LAST, _mix(births[0], firsts[0])))
     for phone in person.phones:
-        yield Block.PHONE, hash_text(phone)
+        add((_PHONE, hash_text(phone)))
     for street, _ in person.addresses:
         if street:
-            yield Block.STREET, hash_text(street)
+            add((_STREET, hash_text(street)))
     if person.ssn:
         for birth in births:
-            yield Block.BIRTH_SSN4, _mix(birth, int(person.ssn[-4:]) + 1)
+            add((_BIRTH_SSN4, _mix(birth, int(person.ssn[-4:]) + 1)))
+    return dict.fromkeys(keys)
 
 
 def births_of(birth: int) -> tuple[int, ...]:

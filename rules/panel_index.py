@@ -45,6 +45,7 @@ NOBODY: Final = Match(grade=Grade.CERTAINLY_NOT)
 CONTEST_BITS: Final = 6.0  # a second enrollee this close makes the first one a question
 _RARE_LAST: Final = 2.0**-13
 _RARE_FIRST: Final = 2.0**-11
+_LAST_IDENTIFIER: Final = int(Block.MRN)
 _LAST_FIRST_BIT: Final = 1 << Block.LAST_FIRST
 _BIRTH_BITS: Final = 1 << Block.BIRTH_LAST | 1 << Block.BIRTH_FIRST | 1 << Block.BIRTH_INITIALS
 
@@ -164,9 +165,7 @@ class PanelIndex:
         owners = {mrn: owner for mrn in person.mrns if (owner := self._crosswalk.get(mrn))}
         ssn_holders = 0
         if len(person.ssn) == 9:
-            for segment in state.segments:
-                holders = segment.look(Block.SSN, int(person.ssn))
-                ssn_holders += 0 if holders is None else sum(not segment.dead[row] for row in holders.tolist())
+            ssn_holders = sum(len(segment.look(Block.SSN, int(person.ssn))) for segment in state.segments)
         weigh_last = _Weigh(state.last_weights, self._last_counts, last_shares(), state.size, _RARE_LAST)
         weigh_first = _Weigh(state.first_weights, self._first_counts, first_shares(), state.size, _RARE_FIRST)
         gathered, large = _gather(state.segments, person)
@@ -302,21 +301,24 @@ def _gather(
     gathered: list[tuple[set[int], dict[int, int]]] = [(set(), {}) for _ in segments]
     large: list[str] = []
     for block, key in block_keys(person):
-        places = [
-            (place, here) for place, segment in enumerate(segments) if (here := segment.look(block, key)) is not None
-        ]
-        if sum(len(here) for _, here in places) > LARGE_BLOCK:
-            places = [(place, segments[place].alive(here)) for place, here in places]
-            if (before := sum(len(here) for _, here in places)) > LARGE_BLOCK:
-                places = [(place, narrow(segments[place], here, person, block)) for place, here in places]
-                large.append(f"{BLOCK_WORDS[block]}: {before} people, {sum(len(here) for _, here in places)} compared")
+        spans = [segment.span(block, key) for segment in segments]
+        total = 0
+        for start, stop in spans:
+            total += stop - start
+        if not total:
+            continue
+        some = [segment.rows[block][start:stop] for segment, (start, stop) in zip(segments, spans, strict=True)]
+        if total > LARGE_BLOCK:
+            some = [segment.alive(rows) for segment, rows in zip(segments, some, strict=True)]
+            if (before := sum(map(len, some))) > LARGE_BLOCK:
+                some = [narrow(segment, rows, person, block) for segment, rows in zip(segments, some, strict=True)]
+                large.append(f"{BLOCK_WORDS[Block(block)]}: {before} people, {sum(map(len, some))} compared")
         bit = 1 << block
-        for place, here in places:
-            known, others = gathered[place]
-            if block <= Block.MRN:
-                known.update(here.tolist())
+        for (known, others), rows in zip(gathered, some, strict=True):
+            if block <= _LAST_IDENTIFIER:
+                known.update(rows.tolist())
             else:
-                for row in here.tolist():
+                for row in rows.tolist():
                     others[row] = others.get(row, 0) | bit
     return gathered, {"large_block": "; ".join(large)} if large else {}
 
