@@ -249,6 +249,7 @@ def test_the_list_groups_rows_by_what_to_do_and_each_reads_as_a_sentence(setting
     assert "Mission Hospital, 3 days · heart failure" in rosa
     assert "not taken yet" in rosa
     assert "4 h overdue · yours" in found["a2"][1]
+    assert '<span class="on-paper">M. Ortiz, RN</span>' in html
     assert re.search(r"Cancelled by the hospital \d\d:\d\d: this admission did not happen", found["a4"][1])
     assert html.index('id="r-a2"') < html.index('id="r-a1"') < html.index('id="r-a4"') < html.index('id="r-a8"')
     title = re.search(r"<title>(.*?)</title>", html).group(1)

@@ -219,7 +219,7 @@ function step(by) {
 function press(action) {
   const row = document.activeElement?.closest?.(".row");
   if (!row) return false;
-  if (action === "take" && row.querySelector(".owner.taken")?.textContent === "yours") return true;
+  if (action === "take" && row.classList.contains("mine")) return true;
   act(row.dataset.id, action, row.dataset.version);
   return true;
 }
