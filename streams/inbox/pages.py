@@ -29,6 +29,9 @@ DEED_WORDS: Final = {
 _SAID_BY_HEADLINE: Final = frozenset({"kind", "status", "disposition", "started_at", "ended_at"})
 
 
+_NAME_FIELDS: Final = ("last_name", "first_name", "middle_name", "suffix", "last", "first", "name")
+
+
 @dataclass(slots=True, frozen=True)
 class StoryItem:
     """One entry of the timeline: a version, or what a person did."""
@@ -271,7 +274,12 @@ def review_words(review: Review, now: datetime) -> ReviewWords | None:
     found = record.match.evidence
     theirs_address = patient.addresses[0] if patient.addresses else Address()
     pairs = (
-        ("Name", _patient_name(patient), _enrollee_name(ours), ("name", "first", "last", "first_name", "last_name")),
+        (
+            "Name",
+            _patient_name(patient),
+            _enrollee_name(ours),
+            ("last_name", "first_name", "middle_name", "suffix", "last", "first"),
+        ),
         ("Birth date", _born(patient.birth_date), _born(ours.birth_date), ("birth_date",)),
         ("Sex", patient.sex, ours.sex, ("sex",)),
         ("Address", address(theirs_address), address(ours.address), ("address", "street", "zip", "city")),

@@ -11,10 +11,9 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-import holidays
-
 from parsers.events import Diagnosis, EncounterClass, FacilityKind
 from parsers.people import Consent, RiskTier, Role
+from rules.clocks import is_business_day
 from rules.decisions import (
     Action,
     AlertKind,
@@ -27,6 +26,7 @@ from rules.decisions import (
     Reason,
     StayStatus,
 )
+from rules.policy import Business, default_policy
 
 ZONE: Final[tzinfo] = ZoneInfo("America/New_York")
 
@@ -710,14 +710,13 @@ def working_days_between(after: date, through: date) -> int:
 
 
 def is_working_day(on: date) -> bool:
-    return on.weekday() < 5 and on not in _closed(on.year)
+    """As the shipped policy counts business days."""
+    return is_business_day(on, _business())
 
 
-@lru_cache(maxsize=16)
-def _closed(year: int) -> frozenset[date]:
-    federal = holidays.country_holidays("US", years=year)
-    state = holidays.country_holidays("US", subdiv="NC", years=year)
-    return frozenset(federal) | frozenset(state)
+@lru_cache(maxsize=1)
+def _business() -> Business:
+    return default_policy().business
 
 
 def waiting(status: StayStatus, kind: AlertKind, expected: datetime | None, now: datetime, zone: tzinfo = ZONE) -> str:
