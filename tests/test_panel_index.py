@@ -3,10 +3,11 @@ import threading
 from datetime import date
 
 import pytest
+from test_matching import BLANKS, POOL
 
 from parsers.events import Address, Identifier, Patient, PersonName, Prior
 from rules.decisions import Grade
-from rules.matching import PanelRecord, read_record
+from rules.matching import PanelRecord, rank, read_record
 from rules.panel_index import PanelIndex
 
 DAY = date(2026, 6, 1)
@@ -49,6 +50,11 @@ def crowd(count: int, seed: int = 1) -> list[PanelRecord]:
 @pytest.fixture(scope="module")
 def index() -> PanelIndex:
     return PanelIndex.build([ROSA, SON, *crowd(300)])
+
+
+@pytest.fixture(scope="module")
+def large() -> PanelIndex:
+    return PanelIndex.build([ROSA, SON, *crowd(20_000)])
 
 
 def test_a_message_finds_its_enrollee_with_words(index):
@@ -160,9 +166,8 @@ def test_family_that_shares_an_ssn():
     ],
     ids=str,
 )
-def test_found_by_some_block_on_a_large_panel(changed):
-    index = PanelIndex.build([ROSA, SON, *crowd(20_000)])
-    match = found(index, BARE._replace(**changed))
+def test_found_by_some_block_on_a_large_panel(large, changed):
+    match = found(large, BARE._replace(**changed))
     assert match.enrollee_id == "E1"
     assert match.grade in (Grade.CERTAIN, Grade.PROBABLE)
 
@@ -260,3 +265,31 @@ def test_texts_of_any_script_are_kept():
     assert found(index, BARE).enrollee_id == "E1"
     index.apply([SON], ["Éè"])
     assert found(index, name).grade is Grade.CERTAINLY_NOT
+
+
+def _variant(rng: random.Random, enrollee_id: str = "") -> PanelRecord:
+    """Mostly one person, with some fields as in somebody else."""
+    return PanelRecord(
+        enrollee_id,
+        **{field: values[1] if rng.random() < 0.75 else rng.choice(values) for field, values in POOL.items()},
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_neither_less_nor_wrong_knowledge_makes_a_match_surer(seed):
+    rng = random.Random(seed)
+    for _ in range(40):
+        index = PanelIndex.build([_variant(rng, f"E{number}") for number in range(rng.choice((1, 2, 4)))])
+        for _ in range(6):
+            asked = _variant(rng)
+            match = found(index, asked)
+            for added in (
+                {"ssn": "601457788"},
+                {"medicaid_id": "955555555T"},
+                {"mrns": (*asked.mrns, ("NORTH", "42"))},
+            ):
+                if "mrns" in added or not getattr(asked, next(iter(added))):
+                    assert rank(found(index, asked._replace(**added)).grade) <= rank(match.grade)
+            if match.grade is Grade.CERTAINLY_NOT:
+                for field, blank in BLANKS.items():
+                    assert found(index, asked._replace(**{field: blank})).grade is not Grade.CERTAIN
