@@ -30,7 +30,7 @@ class Stage(StrEnum):
 
     ACK = "ack"  # frame complete to ACK written (listener)
     READ = "read"  # frame received to event forwarded or ended (worker)
-    DECIDE = "decide"  # event taken to decision committed (worker)
+    DECIDE = "decide"  # event on its topic to decision committed (worker)
     TOLD = "told"  # decision committed to alert acknowledged by the broker (worker)
     SHOWN = "shown"  # frame received to alert on a page's event stream (inbox)
 
