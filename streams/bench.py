@@ -25,6 +25,7 @@ from rich.table import Table
 from rules.decisions import Reason
 from streams.kafka import bootstrap_servers, make_producer
 from streams.ledger import Ending
+from streams.logs import configure
 from streams.rehearsal import Rehearsal, Tally, percentiles, play, rehearsal_settings
 from streams.settings import Settings
 from streams.supervisor import StopSignal
@@ -38,6 +39,7 @@ _ENDED_IN_READ: Final = frozenset({Ending.REJECTED, Ending.NO_TRANSITION, Ending
 
 def run_bench(*, rate: float, seconds: float, panel: int, as_json: bool) -> int:
     """Runs warm-up, floor and load; prints the figures. Status 1 when the ledger does not balance."""
+    configure("ERROR")
     stop = StopSignal()
     console = Console(stderr=as_json)
     with tempfile.TemporaryDirectory(prefix="handoff-bench-", ignore_cleanup_errors=True) as folder:

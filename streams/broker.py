@@ -98,6 +98,7 @@ class EmbeddedBroker:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "STORAGE_ENGINE": "memory://handoff/", "RUST_LOG": "off"},
+            start_new_session=True,
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - started from the supervisor's main thread
         )
         self._wait(port)

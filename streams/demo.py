@@ -20,6 +20,7 @@ from rich.text import Text
 from rules.decisions import Alert, Priority
 from streams.inbox import wording
 from streams.inbox.sign_in import make_link
+from streams.logs import configure
 from streams.rehearsal import Rehearsal, Tally, play, rehearsal_settings
 from streams.supervisor import StopSignal
 
@@ -36,6 +37,7 @@ _COLORS = {Priority.URGENT: "bold red", Priority.HIGH: "yellow", Priority.ROUTIN
 
 def run_demo(*, headless: bool, seconds: float | None, rate: float, as_json: bool) -> int:
     """Runs until Ctrl-C or for `seconds`; gives the exit status."""
+    configure("ERROR")
     stop = StopSignal()
     console = Console(stderr=as_json)
     limit = seconds or (60.0 if headless else None)

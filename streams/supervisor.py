@@ -65,6 +65,7 @@ class _Child:
             stdout=self._output,
             stderr=self._output,
             env=self._environment,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which stops the others in order
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - started from the supervisor's main thread
         )
 
