@@ -122,8 +122,14 @@ DIED_DISPOSITIONS: Final = frozenset({"20", "40", "41", "42"})  # HL7 table 0112
 
 _STARTS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED, EventKind.CLASS_CHANGED})
 _REGISTRATIONS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
+_CANCELS: Final = frozenset(
+    {EventKind.ADMIT_CANCELLED, EventKind.DISCHARGE_CANCELLED, EventKind.PLAN_CANCELLED, EventKind.TRANSFER_CANCELLED}
+)
 _NUMBER_REUSED: Final = timedelta(days=3)  # a start so long after the discharge is another stay under the same number
-_OPEN_FOR: Final = {EncounterClass.EMERGENCY: timedelta(days=3)}  # how long an open stay takes in keyless starts
+_OPEN_FOR: Final = {
+    EncounterClass.EMERGENCY: timedelta(days=3),
+    EncounterClass.AMBULATORY: timedelta(days=1),
+}  # how long an open stay takes in keyless starts
 _OPEN_LONG: Final = timedelta(days=120)
 _SAME_DISCHARGE: Final = timedelta(hours=12)
 _AFTER_DISCHARGE: Final = timedelta(days=7)
@@ -162,7 +168,7 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
     near = [stay for stay in own if stay.facility == event.facility or _assumed(event, stay)]
     for fits in (_is_open, _just_finished, _planned_now):
         for stay in near:
-            if not _other_number(number, stay) and fits(event, stay):
+            if not _other_number(number, stay) and _same_sort(event, stay) and fits(event, stay):
                 return stay
     return None
 
@@ -555,6 +561,18 @@ def _begin(stay: Stay) -> float:
 def _other_number(number: Identifier | None, stay: Stay) -> bool:
     known = stay.memory.get("number", "")
     return bool(number and known and known != number.value and not key_in(number, stay.keys))
+
+
+def _same_sort(event: Event, stay: Stay) -> bool:
+    """A clinic visit is not the hospital stay that happens to be open, or was, at the same place."""
+    found = event.visit.encounter_class if event.visit else None
+    keyless_cancel = event.kind in _CANCELS and not (event.visit and event.visit.number)
+    if found is None or event.kind is EventKind.CLASS_CHANGED or keyless_cancel or "class" not in stay.memory:
+        return True
+    in_hospital = stay.encounter_class in TOLD_CLASSES
+    if stay.status is StayStatus.FINISHED:
+        return in_hospital is (found in TOLD_CLASSES)
+    return found in TOLD_CLASSES or not in_hospital
 
 
 def _used_again(event: Event, stay: Stay, key: Identifier, number: Identifier | None) -> bool:

@@ -343,6 +343,37 @@ class TestFind:
         open_stay = self.stay(event(K.REGISTERED, 0, number=""))
         assert (find(now, "E1", [open_stay]) is not None) is found, name
 
+    @pytest.mark.parametrize(
+        ("name", "now", "found"),
+        [
+            ("a clinic visit of its own number", event(K.REGISTERED, 5, C.AMBULATORY, number="C9"), False),
+            ("its update", event(K.UPDATED, 5, C.AMBULATORY, number="C9"), False),
+            ("its cancel", event(K.ADMIT_CANCELLED, 5, C.AMBULATORY, number="C9"), False),
+            ("a keyless clinic registration", event(K.REGISTERED, 5, C.AMBULATORY, number=""), False),
+            ("a keyless cancel", event(K.ADMIT_CANCELLED, 5, C.AMBULATORY, number=""), True),
+            ("a change to outpatient", event(K.CLASS_CHANGED, 5, C.AMBULATORY, number="", trigger="A07"), True),
+            ("no class said", event(K.UPDATED, 5, None, number=""), True),
+        ],
+    )
+    @pytest.mark.parametrize("over", [False, True])
+    def test_a_clinic_visit_is_not_the_hospital_stay(self, name, now, found, over):
+        path = [event(K.ADMITTED, 0, C.INPATIENT, number="")]
+        if over:
+            path.append(event(K.DISCHARGED, 1, C.INPATIENT, number=""))
+        known = now.kind is not K.CLASS_CHANGED or not over
+        assert (find(now, "E1", [self.stay(*path)]) is not None) is (found and known), name
+
+    @pytest.mark.parametrize(("hours", "found"), [(5, True), (50, False)])
+    def test_an_admission_joins_the_clinic_visit_of_the_day(self, hours, found):
+        clinic = self.stay(event(K.REGISTERED, 0, C.AMBULATORY, number=""))
+        assert (find(event(K.ADMITTED, hours, C.INPATIENT, number=""), "E1", [clinic]) is not None) is found
+
+    def test_an_update_of_a_stay_is_not_about_a_clinic_visit_that_is_over(self):
+        over = self.stay(
+            event(K.REGISTERED, 0, C.AMBULATORY, number=""), event(K.DISCHARGED, 1, C.AMBULATORY, number="")
+        )
+        assert find(event(K.UPDATED, 2, C.EMERGENCY, number=""), "E1", [over]) is None
+
     def test_another_number_is_another_stay(self):
         assert find(event(K.ADMITTED, 1, number="V2"), "E1", [self.stay(event(K.ADMITTED, 0))]) is None
 
