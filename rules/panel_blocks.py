@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rules.matching import Person
+from rules.identity import Person
 from rules.panel_columns import PART, SHORT_SSN, UNIT, Columns, Numbers, Pools, hash_text
 
 LARGE_BLOCK: Final = 48  # rows; of a larger one only those that agree in another element are compared

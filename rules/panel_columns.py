@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rules.matching import (
+from rules.identity import (
     PanelRecord,
     first_name,
     last_name,

@@ -14,19 +14,9 @@ import numpy as np
 
 from parsers.events import Patient, PersonName, Prior
 from rules.decisions import Grade, Match
-from rules.matching import (
-    Comparison,
-    PanelRecord,
-    Person,
-    compare,
-    first_name,
-    grade,
-    last_name,
-    lower,
-    rank,
-    read_identifier,
-    read_patient,
-)
+from rules.grading import grade, lower, rank
+from rules.identity import PanelRecord, Person, first_name, last_name, read_identifier, read_patient
+from rules.matching import Comparison, compare
 from rules.names import Name, first_shares, last_shares
 from rules.panel_blocks import (
     BLOCK_WORDS,

@@ -20,7 +20,7 @@ from typing import Any, Final
 import psutil
 
 from rules.decisions import Grade
-from rules.matching import PanelRecord, Person, read_record
+from rules.identity import PanelRecord, Person, read_record
 from rules.panel_index import PanelIndex
 from streams.hard_panel import Query, World
 from streams.sender import print_json

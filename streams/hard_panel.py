@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from nicknames import NickNamer
 
-from rules.matching import PanelRecord
+from rules.identity import PanelRecord
 from rules.names import census_table
 
 _STREET_NAMES: Final = (

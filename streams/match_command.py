@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from parsers.tables import Lines, Records, RowReject, read_header
-from rules.matching import PanelRecord, compare, grade, read_record
+from rules.grading import grade
+from rules.identity import PanelRecord, read_record
+from rules.matching import compare
 from rules.panel_index import PanelIndex
 from streams.problems import Problem
 

@@ -6,11 +6,9 @@ from hypothesis import strategies as st
 
 from parsers.events import Address, Identifier, Patient, PersonName
 from rules.decisions import Grade
-from rules.matching import (
+from rules.grading import grade, rank
+from rules.identity import (
     PanelRecord,
-    compare,
-    grade,
-    rank,
     read_birth,
     read_identifier,
     read_patient,
@@ -21,6 +19,7 @@ from rules.matching import (
     read_street,
     read_zip,
 )
+from rules.matching import compare
 
 MILLION = 1_000_000
 ROSA = PanelRecord(

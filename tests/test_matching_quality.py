@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from rules.decisions import Grade
-from rules.matching import PanelRecord, read_record
+from rules.identity import PanelRecord, read_record
 from rules.panel_index import PanelIndex
 from streams.hard_panel import Query, World
 

@@ -7,7 +7,8 @@ from test_matching import BLANKS, POOL
 
 from parsers.events import Address, Identifier, Patient, PersonName, Prior
 from rules.decisions import Grade
-from rules.matching import PanelRecord, rank, read_record
+from rules.grading import rank
+from rules.identity import PanelRecord, read_record
 from rules.panel_index import PanelIndex
 
 DAY = date(2026, 6, 1)

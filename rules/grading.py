@@ -1,0 +1,116 @@
+"""How two people agree and how many people there are in, a grade out.
+
+A grade needs more than weight: some things must agree and some must not differ. log2 of the panel's size is taken
+off, so that the threshold rises with the number of people one could be mistaken for.
+"""
+
+from math import log2
+from typing import Final
+
+from rules.decisions import Grade
+from rules.matching import DIFFERS, EQUAL, RARE, Comparison
+
+CERTAIN_BITS: Final = 18.0
+PROBABLE_BITS: Final = 9.0
+POSSIBLE_BITS: Final = -4.0
+NAMESAKES_FROM: Final = 17_000  # people; up to here no two of one name and birth date live in one street by chance
+_GRADE_ORDER: Final = {Grade.CERTAINLY_NOT: 0, Grade.POSSIBLE: 1, Grade.PROBABLE: 2, Grade.CERTAIN: 3}
+_ANOTHER: Final = (DIFFERS, "another name")
+_PLACE: Final = (EQUAL, "similar", "former address equal")
+_SURE_NAME: Final = (EQUAL, "nickname", "former name equal")
+_SURE_DATE: Final = (EQUAL, "month and day swapped")
+
+
+def rank(grade: Grade) -> int:
+    """0 certainly-not, 1 possible, 2 probable, 3 certain."""
+    return _GRADE_ORDER[grade]
+
+
+def lower(one: Grade, other: Grade) -> Grade:
+    """The lesser of two grades."""
+    return one if _GRADE_ORDER[one] <= _GRADE_ORDER[other] else other
+
+
+def grade(comparison: Comparison, panel_size: int) -> Grade:
+    """What the agreement comes to among `panel_size` people.
+
+    Automatic (certain, probable) needs first name, last name and birth date plus a third agreeing element that is
+    not ZIP, city or sex; a field that is absent or differs must be outweighed by an identifier or by two such
+    elements. Twins (another first name) and Jr/Sr (another suffix, another birth date) never pass without an
+    identifier. Certain needs all three present and nothing that differs, so blanking a field cannot lead there
+    from "certainly-not".
+    """
+    evidence = comparison.evidence
+    ceiling = _ceiling(evidence, panel_size)
+    if not evidence.keys() & {"last_name", "first_name", "birth_date"}:
+        return ceiling  # an identifier alone: there is nothing to weigh it against
+    bits = comparison.weight - log2(max(panel_size, 1))
+    if bits >= CERTAIN_BITS:
+        return ceiling
+    if bits >= PROBABLE_BITS:
+        return lower(ceiling, Grade.PROBABLE)
+    known = EQUAL in (evidence.get("mrn"), evidence.get("medicaid_id")) and evidence.get("last_name") != DIFFERS
+    return lower(ceiling, Grade.POSSIBLE) if known or bits >= POSSIBLE_BITS else Grade.CERTAINLY_NOT
+
+
+def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
+    """The best grade this agreement may get, whatever its weight."""
+    last, first, birth = evidence.get("last_name"), evidence.get("first_name"), evidence.get("birth_date")
+    issued = (evidence.get("medicaid_id") == EQUAL) + (evidence.get("mrn") == EQUAL)
+    ssn = evidence.get("ssn")
+    identifiers = issued + (ssn == EQUAL)
+    near_identifiers = (ssn in ("one digit differs", "last four equal", "shared")) + (
+        evidence.get("medicaid_id") == "one digit differs"
+    )
+    places = (evidence.get("address") in _PLACE) + (evidence.get("phone") == EQUAL) + (evidence.get("mother") == EQUAL)
+    middle = evidence.get("middle_name") in (EQUAL, RARE)
+    thirds = identifiers + near_identifiers + places
+    rare_middle = evidence.get("middle_name") == RARE
+    opposed = DIFFERS in (ssn, evidence.get("medicaid_id"), evidence.get("sex"))
+    if not last and not first and not birth:
+        if issued and not opposed:
+            return Grade.CERTAIN
+        return (
+            Grade.PROBABLE if ssn == EQUAL and not opposed else Grade.POSSIBLE if identifiers else Grade.CERTAINLY_NOT
+        )
+    named = first is not None and first not in _ANOTHER
+    lasted = last is not None and last != DIFFERS
+    dated = birth is not None and birth != DIFFERS
+    if first in _ANOTHER and birth == DIFFERS:
+        return Grade.POSSIBLE if identifiers and lasted else Grade.CERTAINLY_NOT
+    if evidence.get("suffix") == DIFFERS:
+        return Grade.POSSIBLE if identifiers or (named and lasted and dated) else Grade.CERTAINLY_NOT
+    if first in _ANOTHER:
+        proven = identifiers >= 2 or (issued and lasted and first != DIFFERS and evidence.get("sex") != DIFFERS)
+        return Grade.PROBABLE if proven and dated else Grade.POSSIBLE
+    if first == "similar" and not identifiers and DIFFERS in (evidence.get("sex"), evidence.get("middle_name")):
+        return Grade.POSSIBLE  # Eric and Erica
+    if birth == DIFFERS:
+        return Grade.PROBABLE if issued and thirds >= 2 and named and lasted else Grade.POSSIBLE
+    if last == DIFFERS:
+        if identifiers and named and dated:
+            return Grade.PROBABLE
+        proven = thirds and birth == EQUAL and first == EQUAL and evidence.get("middle_name") != DIFFERS and not opposed
+        return Grade.PROBABLE if proven else Grade.POSSIBLE
+    absent = (first is None) + (last is None) + (birth is None)
+    if absent:
+        if identifiers:
+            return Grade.PROBABLE if absent == 1 or issued else Grade.POSSIBLE
+        enough = absent == 1 and first is not None and thirds + middle >= 1
+        if birth is None:  # father and son share the rest
+            enough = enough and near_identifiers > 0 and places > 0
+        return Grade.PROBABLE if enough else Grade.POSSIBLE
+    near_home = evidence.get("address") in ("same street", "number missing") and evidence.get("zip") == EQUAL
+    if not thirds:
+        apart = any(evidence.get(field) == DIFFERS for field in ("address", "phone", "ssn", "medicaid_id", "sex"))
+        alone = middle and birth == EQUAL and (not apart or (rare_middle and not opposed))
+        alone = alone or (near_home and panel_size <= NAMESAKES_FROM and not opposed)
+        return Grade.PROBABLE if alone else Grade.POSSIBLE
+    if opposed:
+        sure = first in _SURE_NAME and last in _SURE_NAME and birth == EQUAL
+        return Grade.PROBABLE if issued or thirds >= 2 or sure else Grade.POSSIBLE
+    if identifiers:
+        return Grade.CERTAIN
+    if birth in _SURE_DATE and first in _SURE_NAME and last in _SURE_NAME:
+        return Grade.CERTAIN
+    return Grade.PROBABLE

@@ -1,0 +1,241 @@
+"""A patient of a message or a record of the panel in, the person as both are compared out: each field in one form.
+
+What hospitals write for "unknown" (a Social Security number nobody was given, a default birth date, a phone of nines)
+is absent here.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from parsers.events import Patient
+from rules.names import Name, fold, read_first, read_last, read_suffix
+
+
+class PanelRecord(NamedTuple):
+    """What is known of one enrollee's identity; "" and () mean absent. Holds PHI: never log it.
+
+    Dates are `YYYY-MM-DD`. `mrns` are `(assigning authority or facility, value)`. `effective_to` is the last
+    day of enrollment, "" while it is open.
+    """
+
+    enrollee_id: str
+    medicaid_id: str = ""
+    ssn: str = ""
+    last: str = ""
+    first: str = ""
+    middle: str = ""
+    suffix: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    street: str = ""
+    city: str = ""
+    state: str = ""
+    zip: str = ""
+    phone: str = ""
+    mother_enrollee_id: str = ""
+    mrns: tuple[tuple[str, str], ...] = ()
+    former_names: tuple[tuple[str, str], ...] = ()
+    former_addresses: tuple[tuple[str, str], ...] = ()
+    former_phones: tuple[str, ...] = ()
+    effective_from: str = ""
+    effective_to: str = ""
+
+    def __repr__(self) -> str:
+        return "<PanelRecord>"
+
+    def __str__(self) -> str:
+        return "<PanelRecord>"
+
+
+class Person(NamedTuple):
+    """One side of a comparison, every field in its compared form; empty means absent or not to be trusted."""
+
+    names: tuple[tuple[Name, Name], ...] = ()  # (last, first), the current one first, then former ones
+    middle: str = ""
+    suffix: str = ""
+    birth: int = 0  # yyyymmdd
+    sex: str = ""  # F or M
+    ssn: str = ""  # nine digits, or the last four
+    medicaid: tuple[str, ...] = ()
+    maybe_medicaid: tuple[str, ...] = ()  # identifiers of no stated kind: they may agree but never disagree
+    mrns: tuple[tuple[str, str], ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()  # (street, five-digit zip)
+    city: str = ""
+    phones: tuple[str, ...] = ()
+    mother: str = ""  # her enrollee id
+
+    def __repr__(self) -> str:
+        return "<Person>"
+
+    def __str__(self) -> str:
+        return "<Person>"
+
+
+_NOT_DIGITS: Final = re.compile(r"\D+")
+_FALSE_SSNS: Final = frozenset(
+    ("123456789", "078051120", "219099999", "111223333", "123121234", *(digit * 9 for digit in "12345678"))
+)
+_DEFAULT_BIRTHS: Final = frozenset((19000101, 19010101, 19700101, 18000101, 18991231, 19000102))
+_STREET_WORDS: Final = {
+    "STREET": "ST", "STR": "ST", "AVENUE": "AVE", "AV": "AVE", "ROAD": "RD", "DRIVE": "DR", "DRV": "DR", "LANE": "LN",
+    "COURT": "CT", "CRT": "CT", "CIRCLE": "CIR", "BOULEVARD": "BLVD", "PLACE": "PL", "TERRACE": "TER", "HIGHWAY": "HWY",
+    "PARKWAY": "PKWY", "TRAIL": "TRL", "SQUARE": "SQ", "CRESCENT": "CRES", "CRES": "CRES", "NORTH": "N", "SOUTH": "S",
+    "EAST": "E", "WEST": "W", "NORTHEAST": "NE", "NORTHWEST": "NW", "SOUTHEAST": "SE", "SOUTHWEST": "SW",
+    "MOUNT": "MT", "SAINT": "ST",
+}  # fmt: skip
+_NO_STREET: Final = frozenset(
+    ("HOMELESS", "UNKNOWN", "NONE", "UNK", "NO FIXED ADDRESS", "GENERAL DELIVERY", "NO ADDRESS", "NA", "N A")
+)
+_UNIT_WORDS: Final = frozenset(("APT", "APARTMENT", "UNIT", "STE", "SUITE", "LOT", "TRLR", "FL", "RM", "ROOM", "NO"))
+_PUNCTUATION: Final = str.maketrans(dict.fromkeys(".,;:#/-_()", " ") | {"'": None})
+
+
+def read_ssn(text: str) -> str:
+    """Nine digits, or the last four when only those are given; "" for numbers the SSA never issued.
+
+    Never issued: area 000, 666 and 900-999, group 00, serial 0000 (POMS RM 10201.035), and the well-known
+    samples; also repeated digits, which people type for "unknown".
+    """
+    digits = text if text.isdigit() else _NOT_DIGITS.sub("", text)
+    if len(digits) != 9:
+        return digits if len(digits) == 4 and digits not in ("0000", "9999", "6789") else ""
+    if digits < "001" or digits >= "9":
+        return ""
+    if digits[:3] == "666" or digits[3:5] == "00" or digits[5:] == "0000":
+        return ""
+    return "" if digits in _FALSE_SSNS else digits
+
+
+def read_birth(text: str) -> int:
+    """`YYYY-MM-DD` as the number yyyymmdd; 0 when absent, unreadable, or a date that stands for "unknown"."""
+    digits = text[:4] + text[5:7] + text[8:10]
+    if len(digits) != 8 or not digits.isdigit():
+        return 0
+    number = int(digits)
+    return 0 if number in _DEFAULT_BIRTHS or number < 18500000 else number
+
+
+def read_phone(text: str) -> str:
+    """Ten digits without the country's 1; "" for anything that is no subscriber's number."""
+    digits = text if text.isdigit() else _NOT_DIGITS.sub("", text)
+    if len(digits) == 11 and digits[0] == "1":
+        digits = digits[1:]
+    if len(digits) < 7 or digits == "1234567890" or digits.count(digits[0]) == len(digits):
+        return ""
+    return digits[-10:]
+
+
+def read_sex(text: str) -> str:
+    """F or M; everything else says nothing."""
+    letter = text[:1].upper()
+    return letter if letter in ("F", "M") else ""
+
+
+def read_zip(text: str) -> str:
+    """The five-digit part of a ZIP code, or another country's code as it is."""
+    code = text.strip().upper()
+    return code[:5] if code[:5].isdigit() else code.replace(" ", "")
+
+
+def read_street(text: str) -> str:
+    """House number and street in one spelling, the unit left out: "12 N OAK ST"."""
+    upper = text.upper()
+    if not upper.isascii():
+        upper = fold(upper)
+    words = upper.split()
+    if not "".join(words).isalnum():
+        words = upper.translate(_PUNCTUATION).split()
+    if not _UNIT_WORDS.isdisjoint(words):
+        place = next((place for place, word in enumerate(words) if place and word in _UNIT_WORDS), len(words))
+        words = words[:place] + words[place + 2 :]
+    street = " ".join([_STREET_WORDS.get(word, word) for word in words])
+    return "" if street in _NO_STREET else street
+
+
+def read_identifier(system: str, value: str) -> tuple[str, str]:
+    """An identifier with its authority, both upper case without surrounding space or leading zeros of the value."""
+    bare = value.strip().upper()
+    return system.strip().upper(), bare.lstrip("0") or bare
+
+
+def read_patient(patient: Patient, facility: str) -> Person:
+    """The patient of a message. An identifier without an authority is the facility's own."""
+    medicaid: list[str] = []
+    maybe: list[str] = []
+    mrns: list[tuple[str, str]] = []
+    ssn = read_ssn(patient.ssn)
+    for identifier in patient.identifiers:
+        kind, system = identifier.type.upper(), identifier.system.upper()
+        value = read_identifier("", identifier.value)[1]
+        if not value:
+            continue
+        if kind == "SS":
+            ssn = ssn or read_ssn(identifier.value)
+        elif kind == "MA" or "MEDICAID" in system:
+            medicaid.append(value)
+        else:
+            mrns.append(read_identifier(identifier.system or facility, identifier.value))
+            if kind not in ("MR", "PI", "AN", "VN", "DL"):
+                maybe.append(value)
+    names = [(patient.name.family, patient.name.given)]
+    names += [(other.family or patient.name.family, other.given or patient.name.given) for other in patient.other_names]
+    read = tuple(dict.fromkeys((last_name(last), first_name(first)) for last, first in names))
+    read = tuple(pair for pair in read if pair[0].key or pair[1].key)
+    suffix = read_suffix(patient.name.suffix) or (read and (read[0][0].suffix or read[0][1].suffix)) or ""
+    addresses = ((read_street(place.street), read_zip(place.zip)) for place in patient.addresses)
+    return Person(
+        names=read,
+        middle=fold(patient.name.middle).replace(" ", ""),
+        suffix=suffix,
+        birth=read_birth(patient.birth_date.isoformat()) if patient.birth_date else 0,
+        sex=read_sex(patient.sex),
+        ssn=ssn,
+        medicaid=tuple(medicaid),
+        maybe_medicaid=tuple(maybe),
+        mrns=tuple(mrns),
+        addresses=tuple(place for place in addresses if place != ("", "")),
+        city=fold(patient.addresses[0].city) if patient.addresses else "",
+        phones=tuple(filter(None, map(read_phone, patient.phones))),
+    )
+
+
+def read_record(record: PanelRecord) -> Person:
+    """An enrollee of the panel, former names, addresses and phones included."""
+    names = tuple(
+        dict.fromkeys(
+            (last_name(last or record.last), first_name(first or record.first))
+            for last, first in ((record.last, record.first), *record.former_names)
+        )
+    )
+    addresses = ((read_street(street), read_zip(code)) for street, code in _addresses(record))
+    return Person(
+        names=tuple(pair for pair in names if pair[0].key or pair[1].key),
+        middle=fold(record.middle).replace(" ", ""),
+        suffix=read_suffix(record.suffix) or names[0][0].suffix or names[0][1].suffix,
+        birth=read_birth(record.birth_date),
+        sex=read_sex(record.sex),
+        ssn=read_ssn(record.ssn),
+        medicaid=(read_identifier("", record.medicaid_id)[1],) if record.medicaid_id.strip() else (),
+        mrns=tuple(read_identifier(system, value) for system, value in record.mrns),
+        addresses=tuple(place for place in addresses if place != ("", "")),
+        city=fold(record.city),
+        phones=tuple(filter(None, map(read_phone, (record.phone, *record.former_phones)))),
+        mother=record.mother_enrollee_id,
+    )
+
+
+def _addresses(record: PanelRecord) -> tuple[tuple[str, str], ...]:
+    return ((record.street, record.zip), *record.former_addresses)
+
+
+@lru_cache(maxsize=1 << 16)
+def last_name(text: str) -> Name:
+    """`read_last`, remembered."""
+    return read_last(text)
+
+
+@lru_cache(maxsize=1 << 16)
+def first_name(text: str) -> Name:
+    """`read_first`, remembered."""
+    return read_first(text)
