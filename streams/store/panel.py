@@ -308,31 +308,31 @@ def _compare_and_apply(
 
 
 def _write_changed(connection: Connection, seq: int, today: date, tell: Progress) -> tuple[int, int, Counter[str]]:
-    old = ", ".join(f"e.{name}" for name in COLUMNS)
     new = ", ".join(f"s.{name}" for name in FILE_COLUMNS)
     compared = ", ".join(f"e.{name}" for name in FILE_COLUMNS)
-    joined = "staged s JOIN enrollees e ON e.enrollee_id = s.enrollee_id"
     connection.exec_driver_sql(
         "CREATE TEMPORARY TABLE differing AS SELECT s.enrollee_id AS enrollee_id "  # noqa: S608
-        f"FROM {joined} WHERE ({new}) <> ({compared}) OR e.gone = 1"
+        "FROM staged s JOIN enrollees e ON e.enrollee_id = s.enrollee_id "
+        f"WHERE ({new}) <> ({compared}) OR e.gone = 1"
     )
     connection.exec_driver_sql("CREATE INDEX differing_id ON differing (enrollee_id)")
     connection.exec_driver_sql("ANALYZE differing")
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    page = (
-        f"SELECT {old}, {new} FROM differing d JOIN enrollees e ON e.enrollee_id = d.enrollee_id "  # noqa: S608
-        f"JOIN staged s ON s.enrollee_id = d.enrollee_id WHERE d.enrollee_id > {mark} "
-        f"ORDER BY d.enrollee_id LIMIT {WRITTEN_AT_ONCE}"
-    )
+    page = f"SELECT enrollee_id FROM differing WHERE enrollee_id > {mark} ORDER BY enrollee_id LIMIT {WRITTEN_AT_ONCE}"  # noqa: S608
+    # Looked up by id, a page at a time: a join with a limit tempts PostgreSQL to join everything for every page.
+    known = f"SELECT {', '.join(COLUMNS)} FROM enrollees WHERE enrollee_id IN :among"  # noqa: S608
+    given = f"SELECT {', '.join(FILE_COLUMNS)} FROM staged WHERE enrollee_id IN :among"  # noqa: S608
     fields: Counter[str] = Counter()
     changed = moved = 0
     last = ""
-    while found := connection.exec_driver_sql(page, (last,)).fetchall():
-        last = found[-1][0]
+    while ids := list(connection.exec_driver_sql(page, (last,)).scalars()):
+        last = ids[-1]
         lines: list[Row] = []
         left: list[Row] = []
-        for row in found:
-            before, after = EnrolleeRow._make(row[: len(COLUMNS)]), PanelRow._make(row[len(COLUMNS) :])
+        befores = {row[0]: EnrolleeRow._make(row) for row in rows_among(connection, known, ids)}
+        for row in rows_among(connection, given, ids):
+            after = PanelRow._make(row)
+            before = befores[after.enrollee_id]
             fields.update(name for name, was, is_ in zip(FILE_COLUMNS, before, after, strict=False) if was != is_)
             moved += before.practice_id != after.practice_id
             line, home = _succeed(before, after, today)
