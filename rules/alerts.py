@@ -105,7 +105,8 @@ def next_version(case: Case, world: World) -> Alert | Silence:
     """The version this event makes of the stay's alert, or the reasons why it makes none."""
     stay = case.step.stay
     if stay is None:
-        return (Reason.STAY_UNKNOWN,)
+        outpatient = case.event.visit and case.event.visit.encounter_class is EncounterClass.AMBULATORY
+        return (Reason.OUTPATIENT,) if outpatient else (_unknown(case),)
     if stay.status in DEAD:
         return (
             retraction(case, world, TAKEN_BACK.get(case.kind, Reason.ADMISSION_CANCELLED))

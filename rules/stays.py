@@ -50,7 +50,7 @@ class Move(StrEnum):
     UNPLAN = "unplan"
     FINISH = "finish"
     UPDATE = "update"  # content only
-    NOTE = "note"  # content of a stay nobody has told us the start of
+    NOTE = "note"  # content of a stay nobody has told us the start of; an outpatient's is not worth keeping
     REOPEN = "reopen"
     LEAVE = "leave"
     RETURN = "return"
@@ -191,6 +191,8 @@ def advance(event: Event, kind: EventKind, stay: Stay | None, enrollee_id: str, 
     move = TABLE[kind][state]
     if move in (Move.NOTHING, Move.HAND_OVER):
         return Step(stay, move, late=stay is not None and _Draft(stay, event).older("existence"))
+    if move is Move.NOTE and (event.visit is None or event.visit.encounter_class not in TOLD_CLASSES):
+        return Step(None, move)
     if stay is None:
         stay = Stay(
             stay_id=stay_id,

@@ -225,6 +225,10 @@ class TestContent:
         stay = after(*PATHS[State.FINISHED], event(K.UPDATED, 9, discharged_at=corrected))
         assert stay.ended_at == corrected
 
+    @pytest.mark.parametrize("encounter_class", [C.AMBULATORY, C.PRE_ADMISSION, None])
+    def test_an_update_of_an_unknown_outpatient_is_not_kept(self, encounter_class):
+        assert after(event(K.UPDATED, 0, encounter_class)) is None
+
     def test_nothing_changed_is_the_same_value(self):
         stay = after(event(K.ADMITTED, 0), event(K.UPDATED, 1))
         assert after(event(K.UPDATED, 1), stay=stay) is stay
@@ -417,7 +421,7 @@ class TestFind:
 
 
 def test_folding_fills_what_the_winner_lacks():
-    winner = after(event(K.UPDATED, 2, None, number="V2"))
+    winner = after(event(K.DISCHARGE_CANCELLED, 2, None, number="V2"))
     loser = after(event(K.REGISTERED, 0, complaint="fall", admitted_at=START))
     merged = folded(winner, loser)
     assert (merged.status, merged.encounter_class, merged.complaint, merged.started_at) == (
