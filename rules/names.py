@@ -142,4 +142,4 @@ def nickname(one: str, other: str) -> bool:
 
 def known_first(name: str) -> bool:
     """A first name people bear, so that two of them are two names and not one misspelled."""
-    return name in first_shares() or name in _relation()
+    return name in _relation() or name in first_shares()

@@ -17,7 +17,7 @@ from rules.decisions import Grade, Match
 from rules.grading import grade, lower, rank
 from rules.identity import PanelRecord, Person, first_name, last_name, read_identifier, read_patient
 from rules.matching import Comparison, compare
-from rules.names import Name, first_shares, last_shares
+from rules.names import Name, first_shares, known_first, last_shares
 from rules.panel_blocks import (
     BLOCK_WORDS,
     LARGE_BLOCK,
@@ -70,6 +70,7 @@ class PanelIndex:
     def build(cls, records: Iterable[PanelRecord], crosswalk: Iterable[tuple[str, str, str]] = ()) -> PanelIndex:
         """The index of `records` and of the identifiers `(system, value, enrollee_id)` learned so far."""
         index = cls()
+        known_first("")  # reads the tables of names now and not in the first search
         segment = Segment(encode(records, index._pools), index._pools)
         for row in segment.doubles():
             segment.dead[row] = 1
