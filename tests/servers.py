@@ -248,8 +248,7 @@ class PostgresServer:
     def stop(self) -> None:
         """Fast shutdown, whoever is connected."""
         if self.process:
-            pid = int((self.folder / "postmaster.pid").read_text().splitlines()[0])
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGINT)
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                os.kill(int((self.folder / "postmaster.pid").read_text().splitlines()[0]), signal.SIGINT)
             self.process.wait(30)
             self.process = None

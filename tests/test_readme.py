@@ -14,7 +14,7 @@ from parsers.outcomes import RejectCode
 from rules.decisions import Reason
 from streams import metrics
 from streams.cli import app
-from streams.inbox.wording import reason_words
+from streams.inbox import wording
 from streams.ledger import Ending
 from streams.settings import Settings
 from streams.topics import TOPICS
@@ -53,6 +53,12 @@ def _settings() -> str:
     return _table(("setting", "default", "what it is"), rows)
 
 
+def _metrics() -> str:
+    found = [metric for metric in metrics.REGISTRY.collect() if metric.name.startswith("toc_")]
+    rows = [(f"`{one.name}{'_total' if one.type == 'counter' else ''}`", one.type, one.documentation) for one in found]
+    return _table(("metric", "type", "what it is"), rows)
+
+
 def _words(values: type[Ending] | type[RejectCode]) -> str:
     return ", ".join(f"`{value}`" for value in values)
 
@@ -67,11 +73,9 @@ BLOCKS = {
     "topics": _topics,
     "endings": lambda: _words(Ending),
     "rejects": lambda: _words(RejectCode),
-    "reasons": lambda: _table(("reason", "in words"), [(f"`{reason}`", reason_words(reason)) for reason in Reason]),
+    "reasons": lambda: _table(("reason", "in words"), [(f"`{reason}`", wording.reason(reason)) for reason in Reason]),
     "settings": _settings,
-    "metrics": lambda: _table(
-        ("metric", "what it counts"), [(f"`{name}`", text) for name, text in metrics.documented()]
-    ),
+    "metrics": _metrics,
     "commands": _commands,
 }
 
@@ -79,10 +83,10 @@ BLOCKS = {
 @pytest.mark.parametrize("name", BLOCKS)
 def test_list_is_the_code_s(name: str) -> None:
     expected = BLOCKS[name]()
-    pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.S)
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
     text = README.read_text()
     assert pattern.search(text), f"README has no block {name}"
     if os.environ.get("UPDATE_README"):
-        README.write_text(pattern.sub(lambda found: found[1] + expected + found[2], text))
+        README.write_text(pattern.sub(lambda found: found[1] + expected + "\n" + found[2], text))
         return
     assert pattern.search(text)[0] == f"<!-- {name} -->\n{expected}\n<!-- end -->"  # type: ignore[index]
