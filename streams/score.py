@@ -60,6 +60,10 @@ class _Truth:
                 case "stay":
                     self.stay_of |= dict.fromkeys(row["messages"], row["stay"])
                     self.faults[row["stay"]] = row["faults"]
+                case "noise":
+                    for control_id in row["by"]:
+                        self.stay_of[control_id] = f"none of {row['enrollee']}"
+                    self.named[f"none of {row['enrollee']}"].add(row["enrollee"])
                 case "repeat":
                     self.copies |= set(row["by"])
                 case kind:
@@ -150,7 +154,7 @@ def score(truth_rows: Iterable[dict[str, Any]], told: Iterable[Told]) -> dict[st
         counts["versions"] += 1
         stay = truth.stay_of.get(one.control_id, "")
         seen[one.control_id, one.enrollee] += 1
-        if stay:
+        if stay and not stay.startswith("none"):
             alerts_of[stay, one.enrollee].add(one.alert_id)
         standing[one.alert_id] = one.status
         if one.action == "retract":

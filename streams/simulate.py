@@ -12,6 +12,7 @@ the truth keeps track: a message sent twice makes no second change, one that arr
 | `change` | `enrollee` should be told `what` of `stay` (at `at`) by one of the messages `by` |
 | `retraction` | what `enrollee` was told of `stay` should be taken back by one of `by`; `why` |
 | `may` | a version of `stay` that one of `by` causes is neither asked for nor wrong |
+| `noise` | `by` are messages about `enrollee` that belong to no stay we follow |
 | `repeat` | `by` are copies of messages sent before: they should tell nothing |
 """
 
@@ -37,6 +38,15 @@ from streams.sample import COMPLAINTS, DIAGNOSES, FAMILY, FEMALE, MALE, PLACES, 
 LOCAL: Final = ZoneInfo("America/New_York")
 START: Final = datetime(2026, 2, 2, tzinfo=LOCAL)  # sixty days from here hold the night the clocks change
 ACCENTED: Final = "Peña Núñez Muñoz García Ibáñez Zúñiga Müller Françoise".split()
+SURNAMES: Final = (
+    *FAMILY,
+    *(
+        begin + end
+        for begin in "Ash Black Brad Bran Carl Chad Clay Cole Dal Ed Farn Gar Had Hal Har Hol Ken Kirk Lang Lin".split()
+        for end in "berg born bury by combe croft den field ford gate ham hurst land ley man more ridge stead ton "
+        "ville wick wood worth".split()
+    ),
+)
 PANEL_HEADER: Final = (
     "enrollee_id medicaid_id ssn last_name first_name middle_name suffix birth_date sex address city state zip county "
     "phone mother_enrollee_id mrns practice_id pcp_npi risk_tier programs consent effective_from effective_to"
@@ -231,7 +241,7 @@ class _Author:
             person = _Person(
                 number=number,
                 given=dice.choice(FEMALE if sex == "F" else MALE),
-                family=dice.choice(ACCENTED) if dice.random() < 0.03 else dice.choice(FAMILY),
+                family=dice.choice(ACCENTED) if dice.random() < 0.03 else dice.choice(SURNAMES),
                 suffix="",
                 birth_date=date(1936, 1, 2) + timedelta(days=dice.randrange(365 * 88)),
                 sex=sex,
@@ -579,6 +589,9 @@ class _Author:
     def _noise(self, person: _Person, count: int) -> None:
         """What nobody needs to hear of: people's data changing, clinics, allergies."""
         dice = self.dice
+        row: dict[str, Any] = {"row": "noise", "enrollee": person.enrollee_id, "by": []}
+        if count and person.enrollee_id:
+            self.truth.append(row)
         for _ in range(count):
             at = self.start + (self.end - self.start) * dice.random()
             hospital = dice.choice(self.hospitals)
@@ -589,7 +602,7 @@ class _Author:
                 segments.append(
                     _segment("PV1", {2: "O", 3: f"CLINIC^^^{self._place(hospital)}", 19: f"C{len(self.drafts):08d}"})
                 )
-            self._post(hospital, at, segments, "")
+            row["by"].append(self._post(hospital, at, segments, "").control_id)
 
     # segments
 

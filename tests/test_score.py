@@ -19,6 +19,7 @@ TRUTH: list[dict[str, Any]] = [
     {"row": "may", "stay": "S1", "enrollee": "E1", "by": ["m4"], "faults": []},
     {"row": "change", "stay": "S2", "enrollee": "E2", "what": "admission", "by": ["n1"], "faults": []},
     {"row": "retraction", "stay": "S2", "enrollee": "E2", "why": "cancelled_admission", "by": ["n2"], "faults": []},
+    {"row": "noise", "enrollee": "E1", "by": ["x1"]},
     {"row": "repeat", "by": ["m1R"]},
 ]
 RIGHT = [
@@ -61,6 +62,9 @@ def test_all_right() -> None:
          {"precision": 0.833333, "wrong_person": 1}),
         ("told without need", [*RIGHT, Told("n2", "a2", "E2", "amend", "")],
          {"precision": 0.833333, "duplicates": 1}),
+        ("told by noise", [*RIGHT, Told("x1", "a9", "E1", "notify", "")], {"precision": 0.833333, "needless": 1}),
+        ("told by somebody else's noise", [*RIGHT, Told("x1", "a9", "E2", "notify", "")],
+         {"precision": 0.833333, "wrong_person": 1}),
         ("told twice by one message", [*RIGHT, RIGHT[0]], {"precision": 0.833333, "duplicates": 1}),
         ("told by a copy", [*RIGHT, Told("m1R", "a1", "E1", "amend", "")],
          {"precision": 0.833333, "duplicates": 1}),
