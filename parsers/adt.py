@@ -9,8 +9,9 @@ visit and an account of the same number, never meet:
 | system | value | from |
 |---|---|---|
 | `visit|FACILITY|AUTHORITY` | visit number | PV1-19; after a transfer (A02, A12) also for the facility left, PV1-6.4 |
-| `visit+patient|SENDER|AUTHORITY` | visit number@MRN | PV1-19 and PID-3: holds when the facility's name varies |
+| `visit+patient|SENDER|AUTHORITY` | visit number@MRN | PV1-19 and PID-3: wherever they say it was; also with MRG-1 |
 | `account|FACILITY|AUTHORITY` | account number | PID-18 |
+| `account+patient|SENDER|AUTHORITY` | account number@MRN | PID-18 and PID-3; after a move also with MRG-1 |
 | `admitted|SENDER|AUTHORITY` | MRN@minute in UTC | PID-3 and PV1-44; absent when PV1-44 is |
 
 `Prior.account` and `Prior.visit` (MRG-3, MRG-5) carry the same systems, so they compare with the keys of a stay.
@@ -163,7 +164,7 @@ class _Reader:
         prior = self._prior() if kind in MERGES or message.first("MRG") else None
         if kind is EventKind.PERSON_MERGED and prior is not None and not prior.identifiers:
             return Reject(code=RejectCode.PATIENT_MISSING, place="MRG-1")
-        keys = self._stay_keys(kind, patient, visit)
+        keys = self._stay_keys(kind, patient, visit, prior)
         if message.unknown_escape:
             self._note_escapes()
         self._note_long_values()
@@ -493,30 +494,34 @@ class _Reader:
     def _key(self, sort: str, number: Identifier, facility: str = "") -> Identifier:
         return Identifier(system=f"{sort}|{facility or self.facility}|{number.system}", value=number.value)
 
-    def _stay_keys(self, kind: EventKind, patient: Patient, visit: Visit | None) -> tuple[Identifier, ...]:
+    def _stay_keys(
+        self, kind: EventKind, patient: Patient, visit: Visit | None, prior: Prior | None
+    ) -> tuple[Identifier, ...]:
         keys: dict[Identifier, None] = {}
-        mrn = patient.identifiers[0] if patient.identifiers else None
-        number = visit.number if visit else None
+        people = [*patient.identifiers[:1], *(prior.identifiers[:1] if prior else ())]
         sender = self._namespace("MSH-4") or self._namespace("MSH-3") or self.feed.name
+        number = visit.number if visit else None
         if visit and number:
             keys[self._key("visit", number)] = None
             if kind in (EventKind.TRANSFERRED, EventKind.TRANSFER_CANCELLED) and visit.prior_facility:
                 keys[self._key("visit", number, visit.prior_facility)] = None
-            if mrn:
-                keys[
-                    Identifier(system=f"visit+patient|{sender}|{number.system}", value=f"{number.value}@{mrn.value}")
-                ] = None
+            keys |= self._with_patient("visit", number, people, sender)
         account = _real_number(patient.account)
         if account:
             keys[self._key("account", account)] = None
-        if visit and visit.admitted_at and mrn:
-            keys[
-                Identifier(
-                    system=f"admitted|{sender}|{mrn.system}",
-                    value=f"{mrn.value}@{visit.admitted_at:%Y%m%d%H%M}",
-                )
-            ] = None
+            keys |= self._with_patient("account", account, people, sender)
+        if visit and visit.admitted_at:
+            for mrn in people[:1]:
+                system, minute = f"admitted|{sender}|{mrn.system}", f"{visit.admitted_at:%Y%m%d%H%M}"
+                keys[Identifier(system=system, value=f"{mrn.value}@{minute}")] = None
         return tuple(keys)
+
+    def _with_patient(
+        self, sort: str, number: Identifier, people: Iterable[Identifier], sender: str
+    ) -> dict[Identifier, None]:
+        """Keys that hold wherever the sender says it happened: the number and whose it was before and after a move."""
+        system = f"{sort}+patient|{sender}|{number.system}"
+        return {Identifier(system=system, value=f"{number.value}@{one.value}"): None for one in people}
 
     def _cleared(self) -> frozenset[str]:
         return frozenset(

@@ -147,6 +147,7 @@ def test_a_whole_message() -> None:
         Identifier(system="visit|NORTH|NORTH", value="V1"),
         Identifier(system="visit+patient|NORTHSYS|NORTH", value="V1@12345"),
         Identifier(system="account|NORTH|NORTH", value="ACC5"),
+        Identifier(system="account+patient|NORTHSYS|NORTH", value="ACC5@12345"),
         Identifier(system="admitted|NORTHSYS|NORTH", value="12345@202603011630"),
     )
     assert found.notes == ()
@@ -329,9 +330,12 @@ def keys(data: bytes, feed: Feed | None = None) -> list[tuple[str, str]]:
 def test_stay_keys_best_first_and_never_invented() -> None:
     account = "PID|1||12345^^^NORTH^MR||Doe^Jane" + "|" * 13 + "ACC5"
     assert [system.split("|")[0] for system, _ in keys(adt(EVN, account, PV1))] == [
-        "visit", "visit+patient", "account", "admitted"
+        "visit", "visit+patient", "account", "account+patient", "admitted"
     ]  # fmt: skip
-    assert keys(adt(EVN, account, "PV1|1|I|^^^NORTH")) == [("account|NORTH|", "ACC5")]
+    assert keys(adt(EVN, account, "PV1|1|I|^^^NORTH")) == [
+        ("account|NORTH|", "ACC5"),
+        ("account+patient|NORTHSYS|", "ACC5@12345"),
+    ]
     assert keys(adt(EVN, PID, fields("PV1", f3="^^^NORTH", f44="202603011130-0500"))) == [
         ("admitted|NORTHSYS|NORTH", "12345@202603011630")
     ]
@@ -351,7 +355,7 @@ def test_two_hospitals_numbers_never_meet() -> None:
     south = keys(adt(EVN, PID, "PV1|1|I|^^^SOUTH" + "|" * 16 + "V1", f4="SOUTHSYS"))
     assert not set(north) & set(south)
     as_account = keys(adt(EVN, PID + "|" * 10 + "V1", "PV1|1|I|^^^NORTH"))
-    assert [value for _, value in as_account] == ["V1"]
+    assert [value for _, value in as_account] == ["V1", "V1@12345"]
     assert not set(north) & set(as_account)
 
 
@@ -361,6 +365,15 @@ def test_a_stay_keeps_a_key_when_the_facility_is_named_differently_or_left() -> 
     moved = keys(adt(EVN, PID, fields("PV1", f3="1^^^WEST", f6="4W^^^NORTH", f19="V1^^^NORTH"), trigger="A02"))
     assert ("visit|WEST|NORTH", "V1") in moved
     assert ("visit|NORTH|NORTH", "V1") in moved
+
+
+def test_a_move_without_a_visit_still_finds_the_stay_of_whoever_it_leaves() -> None:
+    account = PID + "|" * 10 + "ACC5"
+    moved = keys(adt(EVN, account.replace("12345", "777"), "MRG|12345^^^NORTH^MR|", trigger="A44"))
+    before = keys(adt(EVN, account, PV1))
+    after = keys(adt(EVN, account.replace("12345", "777"), PV1))
+    assert ("account+patient|NORTHSYS|", "ACC5@12345") in set(moved) & set(before)
+    assert ("account+patient|NORTHSYS|", "ACC5@777") in set(moved) & set(after)
 
 
 def test_authorities_by_feed_and_facility() -> None:
