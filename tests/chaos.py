@@ -333,8 +333,8 @@ class Store:
 
     def ledger(self) -> Iterator[tuple[str, str]]:
         with self._engine.connect() as connection:
-            for control_id, ending in connection.execute(sa.text("SELECT control_id, ending FROM ledger")):
-                yield control_id, ending
+            rows = connection.execute(sa.text("SELECT control_id, ending FROM ledger"))
+            yield from ((row[0], row[1]) for row in rows)
 
     def versions(self) -> Iterator[tuple[str, int, str]]:
         """(alert_id, version, control_id) of every alert version."""
