@@ -277,6 +277,29 @@ def test_a_taken_back_row_stays_until_this_reader_has_seen_it(settings, store):
         assert rows_of(client.get("/").text).get("s1", ("finished",))[0] == "finished"
 
 
+def test_back_to_outpatient_strikes_the_row_until_it_is_seen_and_a_later_version_opens_it_again(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    back = {"action": Action.RETRACT, "encounter_class": EncounterClass.AMBULATORY, "trigger": "A07",
+            "reasons": (Reason.BACK_TO_OUTPATIENT,)}  # fmt: skip
+    tell(store, alert(enrollee), alert(enrollee, version=2, **back))
+    with browser(settings, store) as client:
+        html = client.get("/").text
+        group, text = rows_of(html)["s1"]
+        assert group == "now"
+        assert "<del>Admitted</del>" in html
+        assert ">now outpatient</span>" in html
+        assert "no longer an inpatient, now outpatient" in text
+        client.post("/stay/s1/acknowledge", data={"version": 2})
+        html = client.get("/").text
+        assert rows_of(html)["s1"][0] == "finished"
+        tell(store, alert(enrollee, version=3))
+        html = client.get("/").text
+        assert rows_of(html)["s1"][0] == "in-hospital"
+        assert "<del>" not in html
+        assert ">now admitted</span>" in html
+
+
 def test_somebody_else_s_stay_is_not_there(settings, store):
     people, versions = town()
     load_people(store, people)

@@ -206,7 +206,8 @@ def test_there_is_always_a_headline_and_a_mark(kind, encounter_class, status, co
     assert "_" not in text
     for action in (Action.NOTIFY, Action.AMEND, Action.RETRACT):
         assert wording.mark(action, reasons, encounter_class, 2)
-    assert wording.retraction(reasons, kind, NOW, NOW).endswith(("did not happen", "else", "row", "visit", "mistake"))
+    ends = ("did not happen", "else", "row", "outpatient", "mistake") if reasons else "by the hospital 14:02"
+    assert wording.retraction(reasons, kind, NOW, NOW).endswith(ends)
 
 
 @pytest.mark.parametrize("code", [f"{number:02}" for number in (*range(1, 11), 20, 21, 30, *range(40, 44), 50, 51,
@@ -225,8 +226,9 @@ def test_dispositions_of_table_0112_have_words(code):
          "Deleted by the hospital 14:02: this admission was entered by mistake"),
         ({Reason.MOVED_TO_ANOTHER_PERSON}, "discharge",
          "Corrected by the hospital 14:02: this stay belongs to somebody else"),
-        ({Reason.BACK_TO_OUTPATIENT}, "observation",
-         "Changed by the hospital 14:02: this was an outpatient visit"),
+        ({Reason.BACK_TO_OUTPATIENT}, "admission",
+         "Changed by the hospital 14:02: no longer an inpatient, now outpatient"),
+        (set(), "admission", "Taken back by the hospital 14:02"),
         ({Reason.MERGED}, "admission", "Joined by the hospital 14:02: this admission goes on under another row"),
         ({Reason.MATCH_REJECTED}, "admission", "Taken back 14:02: a person found that this is somebody else"),
     ],

@@ -101,6 +101,45 @@ def test_a_retraction_stays_until_everyone_who_was_told_has_seen_it(store: Store
     assert not store.may_see("chen", FIRST)
 
 
+def back_to_outpatient(one: EventRecord, history: History) -> Decision:
+    """An A07: the alert is taken back while the stay goes on."""
+    told = history.alerts[0]
+    alert = alert_of(history.stays[0], told.version + 1, one.event, Action.RETRACT, told=told.told, owners=told.owners)
+    return Decision(action=Action.RETRACT, reasons=(Reason.BACK_TO_OUTPATIENT,), stays=history.stays, alerts=(alert,))
+
+
+def test_an_alert_taken_back_while_the_stay_goes_on_is_open_until_it_is_seen(store: Store) -> None:
+    people = [CaseManager(case_manager_id=name, name=name, role=Role.NURSE) for name in ("lee", "ortiz")]
+    store.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    store.act(FIRST, "ortiz", ActionKind.ACKNOWLEDGED, 1, NOW)
+    store.decide([record(2)], back_to_outpatient, NOW)
+
+    def is_open() -> dict[str, list[bool]]:
+        return {name: [row.open for row in store.rows_for(name, NOW)] for name in ("ortiz", "lee")}
+
+    def loads() -> dict[str, int]:
+        return {load.case_manager.case_manager_id: load.open for load in store.loads(people)}
+
+    assert store.rows_for("lee", NOW)[0].alert.status is StayStatus.IN_PROGRESS
+    assert (is_open(), loads()) == ({"ortiz": [True], "lee": [True]}, {"ortiz": 1, "lee": 1})
+    store.act(FIRST, "ortiz", ActionKind.ACKNOWLEDGED, 2, NOW)
+    assert (is_open(), loads()) == ({"ortiz": [False], "lee": [True]}, {"ortiz": 0, "lee": 1})
+    store.mark_seen("lee", {FIRST: 2}, NOW)
+    assert (is_open(), loads()) == ({"ortiz": [False], "lee": [False]}, {"ortiz": 0, "lee": 0})
+    assert store.rows_for("lee", NOW + days(61)) == [], "a stay that goes on for others is not this one's for ever"
+    store.decide([record(3)], told_to("ortiz", "lee"), NOW)
+    assert (is_open(), loads()) == ({"ortiz": [True], "lee": [True]}, {"ortiz": 1, "lee": 1})
+
+
+def test_a_stay_taken_back_is_no_earlier_stay(store: Store) -> None:
+    store.decide([record(10, visit="V10", at=NOW - days(9))], decide, NOW)
+    store.decide([record(11, visit="V10", at=NOW - days(8))], back_to_outpatient, NOW)
+    store.decide([record(1)], decide, NOW)
+    page = store.stay_page("ortiz", FIRST)
+    assert page is not None
+    assert page.earlier == ()
+
+
 def test_an_action_is_a_change_everybody_hears_of(store: Store) -> None:
     store.decide([record(1)], told_to("ortiz", "lee"), NOW)
     position = store.act(FIRST, "lee", ActionKind.REACHED, 1, NOW)

@@ -29,7 +29,6 @@ GROUP_WORDS: Final = {
 }
 
 _PRIORITIES: Final = tuple(Priority)
-_UNTRUE: Final = frozenset({StayStatus.CANCELLED, StayStatus.ENTERED_IN_ERROR})
 
 
 class Taken(NamedTuple):
@@ -124,8 +123,8 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = wording.
 
 
 def is_struck(alert: AlertView) -> bool:
-    """The hospital took it back."""
-    return alert.action is Action.RETRACT or alert.status in _UNTRUE
+    """It was taken back. The stay may go on, as an outpatient's does, and a later version may open the alert again."""
+    return alert.action is Action.RETRACT
 
 
 def group_of(stay: ReaderStay, clock: Clock | None, now: datetime, zone: tzinfo = wording.ZONE) -> Group:
@@ -150,11 +149,14 @@ def group_of(stay: ReaderStay, clock: Clock | None, now: datetime, zone: tzinfo 
 def marks_of(stay: ReaderStay) -> tuple[str, ...]:
     """A word for each version the reader has not looked at, newest first, at most three, none twice."""
     fresh = [alert for alert in stay.versions if alert.version > max(stay.seen, stay.acknowledged)]
-    if fresh and fresh[0].version == 1:
-        return ("cancelled",) if is_struck(fresh[-1]) else ("new",)
+    if fresh and fresh[0].version == 1 and not is_struck(fresh[-1]):
+        return ("new",)
+    if fresh and is_struck(fresh[-1]):
+        fresh = fresh[-1:]
     words = [
         wording.mark(alert.action, alert.reasons, alert.encounter_class or EncounterClass.UNKNOWN, alert.version)
         for alert in reversed(fresh)
+        if alert is fresh[-1] or not is_struck(alert)
     ]
     return tuple(dict.fromkeys(words))[:3]
 

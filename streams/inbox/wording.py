@@ -154,7 +154,7 @@ _MARKS: Final[Mapping[Reason, str]] = {
     Reason.VISIT_DELETED: "cancelled",
     Reason.PERSON_DELETED: "cancelled",
     Reason.MOVED_TO_ANOTHER_PERSON: "not this person",
-    Reason.BACK_TO_OUTPATIENT: "not admitted",
+    Reason.BACK_TO_OUTPATIENT: "now outpatient",
     Reason.DISCHARGE_CANCELLED: "back in the hospital",
     Reason.TRANSFER_CANCELLED: "transfer cancelled",
     Reason.DISCHARGED: "now discharged",
@@ -606,7 +606,7 @@ def mark(action: Action, reasons: Iterable[Reason], encounter_class: EncounterCl
 
 
 def retraction(reasons: Iterable[Reason], kind: AlertKind, at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
-    """ "Cancelled by the hospital 14:02: this admission did not happen"."""
+    """ "Cancelled by the hospital 14:02: this admission did not happen"; no cause when reasons are withheld."""
     told = frozenset(reasons)
     when = time_or_moment(at, now, zone)
     what = {
@@ -621,11 +621,13 @@ def retraction(reasons: Iterable[Reason], kind: AlertKind, at: datetime, now: da
     if Reason.MERGED in told:
         return f"Joined by the hospital {when}: this {what} goes on under another row"
     if Reason.BACK_TO_OUTPATIENT in told:
-        return f"Changed by the hospital {when}: this was an outpatient visit"
+        return f"Changed by the hospital {when}: no longer an inpatient, now outpatient"
     if Reason.VISIT_DELETED in told or Reason.PERSON_DELETED in told:
         return f"Deleted by the hospital {when}: this {what} was entered by mistake"
     if Reason.MATCH_REJECTED in told:
         return f"Taken back {when}: a person found that this is somebody else"
+    if not told:
+        return f"Taken back by the hospital {when}"
     return f"Cancelled by the hospital {when}: this {what} did not happen"
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, case, func, or_, select
 
 from parsers.people import CaseManager, Enrollee
-from rules.decisions import Alert, Stay, StayStatus
+from rules.decisions import Action, Alert, Stay, StayStatus
 from streams.store.acting import ActionKind, ActionRow
 from streams.store.engine import Database, rows_among
 from streams.store.panel_rows import EnrolleeRow, enrollee_on, load_enrollees
@@ -28,7 +28,10 @@ from streams.store.schema import (
 EARLIER_DAYS: Final = 365
 SHOWN_DAYS: Final = 60  # a finished row leaves the page after so long
 LIVING: Final = (str(StayStatus.IN_PROGRESS), str(StayStatus.ON_LEAVE), str(StayStatus.PLANNED))
-UNDONE_STATES: Final = (str(StayStatus.CANCELLED), str(StayStatus.ENTERED_IN_ERROR))
+NOT_A_STAY: Final = (str(StayStatus.CANCELLED), str(StayStatus.ENTERED_IN_ERROR))
+_TAKEN_BACK: Final = alerts.c.action == str(Action.RETRACT)
+_LIVES: Final = alerts.c.status.in_(LIVING) & ~_TAKEN_BACK
+_UNSEEN: Final = func.coalesce(seen.c.version, 0) < alerts.c.version
 
 
 class InboxRow(NamedTuple):
@@ -46,7 +49,11 @@ class InboxRow(NamedTuple):
 
     @property
     def open(self) -> bool:
-        """Whether it still asks for something: the patient is in, or nobody has acknowledged the newest version."""
+        """Whether it still asks for something: the patient is in, or nobody has acknowledged the newest version; what
+        was taken back asks only to be seen.
+        """
+        if self.alert.action is Action.RETRACT:
+            return self.seen_version < self.alert.version
         return self.alert.status in LIVING or self.acknowledged_version < self.alert.version
 
 
@@ -101,9 +108,8 @@ class Inbox(Database):
         """
         wanted = _rows(case_manager_id).order_by(alerts.c.position.desc()).limit(limit)
         recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
-        mine = (alert_owners.c.owning == 1) & or_(alerts.c.status.in_(LIVING), recent)
-        taken_back = alerts.c.status.in_(UNDONE_STATES) & (func.coalesce(seen.c.version, 0) < alerts.c.version)
-        wanted = wanted.where(or_(mine, taken_back))
+        mine = (alert_owners.c.owning == 1) & or_(_LIVES, recent)
+        wanted = wanted.where(or_(mine, _TAKEN_BACK & _UNSEEN))
         if alert_ids is not None:
             wanted = wanted.where(alerts.c.alert_id.in_(alert_ids))
         with self.reading() as connection:
@@ -158,10 +164,16 @@ class Inbox(Database):
 
     def loads(self, people: Sequence[CaseManager]) -> list[Load]:
         """Open rows of each of these people, busiest first."""
-        is_open = or_(alerts.c.status.in_(LIVING), alerts.c.acknowledged_version < alerts.c.version)
+        unanswered = alerts.c.acknowledged_version < alerts.c.version
+        is_open = or_(_TAKEN_BACK & _UNSEEN, ~_TAKEN_BACK & or_(_LIVES, unanswered))
         wanted = (
             select(alert_owners.c.case_manager_id, func.count())
             .join(alerts, alerts.c.alert_id == alert_owners.c.alert_id)
+            .outerjoin(
+                seen,
+                (seen.c.alert_id == alert_owners.c.alert_id)
+                & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
+            )
             .where(alert_owners.c.owning == 1, is_open)
             .group_by(alert_owners.c.case_manager_id)
         )
@@ -266,7 +278,7 @@ def _earlier(connection: Connection, alert: Alert) -> tuple[EarlierStay, ...]:
         select(stays.c.document, alerts.c.document)
         .outerjoin(alerts, alerts.c.stay_id == stays.c.stay_id)
         .where(stays.c.enrollee_id == alert.enrollee_id, stays.c.active_us >= since, stays.c.stay_id != alert.stay_id)
-        .where(stays.c.status.not_in(UNDONE_STATES))
+        .where(stays.c.status.not_in(NOT_A_STAY), or_(alerts.c.action.is_(None), ~_TAKEN_BACK))
         .order_by(stays.c.active_us.desc())
     )
     found = [
