@@ -1,7 +1,8 @@
 """A record our own code could not process: the guard's finding in, a record on `adt.quarantine.v1` and an ending out.
 
 Says stage and exception type only: the text of an exception about HL7 is PHI. Quarantine holds the failing record's
-own bytes; header `code` is `stage:ExceptionType`.
+own bytes, which are the hospital's when reading failed and the `EventRecord` as JSON when deciding did; header `code`
+is `stage:ExceptionType`.
 """
 
 import collections

@@ -2,7 +2,8 @@
 
 | topic | value |
 |---|---|
-| adt.raw.v1, adt.rejects.v1, adt.quarantine.v1 | the message's bytes exactly as received, headers as in `Envelope` |
+| adt.raw.v1, adt.rejects.v1 | the message's bytes exactly as received, headers as in `Envelope` |
+| adt.quarantine.v1 | the failing record's: code `read:…` the message's bytes, `decide:…` `EventRecord` as JSON |
 | toc.events.v1 | `EventRecord` as JSON |
 | toc.alerts.v1 | `AlertRecord` as JSON |
 """
@@ -45,7 +46,7 @@ class AlertRecord(Value):
 
 class TopicSpec(NamedTuple):
     key: str
-    value: type[Value] | Literal["bytes"]
+    value: type[Value] | Literal["bytes", "the failing record's: bytes, or EventRecord when deciding failed"]
     retention_days: int
     cleanup: Literal["delete", "compact"]
 
@@ -53,7 +54,9 @@ class TopicSpec(NamedTuple):
 TOPICS: Final[dict[Topic, TopicSpec]] = {
     Topic.RAW: TopicSpec("keyed hash of facility and patient identifier", "bytes", 7, "delete"),
     Topic.REJECTS: TopicSpec("as on adt.raw.v1", "bytes", 30, "delete"),
-    Topic.QUARANTINE: TopicSpec("as on adt.raw.v1", "bytes", 90, "delete"),
+    Topic.QUARANTINE: TopicSpec(
+        "the failing record's own", "the failing record's: bytes, or EventRecord when deciding failed", 90, "delete"
+    ),
     Topic.EVENTS: TopicSpec("keyed hash of the enrollee", EventRecord, 7, "delete"),
     Topic.ALERTS: TopicSpec("keyed hash of the alert", AlertRecord, 30, "delete"),
 }

@@ -251,8 +251,9 @@ def test_the_record_that_fails_is_isolated(reader, store, executor, monkeypatch)
     garbled = batch[0]._replace(value=b"{", headers=Envelope("f" * 32, AT).headers())
     asyncio.run(decide_stage(store, outlet, executor).run([*batch, garbled]))
     assert store.endings() == {"alerted": 2, "quarantined": 2}
-    codes = {dict(output.headers)["code"] for output in outlet.on(Topic.QUARANTINE)}
-    assert codes == {b"decide:ZeroDivisionError", b"decide:ValidationError"}
+    dead = {dict(output.headers)["code"]: output.value for output in outlet.on(Topic.QUARANTINE)}
+    assert dead == {b"decide:ZeroDivisionError": batch[1].value, b"decide:ValidationError": b"{"}
+    assert EventRecord.model_validate_json(dead[b"decide:ZeroDivisionError"]).event.kind is EventKind.DISCHARGED
 
 
 def test_the_relay_publishes_what_a_kill_left_behind(reader, store, executor):
