@@ -210,7 +210,7 @@ def _insert(dialect: str, table: Table, columns: tuple[str, ...], rest: str) -> 
 
 
 def _literal(values: Sequence[Any]) -> str:
-    """A PostgreSQL array of texts, numbers or bytes as text: twenty times quicker than the driver's own.
+    """A PostgreSQL array of texts, numbers or bytes as text, sent as one parameter and cast by the server.
 
     PostgreSQL has no character NUL; it is left out.
     """
