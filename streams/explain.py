@@ -28,8 +28,9 @@ from rules.directory import Directory
 from rules.matching import PanelRecord
 from rules.panel_index import PanelIndex
 from rules.policy import Policy, default_policy, load_policy
-from rules.routing import default_routes
+from rules.routing import Routes, default_routes
 from streams.problems import Problem
+from streams.route_file import routes_of
 from streams.settings import load_settings
 
 NO_PANEL: Final = {"panel": "none given"}
@@ -243,9 +244,9 @@ def record_of(person: Enrollee) -> PanelRecord:
     )
 
 
-def plain_route(directory: Directory | None = None) -> Route:
-    """The shipped routes over a directory, by default one without people: everything goes to the central office."""
-    routes, known = default_routes(), directory or Directory()
+def plain_route(directory: Directory | None = None, routes: Routes | None = None) -> Route:
+    """Routes, by default the shipped ones, over a directory, by default one without people: the central office's."""
+    routes, known = routes or default_routes(), directory or Directory()
     return lambda enrollee, kind, reasons, at: routes.route(known, enrollee, kind, reasons, at)
 
 
@@ -299,6 +300,7 @@ def run_explain(
         test=test or settings.test_mode,
         fields=fields,
         feed_for=settings.feed_for,
+        route=plain_route(routes=routes_of(settings)),
     )
     steps = explain_files(core, files)
     if as_json:

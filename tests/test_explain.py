@@ -148,6 +148,24 @@ def test_json_lines_of_several_files(no_settings, capsys):
     assert lines[1]["decision"]["action"] == "retract"
 
 
+def test_own_routes_and_feeds_are_those_of_the_worker(no_settings, capsys, monkeypatch):
+    path, routes, folder = no_settings / "one.hl7", no_settings / "routes.toml", no_settings / "data"
+    path.write_bytes(message(encounter_class="ZED"))
+    folder.mkdir()
+    (folder / "handoff.toml").write_text(
+        '[[feeds]]\nname = "mission"\nsending = ["MISSION"]\nfacility = "Laurel Gap"\nclasses = { ZED = "EMER" }\n'
+    )
+    routes.write_text('[[routes]]\nname = "night desk"\nto = "central_office"\nkinds = ["ed_visit"]\n')
+    monkeypatch.setenv("HANDOFF_ROUTES", str(routes))
+    assert run_explain([path], as_json=True) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["event"]["facility"], answer["alert"]["kind"]) == ("Laurel Gap", "ed_visit")
+    assert "about ed visit" in answer["alert"]["route"]
+    routes.write_text("[[routes]]\n")
+    with pytest.raises(Problem, match=r"routes\.toml has faults"):
+        run_explain([path], as_json=True)
+
+
 def test_objects_come_as_messages_are_read(tmp_path):
     path = tmp_path / "many.hl7"
     path.write_bytes(b"".join(mix(50)))
