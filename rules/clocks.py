@@ -4,6 +4,9 @@ Days are local days of the policy's zone, so a clock is as long on the night the
 counted in days ends with its last day; one counted in business days ends with the last one's working hours.
 Sources: CPT 99495 and 99496 (contact within 2 business days and a visit within 7 or 14 days of a discharge to the
 community); HEDIS TRC, FUH, FUM and FUA (days counted from the event; a follow-up on the same day does not count).
+
+The version that tells of an admission is itself the notice TRC asks for, dated when it was decided. So that clock never
+runs: it is met by the notice, or missed because we knew too late.
 """
 
 from collections.abc import Iterable
@@ -42,20 +45,29 @@ def clocks_of(
             found += _after_inpatient(stay, enrollee, policy, end)
         elif stay.highest_class is EncounterClass.EMERGENCY:
             found += _after_emergency(stay, enrollee, policy, end)
-    return tuple(
-        Clock(
-            kind=kind,
-            starts_at=start,
-            due_at=due,
-            status=ClockStatus.RUNNING if decided_at <= due else ClockStatus.MISSED,
-            hours_lost=hours_lost(start, known_at),
-        )
-        for kind, start, due in found
+    return tuple(_clock(kind, start, due, known_at, decided_at) for kind, start, due in found)
+
+
+def _clock(kind: ClockKind, start: datetime, due: datetime, known_at: datetime, decided_at: datetime) -> Clock:
+    """As it stands when the version that carries it is told."""
+    met = kind is ClockKind.TRC_ADMISSION_NOTICE and decided_at <= due
+    in_time = ClockStatus.MET if met else ClockStatus.RUNNING
+    return Clock(
+        kind=kind,
+        starts_at=start,
+        due_at=due,
+        status=in_time if decided_at <= due else ClockStatus.MISSED,
+        met_at=decided_at if met else None,
+        hours_lost=hours_lost(start, known_at),
     )
 
 
 def carried(before: Iterable[Clock], now: Iterable[Clock], stopped_by: Reason) -> tuple[Clock, ...]:
-    """The clocks of the next version: what is unchanged keeps its status, what no longer applies is stopped."""
+    """The clocks of the next version: what is unchanged keeps its status, what no longer applies is stopped.
+
+    What a person did stays met. Our own notice of an admission that no longer counts stops with it, and counts again
+    for an admission in whose window it was given.
+    """
     after = {clock.kind: clock for clock in now}
     kept: list[Clock] = []
     for clock in before:
@@ -64,12 +76,23 @@ def carried(before: Iterable[Clock], now: Iterable[Clock], stopped_by: Reason) -
             same = new.due_at == clock.due_at or clock.status is not ClockStatus.RUNNING
             kept.append(clock if same else new.model_copy(update={"hours_lost": clock.hours_lost}))
         elif new is not None:
-            kept.append(new)
-        elif clock.status is ClockStatus.RUNNING:
+            kept.append(_with_notice(new, clock))
+        elif clock.status is ClockStatus.RUNNING or _notice_given(clock):
             kept.append(clock.model_copy(update={"status": ClockStatus.STOPPED, "stopped_by": stopped_by.value}))
         else:
             kept.append(clock)
     return (*kept, *after.values())
+
+
+def _with_notice(new: Clock, before: Clock) -> Clock:
+    given = before.met_at if before.kind is ClockKind.TRC_ADMISSION_NOTICE else None
+    if given is None or not new.starts_at <= given <= new.due_at:
+        return new
+    return new.model_copy(update={"status": ClockStatus.MET, "met_at": given, "hours_lost": before.hours_lost})
+
+
+def _notice_given(clock: Clock) -> bool:
+    return clock.kind is ClockKind.TRC_ADMISSION_NOTICE and clock.status is ClockStatus.MET
 
 
 def hours_lost(start: datetime, known_at: datetime) -> float:

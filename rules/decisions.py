@@ -149,6 +149,7 @@ class Clock(Value):
     due_at: datetime
     status: ClockStatus = ClockStatus.RUNNING
     stopped_by: str = ""  # what stopped it: a reason or an action
+    met_at: datetime | None = None  # the dated evidence, once it is met
     hours_lost: float = 0.0  # between the event and our knowing of it
 
 
@@ -264,3 +265,4 @@ class Decision(Value):
     alerts: tuple[Alert, ...] = ()  # new versions, to be written and told; a move may give two
     crosswalk: tuple[CrosswalkChange, ...] = ()
     stay_id: str = ""  # the stay the event was about, also when nothing of it changed
+    waits: bool = False  # for a person's decision on a possible match, also where it took something back at once

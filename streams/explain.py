@@ -346,6 +346,7 @@ def _shown(alert: Alert) -> dict[str, Any]:
                 "starts_at": clock.starts_at.isoformat(),
                 "due_at": clock.due_at.isoformat(),
                 "stopped_by": clock.stopped_by,
+                "met_at": clock.met_at.isoformat() if clock.met_at else "",
                 "hours_lost": clock.hours_lost,
             }
             for clock in alert.clocks

@@ -185,6 +185,51 @@ class TestCarried:
         later = self.clock(start="2026-11-16 10:00", due="2026-11-18 17:00")
         assert self.one([self.clock(status=ClockStatus.MET)], [later]) is later
 
+    def notice(self, start, decided):
+        admitted = stay(status=StayStatus.IN_PROGRESS, started_at=local(start), ended_at=None)
+        at = local(decided)
+        (found,) = clocks_of(admitted, None, default_policy(), at, at)
+        return found
+
+    @pytest.mark.parametrize(
+        ("name", "decided", "status"),
+        [
+            ("on the day", "2026-11-10 09:01", ClockStatus.MET),
+            ("the last second of the second day after", "2026-11-12 23:59:59", ClockStatus.MET),
+            ("a second later", "2026-11-13 00:00", ClockStatus.MISSED),
+        ],
+    )
+    def test_our_own_alert_is_the_notice(self, name, decided, status):
+        found = self.notice("2026-11-10 09:00", decided)
+        assert found.status is status, name
+        assert found.met_at == (local(decided) if status is ClockStatus.MET else None)
+
+    def test_a_notice_given_once_is_not_missed_later(self):
+        given = self.notice("2026-11-10 09:00", "2026-11-10 09:01")
+        assert self.one([given], [self.notice("2026-11-10 09:00", "2026-11-20 09:00")]) is given
+
+    @pytest.mark.parametrize(
+        ("corrected", "status"),
+        [
+            ("2026-11-10 08:30", ClockStatus.MET),
+            ("2026-11-08 08:30", ClockStatus.MET),
+            ("2026-11-07 08:30", ClockStatus.MISSED),
+            ("2026-11-11 08:30", ClockStatus.MISSED),
+        ],
+    )
+    def test_a_notice_counts_for_a_corrected_admission_it_was_in_time_for(self, corrected, status):
+        given = self.notice("2026-11-10 09:00", "2026-11-10 09:01")
+        found = self.one([given], [self.notice(corrected, "2026-11-20 09:00")])
+        assert found.status is status
+        assert found.met_at == (given.met_at if status is ClockStatus.MET else None)
+
+    def test_the_notice_stops_with_the_admission_and_counts_again_with_it(self):
+        given = self.notice("2026-11-10 09:00", "2026-11-10 09:01")
+        stopped = self.one([given], [])
+        assert (stopped.status, stopped.stopped_by) == (ClockStatus.STOPPED, "discharge_cancelled")
+        again = self.one([stopped], [self.notice("2026-11-10 09:00", "2026-11-20 09:00")])
+        assert (again.status, again.met_at, again.stopped_by) == (ClockStatus.MET, given.met_at, "")
+
     def test_stopped_runs_again_when_it_applies_again(self):
         assert self.one([self.clock(status=ClockStatus.STOPPED)], [self.clock()]).status is ClockStatus.RUNNING
 

@@ -63,7 +63,9 @@ def test_the_object():
     assert (alert["id"], alert["version"], alert["kind"]) == (answer["stay"], 1, "admission")
     assert (alert["class"], alert["status"], alert["priority"]) == ("IMP", "in-progress", "routine")
     assert alert["owners"] == ["central-office"]
-    assert [clock["kind"] for clock in alert["clocks"]] == ["trc_admission_notice"]
+    (notice,) = alert["clocks"]
+    assert (notice["kind"], notice["status"]) == ("trc_admission_notice", "met")
+    assert notice["met_at"] == answer["event"]["recorded_at"]
 
 
 def test_endings_and_places():
@@ -194,7 +196,7 @@ class TestPage:
             "tells              admitted",
             "to central-office",
             "tells more         discharged",
-            "clocks: trc_admission_notice, tcm_contact",
+            "clocks: tcm_contact",
             "takes back         admission cancelled",
             "said before",
             "--test takes it",

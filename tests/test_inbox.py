@@ -16,7 +16,7 @@ from parsers.events import (
     FacilityKind,
 )
 from parsers.people import Consent
-from rules.decisions import Action, Change, Owner, Priority, Reason, StayStatus
+from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
 from streams.inbox.app import COOKIE, Inbox
 from streams.inbox.desk import Desk
 from streams.inbox.live import Live
@@ -32,6 +32,7 @@ from tests.inbox_rig import (
     MARKER,
     ORTIZ,
     alert,
+    clock,
     discharge,
     hold,
     load_people,
@@ -275,6 +276,21 @@ def test_a_taken_back_row_stays_until_this_reader_has_seen_it(settings, store):
         assert "<del>Admitted</del>" in client.get("/").text
         assert client.post("/stay/s1/acknowledge", data={"version": 2}).status_code == 303
         assert rows_of(client.get("/").text).get("s1", ("finished",))[0] == "finished"
+
+
+def test_a_person_in_the_hospital_waits_for_the_discharge_and_for_somebody_to_take_them(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    now = datetime.now(UTC)
+    notice = clock(ClockKind.TRC_ADMISSION_NOTICE).model_copy(update={"status": ClockStatus.MET, "met_at": now})
+    tell(store, alert(enrollee, clocks=(notice,)))
+    with browser(settings, store) as client:
+        group, text = rows_of(client.get("/").text)["s1"]
+        assert group == "in-hospital"
+        assert "In the hospital; the clocks start at discharge" in text
+        assert "not taken yet" in text
+        assert "Take it" in text
+        assert "Notice of admission in the record (TRC)" in client.get("/stay/s1").text
 
 
 def test_back_to_outpatient_strikes_the_row_until_it_is_seen_and_a_later_version_opens_it_again(settings, store):

@@ -238,6 +238,43 @@ def test_retractions(reasons, kind, text):
 
 
 @pytest.mark.parametrize(
+    ("status", "kind", "expected", "text"),
+    [
+        ("in-progress", "admission", None, "In the hospital; the clocks start at discharge"),
+        ("onleave", "observation", None, "In the hospital; the clocks start at discharge"),
+        ("in-progress", "ed_visit", None, "In the ED; any clock starts when they leave"),
+        ("in-progress", "admission", 2, "Expected to leave Sun 22 Nov; the clocks start then"),
+        ("finished", "discharge", None, "No deadline runs"),
+        ("in-progress", "death", None, "No call to the patient"),
+    ],
+)
+def test_what_waits_without_a_clock(status, kind, expected, text):
+    leaves = NOW + timedelta(days=expected) if expected else None
+    assert wording.waiting(StayStatus(status), AlertKind(kind), leaves, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("status", "met_at", "text"),
+    [
+        (ClockStatus.MET, NOW - timedelta(hours=1), "met {today}, 13:02"),
+        (ClockStatus.MET, None, "met"),
+        (ClockStatus.STOPPED, NOW, "stopped"),
+        (ClockStatus.MISSED, None, "missed"),
+        (ClockStatus.RUNNING, None, "2 days left"),
+    ],
+)
+def test_what_became_of_a_clock(status, met_at, text):
+    found = Clock(
+        kind=ClockKind.TRC_ADMISSION_NOTICE,
+        starts_at=NOW,
+        due_at=NOW + timedelta(days=2),
+        status=status,
+        met_at=met_at,
+    )
+    assert wording.clock_state(found, NOW) == text.format(today=wording.day(NOW, NOW))
+
+
+@pytest.mark.parametrize(
     ("reasons", "encounter_class", "version", "text"),
     [
         ([Reason.ADMITTED], "IMP", 1, "new"),

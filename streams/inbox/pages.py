@@ -8,7 +8,7 @@ from typing import Final
 from parsers.events import Address, Diagnosis, Event, FacilityKind, Patient
 from parsers.people import Enrollee
 from rules.confidentiality import AlertView, Tier
-from rules.decisions import Change, ClockStatus, Reason
+from rules.decisions import Change, Reason
 from streams.inbox import rows, wording
 from streams.inbox.desk import StayDetail, ToldPerson
 from streams.store.acting import ActionKind
@@ -88,12 +88,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
         clocks=tuple(
             Fact(
                 wording.CLOCK_WORDS[clock.kind],
-                f"{wording.due(clock.due_at, now, zone)}, "
-                + (
-                    wording.left(clock, now, zone).words
-                    if clock.status is ClockStatus.RUNNING
-                    else wording.CLOCK_STATUS_WORDS[clock.status]
-                ),
+                f"{wording.due(clock.due_at, now, zone)}, {wording.clock_state(clock, now, zone)}",
                 f"{clock.hours_lost:.0f} h were lost before we heard" if clock.hours_lost >= 2 else "",
             )
             for clock in latest.clocks

@@ -234,7 +234,7 @@ _WITH_PLANNED_RETURN: Final[Mapping[str, str]] = {
 _STEP_WORDS: Final[Mapping[ClockKind, str]] = {
     ClockKind.TCM_CONTACT: "Call by",
     ClockKind.TCM_VISIT: "Visit by",
-    ClockKind.TRC_ADMISSION_NOTICE: "Chart the admission by",
+    ClockKind.TRC_ADMISSION_NOTICE: "Notice of the admission by",
     ClockKind.TRC_DISCHARGE_INFORMATION: "Chart the discharge papers by",
     ClockKind.TRC_ENGAGEMENT: "See or call the patient by",
     ClockKind.TRC_MEDICATION_RECONCILIATION: "Review the medicines by",
@@ -705,6 +705,15 @@ def left(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> Left:
     return Left(f"{count((last - today).days, 'day')} left", False)
 
 
+def clock_state(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> str:
+    """What became of a clock: "2 days left", "met Tue 24 Nov, 14:02", "missed"."""
+    if clock.status is ClockStatus.RUNNING:
+        return left(clock, now, zone).words
+    if clock.status is ClockStatus.MET and clock.met_at:
+        return f"met {moment(clock.met_at, now, zone)}"
+    return CLOCK_STATUS_WORDS[clock.status]
+
+
 def working_days_between(after: date, through: date) -> int:
     """Working days later than `after` up to and including `through` (Monday to Friday, no NC or federal holiday)."""
     days = (after + timedelta(days=number) for number in range(1, (through - after).days + 1))
@@ -730,8 +739,10 @@ def waiting(status: StayStatus, kind: AlertKind, expected: datetime | None, now:
     if status is StayStatus.FINISHED:
         return "No deadline runs"
     if expected is not None:
-        return f"Expected to leave {day(expected, now, zone)}"
-    return "Wait for the discharge"
+        return f"Expected to leave {day(expected, now, zone)}; the clocks start then"
+    if kind is AlertKind.ED_VISIT:
+        return "In the ED; any clock starts when they leave"
+    return "In the hospital; the clocks start at discharge"
 
 
 def facility(name: str) -> str:
