@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeVar
 
 from parsers.events import (
     Address,
@@ -31,7 +31,6 @@ from parsers.events import (
     EventKind,
     Finding,
     Identifier,
-    Note,
     Patient,
     PersonName,
     Prior,
@@ -59,6 +58,7 @@ CLASSES: Final[dict[str, EncounterClass]] = {
 }
 _OBSERVATION_WORDS: Final = frozenset(code for code, kind in CLASSES.items() if kind is EncounterClass.OBSERVATION)
 
+_T = TypeVar("_T")
 _MAX_TEXT: Final = 500
 _MAX_IDENTIFIER: Final = 200
 _LONG_LINE: Final = 4 * _MAX_TEXT
@@ -103,21 +103,21 @@ class _Reader:
     def __init__(self, message: Message, feed: Feed) -> None:
         self.message = message
         self.feed = feed
-        self.notes: dict[Note, None] = dict.fromkeys(message.notes)
+        self.header = message.segments("MSH")[0]
+        self.evn = message.first("EVN")
+        self.notes = {(one.finding, one.place): None for one in message.notes}
         self.facility = ""
 
     def note(self, finding: Finding, place: str) -> None:
-        self.notes[note(finding, place)] = None
+        self.notes[finding, place] = None
 
     def read(self, message_id: str, received_at: datetime, test_mode: bool) -> Reading:
-        message = self.message
-        header = message.segments("MSH")[0]
-        event = message.first("EVN")
+        header = self.header
         kind = header.get(9, 1).strip().upper()
         if kind and kind != "ADT" and not kind.startswith("ADT_"):
             return Reject(code=RejectCode.NOT_ADT, place="MSH-9.1")
         structure = header.get(9, 3).strip() or (kind if kind.startswith("ADT_") else "")
-        trigger = find_trigger(header.get(9, 2), event.get(1) if event else "", structure)
+        trigger = find_trigger(header.get(9, 2), self.evn.get(1) if self.evn else "", structure)
         if trigger is None:
             return Reject(code=RejectCode.TRIGGER_MISSING, place="MSH-9.2")
         processing = header.get(11).strip().upper()
@@ -136,21 +136,20 @@ class _Reader:
             return Reject(code=RejectCode.SEGMENT_MISSING, place="PID")
         if kind in MERGES and message.first("MRG") is None:
             return Reject(code=RejectCode.SEGMENT_MISSING, place="MRG")
-        header = message.segments("MSH")[0]
-        version = header.get(12).strip()
+        version = self.header.get(12).strip()
         if version not in VERSIONS:
             self.note(Finding.VERSION_UNKNOWN, "MSH-12")
         if odd := structure_finding(trigger, structure, version):
             self.note(odd, "MSH-9.3")
-        control_id = _clip(_clean(header.get(10)), _MAX_IDENTIFIER)
+        control_id = _clip(_clean(self.header.get(10)), _MAX_IDENTIFIER)
         if not control_id:
             self.note(Finding.CONTROL_ID_MISSING, "MSH-10")
         self.facility = self._facility()
 
-        recorded = self.time("EVN-2") or self.time("MSH-7")
+        recorded = self.time(self.evn, 2) or self.time(self.header, 7)
         pv1 = message.first("PV1")
         visit = self._visit(pv1, kind) if pv1 else None
-        occurred = self._occurred(kind, visit, recorded)
+        occurred = self._occurred(kind, pv1, recorded)
         if occurred is None:
             return Reject(code=RejectCode.TIME_MISSING, place="EVN-2")
         patient = self._patient(pid)
@@ -185,7 +184,7 @@ class _Reader:
             stay_keys=keys,
             cleared=self._cleared(),
             fingerprint=fingerprint(message),
-            notes=tuple(self.notes),
+            notes=tuple(note(finding, place) for finding, place in self.notes),
         )
 
     def _facility(self) -> str:
@@ -203,51 +202,44 @@ class _Reader:
     def _namespace(self, address: str) -> str:
         """The name in a field or component of type HD; its universal id when it has no name."""
         value = self.message.get(address)
-        if not value:
+        if not value and self.message.raw(address):
             inner = "." in address.partition("-")[2]
             value = self.message.get(f"{address}.2")
             if not value and not inner:
                 value = self.message.get(f"{address}.1.2")
         return _clip(_clean(value), _MAX_IDENTIFIER)
 
-    def time(self, address: str) -> Moment | None:
-        """The time at an address, with what is odd about it noted."""
-        segment = self.message.first(address[:3])
-        if segment is None:
+    def time(self, segment: Segment | None, number: int) -> Moment | None:
+        """The time in a field, with what is odd about it noted."""
+        raw = segment.get(number) if segment else ""
+        read = read_time(raw, self.feed.zone) if raw else None
+        if segment is None or read is None:
             return None
-        raw = segment.get(int(address[4:]))
-        return self.moment(raw, address) if raw else None
-
-    def moment(self, raw: str, address: str) -> Moment | None:
-        read = read_time(raw, self.feed.zone)
         if isinstance(read, Finding):
-            self.note(read, address)
-            return None
-        if read is None:
+            self.note(read, f"{segment.name}-{number}")
             return None
         if read.finding:
-            self.note(read.finding, address)
+            self.note(read.finding, f"{segment.name}-{number}")
         if not read.offset_sent:
-            self.notes.setdefault(_ZONE_ASSUMED)
+            self.note(Finding.TIME_ZONE_ASSUMED, "MSH-7")
         return read
 
-    def _occurred(self, kind: EventKind, visit: Visit | None, recorded: Moment | None) -> datetime | None:
+    def _occurred(self, kind: EventKind, pv1: Segment | None, recorded: Moment | None) -> datetime | None:
         """When it happened: the visit's own time for admissions and discharges, else EVN-6, EVN-2, MSH-7."""
         own: Moment | None = None
-        if visit and kind in _ADMISSION_TIME:
-            own = self.time("PV1-44")
-        elif visit and kind is EventKind.DISCHARGED:
-            own = self.time("PV1-45")
+        if kind in _ADMISSION_TIME:
+            own = self.time(pv1, 44)
+        elif kind is EventKind.DISCHARGED:
+            own = self.time(pv1, 45)
         if own and own.precision >= Precision.HOUR:
             return own.at
-        happened = self.time("EVN-6")
+        happened = self.time(self.evn, 6)
         if own:
             same_day = next((one for one in (happened, recorded) if one and one.day == own.day), None)
             return same_day.at if same_day else own.at
         return happened.at if happened else recorded.at if recorded else None
 
     def _patient(self, pid: Segment) -> Patient:
-        message = self.message
         first_name, other_names = self._names(pid)
         birth_raw = pid.get(7)
         birth_date = read_date(birth_raw)
@@ -256,9 +248,9 @@ class _Reader:
             birth_date = None
         elif birth_date in _DEFAULT_BIRTH_DATES:
             self.note(Finding.DEFAULT_BIRTH_DATE, "PID-7")
-        birth = read_time(birth_raw, self.feed.zone) if birth_date else None
+        birth = read_time(birth_raw, self.feed.zone) if birth_date and _has_clock_time(birth_raw) else None
         identifiers = self._all_identifiers(pid)
-        death = self.time("PID-29")
+        death = self.time(pid, 29)
         deceased = {"Y": True, "N": False}.get(pid.get(30).strip().upper()[:1])
         order = _DIGITS.fullmatch(pid.get(25).strip()[:3])
         return Patient(
@@ -267,7 +259,7 @@ class _Reader:
             other_names=other_names,
             mother_maiden_name=_clean(pid.get(6)),
             birth_date=birth_date,
-            birth_time=birth.at if isinstance(birth, Moment) and _has_clock_time(birth_raw, birth) else None,
+            birth_time=birth.at if isinstance(birth, Moment) and birth.precision >= Precision.HOUR else None,
             sex=_sex(pid.get(8)),
             addresses=self._addresses(pid),
             phones=self._phones(pid),
@@ -276,19 +268,14 @@ class _Reader:
             mother=self._identifiers(pid, 21),
             multiple_birth=pid.get(24).strip().upper()[:1] == "Y",
             birth_order=int(order[0]) if order else None,
-            language=_clean(pid.get(15)) or _clean(message.get("PID-15.2")),
+            language=_clean(pid.get(15)) or _clean(pid.get(15, 2)),
             deceased=True if death and deceased is None else deceased,
             deceased_at=death.at if death else None,
         )
 
     def _names(self, pid: Segment) -> tuple[PersonName, tuple[PersonName, ...]]:
-        found: dict[PersonName, None] = {}
-        for number in (5, 9):
-            for raw in self._some(pid.repetitions(number), f"PID-{number}"):
-                name = self._name(raw)
-                if name.family or name.given:
-                    found.setdefault(name)
-        names = tuple(found)
+        found = [self._name(raw) for number in (5, 9) for raw in self._repetitions(pid, number)]
+        names = _unique([name for name in found if name.family or name.given])
         if not names:
             return PersonName(), ()
         first = names[0]
@@ -300,15 +287,18 @@ class _Reader:
 
     def _name(self, raw: str) -> PersonName:
         """XPN (2.3 and later) and PN: family, given, middle, suffix are the first four components in both."""
-        parts = self.message.parts(raw)
-        parts += [""] * (4 - len(parts))
-        return PersonName(
-            family=_clean(parts[0]), given=_clean(parts[1]), middle=_clean(parts[2]), suffix=_clean(parts[3])
-        )
+        family, given, middle, suffix = self._texts(raw, 4)
+        return PersonName(family=family, given=given, middle=middle, suffix=suffix)
 
-    def _some(self, repetitions: list[str], place: str) -> list[str]:
+    def _texts(self, raw: str, count: int) -> list[str]:
+        """The first `count` components of one raw repetition."""
+        texts = [_clean(part) for part in self.message.parts(raw)[:count]]
+        return texts if len(texts) == count else texts + [""] * (count - len(texts))
+
+    def _repetitions(self, segment: Segment, number: int) -> list[str]:
+        repetitions = segment.repetitions(number)
         if len(repetitions) > _MAX_REPETITIONS:
-            self.note(Finding.VALUE_TOO_LONG, place)
+            self.note(Finding.VALUE_TOO_LONG, f"{segment.name}-{number}")
             return repetitions[:_MAX_REPETITIONS]
         return repetitions
 
@@ -321,9 +311,11 @@ class _Reader:
         return tuple(found.values())
 
     def _identifiers(self, segment: Segment, number: int) -> tuple[Identifier, ...]:
+        if not segment.raw(number):
+            return ()
         place = f"{segment.name}-{number}"
-        read = (self._identifier(raw, place) for raw in self._some(segment.repetitions(number), place))
-        return tuple(dict.fromkeys(one for one in read if one))
+        read = [self._identifier(raw, place) for raw in self._repetitions(segment, number)]
+        return _unique([one for one in read if one])
 
     def _identifier(self, raw: str, place: str) -> Identifier | None:
         """One CX; an authority that was not sent is the feed's, else the facility."""
@@ -351,26 +343,19 @@ class _Reader:
         )
 
     def _addresses(self, pid: Segment) -> tuple[Address, ...]:
-        found: dict[Address, None] = {}
-        county = _clean(pid.get(12))
-        for raw in self._some(pid.repetitions(11), "PID-11"):
-            parts = self.message.parts(raw)
-            parts += [""] * (9 - len(parts))
-            address = Address(
-                street=_clean(parts[0]),
-                city=_clean(parts[2]),
-                state=_clean(parts[3]),
-                zip=_clean(parts[4]),
-                county=_clean(parts[8]) or county,
-            )
-            if address.street or address.city or address.state or address.zip:
-                found.setdefault(address)
-        return tuple(found)
+        found: list[Address] = []
+        own_county = _clean(pid.get(12))
+        for raw in self._repetitions(pid, 11):
+            street, _, city, state, zip_code, _, _, _, county = self._texts(raw, 9)
+            if street or city or state or zip_code:
+                county = county or own_county
+                found.append(Address(street=street, city=city, state=state, zip=zip_code, county=county))
+        return _unique(found)
 
     def _phones(self, pid: Segment) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for number in (13, 14):
-            for raw in self._some(pid.repetitions(number), f"PID-{number}"):
+            for raw in self._repetitions(pid, number):
                 parts = self.message.parts(raw)
                 parts += [""] * (12 - len(parts))
                 text = parts[0] if "@" not in parts[0] else ""
@@ -382,18 +367,18 @@ class _Reader:
         return tuple(found)
 
     def _visit(self, pv1: Segment, kind: EventKind) -> Visit:
-        message = self.message
+        pv2 = self.message.first("PV2")
         location, before = self._parts(pv1, 3), self._parts(pv1, 6)
         number = _real_number(self._identifier(pv1.raw(19), "PV1-19"))
         if number is None:
             self.note(Finding.VISIT_NUMBER_MISSING, "PV1-19")
-        admitted, discharged = self.time("PV1-44"), self.time("PV1-45")
+        admitted, discharged = self.time(pv1, 44), self.time(pv1, 45)
         if admitted is None and kind in _STAY_EVENTS:
             self.note(Finding.ADMIT_TIME_MISSING, "PV1-44")
         encounter_class = self._class(pv1)
         if encounter_class is None and kind in _STAY_EVENTS:
             self.note(Finding.CLASS_MISSING, "PV1-2")
-        expected_admit, expected_discharge = self.time("PV2-8"), self.time("PV2-9")
+        expected_admit, expected_discharge = self.time(pv2, 8), self.time(pv2, 9)
         attending = self._parts(pv1, 7)
         return Visit(
             encounter_class=encounter_class,
@@ -415,16 +400,15 @@ class _Reader:
             discharged_at=discharged.at if discharged else None,
             expected_admit=expected_admit.at if expected_admit else None,
             expected_discharge=expected_discharge.at if expected_discharge else None,
-            complaint=_clean(message.get("PV2-3.2")) or _clean(message.get("PV2-3.1")),
-            newborn=message.get("PV2-36").strip().upper()[:1] == "Y" or pv1.get(4).strip().upper() == "N",
+            complaint=(_clean(pv2.get(3, 2)) or _clean(pv2.get(3))) if pv2 else "",
+            newborn=(pv2.get(36) if pv2 else "").strip().upper()[:1] == "Y" or pv1.get(4).strip().upper() == "N",
             diagnoses=self._diagnoses(),
         )
 
     def _parts(self, segment: Segment, number: int) -> list[str]:
         """The first four components of a field, clean."""
         repetitions = segment.repetitions(number)
-        parts = [_clean(part) for part in self.message.parts(repetitions[0])[:4]] if repetitions else []
-        return parts + [""] * (4 - len(parts))
+        return self._texts(repetitions[0], 4) if repetitions else ["", "", "", ""]
 
     def _class(self, pv1: Segment) -> EncounterClass | None:
         """PV1-2 by the feed's own table, else by HL7's; an outpatient in observation says so elsewhere in PV1."""
@@ -448,7 +432,7 @@ class _Reader:
         segments = self.message.segments("DG1")
         if len(segments) > _MAX_REPETITIONS:
             self.note(Finding.VALUE_TOO_LONG, "DG1")
-        found: dict[Diagnosis, None] = {}
+        found: list[Diagnosis] = []
         for segment in segments[:_MAX_REPETITIONS]:
             rank = _DIGITS.fullmatch(segment.get(15).strip()[:4])
             diagnosis = Diagnosis(
@@ -459,8 +443,8 @@ class _Reader:
                 rank=int(rank[0]) if rank else None,
             )
             if diagnosis.code or diagnosis.text:
-                found.setdefault(diagnosis)
-        return tuple(found)
+                found.append(diagnosis)
+        return _unique(found)
 
     def _is_newborn(self, patient: Patient, occurred: datetime) -> bool:
         given = patient.name.given.upper()
@@ -491,44 +475,38 @@ class _Reader:
             name=self._name(names[0]) if names else PersonName(),
         )
 
-    def _key(self, sort: str, number: Identifier, facility: str = "") -> Identifier:
-        return Identifier(system=f"{sort}|{facility or self.facility}|{number.system}", value=number.value)
+    def _key(self, sort: str, number: Identifier) -> Identifier:
+        return Identifier(system=f"{sort}|{self.facility}|{number.system}", value=number.value)
 
     def _stay_keys(
         self, kind: EventKind, patient: Patient, visit: Visit | None, prior: Prior | None
     ) -> tuple[Identifier, ...]:
-        keys: dict[Identifier, None] = {}
+        keys: dict[tuple[str, str], None] = {}  # system and value
         people = [*patient.identifiers[:1], *(prior.identifiers[:1] if prior else ())]
         sender = self._namespace("MSH-4") or self._namespace("MSH-3") or self.feed.name
         number = visit.number if visit else None
         if visit and number:
-            keys[self._key("visit", number)] = None
+            keys[f"visit|{self.facility}|{number.system}", number.value] = None
             if kind in (EventKind.TRANSFERRED, EventKind.TRANSFER_CANCELLED) and visit.prior_facility:
-                keys[self._key("visit", number, visit.prior_facility)] = None
-            keys |= self._with_patient("visit", number, people, sender)
+                keys[f"visit|{visit.prior_facility}|{number.system}", number.value] = None
+            for one in people:
+                keys[f"visit+patient|{sender}|{number.system}", f"{number.value}@{one.value}"] = None
         account = _real_number(patient.account)
         if account:
-            keys[self._key("account", account)] = None
-            keys |= self._with_patient("account", account, people, sender)
+            keys[f"account|{self.facility}|{account.system}", account.value] = None
+            for one in people:
+                keys[f"account+patient|{sender}|{account.system}", f"{account.value}@{one.value}"] = None
         if visit and visit.admitted_at:
-            for mrn in people[:1]:
-                system, minute = f"admitted|{sender}|{mrn.system}", f"{visit.admitted_at:%Y%m%d%H%M}"
-                keys[Identifier(system=system, value=f"{mrn.value}@{minute}")] = None
-        return tuple(keys)
-
-    def _with_patient(
-        self, sort: str, number: Identifier, people: Iterable[Identifier], sender: str
-    ) -> dict[Identifier, None]:
-        """Keys that hold wherever the sender says it happened: the number and whose it was before and after a move."""
-        system = f"{sort}+patient|{sender}|{number.system}"
-        return {Identifier(system=system, value=f"{number.value}@{one.value}"): None for one in people}
+            for one in people[:1]:
+                keys[f"admitted|{sender}|{one.system}", f"{one.value}@{visit.admitted_at:%Y%m%d%H%M}"] = None
+        return tuple(Identifier(system=system, value=value) for system, value in keys)
 
     def _cleared(self) -> frozenset[str]:
+        first = [self.message.first(name) for name in _CLEARABLE]
         return frozenset(
-            f"{name}-{number}"
-            for name in _CLEARABLE
-            for segment in self.message.segments(name)[:1]
-            if NULL in segment.line
+            f"{segment.name}-{number}"
+            for segment in first
+            if segment and NULL in segment.line
             for number, raw in enumerate(segment.fields)
             if raw == NULL
         )
@@ -546,6 +524,8 @@ class _Reader:
 
     def _note_long_values(self) -> None:
         """Text longer than any real one is cut in the event: say where."""
+        if max(map(len, self.message.lines)) <= _LONG_LINE:
+            return
         for name in ("PID", "PV1", "PV2", "DG1", "MRG"):
             for segment in self.message.segments(name)[:_MAX_REPETITIONS]:
                 if len(segment.line) > _LONG_LINE:
@@ -554,19 +534,18 @@ class _Reader:
                             self.note(Finding.VALUE_TOO_LONG, f"{name}-{number}")
 
 
-_ZONE_ASSUMED: Final = note(Finding.TIME_ZONE_ASSUMED, "MSH-7")
-
-
 def fingerprint(message: Message) -> str:
     """32 hex digits, equal for two messages that say the same: all but MSH-7, MSH-10 and how lines end."""
-    digest = blake2b(digest_size=16)
-    fields = list(message.segments("MSH")[0].fields)
+    fields = message.segments("MSH")[0].fields.copy()
     for index in (7, 10):
         if index < len(fields):
             fields[index] = ""
-    digest.update("\x1e".join(fields).encode("utf-8", "surrogatepass"))
-    digest.update("\r".join(["", *message.lines[1:]]).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    text = "\r".join(["\x1e".join(fields), *message.lines[1:]])
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _unique(values: list[_T]) -> tuple[_T, ...]:
+    return tuple(values) if len(values) < 2 else tuple(dict.fromkeys(values))
 
 
 def _clean(text: str) -> str:
@@ -605,8 +584,9 @@ def _real_number(number: Identifier | None) -> Identifier | None:
     return number
 
 
-def _has_clock_time(raw: str, birth: Moment) -> bool:
-    return birth.precision >= Precision.HOUR and bool(raw.strip()[8:14].strip("0T:"))
+def _has_clock_time(raw: str) -> bool:
+    """Whether more than a day was sent, and more than a midnight that stands for nothing."""
+    return bool(raw.strip()[8:14].strip("0T:"))
 
 
 FIELDS: Final = (

@@ -174,28 +174,21 @@ def _patient_key(pid: bytes, separator: bytes, encoding: bytes) -> tuple[str, st
 
 
 class Segment:
-    """One segment; fields are split when first asked for and numbered as in HL7 (MSH-1 is the separator)."""
+    """One segment. Its raw `fields` are numbered as in HL7: 0 is the segment's name, MSH-1 the separator."""
 
-    __slots__ = ("_fields", "_message", "line", "name")
+    __slots__ = ("_message", "fields", "line", "name")
 
     def __init__(self, name: str, line: str, message: "Message") -> None:
         self.name = name
         self.line = line
         self._message = message
-        self._fields: list[str] | None = None
+        separator = message.delimiters.field
+        self.fields = line.split(separator)
+        if name in ("MSH", "FHS", "BHS"):
+            self.fields.insert(1, separator)
 
     def __repr__(self) -> str:
         return f"<Segment {self.name}>"
-
-    @property
-    def fields(self) -> list[str]:
-        """Raw fields; index 0 is the segment's name."""
-        if self._fields is None:
-            separator = self._message.delimiters.field
-            self._fields = self.line.split(separator)
-            if self.name in ("MSH", "FHS", "BHS"):
-                self._fields.insert(1, separator)
-        return self._fields
 
     def raw(self, number: int) -> str:
         """The field as sent, with all its repetitions; "" when absent."""
@@ -212,9 +205,11 @@ class Segment:
 
     def get(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
         """Unescaped value of the first repetition; "" when absent or sent as `""`."""
-        fields = self._fields or self.fields
+        fields = self.fields
         if number >= len(fields) or not (raw := fields[number]) or raw == NULL:
             return ""
+        if raw.isalnum():  # and so without any delimiter
+            return raw if component == subcomponent == 1 else ""
         if number <= 2 and self.name == "MSH":
             return raw
         mark = self._message.delimiters.repetition

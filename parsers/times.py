@@ -89,10 +89,12 @@ def read_date(raw: str) -> date | Finding | None:
     text = raw.strip()
     if not text:
         return None
-    found = _fields(text)
-    if found is None or len(found[0]) < Precision.DAY:
-        return Finding.TIME_UNREADABLE
     try:
+        if len(text) == 8 and text.isascii() and text.isdecimal():
+            return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+        found = _fields(text)
+        if found is None or len(found[0]) < Precision.DAY:
+            return Finding.TIME_UNREADABLE
         return date(*found[0][:3])
     except ValueError:
         return Finding.TIME_UNREADABLE

@@ -140,9 +140,9 @@ def meaning(code: str) -> EventKind | Still:
 def find_trigger(from_header: str, from_event: str, structure: str) -> Trigger | None:
     """The trigger out of MSH-9.2, else EVN-1, else MSH-9.3; `None` when none of them says anything."""
     header, event = from_header.strip().upper(), from_event.strip().upper()
-    if structured := _STRUCTURE.fullmatch(header):
+    if header not in TRIGGERS and (structured := _STRUCTURE.fullmatch(header)):
         header = structured[1]
-    if _TRIGGER.fullmatch(header):
+    if header in TRIGGERS or _TRIGGER.fullmatch(header):
         disagrees = event != header and bool(_TRIGGER.fullmatch(event))
         return Trigger(header, meaning(header), Finding.TRIGGER_DISAGREES if disagrees else None)
     if _TRIGGER.fullmatch(event):
