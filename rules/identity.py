@@ -88,6 +88,8 @@ _NO_STREET: Final = frozenset(
     ("HOMELESS", "UNKNOWN", "NONE", "UNK", "NO FIXED ADDRESS", "GENERAL DELIVERY", "NO ADDRESS", "NA", "N A")
 )
 _UNIT_WORDS: Final = frozenset(("APT", "APARTMENT", "UNIT", "STE", "SUITE", "LOT", "TRLR", "FL", "RM", "ROOM", "NO"))
+_NO_MEDICAID: Final = frozenset(("MR", "PI", "AN", "VN", "DL"))  # types of identifiers that are no Medicaid ids
+_PHONE_SIGNS: Final = str.maketrans(dict.fromkeys("()-. +"))
 _PUNCTUATION: Final = str.maketrans(dict.fromkeys(".,;:#/-_()", " ") | {"'": None})
 
 
@@ -118,7 +120,9 @@ def read_birth(text: str) -> int:
 
 def read_phone(text: str) -> str:
     """Ten digits without the country's 1; "" for anything that is no subscriber's number."""
-    digits = text if text.isdigit() else _NOT_DIGITS.sub("", text)
+    digits = text if text.isdigit() else text.translate(_PHONE_SIGNS)
+    if not digits.isdigit():
+        digits = _NOT_DIGITS.sub("", digits)
     if len(digits) == 11 and digits[0] == "1":
         digits = digits[1:]
     if len(digits) < 7 or digits == "1234567890" or digits.count(digits[0]) == len(digits):
@@ -164,10 +168,9 @@ def read_patient(patient: Patient, facility: str) -> Person:
     medicaid: list[str] = []
     maybe: list[str] = []
     mrns: list[tuple[str, str]] = []
-    ssn = read_ssn(patient.ssn)
+    ssn = read_ssn(patient.ssn) if patient.ssn else ""
     for identifier in patient.identifiers:
-        kind, system = identifier.type.upper(), identifier.system.upper()
-        value = read_identifier("", identifier.value)[1]
+        kind, (system, value) = identifier.type.upper(), read_identifier(identifier.system, identifier.value)
         if not value:
             continue
         if kind == "SS":
@@ -175,28 +178,30 @@ def read_patient(patient: Patient, facility: str) -> Person:
         elif kind == "MA" or "MEDICAID" in system:
             medicaid.append(value)
         else:
-            mrns.append(read_identifier(identifier.system or facility, identifier.value))
-            if kind not in ("MR", "PI", "AN", "VN", "DL"):
+            mrns.append((system or facility.strip().upper(), value))
+            if kind not in _NO_MEDICAID:
                 maybe.append(value)
-    names = [(patient.name.family, patient.name.given)]
-    names += [(other.family or patient.name.family, other.given or patient.name.given) for other in patient.other_names]
-    read = tuple(dict.fromkeys((last_name(last), first_name(first)) for last, first in names))
-    read = tuple(pair for pair in read if pair[0].key or pair[1].key)
-    suffix = read_suffix(patient.name.suffix) or (read and (read[0][0].suffix or read[0][1].suffix)) or ""
-    addresses = ((read_street(place.street), read_zip(place.zip)) for place in patient.addresses)
+    name = patient.name
+    read: tuple[tuple[Name, Name], ...] = ((last_name(name.family), first_name(name.given)),)
+    if patient.other_names:
+        others = ((other.family or name.family, other.given or name.given) for other in patient.other_names)
+        read = tuple(dict.fromkeys((*read, *((last_name(last), first_name(first)) for last, first in others))))
+    read = tuple([pair for pair in read if pair[0].key or pair[1].key])
+    addresses = [(read_street(place.street), read_zip(place.zip)) for place in patient.addresses]
+    day = patient.birth_date
     return Person(
-        names=read,
-        middle=fold(patient.name.middle).replace(" ", ""),
-        suffix=suffix,
-        birth=read_birth(patient.birth_date.isoformat()) if patient.birth_date else 0,
-        sex=read_sex(patient.sex),
-        ssn=ssn,
-        medicaid=tuple(medicaid),
-        maybe_medicaid=tuple(maybe),
-        mrns=tuple(mrns),
-        addresses=tuple(place for place in addresses if place != ("", "")),
-        city=fold(patient.addresses[0].city) if patient.addresses else "",
-        phones=tuple(filter(None, map(read_phone, patient.phones))),
+        read,
+        _one_word(name.middle),
+        (read_suffix(name.suffix) if name.suffix else "") or (read[0][0].suffix or read[0][1].suffix if read else ""),
+        read_birth(day.isoformat()) if day else 0,
+        read_sex(patient.sex),
+        ssn,
+        tuple(medicaid),
+        tuple(maybe),
+        tuple(mrns),
+        tuple([place for place in addresses if place != ("", "")]),
+        _city(patient.addresses[0].city) if patient.addresses else "",
+        tuple([phone for text in patient.phones if (phone := read_phone(text))]),
     )
 
 
@@ -239,3 +244,13 @@ def last_name(text: str) -> Name:
 def first_name(text: str) -> Name:
     """`read_first`, remembered."""
     return read_first(text)
+
+
+@lru_cache(maxsize=1 << 14)
+def _one_word(text: str) -> str:
+    return fold(text).replace(" ", "")
+
+
+@lru_cache(maxsize=1 << 14)
+def _city(text: str) -> str:
+    return fold(text)

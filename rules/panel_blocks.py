@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -41,7 +41,7 @@ class Block(IntEnum):
     ZIP = 14
 
 
-BLOCK_WORDS: Final = {
+BLOCK_WORDS: Final[dict[int, str]] = {
     Block.ENROLLEE_ID: "enrollee id",
     Block.MEDICAID_ID: "Medicaid id",
     Block.SSN: "SSN",
@@ -65,6 +65,12 @@ _hash = lru_cache(maxsize=1 << 16)(hash_text)
     int(block) for block in list(Block)[1:11]
 )
 (_ZIP_FIRST, _BIRTH_SSN4, _BIRTH, _ZIP) = (int(block) for block in list(Block)[11:])
+_OF_BIRTH: Final = frozenset((_BIRTH_LAST, _BIRTH_FIRST, _BIRTH_INITIALS, _BIRTH_SSN4))
+_OF_NAME: Final = frozenset((_LAST_FIRST, _BIRTH_LAST, _BIRTH_FIRST, _BIRTH_INITIALS))
+_TWO_PARTS: Final = np.array(  # month and day, year and day, year and month in a date as 14, 7 and 7 bits of a number
+    [[(1 << 14) - 1], [0x3FFF << 14 | 0x7F], [0x3FFF << 14 | 0x7F << 7]], dtype=np.uint32
+)
+_ZERO: Final = np.uint32(0)
 
 
 def _mix(one: int, other: int) -> int:
@@ -96,6 +102,7 @@ class Segment:
         self.data = data
         self.count = data.height
         self.dead = bytearray(self.count)
+        self.lost = 0
         self.offsets = np.zeros(self.count + 1, dtype=np.uint64)
         np.cumsum(data.columns["size"], out=self.offsets[1:])
         self.offset = self.offsets.data
@@ -104,9 +111,12 @@ class Segment:
         aliased = np.zeros(self.count, dtype=np.uint8)
         aliased[data.extras["name_row"]] = 1
         self.aliased = aliased.data
+        birth = data.columns["birth"]
+        self.dates = birth // 10000 << np.uint32(14) | birth // 100 % 100 << np.uint32(7) | birth % 100
         self.keys: list[array[int]] = []
-        self.starts_at: list[tuple[int, Any]] = []
+        self.tables: list[tuple[int, bytes, int, Any, array[int]]] = []
         self.rows: list[Numbers] = []
+        self.members: list[Any] = []  # `rows` as Python reads them fastest
         for keys, rows in self._blocks(pools):
             both = np.sort(
                 keys.astype(np.uint64) << np.uint64(32) | rows
@@ -114,8 +124,9 @@ class Segment:
             sorted_keys = array("I")
             sorted_keys.frombytes((both >> np.uint64(32)).astype(np.uint32).tobytes())
             self.keys.append(sorted_keys)
-            self.starts_at.append(_bucket_starts(sorted_keys))
+            self.tables.append((*_key_bits(sorted_keys), *_bucket_starts(sorted_keys), sorted_keys))
             self.rows.append((both & np.uint64(0xFFFFFFFF)).astype(np.uint32))
+            self.members.append(self.rows[-1].data)
 
     def _blocks(self, pools: Pools) -> Iterator[tuple[Numbers, Numbers]]:
         """Keys and rows of every block, in the order of `Block`."""
@@ -162,31 +173,47 @@ class Segment:
         yield single(birth) if small else (birth[:0], all_rows[:0])
         yield single(code) if small else (code[:0], all_rows[:0])
 
-    def span(self, block: int, key: int) -> tuple[int, int]:
-        """Where in `rows[block]` the members of that block stand: from the first to before the second number."""
-        shift, starts = self.starts_at[block]
-        bucket = key >> shift
-        low, high = starts[bucket], starts[bucket + 1]
-        if low == high:
-            return 0, 0
-        keys = self.keys[block]
-        low = bisect_left(keys, key, low, high)
-        return low, bisect_right(keys, key, low, high)
+    def spans(self, keys: Iterable[tuple[int, int]]) -> list[tuple[int, int, int, int]]:
+        """Of the blocks asked for those that have members: block, key, and where in `rows[block]` they stand.
+
+        They stand from the first place to before the second.
+        """
+        found: list[tuple[int, int, int, int]] = []
+        tables = self.tables
+        for block, key in keys:
+            bit_shift, bits, shift, starts, sorted_keys = tables[block]
+            bit = key >> bit_shift
+            if bits[bit >> 3] >> (bit & 7) & 1:
+                bucket = key >> shift
+                low, high = starts[bucket], starts[bucket + 1]
+                if low != high:
+                    low = bisect_left(sorted_keys, key, low, high)
+                    if low < high and sorted_keys[low] == key:
+                        found.append((block, key, low, bisect_right(sorted_keys, key, low, high)))
+        return found
 
     def look(self, block: int, key: int) -> list[int]:
         """Rows in that block that are still on the panel, chance collisions of the hash among them."""
-        start, stop = self.span(block, key)
         dead = self.dead
-        return [row for row in self.rows[block][start:stop].tolist() if not dead[row]]
+        spans = self.spans(((block, key),))
+        return [row for _, _, start, stop in spans for row in self.members[block][start:stop] if not dead[row]]
 
     def alive(self, rows: Numbers) -> Numbers:
         """Those of `rows` that are still on the panel."""
+        if not self.lost:
+            return rows
         kept: Numbers = rows[np.frombuffer(self.dead, dtype=np.uint8)[rows] == 0]
         return kept
 
     def texts(self, row: int) -> list[str]:
         """enrollee id, Medicaid id, street, ZIP, phone, then MRNs, former names, addresses and phones if any."""
         return self.data.text[self.offset[row] : self.offset[row + 1]].decode().split(UNIT)
+
+    def lose(self, rows: Iterable[int]) -> None:
+        """Take rows off the panel; only before anybody reads this segment."""
+        for row in rows:
+            self.lost += not self.dead[row]
+            self.dead[row] = 1
 
     def enrollee_id(self, row: int) -> str:
         return self.texts(row)[0]
@@ -217,6 +244,15 @@ def _bucket_starts(keys: array[int]) -> tuple[int, Any]:
     return shift, np.searchsorted(sorted_keys, edges).astype(np.uint32).data
 
 
+def _key_bits(keys: array[int]) -> tuple[int, bytes]:
+    """By their leading bits, whether any key is there: most searches of a block end here."""
+    bits = min(max(len(keys).bit_length() + 3, 3), 32)
+    there = np.zeros(1 << bits, dtype=np.uint8)
+    if keys:
+        there[np.frombuffer(keys, dtype=np.uint32) >> np.uint32(32 - bits)] = 1
+    return 32 - bits, np.packbits(there, bitorder="little").tobytes()
+
+
 def without(segment: Segment, gone: Iterable[str]) -> Segment:
     """The same rows with those enrollees dead; the original stays as it is for whoever reads it."""
     rows = [row for enrollee_id in gone if (row := segment.find(enrollee_id)) >= 0]
@@ -225,86 +261,70 @@ def without(segment: Segment, gone: Iterable[str]) -> Segment:
     copy = object.__new__(Segment)
     copy.__dict__.update(segment.__dict__)
     copy.dead = bytearray(segment.dead)
-    for row in rows:
-        copy.dead[row] = 1
+    copy.lose(rows)
     return copy
 
 
-def narrow(segment: Segment, rows: Numbers, person: Person, block: int) -> Numbers:
-    """Of a large block, the rows that agree in one more element than the block's own, every one of them."""
+def narrow(segment: Segment, rows: Numbers, person: Person, block: int, met: Collection[int]) -> Numbers:
+    """Of a large block, the rows that agree in one more element than the block's own, every one of them.
+
+    `met`: the blocks of `person` that have any member in this segment.
+    """
     columns = segment.data.columns
-    birth = columns["birth"][rows]
-    agree = np.zeros(len(rows), dtype=bool)
-    if person.birth and block not in (Block.BIRTH_LAST, Block.BIRTH_FIRST, Block.BIRTH_INITIALS, Block.BIRTH_SSN4):
+    agreements: list[Numbers] = []
+    if person.birth and block not in _OF_BIRTH:
         year, month, day = person.birth // 10000, person.birth // 100 % 100, person.birth % 100
-        parts = (birth // 10000 == year).astype(np.uint8)
-        parts += birth // 100 % 100 == month
-        parts += birth % 100 == day
-        agree |= parts >= 2
-    if block != Block.STREET:
-        for street, _ in person.addresses:
-            if street:
-                agree |= columns["street"][rows] == hash_text(street)
-    if block != Block.PHONE:
-        for phone in person.phones:
-            agree |= columns["phone"][rows] == hash_text(phone)
-    if block in (Block.LAST_FIRST, Block.BIRTH_LAST, Block.BIRTH_FIRST, Block.BIRTH_INITIALS):
-        for _, code in person.addresses:
-            if code:
-                agree |= columns["zip"][rows] == hash_text(code)
-    if len(person.ssn) == 9:
-        agree |= columns["ssn"][rows] == int(person.ssn)
+        apart = segment.dates.take(rows)
+        apart ^= np.uint32(year << 14 | month << 7 | day)
+        agreements.append(np.logical_or.reduce(apart & _TWO_PARTS == _ZERO))
+    if block != _STREET and _STREET in met:
+        agreements += [columns["street"][rows] == hash_text(street) for street, _ in person.addresses if street]
+    if block != _PHONE and _PHONE in met:
+        agreements += [columns["phone"][rows] == hash_text(phone) for phone in person.phones]
+    if block in _OF_NAME:
+        agreements += [columns["zip"][rows] == _hash(code) for _, code in person.addresses if code]
+    if _SSN in met:
+        agreements.append(columns["ssn"][rows] == int(person.ssn))
+    if not agreements:
+        return rows[:0]
+    agree, *others = agreements
+    for other in others:
+        agree |= other
     return rows[agree]
 
 
 def block_keys(person: Person) -> Iterable[tuple[int, int]]:
     """Every block `person` belongs to, swapped names and month and day among them, each once."""
-    keys: list[tuple[int, int]] = []
-    add = keys.append
-    for medicaid in (*person.medicaid, *person.maybe_medicaid):
-        add((_MEDICAID_ID, _hash(medicaid)))
+    keys: list[tuple[int, int]] = [(_MEDICAID_ID, _hash(text)) for text in (*person.medicaid, *person.maybe_medicaid)]
     if len(person.ssn) == 9:
-        add((_SSN, int(person.ssn)))
-    for system, value in person.mrns:
-        add((_MRN, hash_text(f"{system}{PART}{value}")))
+        keys.append((_SSN, int(person.ssn)))
+    keys += [(_MRN, hash_text(f"{system}{PART}{value}")) for system, value in person.mrns]
     births = births_of(person.birth)
     zips = [_hash(code) for _, code in person.addresses if code]
-    for birth in births:
-        add((_BIRTH, birth))
-    for code in zips:
-        add((_ZIP, code))
+    keys += [(_BIRTH, birth) for birth in births]
+    keys += [(_ZIP, code) for code in zips]
     for last, first in person.names:
         lasts = [_hash(part) for part in (last.key, *last.parts) if part]
         firsts = [_hash(part) for part in (first.key, *first.parts) if part]
-        for one in lasts:
-            for birth in births:
-                add((_BIRTH_LAST, _mix(birth, one)))
-            for other in firsts:
-                add((_LAST_FIRST, _mix(one, other)))
-                add((_LAST_FIRST, _mix(other, one)))
-            for code in zips:
-                add((_ZIP_LAST, _mix(code, one)))
-        for other in firsts:
-            for birth in births:
-                add((_BIRTH_FIRST, _mix(birth, other)))
-            for code in zips:
-                add((_ZIP_FIRST, _mix(code, other)))
-        if births and lasts and firsts:
+        both = [(one, other) for one in lasts for other in firsts]
+        keys += [(_BIRTH_LAST, (birth * _A + one * _B & _MASK) >> 32) for one in lasts for birth in births]
+        keys += [(_BIRTH_FIRST, (birth * _A + other * _B & _MASK) >> 32) for other in firsts for birth in births]
+        keys += [(_LAST_FIRST, (one * _A + other * _B & _MASK) >> 32) for one, other in both]
+        keys += [(_LAST_FIRST, (other * _A + one * _B & _MASK) >> 32) for one, other in both]
+        keys += [(_ZIP_LAST, (code * _A + one * _B & _MASK) >> 32) for one in lasts for code in zips]
+        keys += [(_ZIP_FIRST, (code * _A + other * _B & _MASK) >> 32) for other in firsts for code in zips]
+        if births and both:
             initials = ord(last.key[0]) * 256 + ord(first.key[0])
-            for birth in births:
-                add((_BIRTH_INITIALS, _mix(birth, initials)))
+            keys += [(_BIRTH_INITIALS, (birth * _A + initials * _B & _MASK) >> 32) for birth in births]
         if births and lasts:
-            add((_BIRTH_FIRST, _mix(births[0], lasts[0])))
+            keys.append((_BIRTH_FIRST, _mix(births[0], lasts[0])))
         if births and firsts:
-            add((_BIRTH_LAST, _mix(births[0], firsts[0])))
-    for phone in person.phones:
-        add((_PHONE, hash_text(phone)))
-    for street, _ in person.addresses:
-        if street:
-            add((_STREET, hash_text(street)))
+            keys.append((_BIRTH_LAST, _mix(births[0], firsts[0])))
+    keys += [(_PHONE, hash_text(phone)) for phone in person.phones]
+    keys += [(_STREET, hash_text(street)) for street, _ in person.addresses if street]
     if person.ssn:
-        for birth in births:
-            add((_BIRTH_SSN4, _mix(birth, int(person.ssn[-4:]) + 1)))
+        serial = int(person.ssn[-4:]) + 1
+        keys += [(_BIRTH_SSN4, _mix(birth, serial)) for birth in births]
     return dict.fromkeys(keys)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from itertools import chain
 from math import log2
 from typing import Final, NamedTuple
 
@@ -35,9 +36,15 @@ NOBODY: Final = Match(grade=Grade.CERTAINLY_NOT)
 CONTEST_BITS: Final = 6.0  # a second enrollee this close makes the first one a question
 _RARE_LAST: Final = 2.0**-13
 _RARE_FIRST: Final = 2.0**-11
-_LAST_IDENTIFIER: Final = int(Block.MRN)
-_LAST_FIRST_BIT: Final = 1 << Block.LAST_FIRST
-_BIRTH_BITS: Final = 1 << Block.BIRTH_LAST | 1 << Block.BIRTH_FIRST | 1 << Block.BIRTH_INITIALS
+_IDENTIFIERS: Final = (int(Block.MEDICAID_ID), int(Block.SSN), int(Block.MRN))
+_LAST_FIRST: Final = int(Block.LAST_FIRST)
+_STREET: Final = int(Block.STREET)
+_PHONE: Final = int(Block.PHONE)
+_OF_ZIP: Final = (int(Block.ZIP_LAST), int(Block.ZIP_FIRST))
+CROWD: Final = 512  # rows; up to here sets are faster than columns
+CROWD_BLOCK: Final = 1 << 8  # added to the number of a block whose members were not asked for one more element
+_CROWDS: Final = tuple(block | CROWD_BLOCK for block in _OF_ZIP)
+_ALONE: Final = (_LAST_FIRST, int(Block.BIRTH_LAST), int(Block.BIRTH_FIRST), int(Block.BIRTH_INITIALS))
 
 
 class _Candidate(NamedTuple):
@@ -52,8 +59,8 @@ class _State(NamedTuple):
 
     segments: tuple[Segment, ...]
     size: int
-    last_weights: dict[str, float]
-    first_weights: dict[str, float]
+    weigh_last: _Weigh
+    weigh_first: _Weigh
 
 
 class PanelIndex:
@@ -61,10 +68,8 @@ class PanelIndex:
 
     def __init__(self) -> None:
         self._pools = Pools()
-        self._last_counts: dict[str, int] = {}
-        self._first_counts: dict[str, int] = {}
         self._crosswalk: dict[tuple[str, str], str] = {}
-        self._state = _State((), 0, {}, {})
+        self._state = _State((), 0, _Weigh({}, {}, 0, _RARE_LAST), _Weigh({}, {}, 0, _RARE_FIRST))
 
     @classmethod
     def build(cls, records: Iterable[PanelRecord], crosswalk: Iterable[tuple[str, str, str]] = ()) -> PanelIndex:
@@ -72,8 +77,7 @@ class PanelIndex:
         index = cls()
         known_first("")  # reads the tables of names now and not in the first search
         segment = Segment(encode(records, index._pools), index._pools)
-        for row in segment.doubles():
-            segment.dead[row] = 1
+        segment.lose(segment.doubles())
         index._learn(crosswalk)
         index._replace((segment,))
         return index
@@ -90,10 +94,15 @@ class PanelIndex:
 
     def _replace(self, segments: tuple[Segment, ...]) -> None:
         """Make `segments` what is searched. How common a name is on this panel is counted anew."""
-        self._last_counts = self._count(segments, "last", self._pools.last)
-        self._first_counts = self._count(segments, "first", self._pools.first)
-        size = sum(segment.count - sum(segment.dead) for segment in segments)
-        self._state = _State(segments, size, {}, {})
+        size = sum(segment.count - segment.lost for segment in segments)
+        lasts = self._count(segments, "last", self._pools.last)
+        firsts = self._count(segments, "first", self._pools.first)
+        self._state = _State(
+            segments,
+            size,
+            _Weigh(lasts, last_shares(), size, _RARE_LAST),
+            _Weigh(firsts, first_shares(), size, _RARE_FIRST),
+        )
 
     @staticmethod
     def _count(segments: Sequence[Segment], column: str, pool: NamePool) -> dict[str, int]:
@@ -153,32 +162,38 @@ class PanelIndex:
         state = self._state
         day = on.year * 10000 + on.month * 100 + on.day
         found: list[_Candidate] = []
-        owners = {mrn: owner for mrn in person.mrns if (owner := self._crosswalk.get(mrn))}
-        ssn_holders = 0
-        if len(person.ssn) == 9:
-            ssn_holders = sum(len(segment.look(Block.SSN, int(person.ssn))) for segment in state.segments)
-        weigh_last = _Weigh(state.last_weights, self._last_counts, last_shares(), state.size, _RARE_LAST)
-        weigh_first = _Weigh(state.first_weights, self._first_counts, first_shares(), state.size, _RARE_FIRST)
-        gathered, large = _gather(state.segments, person)
-        for segment, (known, others) in zip(state.segments, gathered, strict=True):
+        owners = {mrn: owner for mrn in person.mrns if (owner := self._crosswalk.get(mrn))} if person.mrns else {}
+        screened = state.size > SMALL_PANEL
+        gathered, large = _gather(state.segments, person, screened=screened)
+        ssn_holders = -1
+        for segment, blocks in zip(state.segments, gathered, strict=True):
+            some: set[int] = set().union(*[blocks.pop(block) for block in _IDENTIFIERS if block in blocks])
             for owner in owners.values():
                 if (row := segment.find(owner)) >= 0:
-                    known.add(row)
-            worth = self._screen(segment, others, person) if state.size > SMALL_PANEL else others
-            for row in known.union(worth):
+                    some.add(row)
+            if screened:
+                some.update(self._screen(segment, blocks, person))
+            else:
+                some.update(*blocks.values())
+            for each in large:
+                each.count(segment, some)
+            for row in some:
                 if segment.dead[row]:
                     continue
+                if ssn_holders < 0:
+                    ssn_holders = _holders(state.segments, person.ssn)
                 enrollee_id, other = self._person(segment, row, owners)
-                comparison = compare(person, other, weigh_last, weigh_first, ssn_shared=ssn_holders > 1)
+                comparison = compare(person, other, state.weigh_last, state.weigh_first, ssn_shared=ssn_holders > 1)
                 graded = grade(comparison, state.size)
                 if graded is not Grade.CERTAINLY_NOT or _contests(comparison, state.size):
                     enrolled = segment.starts[row] <= day and (not segment.ends[row] or day <= segment.ends[row])
                     found.append(_Candidate(enrollee_id, comparison, graded, enrolled))
+        said = {"large_block": "; ".join(map(str, large))} if large else {}
         if all(each.grade is Grade.CERTAINLY_NOT for each in found):
-            return Match(grade=Grade.CERTAINLY_NOT, evidence=large) if large else NOBODY
-        return _choose(found, large, state.size)
+            return Match(grade=Grade.CERTAINLY_NOT, evidence=said) if said else NOBODY
+        return _choose(found, said, state.size)
 
-    def _screen(self, segment: Segment, rows: dict[int, int], person: Person) -> list[int]:
+    def _screen(self, segment: Segment, blocks: dict[int, set[int]], person: Person) -> list[int]:
         """Of rows that share no identifier, those that can come to anything on a large panel.
 
         They share more than one block (or one that leaves little doubt), and birth date or first name agrees at
@@ -186,33 +201,50 @@ class PanelIndex:
         row stays.
         """
         births = births_of(person.birth)
-        initials = {name.key[0] for pair in person.names for name in pair if name.key} | set(person.middle[:1])
-        unnamed = not all(first.key for _, first in person.names)
         year, month, day = person.birth // 10000, person.birth // 100 % 100, person.birth % 100
-        first, middle, born, aliased = segment.first, segment.middle, segment.birth, segment.aliased
-        firsts, middles = self._pools.first.names, self._pools.middle.words
-        kept: list[int] = []
-        for row, blocks in rows.items():
-            birth = born[row]
-            near = (
-                not birth
-                or birth in births
-                or (birth // 10000 == year) + (birth // 100 % 100 == month) + (birth % 100 == day) > 1
+        born, middle, middles = segment.birth, segment.middle, self._pools.middle.words
+
+        def near(birth: int) -> bool:
+            return (
+                birth in births or (birth // 10000 == year) + (birth // 100 % 100 == month) + (birth % 100 == day) > 1
             )
-            if blocks & (blocks - 1) == 0:
+
+        crowds = [blocks.pop(block) for block in _CROWDS if block in blocks]
+        once: set[int] = set()
+        often: set[int] = set()
+        for rows in blocks.values():
+            often |= once & rows
+            once |= rows
+        if crowds:
+            doubtful: set[int] = set()
+            seen = once.copy()
+            for rows in crowds:
+                doubtful |= seen & rows
+                seen |= rows
+            homes = (blocks.get(_STREET, ()), blocks.get(_PHONE, ()))
+            often.update([row for row in doubtful if near(born[row]) or row in homes[0] or row in homes[1]])
+        kept: list[int] = []
+        for block in _ALONE:
+            for row in blocks.get(block, ()):
                 if (
-                    near
-                    and birth
-                    and (
-                        blocks == _LAST_FIRST_BIT
-                        or (blocks & _BIRTH_BITS and middle[row] and middles[middle[row]][:1] == person.middle[:1])
-                    )
+                    row not in often
+                    and (birth := born[row])
+                    and near(birth)
+                    and (block == _LAST_FIRST or (middle[row] and middles[middle[row]][:1] == person.middle[:1]))
                 ):
                     kept.append(row)
-            elif (
-                near
-                or unnamed
-                or not births
+        if not often:
+            return kept
+        initials = {name.key[0] for pair in person.names for name in pair if name.key} | set(person.middle[:1])
+        if not births or not all(first.key for _, first in person.names):
+            kept += often
+            return kept
+        first, firsts, aliased = segment.first, self._pools.first.names, segment.aliased
+        for row in often:
+            birth = born[row]
+            if (
+                not birth
+                or near(birth)
                 or (name := firsts[first[row]].key)[:1] in initials
                 or not name
                 or aliased[row]
@@ -265,10 +297,9 @@ class _Weigh:
 
     __slots__ = ("counts", "known", "rare", "shares", "size")
 
-    def __init__(
-        self, known: dict[str, float], counts: dict[str, int], shares: dict[str, float], size: int, rare: float
-    ) -> None:
-        self.known, self.counts, self.shares, self.size, self.rare = known, counts, shares, size, rare
+    def __init__(self, counts: dict[str, int], shares: dict[str, float], size: int, rare: float) -> None:
+        self.known: dict[str, float] = {}
+        self.counts, self.shares, self.size, self.rare = counts, shares, size, rare
 
     def __call__(self, key: str) -> float:
         weight = self.known.get(key)
@@ -282,36 +313,78 @@ def _split(items: str) -> Iterator[list[str]]:
     return (item.split(PART) for item in items.split(ITEM) if item)
 
 
-def _gather(
-    segments: Sequence[Segment], person: Person
-) -> tuple[list[tuple[set[int], dict[int, int]]], dict[str, str]]:
-    """By segment: rows that share an identifier with `person`, and other rows with the blocks they share, a bit each.
+def _holders(segments: Sequence[Segment], ssn: str) -> int:
+    """How many enrollees have this whole Social Security number."""
+    return sum(len(segment.look(Block.SSN, int(ssn))) for segment in segments) if len(ssn) == 9 else 0
 
-    Then what to say of large blocks: how many people are in one and how many of them were compared.
+
+class _Large:
+    """A block of many people; how many of them were compared, counted segment by segment."""
+
+    __slots__ = ("block", "compared", "members", "people")
+
+    def __init__(self, block: int, people: int, members: dict[Segment, set[int]]) -> None:
+        self.block, self.people, self.members, self.compared = block, people, members, 0
+
+    def count(self, segment: Segment, compared: set[int]) -> None:
+        if segment in self.members:
+            self.compared += len(self.members[segment] & compared)
+
+    def __str__(self) -> str:
+        return f"{BLOCK_WORDS[self.block]}: {self.people} people, {self.compared} compared"
+
+
+def _gather(
+    segments: Sequence[Segment], person: Person, *, screened: bool
+) -> tuple[list[dict[int, set[int]]], list[_Large]]:
+    """By segment: the rows that share a block with `person`, by block; and the large blocks.
+
+    Of a large block only those that agree in one more element. If they will be `screened`, everybody in a ZIP code
+    of one name, up to `CROWD`, comes under the number of that block and `CROWD_BLOCK`, for the screen to ask that of.
     """
-    gathered: list[tuple[set[int], dict[int, int]]] = [(set(), {}) for _ in segments]
-    large: list[str] = []
-    for block, key in block_keys(person):
-        spans = [segment.span(block, key) for segment in segments]
-        total = 0
-        for start, stop in spans:
-            total += stop - start
-        if not total:
-            continue
-        some = [segment.rows[block][start:stop] for segment, (start, stop) in zip(segments, spans, strict=True)]
-        if total > LARGE_BLOCK:
-            some = [segment.alive(rows) for segment, rows in zip(segments, some, strict=True)]
-            if (before := sum(map(len, some))) > LARGE_BLOCK:
-                some = [narrow(segment, rows, person, block) for segment, rows in zip(segments, some, strict=True)]
-                large.append(f"{BLOCK_WORDS[Block(block)]}: {before} people, {sum(map(len, some))} compared")
-        bit = 1 << block
-        for (known, others), rows in zip(gathered, some, strict=True):
-            if block <= _LAST_IDENTIFIER:
-                known.update(rows.tolist())
+    keys = block_keys(person)
+    spans = [segment.spans(keys) for segment in segments]
+    crowded = _crowded(spans)
+    gathered: list[dict[int, set[int]]] = []
+    for segment, found in zip(segments, spans, strict=True):
+        blocks: dict[int, set[int]] = {}
+        for block, key, start, stop in found:
+            rows = () if (block, key) in crowded else segment.members[block][start:stop]
+            if block in blocks:
+                blocks[block].update(rows)
             else:
-                for row in rows.tolist():
-                    others[row] = others.get(row, 0) | bit
-    return gathered, {"large_block": "; ".join(large)} if large else {}
+                blocks[block] = set(rows)
+        gathered.append(blocks)
+    large: list[_Large] = []
+    for block, key in keys if crowded else ():
+        if (block, key) in crowded:
+            parts = [
+                (segment, blocks, segment.alive(segment.rows[block][start:stop]))
+                for segment, blocks, found in zip(segments, gathered, spans, strict=True)
+                for other, another, start, stop in found
+                if other == block and another == key
+            ]
+            people = sum([len(rows) for _, _, rows in parts])
+            wait = screened and block in _OF_ZIP and LARGE_BLOCK < people <= CROWD
+            members: dict[Segment, set[int]] = {}
+            for segment, blocks, rows in parts:
+                if people > LARGE_BLOCK and not wait:
+                    rows = narrow(segment, rows, person, block, blocks)  # noqa: PLW2901
+                members[segment] = some = set(rows.tolist())
+                blocks.setdefault(block | CROWD_BLOCK if wait else block, set()).update(some)
+            if people > LARGE_BLOCK:
+                large.append(_Large(block, people, members))
+    return gathered, large
+
+
+def _crowded(spans: list[list[tuple[int, int, int, int]]]) -> set[tuple[int, int]]:
+    """Blocks of more than `LARGE_BLOCK` rows in all segments together."""
+    if len(spans) == 1:
+        return {(block, key) for block, key, start, stop in spans[0] if stop - start > LARGE_BLOCK}
+    sizes: dict[tuple[int, int], int] = {}
+    for block, key, start, stop in chain.from_iterable(spans):
+        sizes[block, key] = sizes.get((block, key), 0) + stop - start
+    return {place for place, size in sizes.items() if size > LARGE_BLOCK}
 
 
 def _contests(comparison: Comparison, size: int) -> bool:
