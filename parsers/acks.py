@@ -50,10 +50,11 @@ def acknowledge(peek: Peek | None, code: AckCode, *, reject: Reject | None, cont
     """One acknowledgment without MLLP framing. `control_id` is ours, for its MSH-10; `at` an aware time, for MSH-7.
 
     `peek` is `None` when the frame could not be read: then MSA-2 is empty and the delimiters are the usual ones.
+    A character that MSH-2 sent twice is said once, for no parser takes such an answer.
     AE, AR, CE and CR carry ERR; without `reject` it says that we could not keep the message just now.
     """
     separator = peek.field_separator.encode("latin-1") if peek else b"|"
-    encoding = peek.encoding_characters.encode("latin-1") if peek else b"^~\\&"
+    encoding = bytes(dict.fromkeys(peek.encoding_characters.encode("latin-1"))) if peek else b"^~\\&"
     theirs = peek.header.split(separator) if peek else []
     component = encoding[:1]
     version = _field(theirs, 11) or b"2.5"

@@ -99,6 +99,12 @@ def test_delimiters_charset_and_control_id_stay_the_senders_byte_by_byte() -> No
     )
 
 
+def test_a_delimiter_sent_twice_is_said_once() -> None:
+    answer = ack(b"MSH|^~\\\\&|A|B|C|D|20260301||ADT^A01|7|P|2.5\r")
+    assert answer.startswith(b"MSH|^~\\&|")
+    assert b"MSA|AA|7\r" in answer
+
+
 def test_no_answer_can_break_its_own_frame() -> None:
     answer = ack(b"MSH|^~\\&|A|B|C|D|2026||ADT^A01|\x1c7\x0b|P|2.5", AckCode.AA)
     assert b"\x0b" not in answer
