@@ -33,6 +33,8 @@ _MOVES: Final = frozenset({EventKind.PERSON_MOVED, EventKind.ACCOUNT_MOVED, Even
 _NEVER_TOLD: Final = _IDENTITY | {EventKind.PERSON_UPDATED, EventKind.PLANNED, EventKind.PLAN_CANCELLED}
 _RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "MRT", "U"})  # HL7 table 0203: types of patient numbers
 _KNOWN: Final = frozenset({Grade.CERTAIN, Grade.PROBABLE})
+_WAITS_FOR: Final = "waits_for"  # in a stay's memory: the message that took it from one person and waits for another
+_WAS: Final = "was"  # and the status the stay had
 
 
 def decide(
@@ -50,6 +52,10 @@ def decide(
     known = _enrollee_id(match, released)
     prior_known = _enrollee_id(prior_match, released) if prior_match else None
     if known is None and match.grade is Grade.POSSIBLE and not released:
+        former = prior_known if prior_known not in (match.enrollee_id, match.runner_up) else None
+        merged = event.kind is EventKind.PERSON_MERGED and event.patient.birth_date is not None
+        if former and (merged or event.kind in _MOVES):
+            return _Desk(event, match, history, world, released).take_back(former)
         return _possible(event)
     if known is None and prior_known is None:
         return _silent(Reason.MATCH_REJECTED if released else Reason.NOT_ON_PANEL)
@@ -111,6 +117,25 @@ class _Desk:
         self._apply(kind, step, before, extra)
         return self._decision()
 
+    def take_back(self, former: str) -> Decision:
+        """A move, or a merge, to somebody only possibly known: whoever was told of the former enrollee hears at once
+        that it was not them; what the other is to be told waits."""
+        event = self.event
+        merged = event.kind is EventKind.PERSON_MERGED
+        for stay in self._of_prior() if merged else self._moved(former):
+            if stay.enrollee_id == former:
+                memory = {**stay.memory, _WAITS_FOR: event.message_id, _WAS: stay.status.value}
+                reason = Reason.MERGED if merged else Reason.MOVED_TO_ANOTHER_PERSON
+                self._take_away(stay.model_copy(update={"memory": memory}), reason)
+        if not self.written:
+            return _possible(event)
+        if event.prior and event.kind in (EventKind.PERSON_MERGED, EventKind.PERSON_MOVED):
+            self._learn(event.prior.identifiers, None)
+        taken = self._decision()
+        reasons = (Reason.POSSIBLE_MATCH, *(taken.reasons if taken.alerts else ()))
+        action = Action.RETRACT if taken.alerts else Action.HOLD
+        return taken.model_copy(update={"action": action, "reasons": reasons, "waits": True})
+
     def person(self, enrollee_id: str) -> Decision:
         """A31 and A29: whatever of the person's stays it concerns."""
         event = self.event
@@ -145,7 +170,7 @@ class _Desk:
     def _merge_person(self, survivor: str | None, prior: str | None) -> None:
         event = self.event
         gone = event.prior.identifiers if event.prior else ()
-        affected = [stay for stay in self._unmerged() if any(key_in(key, gone) for key in stay.patient_ids)]
+        affected = self._of_prior()
         if survivor is None and event.patient.birth_date is not None:
             for stay in affected:
                 if stay.enrollee_id == prior or prior is None:
@@ -158,7 +183,10 @@ class _Desk:
         self._learn(gone, heir)
         if survivor is not None and self.match.grade is Grade.CERTAIN:
             self._learn(event.patient.identifiers, survivor)
+        self._give_what_waited(heir)
         for stay in affected:
+            if _WAITS_FOR in stay.memory and stay.status is StayStatus.ENTERED_IN_ERROR:
+                continue
             twin = self._twin(stay, heir)
             if twin is not None:
                 self._fold(twin, stay)
@@ -173,6 +201,24 @@ class _Desk:
                 case = self._case(event.kind, Step(moved, Move.HAND_OVER), stay)
                 if case.living and (version := handed_on(case, self.world)):
                     self._tell(version)
+
+    def _of_prior(self) -> list[Stay]:
+        """Stays that have run under the identifiers that give way."""
+        gone = self.event.prior.identifiers if self.event.prior else ()
+        return [stay for stay in self._unmerged() if any(key_in(key, gone) for key in stay.patient_ids)]
+
+    def _give_what_waited(self, target: str | None) -> bool:
+        """A person has said who it is: stays this message took from somebody else before go to `target`."""
+        waited = [stay for stay in self._unmerged() if stay.memory.get(_WAITS_FOR) == self.event.message_id]
+        for stay in waited:
+            memory = {name: value for name, value in stay.memory.items() if name not in (_WAITS_FOR, _WAS)}
+            status = StayStatus(stay.memory[_WAS])
+            if stay.status is not StayStatus.ENTERED_IN_ERROR or (target and self._twin(stay, target)):
+                continue
+            copy = self._hand_over(stay.model_copy(update={"status": status, "memory": memory}), target)
+            if copy is not None:
+                self._apply(self.event.kind, Step(copy, Move.HAND_OVER), None, (Reason.IDENTITY_CORRECTED,))
+        return bool(waited)
 
     def _merge_number(self) -> None:
         """A35, A41, A49: an account; A42, A50: a visit number."""
@@ -200,6 +246,7 @@ class _Desk:
         gone = event.prior.identifiers if event.prior else ()
         if event.kind is EventKind.PERSON_MOVED and target != source:
             self._learn(gone, target)
+        waited = self._give_what_waited(target)
         affected = self._moved(source)
         for stay in affected:
             if stay.enrollee_id == target:
@@ -212,7 +259,13 @@ class _Desk:
             if copy is not None:
                 self._apply(event.kind, Step(copy, Move.HAND_OVER), None, (Reason.IDENTITY_CORRECTED,))
         visit = event.visit
-        if not affected and target is not None and visit and visit.encounter_class and self._enrolled(target):
+        if (
+            not (affected or waited)
+            and target is not None
+            and visit
+            and visit.encounter_class
+            and self._enrolled(target)
+        ):
             kind = EventKind.DISCHARGED if visit.discharged_at else EventKind.ADMITTED
             before = find(event, target, self.stays.values())
             step = advance(event, kind, before, target, self._new_id())
@@ -228,7 +281,7 @@ class _Desk:
             stay for stay in alive if stay.enrollee_id == source or any(key_in(key, gone) for key in stay.patient_ids)
         ]
         if event.kind is EventKind.PERSON_MOVED:
-            return [stay for stay in alive if any(key_in(key, gone) for key in stay.patient_ids)]
+            return [stay for stay in self._of_prior() if stay.status is not StayStatus.ENTERED_IN_ERROR]
         if event.kind is EventKind.ACCOUNT_MOVED:
             numbers = [event.patient.account, event.prior.account if event.prior else None]
         else:

@@ -166,7 +166,7 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
             if key_in(key, stay.keys) and not _other_number(number, stay) and not _used_again(event, stay, key, number):
                 return stay
     near = [stay for stay in own if stay.facility == event.facility or _assumed(event, stay)]
-    for fits in (_is_open, _just_finished, _planned_now):
+    for fits in (_ended_then, _is_open, _just_finished, _planned_now):
         for stay in near:
             if not _other_number(number, stay) and _same_sort(event, stay) and fits(event, stay):
                 return stay
@@ -591,6 +591,14 @@ def _assumed(event: Event, stay: Stay) -> bool:
     if stay.feed != event.feed:
         return False
     return "assumed" in stay.memory or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes)
+
+
+def _ended_then(event: Event, stay: Stay) -> bool:
+    """An update that names the minute a stay ended is about that one, whatever has begun since."""
+    ended = event.visit.discharged_at if event.visit else None
+    if event.kind is not EventKind.UPDATED or stay.status is not StayStatus.FINISHED or not (ended and stay.ended_at):
+        return False
+    return abs(ended - stay.ended_at) < timedelta(minutes=1)
 
 
 def _is_open(event: Event, stay: Stay) -> bool:

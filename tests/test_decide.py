@@ -58,7 +58,7 @@ class Ward:
         self.stays, self.alerts, self.seen, self.n = {}, defaultdict(list), set(), 0
 
     def take(self, event, match, prior=None, *, released=False, now=None):
-        self.n += 1
+        self.n += not released
         event = event.model_copy(update={"message_id": f"{self.n:032x}"})
         history = History(
             stays=tuple(self.stays.values()),
@@ -310,6 +310,70 @@ class TestMoves:
         decision = ward.take(moved, certain("E2"), certain("E1"))
         told = [one.alert_id for one in decision.alerts if one.action is Action.NOTIFY]
         assert len(set(told)) == 2
+
+
+POSSIBLE = Match(grade=Grade.POSSIBLE, enrollee_id="E2")
+TO_A_POSSIBLE_MATCH = [
+    (K.ACCOUNT_MOVED, Reason.MOVED_TO_ANOTHER_PERSON),
+    (K.VISIT_MOVED, Reason.MOVED_TO_ANOTHER_PERSON),
+    (K.PERSON_MOVED, Reason.MOVED_TO_ANOTHER_PERSON),
+    (K.PERSON_MERGED, Reason.MERGED),
+]
+
+
+class TestMovesToAPossibleMatch:
+    def handed(self, kind, hours=1, **more):
+        account = Identifier(system="MISSION", value="77001") if kind is K.ACCOUNT_MOVED else None
+        return event(kind, hours, None, mrn="200001", account=account, prior=mrn("100001"), **more)
+
+    @pytest.mark.parametrize(("kind", "reason"), TO_A_POSSIBLE_MATCH)
+    def test_the_former_enrollee_is_taken_back_at_once_and_the_new_person_told_after_the_review(self, kind, reason):
+        ward = Ward()
+        ward.take(event(K.ADMITTED, 0, C.INPATIENT), certain("E1"))
+        decision = ward.take(self.handed(kind), POSSIBLE, certain("E1"))
+        assert (decision.action, decision.waits) == (Action.RETRACT, True)
+        assert decision.reasons == (Reason.POSSIBLE_MATCH, reason)
+        assert [(one.enrollee_id, one.version, one.told) for one in decision.alerts] == [("E1", 2, ("team-E1",))]
+        assert not ward.living()
+        released = ward.take(self.handed(kind, again="2"), certain("E2"), certain("E1"), released=True)
+        assert released.action is Action.NOTIFY
+        assert [(one.enrollee_id, one.version, one.told) for one in released.alerts] == [("E2", 1, ("team-E2",))]
+        assert {Reason.ADMITTED, Reason.RELEASED_BY_REVIEW} <= set(released.reasons)
+        assert ward.take(event(K.DISCHARGED, 9, C.INPATIENT, mrn="200001"), certain("E2")).action is Action.AMEND
+        assert [(one.enrollee_id, one.status) for one in ward.living()] == [("E2", StayStatus.FINISHED)]
+
+    def test_the_new_person_was_told_of_the_same_visit_meanwhile(self):
+        ward = Ward()
+        ward.take(event(K.ADMITTED, 0, C.INPATIENT), certain("E1"))
+        moved = self.handed(K.VISIT_MOVED)
+        ward.take(moved, POSSIBLE, certain("E1"))
+        held_id = ward.n
+        ward.take(event(K.DISCHARGED, 9, C.INPATIENT, mrn="200001"), certain("E2"))
+        ward.n = held_id
+        assert ward.take(moved, certain("E2"), certain("E1"), released=True).action is Action.SUPPRESS
+        assert [one.enrollee_id for one in ward.living()] == ["E2"]
+
+    @pytest.mark.parametrize(
+        "match", [Match(grade=Grade.POSSIBLE, enrollee_id="E1"), POSSIBLE.model_copy(update={"runner_up": "E1"})]
+    )
+    @pytest.mark.parametrize(("kind", "_reason"), TO_A_POSSIBLE_MATCH)
+    def test_nothing_is_taken_back_from_whom_it_may_still_be(self, match, kind, _reason):
+        ward = Ward()
+        ward.take(event(K.ADMITTED, 0, C.INPATIENT), certain("E1"))
+        decision = ward.take(self.handed(kind), match, certain("E1"))
+        assert (decision.action, decision.alerts) == (Action.HOLD, ())
+        assert [one.enrollee_id for one in ward.living()] == ["E1"]
+
+    @pytest.mark.parametrize(("kind", "_reason"), TO_A_POSSIBLE_MATCH)
+    def test_nothing_known_to_take_back(self, kind, _reason):
+        assert Ward().take(self.handed(kind), POSSIBLE, certain("E1")).reasons == (Reason.POSSIBLE_MATCH,)
+
+    def test_a_stay_nobody_was_told_of_waits_without_a_word(self):
+        ward = Ward()
+        ward.take(event(K.PLANNED, 0, C.PRE_ADMISSION), certain("E1"))
+        decision = ward.take(self.handed(K.VISIT_MOVED), POSSIBLE, certain("E1"))
+        assert (decision.action, decision.waits, decision.alerts) == (Action.HOLD, True, ())
+        assert [stay.status for stay in decision.stays] == [StayStatus.ENTERED_IN_ERROR]
 
 
 class TestPolicyChoices:

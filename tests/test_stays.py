@@ -403,6 +403,25 @@ class TestFind:
         assert (find(now, "E1", [over]) is not None) is found, name
 
     @pytest.mark.parametrize(
+        ("name", "now", "found"),
+        [
+            ("its discharge time is named", {}, "S1"),
+            ("to the minute", {"discharged_at": START + timedelta(hours=1, seconds=59)}, "S1"),
+            ("another discharge time", {"discharged_at": START + timedelta(hours=1, minutes=1)}, "S2"),
+            ("no discharge time", {"discharged_at": None}, "S2"),
+            ("at another hospital", {"facility": "PARDEE"}, None),
+            ("the other stay's number is named", {"number": "V2"}, "S2"),
+            ("a clinic visit that ended then", {"encounter_class": C.AMBULATORY}, None),
+        ],
+    )
+    def test_a_keyless_update_that_names_a_discharge_is_about_the_stay_that_ended_then(self, name, now, found):
+        over = self.stay(event(K.ADMITTED, 0, C.INPATIENT, number=""), event(K.DISCHARGED, 1, C.INPATIENT, number=""))
+        newer = self.stay(event(K.REGISTERED, 40, number="V2"), stay_id="S2")
+        said = {"encounter_class": C.INPATIENT, "number": "", "discharged_at": START + timedelta(hours=1)} | now
+        stay = find(event(K.UPDATED, 50, **said), "E1", [over, newer])
+        assert (stay.stay_id if stay else None) == found, name
+
+    @pytest.mark.parametrize(
         ("days", "found"),
         [(1, True), (10, False)],
     )

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from parsers.events import EventKind, Identifier, Prior
+from rules.decide import World
+from rules.decide import decide as decide_by_rules
 from rules.decisions import (
     Action,
     CrosswalkChange,
@@ -18,6 +20,8 @@ from rules.decisions import (
     Reason,
     Stay,
 )
+from rules.policy import default_policy
+from streams.explain import plain_route
 from streams.ledger import Ending, LedgerEntry, balance
 from streams.store import Store, Unavailable
 from streams.store.feed import FeedKind
@@ -455,6 +459,51 @@ def test_a_verdict_does_not_reach_a_patient_with_another_birth_date_under_the_nu
     store.settle_review(held(store, 1), Verdict.SAME, "ortiz", NOW)
     outcomes = store.decide([record(2, grade=Grade.POSSIBLE, born=None)], decide, NOW)
     assert outcomes[0].entry.ending is Ending.HELD
+
+
+def by_the_rules(one: EventRecord, history: History) -> Decision:
+    world = World(default_policy(), plain_route(), NOW)
+    return decide_by_rules(one.event, one.match, one.prior_match, history, world, released=one.released)
+
+
+def told_and_moved(store: Store) -> EventRecord:
+    """E1 was told of; the visit then moves to somebody who may be E2."""
+    known = Match(grade=Grade.CERTAIN, enrollee_id="E1")
+    prior = Prior(identifiers=(Identifier(system="MISSION", value="M1", type="MR"),))
+    moved = record(2, "E2", kind=EventKind.VISIT_MOVED, mrn="M2", grade=Grade.POSSIBLE, prior=prior, prior_match=known)
+    outcomes = store.decide([record(1), moved], by_the_rules, NOW)
+    assert [one.entry.ending for one in outcomes if one.entry] == [Ending.ALERTED, Ending.RETRACTED]
+    assert [one.alert.enrollee_id for one in outcomes[1].alerts] == ["E1"]
+    return moved
+
+
+def test_a_move_to_a_possible_match_takes_back_at_once_and_tells_after_the_review(store: Store) -> None:
+    told_and_moved(store)
+    (review,) = store.reviews_waiting()
+    assert [one.event.message_id for one in review.records] == [message_id(2)]
+    assert store.settle_review(review.review_id, Verdict.SAME, "ortiz", NOW) == (True, 1, 0)
+    released = [one for _, one in store.unsent_events()]
+    (outcome,) = store.decide(released, by_the_rules, NOW)
+    assert outcome.entry is not None
+    assert outcome.entry.ending is Ending.ALERTED
+    assert [(one.alert.enrollee_id, one.alert.version) for one in outcome.alerts] == [("E2", 1)]
+    assert store.endings() == {"alerted": 2}
+    assert all(one.redelivered for one in store.decide(released, no_rule, NOW))
+
+
+def test_a_move_to_a_possible_match_that_is_not_them_stays_taken_back(store: Store) -> None:
+    moved = told_and_moved(store)
+    assert all(one.redelivered for one in store.decide([moved], no_rule, NOW))
+    (review,) = store.reviews_waiting()
+    assert store.settle_review(review.review_id, Verdict.DIFFERENT, "ortiz", NOW) == (True, 0, 1)
+    assert store.endings() == {"alerted": 1, "retracted": 1}
+    assert store.unsent_events() == []
+
+
+def test_a_move_to_somebody_a_person_said_it_is_not_takes_back_and_asks_nobody(store: Store) -> None:
+    store.settle_review(held(store, 9, mrn="M2", visit="V9", enrollee="E2"), Verdict.DIFFERENT, "ortiz", NOW)
+    told_and_moved(store)
+    assert store.review_count() == 0
 
 
 def test_a_late_enrollment_is_decided_although_its_message_had_ended(store: Store) -> None:

@@ -44,6 +44,7 @@ ENDING_OF: Final = {
     Action.SUPPRESS: Ending.SUPPRESSED,
     Action.HOLD: Ending.HELD,
 }
+_KNOWN: Final = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 STAY_COLUMNS: Final = (
     "stay_id",
     "enrollee_id",
@@ -189,7 +190,7 @@ class _Work:
         if event.fingerprint and event.fingerprint not in self.seen:
             self.seen.add(event.fingerprint)
             self.new_fingerprints[event.fingerprint] = (event.message_id, to_us(event.received_at))
-        if decision.action is Action.HOLD and not decision.duplicate:
+        if (decision.waits or decision.action is Action.HOLD) and not decision.duplicate:
             self.held.append(record)
         self._learn(record, decision)
 
@@ -200,7 +201,7 @@ class _Work:
             (record.match, record.event.patient.identifiers),
             (record.prior_match, record.event.prior.identifiers if record.event.prior else ()),
         ):
-            if match is None or not match.enrollee_id or match.grade not in {Grade.CERTAIN, Grade.PROBABLE}:
+            if match is None or not match.enrollee_id or match.grade not in _KNOWN:
                 continue
             for number in learnable(numbers):
                 if (number.system, number.value) not in self.known_numbers:
@@ -226,8 +227,8 @@ def _decidable(record: EventRecord, before: tuple[str, str] | None) -> bool:
     """Not ended yet; or ended as one that waits, and now released."""
     if before is None:
         return True
-    waiting = before[0] == Ending.HELD or before == (Ending.SUPPRESSED, Reason.NOT_ON_PANEL)
-    return record.released and waiting
+    also = (Ending.SUPPRESSED, Reason.NOT_ON_PANEL), (Ending.RETRACTED, Reason.POSSIBLE_MATCH)
+    return record.released and (before[0] == Ending.HELD or before in also)
 
 
 class Deciding(Endings):
@@ -285,6 +286,8 @@ def _settle(record: EventRecord, work: _Work) -> tuple[EventRecord, Decision | N
         case Verdict.SAME:
             certain = record.match.model_copy(update={"grade": Grade.CERTAIN})
             return record.model_copy(update={"released": True, "match": certain}), None
+        case Verdict.DIFFERENT if record.prior_match and record.prior_match.grade in _KNOWN:  # a move away from them
+            return record.model_copy(update={"match": Match(grade=Grade.CERTAINLY_NOT)}), None
         case Verdict.DIFFERENT:
             return record, Decision(action=Action.SUPPRESS, reasons=(Reason.MATCH_REJECTED,))
         case _:
