@@ -1,5 +1,8 @@
 """`handoff demo`: the whole way on invented data, watched in the terminal or summed up at the end.
 
+The link signs in as one nurse, whom a quarter of the visits are about, so that every group of the page fills within
+half a minute; the case managers take stays and mark as seen what asks for nothing more, as if people were at work.
+
 Headless it ends after some seconds with a summary; the status is 0 only when the ledger balances.
 """
 
@@ -8,20 +11,26 @@ import json
 import tempfile
 import time
 from collections import deque
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from rules.decisions import Alert, Priority
+from rules.decisions import Action, Alert, ClockStatus, Priority, StayStatus
 from streams.inbox import wording
-from streams.inbox.sign_in import make_link
+from streams.inbox.sign_in import busiest, make_link
 from streams.logs import configure
 from streams.rehearsal import Rehearsal, Tally, play, rehearsal_settings
+from streams.sample import sample_panel
+from streams.store import Store, Unavailable
+from streams.store.acting import ActionKind
 from streams.supervisor import StopSignal
 
 _PANEL = 10_000
@@ -32,6 +41,7 @@ _MIX = {
     "A31": 6.0, "A40": 1.0,
 }  # fmt: skip
 _ON_PANEL = 0.5
+_PAUSE_SECONDS = 4.0  # before a case manager does something about an alert
 _COLORS = {Priority.URGENT: "bold red", Priority.HIGH: "yellow", Priority.ROUTINE: "", Priority.DIGEST: "dim"}
 
 
@@ -47,10 +57,11 @@ def run_demo(*, headless: bool, seconds: float | None, rate: float, as_json: boo
         with Rehearsal(settings, _PANEL, stop) as rehearsal:
             tally = Tally()
             screen = _Screen(rehearsal, tally)
-            console.print(
-                f"Inbox: {make_link(settings, store=rehearsal.store)}  (one-time link, invented people)", soft_wrap=True
-            )
-            asyncio.run(_run(rehearsal, tally, rate, limit, stop, None if headless or as_json else screen, console))
+            who = busiest(rehearsal.store)
+            link = make_link(settings, who, store=rehearsal.store)
+            console.print(f"Inbox: {link}  (one-time link, invented people)", soft_wrap=True)
+            shown = None if headless or as_json else screen
+            asyncio.run(_run(rehearsal, tally, rate, limit, stop, shown, console, regulars_of(rehearsal.store, who)))
             rehearsal.drain(tally)
             summary = rehearsal.summary(tally)
     if as_json:
@@ -68,26 +79,62 @@ async def _run(
     stop: StopSignal,
     screen: "_Screen | None",
     console: Console,
+    regulars: Sequence[int],
 ) -> None:
     until = time.monotonic() + limit if limit else None
 
     def going() -> bool:
         return not stop.wait(0) and (until is None or time.monotonic() < until)
 
-    playing = asyncio.create_task(
-        play(rehearsal.hospitals(mix=_MIX, on_panel_share=_ON_PANEL), rehearsal.mllp_port, rate, tally, going)
-    )
-    if screen is None:
+    hospitals = rehearsal.hospitals(mix=_MIX, on_panel_share=_ON_PANEL, regulars=regulars)
+    playing = asyncio.create_task(play(hospitals, rehearsal.mllp_port, rate, tally, going))
+    people = CaseManagers(rehearsal.store)
+    with Live(console=console, refresh_per_second=4, screen=False) if screen else nullcontext() as live:
         while not playing.done():
             rehearsal.supervisor.keep_up()
-            await asyncio.wait({playing}, timeout=0.25)
-    else:
-        with Live(console=console, refresh_per_second=4, screen=False) as live:
-            while not playing.done():
-                rehearsal.supervisor.keep_up()
+            if screen and live:
                 live.update(screen.draw())
-                await asyncio.wait({playing}, timeout=0.25)
+            await asyncio.to_thread(people.work)
+            await asyncio.wait({playing}, timeout=0.25)
     await playing
+
+
+def regulars_of(store: Store, case_manager_id: str) -> list[int]:
+    """Numbers of the invented people at the practices this person carries; empty for one who carries none."""
+    person = next((one for one in store.case_managers() if one.case_manager_id == case_manager_id), None)
+    practices = set(person.practices) if person else set()
+    return [number for number, row in enumerate(sample_panel(_PANEL)) if row.practice_id in practices]
+
+
+class CaseManagers:
+    """What the people who are told do meanwhile: `work` does what is due."""
+
+    def __init__(self, store: Store, pause_seconds: float = _PAUSE_SECONDS) -> None:
+        self._store = store
+        self._pause = pause_seconds
+        self._position = store.position()
+        self._waiting: deque[tuple[float, Alert]] = deque()
+
+    def work(self) -> None:
+        now = time.monotonic()
+        with suppress(Unavailable):  # what is not done now is done, or lost, later: nobody counts on it
+            for record in self._store.versions(self._position):
+                self._position = record.position
+                self._waiting.append((now + self._pause, record.alert))
+            while self._waiting and self._waiting[0][0] <= now:
+                alert = self._waiting.popleft()[1]
+                if action := answer_to(alert):
+                    who = alert.owners[0].case_manager_id
+                    self._store.act(alert.alert_id, who, action, alert.version, datetime.now(UTC))
+
+
+def answer_to(alert: Alert) -> ActionKind | None:
+    """Half of what asks for nothing more is marked as seen, a third of the rest is taken; what is urgent waits."""
+    chance = crc32(alert.alert_id.encode())
+    runs = any(clock.status is ClockStatus.RUNNING for clock in alert.clocks)
+    if alert.action is Action.RETRACT or (alert.status is StayStatus.FINISHED and not runs):
+        return ActionKind.ACKNOWLEDGED if chance % 2 else None
+    return ActionKind.TAKEN if chance % 3 == 0 and alert.priority is not Priority.URGENT else None
 
 
 class _Screen:

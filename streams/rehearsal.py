@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from streams.inbox.sign_in import make_link
 from streams.ledger import balance
 from streams.message_ids import new_message_id
 from streams.problems import Problem
-from streams.sample import HOSPITALS, MIX, Hospitals, sample_directory, sample_panel
+from streams.sample import FEEDS, HOSPITALS, MIX, Hospitals, sample_directory, sample_panel
 from streams.sender import Ack, MllpClient
 from streams.settings import Settings, load_settings, private_folder
 from streams.store import Store
@@ -196,6 +196,7 @@ class Rehearsal:
     def __enter__(self) -> "Rehearsal":
         private_folder(self.settings.data_dir)
         private_folder(self._logs)
+        write_feeds(self.settings.data_dir)
         self.store = Store.open(self.settings.store_url, migrate=True)
         try:
             _load_sample(self.store, self.panel)
@@ -226,8 +227,10 @@ class Rehearsal:
     def mllp_port(self) -> int:
         return int(json.loads((self.settings.data_dir / "listener.json").read_text())["mllp_port"])
 
-    def hospitals(self, mix: Mapping[str, float] = MIX, on_panel_share: float = 0.2) -> Hospitals:
-        return Hospitals(self.panel, run=self.run, mix=mix, on_panel_share=on_panel_share)
+    def hospitals(
+        self, mix: Mapping[str, float] = MIX, on_panel_share: float = 0.2, regulars: Sequence[int] = ()
+    ) -> Hospitals:
+        return Hospitals(self.panel, run=self.run, mix=mix, on_panel_share=on_panel_share, regulars=regulars)
 
     def endings(self) -> dict[str, int]:
         """Of the messages of this rehearsal."""
@@ -294,6 +297,17 @@ def percentiles(values: Iterable[float]) -> dict[str, float | None]:
         name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1)
         for name, share in (("p50", 0.5), ("p99", 0.99))
     }
+
+
+def write_feeds(folder: Path) -> None:
+    """Says in the folder's `handoff.toml`, unless there is one, what the invented hospitals are called and are."""
+    lines: list[str] = []
+    for feed in FEEDS:
+        said = {"name": feed.name, "sending": feed.sending, "facility": feed.facility}
+        lines += ["[[feeds]]", *(f"{name} = {json.dumps(value)}" for name, value in said.items())]
+        lines += [f'facility_kind = "{feed.facility_kind}"', ""]
+    with suppress(FileExistsError), (folder / "handoff.toml").open("x", encoding="utf-8") as file:
+        file.write("\n".join(lines))
 
 
 def _load_sample(store: Store, size: int) -> None:

@@ -6,11 +6,13 @@ directory as values, messages as bytes of HL7 v2.5.1 with CR line ends.
 
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
+from parsers.events import FacilityKind
+from parsers.feeds import Feed
 from parsers.panel import PanelRow
 from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
 
@@ -43,7 +45,18 @@ PLACES: Final = (
     ("New Bern", "Craven", "28560"), ("Raleigh", "Wake", "27601"), ("Rocky Mount", "Nash", "27801"),
     ("Wilmington", "New Hanover", "28401"), ("Winston-Salem", "Forsyth", "27101"),
 )  # fmt: skip
-HOSPITALS: Final = ("MISSION", "CAROLINAS", "DUKEREG", "CAPEFEAR", "PITTMEM", "FORSYTH")
+FEEDS: Final = tuple(
+    Feed(name=code.lower(), sending=(code,), facility=name, facility_kind=kind)
+    for code, name, kind in (
+        ("MISSION", "Laurel Gap Hospital", FacilityKind.ACUTE),
+        ("CAROLINAS", "Piedmont Meadows Medical Center", FacilityKind.ACUTE),
+        ("DUKEREG", "Quail Bend Regional Hospital", FacilityKind.ACUTE),
+        ("CAPEFEAR", "Heron Sound Medical Center", FacilityKind.ACUTE),
+        ("PITTMEM", "Longleaf Memorial Hospital", FacilityKind.ACUTE),
+        ("FORSYTH", "Balsam Hollow Behavioral Health", FacilityKind.PSYCHIATRIC),
+    )
+)
+HOSPITALS: Final = tuple(feed.sending[0] for feed in FEEDS)  # MSH-4
 COMPLAINTS: Final = (
     "chest pain", "shortness of breath", "fall", "abdominal pain", "fever", "swelling of both legs", "dizziness",
     "suicidal thoughts", "overdose", "high blood sugar", "headache", "back pain", "wound check", "weakness",
@@ -165,7 +178,7 @@ def sample_panel(size: int, seed: int = 1) -> Iterator[PanelRow]:
             pcp_npi="",
             risk_tier=dice.choices(("high", "rising", "low"), (24, 26, 50))[0],
             programs="",
-            consent="none",
+            consent="none" if number % 4 else "all",
             effective_from="2020-01-01",
             effective_to="",
             language="",
@@ -183,6 +196,8 @@ class _Visit:
     ended: datetime | None = None
 
 
+_REGULARS_SHARE: Final = 0.25
+
 # The mix of one large system's weekday, in percent: A08 and A31 drown what matters.
 MIX: Final[Mapping[str, float]] = {
     "A08": 48.0, "A31": 30.0, "A04": 17.0, "A01": 1.2, "A02": 0.8, "A03": 1.6, "A06": 0.5, "A11": 0.2, "A13": 0.2,
@@ -198,6 +213,7 @@ class Hospitals:
     seed: int = 1
     on_panel_share: float = 0.2
     mix: Mapping[str, float] = field(default_factory=lambda: MIX)
+    regulars: Sequence[int] = ()  # numbers of people on the panel whom a quarter of the visits are about
     run: str = "0"  # told apart from other runs by visit numbers and control ids
 
     def __post_init__(self) -> None:
@@ -241,9 +257,11 @@ class Hospitals:
     def _new_visit(self, trigger: str, at: datetime) -> _Visit:
         dice = self._dice
         on_panel = dice.random() < self.on_panel_share
-        person = sample_person(
-            dice.randrange(self.panel_size if on_panel else 5 * self.panel_size), on_panel=on_panel, seed=self.seed
-        )
+        if self.regulars and dice.random() < _REGULARS_SHARE:
+            person = sample_person(dice.choice(self.regulars), on_panel=True, seed=self.seed)
+        else:
+            number = dice.randrange(self.panel_size if on_panel else 5 * self.panel_size)
+            person = sample_person(number, on_panel=on_panel, seed=self.seed)
         emergency = trigger == "A04" and dice.random() < 0.25
         visit = _Visit(
             person=person,
