@@ -6,6 +6,7 @@ says so. JSON: `{"ok": bool, "checks": [{"part", "state": "ok" | "warning" | "wr
 
 import asyncio
 import json
+import logging
 import os
 import ssl
 import stat
@@ -47,6 +48,7 @@ _SIGNS: Final = {State.OK: ("ok", "green"), State.WARNING: ("look", "yellow"), S
 
 def run_doctor(*, as_json: bool) -> int:
     """Prints every finding; status 1 when something is wrong."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would say is said below, in words
     findings = list(examine())
     ok = all(finding.state is not State.WRONG for finding in findings)
     if as_json:
@@ -190,14 +192,16 @@ def _processes(settings: Settings) -> Iterator[Finding]:
     for role, port in ports.items():
         yield _process(role, settings.metrics_host, port)
     if settings.embedded and (running := current_generation(settings.data_dir)):
-        alive = running.pid and _alive(running.pid)
-        yield Finding("embedded broker", State.OK if alive else State.WARNING, f"generation {running.generation}")
+        if _alive(running.pid):
+            yield Finding("embedded broker", State.OK, f"runs, generation {running.generation}")
+        else:
+            yield Finding("embedded broker", State.WARNING, "ended with the last `handoff up`", "start `handoff up`")
 
 
 def _process(role: str, host: str, port: int) -> Finding:
     address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/readyz"  # noqa: S104
     try:
-        with urllib.request.urlopen(address, timeout=3):  # noqa: S310
+        with urllib.request.urlopen(address, timeout=3):
             return Finding(f"handoff {role}", State.OK, f"ready (port {port})")
     except urllib.error.HTTPError as error:
         checks: Iterable[dict[str, str]] = json.loads(error.read())["checks"]
