@@ -211,9 +211,10 @@ class _Reader:
 
     def time(self, segment: Segment | None, number: int) -> Moment | None:
         """The time in a field, with what is odd about it noted."""
-        raw = segment.get(number) if segment else ""
-        read = read_time(raw, self.feed.zone) if raw else None
-        if segment is None or read is None:
+        if segment is None or not (raw := segment.get(number)):
+            return None
+        read = read_time(raw, self.feed.zone)
+        if read is None:
             return None
         if isinstance(read, Finding):
             self.note(read, f"{segment.name}-{number}")
@@ -292,7 +293,7 @@ class _Reader:
 
     def _texts(self, raw: str, count: int) -> list[str]:
         """The first `count` components of one raw repetition."""
-        texts = [_clean(part) for part in self.message.parts(raw)[:count]]
+        texts = [_clean(part) if part else "" for part in self.message.parts(raw)[:count]]
         return texts if len(texts) == count else texts + [""] * (count - len(texts))
 
     def _repetitions(self, segment: Segment, number: int) -> list[str]:
@@ -422,8 +423,8 @@ class _Reader:
         if found is None:
             self.note(Finding.CLASS_UNKNOWN, "PV1-2")
             return EncounterClass.UNKNOWN
-        if found is EncounterClass.AMBULATORY and any(
-            pv1.get(number).strip().upper() in _OBSERVATION_WORDS for number in (18, 10, 4, 3)
+        if found is EncounterClass.AMBULATORY and not _OBSERVATION_WORDS.isdisjoint(
+            [pv1.get(number).strip().upper() for number in (18, 10, 4, 3)]
         ):
             return EncounterClass.OBSERVATION
         return found
@@ -499,9 +500,11 @@ class _Reader:
         if visit and visit.admitted_at:
             for one in people[:1]:
                 keys[f"admitted|{sender}|{one.system}", f"{one.value}@{visit.admitted_at:%Y%m%d%H%M}"] = None
-        return tuple(Identifier(system=system, value=value) for system, value in keys)
+        return tuple([Identifier(system=system, value=value) for system, value in keys])
 
     def _cleared(self) -> frozenset[str]:
+        if not self.message.has_null:
+            return frozenset()
         first = [self.message.first(name) for name in _CLEARABLE]
         return frozenset(
             f"{segment.name}-{number}"

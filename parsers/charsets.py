@@ -12,6 +12,7 @@ escapes. Senders leave it out, misspell it, or say one thing and send another, s
 
 import codecs
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from parsers.events import Finding
@@ -19,6 +20,7 @@ from parsers.events import Finding
 UTF8: Final = "utf-8"
 _FALLBACK: Final = "cp1252"
 _ISO_2022_JP: Final = "iso2022_jp_ext"
+_LONGEST_CLAIM: Final = 1000
 
 # HL7 table 0211, and what senders write instead; keys without blanks and punctuation
 CODECS: Final[dict[str, str]] = {
@@ -84,6 +86,7 @@ _WIDE: Final = (
     (b"M\x00S\x00", "utf-16-le"),
     (b"\x00M\x00S", "utf-16-be"),
 )
+_WIDE_MARKS: Final = tuple(mark for mark, _ in _WIDE)
 _SINGLE_BYTE: Final = ("iso8859", "cp125", "cp4", "cp8", "koi8", "tis")
 
 
@@ -112,7 +115,9 @@ def is_codec(name: str) -> bool:
 
 def wide_codec(data: bytes) -> str:
     """utf-16 or utf-32 where a byte-order mark or the first letters show it, else ""."""
-    return next((codec for mark, codec in _WIDE if data.startswith(mark)), "")
+    if not data.startswith(_WIDE_MARKS):
+        return ""
+    return next(codec for mark, codec in _WIDE if data.startswith(mark))
 
 
 def decode(data: bytes, declared: str, repetition: str, configured: str = "") -> Decoded | Undecodable:
@@ -121,13 +126,10 @@ def decode(data: bytes, declared: str, repetition: str, configured: str = "") ->
         return _strict(data, codec_of(configured) or configured)
     if wide := wide_codec(data):
         return _strict(data, wide)
-    sets = [codec_of(one) for one in declared.split(repetition or "\x00") if one.strip()] if declared else []
-    known = [codec for codec in sets if codec]
-    claim = _ISO_2022_JP if _ISO_2022_JP in known else known[0] if known else ""
-    problem = None if claim else Finding.CHARSET_UNKNOWN if sets else Finding.CHARSET_MISSING
+    claim, problem = _claimed(declared[:_LONGEST_CLAIM], repetition)
     if data.isascii() and b"\x1b" not in data:
         codec = claim if claim not in ("", "ascii") and not claim.startswith("utf-") else UTF8
-        return Decoded(data.decode("ascii"), codec, problem if sets else None)
+        return Decoded(data.decode("ascii"), codec, None if problem is Finding.CHARSET_MISSING else problem)
     utf8_first = claim in ("", "ascii", UTF8) or claim.startswith(_SINGLE_BYTE)
     candidates = (UTF8, claim, _FALLBACK) if utf8_first else (claim, UTF8, _FALLBACK)
     bad = Undecodable(0)
@@ -139,6 +141,15 @@ def decode(data: bytes, declared: str, repetition: str, configured: str = "") ->
             return tried._replace(finding=problem or (None if codec == claim else Finding.CHARSET_LYING))
         bad = tried
     return bad
+
+
+@lru_cache(maxsize=256)
+def _claimed(declared: str, repetition: str) -> tuple[str, Finding | None]:
+    """The codec that MSH-18 asks for, "" and the reason when it names none."""
+    sets = [codec_of(one) for one in declared.split(repetition or "\x00") if one.strip()]
+    known = [codec for codec in sets if codec]
+    claim = _ISO_2022_JP if _ISO_2022_JP in known else known[0] if known else ""
+    return claim, None if claim else Finding.CHARSET_UNKNOWN if sets else Finding.CHARSET_MISSING
 
 
 def _strict(data: bytes, codec: str) -> Decoded | Undecodable:

@@ -221,13 +221,14 @@ class Segment:
 class Message:
     """One message, decoded and cut into segments; everything finer is read when asked for."""
 
-    __slots__ = ("_by_name", "_lines_of", "charset", "delimiters", "lines", "notes", "unknown_escape")
+    __slots__ = ("_by_name", "_lines_of", "charset", "delimiters", "has_null", "lines", "notes", "unknown_escape")
 
     def __init__(self, lines: list[str], delimiters: Delimiters, charset: str, notes: list[Note]) -> None:
         self.lines = lines
         self.delimiters = delimiters
         self.charset = charset
         self.notes = notes
+        self.has_null = NULL in "\r".join(lines)
         self.unknown_escape = False  # an escape sequence nobody defines was read, and kept as sent
         by_name: dict[str, list[str]] = {}
         for line in lines:
