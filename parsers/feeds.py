@@ -1,9 +1,10 @@
 """How one hospital's feed is to be read: what its messages do not say or say in local words."""
 
 import codecs
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from parsers.events import EncounterClass, FacilityKind, Value
 
@@ -14,7 +15,13 @@ class Feed(Value):
     name: str = "default"
     sending: tuple[str, ...] = ()  # "MSH-4", or "MSH-3|MSH-4", that select this feed
     facility: str = ""  # fixed facility name; "" takes it from `facility_from`
-    facility_from: tuple[str, ...] = ("PV1-3.4", "EVN-7", "PV1-39", "MSH-4", "MSH-3")
+    facility_from: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{2}-\d+(\.\d+)?$")], ...] = (
+        "PV1-3.4",
+        "EVN-7",
+        "PV1-39",
+        "MSH-4",
+        "MSH-3",
+    )
     facility_kind: FacilityKind = FacilityKind.ACUTE
     facility_kinds: dict[str, FacilityKind] = Field(default_factory=dict)  # by facility, where they differ
     zone: str = "America/New_York"  # IANA name, for times without an offset

@@ -71,9 +71,18 @@ def test_an_unknown_name_in_the_file_is_an_error(tmp_path: Path) -> None:
         load_settings()
 
 
-def test_a_feed_in_an_unknown_zone_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "handoff.toml").write_text('[[feeds]]\nname = "a"\nzone = "Mars/Olympus"\n')
-    with pytest.raises(SettingsError, match="zone"):
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('zone = "Mars/Olympus"', "feeds.*zone|FEEDS.*zone"),
+        ('charset = "klingon"', "FEEDS.*charset"),
+        ('facility_from = ["PV1-3.4.1"]', "FEEDS.*facility_from"),
+        ('classes = { X = "NOPE" }', "FEEDS.*classes"),
+    ],
+)
+def test_a_feed_that_cannot_be_used_is_an_error(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "handoff.toml").write_text(f'[[feeds]]\nname = "a"\n{line}\n')
+    with pytest.raises(SettingsError, match=said):
         load_settings()
 
 
