@@ -293,6 +293,18 @@ def test_a_person_in_the_hospital_waits_for_the_discharge_and_for_somebody_to_ta
         assert "Notice of admission in the record (TRC)" in client.get("/stay/s1").text
 
 
+def test_what_is_finished_asks_nobody_to_take_it(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, discharge(enrollee, clocks=()))
+    with browser(settings, store) as client:
+        group, text = rows_of(client.get("/").text)["s1"]
+        assert (group, "Take it" in text) == ("home", True)
+        client.post("/stay/s1/acknowledge", data={"version": 1})
+        group, text = rows_of(client.get("/").text)["s1"]
+        assert (group, "Take it" in text, "not taken yet" in text) == ("finished", False, False)
+
+
 def test_back_to_outpatient_strikes_the_row_until_it_is_seen_and_a_later_version_opens_it_again(settings, store):
     enrollee = person(1)
     load_people(store, [enrollee])

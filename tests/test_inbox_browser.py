@@ -163,6 +163,8 @@ def test_nothing_moves_under_the_pointer_or_the_keyboard(chrome, inbox):
     row(page, "top5").wait_for(state="attached")
     assert abs(row(page, "a3").bounding_box()["y"] - place) < 2
     expect(page.locator("#news")).to_have_text("6 new in “Now”")
+    tell(inbox.store, alert(inbox.people[5], "below", complaint=""))
+    expect(page.locator("#news")).to_have_text("7 new: 6 in “Now”, 1 in “In the hospital”")
     page.mouse.move(1, 1)
     page.keyboard.press("j")
     focused = page.evaluate("document.activeElement.closest('.row').dataset.id")

@@ -150,7 +150,7 @@ function tell() {
     });
     news.append(button);
   }
-  const words = `${arrived.size} new ${parts.join(", ")}`;
+  const words = `${arrived.size} new${where.size > 1 ? ":" : ""} ${parts.join(", ")}`;
   if (button.textContent !== words) button.textContent = words;
   news.hidden = false;
 }
