@@ -8,7 +8,7 @@ from math import log2
 from typing import Final
 
 from rules.decisions import Grade
-from rules.matching import DIFFERS, EQUAL, RARE, Comparison
+from rules.matching import DIFFERS, EQUAL, GENERATION, RARE, RARE_INITIAL, Comparison
 
 CERTAIN_BITS: Final = 18.0
 PROBABLE_BITS: Final = 9.0
@@ -18,6 +18,8 @@ _GRADE_ORDER: Final = {Grade.CERTAINLY_NOT: 0, Grade.POSSIBLE: 1, Grade.PROBABLE
 _ANOTHER: Final = (DIFFERS, "another name")
 _PLACE: Final = (EQUAL, "similar", "former address equal")
 _SURE_NAME: Final = (EQUAL, "nickname", "former name equal")
+_LOOSE_NAME: Final = ("similar", "nickname", "swapped")
+_NEAR_ZIP: Final = (EQUAL, "one digit differs")
 _SURE_DATE: Final = (EQUAL, "month and day swapped")
 
 
@@ -35,7 +37,9 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     """What the agreement comes to among `panel_size` people.
 
     Automatic (certain, probable) needs first name, last name and birth date plus a third agreeing element that is
-    not ZIP, city or sex; a field that is absent or differs must be outweighed by an identifier or by two such
+    not ZIP, city or sex: an identifier, a street address, a phone, the mother, a whole middle name or an initial
+    that few bear (for people who moved: of those who share name and birth date with somebody about one in a
+    thousand shares that too). A field that is absent or differs must be outweighed by an identifier or by two such
     elements. Twins (another first name) and Jr/Sr (another suffix, another birth date) never pass without an
     identifier. Certain needs all three present and nothing that differs, so blanking a field cannot lead there
     from "certainly-not".
@@ -65,7 +69,6 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
     places = (evidence.get("address") in _PLACE) + (evidence.get("phone") == EQUAL) + (evidence.get("mother") == EQUAL)
     middle = evidence.get("middle_name") in (EQUAL, RARE)
     thirds = identifiers + near_identifiers + places
-    rare_middle = evidence.get("middle_name") == RARE
     opposed = DIFFERS in (ssn, evidence.get("medicaid_id"), evidence.get("sex"))
     if not last and not first and not birth:
         if issued and not opposed:
@@ -83,9 +86,9 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
     if first in _ANOTHER:
         proven = identifiers >= 2 or (issued and lasted and first != DIFFERS and evidence.get("sex") != DIFFERS)
         return Grade.PROBABLE if proven and dated else Grade.POSSIBLE
-    if first == "similar" and not identifiers and DIFFERS in (evidence.get("sex"), evidence.get("middle_name")):
-        return Grade.POSSIBLE  # Eric and Erica
-    if birth == DIFFERS:
+    if first in _LOOSE_NAME and not identifiers and (opposed or evidence.get("middle_name") == DIFFERS):
+        return Grade.POSSIBLE  # Eric and Erica, the twins Mary and Marie
+    if birth in (DIFFERS, GENERATION):
         return Grade.PROBABLE if issued and thirds >= 2 and named and lasted else Grade.POSSIBLE
     if last == DIFFERS:
         if identifiers and named and dated:
@@ -100,11 +103,12 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
         if birth is None:  # father and son share the rest
             enough = enough and near_identifiers > 0 and places > 0
         return Grade.PROBABLE if enough else Grade.POSSIBLE
-    near_home = evidence.get("address") in ("same street", "number missing") and evidence.get("zip") == EQUAL
+    near_home = evidence.get("address") in ("same street", "number missing") and evidence.get("zip") in _NEAR_ZIP
     if not thirds:
-        apart = any(evidence.get(field) == DIFFERS for field in ("address", "phone", "ssn", "medicaid_id", "sex"))
-        alone = middle and birth == EQUAL and (not apart or (rare_middle and not opposed))
-        alone = alone or (near_home and panel_size <= NAMESAKES_FROM and not opposed)
+        sure = first in _SURE_NAME and last in _SURE_NAME
+        alone = birth == EQUAL and (middle or (sure and evidence.get("middle_name") == RARE_INITIAL))  # who moved too
+        alone = alone or (near_home and panel_size <= NAMESAKES_FROM)
+        alone = alone and not opposed
         return Grade.PROBABLE if alone else Grade.POSSIBLE
     if opposed:
         sure = first in _SURE_NAME and last in _SURE_NAME and birth == EQUAL

@@ -14,7 +14,7 @@ from rapidfuzz.distance import DamerauLevenshtein, JaroWinkler
 from rules.identity import PanelRecord, Person
 from rules.names import Name, first_shares, known_first, last_shares, nickname
 
-__all__ = ["DIFFERS", "EQUAL", "RARE", "Comparison", "PanelRecord", "compare"]
+__all__ = ["DIFFERS", "EQUAL", "GENERATION", "RARE", "RARE_INITIAL", "Comparison", "PanelRecord", "compare"]
 
 
 Weights = Callable[[str], float]
@@ -44,6 +44,10 @@ class Comparison(NamedTuple):
 
 EQUAL: Final = "equal"
 RARE: Final = "rare and equal"
+GENERATION: Final = "a generation apart"
+_GENERATION: Final = 14  # years; born on one day of the year so far apart are a father and his son
+RARE_INITIAL: Final = "rare initial equal"
+_RARE_INITIALS: Final = frozenset("FGHINOPQUVWXYZ")  # each that of fewer than one first name in 30 (census of 1990)
 _RARE_MIDDLE_BITS: Final = 11.0  # fewer than one in 2,000 people bear it as their first name
 DIFFERS: Final = "differs"
 
@@ -111,6 +115,8 @@ def _birth_agreement(one: int, other: int) -> tuple[str, float]:
     month, day = divmod(rest, 100)
     if year * 10000 + day * 100 + month == other:
         return "month and day swapped", 9.5
+    if rest == other % 10000 and abs(year - other // 10000) >= _GENERATION:
+        return GENERATION, 4.5
     same = (year == other // 10000) + (month == other // 100 % 100) + (day == other % 100)
     if _digits_agreement(f"{one:08d}", f"{other:08d}"):
         return "one digit differs", 7.0
@@ -283,7 +289,7 @@ def _middle_agreement(one: str, other: str) -> tuple[str, float]:
         weight = census_first_weight(one)
         return (RARE, 7.0) if weight >= _RARE_MIDDLE_BITS else (EQUAL, weight)
     if one[0] == other[0] and (len(one) == 1 or len(other) == 1):
-        return "initial equal", 3.0
+        return (RARE_INITIAL, 5.0) if one[0] in _RARE_INITIALS else ("initial equal", 3.0)
     if nickname(one, other) or _close(one, other):
         return "similar", 3.0
     return DIFFERS, -3.0

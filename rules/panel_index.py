@@ -44,7 +44,8 @@ _OF_ZIP: Final = (int(Block.ZIP_LAST), int(Block.ZIP_FIRST))
 CROWD: Final = 512  # rows; up to here sets are faster than columns
 CROWD_BLOCK: Final = 1 << 8  # added to the number of a block whose members were not asked for one more element
 _CROWDS: Final = tuple(block | CROWD_BLOCK for block in _OF_ZIP)
-_ALONE: Final = (_LAST_FIRST, int(Block.BIRTH_LAST), int(Block.BIRTH_FIRST), int(Block.BIRTH_INITIALS))
+_TELLING: Final = (_LAST_FIRST, _STREET, _PHONE)  # with a birth date like it they leave little doubt
+_ALONE: Final = (*_TELLING, int(Block.BIRTH_LAST), int(Block.BIRTH_FIRST), int(Block.BIRTH_INITIALS))
 
 
 class _Candidate(NamedTuple):
@@ -228,9 +229,8 @@ class PanelIndex:
             for row in blocks.get(block, ()):
                 if (
                     row not in often
-                    and (birth := born[row])
-                    and near(birth)
-                    and (block == _LAST_FIRST or (middle[row] and middles[middle[row]][:1] == person.middle[:1]))
+                    and (((birth := born[row]) and near(birth)) or (block == _PHONE and not births))
+                    and (block in _TELLING or (middle[row] and middles[middle[row]][:1] == person.middle[:1]))
                 ):
                     kept.append(row)
         if not often:

@@ -141,6 +141,26 @@ CASES = {
         Grade.POSSIBLE,
         {"zip": "equal", "city": "equal", "sex": "equal"},
     ),
+    "moved, the whole middle name": (
+        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="9195550100"),
+        Grade.PROBABLE,
+        {"middle_name": "equal", "address": "differs", "phone": "differs"},
+    ),
+    "moved, an initial many bear": (
+        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="", middle="M"),
+        Grade.POSSIBLE,
+        {"middle_name": "initial equal"},
+    ),
+    "moved, the whole middle name, another SSN": (
+        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="", ssn="501239876"),
+        Grade.POSSIBLE,
+        {"middle_name": "equal", "ssn": "differs"},
+    ),
+    "born on the same day, a generation apart": (
+        BARE._replace(birth_date="1974-03-07"),
+        Grade.POSSIBLE,
+        {"birth_date": "a generation apart"},
+    ),
     "moved, last four of the SSN": (
         BARE._replace(street="9 Elm Rd", zip="27601", phone="", ssn="1234"),
         Grade.CERTAIN,
@@ -209,6 +229,23 @@ def test_nickname():
     comparison = compare(read_record(BARE._replace(first="Liz")), read_record(BARE._replace(first="Elizabeth")))
     assert comparison.evidence["first_name"] == "nickname"
     assert grade(comparison, MILLION) is Grade.CERTAIN
+
+
+def test_an_initial_few_bear_tells_people_who_moved():
+    moved = BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="", middle="V")
+    on_file = ROSA._replace(middle="Violet")
+    comparison = compare(read_record(moved), read_record(on_file))
+    assert comparison.evidence["middle_name"] == "rare initial equal"
+    assert graded(moved, on_file) is Grade.PROBABLE
+    assert graded(moved._replace(first="Rosalnd"), on_file) is Grade.POSSIBLE
+    assert graded(moved._replace(sex="M"), on_file) is Grade.POSSIBLE
+
+
+def test_twins_whose_names_are_short_for_one_another():
+    mary, marie = BARE._replace(first="Mary", middle=""), BARE._replace(first="Marie")
+    assert graded(mary, marie) is Grade.CERTAIN
+    assert graded(mary._replace(ssn="501239876"), marie._replace(ssn=ROSA.ssn)) is Grade.POSSIBLE
+    assert graded(mary._replace(middle="Ann"), marie) is Grade.POSSIBLE
 
 
 def test_junior_and_senior_are_two_people():
