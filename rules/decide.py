@@ -23,7 +23,7 @@ from rules.decisions import (
     StayStatus,
 )
 from rules.late_enrollment import late
-from rules.stays import DEAD, OPEN, Move, Step, advance, find, folded, joined, key_in, visit_key
+from rules.stays import DEAD, OPEN, Move, Step, advance, find, folded, joined, key_in, under, visit_key
 
 __all__ = ["World", "decide"]
 
@@ -192,7 +192,11 @@ class _Desk:
                 self._fold(twin, stay)
                 continue
             moved = stay.model_copy(
-                update={"enrollee_id": heir, "patient_ids": joined(stay.patient_ids, event.patient.identifiers)}
+                update={
+                    "enrollee_id": heir,
+                    "patient_ids": joined(stay.patient_ids, event.patient.identifiers),
+                    "keys": under(stay.keys, gone, event.patient.identifiers[:1]),
+                }
             )
             if moved != stay:
                 self._keep(moved)

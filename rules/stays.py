@@ -125,6 +125,7 @@ _REGISTRATIONS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
 _CANCELS: Final = frozenset(
     {EventKind.ADMIT_CANCELLED, EventKind.DISCHARGE_CANCELLED, EventKind.PLAN_CANCELLED, EventKind.TRANSFER_CANCELLED}
 )
+_TRANSFERS: Final = frozenset({EventKind.TRANSFERRED, EventKind.TRANSFER_CANCELLED})
 _NUMBER_REUSED: Final = timedelta(days=3)  # a start so long after the discharge is another stay under the same number
 _OPEN_FOR: Final = {
     EncounterClass.EMERGENCY: timedelta(days=3),
@@ -134,6 +135,7 @@ _OPEN_LONG: Final = timedelta(days=120)
 _SAME_DISCHARGE: Final = timedelta(hours=12)
 _AFTER_DISCHARGE: Final = timedelta(days=7)
 _PLAN_NEAR: Final = timedelta(days=3)
+_AFTER_CANCEL: Final = timedelta(hours=12)
 
 
 class Step(NamedTuple):
@@ -165,8 +167,12 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         for stay in own:
             if key_in(key, stay.keys) and not _other_number(number, stay) and not _used_again(event, stay, key, number):
                 return stay
-    near = [stay for stay in own if stay.facility == event.facility or _assumed(event, stay)]
-    for fits in (_ended_then, _is_open, _just_finished, _planned_now):
+    places = {
+        event.facility,
+        event.visit.prior_facility if event.visit and event.kind in _TRANSFERS else event.facility,
+    }
+    near = [stay for stay in own if stay.facility in places or _assumed(event, stay)]
+    for fits in (_ended_then, _is_open, _just_finished, _planned_now, _cancelled_just_now):
         for stay in near:
             if not _other_number(number, stay) and _same_sort(event, stay) and fits(event, stay):
                 return stay
@@ -183,6 +189,27 @@ def visit_key(event: Event) -> Identifier | None:
 
 def key_in(key: Identifier, keys: Iterable[Identifier]) -> bool:
     return any(key.value == other.value and key.system == other.system for other in keys)
+
+
+def under(
+    keys: tuple[Identifier, ...], former: Iterable[Identifier], now: Iterable[Identifier]
+) -> tuple[Identifier, ...]:
+    """The keys, and those of them that hold a former record number also with the one that takes its place.
+
+    `visit+patient` and `account+patient` keys read `number@record number`, `admitted` keys `record number@time`
+    (`parsers.adt`).
+    """
+    gone = {one.value for one in former}
+    more: list[Identifier] = []
+    for key in keys:
+        head, _, tail = key.value.rpartition("@")
+        sort = key.system.partition("|")[0]
+        for one in now:
+            if sort in ("visit+patient", "account+patient") and tail in gone:
+                more.append(key.model_copy(update={"value": f"{head}@{one.value}"}))
+            elif sort == "admitted" and head in gone:
+                more.append(key.model_copy(update={"value": f"{one.value}@{tail}"}))
+    return joined(keys, more)
 
 
 def advance(event: Event, kind: EventKind, stay: Stay | None, enrollee_id: str, stay_id: str) -> Step:
@@ -640,3 +667,12 @@ def _planned_now(event: Event, stay: Stay) -> bool:
     if event.kind not in (EventKind.ADMITTED, EventKind.PLANNED) or stay.started_at is None:
         return False
     return abs(event.occurred_at - stay.started_at) <= _PLAN_NEAR
+
+
+def _cancelled_just_now(event: Event, stay: Stay) -> bool:
+    """A start that names no stay at all, soon after the cancel of one of its class: that one is on again."""
+    if event.kind not in _REGISTRATIONS or event.stay_keys or stay.status is not StayStatus.CANCELLED:
+        return False
+    same = event.visit is not None and event.visit.encounter_class is stay.encounter_class
+    cancelled_at = stay.last_recorded_at
+    return same and cancelled_at is not None and timedelta() < event.recorded_at - cancelled_at <= _AFTER_CANCEL

@@ -35,6 +35,7 @@ from streams.settings import load_settings
 
 NO_PANEL: Final = {"panel": "none given"}
 _NOT_A_PERSON: Final = frozenset({"AN", "VN", "SS", "SSN", "DL", "NI"})  # HL7 table 0203
+_RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "PT", "U"})  # as the store learns them
 _CHUNK_BYTES: Final = 1 << 20
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -108,6 +109,7 @@ class Core:
         decision = decide(event, match, prior, history, world)
         self._seen.add(event.fingerprint)
         self._keep(decision)
+        self._meet(event, match, prior)
         alert = _foremost(decision)
         answer: dict[str, Any] = {
             "trigger": event.trigger,
@@ -168,6 +170,13 @@ class Core:
             self._alerts[alert.stay_id] = alert
         self._people.learn((change.identifier, change.enrollee_id) for change in decision.crosswalk)
 
+    def _meet(self, event: Event, match: Match, prior: Match | None) -> None:
+        """What an automatic match shows of record numbers, as the store learns it: never in place of what is known."""
+        former = event.prior.identifiers if event.prior else ()
+        for found, numbers in ((match, event.patient.identifiers), (prior, former)):
+            if found and found.enrollee_id and found.grade in (Grade.CERTAIN, Grade.PROBABLE):
+                self._people.meet(numbers, found.enrollee_id)
+
 
 class _Everyone:
     """No panel: whoever the hospital names is enrolled, under the first identifier it used for them."""
@@ -189,6 +198,9 @@ class _Everyone:
             if enrollee_id is not None:
                 self._known[identifier.system, identifier.value] = enrollee_id
 
+    def meet(self, _numbers: Iterable[Identifier], _enrollee_id: str) -> None:
+        """Without a panel every number was learned as it was found."""
+
     def _person(self, identifiers: Sequence[Identifier], name: PersonName, event: Event) -> str:
         own = [(one.system, one.value) for one in identifiers if one.type.upper() not in _NOT_A_PERSON]
         if not own:
@@ -206,6 +218,7 @@ class _Panel:
     def __init__(self, people: Iterable[Enrollee]) -> None:
         self._people = {person.enrollee_id: person for person in people}
         self._index = PanelIndex.build(record_of(person) for person in self._people.values())
+        self._known = {(one.system, one.value) for person in self._people.values() for one in person.mrns}
 
     def find(self, event: Event, day: date) -> tuple[Match, Match | None]:
         match = self._index.match(event.patient, event.facility, day)
@@ -217,7 +230,12 @@ class _Panel:
     def learn(self, crosswalk: Iterable[tuple[Identifier, str | None]]) -> None:
         learned = [(one.system, one.value, enrollee_id) for one, enrollee_id in crosswalk]
         if learned:
+            self._known.update((system, value) for system, value, _ in learned)
             self._index.apply((), (), learned)
+
+    def meet(self, numbers: Iterable[Identifier], enrollee_id: str) -> None:
+        new = [one for one in numbers if one.type in _RECORD_NUMBERS and one.system and one.value]
+        self.learn((one, enrollee_id) for one in new if (one.system, one.value) not in self._known)
 
 
 def record_of(person: Enrollee) -> PanelRecord:

@@ -127,6 +127,19 @@ def test_with_a_panel(tmp_path):
     assert core.step(stranger)["decision"] == {"action": "suppress", "reasons": ["not_on_panel"]}
 
 
+def test_every_record_number_of_a_match_is_learned_and_none_is_learned_anew(tmp_path):
+    path = tmp_path / "panel.csv"
+    path.write_text(PANEL + "E2,Lindqvist,Henrik,1961-11-02,M,77 Haw River Road,Asheville,NC,28801,,P2,low,MISSION:5\n")
+    core = Core(read_panel(path))
+    two_numbers = b"98^^^STATE^PI~900001^^^MISSION^MR~5^^^MISSION^MR~77^^^MISSION^AN"
+    assert core.step(message().replace(b"100001^^^MISSION^MR", two_numbers))["alert"]["enrollee"] == "E1"
+    stranger = b"|PID|1||9^^^MISSION^MR||Other^Person||19990101|M\rMRG|%b^^^MISSION^"
+    for number, sort, action in ((b"77", b"AN", "suppress"), (b"5", b"MR", "suppress"), (b"900001", b"MR", "retract")):
+        merge = "\r".join([HEADER, BODY[0], "%s\r"]).format("A40", "M" + number.decode(), "101000")
+        data = merge.encode().replace(b"%s", stranger[1:].replace(b"%b", number) + sort)
+        assert core.step(data)["decision"]["action"] == action, number
+
+
 def test_faulty_panel_and_policy_are_named(tmp_path, capsys):
     path = tmp_path / "panel.csv"
     path.write_text("a,b\n1,2\n")

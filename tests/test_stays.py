@@ -7,7 +7,7 @@ import pytest
 from parsers.events import EncounterClass, Event, EventKind, FacilityKind, Identifier, Note, Patient, Visit
 from parsers.events import Finding as F
 from rules.decisions import Stay, StayStatus
-from rules.stays import TABLE, Move, State, advance, find, folded
+from rules.stays import TABLE, Move, State, advance, find, folded, under
 
 START = datetime(2026, 11, 10, 14, 0, tzinfo=UTC)
 NUMBER = Identifier(system="visit|MISSION|MISSION", value="V1")
@@ -422,6 +422,38 @@ class TestFind:
         assert (stay.stay_id if stay else None) == found, name
 
     @pytest.mark.parametrize(
+        ("kind", "said", "found"),
+        [
+            (K.TRANSFERRED, {"prior_facility": "MISSION"}, True),
+            (K.TRANSFERRED, {"prior_facility": "PARDEE"}, False),
+            (K.TRANSFERRED, {}, False),
+            (K.TRANSFER_CANCELLED, {"prior_facility": "MISSION"}, True),
+            (K.UPDATED, {"prior_facility": "MISSION"}, False),
+        ],
+    )
+    def test_a_keyless_transfer_is_about_the_stay_at_the_hospital_it_leaves(self, kind, said, found):
+        left = self.stay(event(K.ADMITTED, 0, C.INPATIENT, number=""))
+        now = event(kind, 20, C.INPATIENT, number="", facility="MCDOWELL", **said)
+        assert (find(now, "E1", [left]) is not None) is found
+
+    @pytest.mark.parametrize(
+        ("name", "now", "found"),
+        [
+            ("soon after", event(K.ADMITTED, 5, C.INPATIENT, number=""), True),
+            ("half a day later", event(K.ADMITTED, 15, C.INPATIENT, number=""), False),
+            ("from before the cancel", event(K.ADMITTED, 1, C.INPATIENT, number=""), False),
+            ("of another class", event(K.REGISTERED, 5, C.EMERGENCY, number=""), False),
+            ("of a number of its own", event(K.ADMITTED, 5, C.INPATIENT, number="V2"), False),
+            ("an update is no start", event(K.UPDATED, 5, C.INPATIENT, number=""), False),
+        ],
+    )
+    def test_a_keyless_start_after_a_cancel_is_the_same_stay_again(self, name, now, found):
+        cancelled = self.stay(
+            event(K.ADMITTED, 0, C.INPATIENT, number=""), event(K.ADMIT_CANCELLED, 2, C.INPATIENT, number="")
+        )
+        assert (find(now, "E1", [cancelled]) is not None) is found, name
+
+    @pytest.mark.parametrize(
         ("days", "found"),
         [(1, True), (10, False)],
     )
@@ -442,6 +474,22 @@ class TestFind:
     def test_planned_stay_without_a_number(self, kind, hours, found):
         plan = self.stay(event(K.PLANNED, 0, C.PRE_ADMISSION, number=""))
         assert (find(event(kind, hours, number="V4"), "E1", [plan]) is not None) is found
+
+
+@pytest.mark.parametrize(
+    ("system", "value", "becomes"),
+    [
+        ("visit+patient|MISSION|VN", "V1@100001", "V1@200001"),
+        ("account+patient|MISSION|AN", "77@100001", "77@200001"),
+        ("admitted|MISSION|MISSION", "100001@202611101400", "200001@202611101400"),
+        ("visit|MISSION|VN", "V1@100001", None),
+        ("visit+patient|MISSION|VN", "V1@100009", None),
+    ],
+)
+def test_keys_go_on_under_the_record_number_that_stays(system, value, becomes):
+    key = Identifier(system=system, value=value)
+    former, now = Identifier(system="MISSION", value="100001"), Identifier(system="MISSION", value="200001")
+    assert [one.value for one in under((key,), [former], [now])] == [value, *([becomes] if becomes else [])]
 
 
 def test_folding_fills_what_the_winner_lacks():
