@@ -8,6 +8,10 @@ import pytest
 
 from tests.servers import CHROMIUM, KafkaServer, PostgresServer, free_port, missing_kafka, missing_postgres
 
+# The machine is shared: how long one example takes says nothing; `timeout` in pyproject.toml ends what hangs.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
+
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 
 
