@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.servers import CHROMIUM, KafkaServer, PostgresServer, free_port, missing_kafka, missing_postgres
