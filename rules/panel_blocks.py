@@ -67,9 +67,10 @@ _hash = lru_cache(maxsize=1 << 16)(hash_text)
 (_ZIP_FIRST, _BIRTH_SSN4, _BIRTH, _ZIP) = (int(block) for block in list(Block)[11:])
 _OF_BIRTH: Final = frozenset((_BIRTH_LAST, _BIRTH_FIRST, _BIRTH_INITIALS, _BIRTH_SSN4))
 _OF_NAME: Final = frozenset((_LAST_FIRST, _BIRTH_LAST, _BIRTH_FIRST, _BIRTH_INITIALS))
-_TWO_PARTS: Final = np.array(  # month and day, year and day, year and month in a date as 14, 7 and 7 bits of a number
-    [[(1 << 14) - 1], [0x3FFF << 14 | 0x7F], [0x3FFF << 14 | 0x7F << 7]], dtype=np.uint32
-)
+MONTH_AND_DAY: Final = (1 << 14) - 1  # in a date as year, month and day in 14, 7 and 7 bits
+YEAR_AND_DAY: Final = 0x3FFF << 14 | 0x7F
+YEAR_AND_MONTH: Final = 0x3FFF << 14 | 0x7F << 7
+_TWO_PARTS: Final = np.array([[MONTH_AND_DAY], [YEAR_AND_DAY], [YEAR_AND_MONTH]], dtype=np.uint32)
 _ZERO: Final = np.uint32(0)
 
 
@@ -113,6 +114,7 @@ class Segment:
         self.aliased = aliased.data
         birth = data.columns["birth"]
         self.dates = birth // 10000 << np.uint32(14) | birth // 100 % 100 << np.uint32(7) | birth % 100
+        self.packed = self.dates.data
         self.keys: list[array[int]] = []
         self.tables: list[tuple[int, bytes, int, Any, array[int]]] = []
         self.rows: list[Numbers] = []
@@ -273,9 +275,8 @@ def narrow(segment: Segment, rows: Numbers, person: Person, block: int, met: Col
     columns = segment.data.columns
     agreements: list[Numbers] = []
     if person.birth and block not in _OF_BIRTH:
-        year, month, day = person.birth // 10000, person.birth // 100 % 100, person.birth % 100
         apart = segment.dates.take(rows)
-        apart ^= np.uint32(year << 14 | month << 7 | day)
+        apart ^= np.uint32(pack_date(person.birth))
         agreements.append(np.logical_or.reduce(apart & _TWO_PARTS == _ZERO))
     if block != _STREET and _STREET in met:
         agreements += [columns["street"][rows] == hash_text(street) for street, _ in person.addresses if street]
@@ -326,6 +327,11 @@ def block_keys(person: Person) -> Iterable[tuple[int, int]]:
         serial = int(person.ssn[-4:]) + 1
         keys += [(_BIRTH_SSN4, _mix(birth, serial)) for birth in births]
     return dict.fromkeys(keys)
+
+
+def pack_date(birth: int) -> int:
+    """yyyymmdd as year, month and day in 14, 7 and 7 bits: the bits of one part change with that part only."""
+    return birth // 10000 << 14 | birth // 100 % 100 << 7 | birth % 100
 
 
 def births_of(birth: int) -> tuple[int, ...]:

@@ -22,12 +22,16 @@ from rules.names import Name, first_shares, known_first, last_shares
 from rules.panel_blocks import (
     BLOCK_WORDS,
     LARGE_BLOCK,
+    MONTH_AND_DAY,
     SMALL_PANEL,
+    YEAR_AND_DAY,
+    YEAR_AND_MONTH,
     Block,
     Segment,
     births_of,
     block_keys,
     narrow,
+    pack_date,
     without,
 )
 from rules.panel_columns import ITEM, PART, SEXES, SHORT_SSN, SUFFIXES, NamePool, Pools, encode
@@ -202,13 +206,13 @@ class PanelIndex:
         row stays.
         """
         births = births_of(person.birth)
-        year, month, day = person.birth // 10000, person.birth // 100 % 100, person.birth % 100
+        asked, dates = pack_date(person.birth), segment.packed
         born, middle, middles = segment.birth, segment.middle, self._pools.middle.words
 
-        def near(birth: int) -> bool:
-            return (
-                birth in births or (birth // 10000 == year) + (birth // 100 % 100 == month) + (birth % 100 == day) > 1
-            )
+        def near(row: int) -> bool:
+            apart = dates[row] ^ asked
+            two_parts = not (apart & MONTH_AND_DAY and apart & YEAR_AND_DAY and apart & YEAR_AND_MONTH)
+            return two_parts or born[row] in births
 
         crowds = [blocks.pop(block) for block in _CROWDS if block in blocks]
         once: set[int] = set()
@@ -218,18 +222,18 @@ class PanelIndex:
             once |= rows
         if crowds:
             doubtful: set[int] = set()
-            seen = once.copy()
-            for rows in crowds:
-                doubtful |= seen & rows
-                seen |= rows
+            for place, rows in enumerate(crowds):
+                doubtful |= once & rows
+                for other in crowds[:place]:
+                    doubtful |= other & rows
             homes = (blocks.get(_STREET, ()), blocks.get(_PHONE, ()))
-            often.update([row for row in doubtful if near(born[row]) or row in homes[0] or row in homes[1]])
+            often.update([row for row in doubtful if near(row) or row in homes[0] or row in homes[1]])
         kept: list[int] = []
         for block in _ALONE:
             for row in blocks.get(block, ()):
                 if (
                     row not in often
-                    and (((birth := born[row]) and near(birth)) or (block == _PHONE and not births))
+                    and ((born[row] and near(row)) or (block == _PHONE and not births))
                     and (block in _TELLING or (middle[row] and middles[middle[row]][:1] == person.middle[:1]))
                 ):
                     kept.append(row)
@@ -241,10 +245,9 @@ class PanelIndex:
             return kept
         first, firsts, aliased = segment.first, self._pools.first.names, segment.aliased
         for row in often:
-            birth = born[row]
             if (
-                not birth
-                or near(birth)
+                not born[row]
+                or near(row)
                 or (name := firsts[first[row]].key)[:1] in initials
                 or not name
                 or aliased[row]
