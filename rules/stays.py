@@ -647,8 +647,11 @@ def _just_finished(event: Event, stay: Stay) -> bool:
     if event.kind is EventKind.DISCHARGED:
         at = event.visit.discharged_at if event.visit and event.visit.discharged_at else event.occurred_at
         return abs(at - stay.ended_at) <= _SAME_DISCHARGE
-    if event.kind in (EventKind.ADMITTED, EventKind.REGISTERED):
+    if event.kind in _REGISTRATIONS:
         admitted = event.visit.admitted_at if event.visit else None
+        if "began" not in stay.memory and stay.started_at is None:  # its discharge overtook it
+            stayed = stay.ended_at - (admitted or event.occurred_at)
+            return timedelta() <= stayed <= _OPEN_FOR.get(stay.encounter_class, _OPEN_LONG)
         return (
             admitted is not None
             and stay.started_at is not None

@@ -422,6 +422,21 @@ class TestFind:
         assert (stay.stay_id if stay else None) == found, name
 
     @pytest.mark.parametrize(
+        ("name", "now", "found"),
+        [
+            ("a registration from before it", event(K.REGISTERED, 20, number=""), True),
+            ("its time is said", event(K.REGISTERED, 21, number="", admitted_at=START + timedelta(hours=20)), True),
+            ("a registration from after it", event(K.REGISTERED, 25, number=""), False),
+            ("one from the week before", event(K.REGISTERED, -24 * 7, number=""), False),
+        ],
+    )
+    def test_a_keyless_start_that_its_discharge_overtook(self, name, now, found):
+        over = self.stay(event(K.DISCHARGED, 24, number="", discharged_at=START + timedelta(hours=24)))
+        assert (find(now, "E1", [over]) is not None) is found, name
+        begun = self.stay(event(K.REGISTERED, 19, number=""), event(K.DISCHARGED, 24, number=""))
+        assert find(now, "E1", [begun]) is None, name
+
+    @pytest.mark.parametrize(
         ("kind", "said", "found"),
         [
             (K.TRANSFERRED, {"prior_facility": "MISSION"}, True),
