@@ -673,8 +673,8 @@ def _planned_now(event: Event, stay: Stay) -> bool:
 
 
 def _cancelled_just_now(event: Event, stay: Stay) -> bool:
-    """A start that names no stay at all, soon after the cancel of one of its class: that one is on again."""
-    if event.kind not in _REGISTRATIONS or event.stay_keys or stay.status is not StayStatus.CANCELLED:
+    """A start without a key, soon after the cancel of a stay of its class that never had one: that one is on again."""
+    if event.kind not in _REGISTRATIONS or event.stay_keys or stay.keys or stay.status is not StayStatus.CANCELLED:
         return False
     same = event.visit is not None and event.visit.encounter_class is stay.encounter_class
     cancelled_at = stay.last_recorded_at

@@ -467,6 +467,8 @@ class TestFind:
             event(K.ADMITTED, 0, C.INPATIENT, number=""), event(K.ADMIT_CANCELLED, 2, C.INPATIENT, number="")
         )
         assert (find(now, "E1", [cancelled]) is not None) is found, name
+        keyed = cancelled.model_copy(update={"keys": (Identifier(system="account|MISSION|AN", value="77"),)})
+        assert find(now, "E1", [keyed]) is None, name
 
     @pytest.mark.parametrize(
         ("days", "found"),
