@@ -65,7 +65,7 @@ def test_other_partitions_are_a_warning_that_says_what_to_do(settings):
 
 def test_a_topic_too_small_for_what_we_accept_is_an_error(settings):
     with pytest.raises(TopicsUnusable, match="HANDOFF_MAX_FRAME_BYTES"):
-        ensure_topics(settings.model_copy(update={"max_frame_bytes": 8 * 1024 * 1024}))
+        ensure_topics(settings.model_copy(update={"max_frame_bytes": 64 * 1024 * 1024}))
 
 
 def test_no_broker_is_said_in_time(tmp_path, port):
