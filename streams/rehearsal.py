@@ -346,12 +346,3 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
-
-
-def memory_mb(pid: int) -> float:
-    """Resident memory of a process in MB; 0 when it is gone."""
-    import psutil
-
-    with suppress(psutil.Error):
-        return float(psutil.Process(pid).memory_info().rss) / 1e6
-    return 0.0
