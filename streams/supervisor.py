@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -179,7 +180,8 @@ class Supervisor:
     def _new_broker(self) -> None:
         assert self._broker
         bootstrap = self._broker.start()
-        ensure_topics(self._settings, bootstrap=bootstrap)
+        with ThreadPoolExecutor(1) as aside:  # our caller may have an event loop of its own
+            aside.submit(ensure_topics, self._settings, bootstrap=bootstrap).result()
         self._broker.announce(bootstrap)
 
     def _take_lock(self) -> None:

@@ -184,16 +184,31 @@ def children_of(pid: int) -> list[str]:
     return found
 
 
-def demo(seconds: int, **settings: str) -> dict[str, Any]:
+def demo(seconds: int, *, kill_broker: bool = False, **settings: str) -> dict[str, Any]:
     with subprocess.Popen(
         [*HANDOFF, "demo", "--headless", "--seconds", str(seconds), "--json"],
         env=environment(**settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as running:  # fmt: skip
+        if kill_broker:
+            kill_child(running.pid, "tansu")
         out, err = running.communicate(timeout=200)
     assert running.returncode == 0, err[-3000:]
     assert children_of(running.pid) == []
     found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
     return found
+
+
+def kill_child(pid: int, name: str) -> None:
+    """Kills the child once messages have gone through it for a few seconds."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = [child for child in psutil.Process(pid).children() if name in child.name()]
+        if found and len(psutil.Process(pid).children()) >= 4:
+            time.sleep(8)
+            found[0].kill()
+            return
+        time.sleep(0.2)
+    raise AssertionError("the demo did not start its processes")
 
 
 def check_demo(found: dict[str, Any]) -> None:
@@ -209,6 +224,10 @@ def test_demo_headless_on_the_embedded_broker() -> None:
     found = demo(8)
     check_demo(found)
     assert (found["broker"], found["store"]) == ("embedded", "sqlite")
+
+
+def test_demo_goes_on_when_its_broker_dies() -> None:
+    check_demo(demo(20, kill_broker=True))
 
 
 @pytest.mark.servers
