@@ -32,6 +32,7 @@ TICK_SECONDS: Final = 1.0
 DOUBT_SECONDS: Final = 8.0  # not live any more
 STUCK_SECONDS: Final = 15.0  # over: the process ends
 _PARTITION_SECONDS: Final = 20.0  # for one of our partitions alone while others move
+_SLOWEST_PACE: Final = 50.0  # records a second at which a backlog is worked off; a partition waits its turn so long
 _SILENT_SECONDS: Final = 10.0  # a loop that does not answer within is dead
 
 
@@ -73,6 +74,7 @@ class Progress:
     def __init__(self, now: float) -> None:
         self._moved = now  # when anything last moved, or nothing was left to do
         self._at: dict[TopicPartition, tuple[int, float]] = {}  # committed, and since when with lag
+        self._lag = 0  # records in all
 
     def pause(self, now: float) -> None:
         """Nothing can move now for a known reason: every clock starts anew."""
@@ -80,22 +82,26 @@ class Progress:
         self._at = {partition: (offset, now) for partition, (offset, _) in self._at.items()}
 
     def see(self, offsets: Offsets, now: float) -> None:
-        moved = lag = False
+        moved = False
+        self._lag = 0
         for partition, end in offsets.ends.items():
             committed = offsets.committed.get(partition, 0)
             before = self._at.get(partition)
             if before is None or committed != before[0] or committed >= end:
                 self._at[partition] = (committed, now)
                 moved = moved or before is None or committed != before[0]
-            lag = lag or committed < end
-        if moved or not lag:
+            self._lag += max(0, end - committed)
+        if moved or not self._lag:
             self._moved = now
 
     def standing(self, now: float, ours: Iterable[TopicPartition]) -> float:
-        """Seconds that nothing has moved; a single partition of ours counts once it is over its own limit."""
+        """Seconds that nothing has moved; a single partition of ours counts once it is over its own limit.
+
+        Its limit grows with the backlog, in which the consumer serves one partition long before another.
+        """
         still = now - self._moved
         alone = [now - self._at[partition][1] for partition in ours if partition in self._at]
-        worst = max(alone, default=0.0)
+        worst = max(alone, default=0.0) - self._lag / _SLOWEST_PACE
         return max(still, worst - (_PARTITION_SECONDS - STUCK_SECONDS))
 
 

@@ -37,6 +37,8 @@ CASES = {
     "assigned to nothing and nobody else moves": (60, lambda t: (100, 0), lambda t: (7, 0), {"ours": ()}, True),
     "assigned to nothing while others work": (60, lambda t: (t * 9, 0), lambda t: (t, 0), {"ours": ()}, False),
     "one partition of ours stands while another moves": (60, lambda t: (100, t), lambda t: (7, t), {}, True),
+    "one partition of ours waits its turn in a backlog": (60, lambda t: (5000, 9000), lambda t: (7, t * 50), {}, False),
+    "one partition of ours stands after the backlog": (400, lambda t: (900, 9000), lambda t: (7, t * 50), {}, True),
     "a partition of another stands while ours moves": (60, lambda t: (100, t), lambda t: (7, t), {"ours": (B,)}, False),
     "the broker or the store is away": (60, lambda t: (100, 0), lambda t: (7, 0), {"paused": range(55)}, False),
     "the broker has long been back": (60, lambda t: (100, 0), lambda t: (7, 0), {"paused": range(40)}, True),
