@@ -56,14 +56,14 @@ class Endings(Database):
         self._heard: dict[str, int] = {}
 
     def end(self, entries: Sequence[LedgerEntry]) -> int:
-        """Write endings in one transaction; a message that has ended already keeps its ending.
+        """Write endings in one statement; a message that has ended already keeps its ending.
 
         Gives how many were new. Raises `Unavailable`.
         """
         if not entries:
             return 0
         rows = [ledger_row(entry) for entry in entries]
-        with self.writing() as connection:
+        with self.writing_each() as connection:
             written = write_rows(connection, ledger, COLUMNS, rows, "ON CONFLICT DO NOTHING")
             self._hear(connection, entries)
         return written

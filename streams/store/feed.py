@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import func, literal, select, union_all
 
 from streams.store.engine import Database, rows_among
-from streams.store.schema import actions, alert_versions, counters, from_us, outbox
+from streams.store.schema import actions, alert_versions, from_us, outbox
 from streams.topics import AlertRecord
 
 
@@ -40,7 +40,8 @@ class Feed(Database):
     def position(self) -> int:
         """The position of the last commit; 0 before the first."""
         with self.reading() as connection:
-            return int(connection.scalar(select(counters.c.value).where(counters.c.name == "position")) or 0)
+            found = rows_among(connection, "SELECT value FROM counters WHERE name IN :among", ["position"])
+            return int(found[0][0]) if found else 0
 
     def changes(self, after: int, limit: int = 500) -> list[FeedItem]:
         """What was committed after a position, oldest first, at most `limit` items."""
