@@ -1,7 +1,8 @@
 """Event records in; decisions in the store and alert versions on `toc.alerts.v1` out, all of them safely kept.
 
 A batch is one transaction. One that fails is run record by record, and only the record that fails alone goes to
-quarantine. What the store says is told is published afterwards; `relay` publishes what a kill left in the outbox.
+quarantine. What the store says is told is published while the next batch is decided; `relay` publishes what a kill left
+in the outbox.
 """
 
 import asyncio
@@ -60,9 +61,13 @@ class DecideStage:
         self._brake = brake
         self._world = world
         self._secret = secret
+        self._telling: asyncio.Task[None] | None = None
 
     async def run(self, records: Sequence[RawRecord]) -> None:
-        """Returns when every record is decided or in quarantine, and told. Raises `TooManyCrashes` over the limit."""
+        """Returns when every record is decided or in quarantine; what is told lies in the outbox until it is.
+
+        So the next batch need not wait for it. Raises `TooManyCrashes` over the limit.
+        """
         metrics.BATCH.labels(Stage.DECIDE).observe(len(records))
         taken, crashes = _take(records)
         outcomes, failed = await self._waiting.until(Part.STORE, lambda: self._in_thread(self._decide, taken))
@@ -75,11 +80,10 @@ class DecideStage:
                 Part.STORE, lambda: self._in_thread(write_endings, self._store, entries, Stage.DECIDE)
             )
         self._count(taken, outcomes)
-        committed = datetime.now(UTC)
         alerts = [alert for outcome in outcomes for alert in outcome.alerts]
-        await self._tell(alerts)
         if alerts:
-            metrics.STAGE.labels(Stage.TOLD).observe(metrics.seconds_since(committed))
+            await self.told()
+            self._telling = asyncio.create_task(self._tell_now(alerts))
         for crash in crashes:
             self._brake.count(crash)
 
@@ -105,6 +109,16 @@ class DecideStage:
 
     def _in_thread(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+    async def told(self) -> None:
+        """Returns when the alerts of the last batch stand on their topic."""
+        if self._telling:
+            await self._telling
+
+    async def _tell_now(self, alerts: Sequence[AlertRecord]) -> None:
+        committed = datetime.now(UTC)
+        await self._tell(alerts)
+        metrics.STAGE.labels(Stage.TOLD).observe(metrics.seconds_since(committed))
 
     async def _tell(self, alerts: Sequence[AlertRecord]) -> None:
         if not alerts:

@@ -243,9 +243,12 @@ class ReadStage:
         metrics.BATCH.labels(Stage.READ).observe(len(records))
         batch = self._reader.read_batch(records)
         crashes = list(batch.crashes)
-        outputs = [forward.output for forward in batch.forwards]
-        outputs += [ended.output for ended in batch.ended if ended.output]
-        refused = await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs))
+        told = [item for item in batch.ended if item.output]
+        outputs = [forward.output for forward in batch.forwards] + [item.output for item in told if item.output]
+        refused, _ = await asyncio.gather(  # of different messages, so neither has to wait for the other
+            self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs)),
+            self._end([item for item in batch.ended if not item.output]),
+        )
         by_id = {envelope_of(record).message_id: record for record in records} if refused else {}
         lost = set()
         for index, error in refused.items():
@@ -256,19 +259,25 @@ class ReadStage:
         if crashes:
             dead = [crash.output() for crash in crashes]
             await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(dead))
-        ended = [item for item in batch.ended if item.entry.message_id not in lost]
-        entries = [item.entry for item in ended] + [crash.entry() for crash in crashes]
-        unmatched = [item.unmatched for item in ended if item.unmatched]
-        loop = asyncio.get_running_loop()
-        if entries:
-            await self._waiting.until(
-                Part.STORE, lambda: loop.run_in_executor(self._executor, self._write, entries, unmatched)
-            )
+        await self._end(
+            [item for item in told if item.entry.message_id not in lost] + [Ended(crash.entry()) for crash in crashes]
+        )
         now = datetime.now(UTC)
         for forward in batch.forwards:
             metrics.STAGE.labels(Stage.READ).observe((now - forward.envelope.received_at).total_seconds())
         for crash in crashes:
             self._brake.count(crash)
+
+    async def _end(self, ended: Sequence[Ended]) -> None:
+        """Returns when the endings are in the ledger, and what is kept for late enrollment in its place."""
+        if not ended:
+            return
+        entries = [item.entry for item in ended]
+        unmatched = [item.unmatched for item in ended if item.unmatched]
+        loop = asyncio.get_running_loop()
+        await self._waiting.until(
+            Part.STORE, lambda: loop.run_in_executor(self._executor, self._write, entries, unmatched)
+        )
 
     def _write(self, entries: list[LedgerEntry], unmatched: list[Event]) -> None:
         """In the thread of the store. Raises `Unavailable`, having written whole messages or none."""

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     broker_max_mb: int = Field(160, ge=64, description="memory at which `up` recycles the embedded broker")
 
     batch_max: int = Field(200, ge=1, le=10_000, description="most records in one batch of the worker")
-    batch_seconds: float = Field(0.01, gt=0, le=5, description="longest wait for a batch to fill")
+    batch_seconds: float = Field(0.005, gt=0, le=5, description="how long a record waits for others to its batch")
     partitions: int = Field(8, ge=1, le=1024, description="partitions of each topic, when we create it")
     replication: int = Field(1, ge=1, le=9, description="replication factor of each topic, when we create it")
     crash_limit: int = Field(100, ge=1, description="quarantined records in ten minutes at which a worker stops")

@@ -6,13 +6,14 @@ process ends at once without acking (`os._exit`). The records come again; their 
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -49,11 +50,13 @@ _COMMIT_SECONDS: Final = 1.0
 _RELAY_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 3600.0
 _STOP_SECONDS: Final = 8.0
-_FETCH_WAIT_MS: Final = 500
-_EMBEDDED_FETCH_WAIT_MS: Final = 50  # the embedded broker answers a waiting fetch only at half of this
+_FETCH_WAIT: Final = (20, 64 * 1024)  # ms, bytes: whichever comes first; a fetch for each record costs more than it
+_EMBEDDED_FETCH_WAIT: Final = (50, 1)  # the embedded broker answers a waiting fetch only at half of the time
 _EMBEDDED_REBALANCE_SECONDS: Final = 3.0  # there every join waits for half of it, whoever is there
 _FOREVER_SECONDS: Final = 30 * 24 * 3600.0
 _POLICY_SECONDS: Final = 2.0
+_SWITCH_SECONDS: Final = 0.0005  # a tenth of Python's: every answer of the database waits for the interpreter's lock
+_COLLECT_AFTER: Final = (20_000, 20, 50)  # Python's own 700 objects are less than one batch
 
 
 def run_worker(settings: Settings) -> None:
@@ -64,6 +67,7 @@ def run_worker(settings: Settings) -> None:
     """
     for name in ("aiokafka", "faust", "mode"):  # ten lines a second while a broker is away; the watchdog says it once
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     waiting = Waiting()
     policy = PolicyFile(settings.policy)
     workers: list[Worker] = []  # this one, once it is there
@@ -84,6 +88,9 @@ def run_worker(settings: Settings) -> None:
     workers.append(worker)
     place = private_folder(settings.data_dir) / "worker.json"
     write_atomically(place, {"pid": os.getpid(), "metrics_port": scrape.port})
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
     asyncio.run(worker.run())
 
 
@@ -174,11 +181,11 @@ class PolicyFile:
 
 
 class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's consumer with another longest wait of a fetch, which Faust fixes at 1,500 ms."""
+    """Faust's consumer with another wait of a fetch, which Faust fixes at 1,500 ms or the first byte."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = self.app.fetch_wait_ms
+        consumer._fetch_max_wait_ms, consumer._fetch_min_bytes = self.app.fetch_wait
         return consumer
 
 
@@ -194,7 +201,7 @@ class _Transport(Transport):  # type: ignore[misc]
 class _App(faust.App):  # type: ignore[misc]
     """A Faust app that never stops by itself: a crash of any service ends the process before anything is acked."""
 
-    fetch_wait_ms = _FETCH_WAIT_MS
+    fetch_wait = _FETCH_WAIT
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self)
@@ -295,7 +302,7 @@ class Worker:
             key_serializer="raw",
             value_serializer="raw",
         )
-        app.fetch_wait_ms = _EMBEDDED_FETCH_WAIT_MS if settings.embedded else _FETCH_WAIT_MS
+        app.fetch_wait = _EMBEDDED_FETCH_WAIT if settings.embedded else _FETCH_WAIT
         brake = Brake(settings.crash_limit)
         first = ThreadPoolExecutor(1, "store-read")
         second = first if self._store.backend == "sqlite" else ThreadPoolExecutor(1, "store-decide")
@@ -321,11 +328,11 @@ class Worker:
 
         async def agent(stream: Any) -> None:
             try:
-                async for events in stream.take_events(settings.batch_max, within=settings.batch_seconds):
+                async for messages in _batches(app, stream, settings.batch_max, settings.batch_seconds):
                     if self._waiting.stopping:
                         await park()
                     self._busy.add(name)
-                    await run([_raw(event.message) for event in events])
+                    await run([_raw(message) for message in messages])
                     self._busy.discard(name)
             except TooManyCrashes as error:
                 leave(Exit.STUCK, f"{name}:{error}")
@@ -370,6 +377,9 @@ class Worker:
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.05)  # the agents' loops come back for more, which acks their last batch
         with suppress(Exception):
+            async with asyncio.timeout(1):
+                await self._decide.told()
+        with suppress(Exception):
             async with asyncio.timeout(2):
                 await self._app.consumer.commit()
                 await self._app.consumer.commit()
@@ -384,6 +394,34 @@ class Worker:
             async with asyncio.timeout(1):
                 await self._outlet.close()
         leave(Exit.AGAIN, "stopped")
+
+
+async def _batches(app: Any, stream: Any, most: int, seconds: float) -> AsyncIterator[list[Any]]:
+    """Faust's messages, at most `most` at once; `seconds` is how long the first waits for others to come.
+
+    Acks a batch when the next one is asked for, as `stream.take_events` does, which runs several tasks for each message
+    and wakes up for nothing all the time. And it acks what it leaves out, because the partitions were assigned anew
+    since: such messages come again, so here they are left out and no more.
+    """
+    await stream.maybe_start()
+    queue = stream.channel.queue
+    while True:
+        events = [await queue.get()]
+        await asyncio.sleep(seconds)
+        while len(events) < most and not queue.empty():
+            events.append(queue.get_nowait())
+        messages = []
+        for message in (event.message for event in events):
+            if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:
+                continue
+            if not message.tracked:
+                message.tracked = True
+                app.consumer.track_message(message)
+            messages.append(message)
+        if messages:
+            yield messages
+        for message in messages:
+            message.ack(app.consumer)
 
 
 def _raw(message: Any) -> RawRecord:

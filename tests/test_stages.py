@@ -225,15 +225,23 @@ def events(reader, *messages):
     ]
 
 
+def tell(stage, batch):
+    async def run():
+        await stage.run(batch)
+        await stage.told()
+
+    asyncio.run(run())
+
+
 def test_a_batch_is_decided_told_and_marked_as_told(reader, store, executor):
     outlet = FakeOutlet([BrokerAway()])
     failing = Failing(store, "decide", Unavailable("lost"))
     batch = events(reader, adt("A01", 1), adt("A01", 2), adt("A03", 1, minutes=60))
-    asyncio.run(decide_stage(failing, outlet, executor).run(batch))
+    tell(decide_stage(failing, outlet, executor), batch)
     assert store.endings() == {"alerted": 2, "amended": 1}
     assert [dict(output.headers)["id"].split(b":")[1] for output in outlet.on(Topic.ALERTS)] == [b"1", b"1", b"2"]
     assert store.unsent(10) == []
-    asyncio.run(decide_stage(store, outlet, executor).run(batch))
+    tell(decide_stage(store, outlet, executor), batch)
     assert len(outlet.on(Topic.ALERTS)) == 3
 
 
