@@ -204,12 +204,18 @@ class PanelReader:
         self._dates = {
             column: _Memo(self._date_reader(column)) for column in ("birth_date", "effective_from", "effective_to")
         }
-        self._sexes = _Memo(lambda text: _closed(text, "sex", _SEXES, "F, M, O or U"))
-        self._tiers = _Memo(lambda text: _closed(text, "risk_tier", _TIERS, "high, rising, low or unknown"))
-        self._consents = _Memo(_consent)
         self._states = _Memo(_state)
-        self._zips = _Memo(_zip)
-        self._programs = _Memo(_programs)
+        sexes = _Memo(lambda text: _closed(text, "sex", _SEXES, "F, M, O or U"))
+        tiers = _Memo(lambda text: _closed(text, "risk_tier", _TIERS, "high, rising, low or unknown"))
+        self._memos = (  # place in the row, how its texts read, whether one that cannot be read costs the line
+            *((_PLACE[column], memo, True) for column, memo in self._dates.items()),
+            (_PLACE["sex"], sexes, False),
+            (_PLACE["state"], self._states, False),
+            (_PLACE["zip"], _Memo(_zip), False),
+            (_PLACE["risk_tier"], tiers, False),
+            (_PLACE["consent"], _Memo(_consent), False),
+            (_PLACE["programs"], _Memo(_programs), False),
+        )
         self._suspect = False  # the part of the file now read has a number in scientific notation somewhere
 
     def read(self, chunks: Iterable[bytes]) -> Iterator[PanelRow | RowReject]:
@@ -311,56 +317,19 @@ class PanelReader:
 
     def _check(self, line: int, raw: tuple[str, ...]) -> PanelRow | list[RowFault]:
         """The hot path: a good line passes through here and nothing else."""
-        (
-            enrollee_id,
-            medicaid_id,
-            ssn,
-            last_name,
-            first_name,
-            middle_name,
-            suffix,
-            birth_date,
-            sex,
-            address,
-            city,
-            state,
-            zip_code,
-            county,
-            phone,
-            mother,
-            mrns,
-            practice_id,
-            npi,
-            tier,
-            programs,
-            consent,
-            since,
-            until,
-            language,
-        ) = raw
         found: list[RowFault] = []  # the line cannot be loaded
         mild: list[RowFault] = []  # the cell cannot be used
         if self._suspect:
             found.extend(_scientific(raw))
-        values: list[str] = []
-        for memo, text, grave in (
-            (self._dates["birth_date"], birth_date, True),
-            (self._dates["effective_from"], since, True),
-            (self._dates["effective_to"], until, True),
-            (self._sexes, sex, False),
-            (self._states, state, False),
-            (self._zips, zip_code, False),
-            (self._tiers, tier, False),
-            (self._consents, consent, False),
-            (self._programs, programs, False),
-        ):
-            value = memo[text]
+        cells = list(raw)
+        for place, memo, grave in self._memos:
+            value = memo[cells[place]]
             if isinstance(value, str):
-                values.append(value)
+                cells[place] = value
             else:
                 (found if grave else mild).append(value)
-                values.append(_STAND_IN.get(value.column, ""))
-        born, starts, ends, sex, state, zip_code, tier, consent, programs = values
+                cells[place] = _STAND_IN.get(value.column, "")
+        enrollee_id, practice_id, last_name, first_name, born, starts, ends = _CHECKED(cells)
         if not born or not enrollee_id or not practice_id or not (last_name or first_name):
             found.extend(_missing(raw, found))
         if enrollee_id in self._first_line:
@@ -376,16 +345,10 @@ class PanelReader:
                 found.append(_BIRTH_AND_START_SWAPPED)
             else:
                 mild.append(_STARTS_BEFORE_BIRTH)
-        if ssn and not (len(ssn) == 9 and ssn.isdecimal()):
-            ssn = _fixed(_ssn(ssn), mild)
-        if medicaid_id and not (len(medicaid_id) == 10 and _NC_MEDICAID.fullmatch(medicaid_id)):
-            medicaid_id = _fixed(_medicaid(medicaid_id), mild)
-        if phone and not (len(phone) == 10 and phone.isdecimal()):
-            phone = _fixed(_phone(phone), mild)
-        if npi and not (len(npi) == 10 and npi.isdecimal()):
-            npi = _fixed(_npi(), mild)
-        if mrns:
-            mrns = _fixed(_mrns(mrns), mild)
+        for place, plain, read in _NUMBER_READERS:
+            text = cells[place]
+            if text and not plain(text):
+                cells[place] = _fixed(read(text), mild)
         if found or mild:
             swaps = self._swapped(raw, [*found, *mild])
             if found or swaps:
@@ -397,33 +360,7 @@ class PanelReader:
         if self._practices is None:
             first, count = self._practice_lines.get(practice_id, (line, 0))
             self._practice_lines[practice_id] = (first, count + 1)
-        return PanelRow(
-            enrollee_id,
-            medicaid_id,
-            ssn,
-            last_name,
-            first_name,
-            middle_name,
-            suffix,
-            born,
-            sex,
-            address,
-            city,
-            state,
-            zip_code,
-            county,
-            phone,
-            mother,
-            mrns,
-            practice_id,
-            npi,
-            tier,
-            programs,
-            consent,
-            starts,
-            ends,
-            language,
-        )
+        return PanelRow._make(cells)
 
     def _note(self, line: int, fault: RowFault) -> None:
         self.notes[fault.column, fault.code] += 1
@@ -624,7 +561,7 @@ def _phone(text: str) -> str | RowFault:
     return RowFault("phone", RowCode.NOT_AN_IDENTIFIER, "expects ten digits; left empty")
 
 
-def _npi() -> RowFault:
+def _npi(_text: str) -> RowFault:
     return RowFault("pcp_npi", RowCode.NOT_AN_IDENTIFIER, "expects ten digits; left empty")
 
 
@@ -638,6 +575,22 @@ def _mrns(text: str) -> str | RowFault | _Repaired:
         return value
     reason = "a record number without its facility: write facility:value"
     return _Repaired(value, RowFault("mrns", RowCode.MRN_WITHOUT_FACILITY, reason))
+
+
+_PLACE: Final = {column: place for place, column in enumerate(PanelRow._fields)}
+_CHECKED: Final = itemgetter(
+    *map(
+        _PLACE.__getitem__,
+        ("enrollee_id", "practice_id", "last_name", "first_name", "birth_date", "effective_from", "effective_to"),
+    )
+)
+_NUMBER_READERS: Final = (  # place in the row, which texts stay as they are, how the others read
+    (_PLACE["ssn"], re.compile(r"\d{9}").fullmatch, _ssn),
+    (_PLACE["medicaid_id"], _NC_MEDICAID.fullmatch, _medicaid),
+    (_PLACE["phone"], re.compile(r"\d{10}").fullmatch, _phone),
+    (_PLACE["pcp_npi"], re.compile(r"\d{10}").fullmatch, _npi),
+    (_PLACE["mrns"], re.compile(r"[^\s:;]+:[^\s:;]+(?:;[^\s:;]+:[^\s:;]+)*").fullmatch, _mrns),
+)
 
 
 def _split_name(text: str) -> tuple[str, str, str]:
