@@ -8,7 +8,11 @@ notice, 2.32), N.C. G.S. 122C-52 (records of mental-health, developmental-disabi
 from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from functools import cache
+from importlib import resources
+from typing import Annotated, Final, NamedTuple
+
+from pydantic import BeforeValidator
 
 from parsers.events import Address, Diagnosis, EncounterClass, FacilityKind, PersonName, Value
 from parsers.people import CaseManager, Consent, Enrollee, RiskTier, Role
@@ -25,6 +29,7 @@ from rules.decisions import (
     Reason,
     StayStatus,
 )
+from rules.policy import PolicyFault, checked
 
 
 class Tier(StrEnum):
@@ -134,11 +139,18 @@ class AlertView(Value):
     route: str = ""
 
 
-Limit = Literal[Tier.GENERAL, Tier.WITHHELD]
+def _closed(value: object) -> object:
+    if value not in (Tier.GENERAL, Tier.WITHHELD):
+        raise ValueError("expected 'general' or 'withheld'")
+    return value
+
+
+Limit = Annotated[Tier, BeforeValidator(_closed)]
 
 
 class Confidentiality(Value):
-    """How far content goes where consent is missing. No setting opens what the law closes."""
+    """How far content goes where consent is missing (`confidentiality.toml`). Nothing in it opens what the law closes;
+    what a file leaves out is as here."""
 
     part2_facility: Limit = Tier.WITHHELD
     facility_122c: Limit = Tier.WITHHELD
@@ -152,6 +164,20 @@ class Ruling(NamedTuple):
 
     tier: Tier
     bases: tuple[Basis, ...]
+
+
+def load_confidentiality(text: str) -> Confidentiality | tuple[PolicyFault, ...]:
+    """What a `confidentiality.toml` says, or every fault in it at once."""
+    return checked(text, Confidentiality)
+
+
+@cache
+def default_confidentiality() -> Confidentiality:
+    """The one shipped with the package."""
+    loaded = load_confidentiality(resources.files("rules").joinpath("confidentiality.toml").read_text(encoding="utf-8"))
+    if isinstance(loaded, tuple):
+        raise TypeError("the shipped confidentiality.toml has faults")
+    return loaded
 
 
 DEFAULT: Final = Confidentiality()

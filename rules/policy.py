@@ -10,7 +10,7 @@ from datetime import date, datetime, time
 from enum import StrEnum
 from functools import cache, cached_property
 from importlib import resources
-from typing import Annotated, Any, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, NamedTuple, Self, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import holidays
@@ -225,14 +225,22 @@ class Policy(_Part):
         return rule.priority
 
 
+M = TypeVar("M", bound=BaseModel)
+
+
 def load_policy(text: str) -> Policy | tuple[PolicyFault, ...]:
     """The policy a file describes, or every fault in it at once."""
+    return checked(text, Policy)
+
+
+def checked(text: str, model: type[M]) -> M | tuple[PolicyFault, ...]:
+    """TOML text as a value of `model`, or every fault in it at once."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return (PolicyFault("file", f"is not valid TOML: {error}"),)
     try:
-        return Policy.model_validate(table)
+        return model.model_validate(table)
     except ValidationError as error:
         return tuple(_fault(found) for found in error.errors(include_input=False, include_url=False))
 

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from cryptography import x509
@@ -25,7 +26,7 @@ from rich.text import Text
 from streams.broker import current_generation
 from streams.kafka import BrokerAway, OffsetClient, bootstrap_servers, missing_topics
 from streams.problems import Problem
-from streams.settings import Settings, SettingsError, load_settings
+from streams.settings import Settings, SettingsError, environment_name, load_settings
 from streams.store import Store, StoreOutdated, Unavailable
 
 
@@ -74,7 +75,7 @@ def examine() -> Iterator[Finding]:
     kind = "embedded broker" if settings.embedded else "Apache Kafka"
     store = "PostgreSQL" if settings.database_url.get_secret_value() else "SQLite"
     yield Finding("settings", State.OK, f"{kind}, {store}, {len(settings.feeds)} feeds configured")
-    for check in (_folder, _policy, _broker, _store, _processes, _certificates):
+    for check in (_folder, _rules, _broker, _store, _processes, _certificates):
         yield from check(settings)
 
 
@@ -95,21 +96,26 @@ def _folder(settings: Settings) -> Iterator[Finding]:
         yield Finding("data folder", state, f"{folder}, {gigabytes:.1f} GB free", do)
 
 
-def _policy(settings: Settings) -> Iterator[Finding]:
+def _rules(settings: Settings) -> Iterator[Finding]:
+    from rules.confidentiality import load_confidentiality
     from rules.policy import load_policy
+    from rules.routing import load_routes
 
-    if settings.policy is None:
-        yield Finding("policy", State.OK, "the shipped one")
-        return
-    try:
-        loaded = load_policy(settings.policy.read_text())
-    except OSError:
-        yield Finding("policy", State.WRONG, f"{settings.policy} cannot be read", "correct HANDOFF_POLICY")
-        return
-    if isinstance(loaded, tuple):
-        yield Finding("policy", State.WRONG, "; ".join(str(fault) for fault in loaded), f"correct {settings.policy}")
-    else:
-        yield Finding("policy", State.OK, str(settings.policy))
+    for setting, load in (("policy", load_policy), ("routes", load_routes), ("confidentiality", load_confidentiality)):
+        file: Path | None = getattr(settings, setting)
+        if file is None:
+            yield Finding(setting, State.OK, "the shipped one")
+            continue
+        try:
+            loaded: object = load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            yield Finding(setting, State.WRONG, f"{file} cannot be read", f"correct {environment_name(setting)}")
+            continue
+        if isinstance(loaded, tuple | list):
+            faults = "; ".join(f"{fault.place}: {fault.message}" for fault in loaded)
+            yield Finding(setting, State.WRONG, faults, f"correct {file}")
+        else:
+            yield Finding(setting, State.OK, str(file))
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:

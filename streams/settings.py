@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     )
     policy: Path | None = Field(None, description="a policy.toml of your own instead of the shipped one")
     routes: Path | None = Field(None, description="a routes.toml of your own instead of the shipped one")
+    confidentiality: Path | None = Field(
+        None, description="a confidentiality.toml of your own instead of the shipped one"
+    )
 
     mllp_host: str = Field("127.0.0.1", description="address the MLLP listener binds to")
     mllp_port: int = Field(2575, ge=0, le=65535, description="its port; 0 takes any free one")
@@ -155,6 +158,14 @@ class Settings(BaseSettings):
         return fallback
 
 
+def environment_name(setting: str) -> str:
+    """The environment variable a setting is read from."""
+    field = Settings.model_fields.get(setting)
+    if field and isinstance(field.validation_alias, AliasChoices):
+        return str(field.validation_alias.choices[0])
+    return f"HANDOFF_{setting.upper()}"
+
+
 def _config_file() -> Path:
     if named := os.environ.get("HANDOFF_CONFIG"):
         return Path(named)
@@ -179,9 +190,8 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _explain(fault: Any) -> str:
-    first = str(fault["loc"][0]) if fault["loc"] else "settings"
-    name = first if first.isupper() else f"HANDOFF_{first.upper()}"
+    setting = str(fault["loc"][0]).lower() if fault["loc"] else "settings"
     place = ".".join(str(part) for part in fault["loc"][1:])
-    field = Settings.model_fields.get(first.lower())
+    field = Settings.model_fields.get(setting)
     meaning = f" ({field.description})" if field and field.description else ""
-    return f"{name}{' at ' + place if place else ''}: {fault['msg']}{meaning}"
+    return f"{environment_name(setting)}{' at ' + place if place else ''}: {fault['msg']}{meaning}"

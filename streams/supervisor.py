@@ -25,7 +25,7 @@ import typer
 from streams.broker import EmbeddedBroker, die_with_parent
 from streams.kafka import ensure_topics
 from streams.problems import Problem
-from streams.settings import Settings, private_folder
+from streams.settings import Settings, environment_name, private_folder
 from streams.store import Store
 
 log = structlog.get_logger()
@@ -198,14 +198,13 @@ class Supervisor:
 
 def _as_environment(settings: Settings) -> dict[str, str]:
     """What the children need to come to the same settings: whatever was given to us other than by default."""
-    found: dict[str, str] = {"HANDOFF_DATA_DIR": str(settings.data_dir.absolute())}
+    found: dict[str, str] = {environment_name("data_dir"): str(settings.data_dir.absolute())}
     for name in settings.model_fields_set - {"data_dir", "feeds"}:
         value = getattr(settings, name)
         if value is None:
             continue
         text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        usual = {"kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS", "database_url": "DATABASE_URL"}
-        found[usual.get(name, f"HANDOFF_{name.upper()}")] = text
+        found[environment_name(name)] = text
     return found
 
 

@@ -1,6 +1,8 @@
 """Content tiers: who reads what, and that no rendering of a view holds what it withholds."""
 
+import tomllib
 from datetime import UTC, date, datetime, timedelta
+from importlib import resources
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,8 @@ from rules.confidentiality import (
     Tier,
     WhyWithheld,
     audited,
+    default_confidentiality,
+    load_confidentiality,
     relationship_of,
     rule_on,
     sensitivity,
@@ -273,14 +277,28 @@ def test_an_audit_row_says_tier_and_rules() -> None:
     assert audited(told, ENROLLEE, view(told, ENROLLEE, NURSE)) == "full: nothing"
 
 
-LIMITS = st.sampled_from([Tier.GENERAL, Tier.WITHHELD])
-POLICIES = st.builds(
-    Confidentiality,
-    part2_facility=LIMITS,
-    facility_122c=LIMITS,
-    sensitive_diagnosis_to_plan=LIMITS,
-    sensitive_diagnosis_to_central=LIMITS,
-    plan_without_sensitive_diagnosis=st.sampled_from(list(Tier)),
+LIMITS = ("general", "withheld")
+TIERS_OF = {  # setting: what a file may say of it
+    "part2_facility": LIMITS,
+    "facility_122c": LIMITS,
+    "sensitive_diagnosis_to_plan": LIMITS,
+    "sensitive_diagnosis_to_central": LIMITS,
+    "plan_without_sensitive_diagnosis": ("full", *LIMITS),
+}
+
+
+def as_file(said: dict[str, str]) -> str:
+    return "\n".join(f'{setting} = "{tier}"' for setting, tier in said.items())
+
+
+def read(text: str) -> Confidentiality:
+    loaded = load_confidentiality(text)
+    assert isinstance(loaded, Confidentiality), loaded
+    return loaded
+
+
+POLICIES = st.fixed_dictionaries({}, optional={name: st.sampled_from(may) for name, may in TIERS_OF.items()}).map(
+    lambda said: read(as_file(said))
 )
 MARKED = Diagnosis(code="F32.9", system="I10", text="DIAGNOSIS-1")
 ALERTS = st.builds(
@@ -354,4 +372,45 @@ def test_every_field_of_the_view_is_either_content_or_named_as_withheld() -> Non
     for field in AlertView.model_fields:
         if field not in named | {"notice", "ed_window_days", "changes", "clocks", "started_at", "ended_at"}:
             assert getattr(general, field) not in (None, "", ()) or field == "expected_discharge", field
-    assert Confidentiality() == DEFAULT
+    assert default_confidentiality() == Confidentiality() == DEFAULT
+
+
+FAULTS = {
+    "a protected facility in full": ('part2_facility = "full"', "part2_facility", "expected 'general' or 'withheld'"),
+    "a word that is none": ('facility_122c = "maybe"', "facility_122c", "expected 'general' or 'withheld'"),
+    "no word at all": ("sensitive_diagnosis_to_plan = 3", "sensitive_diagnosis_to_plan", "expected 'general'"),
+    "a tier that is none": (
+        'plan_without_sensitive_diagnosis = "all"',
+        "plan_without_sensitive_diagnosis",
+        "'full', 'general' or 'withheld'",
+    ),
+    "a setting that is none": ('part_2_facility = "general"', "part_2_facility", "not permitted"),
+    "no TOML": ("part2_facility =", "file", "not valid TOML"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_of_the_file_is_named(name: str) -> None:
+    text, place, said = FAULTS[name]
+    [fault] = load_confidentiality(text)
+    assert fault.place == place
+    assert said in fault.message
+
+
+def test_every_fault_is_named_at_once() -> None:
+    faults = load_confidentiality('part2_facility = "full"\nfacility_122c = "full"\nshoe = 9')
+    assert [fault.place for fault in faults] == ["part2_facility", "facility_122c", "shoe"]
+
+
+@given(st.dictionaries(st.sampled_from(list(TIERS_OF)), st.sampled_from(["full", "general", "withheld", "", "FULL"])))
+def test_only_what_the_law_leaves_open_loads(said: dict[str, str]) -> None:
+    allowed = all(tier in TIERS_OF[setting] for setting, tier in said.items())
+    loaded = load_confidentiality(as_file(said))
+    assert isinstance(loaded, Confidentiality) is allowed
+    if allowed:
+        assert {setting: getattr(loaded, setting) for setting in said} == said
+
+
+def test_the_shipped_file_names_every_setting() -> None:
+    text = resources.files("rules").joinpath("confidentiality.toml").read_text(encoding="utf-8")
+    assert set(tomllib.loads(text)) == set(Confidentiality.model_fields)

@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from streams.cli import app
-from streams.settings import Settings
+from streams.settings import Settings, environment_name
 
 DOCKER = Path(__file__).resolve().parents[1] / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yml").read_text())
@@ -24,8 +24,7 @@ HEALTH_PORTS = {
 
 
 def variables() -> set[str]:
-    usual = {"kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS", "database_url": "DATABASE_URL"}
-    return {usual.get(name, f"HANDOFF_{name.upper()}") for name in Settings.model_fields}
+    return {environment_name(name) for name in Settings.model_fields}
 
 
 def test_the_three_processes_and_their_servers_are_there() -> None:

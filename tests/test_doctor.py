@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -65,10 +66,19 @@ def test_a_kafka_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "KAFKA_BOOTSTRAP_SERVERS" in found("broker").what
 
 
-def test_a_policy_with_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "policy.toml").write_text("nonsense = 1\n")
-    monkeypatch.setenv("HANDOFF_POLICY", str(tmp_path / "policy.toml"))
-    assert found("policy").state is State.WRONG
+@pytest.mark.parametrize("setting", ["policy", "routes", "confidentiality"])
+def test_rules_with_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str) -> None:
+    assert found(setting).what == "the shipped one"
+    file = tmp_path / "own.toml"
+    monkeypatch.setenv(f"HANDOFF_{setting.upper()}", str(file))
+    assert found(setting) == Finding(
+        setting, State.WRONG, f"{file} cannot be read", f"correct HANDOFF_{setting.upper()}"
+    )
+    file.write_text("nonsense = 1\n")
+    assert found(setting).state is State.WRONG
+    assert "nonsense: " in found(setting).what
+    file.write_bytes(resources.files("rules").joinpath(f"{setting}.toml").read_bytes())
+    assert found(setting) == Finding(setting, State.OK, str(file))
 
 
 def test_an_empty_panel_and_then_a_loaded_one(folder: Path) -> None:

@@ -22,6 +22,7 @@ from streams.inbox.desk import Desk
 from streams.inbox.live import Live
 from streams.inbox.sign_in import NoInbox, find_session, make_link, open_session
 from streams.metrics import REGISTRY
+from streams.problems import Problem
 from streams.settings import Settings
 from streams.store.acting import ActionKind
 from streams.store.auditing import Audited
@@ -547,6 +548,24 @@ def test_consent_opens_what_was_withheld(settings, store):
         page = client.get("/stay/w1").text
     assert "Balsam Center" in page
     assert "42 CFR part 2 prohibits unauthorized" in page
+
+
+def test_a_confidentiality_file_of_your_own_says_how_far_content_goes(settings, store, tmp_path):
+    otis = person(7, "Otis", "Gaines", sex="M", consent=Consent.NONE)
+    load_people(store, [otis])
+    tell(store, alert(otis, "a7", 1, facility="Balsam Center", facility_kind=FacilityKind.PSYCHIATRIC))
+    assert [stay.latest.tier for stay in Inbox(settings, store).desk.stays(ORTIZ, datetime.now(UTC))] == ["withheld"]
+    file = tmp_path / "confidentiality.toml"
+    own = settings.model_copy(update={"confidentiality": file})
+    file.write_text('facility_122c = "general"\n')
+    [stay] = Inbox(own, store).desk.stays(ORTIZ, datetime.now(UTC))
+    assert (stay.latest.tier, stay.latest.facility, stay.latest.person.name.family) == ("general", "", "Gaines")
+    assert Inbox(own, store).desk.detail(ORTIZ, "a7").ruling == "general: facility_122c"
+    file.write_text('facility_122c = "full"\n')
+    with pytest.raises(Problem, match=r"(?s)has faults.*facility_122c: expected 'general' or 'withheld'"):
+        Inbox(own, store)
+    with pytest.raises(Problem, match="cannot be read"):
+        Inbox(settings.model_copy(update={"confidentiality": tmp_path}), store)
 
 
 def test_a_change_of_diagnoses_has_words_beside_its_codes(settings, store):

@@ -16,7 +16,7 @@ from streams import metrics
 from streams.cli import app
 from streams.inbox import wording
 from streams.ledger import Ending
-from streams.settings import Settings
+from streams.settings import Settings, environment_name
 from streams.topics import TOPICS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -45,11 +45,10 @@ def _topics() -> str:
 def _settings() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
-        usual = {"kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS", "database_url": "DATABASE_URL"}
         default = field.get_default(call_default_factory=True)
         shown = default.get_secret_value() if hasattr(default, "get_secret_value") else default
         shown = "" if shown in (None, ()) else str(shown)
-        rows.append((f"`{usual.get(name, f'HANDOFF_{name.upper()}')}`", shown, field.description or ""))
+        rows.append((f"`{environment_name(name)}`", shown, field.description or ""))
     return _table(("setting", "default", "what it is"), rows)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.settings import SettingsError, load_settings
+from streams.settings import Settings, SettingsError, environment_name, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,26 @@ def test_file_then_environment_then_argument(monkeypatch: pytest.MonkeyPatch, tm
     assert load_settings(mllp_port=3333).mllp_port == 3333
     assert load_settings().feed_for("X", "A").name == "a"
     assert load_settings().feed_for("X", "B").name == "default"
+
+
+GIVEN = {  # where the default's own text is none that can be given
+    "kafka_bootstrap_servers": "kafka:9092",
+    "database_url": "postgresql://db/handoff",
+    "feeds": "[]",
+    **dict.fromkeys(("policy", "routes", "confidentiality", "tls_cert", "tls_key", "tls_client_ca"), "a.file"),
+}
+
+
+@pytest.mark.parametrize("setting", Settings.model_fields)
+def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    default = Settings.model_fields[setting].default
+    monkeypatch.setenv(environment_name(setting), GIVEN.get(setting, str(default)))
+    assert setting in load_settings().model_fields_set
+
+
+def test_the_usual_names_stay_as_they_are() -> None:
+    names = [environment_name(setting) for setting in ("kafka_bootstrap_servers", "database_url", "mllp_port")]
+    assert names == ["KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "HANDOFF_MLLP_PORT"]
 
 
 WRONG = {

@@ -34,6 +34,7 @@ from starlette.types import ASGIApp
 from parsers.people import CaseManager, Enrollee, Role
 from rules.directory import BUILT_IN_CENTRAL_OFFICE
 from streams import metrics
+from streams.confidentiality_file import confidentiality_of
 from streams.health import Check, Health, Needed
 from streams.inbox import pages, rows, wording
 from streams.inbox.desk import Desk
@@ -98,7 +99,7 @@ class Inbox:
     def __init__(self, settings: Settings, store: Store, *, demo: bool = False) -> None:
         self.settings = settings
         self.store = store
-        self.desk = Desk(store)
+        self.desk = Desk(store, confidentiality_of(settings))
         self.live = Live(self.desk)
         self.demo = demo
         self._touched: dict[str, datetime] = {}

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import func, select
 
 from parsers.people import CaseManager, Enrollee, Practice
-from rules.confidentiality import AlertView, Relationship, Tier, audited, view
+from rules.confidentiality import DEFAULT, AlertView, Confidentiality, Relationship, Tier, audited, view
 from rules.decisions import Alert, Reason
 from rules.directory import Directory
 from streams.inbox.rows import ReaderStay, Taken, ceilinged
@@ -70,8 +70,9 @@ class Cause(NamedTuple):
 class Desk:
     """Read access for pages. Methods run in a thread and raise `Unavailable`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, confidentiality: Confidentiality = DEFAULT) -> None:
         self.store = store
+        self._confidentiality = confidentiality
         self._lock = threading.Lock()
         self._directory = Directory()
         self._version = -1
@@ -123,7 +124,8 @@ class Desk:
 
     def _view(self, alert: Alert, enrollee: Enrollee, reader: CaseManager) -> AlertView:
         practice = self.directory().practices.get(enrollee.practice_id)
-        return view(alert, enrollee, reader, network_id=practice.network_id if practice else "")
+        network_id = practice.network_id if practice else ""
+        return view(alert, enrollee, reader, self._confidentiality, network_id=network_id)
 
     def detail(self, reader: CaseManager, alert_id: str) -> StayDetail | None:
         """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
@@ -157,7 +159,7 @@ class Desk:
             earlier=shown,
             earlier_withheld=len([item for item in earlier if item.relationship is not Relationship.NONE]) - len(shown),
             practice=self.directory().practices.get(enrollee.practice_id) if latest.person else None,
-            ruling=audited(newest, enrollee, latest),
+            ruling=audited(newest, enrollee, latest, self._confidentiality),
         )
 
     def causes(self, positions: Sequence[int]) -> dict[int, Cause]:
