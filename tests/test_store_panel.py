@@ -221,7 +221,7 @@ def test_progress_is_told(store: Store) -> None:
 
 
 def test_many_changes_are_written_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.store.panel.WRITTEN_AT_ONCE", 2)
+    monkeypatch.setattr("streams.store.panel.READ_AT_ONCE", 2)
     monkeypatch.setattr("streams.store.panel.STAGED_AT_ONCE", 2)
     load(store, *panel(7))
     seq = store.panel_seq()

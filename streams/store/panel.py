@@ -4,10 +4,10 @@ A load is staged beside the tables first, without holding anybody up, then compa
 transaction. Nothing an enrollee was known by is lost: former names, addresses, phones, numbers and medical homes stay.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -17,30 +17,23 @@ from sqlalchemy.exc import IntegrityError
 from parsers.panel import PanelRow, split_mrns
 from parsers.people import Enrollee
 from rules.matching import PanelRecord
-from streams.store.engine import Database, Row, Unavailable, next_values, rows_among, translated, write_rows
+from streams.store.engine import Database, Row, Unavailable, next_values, rows_among, translated
 from streams.store.panel_rows import (
-    COLUMNS,
     FILE_COLUMNS,
+    KEPT_COLUMNS,
     LOCAL_ZONE,
     RECORD_COLUMNS,
     RS,
     US,
-    EnrolleeRow,
-    pairs,
-    parts,
     records_of,
     row_of,
 )
-from streams.store.schema import counters, crosswalk, enrollees, from_us, homes, panel_loads, to_us
+from streams.store.schema import counters, crosswalk, enrollees, from_us, panel_loads, to_us
 
 STAGED_AT_ONCE: Final = 10_000
-WRITTEN_AT_ONCE: Final = 5_000
+READ_AT_ONCE: Final = 5_000
 ENDED_KEPT_DAYS: Final = 400  # so long after the last day late messages still find a person
 CURSOR_SHIFT: Final = 40
-STATES: Final = (*COLUMNS, "gone", "seq")
-UPSERT: Final = "ON CONFLICT (enrollee_id) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in STATES[1:]
-)
 
 Progress = Callable[[str, int], None]
 
@@ -129,12 +122,12 @@ class Panel(Database):
         columns = ", ".join(RECORD_COLUMNS)
         if ids is not None:
             wanted = list(ids)
-            for start in range(0, len(wanted), WRITTEN_AT_ONCE):
+            for start in range(0, len(wanted), READ_AT_ONCE):
                 with self.reading() as connection:
                     found = rows_among(
                         connection,
                         f"SELECT {columns} FROM enrollees WHERE gone = 0 AND enrollee_id IN :among",  # noqa: S608
-                        wanted[start : start + WRITTEN_AT_ONCE],
+                        wanted[start : start + READ_AT_ONCE],
                     )
                 yield from records_of(found)
             return
@@ -220,30 +213,36 @@ def _stream(connection: Connection, statement: str) -> Iterator[Any]:
 def _stage(connection: Connection, rows: Iterable[Any], tell: Progress) -> int:
     plain = (row_of(row) if isinstance(row, Enrollee) else row for row in rows)
     count = 0
+    while some := list(islice(plain, STAGED_AT_ONCE)):
+        _put(connection, "staged", FILE_COLUMNS, some)
+        count += len(some)
+        tell("read", count)
     try:
-        if connection.dialect.name == "postgresql":
-            cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
-            with cursor, cursor.copy(f"COPY staged ({', '.join(FILE_COLUMNS)}) FROM STDIN") as copy:
-                for row in plain:
-                    copy.write_row(row)
-                    count += 1
-                    if not count % STAGED_AT_ONCE:
-                        tell("read", count)
-            connection.exec_driver_sql("ALTER TABLE staged ADD PRIMARY KEY (enrollee_id)")
-            connection.exec_driver_sql("ANALYZE staged")
-        else:
-            marks = ", ".join("?" for _ in FILE_COLUMNS)
-            statement = f"INSERT INTO staged VALUES ({marks})"  # noqa: S608
-            driver: Any = connection.connection.driver_connection
-            while some := list(islice(plain, STAGED_AT_ONCE)):
-                driver.executemany(statement, some)
-                count += len(some)
-                tell("read", count)
-            connection.exec_driver_sql("CREATE UNIQUE INDEX temp.staged_id ON staged (enrollee_id)")
+        _index(connection, "staged")
     except IntegrityError:
         raise ValueError("an enrollee comes twice in this load") from None
     tell("read", count)
     return count
+
+
+def _put(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Add rows to a table of this load's own, the fastest way the database has."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "postgresql":
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    else:
+        driver.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' for _ in columns)})", rows)  # noqa: S608
+
+
+def _index(connection: Connection, table: str) -> None:
+    """Make the enrollee_id of a filled table of this load's own unique and quick to find."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD PRIMARY KEY (enrollee_id)")
+        connection.exec_driver_sql(f"ANALYZE {table}")
+    else:
+        connection.exec_driver_sql(f"CREATE UNIQUE INDEX temp.{table}_id ON {table} (enrollee_id)")
 
 
 def _compare_and_apply(
@@ -304,91 +303,141 @@ def _compare_and_apply(
         )
     )
     tell("write", changed + added + ending)
-    return PanelReport(seq, mode, count, added, changed, dict(fields), moved, ending, share, size)
+    return PanelReport(seq, mode, count, added, changed, fields, moved, ending, share, size)
 
 
-def _write_changed(connection: Connection, seq: int, today: date, tell: Progress) -> tuple[int, int, Counter[str]]:
-    new = ", ".join(f"s.{name}" for name in FILE_COLUMNS)
-    compared = ", ".join(f"e.{name}" for name in FILE_COLUMNS)
+def _write_changed(connection: Connection, seq: int, today: date, tell: Progress) -> tuple[int, int, dict[str, int]]:
+    """Give the lines of people the panel knows their new content; (lines changed, moved, changes by column)."""
+    joined = "FROM staged s JOIN enrollees e ON e.enrollee_id = s.enrollee_id"
+    counts = ", ".join(f"count(CASE WHEN s.{name} <> e.{name} THEN 1 END)" for name in FILE_COLUMNS)
+    found = connection.exec_driver_sql(f"SELECT {counts} {joined}").one()
+    fields = {name: count for name, count in zip(FILE_COLUMNS, found, strict=True) if count}
+    if any(name in fields for name in KNOWN_BY):
+        _keep_former(connection, joined, today, tell)
+    else:
+        _make_kept(connection)
+    new = ", ".join(f"{name} = s.{name}" for name in FILE_COLUMNS[1:])
+    kept = ", ".join(f"{name} = coalesce(k.{name}, e.{name})" for name in KEPT_COLUMNS)
+    changed = connection.exec_driver_sql(
+        f"UPDATE enrollees AS e SET {new}, {kept}, gone = 0, seq = {seq} "  # noqa: S608
+        "FROM staged s LEFT JOIN kept k ON k.enrollee_id = s.enrollee_id "
+        f"WHERE e.enrollee_id = s.enrollee_id AND ({_unequal(FILE_COLUMNS)} OR e.gone = 1)"
+    ).rowcount
+    tell("write", changed)
+    return changed, fields.get("practice_id", 0), fields
+
+
+def _unequal(columns: Sequence[str]) -> str:
+    return f"({', '.join(f's.{name}' for name in columns)}) <> ({', '.join(f'e.{name}' for name in columns)})"
+
+
+def _make_kept(connection: Connection) -> None:
+    columns = ", ".join(f"{name} text NOT NULL" for name in KEPT)
+    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE kept ({columns})")
+
+
+def _keep_former(connection: Connection, joined: str, today: date, tell: Progress) -> None:
+    """Fill `kept` with what those were known by who will be known by something else, and keep the homes they leave."""
+    _make_kept(connection)
+    wanted = ", ".join([*(f"e.{name}" for name in _Before._fields), *(f"s.{name}" for name in KNOWN_BY)])
+    rows = _stream(connection, f"SELECT {wanted} {joined} WHERE {_unequal(KNOWN_BY)}")
+    width = len(_Before._fields)
+    count = 0
+    while some := list(islice(rows, STAGED_AT_ONCE)):
+        kept = [_succeed(_Before._make(row[:width]), _After._make(row[width:]), today) for row in some]
+        _put(connection, "kept", KEPT, kept)
+        count += len(some)
+        tell("compare", count)
+    _index(connection, "kept")
+    columns = ("since", "until", "practice_id", "effective_from", "effective_to")
     connection.exec_driver_sql(
-        "CREATE TEMPORARY TABLE differing AS SELECT s.enrollee_id AS enrollee_id "  # noqa: S608
-        "FROM staged s JOIN enrollees e ON e.enrollee_id = s.enrollee_id "
-        f"WHERE ({new}) <> ({compared}) OR e.gone = 1"
+        f"INSERT INTO homes (enrollee_id, {', '.join(columns)}) "  # noqa: S608
+        "SELECT e.enrollee_id, k.left_since, k.left_until, e.practice_id, e.effective_from, e.effective_to "
+        "FROM kept k JOIN enrollees e ON e.enrollee_id = k.enrollee_id WHERE k.left_until <> '' "
+        "ON CONFLICT (enrollee_id, since) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
     )
-    connection.exec_driver_sql("CREATE INDEX differing_id ON differing (enrollee_id)")
-    connection.exec_driver_sql("ANALYZE differing")
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    page = f"SELECT enrollee_id FROM differing WHERE enrollee_id > {mark} ORDER BY enrollee_id LIMIT {WRITTEN_AT_ONCE}"  # noqa: S608
-    # Looked up by id, a page at a time: a join with a limit tempts PostgreSQL to join everything for every page.
-    known = f"SELECT {', '.join(COLUMNS)} FROM enrollees WHERE enrollee_id IN :among"  # noqa: S608
-    given = f"SELECT {', '.join(FILE_COLUMNS)} FROM staged WHERE enrollee_id IN :among"  # noqa: S608
-    fields: Counter[str] = Counter()
-    changed = moved = 0
-    last = ""
-    while ids := list(connection.exec_driver_sql(page, (last,)).scalars()):
-        last = ids[-1]
-        lines: list[Row] = []
-        left: list[Row] = []
-        befores = {row[0]: EnrolleeRow._make(row) for row in rows_among(connection, known, ids)}
-        for row in rows_among(connection, given, ids):
-            after = PanelRow._make(row)
-            before = befores[after.enrollee_id]
-            fields.update(name for name, was, is_ in zip(FILE_COLUMNS, before, after, strict=False) if was != is_)
-            moved += before.practice_id != after.practice_id
-            line, home = _succeed(before, after, today)
-            lines.append((*line, 0, seq))
-            if home:
-                left.append(home)
-        write_rows(connection, enrollees, STATES, lines, UPSERT)
-        columns = ("enrollee_id", "since", "until", "practice_id", "effective_from", "effective_to")
-        rest = ", ".join(f"{name} = excluded.{name}" for name in columns[2:])
-        write_rows(connection, homes, columns, left, f"ON CONFLICT (enrollee_id, since) DO UPDATE SET {rest}")
-        changed += len(lines)
-        tell("write", changed)
-    return changed, moved, fields
 
 
-def _succeed(before: EnrolleeRow, after: PanelRow, today: date) -> tuple[EnrolleeRow, Row | None]:
-    """The new line with all that it was known by before, and the medical home it leaves, if it leaves one."""
-    names = _kept(pairs(before.former_names), (before.last, before.first), (after.last_name, after.first_name))
-    places = _kept(pairs(before.former_addresses), (before.street, before.zip), (after.address, after.zip))
-    phones = _kept(parts(before.former_phones), before.phone, after.phone)
-    now_used = set(split_mrns(after.mrns))
-    numbers = dict.fromkeys(
-        number for number in split_mrns(f"{before.former_mrns};{before.mrns}") if number not in now_used
+class _Before(NamedTuple):
+    """What a line held that its successor has to keep; columns of the enrollees table."""
+
+    enrollee_id: str
+    last: str
+    first: str
+    street: str
+    zip: str
+    phone: str
+    mrns: str
+    practice_id: str
+    effective_from: str
+    effective_to: str
+    former_names: str
+    former_addresses: str
+    former_phones: str
+    former_mrns: str
+    home_since: str
+
+
+class _After(NamedTuple):
+    """What a person is known by, and where they are at home, according to the file."""
+
+    last: str
+    first: str
+    street: str
+    zip: str
+    phone: str
+    mrns: str
+    practice_id: str
+    effective_from: str
+
+
+KNOWN_BY: Final = _After._fields
+KEPT: Final = ("enrollee_id", *KEPT_COLUMNS, "left_since", "left_until")
+
+
+def _succeed(before: _Before, after: _After, today: date) -> tuple[str, ...]:
+    """A row of `kept`: all that the person was known by before, and the days of the home they leave ("" for none)."""
+    numbers = before.former_mrns
+    if before.mrns != after.mrns:
+        now_used = set(split_mrns(after.mrns))
+        known = dict.fromkeys(split_mrns(f"{before.former_mrns};{before.mrns}"))
+        numbers = ";".join(f"{system}:{value}" for system, value in known if (system, value) not in now_used)
+    return (
+        before.enrollee_id,
+        _kept(before.former_names, (before.last, before.first), (after.last, after.first)),
+        _kept(before.former_addresses, (before.street, before.zip), (after.street, after.zip)),
+        _kept(before.former_phones, (before.phone,), (after.phone,)),
+        numbers,
+        *_leave_home(before, after, today),
     )
-    since, home = _leave_home(before, after, today)
-    line = EnrolleeRow(
-        *after,
-        former_names=RS.join(US.join(name) for name in names),
-        former_addresses=RS.join(US.join(place) for place in places),
-        former_phones=RS.join(phones),
-        former_mrns=";".join(f"{system}:{value}" for system, value in numbers),
-        home_since=since,
-    )
-    return line, home
 
 
-def _kept(former: Sequence[Any], old: Any, new: Any) -> list[Any]:
+def _kept(former: str, old: tuple[str, ...], new: tuple[str, ...]) -> str:
     """Former values, oldest first, each once, without the one in use now."""
-    known = dict.fromkeys((*former, old))
-    return [value for value in known if value != new and value not in ("", ("", ""))]
+    if old == new:
+        return former
+    known = dict.fromkeys((*former.split(RS), US.join(old)))
+    return RS.join(value for value in known if value not in (US.join(new), "", US))
 
 
-def _leave_home(before: EnrolleeRow, after: PanelRow, today: date) -> tuple[str, Row | None]:
-    """(first day of the home the line has now, the home it leaves or None).
+def _leave_home(before: _Before, after: _After, today: date) -> tuple[str, str, str]:
+    """(first day of the home the line has now, first and last day of the home it leaves or "" for none).
 
     Another practice is home from the new `effective_from` where that moved on, else from today. The same practice with
     a later `effective_from` is a new enrollment after a gap; with an earlier one it is a correction.
     """
     later = after.effective_from > before.effective_from
     if before.practice_id == after.practice_id and not (later and before.effective_to):
-        return before.home_since, None
+        return before.home_since, "", ""
     start = after.effective_from if later else today.isoformat()
     since = before.home_since or before.effective_from
     if start <= since:
-        return before.home_since, None
-    last = (date.fromisoformat(start) - timedelta(days=1)).isoformat()
-    until = min(before.effective_to, last) if before.effective_to else last
-    home = (before.enrollee_id, since, until, before.practice_id, before.effective_from, before.effective_to)
-    return start, home
+        return before.home_since, "", ""
+    last = _day_before(start)
+    return start, since, min(before.effective_to, last) if before.effective_to else last
+
+
+@lru_cache(maxsize=1024)
+def _day_before(day: str) -> str:
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
