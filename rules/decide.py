@@ -25,7 +25,7 @@ from rules.decisions import (
 from rules.late_enrollment import late
 from rules.stays import DEAD, OPEN, Move, Step, advance, find, folded, joined, key_in, under, visit_key
 
-__all__ = ["World", "decide"]
+__all__ = ["World", "decide", "worth_asking"]
 
 _IDENTITY: Final = frozenset({EventKind.LINKED, EventKind.UNLINKED})
 _MERGES: Final = frozenset({EventKind.PERSON_MERGED, EventKind.ACCOUNT_MERGED, EventKind.VISIT_MERGED})
@@ -462,6 +462,11 @@ def _enrollee_id(match: Match, released: bool) -> str | None:
 
 def _silent(*reasons: Reason) -> Decision:
     return Decision(action=Action.SUPPRESS, reasons=reasons)
+
+
+def worth_asking(event: Event) -> bool:
+    """Whether a person is asked when `event` is only possibly about an enrollee."""
+    return _possible(event).action is Action.HOLD
 
 
 def _possible(event: Event) -> Decision:

@@ -25,6 +25,7 @@ from sqlalchemy import select
 
 from parsers.panel import PanelReader, PanelRow
 from parsers.tables import REJECT_COLUMNS, RowCode, RowReject, rejected_row
+from rules.decide import worth_asking
 from rules.late_enrollment import missed
 from rules.panel_index import PanelIndex
 from streams.open_store import open_store
@@ -50,7 +51,7 @@ class Late(NamedTuple):
     """What became of events that came before their people were enrolled."""
 
     released: int = 0
-    possible: int = 0  # not told: nobody is asked about them
+    possible: int = 0  # wait for a person's verdict now; until then nobody is told
 
 
 def run_panel_check(settings: Settings, file: Path, *, as_json: bool = False) -> int:
@@ -102,7 +103,8 @@ def run_panel_load(settings: Settings, file: Path, *, full: bool, force: bool = 
 
 
 def release_late(settings: Settings, store: Store, after: int) -> Late:
-    """Line up for the decision what people changed since panel seq `after` missed before they were enrolled."""
+    """Line up for the decision, or put up for review, what people changed since panel seq `after` missed before they
+    were enrolled."""
     secret = settings.secret()
     if not settings.unmatched_days or not _any_kept(store):
         return Late()
@@ -119,9 +121,12 @@ def release_late(settings: Settings, store: Store, after: int) -> Late:
         lines, _ = load_enrollees(connection, wanted, None)
     enrollees = {enrollee_id: enrollee_on(line, (), None) for enrollee_id, line in lines.items()}
     found = missed(matches, enrollees, now, settings.unmatched_days)
-    store.release([EventRecord(event=event, match=match) for event, match in found], now)
-    store.drop_unmatched([event.message_id for event, _ in found])
-    return Late(len(found), sum(match.grade == "possible" for _, match in matches))
+    told = [EventRecord(event=each.event, match=each.match) for each in found if each.sure]
+    store.release(told, now)
+    store.drop_unmatched([record.event.message_id for record in told])
+    asked = [EventRecord(event=each.event, match=each.match) for each in found if not each.sure]
+    said = store.ask_late([record for record in asked if worth_asking(record.event)], now)
+    return Late(len(told) + said.released, said.waiting)
 
 
 def _any_kept(store: Store) -> bool:
@@ -371,6 +376,6 @@ def _lines(
     if late.released:
         yield f"{late.released:,} hospital messages from before the enrollment are told now"
     if late.possible:
-        yield f"{late.possible:,} earlier hospital messages might be about new people; they are not told"
+        yield f"{late.possible:,} earlier hospital messages might be about new people: handoff review asks about them"
     if stale:
         yield f"the panel before this was {stale} old: load it at least every {STALE_DAYS} days"

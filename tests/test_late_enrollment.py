@@ -43,7 +43,8 @@ IN, OUT, ED = EventKind.ADMITTED, EventKind.DISCHARGED, EventKind.REGISTERED
 CASES = {
     "still in hospital": ([event(IN, 3)], Grade.CERTAIN, None, 1),
     "a probable match": ([event(IN, 3)], Grade.PROBABLE, None, 1),
-    "a possible match": ([event(IN, 3)], Grade.POSSIBLE, None, 0),
+    "a possible match": ([event(IN, 3)], Grade.POSSIBLE, None, 1),
+    "possible, discharged long ago": ([event(IN, 30), event(OUT, 15)], Grade.POSSIBLE, None, 0),
     "somebody else": ([event(IN, 3)], Grade.CERTAINLY_NOT, None, 0),
     "discharged lately": ([event(IN, 9), event(OUT, 5)], Grade.CERTAIN, None, 2),
     "discharged long ago": ([event(IN, 30), event(OUT, 15)], Grade.CERTAIN, None, 0),
@@ -60,6 +61,7 @@ def test_what_is_told_late(name: str) -> None:
     found = missed([(each, match) for each in reversed(events)], {"E1": person(ends)}, NOW, 14)
     assert len(found) == count
     assert [each.event.message_id for each in found] == sorted(each.event.message_id for each in found)
+    assert all(each.sure is (grade is not Grade.POSSIBLE) for each in found)
     assert all(late(each.match) and each.match.evidence["name"] == "equal" for each in found)
     assert not late(match)
 

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
-from parsers.events import Address, Event, EventKind, Identifier, Patient, PersonName, Visit
-from rules.decisions import Action, Decision, Grade, Match, Reason
+from parsers.events import Address, EncounterClass, Event, EventKind, Identifier, Patient, PersonName, Visit
+from rules.alerts import World
+from rules.decide import decide
+from rules.decisions import Action, Decision, Grade, History, Match, Reason
+from rules.policy import default_policy
+from rules.routing import default_routes
 from streams.directory_command import run_directory_check, run_directory_load
 from streams.ledger import Ending, LedgerEntry
 from streams.open_store import open_store
@@ -19,6 +23,8 @@ from streams.review_command import run_review
 from streams.route_command import run_route
 from streams.settings import Settings
 from streams.store import Store
+from streams.store.deciding import Outcome
+from streams.store.reviewing import Verdict
 from streams.topics import EventRecord
 
 HEADER = "enrollee_id,medicaid_id,last_name,first_name,birth_date,sex,address,zip,phone,practice_id,effective_from\n"
@@ -220,6 +226,113 @@ def test_who_joins_the_panel_in_hospital_is_told_of_late(
     assert store.unmatched_about(["E7"], settings.secret()) == [stranger]
     again = load(settings, panel_file(tmp_path, person(7, phone="8285550001")), capsys, full=False)
     assert again["late"]["released"] == 0, "nobody is told twice"
+
+
+def perhaps(message_id: str) -> Event:
+    """An admission of somebody with the name and birth date of person 7, and nothing more."""
+    event = admission(message_id)
+    bare = Patient(name=event.patient.name, birth_date=event.patient.birth_date, identifiers=event.patient.identifiers)
+    inpatient = Visit(encounter_class=EncounterClass.INPATIENT, admitted_at=event.occurred_at)
+    return event.model_copy(update={"patient": bare, "visit": inpatient})
+
+
+def kept(store: Store, settings: Settings, event: Event) -> None:
+    store.keep_unmatched([event], settings.secret())
+    store.end([LedgerEntry(event.message_id, Ending.SUPPRESSED, Reason.NOT_ON_PANEL, event.received_at)])
+
+
+def decided(store: Store) -> list[Outcome]:
+    """What the worker makes of the events that were lined up."""
+    waiting = store.unsent_events()
+
+    def core(record: EventRecord, history: History) -> Decision:
+        route = default_routes().route
+        world = World(default_policy(), lambda who, kind, why, at: route(store.directory(), who, kind, why, at), NOW)
+        return decide(record.event, record.match, record.prior_match, history, world, released=record.released)
+
+    outcomes = store.decide([record for _, record in waiting], core, NOW)
+    store.sent_events([outbox_id for outbox_id, _ in waiting])
+    return outcomes
+
+
+def late(said: dict[str, Any]) -> tuple[int, int]:
+    return said["late"]["released"], said["late"]["possible"]
+
+
+JOINED = {"effective_from": NOW.date().isoformat()}
+
+
+def test_who_may_be_somebody_enrolled_late_is_asked_about_and_same_tells_what_was_missed(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], store: Store
+) -> None:
+    run_directory_load(settings, folder(tmp_path))
+    event = perhaps("0" * 31 + "1")
+    clinic = perhaps("0" * 31 + "2")
+    clinic = clinic.model_copy(update={"visit": Visit(encounter_class=EncounterClass.AMBULATORY)})
+    kept(store, settings, event)
+    kept(store, settings, clinic)
+    capsys.readouterr()
+    said = load(settings, panel_file(tmp_path, person(7, **JOINED)), capsys, full=False)
+    assert late(said) == (0, 1), "an outpatient visit would tell nobody anything: not asked"
+    assert store.unsent_events() == [], "until somebody has decided nothing leaves"
+    assert store.endings() == {"held": 1, "suppressed": 1}
+    [review] = store.reviews_waiting()
+    assert (review.enrollee.enrollee_id, [each.event.message_id for each in review.records]) == (
+        "E7",
+        [event.message_id],
+    )
+    again = load(settings, panel_file(tmp_path, person(7, phone="8285550001", **JOINED)), capsys, full=False)
+    assert late(again) == (0, 0), "asked once"
+    assert store.review_count() == 1
+    assert store.settle_review(review.review_id, Verdict.SAME, "ortiz", NOW).released == 1
+    [outcome] = decided(store)
+    assert outcome.entry.ending is Ending.ALERTED
+    [told] = outcome.alerts
+    assert told.alert.enrollee_id == "E7"
+    assert Reason.LATE_ENROLLMENT in told.alert.reasons
+    assert store.endings() == {"alerted": 1, "suppressed": 1}
+    third = load(settings, panel_file(tmp_path, person(7, phone="8285550002", **JOINED)), capsys, full=False)
+    assert late(third) == (0, 0), "nobody is told twice"
+
+
+def test_different_is_not_asked_again_and_leaves_the_message_for_whom_it_is_about(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], store: Store
+) -> None:
+    run_directory_load(settings, folder(tmp_path))
+    event = perhaps("0" * 31 + "1")
+    kept(store, settings, event)
+    capsys.readouterr()
+    load(settings, panel_file(tmp_path, person(7, **JOINED)), capsys, full=False)
+    [review] = store.reviews_waiting()
+    assert store.settle_review(review.review_id, Verdict.DIFFERENT, "ortiz", NOW).dropped == 1
+    assert store.endings() == {"suppressed": 1}
+    again = load(settings, panel_file(tmp_path, person(7, phone="8285550001", **JOINED)), capsys, full=False)
+    assert (late(again), store.review_count()) == ((0, 0), 0)
+    number = event.patient.identifiers[0]
+    other = person(8, last_name="Whitfieldh", birth_date="1917-03-04", **JOINED)
+    file = tmp_path / "other.csv"
+    file.write_text(f"{HEADER.strip()},mrns\n{other.strip()},{number.system}:{number.value}\n")
+    assert late(load(settings, file, capsys, full=False)) == (1, 0)
+    [outcome] = decided(store)
+    assert (outcome.entry.ending, outcome.alerts[0].alert.enrollee_id) == (Ending.ALERTED, "E8")
+
+
+def test_a_standing_verdict_answers_for_a_later_message_of_the_same_pair(
+    settings: Settings, tmp_path: Path, store: Store
+) -> None:
+    run_panel_load(settings, panel_file(tmp_path, person(7, **JOINED)), full=False)
+    match = Match(grade=Grade.POSSIBLE, enrollee_id="E7", evidence={"enrollment": "late"})
+    first = EventRecord(event=perhaps("0" * 31 + "1"), match=match)
+    for event in (first.event, perhaps("0" * 31 + "2")):
+        store.end([LedgerEntry(event.message_id, Ending.SUPPRESSED, Reason.NOT_ON_PANEL, event.received_at)])
+    assert store.ask_late([first], NOW) == (0, 1)
+    store.settle_review(store.reviews_waiting()[0].review_id, Verdict.SAME, "ortiz", NOW)
+    left = Visit(encounter_class=EncounterClass.INPATIENT, discharged_at=NOW - timedelta(days=1))
+    later = {"message_id": "0" * 31 + "2", "fingerprint": "2", "kind": EventKind.DISCHARGED, "visit": left}
+    discharge = first.model_copy(update={"event": first.event.model_copy(update=later)})
+    assert store.ask_late([discharge], NOW) == (1, 0)
+    assert [outcome.entry.ending for outcome in decided(store)] == [Ending.ALERTED, Ending.AMENDED]
+    assert store.ask_late([first], NOW) == (0, 0), "it has been told"
 
 
 def test_a_directory_with_a_grave_fault_is_not_loaded(

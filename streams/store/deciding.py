@@ -21,7 +21,7 @@ from streams.store.endings import COLUMNS as LEDGER_COLUMNS
 from streams.store.endings import Endings, endings_of, ledger_row
 from streams.store.engine import Changed, Row, StoreFault, next_values, rows_among, write_rows
 from streams.store.panel_rows import EnrolleeRow, Home, enrollee_on, load_enrollees
-from streams.store.reviewing import Verdict, add_waiting, learnable, pair_of, verdicts_of
+from streams.store.reviewing import Verdict, add_waiting, learnable, pair_of, untold, verdicts_of
 from streams.store.schema import (
     alert_owners,
     alert_versions,
@@ -224,11 +224,10 @@ def _entry(record: EventRecord, decision: Decision) -> LedgerEntry:
 
 
 def _decidable(record: EventRecord, before: tuple[str, str] | None) -> bool:
-    """Not ended yet; or ended as one that waits, and now released."""
+    """Not ended yet; or ended as one that waits, or that was nobody's so far, and now released."""
     if before is None:
         return True
-    also = (Ending.SUPPRESSED, Reason.NOT_ON_PANEL), (Ending.RETRACTED, Reason.POSSIBLE_MATCH)
-    return record.released and (before[0] == Ending.HELD or before in also)
+    return record.released and (untold(before) or before == (Ending.RETRACTED, Reason.POSSIBLE_MATCH))
 
 
 class Deciding(Endings):

@@ -18,12 +18,24 @@ from parsers.people import Enrollee
 from rules.decisions import Grade, Reason
 from streams.ledger import Ending
 from streams.store.auditing import Audited, note
+from streams.store.endings import endings_of
 from streams.store.engine import Database, Row, next_values, rows_among, write_rows
 from streams.store.panel_rows import enrollee_on, load_enrollees
-from streams.store.schema import crosswalk, event_outbox, from_us, ledger, review_events, reviews, to_us
+from streams.store.schema import (
+    crosswalk,
+    event_outbox,
+    from_us,
+    ledger,
+    review_events,
+    reviews,
+    to_us,
+)
+from streams.store.unmatched import forget
 from streams.topics import EventRecord
 
 LEARNED_TYPES: Final = frozenset({"", "MR", "MRN", "PI", "PT", "U"})
+
+HELD_AT_ONCE: Final = 500
 
 
 class Verdict(StrEnum):
@@ -54,6 +66,13 @@ class Reviewed(NamedTuple):
     dropped: int = 0
 
 
+class Asked(NamedTuple):
+    """What became of events of people perhaps enrolled late."""
+
+    released: int  # a person had said before that it is them
+    waiting: int  # wait for a verdict now, and did not before
+
+
 def learnable(identifiers: Sequence[Identifier]) -> list[Identifier]:
     """Those that name a person within their authority (HL7 table 0203): no account, visit, license or SSN."""
     return [number for number in identifiers if number.system and number.value and number.type in LEARNED_TYPES]
@@ -74,11 +93,19 @@ def verdicts_of(connection: Connection, pairs: Sequence[str]) -> dict[str, Verdi
     return {row[0]: Verdict(row[1]) for row in rows if row[1]}
 
 
+def untold(ending: tuple[str, str]) -> bool:
+    """Whether (ending, code) is of a message that waits for a verdict, or that was nobody's so far."""
+    return ending[0] == Ending.HELD or ending in (
+        (Ending.SUPPRESSED, Reason.NOT_ON_PANEL),
+        (Ending.SUPPRESSED, Reason.MATCH_REJECTED),
+    )
+
+
 def add_waiting(connection: Connection, held: Sequence[EventRecord], now: datetime) -> None:
     """Let events wait under the review of their pair, opening it where there is none."""
     if not held:
         return
-    pairs = [pair_of(record.event.patient, record.match.enrollee_id or "") for record in held]
+    pairs = [_pair(record) for record in held]
     opened: dict[str, Row] = {}
     for record, pair in zip(held, pairs, strict=True):
         row = (record.event.message_id, pair, record.match.enrollee_id or "", to_us(now), record.match.weight)
@@ -162,6 +189,7 @@ class Reviewing(Database):
             if verdict is Verdict.SAME:
                 certain = [_as_certain(record) for record in waiting]
                 _teach(connection, certain)
+                forget(connection, [record.event.message_id for record in certain])
                 put_events(connection, certain, at)
                 return Reviewed(True, released=len(certain))
             connection.execute(
@@ -178,6 +206,28 @@ class Reviewing(Database):
         with self.writing() as connection:
             put_events(connection, [record.model_copy(update={"released": True}) for record in records], now)
 
+    def ask_late(self, records: Sequence[EventRecord], now: datetime) -> Asked:
+        """Ask about events that are only possibly of people enrolled late: they wait like held ones, until then nothing
+        leaves. A pair that a person has decided on is not asked about again: same is released, different dropped.
+        """
+        with self.writing() as connection:
+            before = endings_of(connection, [record.event.message_id for record in records])
+            open_ = [record for record in records if untold(before.get(record.event.message_id, _NOBODY_S))]
+            pairs = {record.event.message_id: _pair(record) for record in open_}
+            said = verdicts_of(connection, list(set(pairs.values())))
+            asked, certain = [], []
+            for record in open_:
+                match said.get(pairs[record.event.message_id]):
+                    case Verdict.SAME:
+                        certain.append(_as_certain(record))
+                    case None | Verdict.NOT_SURE:
+                        asked.append(record)
+            add_waiting(connection, asked, now)
+            waiting = _hold(connection, [record.event.message_id for record in asked])
+            forget(connection, [record.event.message_id for record in certain])
+            put_events(connection, certain, now)
+        return Asked(len(certain), waiting)
+
     def unsent_events(self, limit: int = 200) -> list[tuple[int, EventRecord]]:
         """What waits for the events topic, oldest first: (outbox id, record)."""
         with self.reading() as connection:
@@ -193,6 +243,26 @@ class Reviewing(Database):
         if outbox_ids:
             with self.writing() as connection:
                 connection.execute(event_outbox.delete().where(event_outbox.c.outbox_id.in_(outbox_ids)))
+
+
+_NOBODY_S: Final = (str(Ending.SUPPRESSED), str(Reason.NOT_ON_PANEL))
+
+
+def _pair(record: EventRecord) -> str:
+    return pair_of(record.event.patient, record.match.enrollee_id or "")
+
+
+def _hold(connection: Connection, message_ids: Sequence[str]) -> int:
+    """Let messages that were nobody's wait instead; how many did not wait before."""
+    held = 0
+    for start in range(0, len(message_ids), HELD_AT_ONCE):
+        held += connection.execute(
+            update(ledger)
+            .where(ledger.c.message_id.in_(message_ids[start : start + HELD_AT_ONCE]))
+            .where(ledger.c.ending == str(Ending.SUPPRESSED))
+            .values(ending=str(Ending.HELD), code=str(Reason.POSSIBLE_MATCH))
+        ).rowcount
+    return held
 
 
 def _as_certain(record: EventRecord) -> EventRecord:

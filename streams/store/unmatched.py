@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken
+from sqlalchemy import Connection
 
 from parsers.events import Event
 from parsers.panel import split_mrns
@@ -29,6 +30,14 @@ def _lock(secret: bytes) -> Fernet:
 
 def _key(secret: bytes, kind: str, value: str) -> str:
     return hmac.new(secret, f"unmatched\x1f{kind}\x1f{value.casefold()}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def forget(connection: Connection, message_ids: Sequence[str]) -> None:
+    """Keep these events no longer."""
+    for start in range(0, len(message_ids), FOUND_AT_ONCE):
+        some = message_ids[start : start + FOUND_AT_ONCE]
+        connection.execute(unmatched.delete().where(unmatched.c.message_id.in_(some)))
+        connection.execute(unmatched_keys.delete().where(unmatched_keys.c.message_id.in_(some)))
 
 
 class Unmatched(Database):
@@ -82,8 +91,7 @@ class Unmatched(Database):
         """Forget events that need not wait any longer."""
         if message_ids:
             with self.writing() as connection:
-                connection.execute(unmatched.delete().where(unmatched.c.message_id.in_(message_ids)))
-                connection.execute(unmatched_keys.delete().where(unmatched_keys.c.message_id.in_(message_ids)))
+                forget(connection, message_ids)
 
     def prune_unmatched(self, now: datetime, days: int = 14) -> int:
         """Forget events received more than `days` ago; gives how many."""
