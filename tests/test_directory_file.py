@@ -47,6 +47,22 @@ def test_the_shipped_plans_cover_all_100_counties_once() -> None:
     assert sorted(named) == sorted(name.replace("_", " ") for name in COUNTIES)
 
 
+OF_PLAN = {  # those who changed plans from 2019 to 2024, in the words of the plans and the counties themselves
+    "alliance": ["Harnett", "Mecklenburg", "Orange"],
+    "partners": ["Cabarrus", "Davidson", "Davie", "Forsyth", "Rutherford", "Stanly", "Union"],
+    "trillium": ["Anson", "Bladen", "Guilford", "Hoke", "Lee", "Moore", "Nash", "Randolph", "Richmond", "Robeson"],
+    "vaya": ["Alamance", "Caswell", "Chatham", "Franklin", "Granville", "Person", "Rockingham", "Rowan", "Stokes"],
+}
+
+
+@pytest.mark.parametrize(("plan_id", "count"), [("alliance", 7), ("partners", 15), ("trillium", 46), ("vaya", 32)])
+def test_the_shipped_plans_are_those_since_the_consolidation_of_2024(plan_id: str, count: int) -> None:
+    [plan] = [plan for plan in read().lme_mcos if plan.lme_mco_id == plan_id]
+    assert len(plan.counties) == count
+    assert set(OF_PLAN[plan_id]) <= set(plan.counties)
+    assert len(read().lme_mcos) == 4
+
+
 ABSENCE = "case_manager_id,starts,ends,backup_id\n"
 PERSON = "case_manager_id,name,role,practices,hours,network_id,lme_mco_id\n"
 FAULTS = {

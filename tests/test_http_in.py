@@ -71,6 +71,18 @@ def test_what_cannot_be_stored_is_503_with_retry_after(tmp_path):
     run(story())
 
 
+def test_more_at_once_than_is_held_is_429_with_retry_after(tmp_path):
+    async def story():
+        async with posting(tmp_path, max_buffered_bytes=1 << 20, max_frame_bytes=4 << 20) as (running, client):
+            answer = await client.post("/hl7", content=message("a", padding=2 << 20), headers=HL7)
+            assert answer.status_code == 429
+            assert int(answer.headers["retry-after"]) > 0
+            assert running.durable.frames == []
+            assert (await client.post("/hl7", content=message("z"), headers=HL7)).status_code == 200
+
+    run(story())
+
+
 def test_only_post_and_only_this_path(tmp_path):
     async def story():
         async with posting(tmp_path) as (_, client):
