@@ -19,6 +19,11 @@ _ANOTHER: Final = (DIFFERS, "another name")
 _PLACE: Final = (EQUAL, "similar", "former address equal")
 _SURE_NAME: Final = (EQUAL, "nickname", "former name equal")
 _LOOSE_NAME: Final = ("similar", "nickname", "swapped")
+_LOOSE_LAST: Final = ("part equal",)
+_LOOSE_FIRST: Final = ("middle name",)
+_LOOSE_DATE: Final = ("one digit differs", "one part differs")
+_INITIAL: Final = ("initial equal", RARE_INITIAL)
+_NEAR_HOME: Final = ("same street", "number missing", "same number")
 _NEAR_ZIP: Final = (EQUAL, "one digit differs")
 _SURE_DATE: Final = (EQUAL, "month and day swapped")
 
@@ -39,10 +44,11 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     Automatic (certain, probable) needs first name, last name and birth date plus a third agreeing element that is
     not ZIP, city or sex: an identifier, a street address, a phone, the mother, a whole middle name or an initial
     that few bear (for people who moved: of those who share name and birth date with somebody about one in a
-    thousand shares that too). A field that is absent or differs must be outweighed by an identifier or by two such
-    elements. Twins (another first name) and Jr/Sr (another suffix, another birth date) never pass without an
-    identifier. Certain needs all three present and nothing that differs, so blanking a field cannot lead there
-    from "certainly-not".
+    thousand shares that too). What agrees only loosely (half of a double last name, a middle name used as the first,
+    a birth date off by a digit or a part) must be outweighed by an identifier or by two such elements, another last
+    name by two of which one may be an identifier, an absent field likewise. Twins (another first name; another
+    middle name) and Jr/Sr (another suffix, another birth date) never pass without an identifier. Certain needs all
+    three present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
     """
     evidence = comparison.evidence
     ceiling = _ceiling(evidence, panel_size)
@@ -61,13 +67,13 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
     """The best grade this agreement may get, whatever its weight."""
     last, first, birth = evidence.get("last_name"), evidence.get("first_name"), evidence.get("birth_date")
     issued = (evidence.get("medicaid_id") == EQUAL) + (evidence.get("mrn") == EQUAL)
-    ssn = evidence.get("ssn")
+    ssn, middle_word = evidence.get("ssn"), evidence.get("middle_name")
     identifiers = issued + (ssn == EQUAL)
     near_identifiers = (ssn in ("one digit differs", "last four equal", "shared")) + (
         evidence.get("medicaid_id") == "one digit differs"
     )
     places = (evidence.get("address") in _PLACE) + (evidence.get("phone") == EQUAL) + (evidence.get("mother") == EQUAL)
-    middle = evidence.get("middle_name") in (EQUAL, RARE)
+    middle = middle_word in (EQUAL, RARE)
     thirds = identifiers + near_identifiers + places
     opposed = DIFFERS in (ssn, evidence.get("medicaid_id"), evidence.get("sex"))
     if not last and not first and not birth:
@@ -86,15 +92,16 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
     if first in _ANOTHER:
         proven = identifiers >= 2 or (issued and lasted and first != DIFFERS and evidence.get("sex") != DIFFERS)
         return Grade.PROBABLE if proven and dated else Grade.POSSIBLE
-    if first in _LOOSE_NAME and not identifiers and (opposed or evidence.get("middle_name") == DIFFERS):
-        return Grade.POSSIBLE  # Eric and Erica, the twins Mary and Marie
+    if middle_word == DIFFERS and not identifiers:
+        return Grade.POSSIBLE  # the twins Maria Elena and Maria Luz
+    if first in _LOOSE_NAME and not identifiers and opposed:
+        return Grade.POSSIBLE  # Eric and Erica
     if birth in (DIFFERS, GENERATION):
         return Grade.PROBABLE if issued and thirds >= 2 and named and lasted else Grade.POSSIBLE
     if last == DIFFERS:
-        if identifiers and named and dated:
-            return Grade.PROBABLE
-        proven = thirds and birth == EQUAL and first == EQUAL and evidence.get("middle_name") != DIFFERS and not opposed
-        return Grade.PROBABLE if proven else Grade.POSSIBLE
+        agreed = birth == EQUAL and first in _SURE_NAME and middle_word != DIFFERS and not opposed
+        known = identifiers >= 2 and named and dated
+        return Grade.PROBABLE if known or (agreed and thirds + middle >= 2) else Grade.POSSIBLE
     absent = (first is None) + (last is None) + (birth is None)
     if absent:
         if identifiers:
@@ -103,18 +110,25 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
         if birth is None:  # father and son share the rest
             enough = enough and near_identifiers > 0 and places > 0
         return Grade.PROBABLE if enough else Grade.POSSIBLE
-    near_home = evidence.get("address") in ("same street", "number missing") and evidence.get("zip") in _NEAR_ZIP
+    near_home = evidence.get("address") in _NEAR_HOME and evidence.get("zip") in _NEAR_ZIP
+    sure = first in _SURE_NAME and last in _SURE_NAME
     if not thirds:
-        sure = first in _SURE_NAME and last in _SURE_NAME
-        alone = birth == EQUAL and (middle or (sure and evidence.get("middle_name") == RARE_INITIAL))  # who moved too
+        alone = birth == EQUAL and (middle or (sure and middle_word == RARE_INITIAL))  # who moved too
         alone = alone or (near_home and panel_size <= NAMESAKES_FROM)
         alone = alone and not opposed
         return Grade.PROBABLE if alone else Grade.POSSIBLE
     if opposed:
-        sure = first in _SURE_NAME and last in _SURE_NAME and birth == EQUAL
+        sure = sure and birth == EQUAL and middle_word != DIFFERS
         return Grade.PROBABLE if issued or thirds >= 2 or sure else Grade.POSSIBLE
+    loose = (last in _LOOSE_LAST) + (first in _LOOSE_FIRST) + (birth in _LOOSE_DATE)
+    if loose and not identifiers + near_identifiers:
+        initial = middle_word in _INITIAL and loose == (birth in _LOOSE_DATE)
+        if places + (middle or initial) < 2:
+            return Grade.POSSIBLE
+    if middle_word == DIFFERS:
+        return Grade.PROBABLE
     if identifiers:
         return Grade.CERTAIN
-    if birth in _SURE_DATE and first in _SURE_NAME and last in _SURE_NAME:
+    if birth in _SURE_DATE and sure:
         return Grade.CERTAIN
     return Grade.PROBABLE

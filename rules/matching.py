@@ -78,17 +78,20 @@ def _first_agreement(one: Name, other: Name) -> tuple[str, float]:
         return "nickname", 0.7
     if _close(a, b):
         alike = _sound(a) == _sound(b) or (a[0] == b[0] and not (known_first(a) and known_first(b)))
-        return ("similar", 0.6) if alike else ("another name", 0.0)
+        return ("similar", 0.6) if alike and _slip(a, b) else ("another name", 0.0)
     return DIFFERS, 0.0
 
 
 def _close(a: str, b: str) -> bool:
     if min(len(a), len(b)) < 2 or max(len(a), len(b)) < 3:
         return False
+    return _slip(a, b) or JaroWinkler.similarity(a, b) >= 0.93
+
+
+def _slip(a: str, b: str) -> bool:
+    """One slip of the hand apart, or two in a long name; JOELLE and JOELLIANE are not."""
     allowed = 1 if max(len(a), len(b)) < 7 else 2
-    if DamerauLevenshtein.distance(a, b, score_cutoff=allowed) <= allowed:
-        return True
-    return JaroWinkler.similarity(a, b) >= 0.93
+    return DamerauLevenshtein.distance(a, b, score_cutoff=allowed) <= allowed
 
 
 _SOUNDS: Final = str.maketrans({"C": "K", "Q": "K", "Z": "S", "Y": "I", "H": None, "W": None, "V": "F"})
@@ -168,10 +171,10 @@ def _street_agreement(one: str, other: str) -> tuple[str, float]:
     number, name = _house(one)
     other_number, other_name = _house(other)
     if not name or not other_name:
-        return "", 2.0 if number == other_number != "" else 0.0
+        return ("same number", 2.0) if number == other_number != "" else ("", 0.0)
     alike = name == other_name or JaroWinkler.similarity(name, other_name) >= 0.88
     if not alike:
-        return DIFFERS, -1.0 if number == other_number != "" else -1.5
+        return ("same number", -1.0) if number == other_number != "" else (DIFFERS, -1.5)
     if number == other_number:
         return "similar", 7.0 if number else 5.0
     if not number or not other_number:

@@ -79,6 +79,9 @@ def test_birth_date(text, number):
         (read_street, "12 North Oak Street, Apt. 4B", "12 N OAK ST"),
         (read_street, "12 N. Oak St", "12 N OAK ST"),
         (read_street, "12 Élm Ave #3", "12 ELM AVE 3"),
+        (read_street, "12Oak St", "12 OAK ST"),
+        (read_street, "9th St", "9TH ST"),
+        (read_street, "12B Oak St", "12B OAK ST"),
         (read_street, "homeless", ""),
         (read_zip, "28801-1234", "28801"),
         (read_zip, "k1a 0b1", "K1A0B1"),
@@ -130,6 +133,66 @@ CASES = {
     ),
     "hyphenated": (BARE._replace(last="Whitfield-Mora"), Grade.PROBABLE, {"last_name": "part equal"}),
     "married, same home": (BARE._replace(last="Mora"), Grade.PROBABLE, {"last_name": "differs"}),
+    "half of a double name, same address": (
+        BARE._replace(last="Whitfield-Mora", phone=""),
+        Grade.PROBABLE,
+        {"last_name": "part equal", "middle_name": "equal"},
+    ),
+    "half of a double name, same address, no middle name": (
+        BARE._replace(last="Whitfield-Mora", phone="", middle=""),
+        Grade.POSSIBLE,
+        {"last_name": "part equal", "address": "equal"},
+    ),
+    "half of a double name, an SSN nearly": (
+        BARE._replace(last="Whitfield-Mora", phone="", middle="", street="", ssn="245671243"),
+        Grade.PROBABLE,
+        {"last_name": "part equal", "ssn": "one digit differs"},
+    ),
+    "goes by the middle name, same address": (
+        BARE._replace(first="Marie", middle="", phone=""),
+        Grade.POSSIBLE,
+        {"first_name": "middle name"},
+    ),
+    "one digit of the birth date, same address": (
+        BARE._replace(birth_date="1964-03-07", phone="", middle=""),
+        Grade.POSSIBLE,
+        {"birth_date": "one digit differs"},
+    ),
+    "one digit of the birth date, same address and initial": (
+        BARE._replace(birth_date="1964-03-07", phone="", middle="M"),
+        Grade.PROBABLE,
+        {"birth_date": "one digit differs", "middle_name": "initial equal"},
+    ),
+    "married, same address": (
+        BARE._replace(last="Mora", phone="", middle=""),
+        Grade.POSSIBLE,
+        {"last_name": "differs", "address": "equal"},
+    ),
+    "another last name under the same MRN": (
+        PanelRecord("", last="Mora", first="Rosalind", birth_date="1954-03-07", sex="F", mrns=ROSA.mrns),
+        Grade.POSSIBLE,
+        {"last_name": "differs", "mrn": "equal"},
+    ),
+    "another last name under the same MRN and phone": (
+        PanelRecord("", last="Mora", first="Rosalind", birth_date="1954-03-07", phone=ROSA.phone, mrns=ROSA.mrns),
+        Grade.PROBABLE,
+        {"last_name": "differs", "mrn": "equal"},
+    ),
+    "twin of the same first name": (
+        BARE._replace(middle="Luz"),
+        Grade.POSSIBLE,
+        {"first_name": "equal", "middle_name": "differs", "address": "equal", "phone": "equal"},
+    ),
+    "another middle name under the same MRN": (
+        BARE._replace(middle="Luz", mrns=ROSA.mrns),
+        Grade.PROBABLE,
+        {"middle_name": "differs", "mrn": "equal"},
+    ),
+    "a longer name is another name": (
+        PanelRecord("", last="Whitfield", first="Rosalindana", birth_date="1954-03-07", ssn=ROSA.ssn),
+        Grade.POSSIBLE,
+        {"first_name": "another name", "ssn": "equal"},
+    ),
     "accents": (BARE._replace(last="WHÍTFIELD"), Grade.CERTAIN, {"last_name": "equal"}),
     "moved, nothing else known": (
         BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="", middle=""),
@@ -278,6 +341,15 @@ def test_a_shared_ssn_weighs_less():
     alone, shared = compare(one, other), compare(one, other, ssn_shared=True)
     assert shared.evidence["ssn"] == "shared"
     assert shared.weight < alone.weight - 10
+
+
+def test_the_house_number_of_another_street_counts_on_a_short_list_only():
+    street = BARE._replace(street="12 Elm Rd", phone="", middle="")
+    assert compare(read_record(street), read_record(ROSA)).evidence["address"] == "same number"
+    assert compare(read_record(street._replace(street="12")), read_record(ROSA)).evidence["address"] == "same number"
+    assert graded(street, size=5_000) is graded(street._replace(street="12"), size=5_000) is Grade.PROBABLE
+    assert graded(street, size=MILLION) is graded(street._replace(street="12"), size=MILLION) is Grade.POSSIBLE
+    assert graded(street._replace(zip="27601"), size=5_000) is Grade.POSSIBLE
 
 
 def test_common_names_weigh_less():
