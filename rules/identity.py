@@ -87,6 +87,7 @@ _STREET_WORDS: Final = {
 _NO_STREET: Final = frozenset(
     ("HOMELESS", "UNKNOWN", "NONE", "UNK", "NO FIXED ADDRESS", "GENERAL DELIVERY", "NO ADDRESS", "NA", "N A")
 )
+_GLUED: Final = re.compile(r"(\d+)(?!ST$|ND$|RD$|TH$)([A-Z]{2,})")
 _UNIT_WORDS: Final = frozenset(("APT", "APARTMENT", "UNIT", "STE", "SUITE", "LOT", "TRLR", "FL", "RM", "ROOM", "NO"))
 _NO_MEDICAID: Final = frozenset(("MR", "PI", "AN", "VN", "DL"))  # types of identifiers that are no Medicaid ids
 _PHONE_SIGNS: Final = str.maketrans(dict.fromkeys("()-. +"))
@@ -150,6 +151,8 @@ def read_street(text: str) -> str:
     words = upper.split()
     if not "".join(words).isalnum():
         words = upper.translate(_PUNCTUATION).split()
+    if words and words[0][:1].isdigit() and not words[0].isdigit() and (glued := _GLUED.fullmatch(words[0])):
+        words[:1] = glued.groups()
     if not _UNIT_WORDS.isdisjoint(words):
         place = next((place for place, word in enumerate(words) if place and word in _UNIT_WORDS), len(words))
         words = words[:place] + words[place + 2 :]
@@ -200,7 +203,7 @@ def read_patient(patient: Patient, facility: str) -> Person:
         tuple(maybe),
         tuple(mrns),
         tuple([place for place in addresses if place != ("", "")]),
-        _city(patient.addresses[0].city) if patient.addresses else "",
+        _one_word(patient.addresses[0].city) if patient.addresses else "",
         tuple([phone for text in patient.phones if (phone := read_phone(text))]),
     )
 
@@ -216,7 +219,7 @@ def read_record(record: PanelRecord) -> Person:
     addresses = ((read_street(street), read_zip(code)) for street, code in _addresses(record))
     return Person(
         names=tuple(pair for pair in names if pair[0].key or pair[1].key),
-        middle=fold(record.middle).replace(" ", ""),
+        middle=_one_word(record.middle),
         suffix=read_suffix(record.suffix) or names[0][0].suffix or names[0][1].suffix,
         birth=read_birth(record.birth_date),
         sex=read_sex(record.sex),
@@ -224,7 +227,7 @@ def read_record(record: PanelRecord) -> Person:
         medicaid=(read_identifier("", record.medicaid_id)[1],) if record.medicaid_id.strip() else (),
         mrns=tuple(read_identifier(system, value) for system, value in record.mrns),
         addresses=tuple(place for place in addresses if place != ("", "")),
-        city=fold(record.city),
+        city=_one_word(record.city),
         phones=tuple(filter(None, map(read_phone, (record.phone, *record.former_phones)))),
         mother=record.mother_enrollee_id,
     )
@@ -246,11 +249,6 @@ def first_name(text: str) -> Name:
     return read_first(text)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 15)
 def _one_word(text: str) -> str:
     return fold(text).replace(" ", "")
-
-
-@lru_cache(maxsize=1 << 14)
-def _city(text: str) -> str:
-    return fold(text)

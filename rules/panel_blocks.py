@@ -15,7 +15,7 @@ from rules.identity import Person
 from rules.panel_columns import PART, SHORT_SSN, UNIT, Columns, Numbers, Pools, hash_text
 
 LARGE_BLOCK: Final = 48  # rows; of a larger one only those that agree in another element are compared
-SMALL_PANEL: Final = 17_000  # people; up to here a birth date or a ZIP code alone makes a block
+SMALL_PANEL: Final = 17_000  # people; up to here a birth date, a ZIP code or a city alone makes a block
 _A: Final = 0x9E3779B97F4A7C15
 _B: Final = 0xC2B2AE3D27D4EB4F
 _MASK: Final = (1 << 64) - 1
@@ -37,8 +37,9 @@ class Block(IntEnum):
     ZIP_LAST = 10
     ZIP_FIRST = 11
     BIRTH_SSN4 = 12
-    BIRTH = 13  # this one and the next on small panels only, where they are small too
+    BIRTH = 13  # this one and the next two on small panels only, where they are small too
     ZIP = 14
+    CITY = 15
 
 
 BLOCK_WORDS: Final[dict[int, str]] = {
@@ -57,6 +58,7 @@ BLOCK_WORDS: Final[dict[int, str]] = {
     Block.BIRTH_SSN4: "birth date and last four of the SSN",
     Block.BIRTH: "birth date",
     Block.ZIP: "ZIP",
+    Block.CITY: "city",
 }
 
 
@@ -64,7 +66,7 @@ _hash = lru_cache(maxsize=1 << 16)(hash_text)
 (_MEDICAID_ID, _SSN, _MRN, _BIRTH_LAST, _BIRTH_FIRST, _BIRTH_INITIALS, _LAST_FIRST, _PHONE, _STREET, _ZIP_LAST) = (
     int(block) for block in list(Block)[1:11]
 )
-(_ZIP_FIRST, _BIRTH_SSN4, _BIRTH, _ZIP) = (int(block) for block in list(Block)[11:])
+(_ZIP_FIRST, _BIRTH_SSN4, _BIRTH, _ZIP, _CITY) = (int(block) for block in list(Block)[11:])
 _OF_BIRTH: Final = frozenset((_BIRTH_LAST, _BIRTH_FIRST, _BIRTH_INITIALS, _BIRTH_SSN4))
 _OF_NAME: Final = frozenset((_LAST_FIRST, _BIRTH_LAST, _BIRTH_FIRST, _BIRTH_INITIALS))
 MONTH_AND_DAY: Final = (1 << 14) - 1  # in a date as year, month and day in 14, 7 and 7 bits
@@ -174,6 +176,9 @@ class Segment:
         small = self.count <= SMALL_PANEL
         yield single(birth) if small else (birth[:0], all_rows[:0])
         yield single(code) if small else (code[:0], all_rows[:0])
+        words = pools.city.words if small else []
+        cities = np.fromiter(map(hash_text, words), dtype=np.uint32, count=len(words))
+        yield single(cities[columns["city"]]) if small else (code[:0], all_rows[:0])
 
     def spans(self, keys: Iterable[tuple[int, int]]) -> list[tuple[int, int, int, int]]:
         """Of the blocks asked for those that have members: block, key, and where in `rows[block]` they stand.
@@ -294,16 +299,22 @@ def narrow(segment: Segment, rows: Numbers, person: Person, block: int, met: Col
     return rows[agree]
 
 
-def block_keys(person: Person) -> Iterable[tuple[int, int]]:
-    """Every block `person` belongs to, swapped names and month and day among them, each once."""
+def block_keys(person: Person, *, small: bool) -> Iterable[tuple[int, int]]:
+    """Every block `person` belongs to, swapped names and month and day among them, each once.
+
+    `small`: also the blocks that only small panels have.
+    """
     keys: list[tuple[int, int]] = [(_MEDICAID_ID, _hash(text)) for text in (*person.medicaid, *person.maybe_medicaid)]
     if len(person.ssn) == 9:
         keys.append((_SSN, int(person.ssn)))
     keys += [(_MRN, hash_text(f"{system}{PART}{value}")) for system, value in person.mrns]
     births = births_of(person.birth)
     zips = [_hash(code) for _, code in person.addresses if code]
-    keys += [(_BIRTH, birth) for birth in births]
-    keys += [(_ZIP, code) for code in zips]
+    if small:
+        keys += [(_BIRTH, birth) for birth in births]
+        keys += [(_ZIP, code) for code in zips]
+        if person.city:
+            keys.append((_CITY, _hash(person.city)))
     for last, first in person.names:
         lasts = [_hash(part) for part in (last.key, *last.parts) if part]
         firsts = [_hash(part) for part in (first.key, *first.parts) if part]

@@ -345,7 +345,7 @@ def _gather(
     Of a large block only those that agree in one more element. If they will be `screened`, everybody in a ZIP code
     of one name, up to `CROWD`, comes under the number of that block and `CROWD_BLOCK`, for the screen to ask that of.
     """
-    keys = block_keys(person)
+    keys = block_keys(person, small=not screened)
     spans = [segment.spans(keys) for segment in segments]
     crowded = _crowded(spans)
     gathered: list[dict[int, set[int]]] = []

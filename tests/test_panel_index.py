@@ -173,6 +173,15 @@ def test_found_by_some_block_on_a_large_panel(large, changed):
     assert match.grade in (Grade.CERTAIN, Grade.PROBABLE)
 
 
+def test_a_city_finds_people_on_a_short_list():
+    there = ROSA._replace(city="Green Point")
+    slips = BARE._replace(last="Whitfeild", birth_date="1954-30-07", street="12Oak Stret", zip="28810", phone="")
+    match = found(PanelIndex.build([there, SON, *crowd(300)]), slips._replace(city="Greenpoint", first="Rosalnd"))
+    assert (match.grade, match.enrollee_id) == (Grade.PROBABLE, "E1")
+    moved = found(PanelIndex.build([there, SON]), there._replace(street="9 Elm Rd"))
+    assert moved.evidence["city"] == "equal"
+
+
 def test_order_of_the_panel_changes_nothing():
     people = [ROSA, SON, ROSA._replace(enrollee_id="E9", first="Roz"), *crowd(200)]
     asked = [*people[:80], *(each._replace(ssn="", medicaid_id="", phone="") for each in people[:80]), BARE]
