@@ -145,6 +145,17 @@ def read_zip(text: str) -> str:
 
 def read_street(text: str) -> str:
     """House number and street in one spelling, the unit left out: "12 N OAK ST"."""
+    number, _, name = text.partition(" ")
+    return number + _after_number(name) if number.isdigit() and number.isascii() else _read_street(text)
+
+
+@lru_cache(maxsize=1 << 17)
+def _after_number(name: str) -> str:
+    """What stands behind the house number, a space before it; many houses share it."""
+    return _read_street(f"0 {name}")[1:]
+
+
+def _read_street(text: str) -> str:
     upper = text.upper()
     if not upper.isascii():
         upper = fold(upper)

@@ -76,12 +76,8 @@ _TWO_PARTS: Final = np.array([[MONTH_AND_DAY], [YEAR_AND_DAY], [YEAR_AND_MONTH]]
 _ZERO: Final = np.uint32(0)
 
 
-def _mix(one: int, other: int) -> int:
-    return ((one * _A + other * _B) & _MASK) >> 32
-
-
 def _mix_all(one: Numbers, other: Numbers) -> Numbers:
-    """`_mix` of two columns."""
+    """Two columns of hashes in, the hash of both out; of single values that is `(a * _A + b * _B & _MASK) >> 32`."""
     left = one.astype(np.uint64) * np.uint64(_A)
     left += other.astype(np.uint64) * np.uint64(_B)
     return (left >> np.uint64(32)).astype(np.uint32)
@@ -299,45 +295,68 @@ def narrow(segment: Segment, rows: Numbers, person: Person, block: int, met: Col
     return rows[agree]
 
 
-def block_keys(person: Person, *, small: bool) -> Iterable[tuple[int, int]]:
-    """Every block `person` belongs to, swapped names and month and day among them, each once.
+def block_keys(person: Person, *, small: bool) -> list[tuple[int, int]]:
+    """Every block `person` belongs to, swapped names and month and day among them; seldom one of them twice.
 
     `small`: also the blocks that only small panels have.
     """
     keys: list[tuple[int, int]] = [(_MEDICAID_ID, _hash(text)) for text in (*person.medicaid, *person.maybe_medicaid)]
+    add = keys.append
     if len(person.ssn) == 9:
-        keys.append((_SSN, int(person.ssn)))
-    keys += [(_MRN, hash_text(f"{system}{PART}{value}")) for system, value in person.mrns]
+        add((_SSN, int(person.ssn)))
+    for system, value in person.mrns:
+        add((_MRN, hash_text(f"{system}{PART}{value}")))
     births = births_of(person.birth)
     zips = [_hash(code) for _, code in person.addresses if code]
     if small:
         keys += [(_BIRTH, birth) for birth in births]
         keys += [(_ZIP, code) for code in zips]
         if person.city:
-            keys.append((_CITY, _hash(person.city)))
+            add((_CITY, _hash(person.city)))
+    dates = [birth * _A for birth in births]  # as the left half of `_mix_all`
+    places = [code * _A for code in zips]
     for last, first in person.names:
-        lasts = [_hash(part) for part in (last.key, *last.parts) if part]
-        firsts = [_hash(part) for part in (first.key, *first.parts) if part]
-        both = [(one, other) for one in lasts for other in firsts]
-        keys += [(_BIRTH_LAST, (birth * _A + one * _B & _MASK) >> 32) for one in lasts for birth in births]
-        keys += [(_BIRTH_FIRST, (birth * _A + other * _B & _MASK) >> 32) for other in firsts for birth in births]
-        keys += [(_LAST_FIRST, (one * _A + other * _B & _MASK) >> 32) for one, other in both]
-        keys += [(_LAST_FIRST, (other * _A + one * _B & _MASK) >> 32) for one, other in both]
-        keys += [(_ZIP_LAST, (code * _A + one * _B & _MASK) >> 32) for one in lasts for code in zips]
-        keys += [(_ZIP_FIRST, (code * _A + other * _B & _MASK) >> 32) for other in firsts for code in zips]
-        if births and both:
-            initials = ord(last.key[0]) * 256 + ord(first.key[0])
-            keys += [(_BIRTH_INITIALS, (birth * _A + initials * _B & _MASK) >> 32) for birth in births]
-        if births and lasts:
-            keys.append((_BIRTH_FIRST, _mix(births[0], lasts[0])))
-        if births and firsts:
-            keys.append((_BIRTH_LAST, _mix(births[0], firsts[0])))
-    keys += [(_PHONE, hash_text(phone)) for phone in person.phones]
-    keys += [(_STREET, hash_text(street)) for street, _ in person.addresses if street]
+        lasts = [_hash(last.key)] if last.key else []
+        firsts = [_hash(first.key)] if first.key else []
+        if last.parts:
+            lasts += map(_hash, last.parts)
+        if first.parts:
+            firsts += map(_hash, first.parts)
+        for one in lasts:
+            right, left = one * _B, one * _A
+            for date in dates:
+                add((_BIRTH_LAST, (date + right & _MASK) >> 32))
+            for code in places:
+                add((_ZIP_LAST, (code + right & _MASK) >> 32))
+            for other in firsts:
+                add((_LAST_FIRST, (left + other * _B & _MASK) >> 32))
+                add((_LAST_FIRST, (other * _A + right & _MASK) >> 32))
+        for other in firsts:
+            right = other * _B
+            for date in dates:
+                add((_BIRTH_FIRST, (date + right & _MASK) >> 32))
+            for code in places:
+                add((_ZIP_FIRST, (code + right & _MASK) >> 32))
+        if not dates:
+            continue
+        if lasts and firsts:
+            initials = (ord(last.key[0]) * 256 + ord(first.key[0])) * _B
+            for date in dates:
+                add((_BIRTH_INITIALS, (date + initials & _MASK) >> 32))
+        if lasts:
+            add((_BIRTH_FIRST, (dates[0] + lasts[0] * _B & _MASK) >> 32))
+        if firsts:
+            add((_BIRTH_LAST, (dates[0] + firsts[0] * _B & _MASK) >> 32))
+    for phone in person.phones:
+        add((_PHONE, hash_text(phone)))
+    for street, _ in person.addresses:
+        if street:
+            add((_STREET, hash_text(street)))
     if person.ssn:
-        serial = int(person.ssn[-4:]) + 1
-        keys += [(_BIRTH_SSN4, _mix(birth, serial)) for birth in births]
-    return dict.fromkeys(keys)
+        serial = (int(person.ssn[-4:]) + 1) * _B
+        for date in dates:
+            add((_BIRTH_SSN4, (date + serial & _MASK) >> 32))
+    return keys
 
 
 def pack_date(birth: int) -> int:

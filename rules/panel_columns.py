@@ -45,6 +45,12 @@ def hash_text(text: str) -> int:
     return (zlib.crc32(text.encode()) or 1) if text else 0
 
 
+def _hash_all(texts: list[str]) -> Iterable[int]:
+    """`hash_text` of each."""
+    hashes = array("I", map(zlib.crc32, map(str.encode, texts)))
+    return hashes if hashes.count(0) == texts.count("") else map(hash_text, texts)
+
+
 class _Memo(dict[str, int]):
     """Texts in, numbers out, each text read once."""
 
@@ -195,15 +201,15 @@ def _encode_some(
     columns["ends"].extend(map(pools.days.__getitem__, ends))
     columns["ssn"].extend(map(_ssn_number, map(read_ssn, ssns)))
     streets = [read_street(street) if street else "" for street in streets]
-    columns["street"].extend(map(hash_text, streets))
+    columns["street"].extend(_hash_all(streets))
     known = pools.zips
     codes = [known[code] if code in known else known.setdefault(code, read_zip(code)) for code in codes]
-    columns["zip"].extend(map(hash_text, codes))
+    columns["zip"].extend(_hash_all(codes))
     phones = [read_phone(phone) if phone else "" for phone in phones]
-    columns["phone"].extend(map(hash_text, phones))
-    columns["ident"].extend(map(hash_text, enrollee_ids))
+    columns["phone"].extend(_hash_all(phones))
+    columns["ident"].extend(_hash_all(enrollee_ids))
     medicaids = [read_identifier("", medicaid)[1] if medicaid else "" for medicaid in medicaids]
-    columns["medicaid"].extend(map(hash_text, medicaids))
+    columns["medicaid"].extend(_hash_all(medicaids))
     columns["suffix"].extend(map(pools.suffixes.__getitem__, suffixes))
     further = [""] * len(records)
     for place, more in enumerate(zip(mrns, former_names, former_addresses, former_phones, strict=True)):

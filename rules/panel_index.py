@@ -351,15 +351,16 @@ def _gather(
     gathered: list[dict[int, set[int]]] = []
     for segment, found in zip(segments, spans, strict=True):
         blocks: dict[int, set[int]] = {}
+        members = segment.members
         for block, key, start, stop in found:
-            rows = () if (block, key) in crowded else segment.members[block][start:stop]
+            rows = () if crowded and (block, key) in crowded else members[block][start:stop]
             if block in blocks:
                 blocks[block].update(rows)
             else:
                 blocks[block] = set(rows)
         gathered.append(blocks)
     large: list[_Large] = []
-    for block, key in keys if crowded else ():
+    for block, key in dict.fromkeys(keys) if crowded else ():
         if (block, key) in crowded:
             parts = [
                 (segment, blocks, segment.alive(segment.rows[block][start:stop]))
