@@ -201,6 +201,12 @@ class Segment:
         spans = self.spans(((block, key),))
         return [row for _, _, start, stop in spans for row in self.members[block][start:stop] if not dead[row]]
 
+    def holds(self, row: int, block: int, start: int, stop: int) -> bool:
+        """Whether `row` stands in `rows[block]` between two places of one key; there they are in order."""
+        rows = self.members[block]
+        place = bisect_left(rows, row, start, stop)
+        return place < stop and rows[place] == row
+
     def alive(self, rows: Numbers) -> Numbers:
         """Those of `rows` that are still on the panel."""
         if not self.lost:

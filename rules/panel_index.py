@@ -40,16 +40,13 @@ NOBODY: Final = Match(grade=Grade.CERTAINLY_NOT)
 CONTEST_BITS: Final = 6.0  # a second enrollee this close makes the first one a question
 _RARE_LAST: Final = 2.0**-13
 _RARE_FIRST: Final = 2.0**-11
-_IDENTIFIERS: Final = (int(Block.MEDICAID_ID), int(Block.SSN), int(Block.MRN))
-_LAST_FIRST: Final = int(Block.LAST_FIRST)
-_STREET: Final = int(Block.STREET)
-_PHONE: Final = int(Block.PHONE)
 _OF_ZIP: Final = (int(Block.ZIP_LAST), int(Block.ZIP_FIRST))
-CROWD: Final = 512  # rows; up to here sets are faster than columns
-CROWD_BLOCK: Final = 1 << 8  # added to the number of a block whose members were not asked for one more element
-_CROWDS: Final = tuple(block | CROWD_BLOCK for block in _OF_ZIP)
-_TELLING: Final = (_LAST_FIRST, _STREET, _PHONE)  # with a birth date like it they leave little doubt
-_ALONE: Final = (*_TELLING, int(Block.BIRTH_LAST), int(Block.BIRTH_FIRST), int(Block.BIRTH_INITIALS))
+_IDENTIFIERS: Final = 1 << Block.MEDICAID_ID | 1 << Block.SSN | 1 << Block.MRN  # blocks as bits, here and below
+_PHONE: Final = 1 << Block.PHONE
+_HOME: Final = 1 << Block.STREET | _PHONE
+_TELLING: Final = 1 << Block.LAST_FIRST | _HOME  # with a birth date like it they leave little doubt
+_ALONE: Final = _TELLING | 1 << Block.BIRTH_LAST | 1 << Block.BIRTH_FIRST | 1 << Block.BIRTH_INITIALS
+_Span = tuple[int, int, int]  # a block and where some of its members stand, from the first place to before the second
 
 
 class _Candidate(NamedTuple):
@@ -171,15 +168,11 @@ class PanelIndex:
         screened = state.size > SMALL_PANEL
         gathered, large = _gather(state.segments, person, screened=screened)
         ssn_holders = -1
-        for segment, blocks in zip(state.segments, gathered, strict=True):
-            some: set[int] = set().union(*[blocks.pop(block) for block in _IDENTIFIERS if block in blocks])
+        for segment, (shared, crowds) in zip(state.segments, gathered, strict=True):
+            some = set(self._screen(segment, shared, crowds, person) if screened else shared)
             for owner in owners.values():
                 if (row := segment.find(owner)) >= 0:
                     some.add(row)
-            if screened:
-                some.update(self._screen(segment, blocks, person))
-            else:
-                some.update(*blocks.values())
             for each in large:
                 each.count(segment, some)
             for row in some:
@@ -198,63 +191,48 @@ class PanelIndex:
             return Match(grade=Grade.CERTAINLY_NOT, evidence=said) if said else NOBODY
         return _choose(found, said, state.size)
 
-    def _screen(self, segment: Segment, blocks: dict[int, set[int]], person: Person) -> list[int]:
-        """Of rows that share no identifier, those that can come to anything on a large panel.
+    def _screen(
+        self, segment: Segment, shared: dict[int, int], crowds: Sequence[_Span], person: Person
+    ) -> Iterator[int]:
+        """Of rows and the blocks they share, as bits, those that can come to anything on a large panel.
 
-        They share more than one block (or one that leaves little doubt), and birth date or first name agrees at
-        all: two parts of the date, or the initial of a first or middle name. Where one of these is not known the
-        row stays.
+        They share an identifier; or more than one block (or one that leaves little doubt), and birth date or first
+        name agrees at all: two parts of the date, or the initial of a first or middle name. Where one of these is not
+        known the row stays. `crowds` are blocks of one ZIP code and name: who is in two of them shares both names, and
+        so is in a block of those, too.
         """
         births = births_of(person.birth)
         asked, dates = pack_date(person.birth), segment.packed
         born, middle, middles = segment.birth, segment.middle, self._pools.middle.words
-
-        def near(row: int) -> bool:
-            apart = dates[row] ^ asked
-            two_parts = not (apart & MONTH_AND_DAY and apart & YEAR_AND_DAY and apart & YEAR_AND_MONTH)
-            return two_parts or born[row] in births
-
-        crowds = [blocks.pop(block) for block in _CROWDS if block in blocks]
-        once: set[int] = set()
-        often: set[int] = set()
-        for rows in blocks.values():
-            often |= once & rows
-            once |= rows
-        if crowds:
-            doubtful: set[int] = set()
-            for place, rows in enumerate(crowds):
-                doubtful |= once & rows
-                for other in crowds[:place]:
-                    doubtful |= other & rows
-            homes = (blocks.get(_STREET, ()), blocks.get(_PHONE, ()))
-            often.update([row for row in doubtful if near(row) or row in homes[0] or row in homes[1]])
-        kept: list[int] = []
-        for block in _ALONE:
-            for row in blocks.get(block, ()):
-                if (
-                    row not in often
-                    and ((born[row] and near(row)) or (block == _PHONE and not births))
-                    and (block in _TELLING or (middle[row] and middles[middle[row]][:1] == person.middle[:1]))
-                ):
-                    kept.append(row)
-        if not often:
-            return kept
-        initials = {name.key[0] for pair in person.names for name in pair if name.key} | set(person.middle[:1])
-        if not births or not all(first.key for _, first in person.names):
-            kept += often
-            return kept
         first, firsts, aliased = segment.first, self._pools.first.names, segment.aliased
-        for row in often:
-            if (
-                not born[row]
-                or near(row)
-                or (name := firsts[first[row]].key)[:1] in initials
-                or not name
-                or aliased[row]
-                or (middle[row] and middles[middle[row]][:1] in initials)
+        initials = {name.key[0] for pair in person.names for name in pair if name.key} | set(person.middle[:1])
+        known = births and all(first.key for _, first in person.names)
+        for row, blocks in shared.items():
+            if blocks & _IDENTIFIERS:
+                yield row
+                continue
+            apart = dates[row] ^ asked
+            near = (
+                not (apart & MONTH_AND_DAY and apart & YEAR_AND_DAY and apart & YEAR_AND_MONTH) or born[row] in births
+            )
+            if blocks & blocks - 1 or (
+                crowds and (near or blocks & _HOME) and any(segment.holds(row, *crowd) for crowd in crowds)
             ):
-                kept.append(row)
-        return kept
+                if (
+                    near
+                    or not known
+                    or not born[row]
+                    or (name := firsts[first[row]].key)[:1] in initials
+                    or not name
+                    or aliased[row]
+                    or (middle[row] and middles[middle[row]][:1] in initials)
+                ):
+                    yield row
+            elif blocks & _ALONE and (
+                ((near and born[row]) or (blocks == _PHONE and not births))
+                and (blocks & _TELLING or (middle[row] and middles[middle[row]][:1] == person.middle[:1]))
+            ):
+                yield row
 
     def _person(self, segment: Segment, row: int, owners: dict[tuple[str, str], str]) -> tuple[str, Person]:
         """An enrollee as the comparison wants one; the crosswalk overrules the MRNs on the panel."""
@@ -322,16 +300,17 @@ def _holders(segments: Sequence[Segment], ssn: str) -> int:
 
 
 class _Large:
-    """A block of many people; how many of them were compared, counted segment by segment."""
+    """A block of many people, where they stand in each segment, and how many of them were compared."""
 
-    __slots__ = ("block", "compared", "members", "people")
+    __slots__ = ("block", "compared", "people", "spans")
 
-    def __init__(self, block: int, people: int, members: dict[Segment, set[int]]) -> None:
-        self.block, self.people, self.members, self.compared = block, people, members, 0
+    def __init__(self, block: int, people: int, spans: dict[Segment, _Span]) -> None:
+        self.block, self.people, self.spans, self.compared = block, people, spans, 0
 
     def count(self, segment: Segment, compared: set[int]) -> None:
-        if segment in self.members:
-            self.compared += len(self.members[segment] & compared)
+        if span := self.spans.get(segment):
+            dead = segment.dead
+            self.compared += sum([segment.holds(row, *span) for row in compared if not dead[row]])
 
     def __str__(self) -> str:
         return f"{BLOCK_WORDS[self.block]}: {self.people} people, {self.compared} compared"
@@ -339,45 +318,47 @@ class _Large:
 
 def _gather(
     segments: Sequence[Segment], person: Person, *, screened: bool
-) -> tuple[list[dict[int, set[int]]], list[_Large]]:
-    """By segment: the rows that share a block with `person`, by block; and the large blocks.
+) -> tuple[list[tuple[dict[int, int], list[_Span]]], list[_Large]]:
+    """By segment: the rows that share a block with `person`, the blocks as bits, and its crowds; all large blocks.
 
     Of a large block only those that agree in one more element. If they will be `screened`, everybody in a ZIP code
-    of one name, up to `CROWD`, comes under the number of that block and `CROWD_BLOCK`, for the screen to ask that of.
+    of one name is a crowd: not looked through, since who comes to anything is in another block as well.
     """
     keys = block_keys(person, small=not screened)
     spans = [segment.spans(keys) for segment in segments]
     crowded = _crowded(spans)
-    gathered: list[dict[int, set[int]]] = []
+    gathered: list[tuple[dict[int, int], list[_Span]]] = []
     for segment, found in zip(segments, spans, strict=True):
-        blocks: dict[int, set[int]] = {}
+        shared: dict[int, int] = {}
         members = segment.members
         for block, key, start, stop in found:
-            rows = () if crowded and (block, key) in crowded else members[block][start:stop]
-            if block in blocks:
-                blocks[block].update(rows)
-            else:
-                blocks[block] = set(rows)
-        gathered.append(blocks)
+            if not crowded or (block, key) not in crowded:
+                bit = 1 << block
+                for row in members[block][start:stop]:
+                    shared[row] = shared.get(row, 0) | bit
+        gathered.append((shared, []))
     large: list[_Large] = []
     for block, key in dict.fromkeys(keys) if crowded else ():
-        if (block, key) in crowded:
-            parts = [
-                (segment, blocks, segment.alive(segment.rows[block][start:stop]))
-                for segment, blocks, found in zip(segments, gathered, spans, strict=True)
-                for other, another, start, stop in found
-                if other == block and another == key
-            ]
-            people = sum([len(rows) for _, _, rows in parts])
-            wait = screened and block in _OF_ZIP and LARGE_BLOCK < people <= CROWD
-            members: dict[Segment, set[int]] = {}
-            for segment, blocks, rows in parts:
-                if people > LARGE_BLOCK and not wait:
-                    rows = narrow(segment, rows, person, block, blocks)  # noqa: PLW2901
-                members[segment] = some = set(rows.tolist())
-                blocks.setdefault(block | CROWD_BLOCK if wait else block, set()).update(some)
+        if (block, key) not in crowded:
+            continue
+        parts = [
+            (segment, place, start, stop, segment.alive(segment.rows[block][start:stop]))
+            for place, (segment, found) in enumerate(zip(segments, spans, strict=True))
+            for start, stop in dict.fromkeys([each[2:] for each in found if each[:2] == (block, key)])
+        ]
+        people = sum([len(part[-1]) for part in parts])
+        for segment, place, start, stop, rows in parts:
+            shared, crowds = gathered[place]
             if people > LARGE_BLOCK:
-                large.append(_Large(block, people, members))
+                if screened and block in _OF_ZIP:
+                    crowds.append((block, start, stop))
+                    continue
+                met = {each[0] for each in spans[place]}
+                rows = narrow(segment, rows, person, block, met)  # noqa: PLW2901
+            for row in rows.tolist():
+                shared[row] = shared.get(row, 0) | 1 << block
+        if people > LARGE_BLOCK:
+            large.append(_Large(block, people, {part[0]: (block, part[2], part[3]) for part in parts}))
     return gathered, large
 
 
