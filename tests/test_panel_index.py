@@ -246,6 +246,23 @@ def test_a_large_block_is_counted_and_named():
     assert "2001 people" in missing.evidence["large_block"]
 
 
+def test_one_of_a_crowd_of_one_name_and_zip_is_found_by_another_block():
+    same = [
+        ROSA._replace(
+            enrollee_id=f"W{number}", medicaid_id="", ssn="", mrns=(), phone="", middle="", first=f"Zed{number}",
+            birth_date=f"19{number:02d}-11-{number % 20 + 10}", street=f"{number} Elm Rd",
+        )
+        for number in range(10, 80)
+    ]  # fmt: skip
+    index = PanelIndex.build([ROSA, *same, *crowd(18_000)])
+    asked = BARE._replace(first="Marie", middle="", street="", phone="")
+    match = found(index, asked)
+    assert (match.grade, match.enrollee_id) == (Grade.POSSIBLE, "E1")
+    assert match.evidence["large_block"] == "ZIP and last name: 71 people, 1 compared"
+    index.apply([], ["E1"])
+    assert found(index, asked).enrollee_id is None
+
+
 def test_reading_while_it_changes_sees_one_panel_or_the_other():
     index = PanelIndex.build([ROSA, *crowd(300)])
     moved = ROSA._replace(street="9 Elm Rd", zip="27601", phone="9195550100")
