@@ -46,9 +46,10 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     that few bear (for people who moved: of those who share name and birth date with somebody about one in a
     thousand shares that too). What agrees only loosely (half of a double last name, a middle name used as the first,
     a birth date off by a digit or a part) must be outweighed by an identifier or by two such elements, another last
-    name by two of which one may be an identifier, an absent field likewise. Twins (another first name; another
-    middle name) and Jr/Sr (another suffix, another birth date) never pass without an identifier. Certain needs all
-    three present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
+    name by two of which one may be an identifier. Among a few thousand people one address is enough for another last
+    name, and part of an address in one ZIP code for the same names. Twins (another first name; the same one and
+    another middle name) and Jr/Sr (another suffix, another birth date) never pass without an identifier. Certain
+    needs all three present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
     """
     evidence = comparison.evidence
     ceiling = _ceiling(evidence, panel_size)
@@ -101,7 +102,8 @@ def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
     if last == DIFFERS:
         agreed = birth == EQUAL and first in _SURE_NAME and middle_word != DIFFERS and not opposed
         known = identifiers >= 2 and named and dated
-        return Grade.PROBABLE if known or (agreed and thirds + middle >= 2) else Grade.POSSIBLE
+        few = panel_size <= NAMESAKES_FROM and first == EQUAL and evidence.get("address") in _PLACE
+        return Grade.PROBABLE if known or (agreed and (few or thirds + middle >= 2)) else Grade.POSSIBLE
     absent = (first is None) + (last is None) + (birth is None)
     if absent:
         if identifiers:

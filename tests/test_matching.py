@@ -352,6 +352,14 @@ def test_the_house_number_of_another_street_counts_on_a_short_list_only():
     assert graded(street._replace(zip="27601"), size=5_000) is Grade.POSSIBLE
 
 
+def test_another_last_name_at_the_same_address_is_enough_on_a_short_list():
+    married = BARE._replace(last="Mora", phone="", middle="")
+    assert graded(married, size=5_000) is Grade.PROBABLE
+    assert graded(married, size=MILLION) is Grade.POSSIBLE
+    assert graded(married._replace(first="Rosalnd"), size=5_000) is Grade.POSSIBLE
+    assert graded(married._replace(street="", phone=BARE.phone), size=5_000) is Grade.POSSIBLE
+
+
 def test_common_names_weigh_less():
     smith = BARE._replace(last="Smith", first="Mary")
     common = compare(read_record(smith), read_record(smith))
