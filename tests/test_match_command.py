@@ -79,6 +79,18 @@ def test_house_number_in_a_column_of_its_own(files, capsys):
     assert line["evidence"]["last_name"] == "similar"
 
 
+def test_pairs_under_the_names_of_an_immunization_registry(files, capsys):
+    columns = "nameFirst,nameLast,birthDate,gender,addressStreet1,addressCity,addressState,addressZip,mrns".split(",")
+    header = ",".join(f"{side}_{column}" for side in "ab" for column in columns)
+    row = "Roni,Fremming,20110624,M,393 Werstad Ln,Port Sanilac,MI,48469,1-L18"
+    run_match(None, None, pairs=files("pairs.csv", f"pair_id,{header}\np1,{row},{row}\n"), as_json=True)
+    out, err = capsys.readouterr()
+    line = json.loads(out)
+    assert line["grade"] == "certain"
+    assert list(line["evidence"]) == ["last_name", "first_name", "birth_date", "sex", "address", "zip"]
+    assert err == ""
+
+
 def test_broken_lines_still_get_an_answer(files, capsys):
     queries = b'\xef\xbb\xbfquery_id,last_name,first_name,birth_date\r\nq1,Whitfield\r\nq2,"Whit"field,Rosalind,1954-03-07\r\n\r\nq3,Nu\xf1ez,Ana,2001-02-03\r\n,,,\r\n'
     run_match(files("panel.csv", PANEL), files("queries.csv", queries), as_json=True)
