@@ -62,7 +62,7 @@ BLOCK_WORDS: Final[dict[int, str]] = {
 }
 
 
-_hash = lru_cache(maxsize=1 << 16)(hash_text)
+hash_often = lru_cache(maxsize=1 << 16)(hash_text)
 (_MEDICAID_ID, _SSN, _MRN, _BIRTH_LAST, _BIRTH_FIRST, _BIRTH_INITIALS, _LAST_FIRST, _PHONE, _STREET, _ZIP_LAST) = (
     int(block) for block in list(Block)[1:11]
 )
@@ -94,6 +94,7 @@ class Segment:
     ssn: Any
     sex: Any
     suffix: Any
+    zip: Any
     starts: Any
     ends: Any
 
@@ -105,7 +106,7 @@ class Segment:
         self.offsets = np.zeros(self.count + 1, dtype=np.uint64)
         np.cumsum(data.columns["size"], out=self.offsets[1:])
         self.offset = self.offsets.data
-        for name in ("last", "first", "middle", "city", "birth", "ssn", "sex", "suffix", "starts", "ends"):
+        for name in ("last", "first", "middle", "city", "birth", "ssn", "sex", "suffix", "zip", "starts", "ends"):
             setattr(self, name, data.columns[name].data)
         aliased = np.zeros(self.count, dtype=np.uint8)
         aliased[data.extras["name_row"]] = 1
@@ -290,7 +291,7 @@ def narrow(segment: Segment, rows: Numbers, person: Person, block: int, met: Col
     if block != _PHONE and _PHONE in met:
         agreements += [columns["phone"][rows] == hash_text(phone) for phone in person.phones]
     if block in _OF_NAME:
-        agreements += [columns["zip"][rows] == _hash(code) for _, code in person.addresses if code]
+        agreements += [columns["zip"][rows] == hash_often(code) for _, code in person.addresses if code]
     if _SSN in met:
         agreements.append(columns["ssn"][rows] == int(person.ssn))
     if not agreements:
@@ -306,28 +307,30 @@ def block_keys(person: Person, *, small: bool) -> list[tuple[int, int]]:
 
     `small`: also the blocks that only small panels have.
     """
-    keys: list[tuple[int, int]] = [(_MEDICAID_ID, _hash(text)) for text in (*person.medicaid, *person.maybe_medicaid)]
+    keys: list[tuple[int, int]] = [
+        (_MEDICAID_ID, hash_often(text)) for text in (*person.medicaid, *person.maybe_medicaid)
+    ]
     add = keys.append
     if len(person.ssn) == 9:
         add((_SSN, int(person.ssn)))
     for system, value in person.mrns:
         add((_MRN, hash_text(f"{system}{PART}{value}")))
     births = births_of(person.birth)
-    zips = [_hash(code) for _, code in person.addresses if code]
+    zips = [hash_often(code) for _, code in person.addresses if code]
     if small:
         keys += [(_BIRTH, birth) for birth in births]
         keys += [(_ZIP, code) for code in zips]
         if person.city:
-            add((_CITY, _hash(person.city)))
+            add((_CITY, hash_often(person.city)))
     dates = [birth * _A for birth in births]  # as the left half of `_mix_all`
     places = [code * _A for code in zips]
     for last, first in person.names:
-        lasts = [_hash(last.key)] if last.key else []
-        firsts = [_hash(first.key)] if first.key else []
+        lasts = [hash_often(last.key)] if last.key else []
+        firsts = [hash_often(first.key)] if first.key else []
         if last.parts:
-            lasts += map(_hash, last.parts)
+            lasts += map(hash_often, last.parts)
         if first.parts:
-            firsts += map(_hash, first.parts)
+            firsts += map(hash_often, first.parts)
         for one in lasts:
             right, left = one * _B, one * _A
             for date in dates:

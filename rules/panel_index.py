@@ -30,6 +30,7 @@ from rules.panel_blocks import (
     Segment,
     births_of,
     block_keys,
+    hash_often,
     narrow,
     pack_date,
     without,
@@ -198,14 +199,16 @@ class PanelIndex:
 
         They share an identifier; or more than one block (or one that leaves little doubt), and birth date or first
         name agrees at all: two parts of the date, or the initial of a first or middle name. Where one of these is not
-        known the row stays. `crowds` are blocks of one ZIP code and name: who is in two of them shares both names, and
-        so is in a block of those, too.
+        known the row stays. `crowds` are the blocks of one ZIP code and name, too large to go through: who is in two
+        of them shares both names, and so is in a block of those, too.
         """
         births = births_of(person.birth)
         asked, dates = pack_date(person.birth), segment.packed
         born, middle, middles = segment.birth, segment.middle, self._pools.middle.words
         first, firsts, aliased = segment.first, self._pools.first.names, segment.aliased
         initials = {name.key[0] for pair in person.names for name in pair if name.key} | set(person.middle[:1])
+        codes = {hash_often(code) for _, code in person.addresses if code} if crowds else ()
+        zips = segment.zip
         known = births and all(first.key for _, first in person.names)
         for row, blocks in shared.items():
             if blocks & _IDENTIFIERS:
@@ -215,9 +218,7 @@ class PanelIndex:
             near = (
                 not (apart & MONTH_AND_DAY and apart & YEAR_AND_DAY and apart & YEAR_AND_MONTH) or born[row] in births
             )
-            if blocks & blocks - 1 or (
-                crowds and (near or blocks & _HOME) and any(segment.holds(row, *crowd) for crowd in crowds)
-            ):
+            if blocks & blocks - 1 or (zips[row] in codes and any(segment.holds(row, *crowd) for crowd in crowds)):
                 if (
                     near
                     or not known
@@ -322,7 +323,7 @@ def _gather(
     """By segment: the rows that share a block with `person`, the blocks as bits, and its crowds; all large blocks.
 
     Of a large block only those that agree in one more element. If they will be `screened`, everybody in a ZIP code
-    of one name is a crowd: not looked through, since who comes to anything is in another block as well.
+    of one name is a crowd: not gone through, since who comes to anything is in another block as well.
     """
     keys = block_keys(person, small=not screened)
     spans = [segment.spans(keys) for segment in segments]
@@ -330,35 +331,37 @@ def _gather(
     gathered: list[tuple[dict[int, int], list[_Span]]] = []
     for segment, found in zip(segments, spans, strict=True):
         shared: dict[int, int] = {}
+        crowds: list[_Span] = []
         members = segment.members
         for block, key, start, stop in found:
-            if not crowded or (block, key) not in crowded:
+            if screened and block in _OF_ZIP:
+                crowds.append((block, start, stop))
+            elif not crowded or (block, key) not in crowded:
                 bit = 1 << block
                 for row in members[block][start:stop]:
                     shared[row] = shared.get(row, 0) | bit
-        gathered.append((shared, []))
+        gathered.append((shared, crowds))
     large: list[_Large] = []
-    for block, key in dict.fromkeys(keys) if crowded else ():
-        if (block, key) not in crowded:
-            continue
-        parts = [
-            (segment, place, start, stop, segment.alive(segment.rows[block][start:stop]))
-            for place, (segment, found) in enumerate(zip(segments, spans, strict=True))
-            for start, stop in dict.fromkeys([each[2:] for each in found if each[:2] == (block, key)])
-        ]
-        people = sum([len(part[-1]) for part in parts])
-        for segment, place, start, stop, rows in parts:
-            shared, crowds = gathered[place]
-            if people > LARGE_BLOCK:
-                if screened and block in _OF_ZIP:
-                    crowds.append((block, start, stop))
-                    continue
-                met = {each[0] for each in spans[place]}
-                rows = narrow(segment, rows, person, block, met)  # noqa: PLW2901
-            for row in rows.tolist():
-                shared[row] = shared.get(row, 0) | 1 << block
+    for block, key in sorted(crowded):
+        stands: dict[Segment, _Span] = {}
+        people = 0
+        for segment, found in zip(segments, spans, strict=True):
+            for other, another, start, stop in found:
+                if another == key and other == block:
+                    stands[segment] = block, start, stop
+                    people += len(segment.alive(segment.rows[block][start:stop])) if segment.lost else stop - start
+                    break
+        if not screened or block not in _OF_ZIP:
+            for segment, (shared, _), found in zip(segments, gathered, spans, strict=True):
+                if segment in stands:
+                    _, start, stop = stands[segment]
+                    rows = segment.alive(segment.rows[block][start:stop])
+                    if people > LARGE_BLOCK:
+                        rows = narrow(segment, rows, person, block, {each[0] for each in found})
+                    for row in rows.tolist():
+                        shared[row] = shared.get(row, 0) | 1 << block
         if people > LARGE_BLOCK:
-            large.append(_Large(block, people, {part[0]: (block, part[2], part[3]) for part in parts}))
+            large.append(_Large(block, people, stands))
     return gathered, large
 
 
