@@ -2,9 +2,11 @@
 
 Runs in a daemon thread with its own event loop and its own clients, because a stuck worker runs none of its tasks.
 Every second it (1) shows the group coordinator its error, without which aiokafka parks it for ever; (2) looks whether
-a client's metadata task or the coordination task has ended; (3) asks the broker how far the group is. Lag that does not
-shrink while the broker answers is not health, whatever the reason; past `STUCK_SECONDS` the process ends without acking
-and whoever runs it starts it again. A store that is away is no reason to end: the batch in hand waits for it.
+a client's metadata task or the coordination task has ended; (3) asks the broker how far the group is; (4) has a worker
+that was assigned nothing look at the topics again: right after a broker's restart a leader may know none, assigns none
+to anybody, and would look again after five minutes. Lag that does not shrink while the broker answers is not health,
+whatever the reason; past `STUCK_SECONDS` the process ends without acking and whoever runs it starts it again. A store
+that is away is no reason to end: the batch in hand waits for it.
 """
 
 import asyncio
@@ -142,7 +144,6 @@ class Watchdog:
         self._started = now
         self._answered = {"consumer": now, "main": now}
         self._asked = {"consumer": 0.0, "main": 0.0}
-        self._errors: list[float] = []
 
     def start(self) -> None:
         threading.Thread(target=lambda: asyncio.run(self._watch()), name="watchdog", daemon=True).start()
@@ -243,6 +244,8 @@ class Watchdog:
             log.warning("coordinator_error", error=type(error).__name__)
         if client_dead(consumer._client):
             self._end(Exit.STUCK, Why.CLIENT_DEAD)
+        if self._joined() and not self._assignment():
+            consumer._client.force_metadata_update()  # what it finds new makes the group join again
 
     async def _look_for_topics(self) -> None:
         try:
