@@ -87,16 +87,13 @@ def _settle(result: asyncio.Future[Stored | Refused], verdict: Stored | Refused)
     return True
 
 
-class JournalDurable:
-    """Stored means synced to the journal. `appended` is set whenever there is something new to publish."""
+class _Line:
+    """Frames in the order of their calls, each with the time by which it has its answer."""
 
-    def __init__(self, journal: Journal, accept_seconds: float) -> None:
-        self._journal = journal
+    def __init__(self, accept_seconds: float) -> None:
         self._accept_seconds = accept_seconds
         self._waiting: collections.deque[_Waiting] = collections.deque()
         self._wake = asyncio.Event()
-        self._failing = ""
-        self.appended = asyncio.Event()
 
     def accept(self, frame: Accepted) -> Awaitable[Stored | Refused]:
         loop = asyncio.get_running_loop()
@@ -107,6 +104,20 @@ class JournalDurable:
         self._wake.set()
         return result
 
+    def _turn_away(self) -> None:
+        while self._waiting:
+            _settle(self._waiting.popleft().result, Refused(Away.STOPPING))
+
+
+class JournalDurable(_Line):
+    """Stored means synced to the journal. `appended` is set whenever there is something new to publish."""
+
+    def __init__(self, journal: Journal, accept_seconds: float) -> None:
+        super().__init__(accept_seconds)
+        self._journal = journal
+        self._failing = ""
+        self.appended = asyncio.Event()
+
     async def run(self) -> None:
         try:
             while True:
@@ -115,8 +126,7 @@ class JournalDurable:
                 while group := self._next_group():
                     await self._store(group)
         finally:
-            while self._waiting:
-                _settle(self._waiting.popleft().result, Refused(Away.STOPPING))
+            self._turn_away()
 
     def trouble(self) -> str:
         return self._failing
@@ -164,7 +174,7 @@ class JournalDurable:
         self.appended.set()
 
 
-class KafkaDurable:
+class KafkaDurable(_Line):
     """Stored means that all in-sync replicas hold the record on `adt.raw.v1`.
 
     One producer at a time, in asyncio's own loop; it is replaced when it is broken for good, when its metadata task has
@@ -181,26 +191,15 @@ class KafkaDurable:
         prepare: Callable[[], Awaitable[None]] | None = None,
         **options: Any,
     ) -> None:
+        super().__init__(accept_seconds)
         self._bootstrap = bootstrap
-        self._accept_seconds = accept_seconds
         self._max_request_bytes = max_request_bytes
         self._prepare = prepare
         self._options = options
-        self._waiting: collections.deque[_Waiting] = collections.deque()
-        self._wake = asyncio.Event()
         self._broken = asyncio.Event()
         self._connected = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
         self._trouble = "not connected to Apache Kafka yet"
-
-    def accept(self, frame: Accepted) -> Awaitable[Stored | Refused]:
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[Stored | Refused] = loop.create_future()
-        self._waiting.append(_Waiting(frame, result, loop.time() + self._accept_seconds))
-        timer = loop.call_later(self._accept_seconds, _settle, result, Refused(Away.TIMEOUT))
-        result.add_done_callback(lambda _: timer.cancel())
-        self._wake.set()
-        return result
 
     async def run(self) -> None:
         submitting = asyncio.create_task(self._submit())
@@ -222,8 +221,7 @@ class KafkaDurable:
                 log.warning("kafka_producer_replaced")
         finally:
             submitting.cancel()
-            while self._waiting:
-                _settle(self._waiting.popleft().result, Refused(Away.STOPPING))
+            self._turn_away()
 
     def trouble(self) -> str:
         return self._trouble
