@@ -8,7 +8,6 @@
 | toc.alerts.v1 | `AlertRecord` as JSON |
 """
 
-import hashlib
 import hmac
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -98,4 +97,4 @@ class Envelope(NamedTuple):
 
 def keyed_hash(secret: bytes, *parts: str) -> bytes:
     """32 hex digits that say nothing about `parts` to whoever lacks the secret."""
-    return hmac.new(secret, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()[:32].encode()
+    return hmac.digest(secret, "\x1f".join(parts).encode(), "sha256").hex()[:32].encode()
