@@ -56,7 +56,7 @@ _EMBEDDED_REBALANCE_SECONDS: Final = 3.0  # there every join waits for half of i
 _FOREVER_SECONDS: Final = 30 * 24 * 3600.0
 _POLICY_SECONDS: Final = 2.0
 _SWITCH_SECONDS: Final = 0.0005  # a tenth of Python's: every answer of the database waits for the interpreter's lock
-_COLLECT_AFTER: Final = (20_000, 20, 50)  # Python's own 700 objects are less than one batch
+_COLLECT_AFTER: Final = (10_000, 10, 10)  # the first is 700 in Python: less than one batch makes
 
 
 def run_worker(settings: Settings) -> None:

@@ -37,7 +37,7 @@ import sqlalchemy as sa
 
 from tests.servers import KafkaServer, PostgresServer, free_port
 
-PEOPLE: Final = 2000
+PEOPLE: Final = 20_000  # nobody comes so often that his history, rather than a kill, slows a worker down
 SENDERS: Final = 8
 STANDSTILL_SECONDS: Final = 20.0
 START: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
