@@ -14,18 +14,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from itertools import chain
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from sqlalchemy import select
 
+from parsers.events import Event
 from parsers.panel import PanelReader, PanelRow
 from parsers.tables import REJECT_COLUMNS, RowCode, RowReject, rejected_row
 from rules.decide import worth_asking
+from rules.decisions import Grade, Match
+from rules.excerpt import LARGE_FROM, Excerpt
+from rules.identity import read_patient
 from rules.late_enrollment import missed
 from rules.panel_index import PanelIndex
 from streams.open_store import open_store
@@ -35,7 +38,6 @@ from streams.settings import Settings
 from streams.store import Store
 from streams.store.panel import PanelReport
 from streams.store.panel_rows import LOCAL_ZONE, enrollee_on, load_enrollees
-from streams.store.schema import unmatched
 from streams.topics import EventRecord
 
 CHUNK_BYTES: Final = 1 << 20
@@ -44,6 +46,7 @@ LISTED: Final = 10_000  # rejects in JSON
 STALE_DAYS: Final = 90
 SWAPPED_SHARE: Final = 0.5  # of the lines: then it is the header that is wrong
 KEPT_AT_ONCE: Final = 500
+PEOPLE_PER_EVENT: Final = 40  # where fewer people are on the panel for each event, nearly all would be looked at
 _REJECT_NAME: Final = re.compile(r"(.*)\.rejects(?:-(\d+))?")
 
 
@@ -76,7 +79,6 @@ def run_panel_load(settings: Settings, file: Path, *, full: bool, force: bool = 
         directory = store.directory()
         practices = set(directory.practices) or None
         before = store.panel_age()
-        seq = store.panel_seq()
         reading = _Reading(file, practices, _RejectFile(file, settings))
         try:
             with _progress(file, as_json) as advance:
@@ -95,27 +97,22 @@ def run_panel_load(settings: Settings, file: Path, *, full: bool, force: bool = 
                 )
         finally:
             reading.close()
-        late = Late() if report.refused else release_late(settings, store, seq)
+        late = Late() if report.refused else release_late(settings, store, report.seq)
         stale = f"{before.days} days" if before and before > timedelta(days=STALE_DAYS) else ""
         good = report.rows - kept.count
         _report(reading, good, report, started, as_json, stale, practices is None, kept.count, late)
         return 1 if report.refused else 0
 
 
-def release_late(settings: Settings, store: Store, after: int) -> Late:
-    """Line up for the decision, or put up for review, what people changed since panel seq `after` missed before they
-    were enrolled."""
-    secret = settings.secret()
-    if not settings.unmatched_days or not _any_kept(store):
-        return Late()
-    ids = store.panel_changes(after).enrollee_ids
-    events = store.unmatched_about(ids, secret) if ids else []
-    if not events:
+def release_late(settings: Settings, store: Store, load: int) -> Late:
+    """Line up for the decision, or put up for review, what people missed before they were enrolled.
+
+    They are those whom load `load` (`PanelReport.seq`) added, or whose identity or enrollment it changed.
+    """
+    if not settings.unmatched_days:
         return Late()
     now = datetime.now(UTC)
-    today = now.astimezone(LOCAL_ZONE).date()
-    index = PanelIndex.build(store.panel_records(), store.crosswalk())
-    matches = [(event, index.match(event.patient, event.facility, today)) for event in events]
+    matches = list(_matched(store, store.unmatched_of_load(load, settings.secret()), now.astimezone(LOCAL_ZONE).date()))
     wanted = {match.enrollee_id for _, match in matches if match.enrollee_id}
     with store.reading() as connection:
         lines, _ = load_enrollees(connection, wanted, None)
@@ -129,9 +126,21 @@ def release_late(settings: Settings, store: Store, after: int) -> Late:
     return Late(len(told) + said.released, said.waiting)
 
 
-def _any_kept(store: Store) -> bool:
-    with store.reading() as connection:
-        return connection.execute(select(unmatched.c.message_id).limit(1)).first() is not None
+def _matched(store: Store, events: Iterator[Event], today: date) -> Iterator[tuple[Event, Match]]:
+    """Those of `events` that are somebody's on the panel. For few of them a large panel is not indexed as a whole."""
+    size = store.panel_size()
+    few = list(islice(events, size // PEOPLE_PER_EVENT + 1))
+    if not few:
+        return
+    if size < LARGE_FROM or len(few) > size // PEOPLE_PER_EVENT:
+        index = PanelIndex.build(store.panel_records(), store.crosswalk())
+    else:
+        people = (read_patient(event.patient, event.facility) for event in few)
+        index = Excerpt.about(people, store.panel_records(), store.crosswalk())
+    for event in chain(few, events):
+        match = index.match(event.patient, event.facility, today)
+        if match.grade is not Grade.CERTAINLY_NOT:
+            yield event, match
 
 
 _STAGES: Final = {"read": "reading, rows", "compare": "comparing", "write": "writing, rows"}

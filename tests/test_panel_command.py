@@ -202,9 +202,19 @@ def admission(message_id: str, **patient: Any) -> Event:
     )
 
 
+@pytest.mark.parametrize("large", [False, True])
 def test_who_joins_the_panel_in_hospital_is_told_of_late(
-    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], store: Store
+    settings: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    large: bool,
 ) -> None:
+    if large:  # of which only the part in question is indexed
+        monkeypatch.setattr("streams.panel_command.LARGE_FROM", 1)
+        monkeypatch.setattr("streams.panel_command.PEOPLE_PER_EVENT", 1)
+        monkeypatch.setattr("streams.panel_command.PanelIndex", None)
     load(settings, panel_file(tmp_path, person(1)), capsys)
     event = admission("0" * 31 + "1")
     stranger = admission("0" * 31 + "2").model_copy(

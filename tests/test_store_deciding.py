@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from parsers.events import EventKind, Identifier, Prior
+from parsers.events import EventKind, Identifier, Patient, Prior
 from rules.decide import World
 from rules.decide import decide as decide_by_rules
 from rules.decisions import (
@@ -593,3 +593,38 @@ def test_two_alerts_of_one_decision_are_told_apart(store: Store) -> None:
         ("new", 1, 3),
     ]
     assert outcome.entry.ending is Ending.RETRACTED
+
+
+@pytest.mark.parametrize("by", ["events", "people"])
+def test_who_a_load_is_about_finds_the_same_events_either_way(
+    store: Store, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr("streams.store.unmatched.HASHES_PER_EVENT", 0 if by == "events" else 1_000_000)
+    monkeypatch.setattr("streams.store.unmatched.OPENED_AT_ONCE", 2)
+    monkeypatch.setattr("streams.store.unmatched.FOUND_AT_ONCE", 2)
+    secret = b"k" * 64
+    strangers = [
+        record(1).event,
+        record(2, born=None, mrn="m2", name="OTHER").event,
+        record(3, born=date(1980, 8, 8), mrn="M3").event,
+        record(4, born=None, mrn="9123k").event,
+        record(5, born=None, mrn="M5").event.model_copy(update={"patient": Patient(ssn="219551234")}),
+    ]
+    store.keep_unmatched(strangers, secret)
+    store.keep_unmatched([record(6).event], b"another secret")
+    people = [
+        line("E1", mrns=""),
+        line("E2", mrns="MISSION:M2", birth_date="1990-01-01"),
+        line("E4", mrns="", birth_date="1990-01-02", medicaid_id="9123K"),
+        line("E5", mrns="", birth_date="1990-01-03", ssn="219551234"),
+    ]
+    report = store.load_panel(people, full=True, now=NOW)
+    found = list(store.unmatched_of_load(report.seq, secret))
+    assert [event.message_id for event in found] == [message_id(number) for number in (1, 2, 4, 5)]
+    assert found == store.unmatched_about(["E1", "E2", "E4", "E5"], secret)
+    for change, count in (({"risk_tier": "high", "practice_id": "P9"}, 0), ({"effective_to": "2099-01-01"}, 1)):
+        people[1] = people[1]._replace(**change)
+        again = store.load_panel(people, full=True, now=NOW)
+        assert again.changed == 1
+        assert len(list(store.unmatched_of_load(again.seq, secret))) == count, change
+        assert "E2" in store.panel_changes((again.seq - 1) << 40).enrollee_ids, "those who match hear of all"

@@ -27,6 +27,7 @@ from streams.store.panel_rows import (
     US,
     records_of,
     row_of,
+    stream_rows,
 )
 from streams.store.schema import counters, crosswalk, enrollees, from_us, panel_loads, to_us
 
@@ -34,6 +35,7 @@ STAGED_AT_ONCE: Final = 10_000
 READ_AT_ONCE: Final = 5_000
 ENDED_KEPT_DAYS: Final = 400  # so long after the last day late messages still find a person
 CURSOR_SHIFT: Final = 40
+MET_BY: Final = tuple(name for name in RECORD_COLUMNS if name in FILE_COLUMNS)  # what can make somebody a match
 
 Progress = Callable[[str, int], None]
 
@@ -41,7 +43,7 @@ Progress = Callable[[str, int], None]
 class PanelReport(NamedTuple):
     """What a load did, or would have done when `refused`."""
 
-    seq: int  # 0 when nothing was written
+    seq: int  # of the lines that are new or whose identity or enrollment changed; 0 when nothing was written
     mode: str  # "full" or "delta"
     rows: int  # lines read
     added: int
@@ -132,12 +134,14 @@ class Panel(Database):
                 yield from records_of(found)
             return
         with self.reading() as connection:
-            yield from records_of(_stream(connection, f"SELECT {columns} FROM enrollees WHERE gone = 0"))  # noqa: S608
+            yield from records_of(stream_rows(connection, f"SELECT {columns} FROM enrollees WHERE gone = 0"))  # noqa: S608
 
     def crosswalk(self) -> Iterator[tuple[str, str, str]]:
         """(system, value, enrollee_id) of every number that means somebody."""
         with self.reading() as connection:
-            yield from _stream(connection, "SELECT system, value, enrollee_id FROM crosswalk WHERE enrollee_id <> ''")
+            yield from stream_rows(
+                connection, "SELECT system, value, enrollee_id FROM crosswalk WHERE enrollee_id <> ''"
+            )
 
     def panel_seq(self) -> int:
         """What to hand to `panel_changes` by whoever reads the whole panel after this call."""
@@ -194,22 +198,6 @@ def _cursor(panel: int, numbers: int) -> int:
     return (panel << CURSOR_SHIFT) + numbers
 
 
-def _stream(connection: Connection, statement: str) -> Iterator[Any]:
-    """Rows as plain tuples, without holding them all."""
-    if connection.dialect.name == "sqlite":
-        cursor: Any = connection.connection.cursor()
-        cursor.arraysize = STAGED_AT_ONCE
-        cursor.execute(statement)
-    else:
-        cursor = connection.connection.driver_connection.cursor(name="panel")  # type: ignore[union-attr]
-        cursor.execute(statement)
-    try:
-        while rows := cursor.fetchmany(STAGED_AT_ONCE):
-            yield from rows
-    finally:
-        cursor.close()
-
-
 def _stage(connection: Connection, rows: Iterable[Any], tell: Progress) -> int:
     plain = (row_of(row) if isinstance(row, Enrollee) else row for row in rows)
     count = 0
@@ -250,7 +238,7 @@ def _compare_and_apply(
 ) -> PanelReport:
     today = now.astimezone(LOCAL_ZONE).date()
     yesterday = (today - timedelta(days=1)).isoformat()
-    seq = next_values(connection, "panel", 1)[0]
+    seq, plain = next_values(connection, "panel", 2)
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
 
     def run(statement: str, *values: Any) -> Any:
@@ -268,7 +256,7 @@ def _compare_and_apply(
         connection.get_transaction().rollback()  # type: ignore[union-attr]
         return PanelReport(0, mode, count, 0, 0, {}, 0, ending, share, before, refused=True)
     tell("compare", 0)
-    changed, moved, fields = _write_changed(connection, seq, today, tell)
+    changed, moved, fields = _write_changed(connection, plain, seq, today, tell)
     names = ", ".join(FILE_COLUMNS)
     added = run(
         f"INSERT INTO enrollees ({names}, seq) SELECT {', '.join('s.' + name for name in FILE_COLUMNS)}, {seq} "  # noqa: S608
@@ -279,14 +267,14 @@ def _compare_and_apply(
         run(
             f"UPDATE enrollees AS e SET effective_to = ?, seq = ? WHERE {active} AND {missing}",  # noqa: S608
             yesterday,
-            seq,
+            plain,
             yesterday,
         )
         long_ago = (today - timedelta(days=ENDED_KEPT_DAYS)).isoformat()
         run(
             "UPDATE enrollees AS e SET gone = 1, seq = ? "  # noqa: S608
             f"WHERE e.gone = 0 AND e.effective_to <> '' AND e.effective_to < ? AND {missing}",
-            seq,
+            plain,
             long_ago,
         )
     size = run("SELECT count(*) FROM enrollees WHERE gone = 0").scalar_one()
@@ -306,8 +294,13 @@ def _compare_and_apply(
     return PanelReport(seq, mode, count, added, changed, fields, moved, ending, share, size)
 
 
-def _write_changed(connection: Connection, seq: int, today: date, tell: Progress) -> tuple[int, int, dict[str, int]]:
-    """Give the lines of people the panel knows their new content; (lines changed, moved, changes by column)."""
+def _write_changed(
+    connection: Connection, plain: int, seq: int, today: date, tell: Progress
+) -> tuple[int, int, dict[str, int]]:
+    """Give the lines of people the panel knows their new content; (lines changed, moved, changes by column).
+
+    They get `seq` when one of `MET_BY` changed or they come back, else `plain`.
+    """
     joined = "FROM staged s JOIN enrollees e ON e.enrollee_id = s.enrollee_id"
     counts = ", ".join(f"count(CASE WHEN s.{name} <> e.{name} THEN 1 END)" for name in FILE_COLUMNS)
     found = connection.exec_driver_sql(f"SELECT {counts} {joined}").one()
@@ -319,7 +312,8 @@ def _write_changed(connection: Connection, seq: int, today: date, tell: Progress
     new = ", ".join(f"{name} = s.{name}" for name in FILE_COLUMNS[1:])
     kept = ", ".join(f"{name} = coalesce(k.{name}, e.{name})" for name in KEPT_COLUMNS)
     changed = connection.exec_driver_sql(
-        f"UPDATE enrollees AS e SET {new}, {kept}, gone = 0, seq = {seq} "  # noqa: S608
+        f"UPDATE enrollees AS e SET {new}, {kept}, gone = 0, "  # noqa: S608
+        f"seq = CASE WHEN {_unequal(MET_BY)} OR e.gone = 1 THEN {seq} ELSE {plain} END "
         "FROM staged s LEFT JOIN kept k ON k.enrollee_id = s.enrollee_id "
         f"WHERE e.enrollee_id = s.enrollee_id AND ({_unequal(FILE_COLUMNS)} OR e.gone = 1)"
     ).rowcount
@@ -340,7 +334,7 @@ def _keep_former(connection: Connection, joined: str, today: date, tell: Progres
     """Fill `kept` with what those were known by who will be known by something else, and keep the homes they leave."""
     _make_kept(connection)
     wanted = ", ".join([*(f"e.{name}" for name in _Before._fields), *(f"s.{name}" for name in KNOWN_BY)])
-    rows = _stream(connection, f"SELECT {wanted} {joined} WHERE {_unequal(KNOWN_BY)}")
+    rows = stream_rows(connection, f"SELECT {wanted} {joined} WHERE {_unequal(KNOWN_BY)}")
     width = len(_Before._fields)
     count = 0
     while some := list(islice(rows, STAGED_AT_ONCE)):

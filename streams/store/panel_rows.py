@@ -19,6 +19,7 @@ from streams.store.engine import rows_among
 
 US: Final = "\x1f"
 RS: Final = "\x1e"
+FETCHED_AT_ONCE: Final = 10_000
 LOCAL_ZONE: Final = ZoneInfo("America/New_York")  # whose days the panel's dates are
 FILE_COLUMNS: Final = (
     "enrollee_id",
@@ -253,3 +254,19 @@ def load_enrollees(
     for enrollee_id, *home in rows_among(connection, f"{select} WHERE enrollee_id IN :among ORDER BY since", moved):
         homes.setdefault(enrollee_id, []).append(Home(*home))
     return rows, homes
+
+
+def stream_rows(connection: Connection, statement: str) -> Iterator[Any]:
+    """Rows as plain tuples, without holding them all."""
+    if connection.dialect.name == "sqlite":
+        cursor: Any = connection.connection.cursor()
+        cursor.arraysize = FETCHED_AT_ONCE
+        cursor.execute(statement)
+    else:
+        cursor = connection.connection.driver_connection.cursor(name="panel")  # type: ignore[union-attr]
+        cursor.execute(statement)
+    try:
+        while rows := cursor.fetchmany(FETCHED_AT_ONCE):
+            yield from rows
+    finally:
+        cursor.close()

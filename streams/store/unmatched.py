@@ -7,20 +7,26 @@ anything without the key. Whether it really is the same person is for the matche
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import islice
+from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from parsers.events import Event
 from parsers.panel import split_mrns
 from streams.store.engine import Database, rows_among, write_rows
-from streams.store.panel_rows import load_enrollees
-from streams.store.schema import to_us, unmatched, unmatched_keys
+from streams.store.panel_rows import stream_rows
+from streams.store.schema import enrollees, to_us, unmatched, unmatched_keys
 
-FOUND_AT_ONCE = 500
+FOUND_AT_ONCE: Final = 500
+OPENED_AT_ONCE: Final = 5_000
+HASHES_PER_EVENT: Final = 10  # to open an event costs as much as to hash so many people
+Fact = tuple[str, str]
+_PEOPLE: Final = "SELECT mrns, former_mrns, medicaid_id, ssn, birth_date FROM enrollees"
 
 
 @lru_cache(maxsize=4)
@@ -29,7 +35,26 @@ def _lock(secret: bytes) -> Fernet:
 
 
 def _key(secret: bytes, kind: str, value: str) -> str:
-    return hmac.new(secret, f"unmatched\x1f{kind}\x1f{value.casefold()}".encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(secret, f"unmatched\x1f{kind}\x1f{value.casefold()}".encode(), "sha256").hex()[:32]
+
+
+def _facts_of(event: Event) -> Iterator[Fact]:
+    for number in event.patient.identifiers:
+        yield "number", number.value
+    yield "ssn", event.patient.ssn
+    if event.patient.birth_date:
+        yield "born", event.patient.birth_date.isoformat()
+
+
+def _facts_on(row: Sequence[str]) -> Iterator[Fact]:
+    """What a row of `_PEOPLE` says."""
+    mrns, former_mrns, medicaid_id, ssn, birth_date = row
+    if mrns or former_mrns:
+        for _, value in split_mrns(f"{mrns};{former_mrns}"):
+            yield "number", value
+    yield "number", medicaid_id
+    yield "ssn", ssn
+    yield "born", birth_date
 
 
 def forget(connection: Connection, message_ids: Sequence[str]) -> None:
@@ -38,6 +63,38 @@ def forget(connection: Connection, message_ids: Sequence[str]) -> None:
         some = message_ids[start : start + FOUND_AT_ONCE]
         connection.execute(unmatched.delete().where(unmatched.c.message_id.in_(some)))
         connection.execute(unmatched_keys.delete().where(unmatched_keys.c.message_id.in_(some)))
+
+
+def _about(connection: Connection, people: Iterable[Sequence[str]], secret: bytes) -> set[str]:
+    """Message ids of kept events that share a key with rows of `_PEOPLE`."""
+    found: set[str] = set()
+    rows = iter(people)
+    while some := list(islice(rows, FOUND_AT_ONCE)):
+        keys = {_key(secret, kind, value) for row in some for kind, value in _facts_on(row) if value}
+        statement = "SELECT DISTINCT message_id FROM unmatched_keys WHERE key IN :among"
+        found.update(row[0] for row in rows_among(connection, statement, sorted(keys)))
+    return found
+
+
+def _shared(asked: set[Fact], people: Iterable[Sequence[str]]) -> set[Fact]:
+    """Those of the facts `asked` that rows of `_PEOPLE` say as well."""
+    by_kind: dict[str, set[str]] = {"number": set(), "ssn": set(), "born": set()}
+    for kind, value in asked:
+        by_kind[kind].add(value)
+    numbers, ssns, births = by_kind["number"], by_kind["ssn"], by_kind["born"]
+    shared: set[Fact] = set()
+    for row in people:
+        mrns, former_mrns, medicaid_id, ssn, birth_date = row
+        if birth_date in births:
+            shared.add(("born", birth_date))
+        if ssn in ssns:
+            shared.add(("ssn", ssn))
+        if medicaid_id.casefold() in numbers:
+            shared.add(("number", medicaid_id.casefold()))
+        if mrns or former_mrns:
+            values = {value.casefold() for _, value in split_mrns(f"{mrns};{former_mrns}")}
+            shared.update(("number", value) for value in values & numbers)
+    return shared
 
 
 class Unmatched(Database):
@@ -50,10 +107,7 @@ class Unmatched(Database):
         for event in events:
             sealed = lock.encrypt(event.model_dump_json().encode())
             rows.append((event.message_id, to_us(event.received_at), sealed))
-            facts = [("number", number.value) for number in event.patient.identifiers]
-            facts.append(("ssn", event.patient.ssn))
-            facts.append(("born", event.patient.birth_date.isoformat() if event.patient.birth_date else ""))
-            keys |= {(_key(secret, kind, value), event.message_id) for kind, value in facts if value}
+            keys |= {(_key(secret, kind, value), event.message_id) for kind, value in _facts_of(event) if value}
         with self.writing() as connection:
             columns = ("message_id", "received_us", "sealed")
             write_rows(connection, unmatched, columns, rows, "ON CONFLICT DO NOTHING")
@@ -64,28 +118,61 @@ class Unmatched(Database):
 
         Events written under another secret are left out: nobody can read them.
         """
-        lock, found = _lock(secret), {}
         ids = list(enrollee_ids)
         with self.reading() as connection:
+            people: list[Sequence[str]] = []
             for start in range(0, len(ids), FOUND_AT_ONCE):
-                people, _ = load_enrollees(connection, ids[start : start + FOUND_AT_ONCE], None)
-                keys = set()
-                for row in people.values():
-                    facts = [("number", value) for _, value in split_mrns(f"{row.mrns};{row.former_mrns}")]
-                    facts += [("number", row.medicaid_id), ("ssn", row.ssn), ("born", row.birth_date)]
-                    keys |= {_key(secret, kind, value) for kind, value in facts if value}
-                statement = (
-                    "SELECT DISTINCT u.message_id, u.sealed FROM unmatched u "
-                    "JOIN unmatched_keys k ON k.message_id = u.message_id WHERE k.key IN :among"
+                some = ids[start : start + FOUND_AT_ONCE]
+                people += rows_among(connection, f"{_PEOPLE} WHERE enrollee_id IN :among", some)
+            found = sorted(_about(connection, people, secret))
+        return list(self._opened(found, secret))
+
+    def unmatched_of_load(self, seq: int, secret: bytes) -> Iterator[Event]:
+        """As `unmatched_about`, for everybody in the lines last written by load `seq`; some thousand events at a time.
+
+        The fewer are gone through: the events, each compared with the lines, or the lines, each hashed.
+        """
+        of_load = enrollees.c.seq == seq
+        with self.reading() as connection:
+            kept = int(connection.scalar(select(func.count()).select_from(unmatched)) or 0)
+            people = int(connection.scalar(select(func.count()).select_from(enrollees).where(of_load)) or 0)
+        lines = f"{_PEOPLE} WHERE gone = 0 AND seq = {int(seq)}"
+        if not kept or not people:
+            return
+        if kept * HASHES_PER_EVENT > people:
+            with self.reading() as connection:
+                found = sorted(_about(connection, stream_rows(connection, lines), secret))
+            yield from self._opened(found, secret)
+            return
+        ids = self._kept_ids()
+        for start in range(0, len(ids), OPENED_AT_ONCE):
+            events = list(self._opened(ids[start : start + OPENED_AT_ONCE], secret))
+            facts = {
+                event.message_id: {(kind, value.casefold()) for kind, value in _facts_of(event)} for event in events
+            }
+            asked = {fact for some in facts.values() for fact in some if fact[1]}
+            with self.reading() as connection:
+                shared = _shared(asked, stream_rows(connection, lines))
+            yield from (event for event in events if not shared.isdisjoint(facts[event.message_id]))
+
+    def _kept_ids(self) -> list[str]:
+        with self.reading() as connection:
+            return list(connection.scalars(select(unmatched.c.message_id).order_by(unmatched.c.message_id)))
+
+    def _opened(self, message_ids: Sequence[str], secret: bytes) -> Iterator[Event]:
+        """Those of these kept events that can be read, in the same order."""
+        lock = _lock(secret)
+        for start in range(0, len(message_ids), FOUND_AT_ONCE):
+            some = message_ids[start : start + FOUND_AT_ONCE]
+            with self.reading() as connection:
+                sealed = rows_among(
+                    connection, "SELECT message_id, sealed FROM unmatched WHERE message_id IN :among", some
                 )
-                found.update({row[0]: row[1] for row in rows_among(connection, statement, sorted(keys))})
-        events = []
-        for _, sealed in sorted(found.items()):
-            try:
-                events.append(Event.model_validate_json(lock.decrypt(bytes(sealed))))
-            except InvalidToken:
-                continue
-        return events
+            for _, data in sorted(sealed):
+                try:
+                    yield Event.model_validate_json(lock.decrypt(bytes(data)))
+                except InvalidToken:
+                    continue
 
     def drop_unmatched(self, message_ids: Sequence[str]) -> None:
         """Forget events that need not wait any longer."""

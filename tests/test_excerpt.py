@@ -1,0 +1,107 @@
+"""A part of a large panel answers for the patients it was made for as the whole panel does."""
+
+import random
+from collections import Counter
+from datetime import date
+
+import pytest
+
+from parsers.events import Address, Identifier, Patient, PersonName
+from rules.decisions import Grade
+from rules.excerpt import LARGE_FROM, Excerpt
+from rules.identity import PanelRecord, read_patient
+from rules.panel_index import PanelIndex
+
+DAY = date(2026, 11, 20)
+LASTS = [*(f"{a}{b}son" for a in "Br Cl Dav Ed Fran Gar Hen Jam".split() for b in "ack el in or ut".split()), "Smith"]
+LASTS += ["Garcia-Lopez", "De la Cruz", "O'Neill", "Núñez", "Smith Jr"]
+FIRSTS = ["Robert", "Bob", "Maria", "María Elena", "Jean-Luc", "Anne", "Ann", "Jo", "James", "Katherine", "Kate", "Luz"]
+
+
+def records(dice: random.Random) -> list[PanelRecord]:
+    found = []
+    for number in range(LARGE_FROM + 500):
+        last, first = dice.choice([*LASTS, "Smith", "Smith"]), dice.choice(FIRSTS)
+        found.append(
+            PanelRecord(
+                enrollee_id=f"E{number}",
+                medicaid_id=f"{900_000_000 + number}K" if dice.random() < 0.7 else "",
+                ssn=f"{dice.randrange(100, 400)}{dice.randrange(10, 30)}{dice.randrange(1, 9999):04d}",
+                last=last,
+                first=first,
+                middle=dice.choice(["", "A", "Rose"]),
+                birth_date=date(1940 + dice.randrange(60), dice.randrange(1, 13), dice.randrange(1, 28)).isoformat(),
+                sex=dice.choice(["", "F", "M"]),
+                street=f"{dice.randrange(1, 2000)} {dice.choice(['Oak Street', 'N Main St', 'Elm Ave'])}",
+                city="Asheville",
+                zip=f"28{dice.randrange(800, 900)}",
+                phone=f"828{dice.randrange(2_000_000, 9_999_999)}",
+                mrns=(("MISSION", f"00{number}"),) if dice.random() < 0.3 else (),
+                former_names=((dice.choice(LASTS), ""),) if dice.random() < 0.05 else (),
+                former_addresses=((f"{dice.randrange(1, 2000)} Pine St", "27601"),) if dice.random() < 0.05 else (),
+                former_phones=(f"919{dice.randrange(2_000_000, 9_999_999)}",) if dice.random() < 0.05 else (),
+                effective_to=dice.choice(["", "", "2026-01-01"]),
+            )
+        )
+    return found
+
+
+def patient(dice: random.Random, one: PanelRecord) -> Patient:
+    """One that may be `one`: some fields of theirs, some of nobody's, some gone, some former."""
+    last, first = dice.choice([(one.last, one.first), (one.first, one.last), (dice.choice(LASTS), one.first)])
+    if one.former_names and dice.random() < 0.7:
+        last = one.former_names[0][0]
+    born = date.fromisoformat(one.birth_date)
+    if born.day < 13 and dice.random() < 0.2:
+        born = born.replace(month=born.day, day=born.month)
+    street, code = dice.choice([(one.street, one.zip), *one.former_addresses, ("9 Else Rd", one.zip), ("", "28999")])
+    numbers = [Identifier(system=system, value=value, type="MR") for system, value in one.mrns]
+    if one.medicaid_id:
+        numbers.append(Identifier(system="", value=one.medicaid_id, type=dice.choice(["MA", ""])))
+    numbers.append(Identifier(system="MISSION", value=f"X{dice.randrange(40)}", type="MR"))
+    return Patient(
+        identifiers=tuple(number for number in numbers if dice.random() < 0.3),
+        name=PersonName(family=last, given=dice.choice([first, first, dice.choice(FIRSTS)]), middle=one.middle),
+        birth_date=dice.choice([born, born, None, date(1950, 5, 5)]),
+        sex=one.sex,
+        ssn=dice.choice(["", "", one.ssn, one.ssn[-4:]]),
+        addresses=(Address(street=street, zip=code, city="Asheville"),),
+        phones=dice.choice([(), (one.phone,), one.former_phones]),
+    )
+
+
+@pytest.fixture(scope="module")
+def panel() -> list[PanelRecord]:
+    return records(random.Random(41))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_part_answers_as_the_whole(panel: list[PanelRecord], seed: int) -> None:
+    dice = random.Random(seed)
+    crosswalk = [("MISSION", f"X{number}", dice.choice(panel).enrollee_id) for number in range(40)]
+    patients = [patient(dice, dice.choice(panel)) for _ in range(40)]
+    people = [read_patient(one, "MISSION") for one in patients]
+    whole = PanelIndex.build(panel, crosswalk)
+    part = Excerpt.about(people, iter(panel), iter(crosswalk))
+    asked = [(whole.match(one, "MISSION", DAY), part.match(one, "MISSION", DAY)) for one in patients]
+    assert [one for one, _ in asked] == [other for _, other in asked]
+    assert {one.grade for one, _ in asked} == set(Grade), "the question is worth asking"
+    assert len(part) == len(panel)
+    assert any("large_block" in one.evidence for one, _ in asked)
+
+
+def test_only_a_part_is_indexed(panel: list[PanelRecord]) -> None:
+    one = panel[77]
+    someone = Patient(name=PersonName(family="Zzyx", given="Qorban"), birth_date=date.fromisoformat(one.birth_date))
+    part = Excerpt.about([read_patient(someone, "MISSION")], panel, [])
+    assert sum(segment.count for segment in part._state.segments) < 50
+
+
+def test_how_common_a_name_is_counts_every_spelling(panel: list[PanelRecord]) -> None:
+    accented = [record._replace(last="NUÑEZ") for record in panel[:5000]]
+    rest = [record._replace(last="Zhou") for record in panel[5000:]]
+    one = patient(random.Random(5), accented[0])
+    part = Excerpt.about([read_patient(one, "MISSION")], accented + rest, [])
+    whole = PanelIndex.build(accented + rest)
+    keys = Counter(["NUNEZ", "ZHOU", "SMITH"])
+    assert [part._state.weigh_last(key) for key in keys] == [whole._state.weigh_last(key) for key in keys]
