@@ -147,6 +147,8 @@ _STATES: Final = frozenset(
 )
 _STATE_NAMES: Final = {"": "", "north carolina": "NC", "south carolina": "SC", "virginia": "VA", "tennessee": "TN"}
 _EMPTY_DATES: Final = frozenset({"", "null", "none", "n/a", "na", "0000-00-00", "00/00/0000", "00000000"})
+_ZIP_FILE: Final = "PK\x03\x04"  # how a workbook begins
+_SEPARATOR: Final = re.compile(r"\"?sep=.\"?", re.IGNORECASE)  # a line for Excel only, before the header
 _ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ].*)?")
 _PACKED: Final = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _AMERICAN: Final = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?: .*)?")
@@ -222,7 +224,7 @@ class PanelReader:
         """Rows and rejects in the order of the file; lazy, so `chunks` may be a file of any size."""
         lines = Lines(chunks)
         source = iter(lines)
-        header = next((line for line in source if line.strip()), "")
+        header = next((line for line in source if line.strip() and not _SEPARATOR.fullmatch(line.strip())), "")
         if not self._read_header(header, lines.line):
             return
         if lines.marked:
@@ -230,7 +232,12 @@ class PanelReader:
             self._note(lines.line, RowFault("", RowCode.BYTE_ORDER_MARK, reason))
         width = len(self.header)
         pick = self._picker(width)
-        yield from self._read_rows(lines, source, width, pick)
+        empty = True
+        for row in self._read_rows(lines, source, width, pick):
+            empty = False
+            yield row
+        if empty:
+            self.faults.append(FileFault("", "the file has a header and no line after it"))
         if self._practices is None:
             self._note_lone_practices()
 
@@ -285,6 +292,9 @@ class PanelReader:
     def _read_header(self, text: str, line: int) -> bool:
         if not text:
             self.faults.append(FileFault("", "the file is empty: a header line with column names is needed"))
+            return False
+        if text.startswith(_ZIP_FILE) or "\0" in text:
+            self.faults.append(FileFault("", "this is no plain text: save the table as CSV (UTF-8) first"))
             return False
         self.header, self.columns, self.extra, self.delimiter = read_header(text, _ALIASES)
         fields = self.columns

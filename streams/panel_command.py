@@ -344,7 +344,7 @@ def _lines(
 ) -> Iterator[str]:
     reader = reading.reader
     total = good + reading.rejected
-    yield f"{total:,} lines: {good:,} good, {reading.rejected:,} rejected"
+    yield f"{total:,} {'line' if total == 1 else 'lines'}: {good:,} good, {reading.rejected:,} rejected"
     for reject in reading.rejects[:SHOWN]:
         what = "; ".join(f"{fault.column + ': ' if fault.column else ''}{fault.reason}" for fault in reject.faults)
         yield f"  line {reject.line}: {what}"
@@ -360,12 +360,14 @@ def _lines(
         where = f"{note.column} of " if note.column else ""
         yield f"  {where}{count:,} {'line' if count == 1 else 'lines'} (first: {note.line}): {note.reason}"
     if reader.extra:
-        yield f"columns that were not read: {', '.join(reader.extra)}"
+        yield f"columns that were not read (unknown, or there twice): {', '.join(reader.extra)}"
     if no_directory:
         yield "no directory is loaded, so practice_id was not checked (handoff directory load)"
     if path:
         yield f"rejected lines with reasons: {path} (correct them there, then: handoff panel load --delta {path})"
     if report is None:
+        if reading.reject_file is not None:
+            yield "nothing was loaded: no line is good"
         return
     if report.refused:
         yield (

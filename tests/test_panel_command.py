@@ -109,6 +109,21 @@ def test_a_full_load_that_would_end_many_asks_for_force(
     assert load(settings, half, capsys, force=True)["report"]["ended"] == 50
 
 
+def test_a_file_without_a_good_line_loads_nothing_and_says_so(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], store: Store
+) -> None:
+    load(settings, panel_file(tmp_path, person(1)), capsys)
+    assert run_panel_load(settings, panel_file(tmp_path, person(1, birth_date="x")), full=True, force=True) == 1
+    said = capsys.readouterr().out
+    assert "1 line: 0 good, 1 rejected" in said
+    assert "nothing was loaded: no line is good" in said
+    assert run_panel_load(settings, panel_file(tmp_path), full=True, force=True) == 1
+    assert "nothing was read: the file has a header and no line after it" in capsys.readouterr().out
+    assert run_panel_load(settings, panel_file(tmp_path), full=True, as_json=True) == 1
+    assert "no line after" in answer(capsys)["file_faults"][0]["reason"]
+    assert store.panel_size() == 1
+
+
 def test_rejects_can_be_corrected_and_loaded_and_end_nobody(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], store: Store
 ) -> None:

@@ -259,6 +259,13 @@ def test_any_usual_delimiter_and_line_end(delimiter: str, ends: str) -> None:
     assert [each.enrollee_id for each in rows] == ["E1", "E2"]
 
 
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;"])
+def test_a_line_that_tells_excel_the_separator_is_no_header(first: str) -> None:
+    rows, rejects, _ = read(f"{first}\nenrollee_id;name;dob;practice_id\nE1;A B;1/2/1955;P1\nE2;A B;x;P1\n")
+    assert [row.enrollee_id for row in rows] == ["E1"]
+    assert [reject.line for reject in rejects] == [4]
+
+
 def test_other_header_names_and_extra_columns() -> None:
     rows, _, reader = read('Member ID,D.O.B.,Name,Medical Home,Shoe size,SSN,ssn\nE1,1/2/1955,"Cole, Ann B",P1,9,,\n')
     assert rows[0][:8] == ("E1", "", "", "Cole", "Ann", "B", "", "1955-01-02")
@@ -277,6 +284,10 @@ HEADERS = {
     "no birth date": ("enrollee_id,last_name,practice_id\n", "birth_date"),
     "no name": ("enrollee_id,dob,practice_id\n", "name"),
     "broken quotes": ('"enrollee_id,last_name\n', "birth_date"),
+    "a header only": ("enrollee_id,last_name,dob,practice_id\n", "no line after"),
+    "a header and blank lines": ("enrollee_id,last_name,dob,practice_id\n\n,,,\n", "no line after"),
+    "a workbook": ("PK\x03\x04\x14\0\n\1\2\n", "no plain text"),
+    "UTF-16 without its mark": ("e\0n\0r\0o\0l\0l\0e\0e\0_\0i\0d\0,\0d\0o\0b\0\n\0", "no plain text"),
 }
 
 
