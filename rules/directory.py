@@ -123,6 +123,18 @@ class Directory:
         name = self.networks[network_id].name if network_id in self.networks else network_id
         return self._first(team, Level.NETWORK, f"answers for the network {name}", at, zone)
 
+    def silent(self, at: datetime, *, practice_id: str = "", network_id: str = "", role: Role | None = None) -> str:
+        """Why none of those who carry the practice, or of the network's team, answers: "all away", or by number.
+
+        "" when there are none.
+        """
+        some = self._carriers.get(practice_id, []) if practice_id else self._teams.get(network_id, [])
+        people = [person for person in some if role in (None, person.role)]
+        away = sum(any(_covers(each, at) for each in self.absences.get(one.case_manager_id, ())) for one in people)
+        counts = {"away": away, "outside their hours": len(people) - away}
+        words = [f"{count} {word}" for word, count in counts.items() if count]
+        return f"all {words[0].partition(' ')[2]}" if len(words) == 1 and len(people) > 1 else ", ".join(words)
+
     def of_lme_mco(self, lme_mco_id: str, at: datetime, share: str = "", zone: str = LOCAL_ZONE) -> Answer | None:
         """Of the plan's people the one who answers, care coordinators first; coordinators share by `share`."""
         people = _shared(self._coordinators.get(lme_mco_id, ()), share)

@@ -227,13 +227,14 @@ def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer 
         skipped.append(f"nobody at {plan.name} answers at this hour")
     if route.to is Target.PRACTICE:
         answer = directory.of_practice(facts.practice_id, facts.at, facts.enrollee_id, route.role, facts.zone)
-        skipped.append(_nobody_at_practice(directory, facts))
+        skipped.append(_nobody_at_practice(directory, facts, route.role))
     if answer is None and route.to in (Target.PRACTICE, Target.NETWORK) and facts.network_id:
         answer = directory.of_network(facts.network_id, facts.at, route.role, facts.zone)
         if answer is None and route.role is not None:
             answer = directory.of_network(facts.network_id, facts.at, None, facts.zone)
         if answer is None:
-            skipped.append("nobody of the network answers at this hour")
+            why = directory.silent(facts.at, network_id=facts.network_id)
+            skipped.append(f"nobody of the network answers at this hour ({why})" if why else "the network has nobody")
     elif answer is None and route.to is Target.NETWORK:
         skipped.append("the enrollee's network is not on file")
     if answer is None:
@@ -243,13 +244,16 @@ def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer 
     return answer, lead + "".join(f"{words}; " for words in passed_over) + f"{answer.because}.", meant
 
 
-def _nobody_at_practice(directory: Directory, facts: _Facts) -> str:
+def _nobody_at_practice(directory: Directory, facts: _Facts, role: Role | None) -> str:
     if not facts.practice_id:
         return "no practice is known"
     practice = directory.practices.get(facts.practice_id)
     if practice is None:
         return f"practice {facts.practice_id} is not in the directory"
-    return f"nobody who carries {practice.name} answers at this hour"
+    why = directory.silent(facts.at, practice_id=facts.practice_id, role=role)
+    if not why:
+        return f"nobody{' of the role asked for' if role else ''} carries {practice.name}"
+    return f"nobody who carries {practice.name} answers at this hour ({why})"
 
 
 def _condition_words(route: Route, facts: _Facts) -> str:

@@ -1,6 +1,8 @@
 """`handoff panel`, `directory`, `route` and `review` over a real store: what is loaded, said, kept and audited."""
 
 import json
+import random
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -9,9 +11,10 @@ from typing import Any
 import pytest
 
 from parsers.events import Address, EncounterClass, Event, EventKind, Identifier, Patient, PersonName, Visit
+from parsers.people import Absence
 from rules.alerts import World
 from rules.decide import decide
-from rules.decisions import Action, Decision, Grade, History, Match, Reason
+from rules.decisions import Action, AlertKind, Decision, Grade, History, Match, Reason
 from rules.policy import default_policy
 from rules.routing import default_routes
 from streams.directory_command import run_directory_check, run_directory_load
@@ -21,9 +24,11 @@ from streams.panel_command import run_panel_check, run_panel_load
 from streams.problems import Problem
 from streams.review_command import run_review
 from streams.route_command import run_route
+from streams.sample import sample_directory, sample_panel
 from streams.settings import Settings
 from streams.store import Store
 from streams.store.deciding import Outcome
+from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.reviewing import Verdict
 from streams.topics import EventRecord
 
@@ -490,3 +495,53 @@ def test_what_a_verdict_needs(settings: Settings, waiting: str, capsys: pytest.C
     assert "first decision stands" in capsys.readouterr().out
     assert run_review(settings) == 0
     assert "No possible match waits" in capsys.readouterr().out
+
+
+def test_any_enrollee_kind_and_minute_has_an_owner_who_answers_and_a_reason(
+    settings: Settings, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the sample's directory as loaded: as it is, and with everybody of one network away all year."""
+    sample, start, dice = sample_directory(), datetime(2026, 1, 1, tzinfo=UTC), random.Random(5)
+    store.load_panel(sample_panel(300), full=True, now=NOW)
+    lines = list(store.panel_records())
+    with store.reading() as connection:
+        rows, homes = load_enrollees(connection, [line.enrollee_id for line in lines], start)
+    people = [enrollee_on(row, homes.get(row.enrollee_id, ()), start) for row in rows.values()]
+    for away in ("", "N03"):
+        absences = [
+            Absence(case_manager_id=each.case_manager_id, starts=start, ends=start + timedelta(days=366))
+            for each in sample.case_managers
+            if away and each.network_id == away
+        ]
+        assert bool(absences) is bool(away)
+        store.load_directory(
+            sample.networks, sample.practices, sample.case_managers, absences, sample.lme_mcos, replace=True
+        )
+        directory, routes = store.directory(), default_routes()
+        gone = {each.case_manager_id for each in absences}
+        networks = Counter[str]()
+        for _ in range(5000):
+            who, at = dice.choice([*people, None]), start + timedelta(minutes=dice.randrange(365 * 1440))
+            reasons = frozenset(dice.sample(list(Reason), dice.randrange(3)))
+            routed = routes.route(directory, who, dice.choice(list(AlertKind)), reasons, at)
+            assert routed.owners
+            for owner in routed.owners:
+                answering = directory.person(owner.case_manager_id)
+                assert answering is not None
+                assert owner.case_manager_id not in gone
+                assert answering.name in routed.explanation
+            home = directory.practices[who.practice_id] if who else None
+            networks[home.network_id if home else ""] += 1
+            if away and home and home.network_id == away:
+                assert routed.owners[0].case_manager_id == "central-office"
+                assert f"who carries {home.name} answers at this hour (" in routed.explanation
+                assert "nobody of the network answers at this hour (all away)" in routed.explanation
+        assert min(networks.values()) > 5
+    theirs = [each for each in people if directory.practices[each.practice_id].network_id == "N03"]
+    for each in theirs[:5]:
+        at = start + timedelta(minutes=dice.randrange(365 * 1440))
+        capsys.readouterr()
+        assert run_route(settings, each.enrollee_id, dice.choice(list(AlertKind)), at=at, explain=True) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("Central office (central-office), by the route central_office\n")
+        assert "nobody of the network answers at this hour (all away)" in said

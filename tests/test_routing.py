@@ -140,6 +140,25 @@ COVER = {
 }  # fmt: skip
 
 
+SILENT = {
+    "all away": ((away("nurse"), away("pharmacist"), away("manager"), away("second"), away("third")), (), CHRISTMAS,
+                 "Blue Ridge", "(all away)"),
+    "nobody there": ((), (NURSE, PHARMACIST, MANAGER, SECOND, THIRD), CHRISTMAS, "Nobody carries Blue Ridge",
+                     "the network has nobody"),
+    "night and one away": ((away("nurse", since=MONDAY_NIGHT - timedelta(1), days=2),), (MANAGER, SECOND, THIRD),
+                           MONDAY_NIGHT, "(1 away, 1 outside their hours)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_why_nobody_nearer_is_told(name: str) -> None:
+    absences, without, at, *words = SILENT[name]
+    routed = route(enrollee(), at, where=directory(*absences, without=without))
+    assert owners(routed) == [("central", "central_office")]
+    for word in words:
+        assert word.casefold() in routed.explanation.casefold()
+
+
 @pytest.mark.parametrize("name", COVER)
 def test_cover(name: str) -> None:
     absences, who, because = COVER[name]
