@@ -105,3 +105,42 @@ def test_how_common_a_name_is_counts_every_spelling(panel: list[PanelRecord]) ->
     whole = PanelIndex.build(accented + rest)
     keys = Counter(["NUNEZ", "ZHOU", "SMITH"])
     assert [part._state.weigh_last(key) for key in keys] == [whole._state.weigh_last(key) for key in keys]
+
+
+ROSA = PanelRecord(
+    "E1", medicaid_id="901234567K", ssn="219551234", last="Whitfield", first="Rosa", birth_date="1955-03-04",
+    street="12 Oak Street", zip="28801", phone="8285550147", mrns=(("MISSION", "0077"),),
+    former_names=(("Ortiz", ""),), former_addresses=(("9 Pine St", "27601"),), former_phones=("9195550147",),
+)  # fmt: skip
+OTHER = PersonName(family="Xu", given="Qiu")
+ALONE = {
+    "street": (Patient(name=OTHER, addresses=(Address(street="12 oak st"),)), True),
+    "former street": (Patient(name=OTHER, addresses=(Address(street="9 Pine St"),)), True),
+    "phone": (Patient(name=OTHER, phones=("(828) 555-0147",)), True),
+    "former phone": (Patient(name=OTHER, phones=("9195550147",)), True),
+    "SSN": (Patient(name=OTHER, ssn="219-55-1234"), True),
+    "Medicaid id": (Patient(name=OTHER, identifiers=(Identifier(system="", value="901234567K"),)), True),
+    "MRN": (Patient(name=OTHER, identifiers=(Identifier(system="MISSION", value="77"),)), True),
+    "former name and first name": (Patient(name=PersonName(family="ORTIZ", given="Rosa")), True),
+    "names swapped": (Patient(name=PersonName(family="Rosa", given="Whitfield")), True),
+    "ZIP and last name": (Patient(name=PersonName(family="Whitfield"), addresses=(Address(zip="28801"),)), True),
+    "birth date and initials": (
+        Patient(name=PersonName(family="Wu", given="Ria"), birth_date=date(1955, 3, 4)), True),
+    "month and day swapped": (
+        Patient(name=PersonName(family="Whitfield", given="Ann"), birth_date=date(1955, 4, 3)), True),
+    "birth date and last four": (Patient(name=OTHER, ssn="1234", birth_date=date(1955, 3, 4)), True),
+    "birth date only": (Patient(name=OTHER, birth_date=date(1955, 3, 4)), False),
+    "ZIP only": (Patient(name=OTHER, addresses=(Address(zip="28801"),)), False),
+    "last name only": (Patient(name=PersonName(family="Whitfield", given="Qiu")), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_one_block_in_common_is_enough(name: str) -> None:
+    patient_, there = ALONE[name]
+    stranger = ROSA._replace(enrollee_id="E2", last="Zed", first="Yves", ssn="", medicaid_id="", mrns=(), street="",
+                             zip="", phone="", birth_date="1901-02-03", former_names=(), former_addresses=(),
+                             former_phones=())  # fmt: skip
+    part = Excerpt.about([read_patient(patient_, "MISSION")], [ROSA, stranger], [])
+    found = [segment.enrollee_id(row) for segment in part._state.segments for row in range(segment.count)]
+    assert found == (["E1"] if there else [])
