@@ -51,11 +51,17 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     another middle name) and Jr/Sr (another suffix, another birth date) never pass without an identifier. Certain
     needs all three present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
     """
+    return hold_down(ceiling_of(comparison.evidence, panel_size), comparison, comparison.weight, panel_size)
+
+
+def hold_down(ceiling: Grade, comparison: Comparison, weight: float, panel_size: int) -> Grade:
+    """The grade at `weight`, `ceiling` at best."""
     evidence = comparison.evidence
-    ceiling = _ceiling(evidence, panel_size)
-    if not evidence.keys() & {"last_name", "first_name", "birth_date"}:
+    if ceiling is Grade.CERTAINLY_NOT or not (
+        "last_name" in evidence or "first_name" in evidence or "birth_date" in evidence
+    ):
         return ceiling  # an identifier alone: there is nothing to weigh it against
-    bits = comparison.weight - log2(max(panel_size, 1))
+    bits = weight - log2(max(panel_size, 1))
     if bits >= CERTAIN_BITS:
         return ceiling
     if bits >= PROBABLE_BITS:
@@ -64,7 +70,7 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     return lower(ceiling, Grade.POSSIBLE) if known or bits >= POSSIBLE_BITS else Grade.CERTAINLY_NOT
 
 
-def _ceiling(evidence: dict[str, str], panel_size: int) -> Grade:
+def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
     """The best grade this agreement may get, whatever its weight."""
     last, first, birth = evidence.get("last_name"), evidence.get("first_name"), evidence.get("birth_date")
     issued = (evidence.get("medicaid_id") == EQUAL) + (evidence.get("mrn") == EQUAL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -74,6 +74,8 @@ YEAR_AND_DAY: Final = 0x3FFF << 14 | 0x7F
 YEAR_AND_MONTH: Final = 0x3FFF << 14 | 0x7F << 7
 _TWO_PARTS: Final = np.array([[MONTH_AND_DAY], [YEAR_AND_DAY], [YEAR_AND_MONTH]], dtype=np.uint32)
 _ZERO: Final = np.uint32(0)
+_COLUMN_OF: Final = {_STREET: "street", _PHONE: "phone", _SSN: "ssn"}  # blocks of one column, its values their keys
+Span = tuple[int, int, int]  # a block and where some of its members stand, from the first place to before the second
 
 
 def _mix_all(one: Numbers, other: Numbers) -> Numbers:
@@ -128,6 +130,10 @@ class Segment:
             self.tables.append((*_key_bits(sorted_keys), *_bucket_starts(sorted_keys), sorted_keys))
             self.rows.append((both & np.uint64(0xFFFFFFFF)).astype(np.uint32))
             self.members.append(self.rows[-1].data)
+        namesakes = self.rows[_LAST_FIRST]
+        self.named_dates = self.dates[namesakes]  # beside `rows` of this block, so that a large one is read in a row
+        self.named_zips = data.columns["zip"][namesakes]
+        self.named = self.named_dates.data, self.named_zips.data
 
     def _blocks(self, pools: Pools) -> Iterator[tuple[Numbers, Numbers]]:
         """Keys and rows of every block, in the order of `Block`."""
@@ -202,6 +208,29 @@ class Segment:
         spans = self.spans(((block, key),))
         return [row for _, _, start, stop in spans for row in self.members[block][start:stop] if not dead[row]]
 
+    def namesakes(
+        self, start: int, stop: int, shared: dict[int, int], dates: Sequence[int], zips: Collection[int]
+    ) -> None:
+        """Enter in `shared`, of a part of the block of last and first name, who can pass the screen.
+
+        Those who share another block already, and those with two parts of a birth date or a ZIP code alike; `dates`
+        are packed.
+        """
+        packed, codes = self.named
+        bit = 1 << _LAST_FIRST
+        asked = dates[0] if dates else 0
+        for place, row in enumerate(self.members[_LAST_FIRST][start:stop].tolist(), start):
+            if row in shared:
+                shared[row] |= bit
+            elif codes[place] in zips:
+                shared[row] = bit
+            elif dates:
+                apart = packed[place] ^ asked
+                if not (apart & MONTH_AND_DAY and apart & YEAR_AND_DAY and apart & YEAR_AND_MONTH) or (
+                    packed[place] in dates
+                ):
+                    shared[row] = bit
+
     def holds(self, row: int, block: int, start: int, stop: int) -> bool:
         """Whether `row` stands in `rows[block]` between two places of one key; there they are in order."""
         rows = self.members[block]
@@ -275,31 +304,38 @@ def without(segment: Segment, gone: Iterable[str]) -> Segment:
     return copy
 
 
-def narrow(segment: Segment, rows: Numbers, person: Person, block: int, met: Collection[int]) -> Numbers:
+def narrow(segment: Segment, span: Span, person: Person, met: Sequence[tuple[int, int, int, int]]) -> list[int]:
     """Of a large block, the rows that agree in one more element than the block's own, every one of them.
 
-    `met`: the blocks of `person` that have any member in this segment.
+    `met`: the blocks of `person` that have any member in this segment, as `spans` gives them. Whoever agrees in an
+    element with a block of its own is looked up there: going through a few members is faster than through many.
     """
+    block, start, stop = span
+    rows = segment.rows[block][start:stop]
     columns = segment.data.columns
+    named = block == _LAST_FIRST
     agreements: list[Numbers] = []
+    few: list[int] = []
     if person.birth and block not in _OF_BIRTH:
-        apart = segment.dates.take(rows)
-        apart ^= np.uint32(pack_date(person.birth))
-        agreements.append(np.logical_or.reduce(apart & _TWO_PARTS == _ZERO))
-    if block != _STREET and _STREET in met:
-        agreements += [columns["street"][rows] == hash_text(street) for street, _ in person.addresses if street]
-    if block != _PHONE and _PHONE in met:
-        agreements += [columns["phone"][rows] == hash_text(phone) for phone in person.phones]
+        apart = segment.named_dates[start:stop] if named else segment.dates[rows]
+        agreements.append(np.logical_or.reduce((apart ^ np.uint32(pack_date(person.birth))) & _TWO_PARTS == _ZERO))
     if block in _OF_NAME:
-        agreements += [columns["zip"][rows] == hash_often(code) for _, code in person.addresses if code]
-    if _SSN in met:
-        agreements.append(columns["ssn"][rows] == int(person.ssn))
-    if not agreements:
-        return rows[:0]
-    agree, *others = agreements
-    for other in others:
-        agree |= other
-    return rows[agree]
+        zips = segment.named_zips[start:stop] if named else columns["zip"][rows]
+        agreements += [zips == hash_often(code) for _, code in person.addresses if code]
+    for other, key, since, to in met:
+        if (column := _COLUMN_OF.get(other)) and (other != block or other == _SSN):
+            if to - since > LARGE_BLOCK:
+                agreements.append(columns[column][rows] == key)
+            else:
+                values = columns[column].data
+                members = segment.members[other][since:to].tolist()
+                few += [row for row in members if values[row] == key and segment.holds(row, block, start, stop)]
+    if agreements:
+        agree, *others = agreements
+        for more in others:
+            agree |= more
+        few += rows[agree].tolist()
+    return few
 
 
 def block_keys(person: Person, *, small: bool) -> list[tuple[int, int]]:
@@ -315,33 +351,30 @@ def block_keys(person: Person, *, small: bool) -> list[tuple[int, int]]:
         add((_SSN, int(person.ssn)))
     for system, value in person.mrns:
         add((_MRN, hash_text(f"{system}{PART}{value}")))
-    births = births_of(person.birth)
+    dates = _lefts_of(person.birth)
     zips = [hash_often(code) for _, code in person.addresses if code]
     if small:
-        keys += [(_BIRTH, birth) for birth in births]
+        keys += [(_BIRTH, birth) for birth in births_of(person.birth)]
         keys += [(_ZIP, code) for code in zips]
         if person.city:
             add((_CITY, hash_often(person.city)))
-    dates = [birth * _A for birth in births]  # as the left half of `_mix_all`
     places = [code * _A for code in zips]
     for last, first in person.names:
-        lasts = [hash_often(last.key)] if last.key else []
-        firsts = [hash_often(first.key)] if first.key else []
+        lasts = [_halves(last.key)] if last.key else []
+        firsts = [_halves(first.key)] if first.key else []
         if last.parts:
-            lasts += map(hash_often, last.parts)
+            lasts += map(_halves, last.parts)
         if first.parts:
-            firsts += map(hash_often, first.parts)
-        for one in lasts:
-            right, left = one * _B, one * _A
+            firsts += map(_halves, first.parts)
+        for left, right in lasts:
             for date in dates:
                 add((_BIRTH_LAST, (date + right & _MASK) >> 32))
             for code in places:
                 add((_ZIP_LAST, (code + right & _MASK) >> 32))
-            for other in firsts:
-                add((_LAST_FIRST, (left + other * _B & _MASK) >> 32))
-                add((_LAST_FIRST, (other * _A + right & _MASK) >> 32))
-        for other in firsts:
-            right = other * _B
+            for other_left, other_right in firsts:
+                add((_LAST_FIRST, (left + other_right & _MASK) >> 32))
+                add((_LAST_FIRST, (other_left + right & _MASK) >> 32))
+        for _, right in firsts:
             for date in dates:
                 add((_BIRTH_FIRST, (date + right & _MASK) >> 32))
             for code in places:
@@ -353,9 +386,9 @@ def block_keys(person: Person, *, small: bool) -> list[tuple[int, int]]:
             for date in dates:
                 add((_BIRTH_INITIALS, (date + initials & _MASK) >> 32))
         if lasts:
-            add((_BIRTH_FIRST, (dates[0] + lasts[0] * _B & _MASK) >> 32))
+            add((_BIRTH_FIRST, (dates[0] + lasts[0][1] & _MASK) >> 32))
         if firsts:
-            add((_BIRTH_LAST, (dates[0] + firsts[0] * _B & _MASK) >> 32))
+            add((_BIRTH_LAST, (dates[0] + firsts[0][1] & _MASK) >> 32))
     for phone in person.phones:
         add((_PHONE, hash_text(phone)))
     for street, _ in person.addresses:
@@ -368,12 +401,27 @@ def block_keys(person: Person, *, small: bool) -> list[tuple[int, int]]:
     return keys
 
 
+@lru_cache(maxsize=1 << 16)
+def _halves(text: str) -> tuple[int, int]:
+    """The hash of `text` as the left and as the right half of `_mix_all`."""
+    hashed = hash_text(text)
+    return hashed * _A, hashed * _B
+
+
+@lru_cache(maxsize=1 << 16)
+def _lefts_of(birth: int) -> tuple[int, ...]:
+    """Every date of `births_of` as the left half of `_mix_all`."""
+    return tuple([each * _A for each in births_of(birth)])
+
+
 def pack_date(birth: int) -> int:
     """yyyymmdd as year, month and day in 14, 7 and 7 bits: the bits of one part change with that part only."""
     return birth // 10000 << 14 | birth // 100 % 100 << 7 | birth % 100
 
 
+@lru_cache(maxsize=1 << 16)
 def births_of(birth: int) -> tuple[int, ...]:
+    """A birth date, and the same with month and day swapped when that is another date; () when there is none."""
     if not birth:
         return ()
     year, rest = divmod(birth, 10000)

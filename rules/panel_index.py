@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from itertools import chain
 from math import log2
 from typing import Final, NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from parsers.events import Patient, PersonName, Prior
 from rules.decisions import Grade, Match
-from rules.grading import grade, lower, rank
+from rules.grading import ceiling_of, hold_down, lower, rank
 from rules.identity import PanelRecord, Person, first_name, last_name, read_identifier, read_patient
 from rules.matching import Comparison, compare
 from rules.names import Name, first_shares, known_first, last_shares
@@ -28,6 +27,7 @@ from rules.panel_blocks import (
     YEAR_AND_MONTH,
     Block,
     Segment,
+    Span,
     births_of,
     block_keys,
     hash_often,
@@ -41,13 +41,13 @@ NOBODY: Final = Match(grade=Grade.CERTAINLY_NOT)
 CONTEST_BITS: Final = 6.0  # a second enrollee this close makes the first one a question
 _RARE_LAST: Final = 2.0**-13
 _RARE_FIRST: Final = 2.0**-11
-_OF_ZIP: Final = (int(Block.ZIP_LAST), int(Block.ZIP_FIRST))
+_SSN, _LAST_FIRST, _ZIP_LAST, _ZIP_FIRST = map(int, (Block.SSN, Block.LAST_FIRST, Block.ZIP_LAST, Block.ZIP_FIRST))
+_OF_ZIP: Final = (_ZIP_LAST, _ZIP_FIRST)
 _IDENTIFIERS: Final = 1 << Block.MEDICAID_ID | 1 << Block.SSN | 1 << Block.MRN  # blocks as bits, here and below
 _PHONE: Final = 1 << Block.PHONE
 _HOME: Final = 1 << Block.STREET | _PHONE
 _TELLING: Final = 1 << Block.LAST_FIRST | _HOME  # with a birth date like it they leave little doubt
 _ALONE: Final = _TELLING | 1 << Block.BIRTH_LAST | 1 << Block.BIRTH_FIRST | 1 << Block.BIRTH_INITIALS
-_Span = tuple[int, int, int]  # a block and where some of its members stand, from the first place to before the second
 
 
 class _Candidate(NamedTuple):
@@ -163,37 +163,47 @@ class PanelIndex:
     def match_person(self, person: Person, on: date) -> Match:
         """As `match`, for a person whose fields are read already."""
         state = self._state
+        size = state.size
         day = on.year * 10000 + on.month * 100 + on.day
         found: list[_Candidate] = []
         owners = {mrn: owner for mrn in person.mrns if (owner := self._crosswalk.get(mrn))} if person.mrns else {}
-        screened = state.size > SMALL_PANEL
+        screened = size > SMALL_PANEL
         gathered, large = _gather(state.segments, person, screened=screened)
         ssn_holders = -1
         for segment, (shared, crowds) in zip(state.segments, gathered, strict=True):
-            some = set(self._screen(segment, shared, crowds, person) if screened else shared)
-            for owner in owners.values():
+            some = set(shared)
+            if screened and some:
+                some = set(self._screen(segment, shared, crowds, person))
+            for owner in owners.values() if owners else ():
                 if (row := segment.find(owner)) >= 0:
                     some.add(row)
-            for each in large:
-                each.count(segment, some)
+            if some:
+                for each in large:
+                    each.count(segment, some)
             for row in some:
                 if segment.dead[row]:
                     continue
                 if ssn_holders < 0:
-                    ssn_holders = _holders(state.segments, person.ssn)
+                    ssn_holders = _holders(state.segments, person.ssn) if len(person.ssn) == 9 else 0
                 enrollee_id, other = self._person(segment, row, owners)
                 comparison = compare(person, other, state.weigh_last, state.weigh_first, ssn_shared=ssn_holders > 1)
-                graded = grade(comparison, state.size)
-                if graded is not Grade.CERTAINLY_NOT or _contests(comparison, state.size):
+                ceiling = ceiling_of(comparison.evidence, size)
+                graded = hold_down(ceiling, comparison, comparison.weight, size)
+                # but for identifiers that disagree this enrollee might be meant, and so makes another one a question
+                if graded is not Grade.CERTAINLY_NOT or (
+                    comparison.penalty
+                    and hold_down(ceiling, comparison, comparison.weight + comparison.penalty, size)
+                    is not Grade.CERTAINLY_NOT
+                ):
                     enrolled = segment.starts[row] <= day and (not segment.ends[row] or day <= segment.ends[row])
                     found.append(_Candidate(enrollee_id, comparison, graded, enrolled))
         said = {"large_block": "; ".join(map(str, large))} if large else {}
         if all(each.grade is Grade.CERTAINLY_NOT for each in found):
             return Match(grade=Grade.CERTAINLY_NOT, evidence=said) if said else NOBODY
-        return _choose(found, said, state.size)
+        return _choose(found, said, size)
 
     def _screen(
-        self, segment: Segment, shared: dict[int, int], crowds: Sequence[_Span], person: Person
+        self, segment: Segment, shared: dict[int, int], crowds: Sequence[Span], person: Person
     ) -> Iterator[int]:
         """Of rows and the blocks they share, as bits, those that can come to anything on a large panel.
 
@@ -203,13 +213,11 @@ class PanelIndex:
         of them shares both names, and so is in a block of those, too.
         """
         births = births_of(person.birth)
-        asked, dates = pack_date(person.birth), segment.packed
-        born, middle, middles = segment.birth, segment.middle, self._pools.middle.words
-        first, firsts, aliased = segment.first, self._pools.first.names, segment.aliased
-        initials = {name.key[0] for pair in person.names for name in pair if name.key} | set(person.middle[:1])
-        codes = {hash_often(code) for _, code in person.addresses if code} if crowds else ()
-        zips = segment.zip
-        known = births and all(first.key for _, first in person.names)
+        asked, dates, born = pack_date(person.birth), segment.packed, segment.birth
+        middle, middles = segment.middle, self._pools.middle.words
+        codes = [hash_often(code) for _, code in person.addresses if code] if crowds else ()
+        initials: set[str] | None = None
+        known = False
         for row, blocks in shared.items():
             if blocks & _IDENTIFIERS:
                 yield row
@@ -218,14 +226,22 @@ class PanelIndex:
             near = (
                 not (apart & MONTH_AND_DAY and apart & YEAR_AND_DAY and apart & YEAR_AND_MONTH) or born[row] in births
             )
-            if blocks & blocks - 1 or (zips[row] in codes and any(segment.holds(row, *crowd) for crowd in crowds)):
+            if blocks & blocks - 1 or (
+                codes and segment.zip[row] in codes and any(segment.holds(row, *crowd) for crowd in crowds)
+            ):
+                if near:
+                    yield row
+                    continue
+                if initials is None:
+                    initials = {name.key[0] for pair in person.names for name in pair if name.key}
+                    initials.update(person.middle[:1])
+                    known = bool(births) and all(first.key for _, first in person.names)
                 if (
-                    near
-                    or not known
+                    not known
                     or not born[row]
-                    or (name := firsts[first[row]].key)[:1] in initials
+                    or (name := self._pools.first.names[segment.first[row]].key)[:1] in initials
                     or not name
-                    or aliased[row]
+                    or segment.aliased[row]
                     or (middle[row] and middles[middle[row]][:1] in initials)
                 ):
                     yield row
@@ -297,7 +313,7 @@ def _split(items: str) -> Iterator[list[str]]:
 
 def _holders(segments: Sequence[Segment], ssn: str) -> int:
     """How many enrollees have this whole Social Security number."""
-    return sum(len(segment.look(Block.SSN, int(ssn))) for segment in segments) if len(ssn) == 9 else 0
+    return sum([len(segment.look(_SSN, int(ssn))) for segment in segments])
 
 
 class _Large:
@@ -305,7 +321,7 @@ class _Large:
 
     __slots__ = ("block", "compared", "people", "spans")
 
-    def __init__(self, block: int, people: int, spans: dict[Segment, _Span]) -> None:
+    def __init__(self, block: int, people: int, spans: dict[Segment, Span]) -> None:
         self.block, self.people, self.spans, self.compared = block, people, spans, 0
 
     def count(self, segment: Segment, compared: set[int]) -> None:
@@ -319,67 +335,74 @@ class _Large:
 
 def _gather(
     segments: Sequence[Segment], person: Person, *, screened: bool
-) -> tuple[list[tuple[dict[int, int], list[_Span]]], list[_Large]]:
+) -> tuple[list[tuple[dict[int, int], list[Span]]], list[_Large]]:
     """By segment: the rows that share a block with `person`, the blocks as bits, and its crowds; all large blocks.
 
     Of a large block only those that agree in one more element. If they will be `screened`, everybody in a ZIP code
-    of one name is a crowd: not gone through, since who comes to anything is in another block as well.
+    of one name is a crowd: not gone through, since who comes to anything is in another block as well; and namesakes
+    whom the screen cannot pass are left out here.
     """
     keys = block_keys(person, small=not screened)
     spans = [segment.spans(keys) for segment in segments]
     crowded = _crowded(spans)
-    gathered: list[tuple[dict[int, int], list[_Span]]] = []
+    gathered: list[tuple[dict[int, int], list[Span]]] = []
+    namesakes: list[tuple[Segment, dict[int, int], list[Span], int, int]] = []
     for segment, found in zip(segments, spans, strict=True):
         shared: dict[int, int] = {}
-        crowds: list[_Span] = []
+        crowds: list[Span] = []
         members = segment.members
         for block, key, start, stop in found:
             if screened and block in _OF_ZIP:
                 crowds.append((block, start, stop))
-            elif not crowded or (block, key) not in crowded:
+            elif crowded and (block, key) in crowded:
+                continue
+            elif screened and block == _LAST_FIRST:
+                namesakes.append((segment, shared, crowds, start, stop))
+            else:
                 bit = 1 << block
                 for row in members[block][start:stop]:
                     shared[row] = shared.get(row, 0) | bit
         gathered.append((shared, crowds))
     large: list[_Large] = []
-    for block, key in sorted(crowded):
-        stands: dict[Segment, _Span] = {}
+    for (block, _), stands in sorted(crowded.items()):
         people = 0
-        for segment, found in zip(segments, spans, strict=True):
-            for other, another, start, stop in found:
-                if another == key and other == block:
-                    stands[segment] = block, start, stop
-                    people += len(segment.alive(segment.rows[block][start:stop])) if segment.lost else stop - start
-                    break
+        for place, start, stop in stands:
+            segment = segments[place]
+            people += len(segment.alive(segment.rows[block][start:stop])) if segment.lost else stop - start
         if not screened or block not in _OF_ZIP:
-            for segment, (shared, _), found in zip(segments, gathered, spans, strict=True):
-                if segment in stands:
-                    _, start, stop = stands[segment]
-                    rows = segment.alive(segment.rows[block][start:stop])
-                    if people > LARGE_BLOCK:
-                        rows = narrow(segment, rows, person, block, {each[0] for each in found})
-                    for row in rows.tolist():
-                        shared[row] = shared.get(row, 0) | 1 << block
+            bit = 1 << block
+            for place, start, stop in stands:
+                segment, (shared, _) = segments[place], gathered[place]
+                if people > LARGE_BLOCK:
+                    rows = narrow(segment, (block, start, stop), person, spans[place])
+                else:
+                    rows = segment.members[block][start:stop].tolist()
+                for row in rows:
+                    shared[row] = shared.get(row, 0) | bit
         if people > LARGE_BLOCK:
-            large.append(_Large(block, people, stands))
+            large.append(_Large(block, people, {segments[place]: (block, since, to) for place, since, to in stands}))
+    if namesakes:
+        dates = tuple(map(pack_date, births_of(person.birth)))
+        zips = {hash_often(code) for _, code in person.addresses if code}
+        for segment, shared, crowds, start, stop in namesakes:
+            segment.namesakes(start, stop, shared, dates, zips if crowds else ())
     return gathered, large
 
 
-def _crowded(spans: list[list[tuple[int, int, int, int]]]) -> set[tuple[int, int]]:
-    """Blocks of more than `LARGE_BLOCK` rows in all segments together."""
+def _crowded(spans: list[list[tuple[int, int, int, int]]]) -> dict[tuple[int, int], list[Span]]:
+    """Blocks of more than `LARGE_BLOCK` rows in all segments together: the segment and where they stand, for each."""
+    places: dict[tuple[int, int], list[Span]] = {}
     if len(spans) == 1:
-        return {(block, key) for block, key, start, stop in spans[0] if stop - start > LARGE_BLOCK}
-    sizes: dict[tuple[int, int], int] = {}
-    for block, key, start, stop in chain.from_iterable(spans):
-        sizes[block, key] = sizes.get((block, key), 0) + stop - start
-    return {place for place, size in sizes.items() if size > LARGE_BLOCK}
-
-
-def _contests(comparison: Comparison, size: int) -> bool:
-    """But for identifiers that disagree this enrollee might be meant, and so keeps making another one a question."""
-    if not comparison.penalty:
-        return False
-    return grade(comparison._replace(weight=comparison.weight + comparison.penalty), size) is not Grade.CERTAINLY_NOT
+        for block, key, start, stop in spans[0]:
+            if stop - start > LARGE_BLOCK:
+                places[block, key] = [(0, start, stop)]
+        return places
+    for place, found in enumerate(spans):
+        for block, key, start, stop in found:
+            stands = places.setdefault((block, key), [])
+            if (place, start, stop) not in stands:
+                stands.append((place, start, stop))
+    return {key: stands for key, stands in places.items() if sum([to - since for _, since, to in stands]) > LARGE_BLOCK}
 
 
 def _choose(found: list[_Candidate], large: dict[str, str], size: int) -> Match:
