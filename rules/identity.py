@@ -116,6 +116,10 @@ def read_birth(text: str) -> int:
     if len(digits) != 8 or not digits.isdigit():
         return 0
     number = int(digits)
+    return _birth(number)
+
+
+def _birth(number: int) -> int:
     return 0 if number in _DEFAULT_BIRTHS or number < 18500000 else number
 
 
@@ -196,25 +200,27 @@ def read_patient(patient: Patient, facility: str) -> Person:
             if kind not in _NO_MEDICAID:
                 maybe.append(value)
     name = patient.name
-    read: tuple[tuple[Name, Name], ...] = ((last_name(name.family), first_name(name.given)),)
+    last, first = last_name(name.family), first_name(name.given)
+    read: tuple[tuple[Name, Name], ...] = ((last, first),) if last.key or first.key else ()
     if patient.other_names:
-        others = ((other.family or name.family, other.given or name.given) for other in patient.other_names)
-        read = tuple(dict.fromkeys((*read, *((last_name(last), first_name(first)) for last, first in others))))
-    read = tuple([pair for pair in read if pair[0].key or pair[1].key])
-    addresses = [(read_street(place.street), read_zip(place.zip)) for place in patient.addresses]
+        others = [(other.family or name.family, other.given or name.given) for other in patient.other_names]
+        pairs = dict.fromkeys([(last, first), *[(last_name(family), first_name(given)) for family, given in others]])
+        read = tuple([pair for pair in pairs if pair[0].key or pair[1].key])
+    places = patient.addresses
+    addresses = [(read_street(place.street), read_zip(place.zip)) for place in places]
     day = patient.birth_date
     return Person(
         read,
         _one_word(name.middle),
         (read_suffix(name.suffix) if name.suffix else "") or (read[0][0].suffix or read[0][1].suffix if read else ""),
-        read_birth(day.isoformat()) if day else 0,
+        _birth(day.year * 10000 + day.month * 100 + day.day) if day else 0,
         read_sex(patient.sex),
         ssn,
         tuple(medicaid),
         tuple(maybe),
         tuple(mrns),
         tuple([place for place in addresses if place != ("", "")]),
-        _one_word(patient.addresses[0].city) if patient.addresses else "",
+        _one_word(places[0].city) if places else "",
         tuple([phone for text in patient.phones if (phone := read_phone(text))]),
     )
 
