@@ -39,6 +39,7 @@ from rules.panel_columns import ITEM, PART, SEXES, SHORT_SSN, SUFFIXES, NamePool
 
 NOBODY: Final = Match(grade=Grade.CERTAINLY_NOT)
 CONTEST_BITS: Final = 6.0  # a second enrollee this close makes the first one a question
+_ANSWERS: Final = 1 << 13  # answers kept; some 20 MB
 _RARE_LAST: Final = 2.0**-13
 _RARE_FIRST: Final = 2.0**-11
 _SSN, _LAST_FIRST, _ZIP_LAST, _ZIP_FIRST = map(int, (Block.SSN, Block.LAST_FIRST, Block.ZIP_LAST, Block.ZIP_FIRST))
@@ -58,12 +59,17 @@ class _Candidate(NamedTuple):
 
 
 class _State(NamedTuple):
-    """One consistent view of the panel; replaced as a whole by every change."""
+    """One consistent view of the panel; replaced as a whole by every change.
+
+    `answers` are the last ones given about patients, by all they depend on but this view: the person, the day, and
+    whose the person's MRNs are. Hospitals send most patients again and again.
+    """
 
     segments: tuple[Segment, ...]
     size: int
     weigh_last: _Weigh
     weigh_first: _Weigh
+    answers: dict[tuple[Person, date, tuple[str | None, ...]], Match]
 
 
 class PanelIndex:
@@ -72,7 +78,7 @@ class PanelIndex:
     def __init__(self) -> None:
         self._pools = Pools()
         self._crosswalk: dict[tuple[str, str], str] = {}
-        self._state = _State((), 0, _Weigh({}, {}, 0, _RARE_LAST), _Weigh({}, {}, 0, _RARE_FIRST))
+        self._state = _State((), 0, _Weigh({}, {}, 0, _RARE_LAST), _Weigh({}, {}, 0, _RARE_FIRST), {})
 
     @classmethod
     def build(cls, records: Iterable[PanelRecord], crosswalk: Iterable[tuple[str, str, str]] = ()) -> PanelIndex:
@@ -105,6 +111,7 @@ class PanelIndex:
             size,
             _Weigh(lasts, last_shares(), size, _RARE_LAST),
             _Weigh(firsts, first_shares(), size, _RARE_FIRST),
+            {},
         )
 
     @staticmethod
@@ -152,7 +159,16 @@ class PanelIndex:
         An identifier without an authority is compared within `facility` only. An enrollee who is not enrolled on
         that day can be found, but does not contest one who is.
         """
-        return self.match_person(read_patient(patient, facility), on)
+        person = read_patient(patient, facility)
+        state = self._state
+        holders = tuple(map(self._crosswalk.get, person.mrns))
+        asked = person, on, holders
+        answer = state.answers.get(asked)
+        if answer is None:
+            if len(state.answers) >= _ANSWERS:
+                state.answers.clear()
+            answer = state.answers[asked] = self._search(state, person, holders, on)
+        return answer
 
     def match_prior(self, prior: Prior, facility: str, on: date) -> Match | None:
         """The enrollee the identity that gives way belonged to; None when MRG names nobody."""
@@ -161,12 +177,14 @@ class PanelIndex:
         return self.match(Patient(identifiers=prior.identifiers, name=prior.name), facility, on)
 
     def match_person(self, person: Person, on: date) -> Match:
-        """As `match`, for a person whose fields are read already."""
-        state = self._state
+        """As `match`, for a person whose fields are read already; searched every time."""
+        return self._search(self._state, person, tuple(map(self._crosswalk.get, person.mrns)), on)
+
+    def _search(self, state: _State, person: Person, holders: tuple[str | None, ...], on: date) -> Match:
         size = state.size
         day = on.year * 10000 + on.month * 100 + on.day
         found: list[_Candidate] = []
-        owners = {mrn: owner for mrn in person.mrns if (owner := self._crosswalk.get(mrn))} if person.mrns else {}
+        owners = {mrn: owner for mrn, owner in zip(person.mrns, holders, strict=True) if owner}
         screened = size > SMALL_PANEL
         gathered, large = _gather(state.segments, person, screened=screened)
         ssn_holders = -1

@@ -8,7 +8,7 @@ from test_matching import BLANKS, POOL
 from parsers.events import Address, Identifier, Patient, PersonName, Prior
 from rules.decisions import Grade
 from rules.grading import rank
-from rules.identity import PanelRecord, read_record
+from rules.identity import PanelRecord, read_patient, read_record
 from rules.panel_index import PanelIndex
 
 DAY = date(2026, 6, 1)
@@ -320,3 +320,35 @@ def test_neither_less_nor_wrong_knowledge_makes_a_match_surer(seed):
             if match.grade is Grade.CERTAINLY_NOT:
                 for field, blank in BLANKS.items():
                     assert found(index, asked._replace(**{field: blank})).grade is not Grade.CERTAIN
+
+
+def test_an_answer_given_again_is_that_of_the_panel_the_day_and_the_crosswalk_of_now():
+    index = PanelIndex.build([BARE])
+    patient = Patient(
+        name=PersonName(family="Whitfield", given="Rosalind"),
+        birth_date=date(1954, 3, 7),
+        addresses=(Address(street="12 Oak St", zip="28801"),),
+        identifiers=(Identifier(value="77", system="NORTH", type="MR"),),
+    )
+    first = index.match(patient, "NORTH", DAY)
+    assert first.enrollee_id == "E1"
+    assert index.match(patient, "NORTH", DAY) is first
+    index.apply([], crosswalk=[("NORTH", "77", "E1")])
+    learned = index.match(patient, "NORTH", DAY)
+    assert learned.evidence["mrn"] == "equal"
+    assert "mrn" not in first.evidence
+    index.apply([], crosswalk=[("NORTH", "77", None)])
+    assert index.match(patient, "NORTH", DAY) == first
+    index.apply([BARE._replace(enrollee_id="E2", effective_to="2026-06-02"), ROSA], removed=["E1"])
+    index.apply([], removed=["E1"])
+    assert index.match(patient, "NORTH", DAY).enrollee_id == "E2"
+
+
+def test_answers_kept_are_bounded(monkeypatch):
+    monkeypatch.setattr("rules.panel_index._ANSWERS", 2)
+    index = PanelIndex.build([BARE])
+    patients = [Patient(name=PersonName(family="Whitfield", given=name)) for name in ("Ann", "Bea", "Cy", "Rosalind")]
+    assert [index.match(each, "NORTH", DAY).grade for each in patients * 2] == [
+        index.match_person(read_patient(each, "NORTH"), DAY).grade for each in patients * 2
+    ]
+    assert len(index._state.answers) <= 2
