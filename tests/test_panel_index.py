@@ -352,3 +352,16 @@ def test_answers_kept_are_bounded(monkeypatch):
         index.match_person(read_patient(each, "NORTH"), DAY).grade for each in patients * 2
     ]
     assert len(index._state.answers) <= 2
+
+
+def test_two_large_blocks_with_the_same_people_are_compared_whole():
+    people = [
+        PanelRecord(f"S{n}", last="Smith", first="John", birth_date=f"19{n + 30}-04-09", street="5 Shelter Rd")
+        for n in range(60)
+    ]
+    index = PanelIndex.build(
+        [*people, *(each._replace(enrollee_id=f"T{n}", street="") for n, each in enumerate(people))]
+    )
+    asked = PanelRecord("", last="Smith", first="John", street="5 Shelter Rd")
+    said = index.match_person(read_record(asked), DAY).evidence["large_block"]
+    assert said == "last and first name: 120 people, 60 compared; address: 60 people, 60 compared"
