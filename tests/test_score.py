@@ -135,7 +135,9 @@ def test_what_a_pipeline_told_is_scored_the_same_way(state: Path, tmp_path: Path
 def test_a_folder_that_is_no_state_is_named(tmp_path: Path, name: str, content: str | None) -> None:
     if name == "panel.csv":
         (tmp_path / "truth.jsonl").write_text("")
-        (tmp_path / "panel.csv").write_text("enrollee_id,last_name,first_name,birth_date,practice_id\n")
+        (tmp_path / "panel.csv").write_text(
+            "enrollee_id,last_name,first_name,birth_date,practice_id\nE1,Roe,Jan,1980-02-03,P1\n"
+        )
     if content:
         (tmp_path / name).write_text(content)
     with pytest.raises(Problem, match="simulate"):
