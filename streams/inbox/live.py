@@ -19,7 +19,7 @@ from streams.metrics import INBOX_STREAMS, STAGE, UNAVAILABLE, Part, Stage
 from streams.store import Unavailable
 from streams.store.feed import FeedItem, FeedKind
 
-POLL_SECONDS: Final = 0.025
+POLL_SECONDS: Final = 0.05
 POLL_SECONDS_AWAY: Final = 1.0
 REMEMBERED: Final = 5_000
 BATCH: Final = 500
