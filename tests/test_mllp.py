@@ -1,13 +1,15 @@
 """One table of byte streams and what they come to, run whole, byte by byte and in every cut Hypothesis finds."""
 
+import random
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parsers.hl7 import Peek, peek
 from parsers.mllp import Decoder, FrameFault, frame
-from parsers.outcomes import RejectCode
+from parsers.outcomes import Reject, RejectCode
 
 A = b"MSH|^~\\&|A\rPID|1"
 B = b"MSH|^~\\&|B\nPID|2\r"
@@ -42,6 +44,14 @@ STREAMS: dict[str, tuple[bytes, list[Item]]] = {
                         [(RejectCode.FRAME_TOO_LARGE, 100), (RejectCode.FRAME_TOO_LARGE, 100), A]),
     "too large without an end": (b"\x0b" + BIG + frame(A), [(RejectCode.FRAME_TOO_LARGE, 100), A]),
     "too large with VT inside": (frame(BIG + b"\x0bno message") + frame(A), [(RejectCode.FRAME_TOO_LARGE, 100), A]),
+    "two too large with a VT inside": (frame(BIG + b"\x0b" + b"n" * 300) + frame(BIG) + frame(A),
+                                       [(RejectCode.FRAME_TOO_LARGE, 100), (RejectCode.FRAME_TOO_LARGE, 100), A]),
+    "too large with a VT inside, then no message": (frame(BIG + b"\x0b" + b"n" * 300) + frame(b"hello") + frame(A),
+                                                    [(RejectCode.FRAME_TOO_LARGE, 100), b"hello", A]),
+    "too large without an end, twice": (b"\x0b" + BIG + frame(BIG) + frame(A),
+                                        [(RejectCode.FRAME_TOO_LARGE, 100), (RejectCode.FRAME_TOO_LARGE, 100), A]),
+    "a message nobody framed is told whole": (b"MSH|" + b"x" * 9000 + b"\x1c\r" + frame(A),
+                                              [(RejectCode.FRAME_GARBAGE, 9004), A]),
     "too large with much after VT": (frame(BIG + b"\x0b" + b"n" * 300) + frame(A),
                                      [(RejectCode.FRAME_TOO_LARGE, 100), A]),
     "cut, then too large": (b"\x0bMSH|cut" + frame(BIG) + frame(A),
@@ -116,6 +126,8 @@ def test_it_knows_whether_a_frame_is_open() -> None:
         (b"\x0b" + BIG, []),
         (b"\x0b" + BIG + b"\x0bab", []),
         (b"z" * 5000, []),
+        (b"MSH|abc", [(RejectCode.FRAME_GARBAGE, 7)]),
+        (b"\x0b" + BIG + b"\x0bMSH|ab", [(RejectCode.FRAME_GARBAGE, 6)]),
         (b"GET / HTTP/1.1\r\n", []),
     ],
 )
@@ -135,11 +147,68 @@ def test_a_fault_keeps_the_head_for_the_answer_but_never_shows_it() -> None:
     assert "SECRET" not in repr(fault)
 
 
+def test_a_message_without_a_start_waits_for_an_answer_where_one_that_was_cut_does_not() -> None:
+    (ended,) = Decoder(100).feed(b"\x02\r\nMSH|^~\\&|SECRET\x1c\r")
+    assert isinstance(ended, FrameFault)
+    assert (ended.unframed, ended.head) == (True, b"MSH|^~\\&|SECRET")
+    decoder = Decoder(100)
+    assert decoder.feed(b"MSH|^~\\&|SECRET") == []
+    assert decoder.open
+    cut, _ = decoder.feed(frame(A))
+    assert isinstance(cut, FrameFault)
+    assert not cut.unframed
+    (noise,) = Decoder(100).feed(b"noise\x1c\r")
+    assert isinstance(noise, FrameFault)
+    assert not noise.unframed
+
+
+HOSTILE: tuple[bytes, ...] = (
+    *(b"", b"\x0b", b"\x0b\x0b\x0b", b"MSH", b"MSH|", b"MSH|^~\\&|", b"\rMSH|^~\\&|A\rPID|1", b"\x0bMSH|^~\\&|B\rPID|"),
+    *(b"\r", b"\n", b" ", b"\x00", b"\xef\xbb\xbf", b"\xff\xfe", b"x" * 90, b"n" * 300, b"FHS|", b"GET / HTTP/1.1\r\n"),
+    *(b"\\Q\\", b"|" * 50, b"^" * 50, b"\x16\x03\x01", b"MSH|^~\\&|A|B|C|D|2026||ADT^A01|1|P|2.5\r", b'""', b"\x85"),
+)
+
+
+def test_a_hundred_thousand_hostile_frames_each_have_a_named_end() -> None:
+    """One decoder for all, so that nothing of one is held against the next; noise and floods between them."""
+    dice = random.Random(20261125)
+    decoder = Decoder(400)
+    for _ in range(100_000):
+        content = b"".join(dice.choices(HOSTILE, k=dice.randint(0, 6)))
+        noise = dice.choice((b"", b"", b"\r\n", b"\x1c\x1c", b"zz", b"MSH|"))
+        ended = decoder.feed(noise + b"\x0b" + content[: len(content) // 2])
+        ended += decoder.feed(content[len(content) // 2 :] + b"\x1c")
+        named = [one for one in ended if isinstance(one, bytes) or one.code is not RejectCode.FRAME_GARBAGE]
+        assert named, content
+        for one in named:
+            if isinstance(one, bytes):
+                assert isinstance(peek(one), Peek | Reject)
+        assert (decoder.open, decoder.buffered) == (False, 0)
+    assert decoder.feed(frame(A)) == [A]
+
+
+@pytest.mark.parametrize(
+    "stream", [b"\x0b" * 10_000_000, b"\x1c" * 10_000_000, b"\x0bMSH" * 2_500_000, b" \x0b" * 5_000_000]
+)
+def test_ten_megabytes_of_control_bytes_take_nobody_s_time(stream: bytes) -> None:
+    """No piece may hold the loop of all connections, the last one of a frame neither."""
+    decoder = Decoder(20_000_000)
+    slowest = 0.0
+    decoder.feed(b"\x0b")
+    for at in range(0, len(stream), 65536):
+        began = time.process_time()
+        decoder.feed(stream[at : at + 65536])
+        slowest = max(slowest, time.process_time() - began)
+    began = time.process_time()
+    decoder.feed(b"\x1c")
+    assert max(slowest, time.process_time() - began) < 0.15
+
+
 @pytest.mark.parametrize("piece", [1, 1000, 65536])
 @pytest.mark.parametrize(
     "unit",
-    [b"x", b"\x0b", b"g", b"\x0b\x1c", b"\x0bMSH"],
-    ids=["no end", "starts", "garbage", "empty frames", "cut frames"],
+    [b"x", b"\x0b", b"g", b"\x0b\x1c", b"\x0bMSH", b"\x1c", b"g\x1c"],
+    ids=["no end", "starts", "garbage", "empty frames", "cut frames", "ends", "garbage with ends"],
 )
 def test_work_is_linear(unit: bytes, piece: int) -> None:
     """Eight times the bytes take about eight times as long; sixty-four would be quadratic."""
