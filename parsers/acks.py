@@ -13,6 +13,7 @@ from parsers.hl7 import Peek
 from parsers.outcomes import Reject, RejectCode
 
 OUR_NAME: Final = b"WARM-HANDOFF"
+_LONGEST_ECHO: Final = 227  # bytes; the longest HL7 2.5 lets any of the fields be that are repeated (MSH-3 to MSH-6)
 
 
 class AckCode(StrEnum):
@@ -46,16 +47,19 @@ CONDITIONS: Final[dict[RejectCode, tuple[str, str]]] = {
 UNAVAILABLE: Final = ("207", "Application internal error")
 
 
-def acknowledge(peek: Peek | None, code: AckCode, *, reject: Reject | None, control_id: str, at: datetime) -> bytes:
+def acknowledge(
+    peek: Peek | None, code: AckCode, *, reject: Reject | None, control_id: str, at: datetime, away: str = ""
+) -> bytes:
     """One acknowledgment without MLLP framing. `control_id` is ours, for its MSH-10; `at` an aware time, for MSH-7.
 
     `peek` is `None` when the frame could not be read: then MSA-2 is empty and the delimiters are the usual ones.
     A character that MSH-2 sent twice is said once, for no parser takes such an answer.
-    AE, AR, CE and CR carry ERR; without `reject` it says that we could not keep the message just now.
+    AE, AR, CE and CR carry ERR; without `reject` it says that we could not keep the message just now, and MSA-3 `away`,
+    a word for why. What is repeated is cut where it is longer than HL7 lets any of these fields be.
     """
     separator = peek.field_separator.encode("latin-1") if peek else b"|"
     encoding = bytes(dict.fromkeys(peek.encoding_characters.encode("latin-1"))) if peek else b"^~\\&"
-    theirs = peek.header.split(separator) if peek else []
+    theirs = peek.header.split(separator, 18) if peek else []
     component = encoding[:1]
     version = _field(theirs, 11) or b"2.5"
     number = _version(version.split(component)[0])
@@ -75,13 +79,13 @@ def acknowledge(peek: Peek | None, code: AckCode, *, reject: Reject | None, cont
         word = reject.code.value.encode() if reject else b"unavailable"
         condition, text = CONDITIONS[reject.code] if reject else UNAVAILABLE
         place = reject.place if reject else ""
-        msa.append(word)
+        msa.append(word + (f": {away}".encode() if away and not reject else b""))
         segments.append(_err(place, condition, text, word, encoding, (number >= (2, 5))))
     return b"".join(separator.join(segment).rstrip(separator) + b"\r" for segment in segments)
 
 
 def _field(fields: list[bytes], index: int) -> bytes:
-    return fields[index].strip(b" \t\x0b\x1c") if index < len(fields) else b""
+    return fields[index][:_LONGEST_ECHO].strip(b" \t\x0b\x1c") if index < len(fields) else b""
 
 
 def _version(raw: bytes) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ A frame is VT, content, FS, CR (HL7 MLLP release 1). What else comes, and what i
 | VT FS | EMPTY |
 | VT content VT MSH… FS | the first frame was cut: FRAME_GARBAGE; the second counts |
 | VT inside a value | part of the value |
-| more than `max_frame_bytes` before FS | FRAME_TOO_LARGE at once, then silence up to FS or a new VT MSH…, a frame as any |
+| more than `max_frame_bytes` before FS | FRAME_TOO_LARGE at once, then silence up to FS, or a new VT MSH… |
 | HTTP, TLS or SSH where the first frame should be | NOT_MLLP, and nothing more from this peer |
 
 The result does not depend on how the bytes were cut into pieces. Work is linear in the bytes of each piece, whatever
@@ -84,6 +84,11 @@ class Decoder:
     def open(self) -> bool:
         """Whether a frame, or a message that nobody framed, has begun and not ended."""
         return self._header or self._state in (_State.INSIDE, _State.SKIPPING)
+
+    @property
+    def in_frame(self) -> bool:
+        """Whether a frame has begun with its VT and not ended."""
+        return self._state in (_State.INSIDE, _State.SKIPPING)
 
     @property
     def buffered(self) -> int:

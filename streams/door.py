@@ -4,8 +4,8 @@ Refused here with AR/CR is only what we will never take: what has no readable MS
 cannot be used), what is too large, and what is certainly not ADT. It leaves no record but `toc_refused_total{code}`.
 Everything else gets AA/CA once it is stored, and the worker judges it; AE/CE when it could not be stored in time.
 Modes after HL7 v2 chapter 2: without MSH-15 and MSH-16 the original one (AA, AE, AR); else the accept code CA, CE, CR
-where MSH-15 asks for it (table 0155), else the application code where MSH-16 does, else nothing. An acknowledgement
-that was sent to us is never acknowledged.
+where MSH-15 asks for it (table 0155), else the application code where MSH-16 does, else nothing. Where both ask, CA
+comes first and AA after it, with an id of its own. An acknowledgement that was sent to us is never acknowledged.
 """
 
 import asyncio
@@ -42,6 +42,13 @@ class Answer(NamedTuple):
     control_id: str
     message_id: str  # "" unless stored
     reject: Reject | None = None
+    also: tuple[bytes, AckCode] | None = None  # the application acknowledgement that follows the accept one
+
+    @property
+    def acks(self) -> tuple[tuple[bytes, AckCode], ...]:
+        """Everything the sender asked to hear, in order."""
+        first = () if self.ack is None or self.code is None else ((self.ack, self.code),)
+        return (*first, self.also) if self.also else first
 
 
 _WANTED: Final[dict[str, frozenset[Fate]]] = {
@@ -64,6 +71,15 @@ def ack_code(accept: str, application: str, fate: Fate) -> AckCode | None:
     if fate in _WANTED.get(application, _WANTED["AL"]):
         return AckCode(f"A{fate}")
     return None
+
+
+def second_ack_code(accept: str, application: str, fate: Fate) -> AckCode | None:
+    """The application code that follows the accept one: where both were asked for and the message is safe.
+
+    What was not accepted never reaches the application, so CE and CR stay alone (HL7 2.9.3).
+    """
+    accepted = ack_code(accept, application, fate) is AckCode.CA
+    return AckCode.AA if accepted and fate in _WANTED.get(application, _WANTED["AL"]) else None
 
 
 class Judged(NamedTuple):
@@ -104,7 +120,7 @@ class Door:
             return _done(self._refused(judged.peek, judged.reject, message_id, now))
         seen = judged.peek
         who = (seen.patient_authority or seen.facility, seen.patient_key) if seen.patient_key else ("", message_id)
-        storing = self._durable.accept(Accepted(message_id, now, keyed_hash(self._secret, *who), data, feed))
+        storing = self._durable.accept(Accepted(message_id, now, keyed_hash(self._secret, *who), data, feed, way))
         return asyncio.ensure_future(self._answered(seen, message_id, now, storing, way))
 
     def refuse(self, code: RejectCode, beginning: bytes, fate: Fate = Fate.REFUSED) -> Answer:
@@ -122,8 +138,8 @@ class Door:
             case Stored():
                 metrics.RECEIVED.labels(way).inc()
                 return _answer(seen, Fate.STORED, None, message_id, now)
-            case Refused():
-                return _answer(seen, Fate.UNAVAILABLE, None, message_id, now)
+            case Refused(away):
+                return _answer(seen, Fate.UNAVAILABLE, None, message_id, now, away=away)
 
     @staticmethod
     def _refused(seen: Peek | None, reject: Reject | None, message_id: str, now: datetime) -> Answer:
@@ -132,7 +148,9 @@ class Door:
         return _answer(seen, Fate.REFUSED, reject, message_id, now)
 
 
-def _answer(seen: Peek | None, fate: Fate, reject: Reject | None, message_id: str, now: datetime) -> Answer:
+def _answer(
+    seen: Peek | None, fate: Fate, reject: Reject | None, message_id: str, now: datetime, away: str = ""
+) -> Answer:
     control_id = seen.control_id if seen else ""
     stored_as = message_id if fate is Fate.STORED else ""
     if seen is not None and seen.message_type.upper() in _ACKNOWLEDGEMENTS:
@@ -140,8 +158,12 @@ def _answer(seen: Peek | None, fate: Fate, reject: Reject | None, message_id: st
     code = ack_code(seen.accept_ack, seen.application_ack, fate) if seen else AckCode(f"A{fate}")
     if code is None:
         return Answer(fate, None, None, control_id, stored_as, reject)
-    ack = acknowledge(seen, code, reject=reject, control_id=message_id[:20], at=now)
-    return Answer(fate, ack, code, control_id, stored_as, reject)
+    ack = acknowledge(seen, code, reject=reject, control_id=message_id[:20], at=now, away=away)
+    also = None
+    if seen and (second := second_ack_code(seen.accept_ack, seen.application_ack, fate)):
+        ours = f"{message_id[:19]}A"
+        also = acknowledge(seen, second, reject=None, control_id=ours, at=now), second
+    return Answer(fate, ack, code, control_id, stored_as, reject, also)
 
 
 def _done(answer: Answer) -> Awaitable[Answer]:

@@ -10,7 +10,9 @@ hand may still arrive there; the resend then ends as a duplicate by its fingerpr
 import asyncio
 import collections
 import contextlib
-from collections.abc import Awaitable, Callable
+import errno
+import os
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
@@ -21,7 +23,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooL
 
 from streams import metrics
 from streams.journal import Journal, Record
-from streams.metrics import Part
+from streams.metrics import Part, Way
 from streams.topics import Envelope, Topic
 
 log = structlog.get_logger()
@@ -40,6 +42,7 @@ class Accepted(NamedTuple):
     key: bytes  # keyed hash of facility and patient, 32 hex digits
     data: bytes
     feed: str = ""
+    way: Way = Way.MLLP
 
 
 class Stored(NamedTuple):
@@ -53,6 +56,8 @@ class Away(StrEnum):
 
     BROKER = "broker"  # no connection, or the broker refused
     DISK = "disk"  # full or failing
+    READ_ONLY = "read_only"  # the data folder cannot be written
+    FILES = "files"  # no file descriptor left
     TIMEOUT = "timeout"
     STOPPING = "stopping"
 
@@ -109,6 +114,40 @@ class _Line:
             _settle(self._waiting.popleft().result, Refused(Away.STOPPING))
 
 
+async def together(*coroutines: Coroutine[object, object, None]) -> None:
+    """Runs all until one ends, which none should: then, or when cancelled, ends the others, and raises what it did."""
+    tasks = [asyncio.create_task(one) for one in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def _settle_stored(waiting: _Waiting) -> None:
+    """A message that is stored after we said AE is received all the same: it will have its ending."""
+    if not _settle(waiting.result, Stored(waiting.frame.message_id)):
+        metrics.RECEIVED.labels(waiting.frame.way).inc()
+
+
+_READ_ONLY: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT})
+_NO_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+def _why_not_written(error: OSError) -> tuple[Away, str]:
+    if error.errno in _READ_ONLY:
+        return Away.READ_ONLY, "the journal cannot be written: the data folder is gone, read-only or not ours: mend it"
+    if error.errno in _NO_FILES:
+        return Away.FILES, "the journal cannot be written: out of file descriptors: raise the limit (ulimit -n)"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Away.DISK, "the journal cannot be written, the disk is full: free space on the disk of the data folder"
+    text = os.strerror(error.errno or errno.EIO)
+    return Away.DISK, f"the journal cannot be written ({text}): check the disk of the data folder and its free space"
+
+
 class JournalDurable(_Line):
     """Stored means synced to the journal. `appended` is set whenever there is something new to publish."""
 
@@ -121,15 +160,33 @@ class JournalDurable(_Line):
     async def run(self) -> None:
         try:
             while True:
-                await self._wake.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_PROBE_SECONDS if self._failing else None):
+                        await self._wake.wait()
                 self._wake.clear()
                 while group := self._next_group():
                     await self._store(group)
+                if self._failing:
+                    await self._probe()
         finally:
             self._turn_away()
 
     def trouble(self) -> str:
         return self._failing
+
+    async def _probe(self) -> None:
+        """Heals without a sender: who looks at `/readyz` sends nothing until it is well."""
+        try:
+            await asyncio.to_thread(self._journal.probe)
+        except OSError as error:
+            _, self._failing = _why_not_written(error)
+        else:
+            self._healed()
+
+    def _healed(self) -> None:
+        if self._failing:
+            log.info("journal_writable_again")
+            self._failing = ""
 
     def _next_group(self) -> list[_Waiting]:
         group: list[_Waiting] = []
@@ -155,21 +212,20 @@ class JournalDurable(_Line):
                     self._stored(group)
             raise
         except OSError as error:
+            away, why = _why_not_written(error)
             if not self._failing:
-                log.error("journal_not_writable", errno=error.errno)
-            self._failing = "the journal cannot be written: free space on the disk of the data folder"
+                log.error("journal_not_writable", errno=error.errno, text=why)
+            self._failing = why
             metrics.UNAVAILABLE.labels(Part.DISK).inc()
             for waiting in group:
-                _settle(waiting.result, Refused(Away.DISK))
+                _settle(waiting.result, Refused(away))
             return
-        if self._failing:
-            log.info("journal_writable_again")
-            self._failing = ""
+        self._healed()
         self._stored(group)
 
     def _stored(self, group: list[_Waiting]) -> None:
         for waiting in group:
-            _settle(waiting.result, Stored(waiting.frame.message_id))
+            _settle_stored(waiting)
         metrics.JOURNAL_BYTES.set(self._journal.bytes)
         self.appended.set()
 
@@ -202,26 +258,28 @@ class KafkaDurable(_Line):
         self._trouble = "not connected to Apache Kafka yet"
 
     async def run(self) -> None:
-        submitting = asyncio.create_task(self._submit())
         try:
-            while True:
-                producer = await self._connect()
-                self._broken.clear()
-                self._producer = producer
-                self._trouble = ""
-                self._connected.set()
-                log.info("kafka_connected")
-                try:
-                    await self._watch(producer)
-                finally:
-                    self._connected.clear()
-                    self._producer = None
-                    self._trouble = _NO_ANSWER
-                    await abandon(producer)
-                log.warning("kafka_producer_replaced")
+            await together(self._submit(), self._keep_connected())
         finally:
-            submitting.cancel()
+            self._trouble = _NO_ANSWER
             self._turn_away()
+
+    async def _keep_connected(self) -> None:
+        while True:
+            producer = await self._connect()
+            self._broken.clear()
+            self._producer = producer
+            self._trouble = ""
+            self._connected.set()
+            log.info("kafka_connected")
+            try:
+                await self._watch(producer)
+            finally:
+                self._connected.clear()
+                self._producer = None
+                self._trouble = _NO_ANSWER
+                await abandon(producer)
+            log.warning("kafka_producer_replaced")
 
     def trouble(self) -> str:
         return self._trouble
@@ -265,6 +323,8 @@ class KafkaDurable(_Line):
         probing = asyncio.create_task(self._probe(producer))
         try:
             while not (self._broken.is_set() or is_dead(producer)):
+                if probing.done():
+                    probing.result()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._broken.wait(), 0.5)
         finally:
@@ -338,7 +398,7 @@ class KafkaDurable(_Line):
             if delivery.cancelled():
                 _settle(waiting.result, Refused(Away.BROKER))
             elif (error := delivery.exception()) is None:
-                _settle(waiting.result, Stored(waiting.frame.message_id))
+                _settle_stored(waiting)
             else:
                 if _settle(waiting.result, Refused(Away.BROKER)):
                     metrics.UNAVAILABLE.labels(Part.BROKER).inc()

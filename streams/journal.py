@@ -4,7 +4,8 @@ A segment `<number>.journal` is a header and records `mark, length, CRC-32, body
 of receipt, the key, the feed and the bytes as received. A sealed segment ends in a footer that tells what it holds, so
 opening a full folder reads little. What a crash left half-written at the end is cut off when the folder is opened, and
 damage in the middle costs the damaged record only: reading goes on at the next mark with a right checksum. Once every
-message of a sealed segment has its ending it is renamed to `<number>.ended` and deleted after the set time.
+message of a sealed segment has its ending it is renamed to `<number>.ended` and deleted after the set time. One process
+has the journal at a time: `<folder>.lock` says which, for a second one would cut what the first is writing.
 """
 
 import os
@@ -20,6 +21,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from streams.folder_lock import FolderLock, command_of_listener
 from streams.settings import private_folder
 
 log = structlog.get_logger()
@@ -33,6 +35,7 @@ _FOOTER: Final = struct.Struct(">Q16s16s")  # records, first id, last id
 _LONGEST_BODY: Final = 80 * 1024 * 1024
 _SEGMENT_AGE: Final = 24 * 3600.0  # seconds; bounds how long a message can wait in a segment that does not fill
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PROBE_BYTES: Final = 65536
 _NOBODY: Final = "0" * 32
 _sync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
@@ -84,11 +87,13 @@ class Journal:
         self._segments: dict[int, Segment] = {}
         self._fd: int | None = None
         self._opened = 0.0
+        self._held: FolderLock | None = None
 
     @classmethod
     def open(cls, folder: Path, segment_bytes: int) -> "Journal":
-        """The journal in `folder`, made if need be, torn tails cut off. Raises `OSError`."""
+        """The journal in `folder`, made if need be, torn tails cut off. Raises `OSError` and `FolderHeld`."""
         journal = cls(private_folder(folder), segment_bytes)
+        journal._held = FolderLock.take(folder.with_name(f"{folder.name}.lock"), command_of_listener())
         for path in sorted(folder.iterdir()):
             if path.suffix in {".journal", ".ended"} and path.stem.isdigit():
                 segment = _inspect(path)
@@ -100,6 +105,9 @@ class Journal:
             if self._fd is not None:
                 os.close(self._fd)
                 self._fd = None
+            if self._held is not None:
+                self._held.release()
+                self._held = None
 
     @property
     def last_id(self) -> str:
@@ -148,6 +156,18 @@ class Journal:
             )
             self._segments[grown.number] = grown
             return Position(grown.number, grown.length)
+
+    def probe(self) -> None:
+        """Writes and syncs some bytes and takes them back. Raises `OSError` while the journal cannot be written."""
+        with self._lock:
+            segment = self._writable()
+            fd = self._fd
+            assert fd is not None
+            try:
+                _write_all(fd, bytes(_PROBE_BYTES), segment.length)
+                _sync(fd)
+            finally:
+                self._undo(fd, segment)
 
     def read(self, start: Position, limit: Position, *, most_records: int = 500, most_bytes: int = 1 << 20) -> Chunk:
         """The next records from `start`, none at or behind `limit`; an empty chunk at `limit` means all was read."""

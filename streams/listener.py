@@ -1,14 +1,15 @@
 """Runs the listener: settings in; MLLP and `POST /hl7` served, messages made durable, health told, until SIGTERM.
 
 Without Apache Kafka the journal in the data folder is the durable place and the publisher brings it to the embedded
-broker; with it, Kafka is. The ports it really has are in `<data_dir>/listener.json`.
+broker; with it, Kafka is. The ports it really has are in `<data_dir>/listener.json`. TLS files are read again when they
+change and on SIGHUP; connections that stand stay. A task that ends unasked ends the process.
 """
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import signal
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,6 +18,7 @@ import structlog
 
 from streams import metrics
 from streams.broker import write_atomically
+from streams.connections import Limits, raise_file_limit
 from streams.door import Door
 from streams.durable import Durable, JournalDurable, KafkaDurable
 from streams.health import Check, Health, Needed
@@ -29,10 +31,12 @@ from streams.problems import Problem
 from streams.publisher import Publisher
 from streams.settings import Settings, private_folder
 from streams.store import Store
+from streams.tls import TlsFiles
 
 log = structlog.get_logger()
 
 JOURNAL_FOLDER: Final = "journal"
+_LOOK_SECONDS: Final = 60.0  # between two looks at the TLS files
 
 
 class _Parts(NamedTuple):
@@ -48,62 +52,42 @@ def run_listener(settings: Settings) -> None:
         runner.run(serve(settings))
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """TLS 1.2 or newer with the configured certificate, None without one. Raises `Problem`."""
-    if settings.tls_cert is None:
-        if settings.tls_key or settings.tls_client_ca:
-            raise Problem(
-                "HANDOFF_TLS_CERT is not set, but a key or a client CA is: set it to the PEM certificate chain"
-            )
-        return None
-    cert, key, client_ca = settings.tls_cert, settings.tls_key, settings.tls_client_ca
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    _load("HANDOFF_TLS_CERT and HANDOFF_TLS_KEY", lambda: context.load_cert_chain(cert, key))
-    if client_ca is not None:
-        _load("HANDOFF_TLS_CLIENT_CA", lambda: context.load_verify_locations(client_ca))
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def _load(names: str, load: Callable[[], None]) -> None:
-    try:
-        load()
-    except (OSError, ValueError) as error:
-        raise Problem(
-            f"{names}: cannot be used ({type(error).__name__}): expected readable PEM files that fit"
-        ) from None
-
-
 async def serve(settings: Settings, stop: asyncio.Event | None = None) -> None:
     """As `run_listener`, on a running loop; also ends when `stop` is set."""
     stopping = stop or asyncio.Event()
+    look = asyncio.Event()
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
     with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: whoever runs us stops us
-        for number in signals:
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-    private_folder(settings.data_dir)
-    tls = tls_context(settings)
+        loop.add_signal_handler(signal.SIGHUP, look.set)
+    secret = _prepare(settings)
+    files = TlsFiles(settings)
+    raise_file_limit(settings.max_connections)
+    limits = Limits(settings)
     parts = _kafka(settings) if not settings.embedded else _journal(settings)
-    door = Door(parts.durable, settings.secret())
-    mllp = MllpServer(settings, door, tls)
-    http = HttpIn(settings, door, tls)
+    door = Door(parts.durable, secret)
+    mllp = MllpServer(settings, door, files.context, limits)
+    http = HttpIn(settings, door, files.context, limits)
     scrape = None
+    watched = list(parts.running)
     try:
         await _bind(mllp.start, "HANDOFF_MLLP_HOST and HANDOFF_MLLP_PORT")
         await _bind(http.start, "HANDOFF_HTTP_PORT")
-        scrape = await _scrape(settings, lambda: _health(parts))
-        ports = {"mllp_port": mllp.port, "http_port": http.port, "metrics_port": scrape.port, "tls": tls is not None}
-        where = settings.data_dir / "listener.json"
-        write_atomically(where, {"pid": os.getpid(), "host": settings.mllp_host, **ports})
+        parts.running.append(asyncio.create_task(_keep_tls(files, look, mllp, http)))
+        watched = [*parts.running, *mllp.running, *http.running]
+        scrape = await _scrape(settings, lambda: _health(parts, watched))
+        tls = files.context is not None
+        ports = {"mllp_port": mllp.port, "http_port": http.port, "metrics_port": scrape.port, "tls": tls}
+        _say_where(settings, ports)
         log.info("listening", host=settings.mllp_host, **ports)
+        _warn(settings, limits)
         waiting = asyncio.create_task(stopping.wait())
-        await asyncio.wait({waiting, *parts.running}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, *watched}, return_when=asyncio.FIRST_COMPLETED)
+        asked = waiting.done()
         waiting.cancel()
-        for task in parts.running:
-            if task.done():
-                task.result()
+        if not asked:
+            _unasked(watched)
         log.info("stopping")
     finally:
         await asyncio.gather(mllp.stop(), http.stop())
@@ -117,8 +101,74 @@ async def serve(settings: Settings, stop: asyncio.Event | None = None) -> None:
     log.info("stopped")
 
 
+def _prepare(settings: Settings) -> bytes:
+    """Makes the data folder; gives the key of the keyed hashes."""
+    try:
+        private_folder(settings.data_dir)
+        return settings.secret()
+    except OSError as error:
+        raise Problem(
+            f"HANDOFF_DATA_DIR: {settings.data_dir} cannot be used ({os.strerror(error.errno or 0)}): "
+            "it must be a folder that this user owns and can write"
+        ) from None
+
+
+def _say_where(settings: Settings, ports: dict[str, int | bool]) -> None:
+    try:
+        write_atomically(settings.data_dir / "listener.json", {"pid": os.getpid(), "host": settings.mllp_host, **ports})
+    except OSError as error:
+        log.error("listener_json_not_written", errno=error.errno)
+
+
+def _warn(settings: Settings, limits: Limits) -> None:
+    if limits.most < settings.max_connections:
+        text = "fewer connections than HANDOFF_MAX_CONNECTIONS: the limit of open files is low (ulimit -n)"
+        log.warning("few_file_descriptors", connections=limits.most, text=text)
+    try:
+        near = ipaddress.ip_address(settings.mllp_host).is_loopback
+    except ValueError:
+        near = settings.mllp_host == "localhost"
+    if not near and settings.tls_cert is None:
+        text = (
+            "messages and tokens cross the network unencrypted: set HANDOFF_TLS_CERT and HANDOFF_TLS_KEY, "
+            "or let only a VPN reach this address"
+        )
+        log.warning("listening_without_encryption", host=settings.mllp_host, text=text)
+
+
+def _unasked(watched: list[asyncio.Task[None]]) -> None:
+    """Raises for the task that ended though nobody asked it to: whoever watches this process starts it again."""
+    for task in watched:
+        if not task.done():
+            continue
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Problem):
+            raise error
+        kind = type(error).__name__ if error else "nothing"
+        place = ""
+        if error and (trace := error.__traceback__):
+            while trace.tb_next:
+                trace = trace.tb_next
+            place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        log.error("listener_task_ended", error=kind, place=place)
+        raise Problem(f"a task of the listener ended unasked ({kind} at {place}): start it again and report this")
+
+
+async def _keep_tls(files: TlsFiles, look: asyncio.Event, mllp: MllpServer, http: HttpIn) -> None:
+    """New connections get the files of now: looked at every minute, and on SIGHUP."""
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await look.wait()
+        asked = look.is_set()
+        look.clear()
+        files.look(even_if_unchanged=asked)
+        mllp.tls = http.tls = files.context
+
+
 def _forget(where: Path) -> None:
-    where.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        where.unlink(missing_ok=True)
 
 
 async def _bind(start: Callable[[], object], names: str) -> None:
@@ -181,8 +231,8 @@ def _journal(settings: Settings) -> _Parts:
     return _Parts(durable, running, durable.trouble, close)
 
 
-def _health(parts: _Parts) -> Health:
-    alive = not any(task.done() for task in parts.running)
+def _health(parts: _Parts, watched: list[asyncio.Task[None]]) -> Health:
+    alive = not any(task.done() for task in watched)
     trouble = parts.trouble()
     return Health(
         (

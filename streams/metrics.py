@@ -71,6 +71,8 @@ ACKS: Final = _counter("toc_acks", "Acknowledgements sent", "code")  # AckCode
 CONNECTIONS: Final = _gauge("toc_connections", "Open connections of senders", "way")  # Way
 CONNECTIONS_REFUSED: Final = _counter("toc_connections_refused", "Connections over a limit", "way")  # Way
 CONNECTIONS_CLOSED: Final = _counter("toc_connections_closed", "How MLLP connections ended", "outcome")  # Closed
+TLS_FAILURES: Final = _counter("toc_tls_failures", "Handshakes that failed, by cause", "reason")  # TlsFailure
+TOKEN_GUESSES: Final = _counter("toc_token_guesses", "Wrong bearer tokens at POST /hl7")
 BUFFERED: Final = _gauge("toc_buffered_bytes", "Bytes of unfinished and unanswered frames")
 
 # The journal, which is the durable place beside the embedded broker.

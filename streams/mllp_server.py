@@ -3,65 +3,49 @@
 A connection has two tasks. One reads, cuts frames and hands each to the door at once; the other writes the answers in
 the order of the frames. Between them stand at most `WINDOW` unanswered frames; when they are all in use the socket is
 not read, and TCP makes the sender wait. Nobody waits for anybody else: reads, writes, handshakes and the closing of
-each connection have their own deadline, and when all connections together hold more than `max_buffered_bytes`, the one
-with the largest unfinished frame is closed. Every connection ends with a word of `Closed`, counted and logged.
+each connection have their own deadline, large reads are taken in small bites, and what all may hold together is in
+`streams.connections`. Every connection ends with a word of `Closed`, counted and logged. An empty frame is no message
+and gets no answer (some engines keep a line alive so); a message whose VT was lost gets AR.
 """
 
 import asyncio
-import collections
-import errno
+import dataclasses
 import socket
 import ssl
 from collections.abc import Awaitable
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 import structlog
 
+from parsers.hl7 import Peek, peek
 from parsers.mllp import Decoder, FrameFault, frame
 from parsers.outcomes import RejectCode
+from parsers.several import messages_in
 from streams import metrics
+from streams.connections import Acceptor, Closed, Limits, Place
 from streams.door import Answer, Door, Fate
 from streams.metrics import Stage, Way
 from streams.settings import Settings
+from streams.tls import failure_of
 
 log = structlog.get_logger()
 
 WINDOW: Final = 128  # unanswered frames of one connection
 _READ_BYTES: Final = 65536
+_BITE_BYTES: Final = 8192  # decoded before others get their turn
 _TURN: Final = 16  # frames of one connection before others get their turn
 _HANDSHAKE_SECONDS: Final = 10.0
 _WRITE_SECONDS: Final = 15.0  # a peer that does not take its acknowledgements for so long is closed
 _CLOSE_SECONDS: Final = 2.0
-_LARGE: Final = 65536  # an unfinished frame below this is never the one to go
 _GARBAGE_BYTES: Final = 1024 * 1024  # outside frames; more of it in a row is no MLLP
 _NO_FRAME: Final = frozenset({RejectCode.FRAME_GARBAGE, RejectCode.NOT_MLLP})
 _HTTP_ANSWER: Final = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 62\r\n\r\n"
     b"This port speaks MLLP. POST /hl7 is on the HTTP port instead.\n"
 )
-_OUT_OF_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-
-class Closed(StrEnum):
-    """How a connection ended."""
-
-    PEER = "peer"  # orderly, between frames
-    IN_FRAME = "in_frame"  # the peer went away with a frame unfinished
-    LOST = "lost"  # reset
-    IDLE = "idle"
-    FRAME_TIMEOUT = "frame_timeout"
-    WRITE_TIMEOUT = "write_timeout"
-    BUFFERS_FULL = "buffers_full"
-    NOT_MLLP = "not_mllp"
-    TLS_FAILED = "tls_failed"
-    TOO_MANY = "too_many"
-    TOO_MANY_OF_PEER = "too_many_of_peer"
-    STOPPING = "stopping"
-    CRASHED = "crashed"  # a bug of ours
-
-
-_AT_ONCE: Final = frozenset({Closed.LOST, Closed.CRASHED, Closed.IN_FRAME, Closed.WRITE_TIMEOUT, Closed.BUFFERS_FULL})
+_AT_ONCE: Final = frozenset(
+    {Closed.LOST, Closed.CRASHED, Closed.IN_FRAME, Closed.WRITE_TIMEOUT, Closed.BUFFERS_FULL, Closed.MADE_ROOM}
+)
 
 
 class _Unanswered(NamedTuple):
@@ -74,18 +58,31 @@ class _Unanswered(NamedTuple):
 class MllpServer:
     """Listens from `start` to `stop`; `port` is the bound one. `start` raises `OSError` when it cannot bind."""
 
-    def __init__(self, settings: Settings, door: Door, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, settings: Settings, door: Door, tls: ssl.SSLContext | None = None, limits: Limits | None = None
+    ) -> None:
         self.settings = settings
         self.door = door
         self.port = 0
-        self._tls = tls
-        self._listening: list[tuple[socket.socket, asyncio.Task[None]]] = []
+        self.tls = tls  # of new connections; may be replaced
+        self.limits = limits or Limits(settings)
+        self._listening: list[Acceptor] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._peers: collections.Counter[str] = collections.Counter()
         self._connections: set[_Connection] = set()
-        self._buffered = 0
-        self._freed = asyncio.Event()
         self._stopping = False
+
+    @property
+    def _buffered(self) -> int:
+        return self.limits.held
+
+    @property
+    def _peers(self) -> dict[str, int]:
+        return self.limits.peers
+
+    @property
+    def running(self) -> list[asyncio.Task[None]]:
+        """Tasks that must not end before `stop`."""
+        return [acceptor.task for acceptor in self._listening]
 
     async def start(self) -> None:
         host, port = self.settings.mllp_host, self.settings.mllp_port
@@ -106,7 +103,7 @@ class MllpServer:
                 self._stop_listening()
                 raise
             self.port = listening.getsockname()[1]
-            self._listening.append((listening, asyncio.create_task(self._accept(listening))))
+            self._listening.append(Acceptor(listening, Way.MLLP, self.limits, self._take_in))
 
     async def stop(self) -> None:
         """Takes no more connections and frames, answers the frames it has, and closes. Bounded."""
@@ -120,43 +117,55 @@ class MllpServer:
             task.cancel()
 
     def _stop_listening(self) -> None:
-        for listening, task in self._listening:
-            task.cancel()
-            listening.close()
+        for acceptor in self._listening:
+            acceptor.close()
         self._listening.clear()
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                peer, address = await loop.sock_accept(listening)
-            except OSError as error:
-                log.error("mllp_cannot_accept", errno=error.errno)
-                await asyncio.sleep(0.5 if error.errno in _OUT_OF_FILES else 0.01)
-                continue
-            task = asyncio.create_task(self._serve(peer, str(address[0])))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _take_in(self, peer: socket.socket, host: str) -> None:
+        """Gives a new connection its place and its task; the place is left when the task ends."""
+        task: asyncio.Task[None]
+        connection = _Connection(self, host)
 
-    async def _serve(self, peer: socket.socket, host: str) -> None:
-        if refused := self._over_limit(host):
-            metrics.CONNECTIONS_REFUSED.labels(Way.MLLP).inc()
-            self._ended(refused, host)
+        def end(outcome: Closed) -> None:
+            if connection.begun:
+                connection.end(outcome)
+            else:
+                connection.told = outcome
+                task.cancel()
+
+        place = Closed.STOPPING if self._stopping else self.limits.enter(host, Way.MLLP, end)
+        if isinstance(place, Closed):
+            metrics.CONNECTIONS_CLOSED.labels(place).inc()
             peer.close()
             return
-        self._peers[host] += 1
-        metrics.CONNECTIONS.labels(Way.MLLP).inc()
-        outcome = Closed.TLS_FAILED if self._tls else Closed.LOST
+        connection.place = place
+        task = asyncio.create_task(self._serve(peer, connection, place))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, peer: socket.socket, connection: "_Connection", place: Place) -> None:
+        outcome = Closed.LOST
+        cause = ""
         try:
-            reader, writer = await self._open(peer)
-            outcome = Closed.LOST
-            connection = _Connection(self, reader, writer)
-            self._connections.add(connection)
             try:
-                outcome = await connection.run()
+                reader, writer = await self._open(peer)
+            except (OSError, EOFError) as error:
+                if self.tls:
+                    outcome, cause = Closed.TLS_FAILED, failure_of(error)
+                    metrics.TLS_FAILURES.labels(cause).inc()
+                return
+            self._connections.add(connection)
+            self.limits.holders.add(connection)
+            try:
+                outcome = await connection.run(reader, writer)
             finally:
                 self._connections.discard(connection)
-                self.release(connection.held)
+                self.limits.holders.discard(connection)
+                self.limits.release(connection.held)
+        except asyncio.CancelledError:
+            outcome = connection.told or Closed.STOPPING
+            if not connection.told:
+                raise
         except OSError as error:
             log.debug("mllp_connection_failed", error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 our bug, and its text may hold PHI: one connection ends, nothing else
@@ -164,81 +173,61 @@ class MllpServer:
             log.error("mllp_connection_crashed", error=type(error).__name__)
         finally:
             peer.close()
-            self._peers[host] -= 1
-            if not self._peers[host]:
-                del self._peers[host]
-            metrics.CONNECTIONS.labels(Way.MLLP).dec()
-            self._ended(outcome, host)
-
-    def _over_limit(self, host: str) -> Closed | None:
-        if self._stopping:
-            return Closed.STOPPING
-        if self._peers.total() >= self.settings.max_connections:
-            return Closed.TOO_MANY
-        if self._peers[host] >= self.settings.max_connections_per_peer:
-            return Closed.TOO_MANY_OF_PEER
-        return None
+            self.limits.leave(place)
+            self._ended(outcome, connection.host, cause)
 
     async def _open(self, peer: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        reader = asyncio.StreamReader(limit=_READ_BYTES)
+        reader = asyncio.StreamReader(limit=_READ_BYTES // 2)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await loop.connect_accepted_socket(
-            lambda: protocol, peer, ssl=self._tls, ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._tls else None
+            lambda: protocol, peer, ssl=self.tls, ssl_handshake_timeout=_HANDSHAKE_SECONDS if self.tls else None
         )
+        if hasattr(transport, "max_size"):
+            transport.max_size = _READ_BYTES  # most that asyncio reads at a time before we can say stop
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
-    def hold(self, size: int) -> None:
-        self._buffered += size
-        metrics.BUFFERED.set(self._buffered)
-
-    def release(self, size: int) -> None:
-        self._buffered -= size
-        metrics.BUFFERED.set(self._buffered)
-        self._freed.set()
-
-    async def room(self) -> None:
-        """Returns when another read is affordable; makes room where somebody hoards."""
-        while self._buffered > self.settings.max_buffered_bytes:
-            largest = max(self._connections, key=lambda connection: connection.unfinished)
-            if largest.unfinished > _LARGE:
-                largest.end(Closed.BUFFERS_FULL)
-            self._freed.clear()
-            await self._freed.wait()
-
     @staticmethod
-    def _ended(outcome: Closed, host: str) -> None:
+    def _ended(outcome: Closed, host: str, cause: str) -> None:
         metrics.CONNECTIONS_CLOSED.labels(outcome).inc()
         if outcome not in (Closed.PEER, Closed.STOPPING):
-            log.warning("mllp_connection_ended", outcome=outcome, peer=host)
+            why = {"cause": cause} if cause else {}
+            log.warning("mllp_connection_ended", outcome=outcome, peer=host, **why)
 
 
 class _Connection:
     """One peer, from its first byte to its last. `held` counts its bytes in the server's budget."""
 
-    def __init__(self, server: MllpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    _reader: asyncio.StreamReader
+    _writer: asyncio.StreamWriter
+
+    def __init__(self, server: MllpServer, host: str) -> None:
+        self.host = host
+        self.place: Place | None = None
+        self.begun = False
+        self.told: Closed | None = None
         self._server = server
-        self._reader = reader
-        self._writer = writer
         self._decoder = Decoder(server.settings.max_frame_bytes)
         self._unanswered: asyncio.Queue[_Unanswered | None] = asyncio.Queue()
         self._window = asyncio.Semaphore(WINDOW)
         self._reading: asyncio.Task[Closed] | None = None
-        self._told: Closed | None = None
+        self._said_unframed = False
         self._outcome = Closed.LOST
         self.held = 0
         self.unfinished = 0
 
     def end(self, outcome: Closed) -> None:
         """Stops reading; what has been taken is still answered."""
-        if self._told is None:
-            self._told = outcome
+        if self.told is None:
+            self.told = outcome
             if self._reading is not None:
                 self._reading.cancel()
 
-    async def run(self) -> Closed:
+    async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Closed:
         """Serves until either side ends it."""
+        self._reader, self._writer = reader, writer
+        self.begun = True
         try:
             self._outcome = await self._serve()
         finally:
@@ -254,7 +243,7 @@ class _Connection:
                 reading.cancel()
                 await asyncio.wait({reading})
                 return answering.result() or Closed.LOST
-            outcome = self._told if reading.cancelled() and self._told else reading.result()
+            outcome = self.told if reading.cancelled() and self.told else reading.result()
             self._drop_unfinished()
             self._unanswered.put_nowait(None)
             return await answering or outcome
@@ -287,7 +276,7 @@ class _Connection:
         outside = 0  # bytes since the last frame
         first = b""
         while True:
-            await self._server.room()
+            await self._server.limits.room()
             in_frame = decoder.open
             try:
                 async with asyncio.timeout_at(since + (settings.frame_seconds if in_frame else settings.idle_seconds)):
@@ -301,36 +290,71 @@ class _Connection:
                     metrics.REFUSED.labels(fault.code).inc()
                 return Closed.IN_FRAME if in_frame else Closed.PEER
             first = first or data[:1]
-            items = decoder.feed(data)
-            self._count_unfinished()
-            outside += len(data)
-            for number, item in enumerate(items, 1):
-                if number % _TURN == 0:
+            whole = False
+            for at in range(0, len(data), _BITE_BYTES):
+                if at:
                     await asyncio.sleep(0)
-                if not isinstance(item, FrameFault) or item.code not in _NO_FRAME:
-                    outside = 0
-                    await self._window.acquire()
-                    self._take(item)
-                    continue
-                metrics.REFUSED.labels(item.code).inc()
-                if item.code is RejectCode.NOT_MLLP:
-                    if first.isalpha():
-                        self._writer.write(_HTTP_ANSWER)
-                    return Closed.NOT_MLLP
-            outside = 0 if decoder.open else outside
+                bite = data[at : at + _BITE_BYTES]
+                items = decoder.feed(bite)
+                self._count_unfinished()
+                whole = whole or bool(items)
+                outside += len(bite)
+                for number, item in enumerate(items, 1):
+                    if number % _TURN == 0:
+                        await asyncio.sleep(0)
+                    if not isinstance(item, FrameFault) or item.code not in _NO_FRAME:
+                        outside = 0
+                        await self._take(item)
+                    elif item.code is RejectCode.NOT_MLLP:
+                        metrics.REFUSED.labels(item.code).inc()
+                        if first.isalpha():
+                            self._writer.write(_HTTP_ANSWER)
+                        return Closed.NOT_MLLP
+                    else:
+                        await self._garbage(item)
+                outside = 0 if decoder.in_frame else outside
             if outside > _GARBAGE_BYTES:
+                for fault in decoder.finish():
+                    await self._garbage(dataclasses.replace(fault, unframed=True))
                 return Closed.NOT_MLLP
-            if not (in_frame and decoder.open and not items):
+            if self.place is not None and (decoder.open or whole):
+                self.place.heard = loop.time()
+            if not (in_frame and decoder.open and not whole):
                 since = loop.time()
 
-    def _take(self, item: bytes | FrameFault) -> None:
+    async def _garbage(self, fault: FrameFault) -> None:
+        """Bytes outside a frame: counted, and answered where a header and an end came, for then somebody waits."""
+        header = peek(fault.head) if fault.unframed else None
+        if not isinstance(header, Peek):
+            metrics.REFUSED.labels(fault.code).inc()
+            return
+        if not self._said_unframed:
+            log.warning("mllp_frame_without_start", peer=self.host)
+            self._said_unframed = True
+        await self._window.acquire()
+        answer = self._server.door.refuse(fault.code, fault.head)
+        self._unanswered.put_nowait(_Unanswered(_settled(answer), 0, asyncio.get_running_loop().time()))
+
+    async def _take(self, item: bytes | FrameFault) -> None:
         now = asyncio.get_running_loop().time()
         if isinstance(item, FrameFault):
+            if item.code is RejectCode.EMPTY:
+                metrics.REFUSED.labels(item.code).inc()
+                return
+            await self._window.acquire()
             self._unanswered.put_nowait(_Unanswered(_settled(self._server.door.refuse(item.code, item.head)), 0, now))
             return
-        self._server.hold(len(item))
-        self.held += len(item)
-        self._unanswered.put_nowait(_Unanswered(self._server.door.take(item, Way.MLLP), len(item), now))
+        for message in messages_in(item):
+            size = len(message)
+            self._server.limits.hold(size)
+            self.held += size
+            try:
+                await self._window.acquire()
+            except asyncio.CancelledError:
+                self.held -= size
+                self._server.limits.release(size)
+                raise
+            self._unanswered.put_nowait(_Unanswered(self._server.door.take(message, Way.MLLP), size, now))
 
     def _out_of_time(self) -> Closed:
         unfinished = self._decoder.finish()
@@ -345,11 +369,11 @@ class _Connection:
         change = self._decoder.buffered - self.unfinished
         self.unfinished += change
         self.held += change
-        self._server.hold(change)
+        self._server.limits.hold(change)
 
     def _drop_unfinished(self) -> None:
         self.held -= self.unfinished
-        self._server.release(self.unfinished)
+        self._server.limits.release(self.unfinished)
         self.unfinished = 0
 
     async def _answer(self) -> Closed | None:
@@ -363,9 +387,12 @@ class _Connection:
             if written % _TURN == 0:
                 await asyncio.sleep(0)
             try:
-                if answer.ack is not None and answer.code is not None:
-                    writer.write(frame(answer.ack))
-                    metrics.ACKS.labels(answer.code).inc()
+                if answer.fate is Fate.STORED and self.place is not None:
+                    self.place.brought = True
+                for ack, code in answer.acks:
+                    writer.write(frame(ack))
+                    metrics.ACKS.labels(code).inc()
+                if answer.acks:
                     metrics.STAGE.labels(Stage.ACK).observe(loop.time() - unanswered.since)
                 async with asyncio.timeout(_WRITE_SECONDS):
                     await writer.drain()
@@ -375,7 +402,7 @@ class _Connection:
                 return Closed.LOST
             finally:
                 self.held -= unanswered.size
-                self._server.release(unanswered.size)
+                self._server.limits.release(unanswered.size)
                 self._window.release()
         return None
 

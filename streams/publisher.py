@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError
 
 from streams import metrics
 from streams.broker import Generation, current_generation
-from streams.durable import JournalDurable, abandon, is_dead
+from streams.durable import JournalDurable, abandon, is_dead, together
 from streams.journal import Journal, Position, Record
 from streams.message_ids import new_message_id
 from streams.metrics import Part
@@ -95,25 +95,32 @@ class Publisher:
         self._mean_bytes = 1000.0
 
     async def run(self) -> None:
-        """Publishes until cancelled."""
-        checking = asyncio.create_task(self._keep_checking())
-        try:
-            while True:
+        """Publishes until cancelled. Raises what ended one of its two tasks."""
+        await together(self._keep_checking(), self._keep_publishing())
+
+    async def _keep_publishing(self) -> None:
+        failing = False
+        while True:
+            try:
                 generation = await self._next_generation()
                 producer = await self._connect(generation)
                 if producer is None:
                     continue
                 try:
                     await self._publish_to(producer, generation)
-                except (KafkaError, TimeoutError, AssertionError) as error:
-                    metrics.UNAVAILABLE.labels(Part.BROKER).inc()
-                    log.warning("publishing_interrupted", error=type(error).__name__)
-                    await asyncio.sleep(_LOOK_SECONDS)
                 finally:
                     await abandon(producer)
-        finally:
-            checking.cancel()
-            await asyncio.wait({checking})
+                failing = False
+            except (KafkaError, TimeoutError, AssertionError) as error:
+                metrics.UNAVAILABLE.labels(Part.BROKER).inc()
+                log.warning("publishing_interrupted", error=type(error).__name__)
+                await asyncio.sleep(_LOOK_SECONDS)
+            except OSError as error:
+                metrics.UNAVAILABLE.labels(Part.DISK).inc()
+                if not failing:
+                    log.error("journal_not_readable", errno=error.errno)
+                failing = True
+                await asyncio.sleep(1)
 
     async def _next_generation(self) -> Generation:
         while True:
