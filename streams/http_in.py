@@ -67,7 +67,7 @@ class HttpIn:
         self, settings: Settings, door: Door, tls: ssl.SSLContext | None = None, limits: Limits | None = None
     ) -> None:
         self.port = 0
-        self.tls = tls  # of new connections; may be replaced
+        self._tls = tls
         self.limits = limits or Limits(settings)
         self._settings = settings
         self._door = door
@@ -81,6 +81,10 @@ class HttpIn:
     @property
     def _held(self) -> int:
         return self.limits.held
+
+    def renew(self, tls: ssl.SSLContext | None) -> None:
+        """New connections speak this; those that stand stay as they are."""
+        self._tls = tls
 
     @property
     def running(self) -> list[asyncio.Task[None]]:
@@ -141,13 +145,13 @@ class HttpIn:
         task.add_done_callback(self._handshakes.discard)
 
     async def _open(self, peer: socket.socket, host: str, protocol: "_Guarded") -> None:
-        seconds = _HANDSHAKE_SECONDS if self.tls else None
+        seconds = _HANDSHAKE_SECONDS if self._tls else None
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: protocol, peer, ssl=self.tls, ssl_handshake_timeout=seconds
+                lambda: protocol, peer, ssl=self._tls, ssl_handshake_timeout=seconds
             )
         except (OSError, EOFError) as error:
-            if self.tls:
+            if self._tls:
                 cause = failure_of(error)
                 metrics.TLS_FAILURES.labels(cause).inc()
                 log.warning("http_tls_failed", cause=cause, peer=host)

@@ -163,7 +163,8 @@ async def _keep_tls(files: TlsFiles, look: asyncio.Event, mllp: MllpServer, http
         asked = look.is_set()
         look.clear()
         files.look(even_if_unchanged=asked)
-        mllp.tls = http.tls = files.context
+        mllp.renew(files.context)
+        http.renew(files.context)
 
 
 def _forget(where: Path) -> None:

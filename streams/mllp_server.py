@@ -64,7 +64,7 @@ class MllpServer:
         self.settings = settings
         self.door = door
         self.port = 0
-        self.tls = tls  # of new connections; may be replaced
+        self._tls = tls
         self.limits = limits or Limits(settings)
         self._listening: list[Acceptor] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,6 +78,10 @@ class MllpServer:
     @property
     def _peers(self) -> dict[str, int]:
         return self.limits.peers
+
+    def renew(self, tls: ssl.SSLContext | None) -> None:
+        """New connections speak this; those that stand stay as they are."""
+        self._tls = tls
 
     @property
     def running(self) -> list[asyncio.Task[None]]:
@@ -150,7 +154,7 @@ class MllpServer:
             try:
                 reader, writer = await self._open(peer)
             except (OSError, EOFError) as error:
-                if self.tls:
+                if self._tls:
                     outcome, cause = Closed.TLS_FAILED, failure_of(error)
                     metrics.TLS_FAILURES.labels(cause).inc()
                 return
@@ -182,7 +186,7 @@ class MllpServer:
         reader = asyncio.StreamReader(limit=_READ_BYTES // 2)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await loop.connect_accepted_socket(
-            lambda: protocol, peer, ssl=self.tls, ssl_handshake_timeout=_HANDSHAKE_SECONDS if self.tls else None
+            lambda: protocol, peer, ssl=self._tls, ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._tls else None
         )
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES  # most that asyncio reads at a time before we can say stop
