@@ -190,8 +190,8 @@ class Limits:
     async def room(self) -> None:
         """Returns when another read is affordable; makes room where somebody hoards."""
         while self.held > self.most_bytes:
-            self._end_largest(_LARGE)
             self._freed.clear()
+            self._end_largest(_LARGE)
             await self._freed.wait()
 
     async def reserve(self, size: int, seconds: float = 1.0) -> bool:
@@ -201,9 +201,9 @@ class Limits:
         try:
             async with asyncio.timeout(seconds):
                 while self.held + size > self.most_bytes:
+                    self._freed.clear()
                     if not self._end_largest(max(_LARGE, size)):
                         return False
-                    self._freed.clear()
                     await self._freed.wait()
         except TimeoutError:
             return False
