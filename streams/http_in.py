@@ -51,7 +51,8 @@ _ANSWER_TYPE: Final = "application/hl7-v2"
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{0,5})?")
 _RETRY_SECONDS: Final = "5"
 _HEAD_BYTES: Final = 4096
-_STEP_BYTES: Final = 65536  # reserved ahead of a body that does not say how long it is
+_STEP_BYTES: Final = 5 * 65536  # reserved ahead of a body that does not say how long it is: most that comes at a time
+_READ_BYTES: Final = 65536
 _HANDSHAKE_SECONDS: Final = 10.0
 _GUESSES: Final = 10  # wrong tokens of one peer in
 _GUESSES_SECONDS: Final = 60.0
@@ -375,6 +376,8 @@ class _Guarded(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if hasattr(transport, "max_size"):
+            transport.max_size = _READ_BYTES
         self._beginning = self.loop.call_later(_BEGIN_SECONDS, transport.abort)
 
     def data_received(self, data: bytes) -> None:

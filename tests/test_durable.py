@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from conftest import missing
 
+from streams import metrics
 from streams import publisher as publisher_module
 from streams.broker import BrokerMissing, EmbeddedBroker
 from streams.door import Door
@@ -24,6 +25,7 @@ from streams.kafka import ensure_topics
 from streams.ledger import Ending, LedgerEntry
 from streams.listener import serve
 from streams.message_ids import new_message_id
+from streams.metrics import Way
 from streams.publisher import Publisher
 from streams.sender import MllpClient
 from streams.settings import load_settings
@@ -466,5 +468,114 @@ def test_the_door_on_kafka_keeps_the_order_of_a_patient(kafka_cluster, tmp_path)
         assert all(
             abs(record.timestamp / 1000 - time.time()) < timedelta(minutes=5).total_seconds() for record in found
         )
+
+    asyncio.run(story())
+
+
+# what nobody watched
+
+
+def test_a_task_of_the_kafka_producer_that_ends_ends_the_whole(port, monkeypatch):
+    """It used to die alone: AE for ever, and `/readyz` content."""
+
+    async def story():
+        durable = KafkaDurable(f"127.0.0.1:{port}", accept_seconds=0.3, max_request_bytes=1 << 20)
+
+        async def broken():
+            raise KeyError("a bug of ours")
+
+        monkeypatch.setattr(durable, "_submit", broken)
+        with pytest.raises(KeyError):
+            await asyncio.wait_for(durable.run(), 5)
+        assert durable.trouble()
+
+    asyncio.run(story())
+
+
+def test_a_task_of_the_publisher_that_ends_ends_the_whole(tmp_path, monkeypatch):
+    async def story():
+        settings = load_settings(data_dir=tmp_path, kafka_bootstrap_servers="", database_url="")
+        async with journaling(tmp_path) as (durable, journal):
+            publisher = Publisher(settings, journal, durable, FakeLedger())
+
+            async def broken():
+                raise KeyError("a bug of ours")
+
+            monkeypatch.setattr(publisher, "check", broken)
+            monkeypatch.setattr(publisher_module, "_CHECK_SECONDS", 0.05)
+            with pytest.raises(KeyError):
+                await asyncio.wait_for(publisher.run(), 5)
+
+    asyncio.run(story())
+
+
+def test_the_publisher_survives_a_folder_that_cannot_be_read_for_a_while(tmp_path, monkeypatch):
+    async def story():
+        settings = load_settings(data_dir=tmp_path, kafka_bootstrap_servers="", database_url="")
+        async with journaling(tmp_path) as (durable, journal):
+
+            def no_files(_):
+                raise OSError(errno.EMFILE, "too many open files")
+
+            monkeypatch.setattr(publisher_module, "current_generation", no_files)
+            running = asyncio.create_task(Publisher(settings, journal, durable, FakeLedger()).run())
+            await asyncio.sleep(0.2)
+            assert not running.done()
+            running.cancel()
+            await asyncio.wait({running})
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("number", "away", "words"),
+    [
+        (errno.EROFS, Away.READ_ONLY, "read-only"),
+        (errno.EMFILE, Away.FILES, "ulimit"),
+        (errno.ENOSPC, Away.DISK, "disk is full"),
+        (errno.EIO, Away.DISK, "Input/output error"),
+    ],
+)
+def test_what_the_disk_says_is_named_and_heals_without_a_sender(tmp_path, monkeypatch, number, away, words):
+    monkeypatch.setattr("streams.durable._PROBE_SECONDS", 0.05)
+
+    async def story():
+        async with journaling(tmp_path) as (durable, _):
+            with monkeypatch.context() as patch:
+                patch.setattr("streams.journal.os.pwrite", lambda *_: (_ for _ in ()).throw(OSError(number, "no")))
+                assert await durable.accept(accepted()) == Refused(away)
+                await asyncio.sleep(0.2)
+                assert words in durable.trouble()
+            async with asyncio.timeout(5):
+                while durable.trouble():
+                    await asyncio.sleep(0.02)
+
+    asyncio.run(story())
+
+
+def test_the_answer_says_why_a_message_was_not_kept(tmp_path, monkeypatch):
+    async def story():
+        async with journaling(tmp_path) as (durable, _):
+            monkeypatch.setattr("streams.journal._sync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "no")))
+            answer = await Door(durable, b"secret").take(message("a"), Way.MLLP)
+            assert b"MSA|AE|a|unavailable: disk\r" in answer.ack
+
+    asyncio.run(story())
+
+
+def test_a_message_that_is_stored_after_its_ae_counts_as_received(tmp_path, monkeypatch):
+    """It will have its ending, and received must equal ended."""
+    received = metrics.RECEIVED.labels(Way.HTTP)._value
+
+    async def story():
+        async with journaling(tmp_path, accept_seconds=0.1) as (durable, journal):
+            monkeypatch.setattr("streams.journal._sync", lambda fd: (time.sleep(0.4), os.fsync(fd)))
+            before = received.get()
+            answer = await Door(durable, b"secret").take(message("a"), Way.HTTP)
+            assert answer.code == "AE"
+            assert received.get() == before
+            await asyncio.sleep(0.6)
+            assert len(journal.read(journal.start, journal.end).records) == 1
+            assert received.get() == before + 1
 
     asyncio.run(story())

@@ -5,6 +5,7 @@ import contextlib
 
 import httpx
 import pytest
+import structlog
 from test_mllp_server import MARKER, certificates, client_context, count, counted, message, run, serving, tls_settings
 
 from streams import http_in
@@ -165,5 +166,117 @@ def test_tls_with_client_certificates(tmp_path, certificates):
                 with pytest.raises(httpx.TransportError):
                     await client.post(url, content=message("b"), headers=HL7)
             assert len(running.durable.frames) == 1
+
+    run(story())
+
+
+async def raw(running, request, seconds=5):
+    """What comes back to these bytes; the connection is closed by us when nothing more does."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.http.port)
+    writer.write(request)
+    try:
+        return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), seconds)
+    finally:
+        writer.close()
+
+
+BODY = message("a")
+TYPE = b"Content-Type: application/hl7-v2\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+HERE = b"Host: localhost:2580\r\n"
+REQUESTS = {
+    "localhost": (HERE + TYPE + LENGTH, BODY, 200),
+    "IPv4": (b"Host: 127.0.0.1:2580\r\n" + TYPE + LENGTH, BODY, 200),
+    "IPv6": (b"Host: [::1]:2580\r\n" + TYPE + LENGTH, BODY, 200),
+    "a name that was pointed here": (b"Host: attacker.example:2580\r\n" + TYPE + LENGTH, BODY, 403),
+    "an address that is not loopback": (b"Host: 0.0.0.0:2580\r\n" + TYPE + LENGTH, BODY, 403),
+    "a web page": (HERE + b"Origin: http://localhost:8080\r\n" + TYPE + LENGTH, BODY, 403),
+    "half a host": (b"Host: [::1\r\n" + TYPE + LENGTH, BODY, 400),
+    "no host that could be one": (b"Host: a b\r\n" + TYPE + LENGTH, BODY, 400),
+    "length and chunks": (HERE + TYPE + LENGTH + CHUNKED, b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), 400),
+    "two lengths": (HERE + TYPE + LENGTH + b"Content-Length: 3\r\n", BODY, 400),
+    "gzip": (HERE + TYPE + b"Content-Encoding: gzip\r\n" + LENGTH, BODY, 415),
+    "not compressed": (HERE + TYPE + b"Content-Encoding: identity\r\n" + LENGTH, BODY, 200),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_two_readers_may_understand_in_two_ways(tmp_path, name):
+    headers, body, status = REQUESTS[name]
+
+    async def story():
+        async with posting(tmp_path) as (running, _):
+            head = await raw(running, b"POST /hl7 HTTP/1.1\r\n" + headers + b"\r\n" + body)
+            assert head.startswith(b"HTTP/1.1 %d " % status)
+            assert len(running.durable.frames) == (status == 200)
+
+    run(story())
+
+
+def test_gzip_is_told_to_come_plain(tmp_path):
+    async def story():
+        async with posting(tmp_path) as (_, client):
+            answer = await client.post("/hl7", content=BODY, headers=HL7 | {"Content-Encoding": "gzip"})
+            assert (answer.status_code, "plain" in answer.text) == (415, True)
+
+    run(story())
+
+
+def test_with_a_token_any_host_is_heard(tmp_path):
+    async def story():
+        async with posting(tmp_path, http_token="right") as (_, client):
+            headers = HL7 | {"Host": "handoff.example", "Authorization": "Bearer right"}
+            assert (await client.post("/hl7", content=BODY, headers=headers)).status_code == 200
+
+    run(story())
+
+
+def test_guesses_of_the_token_are_limited_and_logged(tmp_path):
+    async def story():
+        async with posting(tmp_path, http_token="right") as (_, client):
+            with structlog.testing.capture_logs() as logs, counted("toc_token_guesses_total", by=10):
+                answers = [
+                    await client.post("/hl7", content=BODY, headers=HL7 | {"Authorization": f"Bearer guess{n}"})
+                    for n in range(50)
+                ]
+            assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 40
+            assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+            assert [entry["times"] for entry in logs if entry["event"] == "http_wrong_token"] == [1, 10]
+            assert not any("guess" in str(entry) or "right" in str(entry) for entry in logs)
+
+    run(story())
+
+
+def test_uploads_share_one_budget_with_mllp_and_stay_within_it(tmp_path):
+    """Sixty slow uploads without a length, beside an unfinished frame: never more than the setting in all."""
+
+    async def endless(gate):
+        for _ in range(40):
+            yield b"x" * 65536
+            await asyncio.sleep(0)
+        await gate.wait()
+
+    async def upload(client, gate):
+        with contextlib.suppress(httpx.TransportError):
+            return (await client.post("/hl7", content=endless(gate), headers=HL7)).status_code
+        return 429
+
+    async def story():
+        limit = 16 << 20
+        async with posting(tmp_path, max_buffered_bytes=limit) as (running, client):
+            gate = asyncio.Event()
+            uploads = [asyncio.create_task(upload(client, gate)) for _ in range(60)]
+            most = 0
+            for _ in range(150):
+                await asyncio.sleep(0.01)
+                most = max(most, running.http._held)
+            assert limit // 4 < most <= limit
+            answered = [task.result() for task in uploads if task.done()]
+            assert answered
+            assert set(answered) == {429}
+            gate.set()
+            await asyncio.gather(*uploads)
+            assert running.http._held == 0
 
     run(story())

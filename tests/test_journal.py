@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from streams import journal as journal_module
 from streams import message_ids
+from streams.folder_lock import FolderHeld
 from streams.journal import Journal, Position, Record
 from streams.message_ids import continue_after, new_message_id
 
@@ -191,3 +192,42 @@ def test_ids_grow_whatever_the_clock_does(monkeypatch):
     assert ids == sorted(set(ids))
     continue_after("0fffffffffff0000" + "0" * 16)
     assert new_message_id(NOW) > "0fffffffffff0000"
+
+
+def test_a_second_process_is_told_who_has_the_journal_and_cuts_nothing(tmp_path):
+    folder = tmp_path / "journal"
+    holding = (
+        "import sys; from pathlib import Path; from streams.journal import Journal\n"
+        f"journal = Journal.open(Path({str(folder)!r}), {MiB}); print('held', flush=True); sys.stdin.read()"
+    )
+    first = subprocess.Popen([sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert first.stdout.readline() == "held\n"
+        half = folder / "000000000001.journal"
+        half.write_bytes(b"warm-handoff journal 1\n" + b"\xf5WHJ half of a record")
+        before = half.read_bytes()
+        with pytest.raises(FolderHeld, match=rf"`handoff listen` \(process {first.pid}\)"):
+            Journal.open(folder, MiB)
+        assert half.read_bytes() == before
+    finally:
+        first.communicate("")
+    Journal.open(folder, MiB).close()
+    assert half.read_bytes() != before
+
+
+def test_a_probe_leaves_no_trace_and_fails_as_an_append_would(tmp_path, monkeypatch):
+    journal = Journal.open(tmp_path, MiB)
+    written = [record(b"one")]
+    journal.append(written)
+    end = journal.end
+    journal.probe()
+    with monkeypatch.context() as patch:
+        patch.setattr("streams.journal._sync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "no")))
+        with pytest.raises(OSError, match="no"):
+            journal.probe()
+    assert journal.end == end
+    written.append(record(b"two"))
+    journal.append(written[1:])
+    assert all_of(journal) == written
+    journal.close()
+    assert all_of(Journal.open(tmp_path, MiB)) == written

@@ -25,7 +25,7 @@ from prometheus_client.exposition import generate_latest
 from parsers.hl7 import Peek, peek
 from parsers.several import messages_in
 from streams import metrics, mllp_server
-from streams.connections import Closed
+from streams.connections import Closed, Limits
 from streams.door import Door, Fate, ack_code, second_ack_code
 from streams.durable import Away, Refused, Stored
 from streams.http_in import HttpIn
@@ -131,8 +131,9 @@ async def serving(tmp_path, http=False, **overrides):
     durable = Memory()
     door = Door(durable, SECRET)
     tls = tls_context(settings)
-    server = MllpServer(settings, door, tls)
-    http_in = HttpIn(settings, door, tls) if http else None
+    limits = Limits(settings)
+    server = MllpServer(settings, door, tls, limits)
+    http_in = HttpIn(settings, door, tls, limits) if http else None
     await server.start()
     if http_in:
         await http_in.start()
