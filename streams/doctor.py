@@ -167,6 +167,10 @@ def _store(settings: Settings) -> Iterator[Finding]:
         return
     try:
         yield Finding("store", State.OK, "reachable, migrations up to date")
+        for parked in store.parked():
+            what = f"{parked.sender} since {parked.since:%Y-%m-%d %H:%M} UTC, after {parked.code}"
+            do = "its messages lie unread on adt.quarantine.v1 (code parked): upgrade, or see the code and place there"
+            yield Finding("parked feed", State.WRONG, what, do)
         yield from _panel(store)
     finally:
         store.close()

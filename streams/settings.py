@@ -77,7 +77,9 @@ class Settings(BaseSettings):
     batch_seconds: float = Field(0.005, gt=0, le=5, description="how long a record waits for others to its batch")
     partitions: int = Field(8, ge=1, le=1024, description="partitions of each topic, when we create it")
     replication: int = Field(1, ge=1, le=9, description="replication factor of each topic, when we create it")
-    crash_limit: int = Field(100, ge=1, description="quarantined records in ten minutes at which a worker stops")
+    crash_limit: int = Field(
+        100, ge=1, description="quarantined records in ten minutes that park their sender"
+    )
 
     inbox_host: str = Field("127.0.0.1", description="address the inbox binds to; loopback until real sign-in exists")
     inbox_port: int = Field(8080, ge=0, le=65535, description="its port")

@@ -29,6 +29,8 @@ class KeepingUp(Database):
     def take_up(self, records: Sequence[str], now: datetime) -> dict[str, int]:
         """Notes one attempt more at each of the records; gives how many each has had, this one included."""
         rows = [(record, 1, to_us(now)) for record in sorted(set(records))]
+        if not rows:
+            return {}
         with self.writing() as connection:
             write_rows(
                 connection,
@@ -41,6 +43,12 @@ class KeepingUp(Database):
                 connection, "SELECT record, taken FROM attempts WHERE record IN :among", [row[0] for row in rows]
             )
         return {row[0]: int(row[1]) for row in found}
+
+    def taken_up(self, records: Sequence[str]) -> set[str]:
+        """Those of the records that are noted already."""
+        with self.reading() as connection:
+            found = rows_among(connection, "SELECT record FROM attempts WHERE record IN :among", records)
+        return {row[0] for row in found}
 
     def came_through(self, records: Sequence[str]) -> None:
         """Forgets the attempts at records that stopped nobody."""
