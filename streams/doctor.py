@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.broker import current_generation
-from streams.kafka import BrokerAway, OffsetClient, bootstrap_servers, missing_topics
+from streams.kafka import BrokerAway, OffsetClient, bootstrap_servers, client_options, missing_topics
 from streams.problems import Problem
 from streams.settings import Settings, SettingsError, environment_name, load_settings
 from streams.store import Store, StoreOutdated, Unavailable
@@ -121,7 +121,10 @@ def _rules(settings: Settings) -> Iterator[Finding]:
 def _broker(settings: Settings) -> Iterator[Finding]:
     try:
         bootstrap = bootstrap_servers(settings)
-        missing = asyncio.run(missing_topics(bootstrap))
+        missing = asyncio.run(missing_topics(bootstrap, **client_options(settings)))
+    except SettingsError as error:
+        yield Finding("broker", State.WRONG, str(error), "correct the setting or the file it names")
+        return
     except BrokerAway as error:
         if settings.embedded:
             yield Finding("broker", State.WARNING, "no embedded broker runs", "start `handoff up`")
@@ -136,7 +139,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("topics", State.OK, "all there")
     try:
-        lag = asyncio.run(_lag(bootstrap))
+        lag = asyncio.run(_lag(bootstrap, settings))
     except BrokerAway as error:
         yield Finding("lag", State.WRONG, f"offsets cannot be asked ({error})", "see the broker's own log")
         return
@@ -145,8 +148,8 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     yield Finding("lag", state, behind, "" if state is State.OK else "start more workers")
 
 
-async def _lag(bootstrap: str) -> dict[str, int]:
-    client = OffsetClient(bootstrap)
+async def _lag(bootstrap: str, settings: Settings) -> dict[str, int]:
+    client = OffsetClient(bootstrap, **client_options(settings))
     try:
         return {topic.value: count for topic, count in (await client.ask()).lag().items()}
     finally:

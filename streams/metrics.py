@@ -4,6 +4,7 @@ Labels come from enums only (the enum is named beside each); units are in the na
 that we did not put there, and the address answers from its own thread, so also while the process is recovering.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from streams.health import Check, Health, Needed
+from streams.problems import Problem
 
 
 class Way(StrEnum):
@@ -121,6 +123,15 @@ class Scrape:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+
+def serve_for(setting: str, host: str, port: int, health: Callable[[], Health]) -> Scrape:
+    """As `serve`, for a command: raises `Problem` naming the port's setting when it is taken."""
+    try:
+        return serve(host, port, health)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise Problem(f"HANDOFF_METRICS_HOST and {setting}: cannot listen there ({why}): choose another") from None
 
 
 def serve(host: str, port: int, health: Callable[[], Health]) -> Scrape:

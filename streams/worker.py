@@ -30,14 +30,26 @@ from streams import metrics
 from streams.broker import write_atomically
 from streams.deciding import DecideStage
 from streams.health import Check, Health, Needed
-from streams.kafka import GROUP, BrokerAway, Outlet, bootstrap_servers, client_dead, ensure_topics, record_bytes
+from streams.kafka import (
+    GROUP,
+    BrokerAway,
+    Outlet,
+    bootstrap_servers,
+    client_dead,
+    client_options,
+    ensure_topics,
+    record_bytes,
+)
+from streams.keys import secret_of
 from streams.metrics import Part
+from streams.open_store import said_of
 from streams.panel_watch import PanelWatch
+from streams.problems import Problem
 from streams.quarantine import Brake
 from streams.reading import RawRecord, Reader, ReadStage
 from streams.route_file import routes_of
 from streams.settings import Settings, SettingsError, private_folder
-from streams.store import Store, Unavailable
+from streams.store import Damaged, Store, Unavailable
 from streams.topics import Topic
 from streams.waiting import Waiting, park
 from streams.watchdog import Exit, Watchdog
@@ -63,8 +75,8 @@ _COLLECT_AFTER: Final = (10_000, 10, 10)  # the first is 700 in Python: less tha
 def run_worker(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT; ends the process itself, with an `Exit`.
 
-    Raises, before any record is taken: `SettingsError` (policy), `StoreOutdated`, `TopicsUnusable`, `OSError` (the
-    metrics port is taken).
+    Raises `Problem` before any record is taken: wrong settings, a taken port, an outdated or damaged store, another
+    hash key, topics that cannot be used.
     """
     for name in ("aiokafka", "faust", "mode"):  # ten lines a second while a broker is away; the watchdog says it once
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -72,7 +84,8 @@ def run_worker(settings: Settings) -> None:
     waiting = Waiting()
     policy = PolicyFile(settings.policy)
     workers: list[Worker] = []  # this one, once it is there
-    scrape = metrics.serve(
+    scrape = metrics.serve_for(
+        "HANDOFF_WORK_METRICS_PORT",
         settings.metrics_host,
         settings.work_metrics_port,
         lambda: workers[0].health() if workers else _starting(waiting),
@@ -116,6 +129,8 @@ def _open_store(settings: Settings, waiting: Waiting) -> Store:
     while True:
         try:
             store = Store.open(settings.store_url)
+        except Damaged as error:
+            raise Problem(said_of(error, settings)) from None
         except Unavailable as error:
             waiting.away(Part.STORE, type(error).__name__)
             time.sleep(1)
@@ -181,6 +196,21 @@ class PolicyFile:
         return (found.st_mtime_ns, found.st_size) if found else None
 
 
+def faust_credentials(settings: Settings) -> Any:
+    """What `client_options` says, for Faust's own clients; None for a plain connection."""
+    options = client_options(settings)
+    if not options:
+        return None
+    if "sasl_mechanism" not in options:
+        return faust.SSLCredentials(options["ssl_context"])
+    return faust.SASLCredentials(
+        mechanism=options["sasl_mechanism"],
+        username=options["sasl_plain_username"],
+        password=options["sasl_plain_password"],
+        ssl_context=options.get("ssl_context"),
+    )
+
+
 class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     """Faust's consumer with another wait of a fetch, which Faust fixes at 1,500 ms or the first byte."""
 
@@ -223,7 +253,7 @@ class Worker:
         self._policy = policy
         self._waiting = waiting
         self._bootstrap = bootstrap_servers(settings)
-        self._secret = settings.secret()
+        self._secret = secret_of(settings, store)
         self._routes = routes_of(settings)
         self._brake = Brake(settings.crash_limit)
         self._brake.take_over(one.sender for one in store.parked())
@@ -278,6 +308,7 @@ class Worker:
         settings = self._settings
         app = _App(
             GROUP,
+            broker_credentials=faust_credentials(settings),
             broker=";".join(f"kafka://{server.strip()}" for server in self._bootstrap.split(",")),
             datadir=str(settings.data_dir / "work"),
             store="memory://",
