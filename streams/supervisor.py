@@ -190,7 +190,7 @@ class Supervisor:
         self._recycled = 0
         self._lock: IO[str] | None = None
         self._broker: EmbeddedBroker | None = None
-        environment = {**os.environ, **_as_environment(settings), "HANDOFF_PARENT_PID": str(os.getpid())}
+        environment = {**os.environ, **as_environment(settings), "HANDOFF_PARENT_PID": str(os.getpid())}
         if demo:
             environment["HANDOFF_DEMO"] = "1"
             environment.pop("HANDOFF_CONFIG", None)
@@ -290,7 +290,7 @@ class Supervisor:
         self._lock = file
 
 
-def _as_environment(settings: Settings) -> dict[str, str]:
+def as_environment(settings: Settings) -> dict[str, str]:
     """What the children need to come to the same settings: whatever was given to us other than by default."""
     found: dict[str, str] = {environment_name("data_dir"): str(settings.data_dir.absolute())}
     for name in settings.model_fields_set - {"data_dir", "feeds"}:
