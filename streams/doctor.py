@@ -206,7 +206,8 @@ def _processes(settings: Settings) -> Iterator[Finding]:
         yield _process(role, settings.metrics_host, port)
     if settings.embedded and (running := current_generation(settings.data_dir)):
         if _alive(running.pid):
-            yield Finding("embedded broker", State.OK, f"runs, generation {running.generation}")
+            what = f"runs, generation {running.generation}; any account on this machine can read and write it"
+            yield Finding("embedded broker", State.OK, what)
         else:
             yield Finding("embedded broker", State.WARNING, "ended with the last `handoff up`", "start `handoff up`")
 

@@ -370,6 +370,8 @@ def _say_where(settings: Settings) -> None:
     typer.echo(f"MLLP    {settings.mllp_host}:{listener['mllp_port']}")
     typer.echo(f"HTTP    POST to port {listener['http_port']}, path /hl7")
     typer.echo(f"inbox   {make_link(settings, None)}  (one-time link; `handoff sign-in` makes another)")
+    if settings.embedded:
+        typer.echo("broker  embedded, asks nobody who they are: keep other people off this machine")
     typer.echo(f"data    {settings.data_dir.absolute()}")
     store = Store.open(settings.store_url)
     if not store.panel_size():
