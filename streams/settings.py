@@ -226,7 +226,12 @@ def _config_file(folder: Path | str | None = None) -> Path:
 
 def private_folder(path: Path) -> Path:
     """The folder, made if need be, readable by its owner only."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise SettingsError(
+            f"{path} cannot be a folder, a file is in its way: set HANDOFF_DATA_DIR to another"
+        ) from None
     path.chmod(0o700)
     return path
 
