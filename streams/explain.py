@@ -314,7 +314,7 @@ def run_explain(
     settings = load_settings()
     core = Core(
         read_panel(panel) if panel else None,
-        policy=read_policy(policy) if policy else None,
+        policy=read_policy(chosen) if (chosen := policy or settings.policy) else None,
         test=test or settings.test_mode,
         fields=fields,
         feed_for=settings.feed_for,

@@ -40,6 +40,7 @@ def rehearsal_settings(folder: Path) -> Settings:
     ports = iter(_free_ports(5))
     inbox = 8080 if _is_free(8080) else next(ports)
     return load_settings(
+        only_own_file=True,
         data_dir=folder,
         mllp_host="127.0.0.1",
         mllp_port=next(ports),

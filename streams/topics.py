@@ -70,9 +70,12 @@ class Envelope(NamedTuple):
     code: str = ""  # on rejects: RejectCode; on quarantine: the stage and exception type
     place: str = ""  # on rejects: HL7 address
     schema: int = FIRST_SCHEMA
+    sender: str = ""  # of events: whose message it was, the configured feed's name or "MSH-3|MSH-4"
 
     def headers(self) -> list[tuple[str, bytes]]:
+        sender = [("sender", self.sender.encode())] if self.sender else []
         return [
+            *sender,
             ("id", self.message_id.encode()),
             ("received_at", self.received_at.isoformat().encode()),
             ("feed", self.feed.encode()),
@@ -92,6 +95,7 @@ class Envelope(NamedTuple):
             found.get("code", ""),
             found.get("place", ""),
             int(found.get("schema", "1")),
+            found.get("sender", ""),
         )
 
 

@@ -119,3 +119,12 @@ def test_json_and_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert report["ok"] is (status == 0)
     assert all({"part", "state", "what", "do"} == set(check) for check in report["checks"])
     assert all(check["do"] for check in report["checks"] if check["state"] == "wrong")
+
+
+def test_a_parked_feed(folder: Path) -> None:
+    store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
+    assert "parked feed" not in {finding.part for finding in examine()}
+    store.park("EPIC|NORTH", "default", "read:KeyError", datetime(2026, 11, 25, tzinfo=UTC))
+    assert found("parked feed").state is State.WRONG
+    assert "EPIC|NORTH since 2026-11-25 00:00 UTC, after read:KeyError" in found("parked feed").what
+    store.close()

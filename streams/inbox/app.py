@@ -48,6 +48,7 @@ from streams.inbox.sign_in import (
     open_session,
     touch_session,
 )
+from streams.problems import Problem
 from streams.settings import Settings, private_folder
 from streams.store import Store, Unavailable
 from streams.store.acting import ActionKind
@@ -677,15 +678,23 @@ def run_inbox(settings: Settings, *, demo: bool | None = None) -> None:
     """Serves the inbox and its metrics until SIGINT or SIGTERM. `HANDOFF_DEMO=1` stands for `demo`."""
     store = Store.open(settings.store_url)
     inbox = Inbox(settings, store, demo=os.environ.get("HANDOFF_DEMO") == "1" if demo is None else demo)
-    scrape = metrics.serve(settings.metrics_host, settings.inbox_metrics_port, inbox.health)
+    scrape = metrics.serve_for(
+        "HANDOFF_INBOX_METRICS_PORT", settings.metrics_host, settings.inbox_metrics_port, inbox.health
+    )
     family = socket.AF_INET6 if ":" in settings.inbox_host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((settings.inbox_host, settings.inbox_port))
-    listening.listen(256)
+    try:
+        listening.bind((settings.inbox_host, settings.inbox_port))
+        listening.listen(256)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise Problem(
+            f"HANDOFF_INBOX_HOST and HANDOFF_INBOX_PORT: cannot listen there ({why}): choose another"
+        ) from None
     port = listening.getsockname()[1]
     host = f"[{settings.inbox_host}]" if ":" in settings.inbox_host else settings.inbox_host
-    _say_where(settings, f"http://{host}:{port}")
+    _say_where(settings, f"http://{host}:{port}", scrape.port)
     config = uvicorn.Config(
         inbox.app(),
         log_config=None,
@@ -717,10 +726,10 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _say_where(settings: Settings, url: str) -> None:
+def _say_where(settings: Settings, url: str, metrics_port: int) -> None:
     private_folder(settings.data_dir)
     path = settings.data_dir / "inbox.json"
     draft = path.with_name(f".inbox.{os.getpid()}.json")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"url": url, "pid": os.getpid()}, file)
+        json.dump({"url": url, "pid": os.getpid(), "metrics_port": metrics_port}, file)
     draft.replace(path)

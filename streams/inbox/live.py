@@ -74,9 +74,10 @@ class Live:
             await asyncio.sleep(POLL_SECONDS_AWAY if away else POLL_SECONDS)
 
     def ended(self, poller: "asyncio.Task[None]") -> None:
-        """The poller is over; unless it was cancelled, that is a bug of ours, and this process is of no use."""
-        if not poller.cancelled() and (error := poller.exception()):
+        """The poller is over; unless the process closes, that is a bug of ours, and this process is of no use."""
+        if not self.closing:
             self.dead = True
+            error = None if poller.cancelled() else poller.exception()
             log.error("inbox_poller_ended", error=type(error).__name__)
 
     async def _poll(self) -> bool:

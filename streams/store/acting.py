@@ -1,7 +1,7 @@
 """What people do about an alert in; a row each, with its place in the stream of commits."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from streams.store.auditing import Audited, note
 from streams.store.engine import Database, next_values, write_rows
-from streams.store.schema import actions, alerts, seen, to_us
+from streams.store.schema import actions, alerts, from_us, seen, to_us
 
 
 class ActionKind(StrEnum):
@@ -27,7 +27,12 @@ class ActionKind(StrEnum):
     UNDONE = "undone"
 
 
+UNDO_WITHIN: Final = timedelta(minutes=1)  # the page offers it for seconds; what others have seen since stays
 ONCE: Final = frozenset({ActionKind.TAKEN, ActionKind.ACKNOWLEDGED})  # doing them again changes nothing
+
+
+class TooLate(KeyError):
+    """The action is too old to be taken back."""
 
 
 class ActionRow(NamedTuple):
@@ -78,7 +83,10 @@ class Actions(Database):
             return _write(connection, alert_id, case_manager_id, action, version, at, note_text)
 
     def undo(self, position: int, case_manager_id: str, at: datetime) -> int:
-        """Take back one's own action; gives the position of the taking back. Raises `KeyError` when there is none."""
+        """Take back one's own action of the last `UNDO_WITHIN`; gives the position of the taking back.
+
+        Raises `KeyError` when there is none, and `TooLate` (one as well) when it is older.
+        """
         with self.writing() as connection:
             done = connection.execute(
                 select(actions).where(
@@ -90,6 +98,8 @@ class Actions(Database):
             ).one_or_none()
             if done is None:
                 raise KeyError("no such action of this person")
+            if at - from_us(done.at_us) > UNDO_WITHIN:
+                raise TooLate("an action this old is not taken back: do the opposite instead")
             connection.execute(update(actions).where(actions.c.position == position).values(undone=1))
             if done.action == ActionKind.ACKNOWLEDGED:
                 left = select(func.coalesce(func.max(actions.c.version), 0)).where(
