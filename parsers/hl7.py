@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from parsers.charsets import Decoded, decode, wide_codec
 from parsers.events import Finding, Note
 from parsers.outcomes import Reject, RejectCode
+from parsers.several import holds_several
 
 NULL: Final = '""'
 _AROUND: Final = b"\x0b\x1c \t\r\n\x00\xef\xbb\xbf"
@@ -71,7 +72,7 @@ def peek(data: bytes) -> Peek | Reject:
     encoding = _encoding(separator, fields[1][:16])
     if isinstance(encoding, str):
         return Reject(code=RejectCode.BAD_DELIMITERS, place=encoding)
-    if data.find(b"MSH", 3) > 0 and _second_message(data, separator):
+    if holds_several(data):
         return Reject(code=RejectCode.BATCH_COUNT, place="MSH")
     count = len(fields)
     component = encoding[:1]
@@ -149,12 +150,6 @@ def _line_end(data: bytes, start: int) -> int:
     cr = data.find(b"\r", start)
     lf = data.find(b"\n", start, cr if cr >= 0 else len(data))
     return lf if lf >= 0 else cr if cr >= 0 else len(data)
-
-
-def _second_message(data: bytes, separator: bytes) -> bool:
-    """Whether two whole messages came in one frame: taking it as one would lose the second."""
-    names = [line.lstrip(b" \t")[:4] for line in data.replace(b"\n", b"\r").split(b"\r")]
-    return names.count(b"MSH" + separator) > 1 and names.count(b"PID" + separator) > 1
 
 
 def _patient_key(pid: bytes, separator: bytes, encoding: bytes) -> tuple[str, str]:
