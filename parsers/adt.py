@@ -59,10 +59,15 @@ CLASSES: Final[dict[str, EncounterClass]] = {
 _OBSERVATION_WORDS: Final = frozenset(code for code, kind in CLASSES.items() if kind is EncounterClass.OBSERVATION)
 
 _T = TypeVar("_T")
-_MAX_TEXT: Final = 500
+_MAX_TEXT: Final = 500  # characters of a text that people read
+_MAX_CODE: Final = 50  # characters of a code and of the system it is from
 _MAX_IDENTIFIER: Final = 200
 _LONG_LINE: Final = 4 * _MAX_TEXT
-_MAX_REPETITIONS: Final = 100
+_MAX_REPETITIONS: Final = 100  # segments of one name that are read, and identifiers that are kept
+_MAX_NAMES: Final = 10  # and addresses and mothers; a person moves and marries, but not more often than that
+_MAX_PHONES: Final = 20
+_MAX_NOTES: Final = 100  # a message with more is a fault of another kind, and the first say so
+_MAX_SEARCHED: Final = 262_144  # characters in which unknown escapes are looked for
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 _NO_NUMBER: Final = frozenset({"NONE", "NULL", "UNKNOWN", "UNK", "N/A", "NA", "-", "."})
 _NEWBORN_NAME: Final = re.compile(
@@ -109,7 +114,16 @@ class _Reader:
         self.facility = ""
 
     def note(self, finding: Finding, place: str) -> None:
-        self.notes[finding, place] = None
+        if len(self.notes) < _MAX_NOTES:
+            self.notes[finding, place] = None
+
+    def few(self, values: list[_T], most: int, place: str) -> tuple[_T, ...]:
+        """Each value once and no more than `most` of them; that there were more is noted."""
+        found = _unique(values)
+        if len(found) > most:
+            self.note(Finding.VALUE_TOO_LONG, place)
+            return found[:most]
+        return found
 
     def read(self, message_id: str, received_at: datetime, test_mode: bool) -> Reading:
         header = self.header
@@ -266,7 +280,7 @@ class _Reader:
             phones=self._phones(pid),
             ssn=_ssn(pid.get(19), identifiers),
             account=self._identifier(pid.raw(18), "PID-18"),
-            mother=self._identifiers(pid, 21),
+            mother=self.few([*self._identifiers(pid, 21)], _MAX_NAMES, "PID-21"),
             multiple_birth=pid.get(24).strip().upper()[:1] == "Y",
             birth_order=int(order[0]) if order else None,
             language=_clean(pid.get(15)) or _clean(pid.get(15, 2)),
@@ -275,8 +289,8 @@ class _Reader:
         )
 
     def _names(self, pid: Segment) -> tuple[PersonName, tuple[PersonName, ...]]:
-        found = [self._name(raw) for number in (5, 9) for raw in self._repetitions(pid, number)]
-        names = _unique([name for name in found if name.family or name.given])
+        found = [self._name(raw) for number in (5, 9) for raw in pid.repetitions(number)]
+        names = self.few([name for name in found if name.family or name.given], _MAX_NAMES, "PID-5")
         if not names:
             return PersonName(), ()
         first = names[0]
@@ -296,12 +310,12 @@ class _Reader:
         texts = [_clean(part) if part else "" for part in self.message.parts(raw)[:count]]
         return texts if len(texts) == count else texts + [""] * (count - len(texts))
 
-    def _repetitions(self, segment: Segment, number: int) -> list[str]:
-        repetitions = segment.repetitions(number)
-        if len(repetitions) > _MAX_REPETITIONS:
-            self.note(Finding.VALUE_TOO_LONG, f"{segment.name}-{number}")
-            return repetitions[:_MAX_REPETITIONS]
-        return repetitions
+    def code(self, text: str, place: str) -> str:
+        """A code or the name of a code system; none is longer than 50 characters."""
+        found = _clean(text)
+        if len(found) > _MAX_CODE:
+            self.note(Finding.VALUE_TOO_LONG, place)
+        return found[:_MAX_CODE]
 
     def _all_identifiers(self, pid: Segment) -> tuple[Identifier, ...]:
         found: dict[tuple[str, str], Identifier] = {}
@@ -309,13 +323,13 @@ class _Reader:
             for one in self._identifiers(pid, number):
                 if number == 3 or all(one.value != known for _, known in found):
                     found.setdefault((one.system, one.value), one)
-        return tuple(found.values())
+        return self.few([*found.values()], _MAX_REPETITIONS, "PID-3")
 
     def _identifiers(self, segment: Segment, number: int) -> tuple[Identifier, ...]:
         if not segment.raw(number):
             return ()
         place = f"{segment.name}-{number}"
-        read = [self._identifier(raw, place) for raw in self._repetitions(segment, number)]
+        read = [self._identifier(raw, place) for raw in segment.repetitions(number)]
         return _unique([one for one in read if one])
 
     def _identifier(self, raw: str, place: str) -> Identifier | None:
@@ -346,17 +360,17 @@ class _Reader:
     def _addresses(self, pid: Segment) -> tuple[Address, ...]:
         found: list[Address] = []
         own_county = _clean(pid.get(12))
-        for raw in self._repetitions(pid, 11):
+        for raw in pid.repetitions(11):
             street, _, city, state, zip_code, _, _, _, county = self._texts(raw, 9)
             if street or city or state or zip_code:
                 county = county or own_county
                 found.append(Address(street=street, city=city, state=state, zip=zip_code, county=county))
-        return _unique(found)
+        return self.few(found, _MAX_NAMES, "PID-11")
 
     def _phones(self, pid: Segment) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for number in (13, 14):
-            for raw in self._repetitions(pid, number):
+            for raw in pid.repetitions(number):
                 parts = self.message.parts(raw)
                 parts += [""] * (12 - len(parts))
                 text = parts[0] if "@" not in parts[0] else ""
@@ -365,7 +379,7 @@ class _Reader:
                     digits = digits[1:]
                 if 7 <= len(digits) <= 15:
                     found.setdefault(digits)
-        return tuple(found)
+        return self.few([*found], _MAX_PHONES, "PID-13")
 
     def _visit(self, pv1: Segment, kind: EventKind) -> Visit:
         pv2 = self.message.first("PV2")
@@ -437,10 +451,10 @@ class _Reader:
         for segment in segments[:_MAX_REPETITIONS]:
             rank = _DIGITS.fullmatch(segment.get(15).strip()[:4])
             diagnosis = Diagnosis(
-                code=_clean(segment.get(3, 1)),
-                system=_clean(segment.get(3, 3)) or _clean(segment.get(2)),
+                code=self.code(segment.get(3, 1), "DG1-3"),
+                system=self.code(segment.get(3, 3) or segment.get(2), "DG1-3"),
                 text=_clean(segment.get(3, 2)) or _clean(segment.get(4)),
-                type=_clean(segment.get(6)),
+                type=self.code(segment.get(6), "DG1-6"),
                 rank=int(rank[0]) if rank else None,
             )
             if diagnosis.code or diagnosis.text:
@@ -470,7 +484,7 @@ class _Reader:
         visit = _real_number(self._identifier(merged.raw(5), "MRG-5"))
         account = _real_number(self._identifier(merged.raw(3), "MRG-3"))
         return Prior(
-            identifiers=tuple(identifiers),
+            identifiers=self.few([*identifiers], _MAX_REPETITIONS, "MRG-1"),
             account=self._key("account", account) if account else None,
             visit=self._key("visit", visit) if visit else None,
             name=self._name(names[0]) if names else PersonName(),
@@ -516,34 +530,45 @@ class _Reader:
 
     def _note_escapes(self) -> None:
         escape = self.message.delimiters.escape
+        left = _MAX_SEARCHED
         for name in ("EVN", "PID", "PV1", "PV2", "DG1", "MRG"):
             for segment in self.message.segments(name)[:_MAX_REPETITIONS]:
                 if escape in segment.line:
                     for number, raw in enumerate(segment.fields):
-                        self.message.unknown_escape = False
-                        self.message.unescape(raw[:_LONG_LINE])
-                        if self.message.unknown_escape:
-                            self.note(Finding.ESCAPE_UNKNOWN, f"{name}-{number}")
+                        if escape in raw and left > 0:
+                            left -= min(len(raw), _LONG_LINE)
+                            self.message.unknown_escape = False
+                            self.message.unescape(raw[:_LONG_LINE])
+                            if self.message.unknown_escape:
+                                self.note(Finding.ESCAPE_UNKNOWN, f"{name}-{number}")
 
     def _note_long_values(self) -> None:
-        """Text longer than any real one is cut in the event: say where."""
-        if max(map(len, self.message.lines)) <= _LONG_LINE:
-            return
-        for name in ("PID", "PV1", "PV2", "DG1", "MRG"):
-            for segment in self.message.segments(name)[:_MAX_REPETITIONS]:
-                if len(segment.line) > _LONG_LINE:
-                    for number, raw in enumerate(segment.fields):
-                        if len(raw) > _LONG_LINE:
-                            self.note(Finding.VALUE_TOO_LONG, f"{name}-{number}")
+        """What is longer, or more, than anything real is cut or not read: say where."""
+        if max(map(len, self.message.lines)) > _MAX_TEXT:
+            for name in ("PID", "PV1", "PV2", "DG1", "MRG"):
+                for segment in self.message.segments(name)[:_MAX_REPETITIONS]:
+                    if len(segment.line) > _MAX_TEXT:
+                        for number, raw in enumerate(segment.fields):
+                            if len(raw) > _MAX_TEXT and (len(raw) > _LONG_LINE or self._has_long_part(raw)):
+                                self.note(Finding.VALUE_TOO_LONG, f"{name}-{number}")
+        for place in self.message.cut:
+            self.note(Finding.VALUE_TOO_LONG, place)
+
+    def _has_long_part(self, raw: str) -> bool:
+        marks = self.message.delimiters
+        parts = raw.replace(marks.repetition or marks.component, marks.component).split(marks.component)
+        return max(map(len, parts)) > _MAX_TEXT
 
 
 def fingerprint(message: Message) -> str:
     """32 hex digits, equal for two messages that say the same: all but MSH-7, MSH-10 and how lines end."""
-    fields = message.segments("MSH")[0].fields.copy()
+    separator = message.delimiters.field
+    fields = message.lines[0].split(separator)
+    fields.insert(1, separator)
     for index in (7, 10):
         if index < len(fields):
             fields[index] = ""
-    text = "\r".join(["\x1e".join(fields), *message.lines[1:]])
+    text = "\r".join(["\x1e".join(fields), *message.lines[1:], *([message.unread] if message.unread else [])])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
