@@ -119,7 +119,9 @@ class _Reader:
 
     def few(self, values: list[_T], most: int, place: str) -> tuple[_T, ...]:
         """Each value once and no more than `most` of them; that there were more is noted."""
-        found = _unique(values)
+        if len(values) < 2:
+            return tuple(values)
+        found = tuple(dict.fromkeys(values))
         if len(found) > most:
             self.note(Finding.VALUE_TOO_LONG, place)
             return found[:most]
@@ -178,9 +180,10 @@ class _Reader:
         if kind is EventKind.PERSON_MERGED and prior is not None and not prior.identifiers:
             return Reject(code=RejectCode.PATIENT_MISSING, place="MRG-1")
         keys = self._stay_keys(kind, patient, visit, prior)
-        if message.unknown_escape:
-            self._note_escapes()
+        unknown_escape = message.unknown_escape
         self._note_long_values()
+        if unknown_escape:
+            self._note_escapes()
         return Event(
             message_id=message_id,
             kind=kind,
@@ -312,10 +315,13 @@ class _Reader:
 
     def code(self, text: str, place: str) -> str:
         """A code or the name of a code system; none is longer than 50 characters."""
+        if not text:
+            return text
         found = _clean(text)
         if len(found) > _MAX_CODE:
             self.note(Finding.VALUE_TOO_LONG, place)
-        return found[:_MAX_CODE]
+            return found[:_MAX_CODE]
+        return found
 
     def _all_identifiers(self, pid: Segment) -> tuple[Identifier, ...]:
         found: dict[tuple[str, str], Identifier] = {}
@@ -568,7 +574,9 @@ def fingerprint(message: Message) -> str:
     for index in (7, 10):
         if index < len(fields):
             fields[index] = ""
-    text = "\r".join(["\x1e".join(fields), *message.lines[1:], *([message.unread] if message.unread else [])])
+    text = "\r".join(["\x1e".join(fields), *message.lines[1:]])
+    if message.unread:
+        text += message.unread
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

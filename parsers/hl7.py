@@ -370,7 +370,9 @@ class Message:
     def parts(self, raw: str) -> list[str]:
         """The components of one raw repetition, each unescaped and cut to its first sub-component."""
         marks = self.delimiters
-        found = raw.split(marks.component, MOST_COMPONENTS)[:MOST_COMPONENTS]
+        found = raw.split(marks.component, MOST_COMPONENTS)
+        if len(found) > MOST_COMPONENTS:
+            found.pop()
         if marks.subcomponent and marks.subcomponent in raw:
             found = [one.split(marks.subcomponent, 1)[0] for one in found]
         if marks.escape and marks.escape in raw:

@@ -12,9 +12,7 @@ from typing import Final
 from parsers.adt import read_adt, read_fields
 from parsers.feeds import Feed
 
-HEADER: Final = (
-    b"MSH|^~\\&|EPIC|MISSION|WH|WH|20261110101500||ADT^A01^ADT_A01|%s|P|2.5.1\rEVN|A01|20261110101500\r"
-)
+HEADER: Final = b"MSH|^~\\&|EPIC|MISSION|WH|WH|20261110101500||ADT^A01^ADT_A01|%s|P|2.5.1\rEVN|A01|20261110101500\r"
 PID: Final = b"PID|1||MR1^^^MISSION^MR||Roe^Ann||19580314|F|||12 Oak Lane^^Durham^NC^27701"
 PV1: Final = b"PV1|1|I|4W^401^A^MISSION||||||||||||||||V1|||||||||||||||||||||||||20261110101000"
 
@@ -101,9 +99,11 @@ SHAPES: Final[dict[str, Callable[[int], bytes]]] = {
     "long character set": lambda size: (
         (HEADER % b"S").replace(b"|2.5.1", b"|2.5.1||||||" + _fill(size, b"X~")) + PID + b"\r" + PV1
     ),
-    "long zone of encoding characters": lambda size: (HEADER % b"S").replace(b"^~\\&", b"^~\\&" + _fill(size, b"#")) + PID,
+    "long encoding characters": lambda size: (HEADER % b"S").replace(b"^~\\&", b"^~\\&" + _fill(size, b"#")) + PID,
     "before MSH": lambda size: _fill(size, b"\r") + HEADER % b"S" + PID + b"\r" + PV1,
-    "UTF-16": lambda size: (HEADER % b"S" + b"PID|1||1||" + _fill(size // 2, b"\\Q\\|") + b"\r").decode().encode("utf-16"),
+    "UTF-16": lambda size: (
+        (HEADER % b"S" + b"PID|1||1||" + _fill(size // 2, b"\\Q\\|") + b"\r").decode().encode("utf-16")
+    ),
     "nothing but MSH": lambda size: _fill(size, b"MSH"),
     "nothing but bytes": lambda size: _fill(size, bytes(range(256))),
 }
