@@ -162,7 +162,7 @@ class _Reader:
             self.note(Finding.CONTROL_ID_MISSING, "MSH-10")
         self.facility = self._facility()
 
-        recorded = self.time(self.evn, 2) or self.time(self.header, 7)
+        recorded = self._recorded()
         pv1 = message.first("PV1")
         visit = self._visit(pv1, kind) if pv1 else None
         occurred = self._occurred(kind, pv1, recorded)
@@ -233,6 +233,8 @@ class _Reader:
         read = read_time(raw, self.feed.zone)
         if read is None:
             return None
+        if not isinstance(read, Finding) and read.precision < Precision.DAY and segment.name in ("PV1", "PV2"):
+            read = Finding.TIME_UNREADABLE  # a month is no time of a visit
         if isinstance(read, Finding):
             self.note(read, f"{segment.name}-{number}")
             return None
@@ -241,6 +243,17 @@ class _Reader:
         if not read.offset_sent:
             self.note(Finding.TIME_ZONE_ASSUMED, "MSH-7")
         return read
+
+    def _recorded(self) -> Moment | None:
+        """EVN-2; MSH-7 without it, or where that says the same day or month more exactly."""
+        event = self.time(self.evn, 2)
+        if event and event.precision >= Precision.HOUR:
+            return event
+        sent = self.time(self.header, 7)
+        if event is None or sent is None:
+            return event or sent
+        closer = event.precision < Precision.DAY or sent.day == event.day
+        return sent if closer and sent.precision > event.precision else event
 
     def _occurred(self, kind: EventKind, pv1: Segment | None, recorded: Moment | None) -> datetime | None:
         """When it happened: the visit's own time for admissions and discharges, else EVN-6, EVN-2, MSH-7."""

@@ -182,6 +182,7 @@ class Finding(StrEnum):
     VISIT_NUMBER_MISSING = "visit_number_missing"
     ADMIT_TIME_MISSING = "admit_time_missing"
     TIME_UNREADABLE = "time_unreadable"
+    TIME_CUT = "time_cut"  # read as far as it is certain
     TIME_ZONE_ASSUMED = "time_zone_assumed"
     TIME_AMBIGUOUS = "time_ambiguous"
     TIME_NONEXISTENT = "time_nonexistent"

@@ -32,6 +32,7 @@ WISHES: Final = {
     "control_id_missing": "give every message a control id in MSH-10",
     "visit_number_missing": "send the visit number in PV1-19: without it an admission and its discharge may part",
     "admit_time_missing": "send the admission time in PV1-44",
+    "time_cut": "send times as YYYYMMDDHHMM[SS][+/-ZZZZ], and nothing after them",
     "time_unreadable": "send times as YYYYMMDDHHMM[SS][+/-ZZZZ]",
     "time_zone_assumed": "send times with their offset, or tell us the zone of this feed",
     "time_ambiguous": "send an offset: this time happens twice when clocks go back",

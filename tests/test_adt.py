@@ -286,6 +286,10 @@ def test_the_kind_of_facility_follows_the_feed() -> None:
         ("PV1-44 is a day: EVN-2 of that day", "A01", ("EVN||202603011205-0500", PID, fields("PV1", f44="20260301")),
          "17:05"),
         ("PV1-44 is another day", "A01", (EVN, PID, fields("PV1", f44="20260228")), "2026-02-28T05:00"),
+        ("PV1-44 is a month", "A01", (EVN, PID, fields("PV1", f44="202603")), "17:00"),
+        ("EVN-2 is a day: MSH-7 of that day", "A08", ("EVN||20260301", PID, PV1), "17:06"),
+        ("EVN-2 is a year: MSH-7", "A08", ("EVN||2026", PID, PV1), "17:06"),
+        ("EVN-2 is another day", "A08", ("EVN||20260228", PID, PV1), "2026-02-28T05:00"),
         ("PV1-44 is unreadable", "A01", (EVN, PID, fields("PV1", f44="dawn")), "17:00"),
     ],
 )  # fmt: skip
