@@ -20,6 +20,8 @@ from parsers.several import holds_several
 
 NULL: Final = '""'
 _AROUND: Final = b"\x0b\x1c \t\r\n\x00\xef\xbb\xbf"
+_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, before what is none
+_BEFORE: Final = "\ufeff\x0b\x1c \t\r\n\x00"
 _HEADERS: Final = (b"MSH", b"FHS", b"BHS")
 _PID: Final = re.compile(rb"[\r\n][ \t]*PID", re.IGNORECASE)
 _PATH: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{2})(?:\((\d+)\))?-(\d+)(?:\((\d+)\))?(?:\.(\d+)(?:\.(\d+))?)?")
@@ -71,7 +73,7 @@ class Delimiters(NamedTuple):
 def peek(data: bytes) -> Peek | Reject:
     """The header of a message, and whom it is about, without reading the rest."""
     if data[:3] != b"MSH":
-        data = data.strip(_AROUND) if not wide_codec(data[:4]) and not wide_codec(data[:6]) else _narrow(data)
+        data = _narrow(data) if wide_codec(data) else _unmarked(data).strip(_AROUND)
         if reject := _not_a_message(data):
             return reject
     separator = data[3:4]
@@ -124,6 +126,10 @@ def _text(raw: bytes) -> str:
         return raw.decode().strip()
     except UnicodeDecodeError:
         return raw.decode("latin-1").strip()
+
+
+def _unmarked(data: bytes) -> bytes:
+    return data[2:] if data[:2] in _MARKS else data
 
 
 def _narrow(data: bytes) -> bytes:
@@ -293,12 +299,19 @@ class Message:
         separator, encoding = glance.field_separator, glance.encoding_characters
         fields = glance.header.split(separator.encode("latin-1"))
         declared = fields[17].decode("latin-1") if len(fields) > 17 else ""
+        if data[:3] != b"MSH" and not wide_codec(data):
+            data = _unmarked(data).lstrip(_AROUND)
         decoded = decode(data, declared, encoding[1:2], charset)
+        if isinstance(decoded, Decoded) and not _begins(decoded.text, separator):
+            again = decode(data, "", encoding[1:2])  # not what was claimed, or configured
+            decoded = again._replace(finding=Finding.CHARSET_LYING) if isinstance(again, Decoded) else again
+            if isinstance(decoded, Decoded) and not _begins(decoded.text, separator):
+                return Reject(code=RejectCode.UNDECODABLE, place="MSH")
         if not isinstance(decoded, Decoded):
             return Reject(code=RejectCode.UNDECODABLE, place=_place(data, decoded.offset, separator))
         notes = [note(decoded.finding, "MSH-18")] if decoded.finding else []
         delimiters = Delimiters(separator, encoding[:1], encoding[1:2], encoding[2:3], encoding[3:4], encoding[4:5])
-        text = decoded.text.lstrip("\ufeff\x0b\x1c \t\r\n\x00").rstrip("\r\n\x0b\x1c\x00")
+        text = decoded.text.lstrip(_BEFORE).rstrip("\r\n\x0b\x1c\x00")
         if "\x00" in text:
             text = text.replace("\x00", "")
         if "\n" in text:
@@ -441,6 +454,13 @@ def _address(path: str) -> tuple[str, int, int, int, int, int]:
 def note(finding: Finding, place: str) -> Note:
     """The same note for the same finding: thousands of messages share their faults."""
     return Note(finding=finding, place=place)
+
+
+def _begins(text: str, separator: str) -> bool:
+    """Whether a header comes first."""
+    if text[:3] != "MSH":
+        text = text.lstrip(_BEFORE)[:4].upper()
+    return text[:3] == "MSH" and text[3:4] == separator
 
 
 def _first_lines(text: str) -> tuple[str, str]:
