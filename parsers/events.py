@@ -169,6 +169,7 @@ class Finding(StrEnum):
     """What was read around, and what to ask the hospital to fix; never a reason to drop a message."""
 
     LINE_END_NOT_CR = "line_end_not_cr"
+    SEGMENT_NAME_BLANK = "segment_name_blank"  # a blank between a segment's name and its first separator
     TRIGGER_FROM_EVN = "trigger_from_evn"
     TRIGGER_FROM_STRUCTURE = "trigger_from_structure"
     TRIGGER_DISAGREES = "trigger_disagrees"

@@ -26,6 +26,11 @@ _HEADERS: Final = (b"MSH", b"FHS", b"BHS")
 _PID: Final = re.compile(rb"[\r\n][ \t]*PID", re.IGNORECASE)
 _PATH: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{2})(?:\((\d+)\))?-(\d+)(?:\((\d+)\))?(?:\.(\d+)(?:\.(\d+))?)?")
 _BLANK_LINES: Final = re.compile(r"\r[\r \t]*\r")
+_BLANK_NAMED: Final = re.compile(  # of the segments of an ADT message; in others it may well be text
+    r"(MSH|SFT|EVN|PID|PD1|NK1|PV[12]|ROL|DB1|OBX|AL1|DG1|DRG|PR1|GT1|IN[123]|ACC|UB[12]|PDA|MRG|NTE|ARV|IAM|NPU|Z[A-Z0-9]{2})"
+    r"[ \t]+(?=\W)",
+    re.IGNORECASE,
+)
 _FORMAT: Final = re.compile(r"\.(br|sp|sk|ce|fi|nf|in|ti)([+-]?\d{1,2})?")
 
 MOST_LINES: Final = 20_000  # a long inpatient stay with all its results and notes has some thousands
@@ -76,6 +81,8 @@ def peek(data: bytes) -> Peek | Reject:
         data = _narrow(data) if wide_codec(data) else _unmarked(data).strip(_AROUND)
         if reject := _not_a_message(data):
             return reject
+    if data[3:4] in (b" ", b"\t") and (after := data[3:].lstrip(b" \t")).startswith(b"|"):
+        data = data[:3] + after
     separator = data[3:4]
     if not separator:
         return Reject(code=RejectCode.BAD_DELIMITERS, place="MSH-1")
@@ -317,10 +324,16 @@ class Message:
         if "\n" in text:
             text = text.replace("\r\n", "\r").replace("\n", "\r")
             notes.append(note(Finding.LINE_END_NOT_CR, ""))
+        if text[3:4] != separator:
+            text = text[:3] + text[3:].lstrip(" \t")
+            notes.append(note(Finding.SEGMENT_NAME_BLANK, "MSH"))
         unread = ""
         if text.count("\r") >= MOST_LINES:
             text, unread = _first_lines(text)
-        return cls(_segments(text, separator), delimiters, decoded.codec, notes, unread)
+        padded: dict[str, None] = {}
+        lines = _segments(text, separator, padded)
+        notes += [note(Finding.SEGMENT_NAME_BLANK, name) for name in padded]
+        return cls(lines, delimiters, decoded.codec, notes, unread)
 
     def segments(self, name: str) -> list[Segment]:
         """The segments of that name, in order, at most `MOST_SEGMENTS`; Z-segments are kept like any other."""
@@ -459,8 +472,10 @@ def note(finding: Finding, place: str) -> Note:
 def _begins(text: str, separator: str) -> bool:
     """Whether a header comes first."""
     if text[:3] != "MSH":
-        text = text.lstrip(_BEFORE)[:4].upper()
-    return text[:3] == "MSH" and text[3:4] == separator
+        text = text.lstrip(_BEFORE)
+    if text[3:4] in (" ", "\t"):
+        text = text[:3] + text[3:].lstrip(" \t")
+    return text[:3].upper() == "MSH" and text[3:4] == separator
 
 
 def _first_lines(text: str) -> tuple[str, str]:
@@ -469,8 +484,11 @@ def _first_lines(text: str) -> tuple[str, str]:
     return "\r".join(lines[:MOST_LINES]), "".join(lines[MOST_LINES:])
 
 
-def _segments(text: str, separator: str) -> list[str]:
-    """A blank line is nothing, a bare name an empty segment, an indented segment one, all else goes on with a value."""
+def _segments(text: str, separator: str, padded: dict[str, None]) -> list[str]:
+    """A blank line is nothing, a bare name an empty segment, an indented segment one, all else goes on with a value.
+
+    So is a segment with a blank after its name; its name goes into `padded`.
+    """
     lines: list[str] = []
     going_on: list[str] = []
     for line in text.split("\r"):
@@ -478,6 +496,9 @@ def _segments(text: str, separator: str) -> list[str]:
             bare = line.strip()
             if not bare:
                 continue
+            if (blank := _BLANK_NAMED.match(bare)) and bare[blank.end()] == separator:
+                padded[blank[1].upper()] = None
+                bare = blank[1] + bare[blank.end() :]
             named = bare[:3].isalnum() and bare.isascii() if len(bare) == 3 else bare[3:4] == separator
             if not (named and bare[:3].isalnum()):
                 going_on.append(line)

@@ -20,6 +20,7 @@ ENDINGS: Final = {
 }
 WISHES: Final = {
     "line_end_not_cr": "end segments with a carriage return (0D), not LF or CRLF",
+    "segment_name_blank": "send the field separator right after each segment's name",
     "trigger_from_evn": "put the trigger event into MSH-9.2",
     "trigger_from_structure": "put the trigger event into MSH-9.2",
     "trigger_disagrees": "make EVN-1 and MSH-9.2 say the same",
