@@ -40,7 +40,7 @@ from parsers.feeds import Feed
 from parsers.hl7 import NULL, Message, Segment, note, peek
 from parsers.outcomes import NoTransition, Reading, Reject, RejectCode, TestMessage
 from parsers.times import Moment, Precision, read_date, read_time
-from parsers.triggers import MERGES, Still, find_trigger, structure_finding
+from parsers.triggers import MERGES, Still, find_trigger, is_adt, structure_finding
 
 VERSIONS: Final = frozenset("2.1 2.2 2.3 2.3.1 2.4 2.5 2.5.1 2.6 2.7 2.7.1 2.8 2.8.1 2.8.2 2.9 2.9.1".split())
 
@@ -56,6 +56,10 @@ CLASSES: Final[dict[str, EncounterClass]] = {
     }.items()
     for code in codes.split()
 }
+# HL7 table 0103: T training, D debugging; N (not for production) and the words that need no table
+_TEST_WORDS: Final = frozenset(
+    "T D N TEST TESTING TRN TRAIN TRAINING DEBUG DEBUGGING DEV DEVELOPMENT NONPROD NON-PROD".split()
+)
 _OBSERVATION_WORDS: Final = frozenset(code for code, kind in CLASSES.items() if kind is EncounterClass.OBSERVATION)
 
 _T = TypeVar("_T")
@@ -130,20 +134,31 @@ class _Reader:
     def read(self, message_id: str, received_at: datetime, test_mode: bool) -> Reading:
         header = self.header
         kind = header.get(9, 1).strip().upper()
-        if kind and kind != "ADT" and not kind.startswith("ADT_"):
+        if kind and not is_adt(kind):
             return Reject(code=RejectCode.NOT_ADT, place="MSH-9.1")
         structure = header.get(9, 3).strip() or (kind if kind.startswith("ADT_") else "")
-        trigger = find_trigger(header.get(9, 2), self.evn.get(1) if self.evn else "", structure)
+        named = header.get(9, 2) or (kind if kind != "ADT" and not structure else "")
+        trigger = find_trigger(named, self._event_code(), structure)
         if trigger is None:
             return Reject(code=RejectCode.TRIGGER_MISSING, place="MSH-9.2")
         processing = header.get(11).strip().upper()
-        if processing not in ("", "P") and not test_mode and not self.feed.accept_test:
+        test = processing in _TEST_WORDS
+        if test and not test_mode and not self.feed.accept_test:
             return TestMessage(trigger=trigger.code, processing_id=processing if processing in ("T", "D") else "other")
         if isinstance(trigger.meaning, Still):
             return NoTransition(trigger=trigger.code)
         if trigger.finding:
             self.note(trigger.finding, "MSH-9")
+        if not test and processing not in ("", "P"):
+            self.note(Finding.PROCESSING_ID_UNKNOWN, "MSH-11")
         return self._event(trigger.code, trigger.meaning, structure, message_id, received_at)
+
+    def _event_code(self) -> str:
+        """EVN-1; whole where its first component is not a trigger (`ADT^A01`)."""
+        if self.evn is None:
+            return ""
+        code = self.evn.get(1).strip()
+        return self.message.unescape(self.evn.raw(1)) if code.upper() == "ADT" else code
 
     def _event(self, trigger: str, kind: EventKind, structure: str, message_id: str, received_at: datetime) -> Reading:
         message = self.message

@@ -178,6 +178,7 @@ class Finding(StrEnum):
     CHARSET_MISSING = "charset_missing"
     CHARSET_UNKNOWN = "charset_unknown"
     CHARSET_LYING = "charset_lying"
+    PROCESSING_ID_UNKNOWN = "processing_id_unknown"  # MSH-11 is not of HL7 table 0103, nor a word for a test
     VERSION_UNKNOWN = "version_unknown"
     CONTROL_ID_MISSING = "control_id_missing"
     VISIT_NUMBER_MISSING = "visit_number_missing"

@@ -15,7 +15,7 @@ ENDINGS: Final = {
     "event": "understood",
     "duplicate": "said before, word for word: adds nothing",
     "no_transition": "well formed, changes nothing we follow",
-    "test_message": "a test message (MSH-11 is not P); --test takes it",
+    "test_message": "a test message (MSH-11 is D, T or N); --test takes it",
     "reject": "cannot be used",
 }
 WISHES: Final = {
@@ -29,6 +29,7 @@ WISHES: Final = {
     "charset_missing": "declare the character set in MSH-18",
     "charset_unknown": "use a character set of HL7 table 0211 in MSH-18",
     "charset_lying": "declare in MSH-18 the character set that is sent",
+    "processing_id_unknown": "send P in MSH-11; what is not D, T or N counts as P",
     "version_unknown": "send a published HL7 version in MSH-12",
     "control_id_missing": "give every message a control id in MSH-10",
     "visit_number_missing": "send the visit number in PV1-19: without it an admission and its discharge may part",

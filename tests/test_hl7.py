@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_named_with_its_place(code: RejectCode, place: st
 
 
 def test_a_blank_after_a_segments_name_is_read_around() -> None:
-    segments = b"EVN |A01|2026", b" PID\t |1||12345", b"ZPI  |x", b"NTE|1||see", b"MSH here", b"bid | twice", b"PV1 |1|I"
+    segments = b"EVN |A01|2026", b" PID\t |1||12345", b"ZPI  |x", b"NTE|1||see", b"MSH here", b"bid | twice", b"PV1 |1"
     data = message(*segments)
     read = parsed(data.replace(b"MSH|", b"MSH |", 1))
     assert [read.get(one) for one in ("MSH-3", "EVN-1", "PID-3", "ZPI-1")] == ["EPIC", "A01", "12345", "x"]
