@@ -169,6 +169,7 @@ class Finding(StrEnum):
     """What was read around, and what to ask the hospital to fix; never a reason to drop a message."""
 
     LINE_END_NOT_CR = "line_end_not_cr"
+    SEGMENT_NAME_BLANK = "segment_name_blank"  # a blank between a segment's name and its first separator
     TRIGGER_FROM_EVN = "trigger_from_evn"
     TRIGGER_FROM_STRUCTURE = "trigger_from_structure"
     TRIGGER_DISAGREES = "trigger_disagrees"
@@ -177,11 +178,13 @@ class Finding(StrEnum):
     CHARSET_MISSING = "charset_missing"
     CHARSET_UNKNOWN = "charset_unknown"
     CHARSET_LYING = "charset_lying"
+    PROCESSING_ID_UNKNOWN = "processing_id_unknown"  # MSH-11 is not of HL7 table 0103, nor a word for a test
     VERSION_UNKNOWN = "version_unknown"
     CONTROL_ID_MISSING = "control_id_missing"
     VISIT_NUMBER_MISSING = "visit_number_missing"
     ADMIT_TIME_MISSING = "admit_time_missing"
     TIME_UNREADABLE = "time_unreadable"
+    TIME_CUT = "time_cut"  # read as far as it is certain
     TIME_ZONE_ASSUMED = "time_zone_assumed"
     TIME_AMBIGUOUS = "time_ambiguous"
     TIME_NONEXISTENT = "time_nonexistent"

@@ -378,9 +378,12 @@ def folded(winner: Stay, loser: Stay) -> Stay:
     )
 
 
+MOST_KEYS: Final = 300  # of one stay; thrice what one message may name, and far beyond any real visit
+
+
 def joined(known: tuple[Identifier, ...], more: Sequence[Identifier]) -> tuple[Identifier, ...]:
     new = [key for key in more if not key_in(key, known)]
-    return (*known, *dict.fromkeys(new)) if new else known
+    return (*known, *dict.fromkeys(new))[: max(MOST_KEYS, len(known))] if new else known
 
 
 def _start(draft: _Draft, kind: EventKind) -> bool:

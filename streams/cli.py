@@ -330,7 +330,7 @@ def explain(
     panel: Panel = None,
     policy: Policy = None,
     fields: Annotated[bool, typer.Option("--fields", help="With --json: also what was read, by HL7 address.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="Take MSH-11 other than P as if it were P.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Take MSH-11 D, T and N as if it were P.")] = False,
     json: Json = False,
 ) -> None:
     """Say what we understand of each message and what would come of it; no broker, no store."""

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="secret of the keyed hashes on topics; the same for all processes; empty: kept in the data folder",
     )
-    test_mode: bool = Field(False, description="take MSH-11 other than P as if it were P")
+    test_mode: bool = Field(False, description="take messages whose MSH-11 is D, T or N as if it were P")
     feeds: tuple[Feed, ...] = Field(
         (), description="how each hospital's feed is to be read ([[feeds]] in handoff.toml)"
     )

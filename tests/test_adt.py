@@ -161,6 +161,8 @@ def test_a_whole_message() -> None:
         ("no HL7", b"hello", RejectCode.NOT_HL7, "MSH"),
         ("delimiters", b"MSH||", RejectCode.BAD_DELIMITERS, "MSH-2"),
         ("another type", adt(PID, f9="ORU^R01"), RejectCode.NOT_ADT, "MSH-9.1"),
+        ("text for a trigger", adt(PID, f9="ADT^SMITH JOHN"), RejectCode.TRIGGER_MISSING, "MSH-9.2"),
+        ("a type for a trigger", adt("EVN|ADT", PID, f9="ADT"), RejectCode.TRIGGER_MISSING, "MSH-9.2"),
         ("no trigger", adt(PID, f9="ADT"), RejectCode.TRIGGER_MISSING, "MSH-9.2"),
         ("no PID", adt(EVN, PV1), RejectCode.SEGMENT_MISSING, "PID"),
         ("no MRG", adt(EVN, PID, trigger="A40"), RejectCode.SEGMENT_MISSING, "MRG"),
@@ -180,11 +182,11 @@ def test_rejects(name: str, data: bytes, code: RejectCode, place: str) -> None:
 def test_what_changes_nothing_needs_no_patient() -> None:
     assert read(adt("NPU|1", trigger="A20")) == NoTransition(trigger="A20")
     assert read(adt(PID, trigger="A99")) == NoTransition(trigger="A99")
-    assert read(adt(PID, f9="ADT^SMITH JOHN")) == NoTransition(trigger="other")
 
 
 @pytest.mark.parametrize(
-    ("processing", "told"), [("T", "T"), ("D", "D"), ("t", "T"), ("X^Y", "other"), ("Smith", "other")]
+    ("processing", "told"),
+    [("T", "T"), ("D", "D"), ("t", "T"), ("N", "other"), ("TEST^X", "other"), ("Training", "other")],
 )
 def test_test_messages_end_by_themselves(processing: str, told: str) -> None:
     data = adt(EVN, PID, PV1, f11=processing)
@@ -193,9 +195,19 @@ def test_test_messages_end_by_themselves(processing: str, told: str) -> None:
     assert isinstance(read(data, Feed(accept_test=True)), Event)
 
 
-@pytest.mark.parametrize("processing", ["P", "p", "P^A", ""])
+@pytest.mark.parametrize("processing", ["P", "p", "P^A", "", '""'])
 def test_production_messages(processing: str) -> None:
-    assert isinstance(read(adt(EVN, PID, PV1, f11=processing)), Event)
+    assert Finding.PROCESSING_ID_UNKNOWN not in {one.finding for one in event(adt(EVN, PID, PV1, f11=processing)).notes}
+
+
+@pytest.mark.parametrize("processing", ["PROD", "Production", "X^Y", "PRD", "LIVE", "1"])
+def test_what_is_no_word_for_a_test_is_told_with_a_note(processing: str) -> None:
+    assert (Finding.PROCESSING_ID_UNKNOWN, "MSH-11") in findings(event(adt(EVN, PID, PV1, f11=processing)))
+
+
+@pytest.mark.parametrize("sent", ["ADT^A03", "ADT\\S\\A03", "A03^ADT_A03", "ADT_A03"])
+def test_an_event_code_with_the_message_type_names_the_event(sent: str) -> None:
+    assert event(adt(f"EVN|{sent}|20260301", PID, PV1, f9="ADT")).trigger == "A03"
 
 
 @pytest.mark.parametrize(
@@ -286,6 +298,10 @@ def test_the_kind_of_facility_follows_the_feed() -> None:
         ("PV1-44 is a day: EVN-2 of that day", "A01", ("EVN||202603011205-0500", PID, fields("PV1", f44="20260301")),
          "17:05"),
         ("PV1-44 is another day", "A01", (EVN, PID, fields("PV1", f44="20260228")), "2026-02-28T05:00"),
+        ("PV1-44 is a month", "A01", (EVN, PID, fields("PV1", f44="202603")), "17:00"),
+        ("EVN-2 is a day: MSH-7 of that day", "A08", ("EVN||20260301", PID, PV1), "17:06"),
+        ("EVN-2 is a year: MSH-7", "A08", ("EVN||2026", PID, PV1), "17:06"),
+        ("EVN-2 is another day", "A08", ("EVN||20260228", PID, PV1), "2026-02-28T05:00"),
         ("PV1-44 is unreadable", "A01", (EVN, PID, fields("PV1", f44="dawn")), "17:00"),
     ],
 )  # fmt: skip
