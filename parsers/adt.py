@@ -22,7 +22,9 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
+from parsers.dispositions import read_disposition
 from parsers.events import (
     Address,
     Diagnosis,
@@ -51,7 +53,7 @@ CLASSES: Final[dict[str, EncounterClass]] = {
         EncounterClass.EMERGENCY: "E EMER EMERGENCY ER ED",
         EncounterClass.INPATIENT: "I IMP INP IP INPATIENT ACUTE NONAC B OBSTETRICS",
         EncounterClass.OBSERVATION: "OBS OBSENC OBSERVATION OBV OV",
-        EncounterClass.AMBULATORY: "O AMB OP OUT OUTPATIENT R RECURRING HH VR FLD SS C N",
+        EncounterClass.AMBULATORY: "O AMB OP OUT OUTP OUTPT OUTPATIENT CLINIC R RECURRING HH VR FLD SS C N",
         EncounterClass.PRE_ADMISSION: "P PRE PRENC PREADMIT PRE-ADMIT",
     }.items()
     for code in codes.split()
@@ -68,6 +70,7 @@ _NO_NUMBER: Final = frozenset({"NONE", "NULL", "UNKNOWN", "UNK", "N/A", "NA", "-
 _NEWBORN_NAME: Final = re.compile(
     r"BB|BG|(?:BABY|INFANT|NEWBORN)(?:[ -]?(?:BOY|GIRL|MALE|FEMALE))?(?:[ -]?[A-D1-4])?|(?:BOY|GIRL)(?:[ -][A-D1-4])?"
 )
+_YES_NO: Final = {"Y": True, "T": True, "1": True, "N": False, "F": False, "0": False}  # table 0136, and booleans
 _PLACEHOLDER_NAMES: Final = frozenset({"DOE", "UNKNOWN", "UNIDENTIFIED", "TEST", "TRAUMA", "NONAME", "NO NAME"})
 _DEFAULT_BIRTH_DATES: Final = frozenset({date(1800, 1, 1), date(1900, 1, 1), date(1901, 1, 1), date(1111, 11, 11)})
 _NEWBORN_DAYS: Final = 60
@@ -251,8 +254,7 @@ class _Reader:
             self.note(Finding.DEFAULT_BIRTH_DATE, "PID-7")
         birth = read_time(birth_raw, self.feed.zone) if birth_date and _has_clock_time(birth_raw) else None
         identifiers = self._all_identifiers(pid)
-        death = self.time(pid, 29)
-        deceased = {"Y": True, "N": False}.get(pid.get(30).strip().upper()[:1])
+        deceased, died_at = self._death(pid, birth_date)
         order = _DIGITS.fullmatch(pid.get(25).strip()[:3])
         return Patient(
             identifiers=identifiers,
@@ -270,9 +272,21 @@ class _Reader:
             multiple_birth=pid.get(24).strip().upper()[:1] == "Y",
             birth_order=int(order[0]) if order else None,
             language=_clean(pid.get(15)) or _clean(pid.get(15, 2)),
-            deceased=True if death and deceased is None else deceased,
-            deceased_at=death.at if death else None,
+            deceased=deceased,
+            deceased_at=died_at,
         )
+
+    def _death(self, pid: Segment, birth_date: date | None) -> tuple[bool | None, datetime | None]:
+        """PID-30, else that PID-29 names a time: an indicator that says the person lives goes before the time."""
+        death = self.time(pid, 29)
+        deceased = _YES_NO.get(pid.get(30).strip().upper()[:1])
+        if death is None:
+            return deceased, None
+        impossible = death.day in _DEFAULT_BIRTH_DATES or (birth_date is not None and death.day < birth_date)
+        if deceased is False or impossible:
+            self.note(Finding.DEATH_DISAGREES, "PID-29" if impossible else "PID-30")
+            return deceased, None
+        return True, death.at
 
     def _names(self, pid: Segment) -> tuple[PersonName, tuple[PersonName, ...]]:
         found = [self._name(raw) for number in (5, 9) for raw in self._repetitions(pid, number)]
@@ -395,7 +409,7 @@ class _Reader:
             service=_clean(pv1.get(10)),
             admit_source=_clean(pv1.get(14)),
             admission_type=_clean(pv1.get(4)),
-            disposition=_clean(pv1.get(36)),
+            disposition=self._disposition(pv1),
             discharged_to=_clean(pv1.get(37)),
             admitted_at=admitted.at if admitted else None,
             discharged_at=discharged.at if discharged else None,
@@ -403,7 +417,8 @@ class _Reader:
             expected_discharge=expected_discharge.at if expected_discharge else None,
             complaint=(_clean(pv2.get(3, 2)) or _clean(pv2.get(3))) if pv2 else "",
             newborn=(pv2.get(36) if pv2 else "").strip().upper()[:1] == "Y" or pv1.get(4).strip().upper() == "N",
-            diagnoses=self._diagnoses(),
+            diagnoses=self._diagnoses(deleted=False),
+            diagnoses_deleted=self._diagnoses(deleted=True) if self.message.first("DG1") else (),
         )
 
     def _parts(self, segment: Segment, number: int) -> list[str]:
@@ -429,12 +444,25 @@ class _Reader:
             return EncounterClass.OBSERVATION
         return found
 
-    def _diagnoses(self) -> tuple[Diagnosis, ...]:
+    def _disposition(self, pv1: Segment) -> str:
+        """PV1-36 by the feed's own table, else by HL7's; what stands in neither is noted and stays as it was sent."""
+        sent, words = _clean(pv1.get(36)), _clean(pv1.get(36, 2))
+        if not sent and not words:
+            return ""
+        found = read_disposition(sent, words, self.feed.dispositions)
+        if not found.known:
+            self.note(Finding.DISPOSITION_UNKNOWN, "PV1-36")
+        return found.code
+
+    def _diagnoses(self, deleted: bool) -> tuple[Diagnosis, ...]:
+        """DG1; those whose action code (DG1-21) is D are no longer so."""
         segments = self.message.segments("DG1")
         if len(segments) > _MAX_REPETITIONS:
             self.note(Finding.VALUE_TOO_LONG, "DG1")
         found: list[Diagnosis] = []
         for segment in segments[:_MAX_REPETITIONS]:
+            if (segment.get(21).strip().upper() == "D") is not deleted:
+                continue
             rank = _DIGITS.fullmatch(segment.get(15).strip()[:4])
             diagnosis = Diagnosis(
                 code=_clean(segment.get(3, 1)),
@@ -451,7 +479,8 @@ class _Reader:
         given = patient.name.given.upper()
         if not given or not _NEWBORN_NAME.fullmatch(given):
             return False
-        return patient.birth_date is None or occurred.date() - patient.birth_date <= timedelta(days=_NEWBORN_DAYS)
+        day = occurred.astimezone(ZoneInfo(self.feed.zone)).date()
+        return patient.birth_date is None or day - patient.birth_date <= timedelta(days=_NEWBORN_DAYS)
 
     def _prior(self) -> Prior:
         """All MRG segments: the identities that give way to the one of the first PID."""

@@ -145,7 +145,7 @@ class Visit(Value):
     service: str = ""  # PV1-10
     admit_source: str = ""  # PV1-14
     admission_type: str = ""  # PV1-4
-    disposition: str = ""  # PV1-36, HL7 table 0112
+    disposition: str = ""  # PV1-36 as a code of HL7 table 0112; a word in no table as it was sent
     discharged_to: str = ""  # PV1-37
     admitted_at: datetime | None = None  # PV1-44
     discharged_at: datetime | None = None  # PV1-45
@@ -154,6 +154,7 @@ class Visit(Value):
     complaint: str = ""  # PV2-3 text, else its code
     newborn: bool = False  # PV2-36, or a name such as BABYBOY
     diagnoses: tuple[Diagnosis, ...] = ()
+    diagnoses_deleted: tuple[Diagnosis, ...] = ()  # DG1-21 D: no longer so
 
 
 class Prior(Value):
@@ -187,6 +188,8 @@ class Finding(StrEnum):
     TIME_NONEXISTENT = "time_nonexistent"
     AUTHORITY_MISSING = "authority_missing"
     CLASS_UNKNOWN = "class_unknown"
+    DISPOSITION_UNKNOWN = "disposition_unknown"
+    DEATH_DISAGREES = "death_disagrees"  # PID-29 names a time of death, PID-30 or the birth date says otherwise
     CLASS_MISSING = "class_missing"
     FACILITY_ASSUMED = "facility_assumed"
     ESCAPE_UNKNOWN = "escape_unknown"

@@ -140,7 +140,9 @@ class _Desk:
         """A31 and A29: whatever of the person's stays it concerns."""
         event = self.event
         ids = event.patient.identifiers
-        if event.kind is EventKind.PERSON_UPDATED and not event.patient.deceased and not event.patient.deceased_at:
+        patient = event.patient
+        silent = patient.deceased is None and not patient.deceased_at and not event.cleared & {"PID-29", "PID-30"}
+        if event.kind is EventKind.PERSON_UPDATED and silent:
             return _silent(Reason.IDENTITY_ONLY)
         for stay in list(self.stays.values()):
             if stay.enrollee_id != enrollee_id or stay.merged_into:
@@ -151,7 +153,7 @@ class _Desk:
                 self._apply(event.kind, advance(event, event.kind, stay, enrollee_id, ""), stay)
             elif event.kind is EventKind.PERSON_UPDATED and latest and latest.action is not Action.RETRACT:
                 running = any(clock.status == "running" for clock in latest.clocks)
-                if running or stay.status not in (StayStatus.FINISHED, *DEAD):
+                if running or (stay.died and not patient.deceased) or stay.status not in (StayStatus.FINISHED, *DEAD):
                     self._apply(event.kind, advance(event, event.kind, stay, enrollee_id, ""), stay)
         if not self.silent and not self.told:
             self.silent.append(Reason.IDENTITY_ONLY if event.kind is EventKind.PERSON_UPDATED else Reason.STAY_UNKNOWN)
