@@ -19,6 +19,7 @@ visit and an account of the same number, never meet:
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Final, TypeVar
@@ -32,6 +33,7 @@ from parsers.events import (
     Event,
     EventKind,
     Finding,
+    Group,
     Identifier,
     Patient,
     PersonName,
@@ -79,6 +81,7 @@ _ADMISSION_TIME: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
 _STAY_EVENTS: Final = frozenset(
     {EventKind.ADMITTED, EventKind.REGISTERED, EventKind.DISCHARGED, EventKind.TRANSFERRED, EventKind.CLASS_CHANGED}
 )
+_GROUPED: Final = MERGES | {EventKind.LINKED, EventKind.UNLINKED}
 
 
 def read_adt(
@@ -98,6 +101,15 @@ def read_adt(
     if isinstance(message, Reject):
         return message
     return _Reader(message, feed).read(message_id, received_at, test_mode)
+
+
+@dataclass(slots=True)
+class _Cut:
+    """The segments of one group."""
+
+    pid: Segment
+    merged: list[Segment]
+    pv1: Segment | None
 
 
 class _Reader:
@@ -150,23 +162,18 @@ class _Reader:
         self.facility = self._facility()
 
         recorded = self.time(self.evn, 2) or self.time(self.header, 7)
-        pv1 = message.first("PV1")
-        visit = self._visit(pv1, kind) if pv1 else None
-        occurred = self._occurred(kind, pv1, recorded)
+        occurred = self._occurred(kind, message.first("PV1"), recorded)
         if occurred is None:
             return Reject(code=RejectCode.TIME_MISSING, place="EVN-2")
-        patient = self._patient(pid)
-        name = patient.name
-        if not patient.identifiers and not (name.family or name.given):
-            return Reject(code=RejectCode.PATIENT_MISSING, place="PID-3")
-        if visit and self._is_newborn(patient, occurred):
-            visit = visit.model_copy(update={"newborn": True})
-        if kind in _STAY_EVENTS and visit is None:
-            self.note(Finding.CLASS_MISSING, "PV1-2")
-        prior = self._prior() if kind in MERGES or message.first("MRG") else None
-        if kind is EventKind.PERSON_MERGED and prior is not None and not prior.identifiers:
-            return Reject(code=RejectCode.PATIENT_MISSING, place="MRG-1")
-        keys = self._stay_keys(kind, patient, visit, prior)
+        read = [self._group(cut, kind, occurred) for cut in self._cuts(kind, pid)]
+        groups = [one for one in read if isinstance(one, Group)]
+        if not groups:
+            return next(one for one in read if isinstance(one, Reject))
+        if len(groups) < len(read):
+            self.note(Finding.STRUCTURE_WRONG, "MRG")
+        if kind not in _GROUPED and self._two_patients():
+            self.note(Finding.STRUCTURE_WRONG, "PID")
+        first = groups[0]
         if message.unknown_escape:
             self._note_escapes()
         self._note_long_values()
@@ -181,14 +188,76 @@ class _Reader:
             recorded_at=recorded.at if recorded else occurred,
             received_at=received_at,
             control_id=control_id,
-            patient=patient,
-            visit=visit,
-            prior=prior,
-            stay_keys=keys,
+            patient=first.patient,
+            visit=first.visit,
+            prior=first.prior,
+            stay_keys=first.stay_keys,
             cleared=self._cleared(),
             fingerprint=fingerprint(message),
             notes=tuple(note(finding, place) for finding, place in self.notes),
+            groups=tuple(groups[1:]),
         )
+
+    def _cuts(self, kind: EventKind, pid: Segment) -> "list[_Cut]":
+        """The groups of a merge, a move or a link as they were sent: { PID MRG PV1 } or, in A45, PID { MRG PV1 }.
+
+        All MRG that give way to one PID are one group of a merge of persons; accounts and visits are one each.
+        """
+        message = self.message
+        segments = {name: message.segments(name) for name in ("PID", "MRG", "PV1")}
+        if kind not in _GROUPED or max(map(len, segments.values())) < 2:
+            return [_Cut(pid, segments["MRG"][:_MAX_REPETITIONS], message.first("PV1"))]
+        following = {name: iter(found) for name, found in segments.items()}
+        cuts = [_Cut(pid, [], None)]
+        persons = kind is EventKind.PERSON_MERGED
+        for name in (line[:3].upper() for line in message.lines):
+            if name not in following:
+                continue
+            segment, last = next(following[name]), cuts[-1]
+            if len(cuts) > _MAX_REPETITIONS or len(last.merged) > _MAX_REPETITIONS:
+                self.note(Finding.VALUE_TOO_LONG, "MRG")
+                break
+            if name == "PID":
+                same = segment.fields[2:] == last.pid.fields[2:] or segment.raw(3) == last.pid.raw(3) != ""
+                if segment is not pid and not (persons and same):
+                    cuts.append(_Cut(segment, [], None))
+            elif name == "MRG":
+                if persons or not last.merged:
+                    last.merged.append(segment)
+                else:
+                    cuts.append(_Cut(last.pid, [segment], None))
+            elif last.pv1 is None:
+                last.pv1 = segment
+            elif not persons and segment.raw(19) != last.pv1.raw(19):
+                cuts.append(_Cut(last.pid, last.merged, segment))
+        return cuts[:_MAX_REPETITIONS]
+
+    def _group(self, cut: "_Cut", kind: EventKind, occurred: datetime) -> Group | Reject:
+        visit = self._visit(cut.pv1, kind) if cut.pv1 else None
+        patient = self._patient(cut.pid)
+        name = patient.name
+        if not patient.identifiers and not (name.family or name.given):
+            return Reject(code=RejectCode.PATIENT_MISSING, place="PID-3")
+        if kind in MERGES and not cut.merged:
+            return Reject(code=RejectCode.SEGMENT_MISSING, place="MRG")
+        if visit and self._is_newborn(patient, occurred):
+            visit = visit.model_copy(update={"newborn": True})
+        if kind in _STAY_EVENTS and visit is None:
+            self.note(Finding.CLASS_MISSING, "PV1-2")
+        prior = self._prior(cut.merged) if cut.merged else None
+        if kind is EventKind.PERSON_MERGED and prior is not None and not prior.identifiers:
+            return Reject(code=RejectCode.PATIENT_MISSING, place="MRG-1")
+        return Group(patient=patient, visit=visit, prior=prior, stay_keys=self._stay_keys(kind, patient, visit, prior))
+
+    def _two_patients(self) -> bool:
+        """A further PID that shares no PID-3 with the first one, or where one has none, no name."""
+        first, *others = self.message.segments("PID")[:_MAX_REPETITIONS]
+        known = {one.value for one in self._identifiers(first, 3)} if others else set()
+        for other in others:
+            numbers = {one.value for one in self._identifiers(other, 3)}
+            if known.isdisjoint(numbers) if known and numbers else other.raw(5) != first.raw(5):
+                return True
+        return False
 
     def _facility(self) -> str:
         if self.feed.facility:
@@ -482,18 +551,14 @@ class _Reader:
         day = occurred.astimezone(ZoneInfo(self.feed.zone)).date()
         return patient.birth_date is None or day - patient.birth_date <= timedelta(days=_NEWBORN_DAYS)
 
-    def _prior(self) -> Prior:
-        """All MRG segments: the identities that give way to the one of the first PID."""
-        segments = self.message.segments("MRG")
+    def _prior(self, segments: list[Segment]) -> Prior:
+        """The MRG segments of one group: the identities that give way to the one of its PID."""
         identifiers: dict[Identifier, None] = {}
-        for segment in segments[:_MAX_REPETITIONS]:
+        for segment in segments:
             for number in (1, 4, 2):
                 if found := self._identifiers(segment, number):
                     identifiers.update(dict.fromkeys(found))
                     break
-        survivors = {pid.raw(3) for pid in self.message.segments("PID")[:_MAX_REPETITIONS]}
-        if len(segments) > 1 and len(survivors) > 1:
-            self.note(Finding.STRUCTURE_WRONG, "MRG")
         merged = segments[0]
         names = merged.repetitions(7)
         visit = _real_number(self._identifier(merged.raw(5), "MRG-5"))

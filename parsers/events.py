@@ -205,6 +205,15 @@ class Note(Value):
     place: str  # for example "PV1-2"
 
 
+class Group(Value):
+    """A further group of a message that repeats them: another pair that is merged, another visit that is moved."""
+
+    patient: Patient
+    visit: Visit | None = None
+    prior: Prior | None = None
+    stay_keys: tuple[Identifier, ...] = ()
+
+
 class Event(Value):
     """One message that may change what we know about a person or a stay."""
 
@@ -225,6 +234,27 @@ class Event(Value):
     cleared: frozenset[str] = frozenset()  # HL7 addresses sent as "" (delete), for example "PV1-45"
     fingerprint: str  # digest of what the message says, without MSH-7, MSH-10 and batch wrapping
     notes: tuple[Note, ...] = ()
+    groups: tuple[Group, ...] = ()  # what A40, A42, A45 and their like say beyond the first pair
+
+    def parts(self) -> "tuple[Event, ...]":
+        """The event of each group, in the order of the message; itself alone when the message has but one."""
+        if not self.groups:
+            return (self,)
+        first = self.model_copy(update={"groups": ()})
+        return (
+            first,
+            *(
+                first.model_copy(
+                    update={
+                        "patient": group.patient,
+                        "visit": group.visit,
+                        "prior": group.prior,
+                        "stay_keys": group.stay_keys,
+                    }
+                )
+                for group in self.groups
+            ),
+        )
 
 
 FIRST_SCHEMA: Final = 1

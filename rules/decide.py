@@ -3,12 +3,12 @@
 Nothing here reads a clock or a store: the same arguments always give the same decision.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from hashlib import blake2b
 from typing import Final
 
-from parsers.events import EncounterClass, Event, EventKind, Identifier
+from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier
 from rules.alerts import Case, World, handed_on, next_version, retraction
 from rules.decisions import (
     Action,
@@ -25,16 +25,20 @@ from rules.decisions import (
 from rules.late_enrollment import late
 from rules.stays import DEAD, OPEN, Move, Step, advance, find, folded, joined, key_in, under, visit_key
 
-__all__ = ["World", "decide", "worth_asking"]
+__all__ = ["World", "decide", "unsure", "worth_asking"]
 
 _IDENTITY: Final = frozenset({EventKind.LINKED, EventKind.UNLINKED})
 _MERGES: Final = frozenset({EventKind.PERSON_MERGED, EventKind.ACCOUNT_MERGED, EventKind.VISIT_MERGED})
 _MOVES: Final = frozenset({EventKind.PERSON_MOVED, EventKind.ACCOUNT_MOVED, EventKind.VISIT_MOVED})
 _NEVER_TOLD: Final = _IDENTITY | {EventKind.PERSON_UPDATED, EventKind.PLANNED, EventKind.PLAN_CANCELLED}
 _RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "MRT", "U"})  # HL7 table 0203: types of patient numbers
+_FOREMOST: Final = (Action.NOTIFY, Action.AMEND, Action.RETRACT, Action.HOLD, Action.SUPPRESS)
 _KNOWN: Final = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 _WAITS_FOR: Final = "waits_for"  # in a stay's memory: the message that took it from one person and waits for another
 _WAS: Final = "was"  # and the status the stay had
+
+
+Whose = tuple[Match, Match | None]  # whose a group's patient is, and whose the identity that gives way
 
 
 def decide(
@@ -45,10 +49,62 @@ def decide(
     world: World,
     *,
     released: bool = False,
+    further: Sequence[Whose] = (),
 ) -> Decision:
-    """What `event` comes to. `released`: a person has decided a possible match, and `match` holds what they said."""
+    """What `event` comes to. `released`: a person has decided a possible match, and `match` holds what they said.
+    `further`: whose the groups of a message of several are, beyond the first."""
     if history.seen and not released:
         return Decision(action=Action.SUPPRESS, reasons=(Reason.NOTHING_NEW,), duplicate=True)
+    if not event.groups:
+        return _decide(event, match, prior_match, history, world, released)
+    found: list[Decision] = []
+    for part, whose in zip(event.parts(), ((match, prior_match), *further), strict=True):
+        decision = _decide(part, *whose, history, world, released)
+        history = _after(history, decision)
+        found.append(decision)
+    return _together(found)
+
+
+def _after(history: History, decision: Decision) -> History:
+    """What is known once a group is decided, to the next one of its message."""
+    stays = {stay.stay_id: stay for stay in (*history.stays, *decision.stays)}
+    alerts = {alert.alert_id: alert for alert in (*history.alerts, *decision.alerts)}
+    return history.model_copy(update={"stays": tuple(stays.values()), "alerts": tuple(alerts.values())})
+
+
+def _together(found: Sequence[Decision]) -> Decision:
+    """One answer to a message of several groups: the foremost action, and everything that is to be written."""
+    waiting = tuple(number for number, one in enumerate(found) if one.waits or one.action is Action.HOLD)
+    action = min((one.action for one in found), key=_FOREMOST.index)
+    first = [one for one in found if one.action is action]
+    reasons = [reason for one in first for reason in one.reasons]
+    return Decision(
+        action=action,
+        reasons=tuple(dict.fromkeys([Reason.POSSIBLE_MATCH, *reasons] if waiting else reasons)),
+        stays=tuple({stay.stay_id: stay for one in found for stay in one.stays}.values()),
+        alerts=tuple(alert for one in found for alert in one.alerts),
+        crosswalk=tuple(change for one in found for change in one.crosswalk),
+        stay_id=next((one.stay_id for one in first if one.stay_id), ""),
+        waits=bool(waiting),
+        waiting=waiting,
+    )
+
+
+def unsure(event: Event, match: Match) -> Match:
+    """The match of a message that names two patients though it is about one: the visit may be the other one's, so a
+    person is asked."""
+    two = any(note.finding is Finding.STRUCTURE_WRONG and note.place == "PID" for note in event.notes)
+    if not two or match.grade not in _KNOWN:
+        return match
+    return match.model_copy(
+        update={"grade": Grade.POSSIBLE, "evidence": {**match.evidence, "message": "names_two_patients"}}
+    )
+
+
+def _decide(
+    event: Event, match: Match, prior_match: Match | None, history: History, world: World, released: bool
+) -> Decision:
+    """One event, or one group of it."""
     known = _enrollee_id(match, released)
     prior_known = _enrollee_id(prior_match, released) if prior_match else None
     if known is None and match.grade is Grade.POSSIBLE and not released:

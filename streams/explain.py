@@ -22,7 +22,7 @@ from parsers.outcomes import NoTransition, Reject, TestMessage
 from parsers.panel import PanelReader, PanelRow, enrollee_of
 from parsers.people import Enrollee
 from rules.alerts import Route
-from rules.decide import World, decide
+from rules.decide import World, decide, unsure
 from rules.decisions import Alert, Decision, Grade, History, Match, Stay
 from rules.directory import Directory
 from rules.matching import PanelRecord
@@ -103,13 +103,17 @@ class Core:
 
     def _event(self, event: Event) -> dict[str, Any]:
         day = event.occurred_at.astimezone(self._policy.tz).date()
-        match, prior = self._people.find(event, day)
-        history = self._history(event, match, prior)
+        parts = event.parts()
+        found = [self._people.find(part, day) for part in parts]
+        whose = [(unsure(part, one), former) for part, (one, former) in zip(parts, found, strict=True)]
+        match, prior = whose[0]
+        history = self._history(event, whose)
         world = World(self._policy, self._route, event.received_at)
-        decision = decide(event, match, prior, history, world)
+        decision = decide(event, match, prior, history, world, further=whose[1:])
         self._seen.add(event.fingerprint)
         self._keep(decision)
-        self._meet(event, match, prior)
+        for part, one in zip(parts, whose, strict=True):
+            self._meet(part, *one)
         alert = _foremost(decision)
         answer: dict[str, Any] = {
             "trigger": event.trigger,
@@ -134,22 +138,19 @@ class Core:
             answer["alerts"] = [_shown(one) for one in decision.alerts]
         return answer
 
-    def _history(self, event: Event, match: Match, prior: Match | None) -> History:
+    def _history(self, event: Event, whose: Sequence[tuple[Match, Match | None]]) -> History:
         ids: dict[str, None] = {}
-        for found in (match, prior):
-            if found is not None and found.enrollee_id is not None:
-                ids |= self._stays_of[found.enrollee_id]
-        keys: list[Identifier] = [*event.stay_keys]
-        if event.prior:
-            keys += [key for key in (event.prior.account, event.prior.visit) if key]
-        for key in keys:
-            ids |= self._keyed.get((key.system, key.value), {})
+        named = [found.enrollee_id for pair in whose for found in pair if found is not None and found.enrollee_id]
+        for enrollee_id in named:
+            ids |= self._stays_of[enrollee_id]
+        for part in event.parts():
+            keys: list[Identifier] = [*part.stay_keys]
+            if part.prior:
+                keys += [key for key in (part.prior.account, part.prior.visit) if key]
+            for key in keys:
+                ids |= self._keyed.get((key.system, key.value), {})
         stays = tuple(self._stays[stay_id] for stay_id in ids)
-        people = dict.fromkeys(
-            one
-            for one in (match.enrollee_id, prior.enrollee_id if prior else None, *(stay.enrollee_id for stay in stays))
-            if one is not None
-        )
+        people = dict.fromkeys([*named, *(stay.enrollee_id for stay in stays)])
         return History(
             stays=stays,
             alerts=tuple(self._alerts[stay_id] for stay_id in ids if stay_id in self._alerts),

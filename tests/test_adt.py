@@ -235,8 +235,9 @@ def test_production_messages(processing: str) -> None:
         ("many ids", adt(EVN, "PID|1||" + "~".join(map(str, range(300)))), "A01", (Finding.VALUE_TOO_LONG, "PID-3")),
         ("many diagnoses", adt(EVN, PID, PV1, *["DG1|1||A"] * 300), "A01", (Finding.VALUE_TOO_LONG, "DG1")),
         ("facility", adt(EVN, PID, f4=""), "A01", (Finding.FACILITY_ASSUMED, "MSH-3")),
-        ("two survivors", adt(EVN, PID, "MRG|9", PID.replace("12345", "777"), "MRG|8", trigger="A40"), "A40",
+        ("survivor of nobody", adt(EVN, PID, "MRG|9", PID.replace("12345", "777"), trigger="A40"), "A40",
          (Finding.STRUCTURE_WRONG, "MRG")),
+        ("two patients", adt(EVN, PID, PID.replace("12345", "777"), PV1), "A01", (Finding.STRUCTURE_WRONG, "PID")),
     ],
 )  # fmt: skip
 def test_what_is_odd_is_noted_and_read_around(

@@ -34,7 +34,7 @@ from streams.store.schema import (
     stays,
     to_us,
 )
-from streams.topics import AlertRecord, EventRecord
+from streams.topics import AlertRecord, EventRecord, Whose
 
 HISTORY_DAYS: Final = 400  # a year of stays for the rules and the page, and room for late messages
 ENDING_OF: Final = {
@@ -97,17 +97,27 @@ def person_key(identifier: Identifier) -> str:
     return f"p\x1f{identifier.system}\x1f{identifier.value}"
 
 
+def part_id(message_id: str, number: int) -> str:
+    """The id under which a further group of a message waits; it sorts by time of receipt as the message's does."""
+    digest = hashlib.blake2b(f"{message_id}:{number}".encode(), digest_size=10).hexdigest()
+    return f"{message_id[:12]}{digest}"
+
+
 def _keys_of_stay(stay: Stay) -> set[str]:
     return {visit_key(key) for key in stay.keys} | {person_key(number) for number in stay.patient_ids}
 
 
 def _asked(event: Event) -> tuple[set[str], set[str]]:
     """(keys that find a stay anywhere, keys that find one at the event's facility)."""
-    anywhere = {visit_key(key) for key in event.stay_keys}
-    if event.prior:
-        anywhere |= {person_key(number) for number in event.prior.identifiers}
-        anywhere |= {visit_key(key) for key in (event.prior.account, event.prior.visit) if key}
-    return anywhere, {person_key(number) for number in event.patient.identifiers}
+    anywhere: set[str] = set()
+    here: set[str] = set()
+    for part in event.parts():
+        anywhere |= {visit_key(key) for key in part.stay_keys}
+        if part.prior:
+            anywhere |= {person_key(number) for number in part.prior.identifiers}
+            anywhere |= {visit_key(key) for key in (part.prior.account, part.prior.visit) if key}
+        here |= {person_key(number) for number in part.patient.identifiers}
+    return anywhere, here
 
 
 def _active_us(stay: Stay) -> int:
@@ -136,6 +146,7 @@ class _Work:
         self.corrected: dict[tuple[str, str], str] = {}  # a rule said so: takes the place of what was known
         self.learned: dict[tuple[str, str], str] = {}  # an automatic match showed it: never takes a place
         self.held: list[EventRecord] = []
+        self.held_apart: list[LedgerEntry] = []  # endings of further groups of a message that wait by themselves
         self.new_fingerprints: dict[str, tuple[str, int]] = {}
 
     def take_stay(self, stay: Stay) -> None:
@@ -149,7 +160,7 @@ class _Work:
 
     def history(self, record: EventRecord) -> History:
         event = record.event
-        ids = {match.enrollee_id for match in (record.match, record.prior_match) if match and match.enrollee_id}
+        ids = {match.enrollee_id for match in _matches([record]) if match.enrollee_id}
         anywhere, here = _asked(event)
         found = {stay_id for enrollee_id in ids for stay_id in self.of_enrollee.get(enrollee_id, ())}
         found |= {stay_id for key in anywhere for stay_id in self.of_key.get(key, ())}
@@ -191,12 +202,30 @@ class _Work:
             self.seen.add(event.fingerprint)
             self.new_fingerprints[event.fingerprint] = (event.message_id, to_us(event.received_at))
         if (decision.waits or decision.action is Action.HOLD) and not decision.duplicate:
-            self.held.append(record)
-        self._learn(record, decision)
-
-    def _learn(self, record: EventRecord, decision: Decision) -> None:
+            self._hold(record, decision)
         for change in decision.crosswalk:
             self.corrected[change.identifier.system, change.identifier.value] = change.enrollee_id or ""
+        for part in record.parts():
+            self._learn(part)
+
+    def _hold(self, record: EventRecord, decision: Decision) -> None:
+        """The groups of a message wait each by itself: the first under the message's id, others under one of their
+        own, with an ending of their own."""
+        parts = record.parts()
+        if len(parts) == 1:
+            self.held.append(record)
+            return
+        first, *others = decision.waiting
+        self.held.append(parts[first])
+        for number in others:
+            event = parts[number].event
+            own = event.model_copy(update={"message_id": part_id(event.message_id, number)})
+            self.held.append(parts[number].model_copy(update={"event": own}))
+            self.held_apart.append(
+                _entry(self.held[-1], Decision(action=Action.HOLD, reasons=(Reason.POSSIBLE_MATCH,)))
+            )
+
+    def _learn(self, record: EventRecord) -> None:
         for match, numbers in (
             (record.match, record.event.patient.identifiers),
             (record.prior_match, record.event.prior.identifiers if record.event.prior else ()),
@@ -227,7 +256,7 @@ def _decidable(record: EventRecord, before: tuple[str, str] | None) -> bool:
     """Not ended yet; or ended as one that waits, or that was nobody's so far, and now released."""
     if before is None:
         return True
-    return record.released and (untold(before) or before == (Ending.RETRACTED, Reason.POSSIBLE_MATCH))
+    return record.released and (untold(before) or before[1] == Reason.POSSIBLE_MATCH)
 
 
 class Deciding(Endings):
@@ -266,7 +295,7 @@ class Deciding(Endings):
                 decided.append((settled, decision))
             entries = [_entry(*pair) for pair in decided if pair]
             self._hear(connection, entries)
-            records = iter(_flush(connection, work, entries, before))
+            records = iter(_flush(connection, work, [*entries, *work.held_apart], before))
         outcomes = []
         for record, pair in zip(batch, decided, strict=True):
             if pair is None:
@@ -279,6 +308,10 @@ class Deciding(Endings):
 
 def _settle(record: EventRecord, work: _Work) -> tuple[EventRecord, Decision | None]:
     """The record under a person's standing verdict about this patient and this enrollee, if there is one."""
+    if record.further and not record.released:
+        first, *further = (_settled(part, work) for part in record.parts())
+        settled = {"match": first.match, "prior_match": first.prior_match, "further": tuple(further)}
+        return record.model_copy(update=settled), None
     if record.released or record.match.grade is not Grade.POSSIBLE or not record.match.enrollee_id:
         return record, None
     match work.verdicts.get(pair_of(record.event.patient, record.match.enrollee_id)):
@@ -293,10 +326,17 @@ def _settle(record: EventRecord, work: _Work) -> tuple[EventRecord, Decision | N
             return record, None
 
 
+def _settled(part: EventRecord, work: _Work) -> Whose:
+    """Whose one group of several is under a standing verdict: the message as a whole is not released by it."""
+    settled, rejected = _settle(part, work)
+    match = Match(grade=Grade.CERTAINLY_NOT) if rejected else settled.match
+    return Whose(match=match, prior_match=settled.prior_match)
+
+
 def _take_turns(connection: Connection, batch: Sequence[EventRecord]) -> None:
     if connection.dialect.name != "postgresql":
         return
-    ids = {match.enrollee_id for record in batch for match in (record.match, record.prior_match) if match}
+    ids = {match.enrollee_id for match in _matches(batch)}
     locks = sorted(
         int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
         for name in ids
@@ -306,7 +346,8 @@ def _take_turns(connection: Connection, batch: Sequence[EventRecord]) -> None:
 
 
 def _matches(todo: Sequence[EventRecord]) -> Iterable[Match]:
-    return (match for record in todo for match in (record.match, record.prior_match) if match)
+    parts = (part for record in todo for part in record.parts())
+    return (match for part in parts for match in (part.match, part.prior_match) if match)
 
 
 def _load(connection: Connection, todo: Sequence[EventRecord], now: datetime) -> _Work:
@@ -338,12 +379,14 @@ def _load(connection: Connection, todo: Sequence[EventRecord], now: datetime) ->
     numbers = {
         number.value
         for record in todo
-        for group in (record.event.patient.identifiers, record.event.prior.identifiers if record.event.prior else ())
+        for part in record.event.parts()
+        for group in (part.patient.identifiers, part.prior.identifiers if part.prior else ())
         for number in learnable(group)
     }
     known = rows_among(connection, "SELECT system, value FROM crosswalk WHERE value IN :among", list(numbers))
     work.known_numbers = {(row[0], row[1]) for row in known}
-    unsure = [record for record in todo if record.match.grade is Grade.POSSIBLE and record.match.enrollee_id]
+    parts = [part for record in todo for part in record.parts()]
+    unsure = [part for part in parts if part.match.grade is Grade.POSSIBLE and part.match.enrollee_id]
     if unsure:
         pairs = [pair_of(record.event.patient, str(record.match.enrollee_id)) for record in unsure]
         work.verdicts = verdicts_of(connection, pairs)
