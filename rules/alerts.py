@@ -10,12 +10,13 @@ from typing import Any, Final, NamedTuple
 
 from parsers.events import EncounterClass, Event, EventKind, FacilityKind
 from parsers.people import Enrollee, RiskTier
-from rules.clocks import carried, clocks_of, only_registered
+from rules.clocks import MEASURES, carried, clocks_of, only_registered
 from rules.decisions import (
     Action,
     Alert,
     AlertKind,
     Change,
+    ClockStatus,
     Match,
     Priority,
     Reason,
@@ -116,7 +117,8 @@ def next_version(case: Case, world: World) -> Alert | Silence:
     if not tells(stay):
         if not case.living:
             return _silence(case, world.policy)
-        if case.kind is EventKind.CLASS_CHANGED and "hospital" not in stay.memory:
+        only_asked = case.before is not None and only_registered(case.before)
+        if (case.kind is EventKind.CLASS_CHANGED or only_asked) and "hospital" not in stay.memory:
             return retraction(case, world, Reason.BACK_TO_OUTPATIENT)
     around = context(stay, case.others, world.policy)
     if case.living:
@@ -278,7 +280,7 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
     begun_then = case.kind is EventKind.UPDATED and _day_corrected(previous.started_at, stay.started_at, policy)
     if begun_then or (finished and was_finished and _day_corrected(previous.ended_at, stay.ended_at, policy)):
         reasons.append(Reason.TIME_CORRECTED)
-    if stay.diagnoses and not previous.diagnoses:
+    if (stay.diagnoses and not previous.diagnoses) or (was_finished and _other_clocks(case, policy)):
         reasons.append(Reason.DIAGNOSIS_ADDED)
     fired = [reason for reason in _CODED if reason in around and reason not in previous.reasons]
     if fired:
@@ -294,6 +296,18 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
     if reasons or not quiet:
         return list(dict.fromkeys(reasons)), False
     return quiet, True
+
+
+def _other_clocks(case: Case, policy: Policy) -> bool:
+    """Another diagnosis, after the discharge, starts or ends a clock of a measure (FUH, FUM, FUA)."""
+    previous, stay = case.previous, case.step.stay
+    assert previous is not None and stay is not None
+    if stay.diagnoses == previous.diagnoses or stay.status is not StayStatus.FINISHED:
+        return False
+    at = case.event.received_at
+    now = {clock.kind for clock in clocks_of(stay, case.enrollee, policy, at, at)} & MEASURES
+    before = {clock.kind for clock in previous.clocks if clock.status is not ClockStatus.STOPPED} & MEASURES
+    return now != before
 
 
 def _by_policy(case: Case, policy: Policy) -> tuple[list[Reason], list[Reason]]:

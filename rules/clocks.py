@@ -23,6 +23,9 @@ from rules.decisions import Clock, ClockKind, ClockStatus, Reason, Stay, StaySta
 from rules.policy import Business, Policy, code_in
 
 INPATIENT_LIKE: Final = frozenset({EncounterClass.INPATIENT, EncounterClass.OBSERVATION, EncounterClass.UNKNOWN})
+MEASURES: Final = frozenset(
+    {ClockKind.FUH_7, ClockKind.FUH_30, ClockKind.FUM_7, ClockKind.FUM_30, ClockKind.FUA_7, ClockKind.FUA_30}
+)  # those that depend on the diagnoses
 FEDERAL: Final = ""
 _DAY_ENDS: Final = time(23, 59, 59)
 

@@ -77,7 +77,7 @@ def _together(found: Sequence[Decision]) -> Decision:
     waiting = tuple(number for number, one in enumerate(found) if one.waits or one.action is Action.HOLD)
     action = min((one.action for one in found), key=_FOREMOST.index)
     first = [one for one in found if one.action is action]
-    reasons = [reason for one in first for reason in one.reasons]
+    reasons = sorted((reason for one in first for reason in one.reasons), key=Reason.NOT_ON_PANEL.__eq__)
     return Decision(
         action=action,
         reasons=tuple(dict.fromkeys([Reason.POSSIBLE_MATCH, *reasons] if waiting else reasons)),

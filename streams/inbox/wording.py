@@ -355,6 +355,7 @@ _FIELD_WORDS: Final[Mapping[str, str]] = {
 _HOW_IT_WAS_SEARCHED: Final = frozenset({"large_block"})
 
 _AGREEMENT_WORDS: Final[Mapping[str, str]] = {
+    "names_two_patients": "names two patients, and the visit may be the other one's",
     "equal": "the same",
     "exact": "the same",
     "agree": "the same",
