@@ -6,7 +6,7 @@ Nothing here reads a clock or a store: the same arguments always give the same d
 from collections.abc import Iterable, Sequence
 from datetime import date
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier
 from rules.alerts import Case, World, handed_on, next_version, retraction
@@ -56,13 +56,30 @@ def decide(
     if history.seen and not released:
         return Decision(action=Action.SUPPRESS, reasons=(Reason.NOTHING_NEW,), duplicate=True)
     if not event.groups:
-        return _decide(event, match, prior_match, history, world, released)
+        return _decide(event, match, prior_match, history, world, released, _Ids(event.message_id, event.message_id))
     found: list[Decision] = []
-    for part, whose in zip(event.parts(), ((match, prior_match), *further), strict=True):
-        decision = _decide(part, *whose, history, world, released)
+    waiting: dict[int, str] = {}
+    for number, (part, whose) in enumerate(zip(event.parts(), ((match, prior_match), *further), strict=True)):
+        own = _part_id(event.message_id, number)
+        under = own if waiting else event.message_id
+        decision = _decide(part, *whose, history, world, released, _Ids(under, own))
+        if decision.waits or decision.action is Action.HOLD:
+            waiting[number] = under
         history = _after(history, decision)
         found.append(decision)
-    return _together(found)
+    return _together(found, waiting)
+
+
+class _Ids(NamedTuple):
+    """Of one event or group: the message id it waits under if a person is to decide, and what names its stays."""
+
+    waits_under: str
+    stays: str
+
+
+def _part_id(message_id: str, number: int) -> str:
+    """An id for one group of a message of several; it sorts by time of receipt as the message's own does."""
+    return f"{message_id[:12]}{blake2b(f'{message_id}:{number}'.encode(), digest_size=10).hexdigest()}"
 
 
 def _after(history: History, decision: Decision) -> History:
@@ -72,9 +89,8 @@ def _after(history: History, decision: Decision) -> History:
     return history.model_copy(update={"stays": tuple(stays.values()), "alerts": tuple(alerts.values())})
 
 
-def _together(found: Sequence[Decision]) -> Decision:
+def _together(found: Sequence[Decision], waiting: dict[int, str]) -> Decision:
     """One answer to a message of several groups: the foremost action, and everything that is to be written."""
-    waiting = tuple(number for number, one in enumerate(found) if one.waits or one.action is Action.HOLD)
     action = min((one.action for one in found), key=_FOREMOST.index)
     first = [one for one in found if one.action is action]
     reasons = sorted((reason for one in first for reason in one.reasons), key=Reason.NOT_ON_PANEL.__eq__)
@@ -102,7 +118,13 @@ def unsure(event: Event, match: Match) -> Match:
 
 
 def _decide(
-    event: Event, match: Match, prior_match: Match | None, history: History, world: World, released: bool
+    event: Event,
+    match: Match,
+    prior_match: Match | None,
+    history: History,
+    world: World,
+    released: bool,
+    ids: _Ids,
 ) -> Decision:
     """One event, or one group of it."""
     known = _enrollee_id(match, released)
@@ -111,11 +133,11 @@ def _decide(
         former = prior_known if prior_known not in (match.enrollee_id, match.runner_up) else None
         merged = event.kind is EventKind.PERSON_MERGED and event.patient.birth_date is not None
         if former and (merged or event.kind in _MOVES):
-            return _Desk(event, match, history, world, released).take_back(former)
+            return _Desk(event, match, history, world, released, ids).take_back(former)
         return _possible(event)
     if known is None and prior_known is None:
         return _silent(Reason.MATCH_REJECTED if released else Reason.NOT_ON_PANEL)
-    desk = _Desk(event, match, history, world, released)
+    desk = _Desk(event, match, history, world, released, ids)
     if event.kind in _MERGES:
         return desk.merge(known, prior_known)
     if event.kind in _MOVES:
@@ -132,8 +154,9 @@ def _decide(
 class _Desk:
     """One event being decided."""
 
-    def __init__(self, event: Event, match: Match, history: History, world: World, released: bool) -> None:
+    def __init__(self, event: Event, match: Match, history: History, world: World, released: bool, ids: _Ids) -> None:
         self.event = event
+        self.ids = ids
         self.match = match
         self.world = world
         self.stays = {stay.stay_id: stay for stay in history.stays}
@@ -180,7 +203,7 @@ class _Desk:
         merged = event.kind is EventKind.PERSON_MERGED
         for stay in self._of_prior() if merged else self._moved(former):
             if stay.enrollee_id == former:
-                memory = {**stay.memory, _WAITS_FOR: event.message_id, _WAS: stay.status.value}
+                memory = {**stay.memory, _WAITS_FOR: self.ids.waits_under, _WAS: stay.status.value}
                 reason = Reason.MERGED if merged else Reason.MOVED_TO_ANOTHER_PERSON
                 self._take_away(stay.model_copy(update={"memory": memory}), reason)
         if not self.written:
@@ -271,7 +294,7 @@ class _Desk:
 
     def _give_what_waited(self, target: str | None) -> bool:
         """A person has said who it is: stays this message took from somebody else before go to `target`."""
-        waited = [stay for stay in self._unmerged() if stay.memory.get(_WAITS_FOR) == self.event.message_id]
+        waited = [stay for stay in self._unmerged() if stay.memory.get(_WAITS_FOR) == self.ids.waits_under]
         for stay in waited:
             memory = {name: value for name, value in stay.memory.items() if name not in (_WAITS_FOR, _WAS)}
             status = StayStatus(stay.memory[_WAS])
@@ -480,7 +503,7 @@ class _Desk:
 
     def _new_id(self) -> str:
         """A stay is named by the message that opened it; a second one of the same message by a digest of both."""
-        first = self.event.message_id
+        first = self.ids.stays
         number, name = 0, first
         while name in self.stays:
             number += 1

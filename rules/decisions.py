@@ -271,4 +271,4 @@ class Decision(Value):
     crosswalk: tuple[CrosswalkChange, ...] = ()
     stay_id: str = ""  # the stay the event was about, also when nothing of it changed
     waits: bool = False  # for a person's decision on a possible match, also where it took something back at once
-    waiting: tuple[int, ...] = ()  # which groups of a message of several wait, by number
+    waiting: dict[int, str] = {}  # of a message of several groups: number of each that waits -> id it waits under

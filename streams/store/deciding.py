@@ -97,12 +97,6 @@ def person_key(identifier: Identifier) -> str:
     return f"p\x1f{identifier.system}\x1f{identifier.value}"
 
 
-def part_id(message_id: str, number: int) -> str:
-    """The id under which a further group of a message waits; it sorts by time of receipt as the message's does."""
-    digest = hashlib.blake2b(f"{message_id}:{number}".encode(), digest_size=10).hexdigest()
-    return f"{message_id[:12]}{digest}"
-
-
 def _keys_of_stay(stay: Stay) -> set[str]:
     return {visit_key(key) for key in stay.keys} | {person_key(number) for number in stay.patient_ids}
 
@@ -215,15 +209,12 @@ class _Work:
         if len(parts) == 1:
             self.held.append(record)
             return
-        first, *others = decision.waiting
-        self.held.append(parts[first])
-        for number in others:
-            event = parts[number].event
-            own = event.model_copy(update={"message_id": part_id(event.message_id, number)})
-            self.held.append(parts[number].model_copy(update={"event": own}))
-            self.held_apart.append(
-                _entry(self.held[-1], Decision(action=Action.HOLD, reasons=(Reason.POSSIBLE_MATCH,)))
-            )
+        for number, own in decision.waiting.items():
+            part = parts[number]
+            held = part.model_copy(update={"event": part.event.model_copy(update={"message_id": own})})
+            self.held.append(held)
+            if own != record.event.message_id:
+                self.held_apart.append(_entry(held, Decision(action=Action.HOLD, reasons=(Reason.POSSIBLE_MATCH,))))
 
     def _learn(self, record: EventRecord) -> None:
         for match, numbers in (
