@@ -38,7 +38,7 @@ def missed(
     """Those of `candidates` to be decided now, or asked about (not `sure`), oldest first, marked as late.
 
     A stay counts when no discharge is known, or when it ended less than `days` ago; a person when enrolled on the day
-    of `now` or later.
+    of `now`, which is local to its own zone, or later.
     """
     theirs = [
         Missed(event, match)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from parsers.adt import read_adt, read_fields
 from parsers.batches import split
@@ -24,7 +25,7 @@ from parsers.people import Enrollee
 from rules.alerts import Route
 from rules.decide import World, decide, unsure
 from rules.decisions import Alert, Decision, Grade, History, Match, Stay
-from rules.directory import Directory
+from rules.directory import LOCAL_ZONE, Directory
 from rules.matching import PanelRecord
 from rules.panel_index import PanelIndex
 from rules.policy import Policy, default_policy, load_policy
@@ -271,7 +272,7 @@ def plain_route(directory: Directory | None = None, routes: Routes | None = None
 
 def read_panel(path: Path) -> list[Enrollee]:
     """The people of a panel file; lines that cannot be used are counted on standard error. Raises `Problem`."""
-    reader = PanelReader(datetime.now(UTC).date())
+    reader = PanelReader(datetime.now(ZoneInfo(LOCAL_ZONE)).date())
     people: list[Enrollee] = []
     rejected = 0
     with path.open("rb") as file:
