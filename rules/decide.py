@@ -22,7 +22,7 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
-from rules.late_enrollment import late
+from rules.late_enrollment import goes_back_to, late
 from rules.stays import DEAD, OPEN, Move, Step, advance, find, folded, joined, key_in, under, visit_key
 
 __all__ = ["World", "decide", "unsure", "worth_asking"]
@@ -102,6 +102,7 @@ def _together(found: Sequence[Decision], waiting: dict[int, str]) -> Decision:
         crosswalk=tuple(change for one in found for change in one.crosswalk),
         stay_id=next((one.stay_id for one in first if one.stay_id), ""),
         waits=bool(waiting),
+        caught_up=tuple(one for each in found for one in each.caught_up),
         waiting=waiting,
     )
 
@@ -165,6 +166,8 @@ class _Desk:
         self.late = late(match)
         joined = Reason.LATE_ENROLLMENT if self.late else Reason.RELEASED_BY_REVIEW
         self.extra: tuple[Reason, ...] = (joined,) if released else ()
+        self.earlier = [one for one in history.earlier if goes_back_to(event, one)]
+        self.caught_up: list[str] = []
         self.written: dict[str, Stay] = {}
         self.told: list[Alert] = []
         self.silent: list[Reason] = []
@@ -180,10 +183,14 @@ class _Desk:
         unheard = before is None or before.status is StayStatus.UNKNOWN
         if kind is EventKind.UPDATED and unheard and updates.starts_alert and visit and not visit.discharged_at:
             kind = EventKind.REGISTERED
+        extra: tuple[Reason, ...] = ()
+        if unheard and self._catch_up(enrollee_id):
+            before = find(event, enrollee_id, self.stays.values())
+            unheard = before is None or before.status is StayStatus.UNKNOWN
+            extra = (Reason.IDENTITY_CORRECTED,)
         came_from = visit.prior_facility if visit else ""
         if kind is EventKind.TRANSFERRED and unheard and came_from not in ("", event.facility):
             kind = EventKind.ADMITTED
-        extra: tuple[Reason, ...] = ()
         if before is None:
             if not self._enrolled(enrollee_id):
                 return _silent(Reason.NOT_ENROLLED_ON_DAY)
@@ -195,6 +202,28 @@ class _Desk:
         step = advance(event, kind, before, enrollee_id, self._new_id())
         self._apply(kind, step, before, extra)
         return self._decision()
+
+    def _catch_up(self, enrollee_id: str) -> dict[str, tuple[EventKind, Step]]:
+        """What was kept of somebody who was nobody's is this enrollee's: their stays as those events left them."""
+        found: dict[str, tuple[EventKind, Step]] = {}
+        if not self.earlier or not self._enrolled(enrollee_id):
+            return found
+        now = self.event.patient.identifiers
+        for event in self.earlier:
+            before = find(event, enrollee_id, self.stays.values())
+            step = advance(event, event.kind, before, enrollee_id, self._new_id())
+            if step.stay is None:
+                continue
+            stay = step.stay.model_copy(
+                update={
+                    "patient_ids": joined(step.stay.patient_ids, now),
+                    "keys": under(step.stay.keys, event.patient.identifiers, now[:1]),
+                }
+            )
+            self._keep(stay)
+            found[stay.stay_id] = (event.kind, step._replace(stay=stay))
+            self.caught_up.append(event.message_id)
+        return found
 
     def take_back(self, former: str) -> Decision:
         """A move, or a merge, to somebody only possibly known: whoever was told of the former enrollee hears at once
@@ -265,6 +294,8 @@ class _Desk:
         if survivor is not None and self.match.grade is Grade.CERTAIN:
             self._learn(event.patient.identifiers, survivor)
         self._give_what_waited(heir)
+        for kind, step in self._catch_up(heir).values():
+            self._apply(kind, step, None, (Reason.IDENTITY_CORRECTED,))
         for stay in affected:
             if _WAITS_FOR in stay.memory and stay.status is StayStatus.ENTERED_IN_ERROR:
                 continue
@@ -525,6 +556,7 @@ class _Desk:
             alerts=tuple(self.told),
             crosswalk=tuple(self.crosswalk),
             stay_id=self.about,
+            caught_up=tuple(self.caught_up),
         )
 
 

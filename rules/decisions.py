@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from parsers.events import Diagnosis, EncounterClass, FacilityKind, Identifier, Value
+from parsers.events import Diagnosis, EncounterClass, Event, FacilityKind, Identifier, Value
 from parsers.people import Enrollee, RiskTier
 
 
@@ -257,6 +257,7 @@ class History(Value):
     stays: tuple[Stay, ...] = ()  # of the enrollee(s) in question, and any with one of the event's keys
     alerts: tuple[Alert, ...] = ()  # the latest version of each of those stays' alerts
     seen: bool = False  # an event with this fingerprint has been decided before
+    earlier: tuple[Event, ...] = ()  # kept of people who were nobody's: of the number that gives way, or of this visit
     enrollees: tuple[Enrollee, ...] = ()  # the matched one, the prior one, and owners of the stays above
 
 
@@ -271,4 +272,5 @@ class Decision(Value):
     crosswalk: tuple[CrosswalkChange, ...] = ()
     stay_id: str = ""  # the stay the event was about, also when nothing of it changed
     waits: bool = False  # for a person's decision on a possible match, also where it took something back at once
+    caught_up: tuple[str, ...] = ()  # message ids of `History.earlier` that have become somebody's
     waiting: dict[int, str] = {}  # of a message of several groups: number of each that waits -> id it waits under

@@ -171,7 +171,7 @@ class DecideStage:
                 further=further,
             )
 
-        return self._store.decide([one.record for one in taken], conclude, world.now)
+        return self._store.decide([one.record for one in taken], conclude, world.now, self._secret)
 
     @staticmethod
     def _count(taken: Sequence[_Taken], outcomes: Sequence[Outcome]) -> None:

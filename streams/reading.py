@@ -14,12 +14,13 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from parsers.adt import read_adt
-from parsers.events import EncounterClass, Event, EventKind
+from parsers.events import Event
 from parsers.feeds import Feed
 from parsers.hl7 import peek
 from parsers.outcomes import NoTransition, Reject, RejectCode, TestMessage
 from rules.decide import unsure
 from rules.decisions import Grade, Match, Reason
+from rules.late_enrollment import worth_keeping
 from rules.panel_index import PanelIndex
 from streams import metrics
 from streams.kafka import Outlet, Output
@@ -30,19 +31,6 @@ from streams.settings import Settings
 from streams.store import Store
 from streams.topics import Envelope, EventRecord, Topic, Whose, keyed_hash
 from streams.waiting import Waiting
-
-KEPT_WHEN_UNMATCHED: Final = frozenset(
-    {
-        EventKind.ADMITTED,
-        EventKind.REGISTERED,
-        EventKind.CLASS_CHANGED,
-        EventKind.DISCHARGED,
-        EventKind.ADMIT_CANCELLED,  # without the cancels, somebody enrolled late would be told of what did not happen
-        EventKind.DISCHARGE_CANCELLED,
-        EventKind.VISIT_DELETED,
-    }
-)
-_NO_STAY: Final = frozenset({EncounterClass.AMBULATORY, EncounterClass.PRE_ADMISSION})
 
 
 class RawRecord(NamedTuple):
@@ -152,17 +140,11 @@ class Reader:
         ]
         enrollee_id = next((found for one in whose if (found := _owner(one))), None)
         if enrollee_id is None:
-            keep = self._settings.unmatched_days > 0 and _transition(event)
+            keep = self._settings.unmatched_days > 0 and worth_keeping(event)
             return Ended(suppressed(event, Reason.NOT_ON_PANEL), unmatched=event if keep else None)
         first, *further = whose
         record = EventRecord(event=event, match=first.match, prior_match=first.prior_match, further=tuple(further))
         return Forward(envelope, event_output(record, keyed_hash(self._secret, enrollee_id), envelope))
-
-
-def _transition(event: Event) -> bool:
-    """Whether somebody enrolled later would want to know: a stay's beginning, end or undoing, not a clinic visit."""
-    clinic = event.visit is not None and event.visit.encounter_class in _NO_STAY
-    return event.kind in KEPT_WHEN_UNMATCHED and not (clinic and event.kind is EventKind.REGISTERED)
 
 
 def _owner(whose: Whose) -> str | None:

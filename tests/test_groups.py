@@ -4,7 +4,18 @@ from datetime import date
 
 import pytest
 
-from parsers.events import EventKind, Group, Identifier, Patient, PersonName, Prior
+from parsers.events import (
+    EncounterClass,
+    EventKind,
+    Finding,
+    Group,
+    Identifier,
+    Note,
+    Patient,
+    PersonName,
+    Prior,
+    Visit,
+)
 from rules.decide import World
 from rules.decide import decide as decide_by_rules
 from rules.decisions import Action, Decision, Grade, History, Match, Reason
@@ -131,3 +142,37 @@ def test_a_message_of_one_group_is_a_record_of_itself() -> None:
     one = record(1)
     assert one.parts() == (one,)
     assert one.event.parts() == (one.event,)
+
+
+def john_doe(number: str, visit: str) -> EventRecord:
+    admitted = record(1, visit=visit, mrn=number, born=None, name="DOE")
+    inpatient = Visit(encounter_class=EncounterClass.INPATIENT, admitted_at=NOW)
+    return admitted.model_copy(update={"event": admitted.event.model_copy(update={"visit": inpatient})})
+
+
+@pytest.mark.parametrize("kind", [EventKind.PERSON_MERGED, EventKind.UPDATED])
+def test_what_was_kept_of_nobody_is_told_once_the_hospital_says_who_it_is(store: Store, kind: EventKind) -> None:
+    secret = b"k" * 64
+    unknown = john_doe("JD1", "V1").event
+    if kind is EventKind.UPDATED:
+        placeholder = Note(finding=Finding.PLACEHOLDER_NAME, place="PID-5")
+        unknown = unknown.model_copy(update={"notes": (placeholder,)})
+    store.keep_unmatched(
+        [unknown, john_doe("JD2", "V2").event.model_copy(update={"message_id": message_id(2)})], secret
+    )
+    identified = record(
+        3,
+        kind=kind,
+        prior=Prior(identifiers=(number("JD1"),)),
+        visit="V1" if kind is not EventKind.PERSON_MERGED else "V9",
+    )
+    assert [one.alerts for one in store.decide([identified], by_the_rules, NOW, b"another secret")] == [()]
+    again = identified.event.model_copy(update={"message_id": message_id(4), "fingerprint": "again"})
+    (outcome,) = store.decide([identified.model_copy(update={"event": again})], by_the_rules, NOW, secret)
+    assert outcome.entry is not None
+    assert outcome.entry.ending is Ending.ALERTED
+    (told,) = outcome.alerts
+    assert (told.alert.enrollee_id, told.alert.reasons[:2]) == ("E1", (Reason.ADMITTED, Reason.IDENTITY_CORRECTED))
+    with store.reading() as connection:
+        kept = connection.exec_driver_sql("SELECT message_id FROM unmatched").scalars().all()
+    assert kept == [message_id(2)]

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from parsers.events import Event, Identifier
+from parsers.events import Event, EventKind, Identifier
 from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reason, Stay
 from streams.ledger import Ending, LedgerEntry
 from streams.store.endings import COLUMNS as LEDGER_COLUMNS
@@ -34,6 +34,7 @@ from streams.store.schema import (
     stays,
     to_us,
 )
+from streams.store.unmatched import earlier_of, forget
 from streams.topics import AlertRecord, EventRecord, Whose
 
 HISTORY_DAYS: Final = 400  # a year of stays for the rules and the page, and room for late messages
@@ -140,6 +141,8 @@ class _Work:
         self.corrected: dict[tuple[str, str], str] = {}  # a rule said so: takes the place of what was known
         self.learned: dict[tuple[str, str], str] = {}  # an automatic match showed it: never takes a place
         self.held: list[EventRecord] = []
+        self.earlier: list[Event] = []  # of nobody so far, that events of the batch may go on from
+        self.caught_up: set[str] = set()
         self.held_apart: list[LedgerEntry] = []  # endings of further groups of a message that wait by themselves
         self.new_fingerprints: dict[str, tuple[str, int]] = {}
 
@@ -168,6 +171,7 @@ class _Work:
         day = event.occurred_at
         people = sorted(ids | {stay.enrollee_id for stay in chosen})
         return History(
+            earlier=tuple(one for one in self.earlier if one.message_id not in self.caught_up),
             stays=tuple(chosen),
             alerts=tuple(self.alerts[stay.stay_id] for stay in chosen if stay.stay_id in self.alerts),
             seen=event.fingerprint in self.seen,
@@ -197,6 +201,7 @@ class _Work:
             self.new_fingerprints[event.fingerprint] = (event.message_id, to_us(event.received_at))
         if (decision.waits or decision.action is Action.HOLD) and not decision.duplicate:
             self._hold(record, decision)
+        self.caught_up.update(decision.caught_up)
         for change in decision.crosswalk:
             self.corrected[change.identifier.system, change.identifier.value] = change.enrollee_id or ""
         for part in record.parts():
@@ -254,7 +259,11 @@ class Deciding(Endings):
     """The unit of work of the deciding agent."""
 
     def decide(
-        self, batch: Sequence[EventRecord], decide: Callable[[EventRecord, History], Decision], now: datetime
+        self,
+        batch: Sequence[EventRecord],
+        decide: Callable[[EventRecord, History], Decision],
+        now: datetime,
+        secret: bytes = b"",
     ) -> list[Outcome]:
         """Decide a batch in one transaction; gives one `Outcome` per record, in order.
 
@@ -272,6 +281,8 @@ class Deciding(Endings):
             if not todo:
                 return [Outcome(record.event.message_id, None, redelivered=True) for record in batch]
             work = _load(connection, todo, now)
+            if secret:
+                work.earlier = earlier_of(connection, _unheard(todo, work), secret)
             decided: list[tuple[EventRecord, Decision] | None] = []
             taken: set[str] = set()
             for record in batch:
@@ -295,6 +306,16 @@ class Deciding(Endings):
             told = tuple(next(records) for _ in pair[1].alerts)
             outcomes.append(Outcome(record.event.message_id, _entry(*pair), pair[1], told))
         return outcomes
+
+
+def _unheard(todo: Sequence[EventRecord], work: _Work) -> Iterable[Event]:
+    """Events whose stay we do not know, or that give up a number."""
+    for record in todo:
+        for event in record.event.parts():
+            if event.kind is EventKind.PERSON_MERGED or not any(
+                visit_key(key) in work.of_key for key in event.stay_keys
+            ):
+                yield event
 
 
 def _settle(record: EventRecord, work: _Work) -> tuple[EventRecord, Decision | None]:
@@ -421,6 +442,8 @@ def _flush(
     write_rows(connection, stay_keys, ("key", "stay_id"), sorted(work.new_keys), "ON CONFLICT DO NOTHING")
     add_waiting(connection, work.held, work.now)
     _write_crosswalk(connection, work)
+    if work.caught_up:
+        forget(connection, sorted(work.caught_up))
     return _write_alerts(connection, work)
 
 
