@@ -19,10 +19,13 @@ visit and an account of the same number, never meet:
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
+from parsers.dispositions import read_disposition
 from parsers.events import (
     Address,
     Diagnosis,
@@ -30,6 +33,7 @@ from parsers.events import (
     Event,
     EventKind,
     Finding,
+    Group,
     Identifier,
     Patient,
     PersonName,
@@ -51,7 +55,7 @@ CLASSES: Final[dict[str, EncounterClass]] = {
         EncounterClass.EMERGENCY: "E EMER EMERGENCY ER ED",
         EncounterClass.INPATIENT: "I IMP INP IP INPATIENT ACUTE NONAC B OBSTETRICS",
         EncounterClass.OBSERVATION: "OBS OBSENC OBSERVATION OBV OV",
-        EncounterClass.AMBULATORY: "O AMB OP OUT OUTPATIENT R RECURRING HH VR FLD SS C N",
+        EncounterClass.AMBULATORY: "O AMB OP OUT OUTP OUTPT OUTPATIENT CLINIC R RECURRING HH VR FLD SS C N",
         EncounterClass.PRE_ADMISSION: "P PRE PRENC PREADMIT PRE-ADMIT",
     }.items()
     for code in codes.split()
@@ -77,6 +81,7 @@ _NO_NUMBER: Final = frozenset({"NONE", "NULL", "UNKNOWN", "UNK", "N/A", "NA", "-
 _NEWBORN_NAME: Final = re.compile(
     r"BB|BG|(?:BABY|INFANT|NEWBORN)(?:[ -]?(?:BOY|GIRL|MALE|FEMALE))?(?:[ -]?[A-D1-4])?|(?:BOY|GIRL)(?:[ -][A-D1-4])?"
 )
+_YES_NO: Final = {"Y": True, "T": True, "1": True, "N": False, "F": False, "0": False}  # table 0136, and booleans
 _PLACEHOLDER_NAMES: Final = frozenset({"DOE", "UNKNOWN", "UNIDENTIFIED", "TEST", "TRAUMA", "NONAME", "NO NAME"})
 _DEFAULT_BIRTH_DATES: Final = frozenset({date(1800, 1, 1), date(1900, 1, 1), date(1901, 1, 1), date(1111, 11, 11)})
 _NEWBORN_DAYS: Final = 60
@@ -85,6 +90,7 @@ _ADMISSION_TIME: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
 _STAY_EVENTS: Final = frozenset(
     {EventKind.ADMITTED, EventKind.REGISTERED, EventKind.DISCHARGED, EventKind.TRANSFERRED, EventKind.CLASS_CHANGED}
 )
+_GROUPED: Final = MERGES | {EventKind.LINKED, EventKind.UNLINKED}
 
 
 def read_adt(
@@ -104,6 +110,15 @@ def read_adt(
     if isinstance(message, Reject):
         return message
     return _Reader(message, feed).read(message_id, received_at, test_mode)
+
+
+@dataclass(slots=True)
+class _Cut:
+    """The segments of one group."""
+
+    pid: Segment
+    merged: list[Segment]
+    pv1: Segment | None
 
 
 class _Reader:
@@ -178,23 +193,18 @@ class _Reader:
         self.facility = self._facility()
 
         recorded = self._recorded()
-        pv1 = message.first("PV1")
-        visit = self._visit(pv1, kind) if pv1 else None
-        occurred = self._occurred(kind, pv1, recorded)
+        occurred = self._occurred(kind, message.first("PV1"), recorded)
         if occurred is None:
             return Reject(code=RejectCode.TIME_MISSING, place="EVN-2")
-        patient = self._patient(pid)
-        name = patient.name
-        if not patient.identifiers and not (name.family or name.given):
-            return Reject(code=RejectCode.PATIENT_MISSING, place="PID-3")
-        if visit and self._is_newborn(patient, occurred):
-            visit = visit.model_copy(update={"newborn": True})
-        if kind in _STAY_EVENTS and visit is None:
-            self.note(Finding.CLASS_MISSING, "PV1-2")
-        prior = self._prior() if kind in MERGES or message.first("MRG") else None
-        if kind is EventKind.PERSON_MERGED and prior is not None and not prior.identifiers:
-            return Reject(code=RejectCode.PATIENT_MISSING, place="MRG-1")
-        keys = self._stay_keys(kind, patient, visit, prior)
+        read = [self._group(cut, kind, occurred) for cut in self._cuts(kind, pid)]
+        groups = [one for one in read if isinstance(one, Group)]
+        if not groups:
+            return next(one for one in read if isinstance(one, Reject))
+        if len(groups) < len(read):
+            self.note(Finding.STRUCTURE_WRONG, "MRG")
+        if kind not in _GROUPED and self._two_patients():
+            self.note(Finding.STRUCTURE_WRONG, "PID")
+        first = groups[0]
         unknown_escape = message.unknown_escape
         self._note_long_values()
         if unknown_escape:
@@ -210,14 +220,76 @@ class _Reader:
             recorded_at=recorded.at if recorded else occurred,
             received_at=received_at,
             control_id=control_id,
-            patient=patient,
-            visit=visit,
-            prior=prior,
-            stay_keys=keys,
+            patient=first.patient,
+            visit=first.visit,
+            prior=first.prior,
+            stay_keys=first.stay_keys,
             cleared=self._cleared(),
             fingerprint=fingerprint(message),
             notes=tuple(note(finding, place) for finding, place in self.notes),
+            groups=tuple(groups[1:]),
         )
+
+    def _cuts(self, kind: EventKind, pid: Segment) -> "list[_Cut]":
+        """The groups of a merge, a move or a link as they were sent: { PID MRG PV1 } or, in A45, PID { MRG PV1 }.
+
+        All MRG that give way to one PID are one group of a merge of persons; accounts and visits are one each.
+        """
+        message = self.message
+        segments = {name: message.segments(name) for name in ("PID", "MRG", "PV1")}
+        if kind not in _GROUPED or max(map(len, segments.values())) < 2:
+            return [_Cut(pid, segments["MRG"][:_MAX_REPETITIONS], message.first("PV1"))]
+        following = {name: iter(found) for name, found in segments.items()}
+        cuts = [_Cut(pid, [], None)]
+        persons = kind is EventKind.PERSON_MERGED
+        for name in (line[:3].upper() for line in message.lines):
+            if name not in following:
+                continue
+            segment, last = next(following[name]), cuts[-1]
+            if len(cuts) > _MAX_REPETITIONS or len(last.merged) > _MAX_REPETITIONS:
+                self.note(Finding.VALUE_TOO_LONG, "MRG")
+                break
+            if name == "PID":
+                same = segment.fields[2:] == last.pid.fields[2:] or segment.raw(3) == last.pid.raw(3) != ""
+                if segment is not pid and not (persons and same):
+                    cuts.append(_Cut(segment, [], None))
+            elif name == "MRG":
+                if persons or not last.merged:
+                    last.merged.append(segment)
+                else:
+                    cuts.append(_Cut(last.pid, [segment], None))
+            elif last.pv1 is None:
+                last.pv1 = segment
+            elif not persons and segment.raw(19) != last.pv1.raw(19):
+                cuts.append(_Cut(last.pid, last.merged, segment))
+        return cuts[:_MAX_REPETITIONS]
+
+    def _group(self, cut: "_Cut", kind: EventKind, occurred: datetime) -> Group | Reject:
+        visit = self._visit(cut.pv1, kind) if cut.pv1 else None
+        patient = self._patient(cut.pid)
+        name = patient.name
+        if not patient.identifiers and not (name.family or name.given):
+            return Reject(code=RejectCode.PATIENT_MISSING, place="PID-3")
+        if kind in MERGES and not cut.merged:
+            return Reject(code=RejectCode.SEGMENT_MISSING, place="MRG")
+        if visit and self._is_newborn(patient, occurred):
+            visit = visit.model_copy(update={"newborn": True})
+        if kind in _STAY_EVENTS and visit is None:
+            self.note(Finding.CLASS_MISSING, "PV1-2")
+        prior = self._prior(cut.merged) if cut.merged else None
+        if kind is EventKind.PERSON_MERGED and prior is not None and not prior.identifiers:
+            return Reject(code=RejectCode.PATIENT_MISSING, place="MRG-1")
+        return Group(patient=patient, visit=visit, prior=prior, stay_keys=self._stay_keys(kind, patient, visit, prior))
+
+    def _two_patients(self) -> bool:
+        """A further PID that shares no PID-3 with the first one, or where one has none, no name."""
+        first, *others = self.message.segments("PID")[:_MAX_REPETITIONS]
+        known = {one.value for one in self._identifiers(first, 3)} if others else set()
+        for other in others:
+            numbers = {one.value for one in self._identifiers(other, 3)}
+            if known.isdisjoint(numbers) if known and numbers else other.raw(5) != first.raw(5):
+                return True
+        return False
 
     def _facility(self) -> str:
         if self.feed.facility:
@@ -296,8 +368,7 @@ class _Reader:
             self.note(Finding.DEFAULT_BIRTH_DATE, "PID-7")
         birth = read_time(birth_raw, self.feed.zone) if birth_date and _has_clock_time(birth_raw) else None
         identifiers = self._all_identifiers(pid)
-        death = self.time(pid, 29)
-        deceased = {"Y": True, "N": False}.get(pid.get(30).strip().upper()[:1])
+        deceased, died_at = self._death(pid, birth_date)
         order = _DIGITS.fullmatch(pid.get(25).strip()[:3])
         return Patient(
             identifiers=identifiers,
@@ -315,9 +386,21 @@ class _Reader:
             multiple_birth=pid.get(24).strip().upper()[:1] == "Y",
             birth_order=int(order[0]) if order else None,
             language=_clean(pid.get(15)) or _clean(pid.get(15, 2)),
-            deceased=True if death and deceased is None else deceased,
-            deceased_at=death.at if death else None,
+            deceased=deceased,
+            deceased_at=died_at,
         )
+
+    def _death(self, pid: Segment, birth_date: date | None) -> tuple[bool | None, datetime | None]:
+        """PID-30, else that PID-29 names a time: an indicator that says the person lives goes before the time."""
+        death = self.time(pid, 29)
+        deceased = _YES_NO.get(pid.get(30).strip().upper()[:1])
+        if death is None:
+            return deceased, None
+        impossible = death.day in _DEFAULT_BIRTH_DATES or (birth_date is not None and death.day < birth_date)
+        if deceased is False or impossible:
+            self.note(Finding.DEATH_DISAGREES, "PID-29" if impossible else "PID-30")
+            return deceased, None
+        return True, death.at
 
     def _names(self, pid: Segment) -> tuple[PersonName, tuple[PersonName, ...]]:
         found = [self._name(raw) for number in (5, 9) for raw in pid.repetitions(number)]
@@ -443,7 +526,7 @@ class _Reader:
             service=_clean(pv1.get(10)),
             admit_source=_clean(pv1.get(14)),
             admission_type=_clean(pv1.get(4)),
-            disposition=_clean(pv1.get(36)),
+            disposition=self._disposition(pv1),
             discharged_to=_clean(pv1.get(37)),
             admitted_at=admitted.at if admitted else None,
             discharged_at=discharged.at if discharged else None,
@@ -451,7 +534,8 @@ class _Reader:
             expected_discharge=expected_discharge.at if expected_discharge else None,
             complaint=(_clean(pv2.get(3, 2)) or _clean(pv2.get(3))) if pv2 else "",
             newborn=(pv2.get(36) if pv2 else "").strip().upper()[:1] == "Y" or pv1.get(4).strip().upper() == "N",
-            diagnoses=self._diagnoses(),
+            diagnoses=self._diagnoses(deleted=False),
+            diagnoses_deleted=self._diagnoses(deleted=True) if self.message.first("DG1") else (),
         )
 
     def _parts(self, segment: Segment, number: int) -> list[str]:
@@ -477,12 +561,25 @@ class _Reader:
             return EncounterClass.OBSERVATION
         return found
 
-    def _diagnoses(self) -> tuple[Diagnosis, ...]:
+    def _disposition(self, pv1: Segment) -> str:
+        """PV1-36 by the feed's own table, else by HL7's; what stands in neither is noted and stays as it was sent."""
+        sent, words = _clean(pv1.get(36)), _clean(pv1.get(36, 2))
+        if not sent and not words:
+            return ""
+        found = read_disposition(sent, words, self.feed.dispositions)
+        if not found.known:
+            self.note(Finding.DISPOSITION_UNKNOWN, "PV1-36")
+        return found.code
+
+    def _diagnoses(self, deleted: bool) -> tuple[Diagnosis, ...]:
+        """DG1; those whose action code (DG1-21) is D are no longer so."""
         segments = self.message.segments("DG1")
         if len(segments) > _MAX_REPETITIONS:
             self.note(Finding.VALUE_TOO_LONG, "DG1")
         found: list[Diagnosis] = []
         for segment in segments[:_MAX_REPETITIONS]:
+            if (segment.get(21).strip().upper() == "D") is not deleted:
+                continue
             rank = _DIGITS.fullmatch(segment.get(15).strip()[:4])
             diagnosis = Diagnosis(
                 code=self.code(segment.get(3, 1), "DG1-3"),
@@ -499,20 +596,17 @@ class _Reader:
         given = patient.name.given.upper()
         if not given or not _NEWBORN_NAME.fullmatch(given):
             return False
-        return patient.birth_date is None or occurred.date() - patient.birth_date <= timedelta(days=_NEWBORN_DAYS)
+        day = occurred.astimezone(ZoneInfo(self.feed.zone)).date()
+        return patient.birth_date is None or day - patient.birth_date <= timedelta(days=_NEWBORN_DAYS)
 
-    def _prior(self) -> Prior:
-        """All MRG segments: the identities that give way to the one of the first PID."""
-        segments = self.message.segments("MRG")
+    def _prior(self, segments: list[Segment]) -> Prior:
+        """The MRG segments of one group: the identities that give way to the one of its PID."""
         identifiers: dict[Identifier, None] = {}
-        for segment in segments[:_MAX_REPETITIONS]:
+        for segment in segments:
             for number in (1, 4, 2):
                 if found := self._identifiers(segment, number):
                     identifiers.update(dict.fromkeys(found))
                     break
-        survivors = {pid.raw(3) for pid in self.message.segments("PID")[:_MAX_REPETITIONS]}
-        if len(segments) > 1 and len(survivors) > 1:
-            self.note(Finding.STRUCTURE_WRONG, "MRG")
         merged = segments[0]
         names = merged.repetitions(7)
         visit = _real_number(self._identifier(merged.raw(5), "MRG-5"))

@@ -134,7 +134,8 @@ class DecideStage:
         return len(old) + len(events)
 
     def _event_output(self, record: EventRecord) -> Output:
-        owner = record.match.enrollee_id or (record.prior_match.enrollee_id if record.prior_match else None)
+        matches = (match for part in record.parts() for match in (part.match, part.prior_match) if match)
+        owner = next((match.enrollee_id for match in matches if match.enrollee_id), None)
         envelope = Envelope(record.event.message_id, record.event.received_at)
         return event_output(record, keyed_hash(self._secret, owner or record.event.message_id), envelope)
 
@@ -196,9 +197,18 @@ class DecideStage:
         world = self._world()
 
         def conclude(record: EventRecord, history: History) -> Decision:
-            return decide(record.event, record.match, record.prior_match, history, world, released=record.released)
+            further = [(one.match, one.prior_match) for one in record.further]
+            return decide(
+                record.event,
+                record.match,
+                record.prior_match,
+                history,
+                world,
+                released=record.released,
+                further=further,
+            )
 
-        return self._store.decide([one.record for one in taken], conclude, world.now)
+        return self._store.decide([one.record for one in taken], conclude, world.now, self._secret)
 
     @staticmethod
     def _count(taken: Sequence[_Taken], outcomes: Sequence[Outcome]) -> None:

@@ -120,7 +120,7 @@ def release_late(settings: Settings, store: Store, load: int) -> Late:
     with store.reading() as connection:
         lines, _ = load_enrollees(connection, wanted, None)
     enrollees = {enrollee_id: enrollee_on(line, (), None) for enrollee_id, line in lines.items()}
-    found = missed(matches, enrollees, now, settings.unmatched_days)
+    found = missed(matches, enrollees, now.astimezone(LOCAL_ZONE), settings.unmatched_days)
     told = [EventRecord(event=each.event, match=each.match) for each in found if each.sure]
     store.release(told, now)
     store.drop_unmatched([record.event.message_id for record in told])

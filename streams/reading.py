@@ -18,11 +18,13 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from parsers.adt import read_adt
-from parsers.events import EncounterClass, Event, EventKind
+from parsers.events import Event
 from parsers.feeds import Feed
 from parsers.hl7 import Peek, peek
 from parsers.outcomes import NoTransition, Reject, RejectCode, TestMessage
+from rules.decide import unsure
 from rules.decisions import Grade, Match, Reason
+from rules.late_enrollment import worth_keeping
 from rules.panel_index import PanelIndex
 from streams import metrics
 from streams.attempts import TAKEN_UP_TOO_OFTEN, Attempts
@@ -32,29 +34,17 @@ from streams.metrics import Part, Stage
 from streams.quarantine import PARKED, Brake, Crash, place_of
 from streams.settings import Settings
 from streams.store import Store
-from streams.topics import Envelope, EventRecord, Topic, keyed_hash
+from streams.topics import Envelope, EventRecord, Topic, Whose, keyed_hash
 from streams.waiting import Waiting
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
-KEPT_WHEN_UNMATCHED: Final = frozenset(
-    {
-        EventKind.ADMITTED,
-        EventKind.REGISTERED,
-        EventKind.CLASS_CHANGED,
-        EventKind.DISCHARGED,
-        EventKind.ADMIT_CANCELLED,  # without the cancels, somebody enrolled late would be told of what did not happen
-        EventKind.DISCHARGE_CANCELLED,
-        EventKind.VISIT_DELETED,
-    }
-)
 _ASIDE_BYTES: Final = 64 * 1024  # a larger record is read in a thread, so that the loop goes on
 _SLICE_SECONDS: Final = 0.02  # of reading, between two looks of the loop at what else is to be done
 _LINE_END: Final = re.compile(rb"[\r\n]")
 _SENDER_LENGTH: Final = 100
-_NO_STAY: Final = frozenset({EncounterClass.AMBULATORY, EncounterClass.PRE_ADMISSION})
 
 
 class RawRecord(NamedTuple):
@@ -184,13 +174,19 @@ class Reader:
     def _match(self, event: Event, feed: Feed, envelope: Envelope) -> Forward | Ended:
         panel = self._panel()
         day = event.occurred_at.astimezone(_zone(feed.zone)).date()
-        match = panel.match(event.patient, event.facility, day)
-        prior = panel.match_prior(event.prior, event.facility, day) if event.prior else None
-        enrollee_id = _found(match) or (_found(prior) if prior else None)
+        whose = [
+            Whose(
+                match=unsure(part, panel.match(part.patient, part.facility, day)),
+                prior_match=panel.match_prior(part.prior, part.facility, day) if part.prior else None,
+            )
+            for part in event.parts()
+        ]
+        enrollee_id = next((found for one in whose if (found := _owner(one))), None)
         if enrollee_id is None:
-            keep = self._settings.unmatched_days > 0 and _transition(event)
+            keep = self._settings.unmatched_days > 0 and worth_keeping(event)
             return Ended(suppressed(event, Reason.NOT_ON_PANEL), unmatched=event if keep else None)
-        record = EventRecord(event=event, match=match, prior_match=prior)
+        first, *further = whose
+        record = EventRecord(event=event, match=first.match, prior_match=first.prior_match, further=tuple(further))
         return Forward(envelope, event_output(record, keyed_hash(self._secret, enrollee_id), envelope))
 
 
@@ -216,10 +212,8 @@ def _sender_of(feed: Feed, application: str, facility: str) -> str:
     return feed.name if feed.sending else f"{application}|{facility}"[:_SENDER_LENGTH]
 
 
-def _transition(event: Event) -> bool:
-    """Whether somebody enrolled later would want to know: a stay's beginning, end or undoing, not a clinic visit."""
-    clinic = event.visit is not None and event.visit.encounter_class in _NO_STAY
-    return event.kind in KEPT_WHEN_UNMATCHED and not (clinic and event.kind is EventKind.REGISTERED)
+def _owner(whose: Whose) -> str | None:
+    return _found(whose.match) or (_found(whose.prior_match) if whose.prior_match else None)
 
 
 def _found(match: Match) -> str | None:

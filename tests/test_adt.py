@@ -247,8 +247,9 @@ def test_an_event_code_with_the_message_type_names_the_event(sent: str) -> None:
         ("many ids", adt(EVN, "PID|1||" + "~".join(map(str, range(300)))), "A01", (Finding.VALUE_TOO_LONG, "PID-3")),
         ("many diagnoses", adt(EVN, PID, PV1, *["DG1|1||A"] * 300), "A01", (Finding.VALUE_TOO_LONG, "DG1")),
         ("facility", adt(EVN, PID, f4=""), "A01", (Finding.FACILITY_ASSUMED, "MSH-3")),
-        ("two survivors", adt(EVN, PID, "MRG|9", PID.replace("12345", "777"), "MRG|8", trigger="A40"), "A40",
+        ("survivor of nobody", adt(EVN, PID, "MRG|9", PID.replace("12345", "777"), trigger="A40"), "A40",
          (Finding.STRUCTURE_WRONG, "MRG")),
+        ("two patients", adt(EVN, PID, PID.replace("12345", "777"), PV1), "A01", (Finding.STRUCTURE_WRONG, "PID")),
     ],
 )  # fmt: skip
 def test_what_is_odd_is_noted_and_read_around(
@@ -649,3 +650,113 @@ def _seconds(action: Callable[[], object]) -> float:
     for _ in range(200):
         action()
     return (time.process_time() - start) / 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "noted"),
+    [
+        ("01", "01", False),
+        ("1", "01", False),
+        ("007", "07", False),
+        ("20", "20", False),
+        ("Expired", "20", False),
+        ("deceased", "20", False),
+        ("AMA", "07", False),
+        ("Left Against Medical Advice", "07", False),
+        ("EXP^Patient expired", "20", False),
+        ("^Home", "01", False),
+        ("Home/Self Care", "01", False),
+        ("20^Expired^HL70112", "20", False),
+        ("HOMEHLTH", "06", False),  # as the feed says
+        ("X1^Went fishing", "X1", True),
+        ("22", "22", True),
+        ("99", "99", True),
+        ("", "", False),
+    ],
+)
+def test_dispositions_are_read_mapped_or_noted(sent: str, code: str, noted: bool) -> None:
+    feed = Feed(dispositions={"HOMEHLTH": "06"})
+    found = event(adt(EVN, PID, fields("PV1", f2="I", f36=sent), trigger="A03"), feed)
+    assert found.visit is not None
+    assert found.visit.disposition == code
+    assert ((Finding.DISPOSITION_UNKNOWN, "PV1-36") in findings(found)) is noted
+
+
+@pytest.mark.parametrize(
+    ("date", "indicator", "deceased", "dated", "noted"),
+    [
+        ("20260301", "Y", True, True, ""),
+        ("20260301", "", True, True, ""),
+        ("", "Y", True, False, ""),
+        ("", "N", False, False, ""),
+        ("20260301", "N", False, False, "PID-30"),
+        ("19000101", "", None, False, "PID-29"),
+        ("19791231", "", None, False, "PID-29"),
+        ("", "", None, False, ""),
+        ("", "1", True, False, ""),
+        ("", "false", False, False, ""),
+        ("", "U", None, False, ""),
+    ],
+)
+def test_who_died(date: str, indicator: str, deceased: bool | None, dated: bool, noted: str) -> None:
+    pid = PID + "|" * 21 + f"{date}|{indicator}"
+    found = event(adt(EVN, pid, PV1))
+    assert (found.patient.deceased, found.patient.deceased_at is not None) == (deceased, dated)
+    assert {place for finding, place in findings(found) if finding is Finding.DEATH_DISAGREES} == ({noted} - {""})
+
+
+def test_a_deleted_diagnosis_is_no_diagnosis() -> None:
+    gone = fields("DG1", f1="1", f3="T40.1X1A^Heroin", f21="D")
+    found = event(adt(EVN, PID, PV1, gone, "DG1|2||R07.9^Chest pain"))
+    assert found.visit is not None
+    assert [one.code for one in found.visit.diagnoses] == ["R07.9"]
+    assert [one.code for one in found.visit.diagnoses_deleted] == ["T40.1X1A"]
+
+
+SECOND = PID.replace("12345", "777")
+GROUPS = {
+    "A40": ((PID, "MRG|9", SECOND, "MRG|8"), [("12345", "9", ""), ("777", "8", "")]),
+    "A40 several to one": ((PID, "MRG|9", "MRG|8"), [("12345", "9 8", "")]),
+    "A40 one of them of nobody": ((PID, "MRG|9", SECOND), [("12345", "9", "")]),
+    "A40 the first of nobody": ((PID, SECOND, "MRG|8"), [("777", "8", "")]),
+    "A18": ((PID, "MRG|9", PV1, SECOND, "MRG|8", PV1), [("12345", "9", "V1"), ("777", "8", "V1")]),
+    "A41": ((PID, "MRG|9||A1", SECOND, "MRG|8||A2"), [("12345", "9", ""), ("777", "8", "")]),
+    "A42": (
+        (PID, "MRG|9||||V8", PV1, SECOND, "MRG|8||||V9", PV1.replace("V1^", "V2^")),
+        [("12345", "9", "V1"), ("777", "8", "V2")],
+    ),
+    "A43": ((PID, "MRG|9", SECOND, "MRG|8"), [("12345", "9", ""), ("777", "8", "")]),
+    "A44": ((PID, "MRG|9||A1", "MRG|8||A2"), [("12345", "9", ""), ("12345", "8", "")]),
+    "A45": (
+        (PID, "MRG|9", PV1, "MRG|9", PV1.replace("V1^", "V2^")),
+        [("12345", "9", "V1"), ("12345", "9", "V2")],
+    ),
+    "A50": ((PID, "MRG|9||||V8", PV1), [("12345", "9", "V1")]),
+    "A24": ((PID, PV1, SECOND), [("12345", "", "V1"), ("777", "", "")]),
+    "A37": ((PID, SECOND), [("12345", "", ""), ("777", "", "")]),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_every_group_is_read(name: str) -> None:
+    segments, expected = GROUPS[name]
+    found = [
+        (
+            part.patient.identifiers[0].value,
+            " ".join(one.value for one in part.prior.identifiers) if part.prior else "",
+            part.visit.number.value if part.visit and part.visit.number else "",
+        )
+        for part in event(adt(EVN, *segments, trigger=name[:3])).parts()
+    ]
+    assert found == expected
+    for part in event(adt(EVN, *segments, trigger=name[:3])).parts():
+        assert all(part.stay_keys for _ in [part.visit] if part.visit)
+        assert part.groups == ()
+
+
+def test_a_newborn_is_counted_in_local_days() -> None:
+    at = fields("EVN", f1="A01", f2="20260501213000-0400")
+    visit = fields("PV1", f2="I", f44="20260501213000-0400")
+    found = event(adt(at, "PID|1||1||Doe^BABYBOY||20260302", visit))
+    assert found.visit is not None
+    assert found.visit.newborn

@@ -171,6 +171,19 @@ class TestWhoMayBeTold:
         assert not Ward().take(event(K.ADMITTED, 0), probable).crosswalk
 
 
+class TestBeforeEnrollment:
+    @pytest.mark.parametrize(
+        ("hour", "reason"),
+        [(1, Reason.STAY_BEFORE_ENROLLMENT), (4, Reason.STAY_BEFORE_ENROLLMENT), (6, Reason.STAY_UNKNOWN)],
+    )
+    def test_the_day_of_the_admission_is_a_local_one(self, hour, reason):
+        """Enrolled on the 10th: 01:30 and 04:30 UTC of that day are the evening before in New York, 06:30 is not."""
+        ward = Ward(person("E1", effective_from=date(2026, 11, 10)))
+        begun = datetime(2026, 11, 10, hour, 30, tzinfo=UTC)
+        decision = ward.take(event(K.UPDATED, 3, C.INPATIENT, admitted_at=begun), certain("E1"))
+        assert decision.reasons == (reason,)
+
+
 class TestClocksAndPeople:
     def test_contact_made_before_a13_stays_made_and_runs_anew_after_the_real_discharge(self):
         ward = Ward()
