@@ -16,7 +16,7 @@ from parsers.events import Patient, PersonName, Prior
 from rules.decisions import Grade, Match
 from rules.evidence import Agreement, Field
 from rules.grading import ceiling_of, hold_down, lower, rank
-from rules.identity import PanelRecord, Person, first_name, last_name, read_identifier, read_patient
+from rules.identity import PanelRecord, Person, first_name, is_nobodys, last_name, read_identifier, read_patient
 from rules.matching import Comparison, compare
 from rules.names import Name, first_shares, known_first, last_shares
 from rules.panel_blocks import (
@@ -97,6 +97,8 @@ class PanelIndex:
 
     def _learn(self, crosswalk: Iterable[tuple[str, str, str | None]]) -> None:
         for system, value, owner in crosswalk:
+            if is_nobodys(value):
+                continue
             if owner is None:
                 self._crosswalk.pop(read_identifier(system, value), None)
             else:

@@ -10,6 +10,7 @@ from rules.decisions import Grade
 from rules.grading import grade, rank
 from rules.identity import (
     PanelRecord,
+    is_nobodys,
     read_birth,
     read_identifier,
     read_patient,
@@ -97,6 +98,28 @@ def test_fields(read, text, expected):
 def test_identifier_ignores_case_space_and_leading_zeros():
     assert read_identifier(" north ", "0012345") == ("NORTH", "12345")
     assert read_identifier("N", "000") == ("N", "000")
+
+
+@pytest.mark.parametrize(
+    ("value", "nobodys"),
+    [
+        *dict.fromkeys(("UNKNOWN", "unknown", "N/A", "000000", "0", "0-0", "-", "99999999"), True).items(),
+        *dict.fromkeys(("XXXXXX", "123456789", "not available", "No MRN", "TBD", "", " "), True).items(),
+        *dict.fromkeys(("7", "111", "12345", "100", "0012345", "NEW1", "E7", "TEST7", "A0000"), False).items(),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_nobodys(value, nobodys):
+    assert is_nobodys(value) is nobodys
+
+
+def test_numbers_that_are_nobodys_are_not_compared():
+    nobody = PanelRecord("E1", "UNKNOWN", mrns=(("NORTH", "000000"), ("NORTH", "N/A")))
+    assert read_record(nobody) == read_record(PanelRecord(""))
+    identifiers = (
+        Identifier(system="NORTH", value="UNKNOWN", type="MR"),
+        Identifier(system="", value="000", type="MA"),
+    )
+    assert read_patient(Patient(identifiers=identifiers), "NORTH") == read_record(PanelRecord(""))
 
 
 # --- pairs: what differs from ROSA, the grade, and the words that say why ------------------------------------------
