@@ -22,6 +22,7 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
+from rules.identity import is_nobodys
 from rules.late_enrollment import goes_back_to, late
 from rules.stays import DEAD, OPEN, Move, Step, advance, find, folded, joined, key_in, under, visit_key
 
@@ -130,10 +131,11 @@ def _decide(
     """One event, or one group of it."""
     known = _enrollee_id(match, released)
     prior_known = _enrollee_id(prior_match, released) if prior_match else None
-    if known is None and match.grade is Grade.POSSIBLE and not released:
+    if event.kind is EventKind.PERSON_MERGED and prior_known is not None and not released:
+        known = _survivor(event, match, prior_match, prior_known)
+    if known is None and match.grade is Grade.POSSIBLE and not released and not _unsaid(event):
         former = prior_known if prior_known not in (match.enrollee_id, match.runner_up) else None
-        merged = event.kind is EventKind.PERSON_MERGED and event.patient.birth_date is not None
-        if former and (merged or event.kind in _MOVES):
+        if former and (event.kind is EventKind.PERSON_MERGED or event.kind in _MOVES):
             return _Desk(event, match, history, world, released, ids).take_back(former)
         return _possible(event)
     if known is None and prior_known is None:
@@ -278,10 +280,11 @@ class _Desk:
         return self._decision()
 
     def _merge_person(self, survivor: str | None, prior: str | None) -> None:
+        """The number that survives belongs to whom the number that gives way belongs, unless it is said whose it is."""
         event = self.event
         gone = event.prior.identifiers if event.prior else ()
         affected = self._of_prior()
-        if survivor is None and event.patient.birth_date is not None:
+        if survivor is None and not _unsaid(event):
             for stay in affected:
                 if stay.enrollee_id == prior or prior is None:
                     self._take_away(stay, Reason.MERGED)
@@ -291,8 +294,8 @@ class _Desk:
         if heir is None:
             return
         self._learn(gone, heir)
-        if survivor is not None and self.match.grade is Grade.CERTAIN:
-            self._learn(event.patient.identifiers, survivor)
+        if survivor is None or survivor == prior or self.match.grade is Grade.CERTAIN:
+            self._learn(event.patient.identifiers, heir)
         self._give_what_waited(heir)
         for kind, step in self._catch_up(heir).values():
             self._apply(kind, step, None, (Reason.IDENTITY_CORRECTED,))
@@ -320,7 +323,8 @@ class _Desk:
 
     def _of_prior(self) -> list[Stay]:
         """Stays that have run under the identifiers that give way."""
-        gone = self.event.prior.identifiers if self.event.prior else ()
+        named = self.event.prior.identifiers if self.event.prior else ()
+        gone = [number for number in named if not is_nobodys(number.value)]
         return [stay for stay in self._unmerged() if any(key_in(key, gone) for key in stay.patient_ids)]
 
     def _give_what_waited(self, target: str | None) -> bool:
@@ -467,7 +471,11 @@ class _Desk:
     def _learn(self, identifiers: Iterable[Identifier], enrollee_id: str | None) -> None:
         known = {(one.identifier.system, one.identifier.value) for one in self.crosswalk}
         for identifier in identifiers:
-            if (identifier.system, identifier.value) not in known and identifier.type.upper() in _RECORD_NUMBERS:
+            if (
+                (identifier.system, identifier.value) not in known
+                and identifier.type.upper() in _RECORD_NUMBERS
+                and not is_nobodys(identifier.value)
+            ):
                 self.crosswalk.append(CrosswalkChange(identifier=identifier, enrollee_id=enrollee_id))
 
     def _apply(self, kind: EventKind, step: Step, before: Stay | None, extra: tuple[Reason, ...] = ()) -> None:
@@ -569,6 +577,23 @@ def _has_number(stay: Stay, number: Identifier) -> bool:
 
 def _enrollee_id(match: Match, released: bool) -> str | None:
     if match.grade in _KNOWN or (released and match.grade is Grade.POSSIBLE):
+        return match.enrollee_id
+    return None
+
+
+def _unsaid(event: Event) -> bool:
+    """A merge by numbers alone, or without a birth date: it does not say whose the surviving number is."""
+    return event.kind is EventKind.PERSON_MERGED and event.patient.birth_date is None
+
+
+def _survivor(event: Event, match: Match, prior_match: Match | None, prior: str) -> str | None:
+    """Whose the number that survives is by itself, None when it is not said: only what is certain overrules whose the
+    number was that gives way, and a possible match with that same enrollee confirms it."""
+    if match.grade is Grade.CERTAIN or prior_match is None:
+        return _enrollee_id(match, released=False)
+    if prior in (match.enrollee_id, match.runner_up) and match.grade is Grade.POSSIBLE:
+        return prior
+    if match.grade is Grade.PROBABLE and (not _unsaid(event) or prior_match.grade is not Grade.CERTAIN):
         return match.enrollee_id
     return None
 

@@ -48,6 +48,9 @@ def certain(enrollee_id, **more):
     return Match(grade=Grade.CERTAIN, enrollee_id=enrollee_id, **more)
 
 
+POSSIBLE = Match(grade=Grade.POSSIBLE, enrollee_id="E2")
+
+
 class Ward:
     """A history that remembers, in place of the store."""
 
@@ -227,6 +230,46 @@ class TestMerges:
         assert decision.reasons == (Reason.MERGED,)
         assert ward.living()
 
+    @pytest.mark.parametrize(
+        "match",
+        [
+            certain(None),
+            POSSIBLE,
+            Match(grade=Grade.POSSIBLE, enrollee_id="E1"),
+            POSSIBLE.model_copy(update={"grade": Grade.PROBABLE}),
+        ],
+        ids=["nobody", "possibly another", "possibly the same", "probably another"],
+    )
+    @pytest.mark.parametrize("named", [{}, {"name": PersonName(family="Langberg", given="Ivan")}], ids=["", "named"])
+    def test_the_number_that_survives_belongs_to_whom_the_other_belongs(self, match, named):
+        ward = Ward()
+        ward.take(event(K.ADMITTED, 0), certain("E1"))
+        bare = Patient(identifiers=(Identifier(system="MISSION", value="200001", type="MR"),), **named)
+        merge = event(K.PERSON_MERGED, 1, patient=bare, visit=False, prior=mrn("100001"))
+        decision = ward.take(merge, match, certain("E1"))
+        assert (decision.action, decision.reasons) == (Action.SUPPRESS, (Reason.MERGED,))
+        learned = {change.identifier.value: change.enrollee_id for change in decision.crosswalk}
+        assert learned == {"100001": "E1", "200001": "E1"}
+        assert [alert.enrollee_id for alert in ward.living()] == ["E1"]
+
+    def test_before_the_first_visit(self):
+        bare = Patient(identifiers=(Identifier(system="MISSION", value="200001", type="MR"),))
+        merge = event(K.PERSON_MERGED, 0, patient=bare, visit=False, prior=mrn("100001"))
+        decision = Ward().take(merge, certain(None), certain("E1"))
+        assert {change.identifier.value: change.enrollee_id for change in decision.crosswalk} == {
+            "100001": "E1",
+            "200001": "E1",
+        }
+
+    @pytest.mark.parametrize("number", ["UNKNOWN", "000000", "N/A", "9999999", "."])
+    def test_what_stands_for_no_number_is_never_learned(self, number):
+        ward = Ward()
+        assert ward.take(event(K.ADMITTED, 0, mrn=number), certain("E1")).crosswalk == ()
+        gone = event(K.PERSON_MERGED, 1, mrn="200001", visit=False, prior=mrn(number))
+        decision = ward.take(gone, certain("E2"), certain(None))
+        assert [change.identifier.value for change in decision.crosswalk] == ["200001"]
+        assert [alert.enrollee_id for alert in ward.living()] == ["E1"]
+
     def test_nobody_known_on_either_side(self):
         gone = event(K.PERSON_MERGED, 1, visit=False, prior=mrn("100009"))
         assert Ward().take(gone, certain(None), certain(None)).reasons == (Reason.NOT_ON_PANEL,)
@@ -325,7 +368,6 @@ class TestMoves:
         assert len(set(told)) == 2
 
 
-POSSIBLE = Match(grade=Grade.POSSIBLE, enrollee_id="E2")
 TO_A_POSSIBLE_MATCH = [
     (K.ACCOUNT_MOVED, Reason.MOVED_TO_ANOTHER_PERSON),
     (K.VISIT_MOVED, Reason.MOVED_TO_ANOTHER_PERSON),
@@ -374,7 +416,9 @@ class TestMovesToAPossibleMatch:
         ward = Ward()
         ward.take(event(K.ADMITTED, 0, C.INPATIENT), certain("E1"))
         decision = ward.take(self.handed(kind), match, certain("E1"))
-        assert (decision.action, decision.alerts) == (Action.HOLD, ())
+        merged = kind is K.PERSON_MERGED  # which says itself whose the number is
+        assert (decision.action, decision.alerts) == (Action.SUPPRESS if merged else Action.HOLD, ())
+        assert [change.enrollee_id for change in decision.crosswalk] == ["E1", "E1"] * merged
         assert [one.enrollee_id for one in ward.living()] == ["E1"]
 
     @pytest.mark.parametrize(("kind", "_reason"), TO_A_POSSIBLE_MATCH)
