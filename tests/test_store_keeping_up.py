@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from streams.inbox.sign_in import find_session, open_session
 from streams.ledger import Ending, LedgerEntry
 from streams.store import Damaged, Store, Unavailable
-from streams.store.acting import UNDO_WITHIN, ActionKind, TooLate
+from streams.store.acting import UNDO_GRACE_SECONDS, UNDO_SECONDS, ActionKind, TooLate
 from streams.store.schema import unmatched
 from tests.store_rig import NOW, days, decide, message_id, record, store, store_url
 
@@ -82,8 +82,8 @@ def test_what_was_done_long_ago_is_not_undone(store: Store) -> None:
     alert = outcome.alerts[0].alert
     position = store.act(alert.alert_id, "ortiz", ActionKind.TAKEN, 1, NOW)
     with pytest.raises(TooLate):
-        store.undo(position, "ortiz", NOW + UNDO_WITHIN + timedelta(seconds=1))
-    assert store.undo(position, "ortiz", NOW + UNDO_WITHIN)
+        store.undo(position, "ortiz", NOW + timedelta(seconds=UNDO_SECONDS + UNDO_GRACE_SECONDS + 1))
+    assert store.undo(position, "ortiz", NOW + timedelta(seconds=UNDO_SECONDS))
 
 
 def test_a_damaged_file_is_named_and_neither_our_fault_nor_a_message_s(tmp_path: Path) -> None:

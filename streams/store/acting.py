@@ -27,12 +27,23 @@ class ActionKind(StrEnum):
     UNDONE = "undone"
 
 
-UNDO_WITHIN: Final = timedelta(minutes=1)  # the page offers it for seconds; what others have seen since stays
 ONCE: Final = frozenset({ActionKind.TAKEN, ActionKind.ACKNOWLEDGED})  # doing them again changes nothing
 
 
-class TooLate(KeyError):
-    """The action is too old to be taken back."""
+UNDO_SECONDS: Final = 10  # how long a page offers to take an action back
+UNDO_GRACE_SECONDS: Final = 5  # for the way from the press to here
+
+
+class HeldBy(Exception):
+    """Somebody else holds the stay; whoever wants it says first that they take it from this person."""
+
+    def __init__(self, case_manager_id: str) -> None:
+        super().__init__()
+        self.case_manager_id = case_manager_id
+
+
+class TooLate(Exception):
+    """The moment for taking an action back has passed."""
 
 
 class ActionRow(NamedTuple):
@@ -50,12 +61,21 @@ class Actions(Database):
     """What people do, and what they have seen."""
 
     def act(
-        self, alert_id: str, case_manager_id: str, action: ActionKind, version: int, at: datetime, note_text: str = ""
+        self,
+        alert_id: str,
+        case_manager_id: str,
+        action: ActionKind,
+        version: int,
+        at: datetime,
+        note_text: str = "",
+        *,
+        over: str | None = None,
     ) -> int:
         """Write an action about the version the person saw; gives its position.
 
-        Taking or acknowledging the same version twice gives the first position. Raises `KeyError` for an unknown alert
-        or a version it has not reached.
+        Taking or acknowledging the same version twice gives the first position. `over` names the holder the person
+        agreed to take it from ("": nobody); `None` asks nothing. Raises `KeyError` for an unknown alert or a version it
+        has not reached, `HeldBy` when somebody other than `over` holds it.
         """
         with self.writing() as connection:
             alert = connection.execute(
@@ -65,6 +85,10 @@ class Actions(Database):
                 raise KeyError("no such version of an alert")
             if action in ONCE and (before := _same(connection, alert_id, case_manager_id, action, version)):
                 return before
+            if action is ActionKind.TAKEN and over is not None:
+                holder = _holder(connection, alert_id)
+                if holder not in {"", case_manager_id, over}:
+                    raise HeldBy(holder)
             note(
                 connection,
                 at,
@@ -83,9 +107,9 @@ class Actions(Database):
             return _write(connection, alert_id, case_manager_id, action, version, at, note_text)
 
     def undo(self, position: int, case_manager_id: str, at: datetime) -> int:
-        """Take back one's own action of the last `UNDO_WITHIN`; gives the position of the taking back.
+        """Take back one's own action; gives the position of the taking back.
 
-        Raises `KeyError` when there is none, and `TooLate` (one as well) when it is older.
+        Raises `KeyError` when there is none, `TooLate` more than `UNDO_SECONDS` and a grace after it.
         """
         with self.writing() as connection:
             done = connection.execute(
@@ -98,8 +122,8 @@ class Actions(Database):
             ).one_or_none()
             if done is None:
                 raise KeyError("no such action of this person")
-            if at - from_us(done.at_us) > UNDO_WITHIN:
-                raise TooLate("an action this old is not taken back: do the opposite instead")
+            if at - from_us(done.at_us) > timedelta(seconds=UNDO_SECONDS + UNDO_GRACE_SECONDS):
+                raise TooLate
             connection.execute(update(actions).where(actions.c.position == position).values(undone=1))
             if done.action == ActionKind.ACKNOWLEDGED:
                 left = select(func.coalesce(func.max(actions.c.version), 0)).where(
@@ -122,6 +146,16 @@ class Actions(Database):
         if versions:
             with self.writing() as connection:
                 _see(connection, case_manager_id, versions, at)
+
+
+def _holder(connection: Connection, alert_id: str) -> str:
+    newest = (
+        select(actions.c.case_manager_id)
+        .where(actions.c.alert_id == alert_id, actions.c.action == str(ActionKind.TAKEN), actions.c.undone == 0)
+        .order_by(actions.c.position.desc())
+        .limit(1)
+    )
+    return connection.scalar(newest) or ""
 
 
 def _same(connection: Connection, alert_id: str, case_manager_id: str, action: ActionKind, version: int) -> int | None:
