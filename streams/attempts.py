@@ -2,11 +2,11 @@
 
 An ordinary record costs nothing here. Noted before they are worked on are large ones, and the first `WARY_RECORDS` of a
 partition after it was assigned anew: what an unclean exit had in hand comes again there. A batch that holds a record
-noted before and not ended is worked on record by record, each counted alone, and one that has had `MOST_ATTEMPTS` is
-given up: it goes to quarantine without being looked at again.
+noted before and not ended is worked on in small groups, what was tried twice alone, and a record that has had
+`MOST_ATTEMPTS` is given up: it goes to quarantine without being looked at again.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from streams.store import Store
 LARGE_BYTES: Final = 64 * 1024
 WARY_RECORDS: Final = 1_000
 MOST_ATTEMPTS: Final = 3
+GROUP_RECORDS: Final = 16
 TAKEN_UP_TOO_OFTEN: Final = "TakenUpTooOften"
 
 
@@ -58,18 +59,37 @@ class Attempts(Generic[R]):
     ) -> None:
         """Has `run` work on all of the records, in order; ids in `again` may have an ending and are to be run anew."""
         watched = {self._id_of(record) for record in records if self._to_be_noted(record)}
-        if not watched or not await self._in_store(self._note, watched, again):
+        before = await self._in_store(self._note, watched, again) if watched else {}
+        if not before:
             await run(records)
             return
-        for record in records:
-            if (found := self._id_of(record)) not in watched:
-                await run([record])
-                continue
-            if await self._in_store(self._once_more, found) > MOST_ATTEMPTS:
-                await give_up(record)
+        for group in self._groups(records, before):
+            names = [self._name(found) for found in map(self._id_of, group) if found in watched]
+            taken = await self._in_store(self._store.take_up, names, datetime.now(UTC)) if names else {}
+            if max(taken.values(), default=0) > MOST_ATTEMPTS:  # then it is alone
+                await give_up(group[0])
             else:
-                await run([record])
-            await self._in_store(self._store.came_through, [self._name(found)])
+                await run(group)
+            if names:
+                await self._in_store(self._store.came_through, names)
+
+    def _groups(self, records: Sequence[R], before: Mapping[str, int]) -> Iterator[list[R]]:
+        """In order; alone is what has been tried twice, the rest comes in small groups."""
+        group: list[R] = []
+        for record in records:
+            if before.get(self._id_of(record), 0) < MOST_ATTEMPTS - 1:
+                group.append(record)
+                if len(group) < GROUP_RECORDS:
+                    continue
+            elif group:
+                yield group
+                group = [record]
+            else:
+                group = [record]
+            yield group
+            group = []
+        if group:
+            yield group
 
     def _to_be_noted(self, record: R) -> bool:
         place = (record.topic, record.partition)
@@ -82,14 +102,12 @@ class Attempts(Generic[R]):
     def _name(self, message_id: str) -> str:
         return f"{self._stage.value}:{message_id}"
 
-    def _note(self, ids: Collection[str], again: Collection[str]) -> bool:
-        """Whether one of these may have ended a process; else they are noted as worked on together."""
-        known = {name.partition(":")[2] for name in self._store.taken_up([self._name(one) for one in ids])}
-        if known and known - (self._store.ended(sorted(known)) - set(again)):
-            return True
-        self._store.take_up([self._name(one) for one in ids if one not in known], datetime.now(UTC))
-        return False
-
-    def _once_more(self, message_id: str) -> int:
-        name = self._name(message_id)
-        return self._store.take_up([name], datetime.now(UTC))[name]
+    def _note(self, ids: Collection[str], again: Collection[str]) -> dict[str, int]:
+        """How often those were tried that may have ended a process; if none, all are noted as worked on together."""
+        found = self._store.taken_up([self._name(one) for one in ids])
+        known = {name.partition(":")[2]: taken for name, taken in found.items()}
+        for ended in (self._store.ended(sorted(known)) if known else set()) - set(again):
+            del known[ended]
+        if not known:
+            self._store.take_up([self._name(one) for one in ids], datetime.now(UTC))
+        return known

@@ -438,7 +438,7 @@ def said(error: BaseException) -> str:
         case Problem():
             return str(error)
         case Unavailable():
-            return said_of(error, None)
+            return said_of(error, load_settings())
         case BrokerAway():
             return f"the broker does not answer ({error}): is it running, is KAFKA_BOOTSTRAP_SERVERS right?"
         case OSError() if error.errno in _MENDABLE:

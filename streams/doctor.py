@@ -28,6 +28,7 @@ from streams.kafka import BrokerAway, OffsetClient, bootstrap_servers, client_op
 from streams.problems import Problem
 from streams.settings import Settings, SettingsError, environment_name, load_settings
 from streams.store import Store, StoreOutdated, Unavailable
+from streams.store.keeping_up import HASH_KEY
 
 
 class State(StrEnum):
@@ -170,6 +171,10 @@ def _store(settings: Settings) -> Iterator[Finding]:
         return
     try:
         yield Finding("store", State.OK, "reachable, migrations up to date")
+        if settings.has_secret() or not (store.fact(HASH_KEY) or store.seals()):
+            yield Finding("hash key", State.OK, "there" if settings.has_secret() else "is made at the first start")
+        else:
+            yield Finding("hash key", State.WRONG, "missing", "bring back hash.key from your copy of the data folder")
         for parked in store.parked():
             what = f"{parked.sender} since {parked.since:%Y-%m-%d %H:%M} UTC, after {parked.code}"
             do = "its messages lie unread on adt.quarantine.v1 (code parked): upgrade, or see the code and place there"

@@ -31,10 +31,10 @@ def open_store(settings: Settings, *, migrate: bool | None = None) -> Iterator[S
         store.close()
 
 
-def said_of(error: Unavailable, settings: Settings | None) -> str:
+def said_of(error: Unavailable, settings: Settings) -> str:
     """Why the database cannot be used and what to do, in a sentence."""
     if isinstance(error, Damaged):
         return f"the store is damaged ({error}): stop everything and bring back your last copy of the data folder"
-    if settings is not None and not settings.database_url.get_secret_value():
+    if not settings.database_url.get_secret_value():
         return f"the store in {settings.data_dir} cannot be used now ({error}): is the disk full, the folder writable?"
     return f"the database does not answer ({error}): check DATABASE_URL and that the server is up"

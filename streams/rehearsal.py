@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from streams.inbox.sign_in import make_link
+from streams.keys import secret_of
 from streams.ledger import balance
 from streams.message_ids import new_message_id
 from streams.problems import Problem
@@ -202,6 +203,7 @@ class Rehearsal:
         self.store = Store.open(self.settings.store_url, migrate=True)
         try:
             _load_sample(self.store, self.panel)
+            secret_of(self.settings, self.store, accept=True)  # nobody waits under an older one
             self.supervisor = Supervisor(self.settings, log_dir=self._logs, demo=True)
             self.supervisor.__enter__()
         except BaseException:

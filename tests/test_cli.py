@@ -112,6 +112,11 @@ def a_file(folder: Path) -> None:
     folder.write_text("")
 
 
+def a_folder(folder: Path) -> None:
+    (folder / "handoff.sqlite3").unlink()
+    (folder / "handoff.sqlite3").mkdir()
+
+
 NOBODY = {"DATABASE_URL": "postgresql://us:hunter2@127.0.0.1:1/x"}
 WORLD: dict[str, tuple[list[str], list[Callable[[Path], None]], dict[str, str], str]] = {
     "ingest without anything": (["ingest", "FILE"], [], {}, "start `handoff up`"),
@@ -120,6 +125,7 @@ WORLD: dict[str, tuple[list[str], list[Callable[[Path], None]], dict[str, str], 
     "sign-in with a newer store": (["sign-in"], [newer_store, running], {}, "newer handoff"),
     "sign-in with an outdated store": (["sign-in"], [older_store, running], {}, "handoff migrate"),
     "sign-in with a dead database": (["sign-in"], [up_to_date, running], NOBODY, "database does not answer"),
+    "sign-in beside a folder of that name": (["sign-in"], [up_to_date, running, a_folder], {}, "cannot be used now"),
     "sign-in with a damaged store": (["sign-in"], [damaged_store, running], {}, "damaged"),
     "review with a damaged store": (["review"], [damaged_store], {}, "last copy of the data folder"),
     "up with a newer store": (["up"], [newer_store], {}, "newer handoff"),
@@ -171,7 +177,7 @@ SAID = {
     "a forbidden file": (PermissionError(errno.EACCES, "Permission denied", "/data/x"), "run as the user who owns it"),
     "a taken port": (OSError(errno.EADDRINUSE, "Address already in use"), "taken"),
     "a broker that is away": (BrokerAway("KafkaConnectionError"), "KAFKA_BOOTSTRAP_SERVERS"),
-    "a database that went": (Unavailable("OperationalError"), "database does not answer"),
+    "a file that cannot be used": (Unavailable("OperationalError SQLITE_FULL"), "(OperationalError SQLITE_FULL)"),
     "a damaged store": (Damaged("DatabaseError SQLITE_CORRUPT"), "bring back your last copy"),
     "a bug of ours": (KeyError("DOE^JANE"), ""),
     "a bug that looks like the world": (FileNotFoundError(errno.ENOENT, "No such file", "/data/x"), ""),

@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from streams.doctor import Finding, State, examine, run_doctor
+from streams.keys import secret_of
 from streams.sample import sample_directory, sample_panel
+from streams.settings import load_settings
 from streams.store import Store
 
 
@@ -127,4 +129,14 @@ def test_a_parked_feed(folder: Path) -> None:
     store.park("EPIC|NORTH", "default", "read:KeyError", datetime(2026, 11, 25, tzinfo=UTC))
     assert found("parked feed").state is State.WRONG
     assert "EPIC|NORTH since 2026-11-25 00:00 UTC, after read:KeyError" in found("parked feed").what
+    store.close()
+
+
+def test_a_hash_key_that_is_missing(folder: Path) -> None:
+    store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
+    assert found("hash key") == Finding("hash key", State.OK, "is made at the first start")
+    secret_of(load_settings(), store)
+    assert found("hash key") == Finding("hash key", State.OK, "there")
+    (folder / "hash.key").unlink()
+    assert found("hash key").state is State.WRONG
     store.close()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -195,6 +196,19 @@ def test_ingest_over_tls_to_our_own_listener(tmp_path, data, files, certificates
     settings = data.model_copy(update=overrides)
     with listening(tmp_path, end_everything(data), **overrides) as (running, _):
         assert run_ingest(settings, [files[0]]) == 0
+        running.durable.store.close()
+
+
+def test_ingest_says_at_once_that_the_listener_wants_another_certificate(tmp_path, data, files, certificates):
+    """A server's certificate that the client CA did not sign: each message would hear the same a minute later."""
+    overrides = tls_settings(certificates)
+    overrides |= {"tls_cert": certificates / "stranger.pem", "tls_key": certificates / "stranger.key"}
+    settings = data.model_copy(update=overrides)
+    with listening(tmp_path, end_everything(data), **overrides) as (running, _):
+        began = time.monotonic()
+        with pytest.raises(Problem, match="HANDOFF_TLS_CLIENT_CA"):
+            run_ingest(settings, [files[0]])
+        assert time.monotonic() - began < 5
         running.durable.store.close()
 
 

@@ -19,6 +19,7 @@ __all__ = ["store", "store_url"]
 def test_attempts_are_counted_until_a_record_came_through(store: Store) -> None:
     assert store.take_up(["a", "b", "a"], NOW) == {"a": 1, "b": 1}
     assert store.take_up(["b"], NOW) == {"b": 2}
+    assert store.taken_up(["a", "b", "c"]) == {"a": 1, "b": 2}
     store.came_through(["b"])
     assert store.take_up(["a", "b"], NOW) == {"a": 2, "b": 1}
 

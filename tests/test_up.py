@@ -156,6 +156,45 @@ def test_files_are_the_owner_s_only(up: Up) -> None:
     assert found == []
 
 
+def pid_of(up: Up, role: str) -> int:
+    """The process that said last where it is."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return int(json.loads((up.folder / f"{role}.json").read_text())["pid"])
+    return 0
+
+
+def test_a_child_that_hangs_is_started_again(up: Up) -> None:
+    up.send(0, 5)
+    deadline = time.monotonic() + 60
+    while not pid_of(up, "inbox"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    before = pid_of(up, "inbox")
+    psutil.Process(before).suspend()
+    while pid_of(up, "inbox") == before:
+        assert time.monotonic() < deadline + 30, up.folder.with_suffix(".log").read_text()[-2000:]
+        time.sleep(0.2)
+    assert '"child_not_healthy"' in up.folder.with_suffix(".log").read_text()
+    up.send(5, 10)
+    assert up.process
+    up.process.send_signal(signal.SIGHUP)
+    up.wait_for_endings(10)
+    assert up.stop() == 0
+
+
+def test_what_a_child_needs_mended_ends_up_with_a_sentence(tmp_path: Path) -> None:
+    one = Up(tmp_path / "data")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        given = one.environment | {"HANDOFF_INBOX_PORT": str(taken.getsockname()[1])}
+        done = subprocess.run([*HANDOFF, "up"], env=given, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "HANDOFF_INBOX_PORT: cannot listen there" in done.stderr
+    assert "`handoff inbox` does not start" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_the_embedded_broker_is_recycled_before_it_grows_and_nothing_is_lost_or_repeated(up: Up) -> None:
     peak = 0.0

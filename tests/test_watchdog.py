@@ -1,10 +1,18 @@
 """When a worker counts as standing still: tables of what the broker says, second by second."""
 
+import time
+from types import SimpleNamespace
+
 from aiokafka import TopicPartition
 
 from streams.kafka import Offsets
+from streams.metrics import Part
+from streams.panel_watch import PanelWatch
+from streams.settings import Settings
+from streams.store import Unavailable
 from streams.topics import Topic
-from streams.watchdog import STUCK_SECONDS, Progress
+from streams.waiting import Waiting
+from streams.watchdog import STUCK_SECONDS, Exit, Progress, Watchdog, Why
 
 A = TopicPartition(Topic.RAW.value, 0)
 B = TopicPartition(Topic.EVENTS.value, 1)
@@ -54,3 +62,64 @@ def test_standing_still_is_told_from_waiting():
 def test_lag_is_by_topic_and_never_negative():
     offsets = Offsets({A: 10, B: 3}, {A: 4, B: 9})
     assert offsets.lag() == {Topic.RAW: 6, Topic.EVENTS: 0}
+
+
+def test_a_watchdog_that_ends_takes_the_process_with_it(tmp_path):
+    left = []
+    worker = SimpleNamespace(main_loop=lambda: None, consumer_loop=lambda: None, dead_client=lambda: {}["a bug"])
+    settings = Settings(data_dir=tmp_path, kafka_bootstrap_servers="127.0.0.1:1")
+    watchdog = Watchdog(settings, "127.0.0.1:1", Waiting(), worker, lambda: True, lambda *why: left.append(why))
+    watchdog.start()
+    deadline = time.monotonic() + 5
+    while not left and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert left == [(Exit.STUCK, Why.WATCHDOG_ENDED)]
+
+
+class Away:
+    """A store that nobody asks anything but what the panel watch asks."""
+
+    away = True
+
+    def directory_version(self):
+        if self.away:
+            raise Unavailable("OperationalError")
+        return -1
+
+    def panel_seq(self):
+        return 0
+
+    def panel_records(self, *_):
+        return ()
+
+    def crosswalk(self):
+        return ()
+
+    def panel_changes(self, _):
+        return SimpleNamespace(enrollee_ids=(), removed=(), crosswalk=(), seq=0)
+
+    def panel_age(self):
+        return None
+
+
+def test_a_store_that_goes_and_comes_while_no_message_comes_is_seen(tmp_path):
+    store, waiting = Away(), Waiting()
+    watch = PanelWatch(store, waiting)
+    watch.start()
+
+    def wait_for(away):
+        deadline = time.monotonic() + 5
+        while (waiting.seconds(Part.STORE) > 0) is not away:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    wait_for(True)
+    assert not watch.loaded
+    store.away = False
+    wait_for(False)
+    assert watch.wait(5)
+    store.away = True
+    wait_for(True)
+    store.away = False
+    wait_for(False)
+    watch.stop()

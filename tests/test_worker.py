@@ -165,7 +165,7 @@ streams.deciding.decide = decide
         worker = rig.start(broken + RUN)
         rig.send(*visits(4))
         rig.wait_for_endings(8)
-        assert [one.sender for one in rig.store.parked()] == ["EPIC|MISSION"]
+        rig.wait_until(lambda: [one.sender for one in rig.store.parked()] == ["EPIC|MISSION"])
         rig.send(adt("A01", 20), adt("A01", 21).replace(b"MISSION", b"SOUTH"))
         assert rig.wait_for_endings(10) == {"quarantined": 9, "alerted": 1}
         assert worker.poll() is None

@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from streams.settings import private_folder
+from streams.settings import SettingsError, private_folder
 
 BUSY_SECONDS: Final = 10
 CONNECT_SECONDS: Final = 5
@@ -120,6 +120,8 @@ def _private_file(path: Path) -> None:
         path.chmod(0o600)
     except OSError as error:
         raise Unavailable(f"the store's file cannot be opened: {error.strerror}") from None
+    except SettingsError as error:
+        raise Unavailable(str(error)) from None
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

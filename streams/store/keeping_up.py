@@ -44,11 +44,11 @@ class KeepingUp(Database):
             )
         return {row[0]: int(row[1]) for row in found}
 
-    def taken_up(self, records: Sequence[str]) -> set[str]:
-        """Those of the records that are noted already."""
+    def taken_up(self, records: Sequence[str]) -> dict[str, int]:
+        """How many attempts each of the records has had that are noted already."""
         with self.reading() as connection:
-            found = rows_among(connection, "SELECT record FROM attempts WHERE record IN :among", records)
-        return {row[0] for row in found}
+            found = rows_among(connection, "SELECT record, taken FROM attempts WHERE record IN :among", records)
+        return {row[0]: int(row[1]) for row in found}
 
     def came_through(self, records: Sequence[str]) -> None:
         """Forgets the attempts at records that stopped nobody."""
