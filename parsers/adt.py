@@ -282,12 +282,12 @@ class _Reader:
         return Group(patient=patient, visit=visit, prior=prior, stay_keys=self._stay_keys(kind, patient, visit, prior))
 
     def _two_patients(self) -> bool:
-        """A further PID that shares no PID-3 with the first one, or where one has none, no name."""
+        """A further PID that shares no PID-3 with the first one and has another name or birth date."""
         first, *others = self.message.segments("PID")[:_MAX_REPETITIONS]
         known = {one.value for one in self._identifiers(first, 3)} if others else set()
         for other in others:
             numbers = {one.value for one in self._identifiers(other, 3)}
-            if known.isdisjoint(numbers) if known and numbers else other.raw(5) != first.raw(5):
+            if known.isdisjoint(numbers) and (other.raw(5), other.raw(7)) != (first.raw(5), first.raw(7)):
                 return True
         return False
 

@@ -15,17 +15,18 @@ CODES: Final = frozenset(
 _WORDS: Final[Mapping[str, str]] = {
     word: code
     for code, words in {
-        "01": "home|discharged home|discharge to home|discharged to home|home or self care|home self care|routine"
-        "|home routine|routine home|self care|home or self care routine discharge",
+        "01": "home|discharge home|discharged home|discharge to home|discharged to home|home or self care"
+        "|home self care|routine|home routine|routine home|self care|home or self care routine discharge",
         "02": "another hospital|other hospital|acute care hospital|short term hospital|transferred to another hospital",
         "03": "snf|skilled nursing|skilled nursing facility",
         "04": "icf|intermediate care|intermediate care facility|assisted living",
         "06": "home health|home health care|home with home health|home health service|home health services"
         "|home with home health care|hha",
         "07": "ama|left ama|against medical advice|left against medical advice|against advice|left against advice"
-        "|discharged against medical advice|lama|eloped|elopement|aad",
+        "|discharged against medical advice|lama|eloped|elopement|aad|aadvice|lwbs|left without being seen"
+        "|left without treatment|discontinued care",
         "20": "expired|deceased|died|dead|death|exp|patient expired|patient died|expired in hospital|died in hospital"
-        "|deceased patient|demised",
+        "|deceased patient|demised|doa|dead on arrival|morgue|coroner|medical examiner|funeral home",
         "21": "jail|prison|court|law enforcement|court law enforcement|police custody",
         "30": "still a patient|still patient",
         "50": "home hospice|hospice home|hospice at home",

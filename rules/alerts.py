@@ -267,6 +267,8 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
         reasons.append(Reason.CLASS_CHANGED)
         if stay.encounter_class is EncounterClass.AMBULATORY:
             reasons.append(Reason.BACK_TO_OUTPATIENT)
+    elif case.before is not None and only_registered(case.before) and not only_registered(stay) and not finished:
+        reasons.append(_began_as(stay))
     if stay.facility != previous.facility:
         back = case.kind is EventKind.TRANSFER_CANCELLED
         reasons.append(Reason.TRANSFER_CANCELLED if back else Reason.TRANSFERRED_IN)
@@ -289,7 +291,8 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
             topics[reason].coded(stay.diagnoses) and not topics[reason].said(stay.complaint) for reason in fired
         )
         reasons += [*fired, Reason.CODE_CAME_LATE] if coded else fired
-    if any(reason in previous.reasons and reason not in around for reason in _CODED):
+    said_anew = stay.complaint != previous.complaint or stay.diagnoses != previous.diagnoses
+    if said_anew and any(reason in previous.reasons and reason not in around for reason in _CODED):
         reasons.append(Reason.URGENCY_TAKEN_BACK)
     loud, quiet = _by_policy(case, policy)
     reasons += loud

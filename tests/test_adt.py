@@ -249,7 +249,8 @@ def test_an_event_code_with_the_message_type_names_the_event(sent: str) -> None:
         ("facility", adt(EVN, PID, f4=""), "A01", (Finding.FACILITY_ASSUMED, "MSH-3")),
         ("survivor of nobody", adt(EVN, PID, "MRG|9", PID.replace("12345", "777"), trigger="A40"), "A40",
          (Finding.STRUCTURE_WRONG, "MRG")),
-        ("two patients", adt(EVN, PID, PID.replace("12345", "777"), PV1), "A01", (Finding.STRUCTURE_WRONG, "PID")),
+        ("two patients", adt(EVN, PID, PID.replace("12345^^^NORTH^MR||Doe", "777^^^NORTH^MR||Roe"), PV1),
+         "A01", (Finding.STRUCTURE_WRONG, "PID")),
     ],
 )  # fmt: skip
 def test_what_is_odd_is_noted_and_read_around(
@@ -760,3 +761,19 @@ def test_a_newborn_is_counted_in_local_days() -> None:
     found = event(adt(at, "PID|1||1||Doe^BABYBOY||20260302", visit))
     assert found.visit is not None
     assert found.visit.newborn
+
+
+@pytest.mark.parametrize(
+    ("second", "two"),
+    [
+        (PID, False),
+        (PID.replace("12345", "777"), False),  # another number of the same person
+        (PID.replace("Doe^Jane", "Roe^Anne"), False),  # another name under the same number
+        (PID.replace("12345", "777").replace("Doe^Jane", "Roe^Anne"), True),
+        (PID.replace("12345", "777").replace("19800131", "19500131"), True),
+        (PID.replace("12345^^^NORTH^MR", "").replace("Doe^Jane", "Roe^Anne"), True),
+    ],
+)
+def test_two_patients_in_a_message_about_one(second: str, two: bool) -> None:
+    found = event(adt(EVN, PID, second, PV1))
+    assert ((Finding.STRUCTURE_WRONG, "PID") in findings(found)) is two

@@ -133,6 +133,9 @@ TIERS = {
     "behavioral health by reason": (
         alert(reasons=(Reason.BEHAVIORAL_HEALTH,)), Consent.NONE, Tier.FULL, Tier.GENERAL, Tier.GENERAL,
     ),
+    "overdose taken back, and its words among the changes": (
+        alert(reasons=(Reason.URGENCY_TAKEN_BACK,)), Consent.NONE, Tier.FULL, Tier.GENERAL, Tier.GENERAL,
+    ),
     "substance use by clock": (alert(clocks=(ClockKind.FUA_7,)), Consent.NONE, Tier.FULL, Tier.GENERAL, Tier.GENERAL),
     "mental illness by clock": (alert(clocks=(ClockKind.FUM_7,)), Consent.NONE, Tier.FULL, Tier.GENERAL, Tier.GENERAL),
     "Part 2 program": (

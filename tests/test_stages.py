@@ -9,6 +9,7 @@ import pytest
 from parsers.adt import read_adt
 from parsers.events import EventKind
 from rules.decide import World
+from rules.decisions import Reason
 from rules.panel_index import PanelIndex
 from rules.policy import default_policy
 from rules.routing import default_routes
@@ -22,7 +23,7 @@ from streams.reading import Ended, RawRecord, Reader, ReadStage, envelope_of
 from streams.sample import sample_directory, sample_panel
 from streams.settings import Settings
 from streams.store import Store, Unavailable
-from streams.topics import Envelope, EventRecord, Topic, keyed_hash
+from streams.topics import AlertRecord, Envelope, EventRecord, Topic, keyed_hash
 from streams.waiting import Waiting
 from tests.worker_rig import adt
 
@@ -244,6 +245,39 @@ def test_a_batch_is_decided_told_and_marked_as_told(reader, store, executor):
     assert store.unsent(10) == []
     tell(decide_stage(store, outlet, executor), batch)
     assert len(outlet.on(Topic.ALERTS)) == 3
+
+
+def merged(trigger, *pairs):
+    """A message of groups: of each pair of messages the patient of the first takes what the second's was."""
+    lines = [survivor.decode().split("\r")[2] + "\rMRG|" + former.decode().split("\r")[2].split("|")[3].split("~")[0]
+             for survivor, former in pairs]  # fmt: skip
+    head = f"MSH|^~\\&|EPIC|MISSION|H|NC|20260303120000+0000||ADT^{trigger}|{trigger}.M|P|2.5.1"
+    return "\r".join([head, f"EVN|{trigger}|20260303120000+0000", *lines]).encode()
+
+
+def test_both_groups_of_a_move_are_read_and_decided_in_one_batch(reader, store, executor):
+    outlet = FakeOutlet()
+    moves = merged("A43", (adt("A01", 3), adt("A01", 1)), (adt("A01", 4), adt("A01", 2)))
+    tell(decide_stage(store, outlet, executor), events(reader, adt("A01", 1), adt("A01", 2), moves))
+    assert store.endings() == {"alerted": 3}
+    told = [AlertRecord.model_validate_json(output.value).alert for output in outlet.on(Topic.ALERTS)]
+    people = [alert.enrollee_id[-1] for alert in told]
+    assert sorted(zip(people, [alert.action.value for alert in told], strict=True)) == [
+        ("1", "notify"), ("1", "retract"), ("2", "notify"), ("2", "retract"), ("3", "notify"), ("4", "notify"),
+    ]  # fmt: skip
+
+
+def test_somebody_unknown_who_is_merged_into_an_enrollee_is_told_of(reader, store, executor):
+    outlet = FakeOutlet()
+    unknown = adt("A01", 9, on_panel=False)
+    asyncio.run(read_stage(reader, outlet, store, executor).run([raw(unknown, 7)]))
+    assert store.endings() == {"suppressed": 1}
+    identified = events(reader, merged("A40", (adt("A01", 1), unknown)))
+    tell(decide_stage(store, outlet, executor), identified)
+    (told,) = [AlertRecord.model_validate_json(output.value).alert for output in outlet.on(Topic.ALERTS)]
+    assert told.enrollee_id.endswith("1")
+    assert Reason.IDENTITY_CORRECTED in told.reasons
+    assert store.endings() == {"suppressed": 1, "alerted": 1}
 
 
 def test_the_record_that_fails_is_isolated(reader, store, executor, monkeypatch):
