@@ -253,7 +253,7 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
         reasons.append(Reason.CLASS_CHANGED)
         if stay.encounter_class is EncounterClass.AMBULATORY:
             reasons.append(Reason.BACK_TO_OUTPATIENT)
-    if stay.facility != previous.facility:
+    if stay.facility != previous.facility and stay.memory.get("named") != stay.facility:
         back = case.kind is EventKind.TRANSFER_CANCELLED
         reasons.append(Reason.TRANSFER_CANCELLED if back else Reason.TRANSFERRED_IN)
     if stay.died and previous.kind is not AlertKind.DEATH and Reason.DIED not in reasons:

@@ -24,6 +24,7 @@ from rules.policy import Business, Policy, code_in
 
 INPATIENT_LIKE: Final = frozenset({EncounterClass.INPATIENT, EncounterClass.OBSERVATION, EncounterClass.UNKNOWN})
 FEDERAL: Final = ""
+ADMITTED_HERE: Final = "09"  # HL7 table 0112: admitted as an inpatient to this hospital, so nothing ended
 _DAY_ENDS: Final = time(23, 59, 59)
 
 
@@ -43,7 +44,7 @@ def clocks_of(
         end = stay.ended_at
         if inpatient:
             found += _after_inpatient(stay, enrollee, policy, end)
-        elif stay.highest_class is EncounterClass.EMERGENCY:
+        elif stay.highest_class is EncounterClass.EMERGENCY and stay.disposition != ADMITTED_HERE:
             found += _after_emergency(stay, enrollee, policy, end)
     return tuple(_clock(kind, start, due, known_at, decided_at) for kind, start, due in found)
 
