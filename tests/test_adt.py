@@ -265,7 +265,9 @@ def test_what_is_odd_is_noted_and_read_around(
 def test_where_it_happened(name: str, data: bytes, feed: Feed, facility: str) -> None:
     found = event(data, feed)
     assert found.facility == facility, name
-    place = {"fixed": "", "the feed's name": "MSH-4", "configured place": "MSH-4"}.get(name, name.split()[-1])
+    place = {"fixed": "", "the feed's name": "MSH-4", "configured place": "MSH-4"}.get(
+        name, name.rsplit(maxsplit=1)[-1]
+    )
     place = "MSH-4" if name == "MSH-4 universal id" else place
     assert found.facility_from == place, name
 
