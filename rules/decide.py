@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Final
 
 from parsers.events import EncounterClass, Event, EventKind, Identifier
-from rules.alerts import Case, World, handed_on, next_version, retraction
+from rules.alerts import Case, World, became_readmission, handed_on, next_version, retraction
 from rules.decisions import (
     Action,
     Alert,
@@ -117,7 +117,18 @@ class _Desk:
         if kind is EventKind.ADMIT_CANCELLED and step.stay and step.stay.status not in DEAD and not step.late:
             extra = (*extra, Reason.ADMISSION_CANCELLED)
         self._apply(kind, step, before, extra)
+        if kind is EventKind.DISCHARGED and step.stay and step.stay.status is StayStatus.FINISHED:
+            self._readmit(step.stay)
         return self._decision()
+
+    def _readmit(self, ended: Stay) -> None:
+        """An admission read before the late discharge of another stay becomes a readmission now."""
+        for stay in list(self.stays.values()):
+            later = stay.started_at and ended.ended_at and stay.started_at >= ended.ended_at
+            if later and stay.enrollee_id == ended.enrollee_id and not stay.merged_into:
+                case = self._case(EventKind.UPDATED, Step(stay, Move.UPDATE), stay)
+                if version := became_readmission(case, self.world):
+                    self._tell(version)
 
     def take_back(self, former: str) -> Decision:
         """A move, or a merge, to somebody only possibly known: whoever was told of the former enrollee hears at once

@@ -25,6 +25,7 @@ from typing import Any, Final, NamedTuple
 
 from parsers.events import EncounterClass, Event, EventKind, FacilityKind, Finding, Identifier, Visit
 from rules.decisions import Stay, StayStatus
+from rules.policy import Policy
 
 
 class State(StrEnum):
@@ -138,7 +139,7 @@ _PLAN_NEAR: Final = timedelta(days=3)
 _AFTER_CANCEL: Final = timedelta(hours=12)
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
-_ACCOUNT_REUSED: Final = timedelta(hours=12)  # a start without PV1-44 so long after the discharge, same account
+_ACCOUNT_REUSED: Final = timedelta(hours=1)  # a start without PV1-44 so long after the discharge, same account
 _ACCOUNT_OPEN: Final = timedelta(days=3)
 _BOARDING: Final = timedelta(days=30)  # how long an emergency visit may wait for a bed under one visit number
 _ARRIVALS_APART: Final = timedelta(hours=4)
@@ -226,6 +227,8 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         for stay in near
         if not _other_number(number, stay) and not _other_account(event, stay) and _same_sort(event, stay)
     ]
+    if admitted := event.visit.admitted_at if event.visit else None:
+        same.sort(key=lambda stay: abs(admitted - (stay.started_at or admitted)))
     for among, fits in (
         (same, _ended_then),
         (near, _goes_on),
@@ -235,6 +238,7 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         (same, _just_finished),
         (same, _planned_now),
         (same, _cancelled_just_now),
+        (same, _deleted_with_the_person),
         ([stay for stay in own if _moved_and_left(event, stay)], _is_open),
     ):
         for stay in among:
@@ -515,6 +519,21 @@ class _Draft:
         if self.memory != self.stay.memory:
             changed["memory"] = self.memory
         return self.stay.model_copy(update=changed) if changed else self.stay
+
+
+def unheard_since(stay: Stay, policy: Policy, now: datetime) -> datetime | None:
+    """When a stay was last heard of whose end the hospital never sent: open, and silent for longer than the policy's
+    hours for its class. `None` while it still counts as going on.
+
+    Nothing of the stay changes by it: it stands out of the way, and any message about it is taken as before. So what
+    is open too long is no place for keyless messages either (`find` has narrower bounds than this).
+    """
+    if stay.status not in OPEN:
+        return None
+    heard = max((at for at in (stay.last_recorded_at, stay.started_at) if at), default=None)
+    if heard is None or now - heard <= timedelta(hours=policy.unheard.hours(stay.encounter_class)):
+        return None
+    return heard
 
 
 def folded(winner: Stay, loser: Stay) -> Stay:
@@ -959,6 +978,13 @@ def _while_it_lasted(event: Event, stay: Stay) -> bool:
     if event.kind not in _MEANWHILE or (admitted and _elsewhen(event, stay, admitted)):
         return False
     return stay.started_at <= event.occurred_at <= stay.ended_at
+
+
+def _deleted_with_the_person(event: Event, stay: Stay) -> bool:
+    """A discharge without a number, though the person was deleted (A29): the hospital went on with the visit."""
+    gone = stay.status is StayStatus.ENTERED_IN_ERROR and _PERSON_DELETED in stay.memory
+    began = stay.started_at is None or _discharged(event) >= stay.started_at - _HOUR
+    return gone and event.kind is EventKind.DISCHARGED and _said_class(event) is stay.encounter_class and began
 
 
 def _moved_and_left(event: Event, stay: Stay) -> bool:
