@@ -24,7 +24,7 @@ from rules.decisions import (
 )
 from rules.policy import Facts, Policy, Telling
 from rules.routing import Routed
-from rules.stays import DEAD, OPEN, RANK, TOLD_CLASSES, Step
+from rules.stays import DEAD, OPEN, RANK, TOLD_CLASSES, Step, unheard_since
 
 Route = Callable[[Enrollee | None, AlertKind, frozenset[Reason], datetime], Routed]
 
@@ -410,6 +410,8 @@ def _hands_over(other: Stay, stay: Stay, policy: Policy) -> bool:
         return False
     sent_here = stay.memory.get("source", "") in FROM_A_FACILITY or not _senders(other) & _senders(stay)
     if other.ended_at is None:
+        if unheard_since(other, policy, stay.started_at):
+            return False
         return other.status in OPEN and other.encounter_class is not EncounterClass.UNKNOWN and sent_here
     near = abs(stay.started_at - other.ended_at) <= timedelta(hours=policy.windows.transfer_hours)
     return near and (other.disposition in TO_ANOTHER_HOSPITAL or (not other.disposition and sent_here))

@@ -165,8 +165,9 @@ _ABOUT_ONE_STAY: Final = (
 _MEANWHILE: Final = _TRANSFERS | {EventKind.UPDATED, EventKind.LEFT_ON_LEAVE, EventKind.BACK_FROM_LEAVE}
 _PLACING: Final = _STARTS | {EventKind.UPDATED, EventKind.DISCHARGED, EventKind.TRANSFERRED}
 _PERSON_DELETED: Final = "person_deleted"  # in a stay's memory: undone by an A29 only
-_FORMER: Final = "former"  # in a stay's memory: visit numbers of the emergency visit that became the admission
-_BEFORE: Final = "before"  # and that visit's class, end and disposition, for when the admission is cancelled
+_FORMER: Final = "former"  # in a stay's memory: numbers and accounts of the emergency visit that became the admission
+_BEFORE: Final = "before"  # and what that visit was, for when the admission is cancelled
+_SEPARATOR: Final = "\x1f"
 SAID: Final = "said"  # and the fingerprint of the newest message applied
 ADMITTED_HERE: Final = "09"  # HL7 table 0112: admitted as an inpatient to this hospital
 FROM_EMERGENCY: Final = "7"  # HL7 table 0023: admission source emergency room
@@ -315,7 +316,7 @@ def advance(event: Event, kind: EventKind, stay: Stay | None, enrollee_id: str, 
             opened_by=event.message_id,
         )
     draft = _Draft(stay, event)
-    if draft.under_former_number():
+    if draft.about_the_emergency_visit():
         draft.fill(content_late=True)
         return Step(draft.done(), Move.UPDATE)
     late = _MOVES[move](draft, kind)
@@ -336,42 +337,61 @@ class _Draft:
         self.begins = False  # the event starts the stay, or starts it again
         self.newest = stay.last_recorded_at is None or event.recorded_at >= stay.last_recorded_at
 
-        self._number(visit_key(event))
+        self._handles()
 
-    def _number(self, number: Identifier | None) -> None:
-        """The visit number in force; an emergency visit's own gives way to that of the admission it became."""
-        known = self.memory.get("number", "")
-        if number is None or number.value == known or number.value in self.former:
-            return
-        if not known:
-            self.memory["number"] = number.value
-        elif _rises(self.event, self.stay):
-            self.memory["number"] = number.value
-            self.memory[_FORMER] = "\x1f".join((*self.former, known))
-            ended = self.stay.ended_at.isoformat() if self.stay.ended_at else ""
-            self.memory[_BEFORE] = "\x1f".join((self.stay.encounter_class.value, ended, self.stay.disposition))
-        elif _came_before(self.event, self.stay):
-            self.memory[_FORMER] = "\x1f".join((*self.former, number.value))
+    def _handles(self) -> None:
+        """The visit number and account in force; an emergency visit's give way to those of what it became."""
+        rises, before = _rises(self.event, self.stay), _came_before(self.event, self.stay)
+        for name, handle in _handles_of(self.event).items():
+            known = self.memory.get(name, "")
+            if handle in (known, *self.former):
+                continue
+            if not known:
+                self.memory[name] = handle
+            elif rises:
+                self._former(known)
+                self.memory[name] = handle
+                ended = self.stay.ended_at.isoformat() if self.stay.ended_at else ""
+                was = (self.stay.encounter_class.value, ended, self.stay.disposition)
+                self.memory[_BEFORE] = _SEPARATOR.join(
+                    (*was, self.stay.memory.get("number", ""), self.stay.memory.get("account", ""))
+                )
+            elif before:
+                self._former(handle)
+
+    def _former(self, handle: str) -> None:
+        self.memory[_FORMER] = _SEPARATOR.join((*self.former, handle))
 
     @property
     def former(self) -> tuple[str, ...]:
-        """Visit numbers of the emergency visit that became this admission."""
-        return tuple(filter(None, self.memory.get(_FORMER, "").split("\x1f")))
+        """Visit numbers and accounts of the emergency visit that became this admission."""
+        return tuple(filter(None, self.memory.get(_FORMER, "").split(_SEPARATOR)))
 
-    def under_former_number(self) -> bool:
-        """What is said under the number of the emergency visit ends, reopens or cancels no admission."""
-        number = visit_key(self.event)
-        return number is not None and number.value in self.former
+    def about_the_emergency_visit(self) -> bool:
+        """What is said of the emergency visit that became this admission ends, reopens or cancels no admission: what
+        comes under its number (else its account), and its end as "admitted here"."""
+        handles = _handles_of(self.event)
+        handle = handles.get("number") or handles.get("account")
+        if handle and handle in self.former:
+            return True
+        return (
+            self.event.kind is EventKind.DISCHARGED
+            and self.visit.disposition == ADMITTED_HERE
+            and self.stay.encounter_class in _RISEN
+            and self.stay.status in OPEN
+            and self.visit.encounter_class not in _RISEN
+        )
 
     def back_to_emergency(self) -> bool:
         """The admission that an emergency visit became is cancelled: the visit is what it was before."""
         before = self.memory.pop(_BEFORE, "")
         if not before:
             return False
-        found, ended, disposition = before.split("\x1f")
-        *former, number = self.former
-        self.memory["number"] = number
-        self.memory[_FORMER] = "\x1f".join(former)
+        found, ended, disposition, number, account = before.split(_SEPARATOR)
+        for name, handle in (("number", number), ("account", account)):
+            if handle:
+                self.memory[name] = handle
+        self.memory[_FORMER] = _SEPARATOR.join(one for one in self.former if one not in (number, account))
         self.set(
             encounter_class=EncounterClass(found),
             highest_class=EncounterClass(found),
@@ -454,7 +474,7 @@ class _Draft:
         """Content: the newest message's word counts, an older one fills what is blank."""
         event, visit = self.event, self.visit
         overwrite = self.newest and not content_late
-        own = not self.under_former_number()
+        own = not self.about_the_emergency_visit()
         for name, found, place in (
             ("disposition", visit.disposition if own else "", "PV1-36"),
             ("attending", visit.attending, "PV1-7"),
@@ -504,7 +524,7 @@ class _Draft:
         self.memory.setdefault("sender", event.sender)
         if not self.newest or event.kind not in _PLACING or event.facility == self.get("facility"):
             return
-        if self.under_former_number() or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
+        if self.about_the_emergency_visit() or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
             return
         exact = event.facility_from == "PV1-3.4"
         if place != event.facility_from:
@@ -822,6 +842,14 @@ def _also_numbered(event: Event, stay: Stay) -> bool:
     if other is None:
         return False
     return _near(event, stay) and any(key.value == other.value and key.system.startswith("visit|") for key in stay.keys)
+
+
+def _handles_of(event: Event) -> dict[str, str]:
+    """Visit number and account of the event, as a stay's memory names them; an account is marked as one."""
+    number = visit_key(event)
+    account = next((key for key in event.stay_keys if key.system.startswith("account|")), None)
+    found = {"number": number.value if number else "", "account": f"account {account.value}" if account else ""}
+    return {name: handle for name, handle in found.items() if handle}
 
 
 def _other_account(event: Event, stay: Stay) -> bool:
