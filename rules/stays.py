@@ -228,6 +228,8 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         for stay in near
         if not _other_number(number, stay) and not _other_account(event, stay) and _same_sort(event, stay)
     ]
+    if event.visit and event.visit.encounter_class in TOLD_CLASSES:  # a clinic visit that is open, too, comes last
+        same.sort(key=lambda stay: "class" in stay.memory and stay.encounter_class not in TOLD_CLASSES)
     if admitted := event.visit.admitted_at if event.visit else None:
         same.sort(key=lambda stay: abs(admitted - (stay.started_at or admitted)))
     for among, fits in (
@@ -238,6 +240,7 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         (same, _is_open),
         (same, _just_finished),
         (same, _planned_now),
+        (near, _was_planned),
         (same, _cancelled_just_now),
         (same, _deleted_with_the_person),
         ([stay for stay in own if _moved_and_left(event, stay)], _is_open),
@@ -986,7 +989,8 @@ def _is_open(event: Event, stay: Stay) -> bool:
         return False
     if event.kind is EventKind.DISCHARGED:
         return stay.started_at is None or _discharged(event) >= stay.started_at - _HOUR
-    if since is None or event.kind not in _STARTS:
+    clinic = stay.encounter_class is EncounterClass.AMBULATORY and _said_class(event) in TOLD_CLASSES
+    if since is None or not (event.kind in _STARTS or clinic):
         return True
     limit = _OPEN_FOR.get(stay.encounter_class, _OPEN_LONG)
     return abs((admitted or event.occurred_at) - since) <= limit
@@ -1060,6 +1064,17 @@ def _planned_now(event: Event, stay: Stay) -> bool:
     if event.kind not in (EventKind.ADMITTED, EventKind.PLANNED) or stay.started_at is None:
         return False
     return abs(event.occurred_at - stay.started_at) <= _PLAN_NEAR
+
+
+def _was_planned(event: Event, stay: Stay) -> bool:
+    """A plan that comes after the admission without a number that it was for."""
+    late = stay.last_recorded_at is not None and event.recorded_at <= stay.last_recorded_at
+    if event.kind is not EventKind.PLANNED or not late or stay.status in DEAD or stay.started_at is None:
+        return False
+    if stay.memory.get("number") or _other_account(event, stay) or stay.encounter_class not in TOLD_CLASSES:
+        return False
+    visit = event.visit or Visit()
+    return abs((visit.expected_admit or visit.admitted_at or event.occurred_at) - stay.started_at) <= _PLAN_NEAR
 
 
 def _cancelled_just_now(event: Event, stay: Stay) -> bool:
