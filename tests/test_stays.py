@@ -622,6 +622,23 @@ class TestAnotherVisit:
         moved = find(event(K.TRANSFERRED, hours, C.INPATIENT, number=""), "E1", [over])
         assert (moved is not None) is (hours < 48)
 
+    def test_a_clinic_visit_left_open_takes_in_no_hospital_message(self):
+        clinic = after(event(K.REGISTERED, 20, C.AMBULATORY, number="C9")).model_copy(update={"stay_id": "S2"})
+        ward = after(event(K.ADMITTED, 0, C.INPATIENT))
+        moved = event(K.TRANSFERRED, 24, C.INPATIENT, number="")
+        assert find(moved, "E1", [clinic, ward]).stay_id == "S1", "the hospital stay comes first"
+        assert find(event(K.UPDATED, 24 * 9, number=""), "E1", [clinic]) is None
+
+    @pytest.mark.parametrize(("days", "found"), [(0, True), (9, False)])
+    def test_a_plan_that_comes_after_its_admission(self, days, found):
+        ward = after(event(K.ADMITTED, 0, C.INPATIENT, number=""))
+        plan = event(K.PLANNED, -48, C.PRE_ADMISSION, expected_admit=START + timedelta(days=days))
+        assert (find(plan, "E1", [ward]) is not None) is found
+        if found:
+            known = after(plan, stay=ward)
+            assert known.status is StayStatus.IN_PROGRESS
+            assert find(event(K.DISCHARGED, 24 * 9, C.INPATIENT), "E1", [known]) == known, "by the plan's number"
+
 
 ED, NEXT = {"number": "V1"}, {"number": "V2"}
 
@@ -697,6 +714,23 @@ class TestEmergencyGoesOn:
         closes = event(K.DISCHARGED, 7, disposition="09", **ED)
         assert find(closes, "E1", [stay]) == stay
         assert after(closes, stay=stay).status is StayStatus.IN_PROGRESS
+
+    def test_its_account_may_be_the_only_name_it_has(self):
+        stay = after(
+            event(K.REGISTERED, 0, number="", keys=(account("A1"),)),
+            event(K.ADMITTED, 5, C.INPATIENT, number="", keys=(account("A2"),)),
+            event(K.DISCHARGED, 6, number="", keys=(account("A1"),), disposition="01"),
+        )
+        assert stay.status is StayStatus.IN_PROGRESS
+        back = after(event(K.ADMIT_CANCELLED, 7, C.INPATIENT, number="", keys=(account("A2"),)), stay=stay)
+        assert (back.status, back.encounter_class) == (StayStatus.IN_PROGRESS, C.EMERGENCY)
+        assert after(event(K.DISCHARGED, 8, number="", keys=(account("A1"),)), stay=back).status is StayStatus.FINISHED
+
+    @pytest.mark.parametrize(("said", "over"), [(C.EMERGENCY, False), (None, False), (C.INPATIENT, True)])
+    def test_its_end_as_admitted_here_under_the_same_number(self, said, over):
+        stay = after(event(K.REGISTERED, 0), event(K.CLASS_CHANGED, 5, C.INPATIENT))
+        ended = after(event(K.DISCHARGED, 6, said, disposition="09"), stay=stay)
+        assert (ended.status is StayStatus.FINISHED) is over
 
     def test_pv1_50_names_the_other_number(self):
         over = after(event(K.REGISTERED, 0, C.INPATIENT, **ED), event(K.DISCHARGED, 5, C.INPATIENT, **ED))
