@@ -256,14 +256,14 @@ def anew(event: Event, enrollee_id: str, stays: Sequence[Stay]) -> bool:
     decided since, and this was learned after that (a feed without EVN-2 that cancels, and admits again)."""
     if event.kind not in _ABOUT_ONE_STAY or event.recorded_from == "EVN-2":
         return False
+    stay = find(event, enrollee_id, stays)
     known = [
         other.last_recorded_at
         for other in stays
-        if other.enrollee_id == enrollee_id and other.last_recorded_at and _near(event, other)
+        if other.enrollee_id == enrollee_id and other.last_recorded_at and (other is stay or _near(event, other))
     ]
     if not known or event.recorded_at <= max(known):
         return False
-    stay = find(event, enrollee_id, stays)
     return event.kind in _STARTS if stay is None else stay.memory.get(SAID, "") not in ("", event.fingerprint)
 
 
@@ -993,6 +993,8 @@ def _is_open(event: Event, stay: Stay) -> bool:
     if since is None or not (event.kind in _STARTS or clinic):
         return True
     limit = _OPEN_FOR.get(stay.encounter_class, _OPEN_LONG)
+    if stay.encounter_class in _RISEN and _said_class(event) is EncounterClass.EMERGENCY:
+        limit = _OPEN_FOR[EncounterClass.EMERGENCY]  # nobody arrives in the emergency department from a ward
     return abs((admitted or event.occurred_at) - since) <= limit
 
 

@@ -622,6 +622,11 @@ class TestAnotherVisit:
         moved = find(event(K.TRANSFERRED, hours, C.INPATIENT, number=""), "E1", [over])
         assert (moved is not None) is (hours < 48)
 
+    @pytest.mark.parametrize(("days", "found"), [(1, True), (5, False)])
+    def test_an_arrival_in_the_emergency_department_long_after_an_admission(self, days, found):
+        ward = after(event(K.ADMITTED, 0, C.INPATIENT, number=""))
+        assert (find(event(K.REGISTERED, 24 * days), "E1", [ward]) is not None) is found
+
     def test_a_clinic_visit_left_open_takes_in_no_hospital_message(self):
         clinic = after(event(K.REGISTERED, 20, C.AMBULATORY, number="C9")).model_copy(update={"stay_id": "S2"})
         ward = after(event(K.ADMITTED, 0, C.INPATIENT))
