@@ -25,7 +25,7 @@ from rules.decisions import (
 )
 from rules.policy import Facts, Policy, Telling, Topic, local_day
 from rules.routing import Routed
-from rules.stays import DEAD, OPEN, RANK, TOLD_CLASSES, Step
+from rules.stays import DEAD, OPEN, RANK, TOLD_CLASSES, Step, unheard_since
 
 Route = Callable[[Enrollee | None, AlertKind, frozenset[Reason], datetime], Routed]
 
@@ -166,6 +166,17 @@ def handed_on(case: Case, world: World) -> Alert | None:
     return version
 
 
+def became_readmission(case: Case, world: World) -> Alert | None:
+    """A version for an open stay that another stay's discharge, read only now, makes a readmission."""
+    stay, previous = case.step.stay, case.previous
+    if stay is None or previous is None or not case.living or stay.status not in OPEN or not tells(stay):
+        return None
+    around = context(stay, case.others, world.policy)
+    if Reason.READMISSION not in around or Reason.READMISSION in previous.reasons:
+        return None
+    return _version(case, world, tuple(dict.fromkeys((Reason.READMISSION, *around))), quiet=False)
+
+
 def context(stay: Stay, others: Iterable[Stay], policy: Policy) -> tuple[Reason, ...]:
     """What is true around the stay that makes it more, or less, urgent."""
     found: list[Reason] = []
@@ -269,7 +280,7 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
             reasons.append(Reason.BACK_TO_OUTPATIENT)
     elif case.before is not None and only_registered(case.before) and not only_registered(stay) and not finished:
         reasons.append(_began_as(stay))
-    if stay.facility != previous.facility:
+    if stay.facility != previous.facility and stay.memory.get("named") != stay.facility:
         back = case.kind is EventKind.TRANSFER_CANCELLED
         reasons.append(Reason.TRANSFER_CANCELLED if back else Reason.TRANSFERRED_IN)
     if stay.died and previous.kind is not AlertKind.DEATH and Reason.DIED not in reasons:
@@ -442,6 +453,8 @@ def _hands_over(other: Stay, stay: Stay, policy: Policy) -> bool:
         return False
     sent_here = stay.memory.get("source", "") in FROM_A_FACILITY or not _senders(other) & _senders(stay)
     if other.ended_at is None:
+        if unheard_since(other, policy, stay.started_at):
+            return False
         return other.status in OPEN and other.encounter_class is not EncounterClass.UNKNOWN and sent_here
     near = abs(stay.started_at - other.ended_at) <= timedelta(hours=policy.windows.transfer_hours)
     return near and (other.disposition in TO_ANOTHER_HOSPITAL or (not other.disposition and sent_here))

@@ -27,6 +27,7 @@ MEASURES: Final = frozenset(
     {ClockKind.FUH_7, ClockKind.FUH_30, ClockKind.FUM_7, ClockKind.FUM_30, ClockKind.FUA_7, ClockKind.FUA_30}
 )  # those that depend on the diagnoses
 FEDERAL: Final = ""
+ADMITTED_HERE: Final = "09"  # HL7 table 0112: admitted as an inpatient to this hospital, so nothing ended
 _DAY_ENDS: Final = time(23, 59, 59)
 
 
@@ -46,7 +47,7 @@ def clocks_of(
         end = stay.ended_at
         if inpatient:
             found += _after_inpatient(stay, enrollee, policy, end)
-        elif stay.highest_class is EncounterClass.EMERGENCY:
+        elif stay.highest_class is EncounterClass.EMERGENCY and stay.disposition != ADMITTED_HERE:
             found += _after_emergency(stay, enrollee, policy, end)
     return tuple(_clock(kind, start, due, known_at, decided_at) for kind, start, due in found)
 

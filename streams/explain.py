@@ -41,6 +41,7 @@ _RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "PT", "U"})  # as the
 _CHUNK_BYTES: Final = 1 << 20
 _KEPT_FOR: Final = timedelta(days=14)  # as the worker keeps them unless HANDOFF_UNMATCHED_DAYS says otherwise
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_KNOWN: Final = datetime(9990, 1, 1, tzinfo=UTC)  # when a file's message came: no bound for the times in it
 
 
 class Core:
@@ -91,7 +92,7 @@ class Core:
         if self._fields:
             answer["fields"] = read_fields(data)
         reading = reject or read_adt(
-            data, self._feed_for, message_id=f"{self.n:032x}", received_at=_NEVER, test_mode=self._test
+            data, self._feed_for, message_id=f"{self.n:032x}", received_at=_NOT_KNOWN, test_mode=self._test
         )
         match reading:
             case Reject():

@@ -133,6 +133,7 @@ TCM = {CK.TCM_CONTACT, CK.TCM_VISIT}
         ),
         ("emergency", stay(C.EMERGENCY), "1955-03-14", set()),
         ("emergency, mental illness", stay(C.EMERGENCY, codes=["F32.2"]), "1955-03-14", {CK.FUM_7, CK.FUM_30}),
+        ("emergency, admitted here", stay(C.EMERGENCY, codes=["F32.2"], disposition="09"), "1955-03-14", set()),
         ("emergency, mental illness at six", stay(C.EMERGENCY, codes=["F32.2"]), "2020-11-13", {CK.FUM_7, CK.FUM_30}),
         ("emergency, mental illness at five", stay(C.EMERGENCY, codes=["F32.2"]), "2020-11-14", set()),
         ("emergency, overdose", stay(C.EMERGENCY, codes=["T40.1X1A"]), "1955-03-14", {CK.FUA_7, CK.FUA_30}),

@@ -187,6 +187,61 @@ class TestBeforeEnrollment:
         assert decision.reasons == (reason,)
 
 
+class TestRepeats:
+    """The same words again are a repeat only if nothing else about the stay was decided since."""
+
+    def said(self, kind, hours, recorded_from="MSH-7", **more):
+        one = event(kind, hours, C.INPATIENT, **more)
+        return one.model_copy(update={"fingerprint": kind, "recorded_from": recorded_from})
+
+    @pytest.mark.parametrize("kind", [(K.ADMITTED, K.ADMIT_CANCELLED), (K.DISCHARGED, K.DISCHARGE_CANCELLED)])
+    def test_a_cancel_between(self, kind):
+        does, undoes = kind
+        ward = Ward()
+        ward.take(self.said(K.ADMITTED, 0), certain("E1"))
+        ward.take(self.said(does, 1), certain("E1"))
+        ward.take(self.said(undoes, 2), certain("E1"))
+        again = ward.take(self.said(does, 3), certain("E1"))
+        assert (again.duplicate, again.action) == (False, Action.AMEND)
+        for hours in (1, 3, 4):  # delivered again, and sent again with nothing between
+            assert ward.take(self.said(does, hours), certain("E1")).duplicate
+
+    def test_with_evn_2_the_same_words_are_the_same_message(self):
+        ward = Ward()
+        for kind, hours in ((K.ADMITTED, 0), (K.ADMIT_CANCELLED, 1)):
+            ward.take(self.said(kind, hours, "EVN-2"), certain("E1"))
+        assert ward.take(self.said(K.ADMITTED, 2, "EVN-2"), certain("E1")).duplicate
+
+    def test_another_visit_in_the_same_words(self):
+        ward = Ward()
+        for kind, hours in ((K.ADMITTED, 0), (K.DISCHARGED, 20)):
+            ward.take(self.said(kind, hours, number=""), certain("E1"))
+        again = ward.take(self.said(K.ADMITTED, 24 * 30, number=""), certain("E1"))
+        assert again.action is Action.NOTIFY
+
+
+class TestLateDischarge:
+    def elsewhere(self, kind, hours, **said):
+        return event(kind, hours, C.INPATIENT, number="P1", mrn="9", **said).model_copy(update={"facility": "PARDEE"})
+
+    def test_makes_a_readmission_of_the_admission_read_before_it(self):
+        ward = Ward()
+        ward.take(self.elsewhere(K.ADMITTED, 0), certain("E1"))
+        ward.take(event(K.ADMITTED, 24 * 7, C.INPATIENT), certain("E1"))
+        late = ward.take(self.elsewhere(K.DISCHARGED, 24 * 4, disposition="01"), certain("E1"))
+        (told,) = [alert for alert in late.alerts if alert.facility == "MISSION"]
+        assert (told.version, told.reasons[0], told.priority) == (2, Reason.READMISSION, Priority.URGENT)
+        again = ward.take(self.elsewhere(K.DISCHARGED, 24 * 4, disposition="01", again="x"), certain("E1"))
+        assert not again.alerts, "told once"
+
+    def test_what_was_never_closed_hands_nobody_over(self):
+        ward = Ward()
+        ed = event(K.REGISTERED, 0, number="P1", mrn="9").model_copy(update={"facility": "PARDEE"})
+        ward.take(ed, certain("E1"))
+        told = ward.take(event(K.ADMITTED, 24 * 30, C.INPATIENT), certain("E1"))
+        assert Reason.TRANSFERRED_IN not in told.reasons
+
+
 class TestClocksAndPeople:
     def test_contact_made_before_a13_stays_made_and_runs_anew_after_the_real_discharge(self):
         ward = Ward()
