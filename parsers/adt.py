@@ -39,6 +39,7 @@ from parsers.events import (
 from parsers.feeds import Feed
 from parsers.hl7 import NULL, Message, Segment, note, peek
 from parsers.outcomes import NoTransition, Reading, Reject, RejectCode, TestMessage
+from parsers.placeholders import is_placeholder
 from parsers.times import Moment, Precision, read_date, read_time
 from parsers.triggers import MERGES, Still, find_trigger, is_adt, structure_finding
 
@@ -73,7 +74,6 @@ _MAX_PHONES: Final = 20
 _MAX_NOTES: Final = 100  # a message with more is a fault of another kind, and the first say so
 _MAX_SEARCHED: Final = 262_144  # characters in which unknown escapes are looked for
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
-_NO_NUMBER: Final = frozenset({"NONE", "NULL", "UNKNOWN", "UNK", "N/A", "NA", "-", "."})
 _NEWBORN_NAME: Final = re.compile(
     r"BB|BG|(?:BABY|INFANT|NEWBORN)(?:[ -]?(?:BOY|GIRL|MALE|FEMALE))?(?:[ -]?[A-D1-4])?|(?:BOY|GIRL)(?:[ -][A-D1-4])?"
 )
@@ -100,6 +100,8 @@ def read_adt(
     if isinstance(glance, Reject):
         return glance
     feed = feed_for(glance.application, glance.facility)
+    if not feed.sending and (glance.application_id or glance.facility_id):
+        feed = feed_for(glance.application_id, glance.facility_id)
     message = Message.parse(data, feed.charset, glance)
     if isinstance(message, Reject):
         return message
@@ -116,6 +118,7 @@ class _Reader:
         self.evn = message.first("EVN")
         self.notes = {(one.finding, one.place): None for one in message.notes}
         self.facility = ""
+        self.zone = feed.zone
 
     def note(self, finding: Finding, place: str) -> None:
         if len(self.notes) < _MAX_NOTES:
@@ -176,6 +179,7 @@ class _Reader:
         if not control_id:
             self.note(Finding.CONTROL_ID_MISSING, "MSH-10")
         self.facility = self._facility()
+        self.zone = self.feed.zone_at(self.facility)
 
         recorded = self._recorded()
         pv1 = message.first("PV1")
@@ -245,7 +249,7 @@ class _Reader:
         """The time in a field, with what is odd about it noted."""
         if segment is None or not (raw := segment.get(number)):
             return None
-        read = read_time(raw, self.feed.zone)
+        read = read_time(raw, self.zone)
         if read is None:
             return None
         if not isinstance(read, Finding) and read.precision < Precision.DAY and segment.name in ("PV1", "PV2"):
@@ -294,7 +298,7 @@ class _Reader:
             birth_date = None
         elif birth_date in _DEFAULT_BIRTH_DATES:
             self.note(Finding.DEFAULT_BIRTH_DATE, "PID-7")
-        birth = read_time(birth_raw, self.feed.zone) if birth_date and _has_clock_time(birth_raw) else None
+        birth = read_time(birth_raw, self.zone) if birth_date and _has_clock_time(birth_raw) else None
         identifiers = self._all_identifiers(pid)
         death = self.time(pid, 29)
         deceased = {"Y": True, "N": False}.get(pid.get(30).strip().upper()[:1])
@@ -381,6 +385,9 @@ class _Reader:
         if len(value) > _MAX_IDENTIFIER:
             self.note(Finding.VALUE_TOO_LONG, place)
             return None
+        if is_placeholder(value):
+            self.note(Finding.PLACEHOLDER_NUMBER, place)
+            return None
         authority = _clean(parts[3]) if len(parts) > 3 else ""
         if not authority and len(parts) > 3:
             authority = _clean(message.part(raw, 4, 2))
@@ -418,7 +425,7 @@ class _Reader:
     def _visit(self, pv1: Segment, kind: EventKind) -> Visit:
         pv2 = self.message.first("PV2")
         location, before = self._parts(pv1, 3), self._parts(pv1, 6)
-        number = _real_number(self._identifier(pv1.raw(19), "PV1-19"))
+        number = self._identifier(pv1.raw(19), "PV1-19")
         if number is None:
             self.note(Finding.VISIT_NUMBER_MISSING, "PV1-19")
         admitted, discharged = self.time(pv1, 44), self.time(pv1, 45)
@@ -433,7 +440,7 @@ class _Reader:
             encounter_class=encounter_class,
             class_code=_clip(_clean(pv1.get(2)), 50),
             number=number,
-            alternate_number=_real_number(self._identifier(pv1.raw(50), "PV1-50")),
+            alternate_number=self._identifier(pv1.raw(50), "PV1-50"),
             unit=location[0],
             room=location[1],
             bed=location[2],
@@ -515,8 +522,8 @@ class _Reader:
             self.note(Finding.STRUCTURE_WRONG, "MRG")
         merged = segments[0]
         names = merged.repetitions(7)
-        visit = _real_number(self._identifier(merged.raw(5), "MRG-5"))
-        account = _real_number(self._identifier(merged.raw(3), "MRG-3"))
+        visit = self._identifier(merged.raw(5), "MRG-5")
+        account = self._identifier(merged.raw(3), "MRG-3")
         return Prior(
             identifiers=self.few([*identifiers], _MAX_REPETITIONS, "MRG-1"),
             account=self._key("account", account) if account else None,
@@ -540,7 +547,7 @@ class _Reader:
                 keys[f"visit|{visit.prior_facility}|{number.system}", number.value] = None
             for one in people:
                 keys[f"visit+patient|{sender}|{number.system}", f"{number.value}@{one.value}"] = None
-        account = _real_number(patient.account)
+        account = patient.account
         if account:
             keys[f"account|{self.facility}|{account.system}", account.value] = None
             for one in people:
@@ -639,13 +646,6 @@ def _ssn(text: str, identifiers: Iterable[Identifier]) -> str:
     """PID-19, else a PID-3 of type SS (HL7 table 0203): nine digits."""
     candidates = (text, *(one.value for one in identifiers if one.type in ("SS", "SSN")))
     return next((digits for digits in map(_digits, candidates) if len(digits) == 9), "")
-
-
-def _real_number(number: Identifier | None) -> Identifier | None:
-    """`None` for what stands for "no number": zeros, NONE, N/A."""
-    if number is None or not number.value.strip("0") or number.value.upper() in _NO_NUMBER:
-        return None
-    return number
 
 
 def _has_clock_time(raw: str) -> bool:

@@ -196,6 +196,7 @@ class Finding(StrEnum):
     VALUE_TOO_LONG = "value_too_long"  # cut or left out: longer, or repeated more often, than any real one
     DEFAULT_BIRTH_DATE = "default_birth_date"
     PLACEHOLDER_NAME = "placeholder_name"
+    PLACEHOLDER_NUMBER = "placeholder_number"  # UNKNOWN, 000000: nobody's number, and not kept
 
 
 class Note(Value):

@@ -141,7 +141,7 @@ class Reader:
 
     def _match(self, event: Event, feed: Feed, envelope: Envelope) -> Forward | Ended:
         panel = self._panel()
-        day = event.occurred_at.astimezone(_zone(feed.zone)).date()
+        day = event.occurred_at.astimezone(_zone(feed.zone_at(event.facility))).date()
         match = panel.match(event.patient, event.facility, day)
         prior = panel.match_prior(event.prior, event.facility, day) if event.prior else None
         enrollee_id = _found(match) or (_found(prior) if prior else None)

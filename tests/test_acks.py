@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parsers.acks import CONDITIONS, AckCode, acknowledge
+from parsers.acks import CONDITIONS, LONGEST_ECHO, AckCode, acknowledge
 from parsers.hl7 import Peek, peek
 from parsers.outcomes import Reject, RejectCode
 
@@ -133,3 +133,16 @@ def test_no_value_of_the_message_but_the_header_comes_back() -> None:
 def test_the_time_is_utc_whatever_zone_it_came_in() -> None:
     utc = acknowledge(None, AckCode.AA, reject=None, control_id="x", at=AT.astimezone(UTC))
     assert utc == acknowledge(None, AckCode.AA, reject=None, control_id="x", at=AT)
+
+
+def test_a_control_id_beyond_any_real_one_is_not_echoed_whole() -> None:
+    answer = ack(b"MSH|^~\\&|A|" + b"B" * 5_000 + b"|C|D|2026||ADT^A01|" + b"9" * 5_000_000 + b"|P|2.5", AckCode.AA)
+    assert len(answer) < 4_000
+    assert b"MSA|AA|" + b"9" * LONGEST_ECHO + b"\r" in answer
+
+
+@pytest.mark.parametrize("sent", ['""', ' "" '])
+def test_a_delete_in_msh_15_and_16_is_no_condition(sent: str) -> None:
+    seen = peek(f"MSH|^~\\&|A|B|C|D|2026||ADT^A01|1|P|2.5|||{sent}|{sent}".encode())
+    assert isinstance(seen, Peek)
+    assert (seen.accept_ack, seen.application_ack) == ("", "")
