@@ -84,6 +84,10 @@ class Identifier(Value):
     type: str = ""
 
 
+# HL7 table 0203: the types of a patient's own number; "" where the sender gives none
+RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "MRT", "PI", "PT", "U"})
+
+
 class PersonName(Value):
     family: str = ""
     given: str = ""

@@ -8,7 +8,7 @@ from datetime import date
 from hashlib import blake2b
 from typing import Final
 
-from parsers.events import EncounterClass, Event, EventKind, Identifier
+from parsers.events import RECORD_NUMBERS, EncounterClass, Event, EventKind, Identifier
 from rules.alerts import Case, World, handed_on, next_version, retraction
 from rules.decisions import (
     Action,
@@ -31,7 +31,6 @@ _IDENTITY: Final = frozenset({EventKind.LINKED, EventKind.UNLINKED})
 _MERGES: Final = frozenset({EventKind.PERSON_MERGED, EventKind.ACCOUNT_MERGED, EventKind.VISIT_MERGED})
 _MOVES: Final = frozenset({EventKind.PERSON_MOVED, EventKind.ACCOUNT_MOVED, EventKind.VISIT_MOVED})
 _NEVER_TOLD: Final = _IDENTITY | {EventKind.PERSON_UPDATED, EventKind.PLANNED, EventKind.PLAN_CANCELLED}
-_RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "MRT", "U"})  # HL7 table 0203: types of patient numbers
 _KNOWN: Final = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 _WAITS_FOR: Final = "waits_for"  # in a stay's memory: the message that took it from one person and waits for another
 _WAS: Final = "was"  # and the status the stay had
@@ -355,7 +354,7 @@ class _Desk:
     def _learn(self, identifiers: Iterable[Identifier], enrollee_id: str | None) -> None:
         known = {(one.identifier.system, one.identifier.value) for one in self.crosswalk}
         for identifier in identifiers:
-            if (identifier.system, identifier.value) not in known and identifier.type.upper() in _RECORD_NUMBERS:
+            if (identifier.system, identifier.value) not in known and identifier.type.upper() in RECORD_NUMBERS:
                 self.crosswalk.append(CrosswalkChange(identifier=identifier, enrollee_id=enrollee_id))
 
     def _apply(self, kind: EventKind, step: Step, before: Stay | None, extra: tuple[Reason, ...] = ()) -> None:
