@@ -1,19 +1,19 @@
 """What we know of a frame and how it ended in; the HL7 acknowledgment's bytes out.
 
-MSA-2 repeats MSH-10 byte by byte as it came, escapes included. Sender and receiver change places; version, delimiters
-and character set stay the sender's. ERR names a place, a code of HL7 table 0357 and our own reject code, never a value.
-HL7 chapter 2, sections 2.9 (protocols), 2.15.1 (ACK), 2.15.5 (ERR), 2.15.8 (MSA).
+MSA-2 repeats MSH-10 byte by byte as it came, escapes included, as far as HL7 lets a control id go. Sender and receiver
+change places; version, delimiters and character set stay the sender's. ERR names a place, a code of HL7 table 0357 and
+our own reject code, never a value. HL7 chapter 2, sections 2.9 (protocols), 2.15.1 (ACK), 2.15.5 (ERR), 2.15.8 (MSA).
 """
 
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from parsers.hl7 import Peek
+from parsers.hl7 import LONGEST_ID, Peek
 from parsers.outcomes import Reject, RejectCode
 
+LONGEST_ECHO: Final = 4 * LONGEST_ID  # bytes of a field of the sender's: 199 characters in any encoding
 OUR_NAME: Final = b"WARM-HANDOFF"
-_LONGEST_ECHO: Final = 227  # bytes; the longest HL7 2.5 lets any of the fields be that are repeated (MSH-3 to MSH-6)
 
 
 class AckCode(StrEnum):
@@ -85,7 +85,7 @@ def acknowledge(
 
 
 def _field(fields: list[bytes], index: int) -> bytes:
-    return fields[index][:_LONGEST_ECHO].strip(b" \t\x0b\x1c") if index < len(fields) else b""
+    return fields[index].strip(b" \t\x0b\x1c")[:LONGEST_ECHO] if index < len(fields) else b""
 
 
 def _version(raw: bytes) -> tuple[int, ...]:

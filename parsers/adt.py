@@ -43,6 +43,7 @@ from parsers.events import (
 from parsers.feeds import Feed
 from parsers.hl7 import NULL, Message, Segment, note, peek
 from parsers.outcomes import NoTransition, Reading, Reject, RejectCode, TestMessage
+from parsers.placeholders import is_placeholder
 from parsers.times import Moment, Precision, read_date, read_time
 from parsers.triggers import MERGES, Still, find_trigger, is_adt, structure_finding
 
@@ -77,7 +78,6 @@ _MAX_PHONES: Final = 20
 _MAX_NOTES: Final = 100  # a message with more is a fault of another kind, and the first say so
 _MAX_SEARCHED: Final = 262_144  # characters in which unknown escapes are looked for
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
-_NO_NUMBER: Final = frozenset({"NONE", "NULL", "UNKNOWN", "UNK", "N/A", "NA", "-", "."})
 _NEWBORN_NAME: Final = re.compile(
     r"BB|BG|(?:BABY|INFANT|NEWBORN)(?:[ -]?(?:BOY|GIRL|MALE|FEMALE))?(?:[ -]?[A-D1-4])?|(?:BOY|GIRL)(?:[ -][A-D1-4])?"
 )
@@ -118,6 +118,8 @@ def read_adt(
     if isinstance(glance, Reject):
         return glance
     feed = feed_for(glance.application, glance.facility)
+    if not feed.sending and (glance.application_id or glance.facility_id):
+        feed = feed_for(glance.application_id, glance.facility_id)
     message = Message.parse(data, feed.charset, glance)
     if isinstance(message, Reject):
         return message
@@ -144,6 +146,7 @@ class _Reader:
         self.notes = {(one.finding, one.place): None for one in message.notes}
         self.facility = ""
         self.facility_from = ""
+        self.zone = feed.zone
 
     def note(self, finding: Finding, place: str) -> None:
         if len(self.notes) < _MAX_NOTES:
@@ -204,6 +207,7 @@ class _Reader:
         if not control_id:
             self.note(Finding.CONTROL_ID_MISSING, "MSH-10")
         self.facility = self._facility()
+        self.zone = self.feed.zone_at(self.facility)
 
         recorded, recorded_from = self._recorded(received_at)
         occurred = self._occurred(kind, message.first("PV1"), recorded)
@@ -335,7 +339,7 @@ class _Reader:
         """The time in a field, with what is odd about it noted."""
         if segment is None or not (raw := segment.get(number)):
             return None
-        read = read_time(raw, self.feed.zone)
+        read = read_time(raw, self.zone)
         if read is None:
             return None
         if not isinstance(read, Finding) and read.precision < Precision.DAY and segment.name in ("PV1", "PV2"):
@@ -407,7 +411,7 @@ class _Reader:
             birth_date = None
         elif birth_date in _DEFAULT_BIRTH_DATES:
             self.note(Finding.DEFAULT_BIRTH_DATE, "PID-7")
-        birth = read_time(birth_raw, self.feed.zone) if birth_date and _has_clock_time(birth_raw) else None
+        birth = read_time(birth_raw, self.zone) if birth_date and _has_clock_time(birth_raw) else None
         identifiers = self._all_identifiers(pid)
         deceased, died_at = self._death(pid, birth_date)
         order = _DIGITS.fullmatch(pid.get(25).strip()[:3])
@@ -505,6 +509,9 @@ class _Reader:
         if len(value) > _MAX_IDENTIFIER:
             self.note(Finding.VALUE_TOO_LONG, place)
             return None
+        if is_placeholder(value):
+            self.note(Finding.PLACEHOLDER_NUMBER, place)
+            return None
         authority = _clean(parts[3]) if len(parts) > 3 else ""
         if not authority and len(parts) > 3:
             authority = _clean(message.part(raw, 4, 2))
@@ -542,7 +549,7 @@ class _Reader:
     def _visit(self, pv1: Segment, kind: EventKind, recorded: Moment | None) -> Visit:
         pv2 = self.message.first("PV2")
         location, before = self._parts(pv1, 3), self._parts(pv1, 6)
-        number = _real_number(self._identifier(pv1.raw(19), "PV1-19"))
+        number = self._identifier(pv1.raw(19), "PV1-19")
         if number is None:
             self.note(Finding.VISIT_NUMBER_MISSING, "PV1-19")
         ahead = _AHEAD if kind in _BEGUN else _PLANNED_AHEAD
@@ -559,7 +566,7 @@ class _Reader:
             encounter_class=encounter_class,
             class_code=_clip(_clean(pv1.get(2)), 50),
             number=number,
-            alternate_number=_real_number(self._identifier(pv1.raw(50), "PV1-50")),
+            alternate_number=self._identifier(pv1.raw(50), "PV1-50"),
             unit=location[0],
             room=location[1],
             bed=location[2],
@@ -652,8 +659,8 @@ class _Reader:
                     break
         merged = segments[0]
         names = merged.repetitions(7)
-        visit = _real_number(self._identifier(merged.raw(5), "MRG-5"))
-        account = _real_number(self._identifier(merged.raw(3), "MRG-3"))
+        visit = self._identifier(merged.raw(5), "MRG-5")
+        account = self._identifier(merged.raw(3), "MRG-3")
         return Prior(
             identifiers=self.few([*identifiers], _MAX_REPETITIONS, "MRG-1"),
             account=self._key("account", account) if account else None,
@@ -680,7 +687,7 @@ class _Reader:
                 keys[f"visit|{visit.prior_facility}|{number.system}", number.value] = None
             for one in people:
                 keys[f"visit+patient|{sender}|{number.system}", f"{number.value}@{one.value}"] = None
-        account = _real_number(patient.account)
+        account = patient.account
         if account:
             keys[f"account|{self.facility}|{account.system}", account.value] = None
             for one in people:
@@ -779,13 +786,6 @@ def _ssn(text: str, identifiers: Iterable[Identifier]) -> str:
     """PID-19, else a PID-3 of type SS (HL7 table 0203): nine digits."""
     candidates = (text, *(one.value for one in identifiers if one.type in ("SS", "SSN")))
     return next((digits for digits in map(_digits, candidates) if len(digits) == 9), "")
-
-
-def _real_number(number: Identifier | None) -> Identifier | None:
-    """`None` for what stands for "no number": zeros, NONE, N/A."""
-    if number is None or not number.value.strip("0") or number.value.upper() in _NO_NUMBER:
-        return None
-    return number
 
 
 def _has_clock_time(raw: str) -> bool:

@@ -84,6 +84,10 @@ class Identifier(Value):
     type: str = ""
 
 
+# HL7 table 0203: the types of a patient's own number; "" where the sender gives none
+RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "MRT", "PI", "PT", "U"})
+
+
 class PersonName(Value):
     family: str = ""
     given: str = ""
@@ -200,6 +204,7 @@ class Finding(StrEnum):
     VALUE_TOO_LONG = "value_too_long"  # cut or left out: longer, or repeated more often, than any real one
     DEFAULT_BIRTH_DATE = "default_birth_date"
     PLACEHOLDER_NAME = "placeholder_name"
+    PLACEHOLDER_NUMBER = "placeholder_number"  # UNKNOWN, 000000: nobody's number, and not kept
 
 
 class Note(Value):

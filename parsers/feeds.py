@@ -1,19 +1,21 @@
 """How one hospital's feed is to be read: what its messages do not say or say in local words."""
 
-import codecs
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, StringConstraints, field_validator
 
+from parsers.charsets import codec_of, is_codec
 from parsers.events import EncounterClass, FacilityKind, Value
+from parsers.times import zone_of
+
+_NO_ZONE = "expected an IANA time zone such as America/New_York"
 
 
 class Feed(Value):
     """One sending system. Chosen for a message by MSH-3/MSH-4; `default` serves everyone not listed."""
 
     name: str = "default"
-    sending: tuple[str, ...] = ()  # "MSH-4", or "MSH-3|MSH-4", that select this feed
+    sending: tuple[str, ...] = ()  # "MSH-4", or "MSH-3|MSH-4", that select this feed; names, or universal ids (OID)
     facility: str = ""  # fixed facility name; "" takes it from `facility_from`
     facility_from: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{2}-\d+(\.\d+)?$")], ...] = (
         "PV1-3.4",
@@ -25,6 +27,7 @@ class Feed(Value):
     facility_kind: FacilityKind = FacilityKind.ACUTE
     facility_kinds: dict[str, FacilityKind] = Field(default_factory=dict)  # by facility, where they differ
     zone: str = "America/New_York"  # IANA name, for times without an offset
+    zones: dict[str, str] = Field(default_factory=dict)  # by facility, where a sender speaks for several zones
     charset: str = ""  # overrides MSH-18 when set (Python codec name)
     authority: str = ""  # assigning authority for identifiers sent without one; "" uses the facility
     classes: dict[str, EncounterClass] = Field(default_factory=dict)  # local PV1-2 codes
@@ -33,20 +36,30 @@ class Feed(Value):
     )  # local PV1-36 words as codes of HL7 table 0112
     accept_test: bool = False  # read MSH-11 other than P as if it were P
 
+    def zone_at(self, facility: str) -> str:
+        """The zone of a facility's times."""
+        if not self.zones:
+            return self.zone
+        known = {name.strip().upper(): zone for name, zone in self.zones.items()}
+        return known.get(facility.upper(), self.zone)
+
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("expected an IANA time zone such as America/New_York") from None
+        if zone_of(value) is None:
+            raise ValueError(_NO_ZONE)
+        return value
+
+    @field_validator("zones")
+    @classmethod
+    def _known_zones(cls, value: dict[str, str]) -> dict[str, str]:
+        if any(zone_of(zone) is None for zone in value.values()):
+            raise ValueError(_NO_ZONE)
         return value
 
     @field_validator("charset")
     @classmethod
     def _known_charset(cls, value: str) -> str:
-        try:
-            codecs.lookup(value or "ascii")
-        except LookupError:
-            raise ValueError("expected a Python codec name such as utf-8 or cp1252") from None
+        if value and not codec_of(value) and not is_codec(value):
+            raise ValueError("expected a Python codec name such as utf-8 or cp1252")
         return value

@@ -61,6 +61,8 @@ class Peek(NamedTuple):
     field_separator: str
     encoding_characters: str
     header: bytes
+    application_id: str = ""  # MSH-3 and MSH-4 by universal id (HD.2); by name where they have none
+    facility_id: str = ""
 
     def __repr__(self) -> str:
         return "<Peek>"
@@ -98,6 +100,8 @@ def peek(data: bytes) -> Peek | Reject:
         return Reject(code=RejectCode.BATCH_COUNT, place="MSH")
     count = len(fields)
     component = encoding[:1]
+    application = _authority(fields[2], component) if count > 2 else ("", "")
+    facility = _authority(fields[3], component) if count > 3 else ("", "")
     type_parts = fields[8].split(component) if count > 8 else [b""]
     pid = b""
     at = data.find(b"\rPID" + separator, end)
@@ -110,17 +114,19 @@ def peek(data: bytes) -> Peek | Reject:
         _text(fields[9]) if count > 9 else "",
         _text(type_parts[0]),
         _text(type_parts[1]) if len(type_parts) > 1 else "",
-        _text(fields[2].split(component, 1)[0]) if count > 2 else "",
-        _text(fields[3].split(component, 1)[0]) if count > 3 else "",
+        application[0] or application[1],
+        facility[0] or facility[1],
         _text(fields[10].split(component, 1)[0]) if count > 10 else "",
-        _text(fields[14]) if count > 14 else "",
-        _text(fields[15]) if count > 15 else "",
+        _condition(fields[14]) if count > 14 else "",
+        _condition(fields[15]) if count > 15 else "",
         _text(fields[11].split(component, 1)[0]) if count > 11 else "",
         key,
         authority,
         separator.decode("latin-1"),
         encoding.decode("latin-1"),
         header,
+        (application[1] or application[0]) if application[1] or facility[1] else "",
+        (facility[1] or facility[0]) if application[1] or facility[1] else "",
     )
 
 
@@ -133,6 +139,19 @@ def _text(raw: bytes) -> str:
         return raw.decode().strip()
     except UnicodeDecodeError:
         return raw.decode("latin-1").strip()
+
+
+def _authority(raw: bytes, component: bytes) -> tuple[str, str]:
+    """Name and universal id in a field of type HD."""
+    if component not in raw:
+        return _text(raw), ""
+    name, universal_id, *_ = raw.split(component, 2)
+    return _text(name), _text(universal_id)
+
+
+def _condition(raw: bytes) -> str:
+    """MSH-15 or MSH-16; a delete is no condition."""
+    return "" if raw.strip() == b'""' else _text(raw)
 
 
 def _unmarked(data: bytes) -> bytes:

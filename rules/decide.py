@@ -8,7 +8,7 @@ from datetime import date
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier
+from parsers.events import RECORD_NUMBERS, EncounterClass, Event, EventKind, Finding, Identifier
 from rules.alerts import Case, World, became_readmission, handed_on, next_version, retraction
 from rules.decisions import (
     Action,
@@ -32,7 +32,6 @@ _IDENTITY: Final = frozenset({EventKind.LINKED, EventKind.UNLINKED})
 _MERGES: Final = frozenset({EventKind.PERSON_MERGED, EventKind.ACCOUNT_MERGED, EventKind.VISIT_MERGED})
 _MOVES: Final = frozenset({EventKind.PERSON_MOVED, EventKind.ACCOUNT_MOVED, EventKind.VISIT_MOVED})
 _NEVER_TOLD: Final = _IDENTITY | {EventKind.PERSON_UPDATED, EventKind.PLANNED, EventKind.PLAN_CANCELLED}
-_RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "MRT", "U"})  # HL7 table 0203: types of patient numbers
 _FOREMOST: Final = (Action.NOTIFY, Action.AMEND, Action.RETRACT, Action.HOLD, Action.SUPPRESS)
 _KNOWN: Final = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 _WAITS_FOR: Final = "waits_for"  # in a stay's memory: the message that took it from one person and waits for another
@@ -488,7 +487,7 @@ class _Desk:
         for identifier in identifiers:
             if (
                 (identifier.system, identifier.value) not in known
-                and identifier.type.upper() in _RECORD_NUMBERS
+                and identifier.type.upper() in RECORD_NUMBERS
                 and not is_nobodys(identifier.value)
             ):
                 self.crosswalk.append(CrosswalkChange(identifier=identifier, enrollee_id=enrollee_id))

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from parsers.adt import read_adt, read_fields
 from parsers.batches import split
-from parsers.events import Event, Identifier, PersonName
+from parsers.events import RECORD_NUMBERS, Event, Identifier, PersonName
 from parsers.feeds import Feed
 from parsers.hl7 import peek
 from parsers.outcomes import NoTransition, Reject, TestMessage
@@ -37,7 +37,6 @@ from streams.settings import load_settings
 
 NO_PANEL: Final = {"panel": "none given"}
 _NOT_A_PERSON: Final = frozenset({"AN", "VN", "SS", "SSN", "DL", "NI"})  # HL7 table 0203
-_RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "PT", "U"})  # as the store learns them
 _CHUNK_BYTES: Final = 1 << 20
 _KEPT_FOR: Final = timedelta(days=14)  # as the worker keeps them unless HANDOFF_UNMATCHED_DAYS says otherwise
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -260,7 +259,7 @@ class _Panel:
             self._index.apply((), (), learned)
 
     def meet(self, numbers: Iterable[Identifier], enrollee_id: str) -> None:
-        new = [one for one in numbers if one.type in _RECORD_NUMBERS and one.system and one.value]
+        new = [one for one in numbers if one.type in RECORD_NUMBERS and one.system and one.value]
         self.learn((one, enrollee_id) for one in new if (one.system, one.value) not in self._known)
 
 

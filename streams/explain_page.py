@@ -49,6 +49,7 @@ WISHES: Final = {
     "escape_unknown": "escape reserved characters after HL7 chapter 2 (\\F\\ \\S\\ \\T\\ \\R\\ \\E\\)",
     "value_too_long": "send shorter values and fewer repetitions: the rest was not read",
     "default_birth_date": "leave PID-7 empty when the birth date is not known",
+    "placeholder_number": "leave a number empty where there is none: UNKNOWN or 000000 is nobody's",
     "placeholder_name": "nothing to do: a name that stands for somebody not known yet",
 }
 ACTIONS: Final = {

@@ -173,7 +173,7 @@ class Reader:
 
     def _match(self, event: Event, feed: Feed, envelope: Envelope) -> Forward | Ended:
         panel = self._panel()
-        day = event.occurred_at.astimezone(_zone(feed.zone)).date()
+        day = event.occurred_at.astimezone(_zone(feed.zone_at(event.facility))).date()
         whose = [
             Whose(
                 match=unsure(part, panel.match(part.patient, part.facility, day)),

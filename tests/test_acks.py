@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parsers.acks import CONDITIONS, AckCode, acknowledge
+from parsers.acks import CONDITIONS, LONGEST_ECHO, AckCode, acknowledge
 from parsers.hl7 import Peek, peek
 from parsers.outcomes import Reject, RejectCode
 
@@ -139,4 +139,17 @@ def test_why_it_was_not_kept_is_said_and_nothing_long_is_repeated() -> None:
     header = b"MSH|^~\\&|" + b"A" * 5000 + b"|B|C|D|2026||ADT^A01|" + b"7" * 5_000_000 + b"|P|2.3" + b"|" * 5_000_000
     answer = acknowledge(glance(header), AckCode.AE, reject=None, control_id="OURS1", at=AT, away="disk")
     assert b"|unavailable: disk\r" in answer
-    assert len(answer) < 1000
+    assert len(answer) < 4_000
+
+
+def test_a_control_id_beyond_any_real_one_is_not_echoed_whole() -> None:
+    answer = ack(b"MSH|^~\\&|A|" + b"B" * 5_000 + b"|C|D|2026||ADT^A01|" + b"9" * 5_000_000 + b"|P|2.5", AckCode.AA)
+    assert len(answer) < 4_000
+    assert b"MSA|AA|" + b"9" * LONGEST_ECHO + b"\r" in answer
+
+
+@pytest.mark.parametrize("sent", ['""', ' "" '])
+def test_a_delete_in_msh_15_and_16_is_no_condition(sent: str) -> None:
+    seen = peek(f"MSH|^~\\&|A|B|C|D|2026||ADT^A01|1|P|2.5|||{sent}|{sent}".encode())
+    assert isinstance(seen, Peek)
+    assert (seen.accept_ack, seen.application_ack) == ("", "")

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from parsers.adt import CLASSES, FIELDS, read_adt, read_fields
 from parsers.events import (
@@ -23,6 +24,8 @@ from parsers.events import (
 )
 from parsers.feeds import Feed
 from parsers.outcomes import NoTransition, Reading, Reject, RejectCode, TestMessage
+from parsers.placeholders import is_placeholder
+from streams.settings import Settings
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 SLOWER = 20 if sys.gettrace() else 1  # measuring coverage costs more than reading
@@ -836,3 +839,81 @@ def test_a_newborn_is_counted_in_local_days() -> None:
 def test_two_patients_in_a_message_about_one(second: str, two: bool) -> None:
     found = event(adt(EVN, PID, second, PV1))
     assert ((Finding.STRUCTURE_WRONG, "PID") in findings(found)) is two
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["UNKNOWN", "unknown", "UNK", "000000", "0", "000-00-0000", "999999", "NONE", "N/A", "TEMP", "T.B.D.", "NO MRN",
+     "-", "XXXXXX", "Not Available", "PENDING"],
+)  # fmt: skip
+def test_a_placeholder_is_nobodys_number(value: str) -> None:
+    assert is_placeholder(value)
+    pid = f"PID|1|{value}|{value}^^^NORTH^MR~{value}^^^NORTH^PI||Doe^Jane"
+    data = adt(EVN, pid, fields("PV1", f19=value, f50=value))
+    found = event(data.replace(b"Jane", b"Jane" + b"|" * 13 + value.encode()))
+    assert found.patient.identifiers == ()
+    assert found.patient.account is None
+    assert found.visit is not None
+    assert (found.visit.number, found.visit.alternate_number) == (None, None)
+    assert not any(key.system.startswith(("visit", "account")) for key in found.stay_keys)
+    assert {(Finding.PLACEHOLDER_NUMBER, place) for place in ("PID-3", "PID-18", "PV1-19")} <= findings(found)
+
+
+@pytest.mark.parametrize("value", ["1", "9", "999", "9999", "1000000", "TEMP4711", "UNKNOWN17", "A0", "0A", "X1"])
+def test_what_may_be_a_number_is_one(value: str) -> None:
+    assert not is_placeholder(value)
+    assert event(adt(EVN, f"PID|1||{value}^^^NORTH^MR")).patient.identifiers[0].value == value
+
+
+def test_who_has_a_placeholder_and_no_name_is_nobody() -> None:
+    assert read(adt(EVN, "PID|1||UNKNOWN^^^NORTH^MR")) == Reject(code=RejectCode.PATIENT_MISSING, place="PID-3")
+
+
+@pytest.mark.parametrize(
+    ("facility", "occurred"),
+    [("EAST GENERAL", 15), ("WEST GENERAL", 17), ("west general", 17), ("Pacific", 18), ("", 15)],
+)
+def test_each_facility_of_a_sender_may_have_its_zone(facility: str, occurred: int) -> None:
+    feed = Feed(zones={"West General": "America/Denver", "PACIFIC": "America/Los_Angeles"})
+    pv1 = fields("PV1", f2="I", f39=facility, f44="20260301100000")
+    found = event(adt("EVN||20260301100000", "PID|1||1^^^H||D^J||19800101", pv1), feed)
+    assert found.occurred_at == datetime(2026, 3, 1, occurred, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("application", "facility", "name"),
+    [
+        ("^1.2.1^ISO", "^1.2.2^ISO", "oid"),
+        ("EPIC^1.2.1^ISO", "MISSION^1.2.2^ISO", "oid"),
+        ("EPIC", "MISSION^1.2.2^ISO", "oid"),
+        ("^9.9^ISO", "^1.2.3^ISO", "pair"),
+        ("^9.8^ISO", "^1.2.3^ISO", "default"),
+        ("EPIC", "NORTH^1.2.2^ISO", "north"),
+        ("EPIC", "1.2.2", "oid"),
+        ("EPIC", "ELSEWHERE", "default"),
+    ],
+)
+def test_a_feed_may_be_named_by_oid(application: str, facility: str, name: str) -> None:
+    settings = Settings(
+        feeds=(
+            Feed(name="north", sending=("NORTH",)),
+            Feed(name="oid", sending=("1.2.2",)),
+            Feed(name="pair", sending=("9.9|1.2.3",)),
+        )
+    )
+    data = adt(EVN, PID, PV1, f3=application, f4=facility)
+    found = read_adt(data, settings.feed_for, message_id=MESSAGE_ID, received_at=AT)
+    assert isinstance(found, Event)
+    assert found.feed == name
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"zone": "America"}, {"zone": "../x"}, {"zones": {"A": "US"}}, {"charset": "hex"}, {"charset": "zip"}]
+)
+def test_a_zone_or_charset_that_is_none_is_refused_with_a_sentence(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="expected"):
+        Feed.model_validate(wrong)
+
+
+def test_charsets_may_be_named_as_in_hl7() -> None:
+    assert Feed(charset="8859/1").charset == "8859/1"

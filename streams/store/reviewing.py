@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
-from parsers.events import Identifier, Patient, Value
+from parsers.events import RECORD_NUMBERS, Identifier, Patient, Value
 from parsers.people import Enrollee
 from rules.decisions import Grade, Reason
 from rules.identity import is_nobodys
@@ -34,7 +34,7 @@ from streams.store.schema import (
 from streams.store.unmatched import forget
 from streams.topics import EventRecord
 
-LEARNED_TYPES: Final = frozenset({"", "MR", "MRN", "PI", "PT", "U"})
+LEARNED_TYPES: Final = RECORD_NUMBERS
 
 HELD_AT_ONCE: Final = 500
 
