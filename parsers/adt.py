@@ -19,10 +19,13 @@ visit and an account of the same number, never meet:
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
+from parsers.dispositions import read_disposition
 from parsers.events import (
     Address,
     Diagnosis,
@@ -30,6 +33,7 @@ from parsers.events import (
     Event,
     EventKind,
     Finding,
+    Group,
     Identifier,
     Patient,
     PersonName,
@@ -40,7 +44,7 @@ from parsers.feeds import Feed
 from parsers.hl7 import NULL, Message, Segment, note, peek
 from parsers.outcomes import NoTransition, Reading, Reject, RejectCode, TestMessage
 from parsers.times import Moment, Precision, read_date, read_time
-from parsers.triggers import MERGES, Still, find_trigger, structure_finding
+from parsers.triggers import MERGES, Still, find_trigger, is_adt, structure_finding
 
 VERSIONS: Final = frozenset("2.1 2.2 2.3 2.3.1 2.4 2.5 2.5.1 2.6 2.7 2.7.1 2.8 2.8.1 2.8.2 2.9 2.9.1".split())
 
@@ -51,23 +55,33 @@ CLASSES: Final[dict[str, EncounterClass]] = {
         EncounterClass.EMERGENCY: "E EMER EMERGENCY ER ED",
         EncounterClass.INPATIENT: "I IMP INP IP INPATIENT ACUTE NONAC B OBSTETRICS",
         EncounterClass.OBSERVATION: "OBS OBSENC OBSERVATION OBV OV",
-        EncounterClass.AMBULATORY: "O AMB OP OUT OUTPATIENT R RECURRING HH VR FLD SS C N",
+        EncounterClass.AMBULATORY: "O AMB OP OUT OUTP OUTPT OUTPATIENT CLINIC R RECURRING HH VR FLD SS C N",
         EncounterClass.PRE_ADMISSION: "P PRE PRENC PREADMIT PRE-ADMIT",
     }.items()
     for code in codes.split()
 }
+# HL7 table 0103: T training, D debugging; N (not for production) and the words that need no table
+_TEST_WORDS: Final = frozenset(
+    "T D N TEST TESTING TRN TRAIN TRAINING DEBUG DEBUGGING DEV DEVELOPMENT NONPROD NON-PROD".split()
+)
 _OBSERVATION_WORDS: Final = frozenset(code for code, kind in CLASSES.items() if kind is EncounterClass.OBSERVATION)
 
 _T = TypeVar("_T")
-_MAX_TEXT: Final = 500
+_MAX_TEXT: Final = 500  # characters of a text that people read
+_MAX_CODE: Final = 50  # characters of a code and of the system it is from
 _MAX_IDENTIFIER: Final = 200
 _LONG_LINE: Final = 4 * _MAX_TEXT
-_MAX_REPETITIONS: Final = 100
+_MAX_REPETITIONS: Final = 100  # segments of one name that are read, and identifiers that are kept
+_MAX_NAMES: Final = 10  # and addresses and mothers; a person moves and marries, but not more often than that
+_MAX_PHONES: Final = 20
+_MAX_NOTES: Final = 100  # a message with more is a fault of another kind, and the first say so
+_MAX_SEARCHED: Final = 262_144  # characters in which unknown escapes are looked for
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 _NO_NUMBER: Final = frozenset({"NONE", "NULL", "UNKNOWN", "UNK", "N/A", "NA", "-", "."})
 _NEWBORN_NAME: Final = re.compile(
     r"BB|BG|(?:BABY|INFANT|NEWBORN)(?:[ -]?(?:BOY|GIRL|MALE|FEMALE))?(?:[ -]?[A-D1-4])?|(?:BOY|GIRL)(?:[ -][A-D1-4])?"
 )
+_YES_NO: Final = {"Y": True, "T": True, "1": True, "N": False, "F": False, "0": False}  # table 0136, and booleans
 _PLACEHOLDER_NAMES: Final = frozenset({"DOE", "UNKNOWN", "UNIDENTIFIED", "TEST", "TRAUMA", "NONAME", "NO NAME"})
 _DEFAULT_BIRTH_DATES: Final = frozenset({date(1800, 1, 1), date(1900, 1, 1), date(1901, 1, 1), date(1111, 11, 11)})
 _NEWBORN_DAYS: Final = 60
@@ -76,6 +90,7 @@ _ADMISSION_TIME: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
 _STAY_EVENTS: Final = frozenset(
     {EventKind.ADMITTED, EventKind.REGISTERED, EventKind.DISCHARGED, EventKind.TRANSFERRED, EventKind.CLASS_CHANGED}
 )
+_GROUPED: Final = MERGES | {EventKind.LINKED, EventKind.UNLINKED}
 
 
 def read_adt(
@@ -97,6 +112,15 @@ def read_adt(
     return _Reader(message, feed).read(message_id, received_at, test_mode)
 
 
+@dataclass(slots=True)
+class _Cut:
+    """The segments of one group."""
+
+    pid: Segment
+    merged: list[Segment]
+    pv1: Segment | None
+
+
 class _Reader:
     """One message on its way to an event."""
 
@@ -109,25 +133,47 @@ class _Reader:
         self.facility = ""
 
     def note(self, finding: Finding, place: str) -> None:
-        self.notes[finding, place] = None
+        if len(self.notes) < _MAX_NOTES:
+            self.notes[finding, place] = None
+
+    def few(self, values: list[_T], most: int, place: str) -> tuple[_T, ...]:
+        """Each value once and no more than `most` of them; that there were more is noted."""
+        if len(values) < 2:
+            return tuple(values)
+        found = tuple(dict.fromkeys(values))
+        if len(found) > most:
+            self.note(Finding.VALUE_TOO_LONG, place)
+            return found[:most]
+        return found
 
     def read(self, message_id: str, received_at: datetime, test_mode: bool) -> Reading:
         header = self.header
         kind = header.get(9, 1).strip().upper()
-        if kind and kind != "ADT" and not kind.startswith("ADT_"):
+        if kind and not is_adt(kind):
             return Reject(code=RejectCode.NOT_ADT, place="MSH-9.1")
         structure = header.get(9, 3).strip() or (kind if kind.startswith("ADT_") else "")
-        trigger = find_trigger(header.get(9, 2), self.evn.get(1) if self.evn else "", structure)
+        named = header.get(9, 2) or (kind if kind != "ADT" and not structure else "")
+        trigger = find_trigger(named, self._event_code(), structure)
         if trigger is None:
             return Reject(code=RejectCode.TRIGGER_MISSING, place="MSH-9.2")
         processing = header.get(11).strip().upper()
-        if processing not in ("", "P") and not test_mode and not self.feed.accept_test:
+        test = processing in _TEST_WORDS
+        if test and not test_mode and not self.feed.accept_test:
             return TestMessage(trigger=trigger.code, processing_id=processing if processing in ("T", "D") else "other")
         if isinstance(trigger.meaning, Still):
             return NoTransition(trigger=trigger.code)
         if trigger.finding:
             self.note(trigger.finding, "MSH-9")
+        if not test and processing not in ("", "P"):
+            self.note(Finding.PROCESSING_ID_UNKNOWN, "MSH-11")
         return self._event(trigger.code, trigger.meaning, structure, message_id, received_at)
+
+    def _event_code(self) -> str:
+        """EVN-1; whole where its first component is not a trigger (`ADT^A01`)."""
+        if self.evn is None:
+            return ""
+        code = self.evn.get(1).strip()
+        return self.message.unescape(self.evn.raw(1)) if code.upper() == "ADT" else code
 
     def _event(self, trigger: str, kind: EventKind, structure: str, message_id: str, received_at: datetime) -> Reading:
         message = self.message
@@ -146,27 +192,23 @@ class _Reader:
             self.note(Finding.CONTROL_ID_MISSING, "MSH-10")
         self.facility = self._facility()
 
-        recorded = self.time(self.evn, 2) or self.time(self.header, 7)
-        pv1 = message.first("PV1")
-        visit = self._visit(pv1, kind) if pv1 else None
-        occurred = self._occurred(kind, pv1, recorded)
+        recorded = self._recorded()
+        occurred = self._occurred(kind, message.first("PV1"), recorded)
         if occurred is None:
             return Reject(code=RejectCode.TIME_MISSING, place="EVN-2")
-        patient = self._patient(pid)
-        name = patient.name
-        if not patient.identifiers and not (name.family or name.given):
-            return Reject(code=RejectCode.PATIENT_MISSING, place="PID-3")
-        if visit and self._is_newborn(patient, occurred):
-            visit = visit.model_copy(update={"newborn": True})
-        if kind in _STAY_EVENTS and visit is None:
-            self.note(Finding.CLASS_MISSING, "PV1-2")
-        prior = self._prior() if kind in MERGES or message.first("MRG") else None
-        if kind is EventKind.PERSON_MERGED and prior is not None and not prior.identifiers:
-            return Reject(code=RejectCode.PATIENT_MISSING, place="MRG-1")
-        keys = self._stay_keys(kind, patient, visit, prior)
-        if message.unknown_escape:
-            self._note_escapes()
+        read = [self._group(cut, kind, occurred) for cut in self._cuts(kind, pid)]
+        groups = [one for one in read if isinstance(one, Group)]
+        if not groups:
+            return next(one for one in read if isinstance(one, Reject))
+        if len(groups) < len(read):
+            self.note(Finding.STRUCTURE_WRONG, "MRG")
+        if kind not in _GROUPED and self._two_patients():
+            self.note(Finding.STRUCTURE_WRONG, "PID")
+        first = groups[0]
+        unknown_escape = message.unknown_escape
         self._note_long_values()
+        if unknown_escape:
+            self._note_escapes()
         return Event(
             message_id=message_id,
             kind=kind,
@@ -178,14 +220,76 @@ class _Reader:
             recorded_at=recorded.at if recorded else occurred,
             received_at=received_at,
             control_id=control_id,
-            patient=patient,
-            visit=visit,
-            prior=prior,
-            stay_keys=keys,
+            patient=first.patient,
+            visit=first.visit,
+            prior=first.prior,
+            stay_keys=first.stay_keys,
             cleared=self._cleared(),
             fingerprint=fingerprint(message),
             notes=tuple(note(finding, place) for finding, place in self.notes),
+            groups=tuple(groups[1:]),
         )
+
+    def _cuts(self, kind: EventKind, pid: Segment) -> "list[_Cut]":
+        """The groups of a merge, a move or a link as they were sent: { PID MRG PV1 } or, in A45, PID { MRG PV1 }.
+
+        All MRG that give way to one PID are one group of a merge of persons; accounts and visits are one each.
+        """
+        message = self.message
+        segments = {name: message.segments(name) for name in ("PID", "MRG", "PV1")}
+        if kind not in _GROUPED or max(map(len, segments.values())) < 2:
+            return [_Cut(pid, segments["MRG"][:_MAX_REPETITIONS], message.first("PV1"))]
+        following = {name: iter(found) for name, found in segments.items()}
+        cuts = [_Cut(pid, [], None)]
+        persons = kind is EventKind.PERSON_MERGED
+        for name in (line[:3].upper() for line in message.lines):
+            if name not in following:
+                continue
+            segment, last = next(following[name]), cuts[-1]
+            if len(cuts) > _MAX_REPETITIONS or len(last.merged) > _MAX_REPETITIONS:
+                self.note(Finding.VALUE_TOO_LONG, "MRG")
+                break
+            if name == "PID":
+                same = segment.fields[2:] == last.pid.fields[2:] or segment.raw(3) == last.pid.raw(3) != ""
+                if segment is not pid and not (persons and same):
+                    cuts.append(_Cut(segment, [], None))
+            elif name == "MRG":
+                if persons or not last.merged:
+                    last.merged.append(segment)
+                else:
+                    cuts.append(_Cut(last.pid, [segment], None))
+            elif last.pv1 is None:
+                last.pv1 = segment
+            elif not persons and segment.raw(19) != last.pv1.raw(19):
+                cuts.append(_Cut(last.pid, last.merged, segment))
+        return cuts[:_MAX_REPETITIONS]
+
+    def _group(self, cut: "_Cut", kind: EventKind, occurred: datetime) -> Group | Reject:
+        visit = self._visit(cut.pv1, kind) if cut.pv1 else None
+        patient = self._patient(cut.pid)
+        name = patient.name
+        if not patient.identifiers and not (name.family or name.given):
+            return Reject(code=RejectCode.PATIENT_MISSING, place="PID-3")
+        if kind in MERGES and not cut.merged:
+            return Reject(code=RejectCode.SEGMENT_MISSING, place="MRG")
+        if visit and self._is_newborn(patient, occurred):
+            visit = visit.model_copy(update={"newborn": True})
+        if kind in _STAY_EVENTS and visit is None:
+            self.note(Finding.CLASS_MISSING, "PV1-2")
+        prior = self._prior(cut.merged) if cut.merged else None
+        if kind is EventKind.PERSON_MERGED and prior is not None and not prior.identifiers:
+            return Reject(code=RejectCode.PATIENT_MISSING, place="MRG-1")
+        return Group(patient=patient, visit=visit, prior=prior, stay_keys=self._stay_keys(kind, patient, visit, prior))
+
+    def _two_patients(self) -> bool:
+        """A further PID that shares no PID-3 with the first one, or where one has none, no name."""
+        first, *others = self.message.segments("PID")[:_MAX_REPETITIONS]
+        known = {one.value for one in self._identifiers(first, 3)} if others else set()
+        for other in others:
+            numbers = {one.value for one in self._identifiers(other, 3)}
+            if known.isdisjoint(numbers) if known and numbers else other.raw(5) != first.raw(5):
+                return True
+        return False
 
     def _facility(self) -> str:
         if self.feed.facility:
@@ -216,6 +320,8 @@ class _Reader:
         read = read_time(raw, self.feed.zone)
         if read is None:
             return None
+        if not isinstance(read, Finding) and read.precision < Precision.DAY and segment.name in ("PV1", "PV2"):
+            read = Finding.TIME_UNREADABLE  # a month is no time of a visit
         if isinstance(read, Finding):
             self.note(read, f"{segment.name}-{number}")
             return None
@@ -224,6 +330,17 @@ class _Reader:
         if not read.offset_sent:
             self.note(Finding.TIME_ZONE_ASSUMED, "MSH-7")
         return read
+
+    def _recorded(self) -> Moment | None:
+        """EVN-2; MSH-7 without it, or where that says the same day or month more exactly."""
+        event = self.time(self.evn, 2)
+        if event and event.precision >= Precision.HOUR:
+            return event
+        sent = self.time(self.header, 7)
+        if event is None or sent is None:
+            return event or sent
+        closer = event.precision < Precision.DAY or sent.day == event.day
+        return sent if closer and sent.precision > event.precision else event
 
     def _occurred(self, kind: EventKind, pv1: Segment | None, recorded: Moment | None) -> datetime | None:
         """When it happened: the visit's own time for admissions and discharges, else EVN-6, EVN-2, MSH-7."""
@@ -251,8 +368,7 @@ class _Reader:
             self.note(Finding.DEFAULT_BIRTH_DATE, "PID-7")
         birth = read_time(birth_raw, self.feed.zone) if birth_date and _has_clock_time(birth_raw) else None
         identifiers = self._all_identifiers(pid)
-        death = self.time(pid, 29)
-        deceased = {"Y": True, "N": False}.get(pid.get(30).strip().upper()[:1])
+        deceased, died_at = self._death(pid, birth_date)
         order = _DIGITS.fullmatch(pid.get(25).strip()[:3])
         return Patient(
             identifiers=identifiers,
@@ -266,17 +382,29 @@ class _Reader:
             phones=self._phones(pid),
             ssn=_ssn(pid.get(19), identifiers),
             account=self._identifier(pid.raw(18), "PID-18"),
-            mother=self._identifiers(pid, 21),
+            mother=self.few([*self._identifiers(pid, 21)], _MAX_NAMES, "PID-21"),
             multiple_birth=pid.get(24).strip().upper()[:1] == "Y",
             birth_order=int(order[0]) if order else None,
             language=_clean(pid.get(15)) or _clean(pid.get(15, 2)),
-            deceased=True if death and deceased is None else deceased,
-            deceased_at=death.at if death else None,
+            deceased=deceased,
+            deceased_at=died_at,
         )
 
+    def _death(self, pid: Segment, birth_date: date | None) -> tuple[bool | None, datetime | None]:
+        """PID-30, else that PID-29 names a time: an indicator that says the person lives goes before the time."""
+        death = self.time(pid, 29)
+        deceased = _YES_NO.get(pid.get(30).strip().upper()[:1])
+        if death is None:
+            return deceased, None
+        impossible = death.day in _DEFAULT_BIRTH_DATES or (birth_date is not None and death.day < birth_date)
+        if deceased is False or impossible:
+            self.note(Finding.DEATH_DISAGREES, "PID-29" if impossible else "PID-30")
+            return deceased, None
+        return True, death.at
+
     def _names(self, pid: Segment) -> tuple[PersonName, tuple[PersonName, ...]]:
-        found = [self._name(raw) for number in (5, 9) for raw in self._repetitions(pid, number)]
-        names = _unique([name for name in found if name.family or name.given])
+        found = [self._name(raw) for number in (5, 9) for raw in pid.repetitions(number)]
+        names = self.few([name for name in found if name.family or name.given], _MAX_NAMES, "PID-5")
         if not names:
             return PersonName(), ()
         first = names[0]
@@ -296,12 +424,15 @@ class _Reader:
         texts = [_clean(part) if part else "" for part in self.message.parts(raw)[:count]]
         return texts if len(texts) == count else texts + [""] * (count - len(texts))
 
-    def _repetitions(self, segment: Segment, number: int) -> list[str]:
-        repetitions = segment.repetitions(number)
-        if len(repetitions) > _MAX_REPETITIONS:
-            self.note(Finding.VALUE_TOO_LONG, f"{segment.name}-{number}")
-            return repetitions[:_MAX_REPETITIONS]
-        return repetitions
+    def code(self, text: str, place: str) -> str:
+        """A code or the name of a code system; none is longer than 50 characters."""
+        if not text:
+            return text
+        found = _clean(text)
+        if len(found) > _MAX_CODE:
+            self.note(Finding.VALUE_TOO_LONG, place)
+            return found[:_MAX_CODE]
+        return found
 
     def _all_identifiers(self, pid: Segment) -> tuple[Identifier, ...]:
         found: dict[tuple[str, str], Identifier] = {}
@@ -309,13 +440,13 @@ class _Reader:
             for one in self._identifiers(pid, number):
                 if number == 3 or all(one.value != known for _, known in found):
                     found.setdefault((one.system, one.value), one)
-        return tuple(found.values())
+        return self.few([*found.values()], _MAX_REPETITIONS, "PID-3")
 
     def _identifiers(self, segment: Segment, number: int) -> tuple[Identifier, ...]:
         if not segment.raw(number):
             return ()
         place = f"{segment.name}-{number}"
-        read = [self._identifier(raw, place) for raw in self._repetitions(segment, number)]
+        read = [self._identifier(raw, place) for raw in segment.repetitions(number)]
         return _unique([one for one in read if one])
 
     def _identifier(self, raw: str, place: str) -> Identifier | None:
@@ -346,17 +477,17 @@ class _Reader:
     def _addresses(self, pid: Segment) -> tuple[Address, ...]:
         found: list[Address] = []
         own_county = _clean(pid.get(12))
-        for raw in self._repetitions(pid, 11):
+        for raw in pid.repetitions(11):
             street, _, city, state, zip_code, _, _, _, county = self._texts(raw, 9)
             if street or city or state or zip_code:
                 county = county or own_county
                 found.append(Address(street=street, city=city, state=state, zip=zip_code, county=county))
-        return _unique(found)
+        return self.few(found, _MAX_NAMES, "PID-11")
 
     def _phones(self, pid: Segment) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for number in (13, 14):
-            for raw in self._repetitions(pid, number):
+            for raw in pid.repetitions(number):
                 parts = self.message.parts(raw)
                 parts += [""] * (12 - len(parts))
                 text = parts[0] if "@" not in parts[0] else ""
@@ -365,7 +496,7 @@ class _Reader:
                     digits = digits[1:]
                 if 7 <= len(digits) <= 15:
                     found.setdefault(digits)
-        return tuple(found)
+        return self.few([*found], _MAX_PHONES, "PID-13")
 
     def _visit(self, pv1: Segment, kind: EventKind) -> Visit:
         pv2 = self.message.first("PV2")
@@ -395,7 +526,7 @@ class _Reader:
             service=_clean(pv1.get(10)),
             admit_source=_clean(pv1.get(14)),
             admission_type=_clean(pv1.get(4)),
-            disposition=_clean(pv1.get(36)),
+            disposition=self._disposition(pv1),
             discharged_to=_clean(pv1.get(37)),
             admitted_at=admitted.at if admitted else None,
             discharged_at=discharged.at if discharged else None,
@@ -403,7 +534,8 @@ class _Reader:
             expected_discharge=expected_discharge.at if expected_discharge else None,
             complaint=(_clean(pv2.get(3, 2)) or _clean(pv2.get(3))) if pv2 else "",
             newborn=(pv2.get(36) if pv2 else "").strip().upper()[:1] == "Y" or pv1.get(4).strip().upper() == "N",
-            diagnoses=self._diagnoses(),
+            diagnoses=self._diagnoses(deleted=False),
+            diagnoses_deleted=self._diagnoses(deleted=True) if self.message.first("DG1") else (),
         )
 
     def _parts(self, segment: Segment, number: int) -> list[str]:
@@ -429,18 +561,31 @@ class _Reader:
             return EncounterClass.OBSERVATION
         return found
 
-    def _diagnoses(self) -> tuple[Diagnosis, ...]:
+    def _disposition(self, pv1: Segment) -> str:
+        """PV1-36 by the feed's own table, else by HL7's; what stands in neither is noted and stays as it was sent."""
+        sent, words = _clean(pv1.get(36)), _clean(pv1.get(36, 2))
+        if not sent and not words:
+            return ""
+        found = read_disposition(sent, words, self.feed.dispositions)
+        if not found.known:
+            self.note(Finding.DISPOSITION_UNKNOWN, "PV1-36")
+        return found.code
+
+    def _diagnoses(self, deleted: bool) -> tuple[Diagnosis, ...]:
+        """DG1; those whose action code (DG1-21) is D are no longer so."""
         segments = self.message.segments("DG1")
         if len(segments) > _MAX_REPETITIONS:
             self.note(Finding.VALUE_TOO_LONG, "DG1")
         found: list[Diagnosis] = []
         for segment in segments[:_MAX_REPETITIONS]:
+            if (segment.get(21).strip().upper() == "D") is not deleted:
+                continue
             rank = _DIGITS.fullmatch(segment.get(15).strip()[:4])
             diagnosis = Diagnosis(
-                code=_clean(segment.get(3, 1)),
-                system=_clean(segment.get(3, 3)) or _clean(segment.get(2)),
+                code=self.code(segment.get(3, 1), "DG1-3"),
+                system=self.code(segment.get(3, 3) or segment.get(2), "DG1-3"),
                 text=_clean(segment.get(3, 2)) or _clean(segment.get(4)),
-                type=_clean(segment.get(6)),
+                type=self.code(segment.get(6), "DG1-6"),
                 rank=int(rank[0]) if rank else None,
             )
             if diagnosis.code or diagnosis.text:
@@ -451,26 +596,23 @@ class _Reader:
         given = patient.name.given.upper()
         if not given or not _NEWBORN_NAME.fullmatch(given):
             return False
-        return patient.birth_date is None or occurred.date() - patient.birth_date <= timedelta(days=_NEWBORN_DAYS)
+        day = occurred.astimezone(ZoneInfo(self.feed.zone)).date()
+        return patient.birth_date is None or day - patient.birth_date <= timedelta(days=_NEWBORN_DAYS)
 
-    def _prior(self) -> Prior:
-        """All MRG segments: the identities that give way to the one of the first PID."""
-        segments = self.message.segments("MRG")
+    def _prior(self, segments: list[Segment]) -> Prior:
+        """The MRG segments of one group: the identities that give way to the one of its PID."""
         identifiers: dict[Identifier, None] = {}
-        for segment in segments[:_MAX_REPETITIONS]:
+        for segment in segments:
             for number in (1, 4, 2):
                 if found := self._identifiers(segment, number):
                     identifiers.update(dict.fromkeys(found))
                     break
-        survivors = {pid.raw(3) for pid in self.message.segments("PID")[:_MAX_REPETITIONS]}
-        if len(segments) > 1 and len(survivors) > 1:
-            self.note(Finding.STRUCTURE_WRONG, "MRG")
         merged = segments[0]
         names = merged.repetitions(7)
         visit = _real_number(self._identifier(merged.raw(5), "MRG-5"))
         account = _real_number(self._identifier(merged.raw(3), "MRG-3"))
         return Prior(
-            identifiers=tuple(identifiers),
+            identifiers=self.few([*identifiers], _MAX_REPETITIONS, "MRG-1"),
             account=self._key("account", account) if account else None,
             visit=self._key("visit", visit) if visit else None,
             name=self._name(names[0]) if names else PersonName(),
@@ -516,34 +658,47 @@ class _Reader:
 
     def _note_escapes(self) -> None:
         escape = self.message.delimiters.escape
+        left = _MAX_SEARCHED
         for name in ("EVN", "PID", "PV1", "PV2", "DG1", "MRG"):
             for segment in self.message.segments(name)[:_MAX_REPETITIONS]:
                 if escape in segment.line:
                     for number, raw in enumerate(segment.fields):
-                        self.message.unknown_escape = False
-                        self.message.unescape(raw[:_LONG_LINE])
-                        if self.message.unknown_escape:
-                            self.note(Finding.ESCAPE_UNKNOWN, f"{name}-{number}")
+                        if escape in raw and left > 0:
+                            left -= min(len(raw), _LONG_LINE)
+                            self.message.unknown_escape = False
+                            self.message.unescape(raw[:_LONG_LINE])
+                            if self.message.unknown_escape:
+                                self.note(Finding.ESCAPE_UNKNOWN, f"{name}-{number}")
 
     def _note_long_values(self) -> None:
-        """Text longer than any real one is cut in the event: say where."""
-        if max(map(len, self.message.lines)) <= _LONG_LINE:
-            return
-        for name in ("PID", "PV1", "PV2", "DG1", "MRG"):
-            for segment in self.message.segments(name)[:_MAX_REPETITIONS]:
-                if len(segment.line) > _LONG_LINE:
-                    for number, raw in enumerate(segment.fields):
-                        if len(raw) > _LONG_LINE:
-                            self.note(Finding.VALUE_TOO_LONG, f"{name}-{number}")
+        """What is longer, or more, than anything real is cut or not read: say where."""
+        if max(map(len, self.message.lines)) > _MAX_TEXT:
+            for name in ("PID", "PV1", "PV2", "DG1", "MRG"):
+                for segment in self.message.segments(name)[:_MAX_REPETITIONS]:
+                    if len(segment.line) > _MAX_TEXT:
+                        for number, raw in enumerate(segment.fields):
+                            if len(raw) > _MAX_TEXT and (len(raw) > _LONG_LINE or self._has_long_part(raw)):
+                                self.note(Finding.VALUE_TOO_LONG, f"{name}-{number}")
+        for place in self.message.cut:
+            self.note(Finding.VALUE_TOO_LONG, place)
+
+    def _has_long_part(self, raw: str) -> bool:
+        marks = self.message.delimiters
+        parts = raw.replace(marks.repetition or marks.component, marks.component).split(marks.component)
+        return max(map(len, parts)) > _MAX_TEXT
 
 
 def fingerprint(message: Message) -> str:
     """32 hex digits, equal for two messages that say the same: all but MSH-7, MSH-10 and how lines end."""
-    fields = message.segments("MSH")[0].fields.copy()
+    separator = message.delimiters.field
+    fields = message.lines[0].split(separator)
+    fields.insert(1, separator)
     for index in (7, 10):
         if index < len(fields):
             fields[index] = ""
     text = "\r".join(["\x1e".join(fields), *message.lines[1:]])
+    if message.unread:
+        text += message.unread
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

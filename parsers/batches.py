@@ -2,19 +2,23 @@
 
 A file holds one message or many, in MLLP frames, split at MSH, or in FHS/BHS batches, with any line ends (HL7 chapter
 2, section 2.10.3). A bad message never hides the ones after it: whatever starts at MSH is an item of its own, and what
-belongs to no message is named. BTS-1 must be the messages of its batch and FTS-1 the batches of the file; a header
-without its trailer means that the file was cut.
+belongs to no message is named. A file in UTF-16 or UTF-32 (Windows calls it "Unicode") comes out in UTF-8. BTS-1 must
+be the messages of its batch and FTS-1 the batches of the file; a header without its trailer means that the file was
+cut.
 """
 
+import codecs
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from parsers.charsets import wide_codec
 from parsers.outcomes import Reject, RejectCode
 
 _AROUND: Final = b"\x0b\x1c \t\r\n\x00\xef\xbb\xbf"
 _BOUNDARY: Final = re.compile(
-    rb"(?:^|(?<=[\r\n\x0b\x1c]))(?:\xef\xbb\xbf)?[ \t]*(MSH|FHS|BHS|BTS|FTS)(?=[^A-Za-z0-9 ]|$)", re.IGNORECASE
+    rb"(?:^|(?<=[\r\n\x0b\x1c]))(?:\xef\xbb\xbf)?[ \t]*(MSH|FHS|BHS|BTS|FTS)(?=[^A-Za-z0-9 \t]|[ \t]+\||$)",
+    re.IGNORECASE,
 )
 _LOOK_BACK: Final = 64  # longest start of a segment that may be cut by the end of a piece
 _LONGEST_TRAILER: Final = 4096
@@ -91,7 +95,7 @@ def split(data_or_chunks: bytes | Iterable[bytes], max_bytes: int = DEFAULT_MAX_
     chunks = (data_or_chunks,) if isinstance(data_or_chunks, bytes) else data_or_chunks
     count = _Count()
     found = 0
-    for piece in _pieces(chunks, max_bytes):
+    for piece in _pieces(_narrow(chunks), max_bytes):
         if piece is None:
             found += 1
             yield BatchItem(b"", Reject(code=RejectCode.FRAME_TOO_LARGE))
@@ -104,6 +108,26 @@ def split(data_or_chunks: bytes | Iterable[bytes], max_bytes: int = DEFAULT_MAX_
         yield BatchItem(b"", reject)
     if not found:
         yield BatchItem(b"", Reject(code=RejectCode.EMPTY))
+
+
+def _narrow(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same chunks, in UTF-8 where the beginning shows UTF-16 or UTF-32."""
+    rest = iter(chunks)
+    beginning = b""
+    for chunk in rest:
+        beginning += chunk
+        if len(beginning) >= _LOOK_BACK:
+            break
+    wide = wide_codec(beginning)
+    if not wide:
+        yield beginning
+        yield from rest
+        return
+    decoder = codecs.getincrementaldecoder(wide)("replace")
+    yield decoder.decode(beginning).encode()
+    for chunk in rest:
+        yield decoder.decode(chunk).encode()
+    yield decoder.decode(b"", final=True).encode()
 
 
 def _pieces(chunks: Iterable[bytes], max_bytes: int) -> Iterator[bytes | None]:

@@ -3,7 +3,7 @@
 MSH-18 (HL7 table 0211) repeats: the first repetition is the default set, the others are switched to by ISO 2022
 escapes. Senders leave it out, misspell it, or say one thing and send another, so the declared set is a claim to check:
 
-1. A feed's configured codec is obeyed: bytes outside of it are UNDECODABLE.
+1. A feed's configured codec is obeyed: bytes outside of it are UNDECODABLE. UTF-16 and UTF-32 show themselves.
 2. Pure ASCII needs no claim.
 3. Text that is UTF-8 beyond ASCII is read as UTF-8, whatever a single-byte claim says: other text almost never is.
 4. The declared set, when the bytes fit.
@@ -78,15 +78,18 @@ CODECS: Final[dict[str, str]] = {
 }
 
 _PUNCTUATION: Final = re.compile(r"[\s_./:\-]+")
-_WIDE: Final = (
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-    (b"M\x00S\x00", "utf-16-le"),
-    (b"\x00M\x00S", "utf-16-be"),
+_WIDE: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), codec)
+    for pattern, codec in (
+        (rb"(?:\xff\xfe\0\0)?(?:[\x0b\x1c \t\r\n]\0\0\0){0,64}[A-Z]\0\0\0", "utf-32-le"),
+        (rb"(?:\0\0\xfe\xff)?(?:\0\0\0[\x0b\x1c \t\r\n]){0,64}\0\0\0[A-Z]", "utf-32-be"),
+        (rb"(?:\xff\xfe)?(?:[\x0b\x1c \t\r\n]\0){0,64}[A-Z]\0[A-Z]\0", "utf-16-le"),
+        (rb"(?:\xfe\xff)?(?:\0[\x0b\x1c \t\r\n]){0,64}\0[A-Z]\0[A-Z]", "utf-16-be"),
+    )
 )
-_WIDE_MARKS: Final = tuple(mark for mark, _ in _WIDE)
+_MARKS: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_BLANK: Final = b"\x0b\x1c \t\r\n"
+_WIDE_NAMES: Final = ("utf-16", "utf-32")
 _SINGLE_BYTE: Final = ("iso8859", "cp125", "cp4", "cp8", "koi8", "tis")
 
 
@@ -114,19 +117,25 @@ def is_codec(name: str) -> bool:
 
 
 def wide_codec(data: bytes) -> str:
-    """utf-16 or utf-32 where a byte-order mark or the first letters show it, else ""."""
-    if not data.startswith(_WIDE_MARKS):
+    """The kind of UTF-16 or UTF-32 that the first letters show, or the mark where letters do not deny it; else ""."""
+    marked = data[:2] in _MARKS
+    if not marked and b"\0" not in data[:8]:
         return ""
-    return next(codec for mark, codec in _WIDE if data.startswith(mark))
+    if found := next((codec for pattern, codec in _WIDE if pattern.match(data)), ""):
+        return found
+    return _MARKS[data[:2]] if marked and not data[2:].lstrip(_BLANK)[:3].isalnum() else ""
 
 
 def decode(data: bytes, declared: str, repetition: str, configured: str = "") -> Decoded | Undecodable:
     """Text of a message whose MSH-18 is `declared` (repetitions parted by `repetition`)."""
-    if configured:
-        return _strict(data, codec_of(configured) or configured)
     if wide := wide_codec(data):
-        return _strict(data, wide)
+        read = _strict(data, wide)
+        return read._replace(text=read.text.removeprefix("\ufeff")) if isinstance(read, Decoded) else read
+    if configured and not (codec := codec_of(configured) or configured).startswith(_WIDE_NAMES):
+        return _strict(data, codec)
     claim, problem = _claimed(declared[:_LONGEST_CLAIM], repetition)
+    if configured or claim.startswith(_WIDE_NAMES):  # and the bytes are not wide
+        claim, problem = UTF8, Finding.CHARSET_LYING
     if data.isascii() and b"\x1b" not in data:
         codec = claim if claim not in ("", "ascii") and not claim.startswith("utf-") else UTF8
         return Decoded(data.decode("ascii"), codec, None if problem is Finding.CHARSET_MISSING else problem)

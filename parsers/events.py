@@ -145,7 +145,7 @@ class Visit(Value):
     service: str = ""  # PV1-10
     admit_source: str = ""  # PV1-14
     admission_type: str = ""  # PV1-4
-    disposition: str = ""  # PV1-36, HL7 table 0112
+    disposition: str = ""  # PV1-36 as a code of HL7 table 0112; a word in no table as it was sent
     discharged_to: str = ""  # PV1-37
     admitted_at: datetime | None = None  # PV1-44
     discharged_at: datetime | None = None  # PV1-45
@@ -154,6 +154,7 @@ class Visit(Value):
     complaint: str = ""  # PV2-3 text, else its code
     newborn: bool = False  # PV2-36, or a name such as BABYBOY
     diagnoses: tuple[Diagnosis, ...] = ()
+    diagnoses_deleted: tuple[Diagnosis, ...] = ()  # DG1-21 D: no longer so
 
 
 class Prior(Value):
@@ -169,6 +170,7 @@ class Finding(StrEnum):
     """What was read around, and what to ask the hospital to fix; never a reason to drop a message."""
 
     LINE_END_NOT_CR = "line_end_not_cr"
+    SEGMENT_NAME_BLANK = "segment_name_blank"  # a blank between a segment's name and its first separator
     TRIGGER_FROM_EVN = "trigger_from_evn"
     TRIGGER_FROM_STRUCTURE = "trigger_from_structure"
     TRIGGER_DISAGREES = "trigger_disagrees"
@@ -177,16 +179,20 @@ class Finding(StrEnum):
     CHARSET_MISSING = "charset_missing"
     CHARSET_UNKNOWN = "charset_unknown"
     CHARSET_LYING = "charset_lying"
+    PROCESSING_ID_UNKNOWN = "processing_id_unknown"  # MSH-11 is not of HL7 table 0103, nor a word for a test
     VERSION_UNKNOWN = "version_unknown"
     CONTROL_ID_MISSING = "control_id_missing"
     VISIT_NUMBER_MISSING = "visit_number_missing"
     ADMIT_TIME_MISSING = "admit_time_missing"
     TIME_UNREADABLE = "time_unreadable"
+    TIME_CUT = "time_cut"  # read as far as it is certain
     TIME_ZONE_ASSUMED = "time_zone_assumed"
     TIME_AMBIGUOUS = "time_ambiguous"
     TIME_NONEXISTENT = "time_nonexistent"
     AUTHORITY_MISSING = "authority_missing"
     CLASS_UNKNOWN = "class_unknown"
+    DISPOSITION_UNKNOWN = "disposition_unknown"
+    DEATH_DISAGREES = "death_disagrees"  # PID-29 names a time of death, PID-30 or the birth date says otherwise
     CLASS_MISSING = "class_missing"
     FACILITY_ASSUMED = "facility_assumed"
     ESCAPE_UNKNOWN = "escape_unknown"
@@ -200,6 +206,15 @@ class Note(Value):
 
     finding: Finding
     place: str  # for example "PV1-2"
+
+
+class Group(Value):
+    """A further group of a message that repeats them: another pair that is merged, another visit that is moved."""
+
+    patient: Patient
+    visit: Visit | None = None
+    prior: Prior | None = None
+    stay_keys: tuple[Identifier, ...] = ()
 
 
 class Event(Value):
@@ -222,6 +237,27 @@ class Event(Value):
     cleared: frozenset[str] = frozenset()  # HL7 addresses sent as "" (delete), for example "PV1-45"
     fingerprint: str  # digest of what the message says, without MSH-7, MSH-10 and batch wrapping
     notes: tuple[Note, ...] = ()
+    groups: tuple[Group, ...] = ()  # what A40, A42, A45 and their like say beyond the first pair
+
+    def parts(self) -> "tuple[Event, ...]":
+        """The event of each group, in the order of the message; itself alone when the message has but one."""
+        if not self.groups:
+            return (self,)
+        first = self.model_copy(update={"groups": ()})
+        return (
+            first,
+            *(
+                first.model_copy(
+                    update={
+                        "patient": group.patient,
+                        "visit": group.visit,
+                        "prior": group.prior,
+                        "stay_keys": group.stay_keys,
+                    }
+                )
+                for group in self.groups
+            ),
+        )
 
 
 FIRST_SCHEMA: Final = 1

@@ -28,6 +28,9 @@ class Feed(Value):
     charset: str = ""  # overrides MSH-18 when set (Python codec name)
     authority: str = ""  # assigning authority for identifiers sent without one; "" uses the facility
     classes: dict[str, EncounterClass] = Field(default_factory=dict)  # local PV1-2 codes
+    dispositions: dict[str, Annotated[str, StringConstraints(pattern=r"^\d{2}$")]] = Field(
+        default_factory=dict
+    )  # local PV1-36 words as codes of HL7 table 0112
     accept_test: bool = False  # read MSH-11 other than P as if it were P
 
     @field_validator("zone")

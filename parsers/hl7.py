@@ -4,6 +4,9 @@ Reads versions 2.1 to 2.9 as they come: the delimiters of MSH-1 and MSH-2, segme
 order mark, blanks or MLLP bytes around the message, segment names in any case, a line end inside a value (a line that
 does not begin like a segment belongs to the one before). NUL is dropped: no store takes it and no name needs it.
 Absent is "", a field sent as `""` (delete) reads as "" and `is_delete` tells. HL7 chapter 2, sections 2.5 to 2.8.
+
+Whatever comes, reading is linear in its bytes and what is read is bounded by the `MOST_…` and `LONGEST_…` below, each
+well beyond any real message; what lies past a bound is not read, and `Message.cut` names where.
 """
 
 import re
@@ -17,11 +20,28 @@ from parsers.several import holds_several
 
 NULL: Final = '""'
 _AROUND: Final = b"\x0b\x1c \t\r\n\x00\xef\xbb\xbf"
+_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, before what is none
+_BEFORE: Final = "\ufeff\x0b\x1c \t\r\n\x00"
 _HEADERS: Final = (b"MSH", b"FHS", b"BHS")
 _PID: Final = re.compile(rb"[\r\n][ \t]*PID", re.IGNORECASE)
 _PATH: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{2})(?:\((\d+)\))?-(\d+)(?:\((\d+)\))?(?:\.(\d+)(?:\.(\d+))?)?")
+_BLANK_LINES: Final = re.compile(r"\r[\r \t]*\r")
+_BLANK_NAMED: Final = re.compile(  # of the segments of an ADT message; in others it may well be text
+    r"(MSH|SFT|EVN|PID|PD1|NK1|PV[12]|ROL|DB1|OBX|AL1|DG1|DRG|PR1|GT1|IN[123]|ACC|UB[12]|PDA|MRG|NTE|ARV|IAM|NPU|Z[A-Z0-9]{2})"
+    r"[ \t]+(?=\W)",
+    re.IGNORECASE,
+)
 _FORMAT: Final = re.compile(r"\.(br|sp|sk|ce|fi|nf|in|ti)([+-]?\d{1,2})?")
-_LONGEST_ESCAPED: Final = 262_144
+
+MOST_LINES: Final = 20_000  # a long inpatient stay with all its results and notes has some thousands
+MOST_SEGMENTS: Final = 1_000  # of one name; the longest lists in the field are a few hundred diagnoses or notes
+MOST_FIELDS: Final = 256  # of one segment; the standard's longest (PV1, IN1, OM1) end at about 60, local ones below 200
+MOST_REPETITIONS: Final = 100  # of one field; a much merged patient has some dozen record numbers
+MOST_COMPONENTS: Final = 40  # of one repetition; the standard's longest type (XCN) has 23
+LONGEST_FIELD: Final = 65_536  # characters of one field with its repetitions; HL7 2.5 allows no more than 64 K
+LONGEST_VALUE: Final = 4_096  # characters of one value whose escapes are resolved; people read 500 of them
+LONGEST_HEADER: Final = 16_384  # bytes of MSH that a glance keeps; HL7 2.5 allows its fields some 2,000
+LONGEST_ID: Final = 199  # characters of MSH-10 (HL7 2.7 and later; 20 before) and of a patient's key
 
 
 class Peek(NamedTuple):
@@ -58,14 +78,16 @@ class Delimiters(NamedTuple):
 def peek(data: bytes) -> Peek | Reject:
     """The header of a message, and whom it is about, without reading the rest."""
     if data[:3] != b"MSH":
-        data = data.strip(_AROUND) if not wide_codec(data[:4]) and not wide_codec(data[:6]) else _narrow(data)
+        data = _narrow(data) if wide_codec(data) else _unmarked(data).strip(_AROUND)
         if reject := _not_a_message(data):
             return reject
+    if data[3:4] in (b" ", b"\t") and (after := data[3:].lstrip(b" \t")).startswith(b"|"):
+        data = data[:3] + after
     separator = data[3:4]
     if not separator:
         return Reject(code=RejectCode.BAD_DELIMITERS, place="MSH-1")
     end = _line_end(data, 3)
-    header = data[:end]
+    header = data[:end] if end <= LONGEST_HEADER else data[:LONGEST_HEADER]
     fields = header.split(separator)
     if len(fields) < 2:
         return Reject(code=RejectCode.BAD_DELIMITERS, place="MSH-1")
@@ -82,7 +104,7 @@ def peek(data: bytes) -> Peek | Reject:
     if at < 0 and (found := _PID.search(data, max(end - 1, 0))):
         at = found.end() - 4
     if at >= 0:
-        pid = data[at + 1 : _line_end(data, at + 1)]
+        pid = data[at + 1 : min(_line_end(data, at + 1), at + LONGEST_FIELD)]
     key, authority = _patient_key(pid, separator, encoding)
     return Peek(
         _text(fields[9]) if count > 9 else "",
@@ -103,12 +125,18 @@ def peek(data: bytes) -> Peek | Reject:
 
 
 def _text(raw: bytes) -> str:
+    if len(raw) > LONGEST_ID:
+        raw = raw[:LONGEST_ID]
     if raw.isascii():
         return raw.decode("ascii").strip()
     try:
         return raw.decode().strip()
     except UnicodeDecodeError:
         return raw.decode("latin-1").strip()
+
+
+def _unmarked(data: bytes) -> bytes:
+    return data[2:] if data[:2] in _MARKS else data
 
 
 def _narrow(data: bytes) -> bytes:
@@ -178,9 +206,21 @@ class Segment:
         self.line = line
         self._message = message
         separator = message.delimiters.field
-        self.fields = line.split(separator)
+        self.fields = fields = line.split(separator, MOST_FIELDS)
         if name in ("MSH", "FHS", "BHS"):
-            self.fields.insert(1, separator)
+            fields.insert(1, separator)
+        if len(line) > LONGEST_FIELD or len(fields) > MOST_FIELDS:
+            self._bound(fields)
+
+    def _bound(self, fields: list[str]) -> None:
+        cut = self._message.cut
+        if len(fields) > MOST_FIELDS:
+            del fields[MOST_FIELDS:]
+            cut[self.name] = None
+        for number, raw in enumerate(fields):
+            if len(raw) > LONGEST_FIELD:
+                fields[number] = raw[:LONGEST_FIELD]
+                cut[f"{self.name}-{number}"] = None
 
     def __repr__(self) -> str:
         return f"<Segment {self.name}>"
@@ -191,12 +231,18 @@ class Segment:
         return fields[number] if number < len(fields) else ""
 
     def repetitions(self, number: int) -> list[str]:
-        """The raw repetitions of a field; empty when the field is."""
+        """The raw repetitions of a field, at most `MOST_REPETITIONS`; empty when the field is."""
         raw = self.raw(number)
         if not raw:
             return []
         mark = self._message.delimiters.repetition
-        return raw.split(mark) if mark and not (number == 2 and self.name == "MSH") else [raw]
+        if not mark or (number == 2 and self.name == "MSH"):
+            return [raw]
+        found = raw.split(mark, MOST_REPETITIONS)
+        if len(found) > MOST_REPETITIONS:
+            self._message.cut[f"{self.name}-{number}"] = None
+            found.pop()
+        return found
 
     def get(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
         """Unescaped value of the first repetition; "" when absent or sent as `""`."""
@@ -216,13 +262,28 @@ class Segment:
 class Message:
     """One message, decoded and cut into segments; everything finer is read when asked for."""
 
-    __slots__ = ("_by_name", "_lines_of", "charset", "delimiters", "has_null", "lines", "notes", "unknown_escape")
+    __slots__ = (
+        "_by_name",
+        "_lines_of",
+        "charset",
+        "cut",
+        "delimiters",
+        "has_null",
+        "lines",
+        "notes",
+        "unknown_escape",
+        "unread",
+    )
 
-    def __init__(self, lines: list[str], delimiters: Delimiters, charset: str, notes: list[Note]) -> None:
+    def __init__(
+        self, lines: list[str], delimiters: Delimiters, charset: str, notes: list[Note], unread: str = ""
+    ) -> None:
         self.lines = lines
         self.delimiters = delimiters
         self.charset = charset
         self.notes = notes
+        self.unread = unread  # what follows the first `MOST_LINES` lines
+        self.cut: dict[str, None] = {"": None} if unread else {}  # places of which not all was read; "" the message
         self.has_null = NULL in "\r".join(lines)
         self.unknown_escape = False  # an escape sequence nobody defines was read, and kept as sent
         by_name: dict[str, list[str]] = {}
@@ -245,24 +306,44 @@ class Message:
         separator, encoding = glance.field_separator, glance.encoding_characters
         fields = glance.header.split(separator.encode("latin-1"))
         declared = fields[17].decode("latin-1") if len(fields) > 17 else ""
+        if data[:3] != b"MSH" and not wide_codec(data):
+            data = _unmarked(data).lstrip(_AROUND)
         decoded = decode(data, declared, encoding[1:2], charset)
+        if isinstance(decoded, Decoded) and not _begins(decoded.text, separator):
+            again = decode(data, "", encoding[1:2])  # not what was claimed, or configured
+            decoded = again._replace(finding=Finding.CHARSET_LYING) if isinstance(again, Decoded) else again
+            if isinstance(decoded, Decoded) and not _begins(decoded.text, separator):
+                return Reject(code=RejectCode.UNDECODABLE, place="MSH")
         if not isinstance(decoded, Decoded):
             return Reject(code=RejectCode.UNDECODABLE, place=_place(data, decoded.offset, separator))
         notes = [note(decoded.finding, "MSH-18")] if decoded.finding else []
         delimiters = Delimiters(separator, encoding[:1], encoding[1:2], encoding[2:3], encoding[3:4], encoding[4:5])
-        text = decoded.text.lstrip("\ufeff\x0b\x1c \t\r\n\x00").rstrip("\r\n\x0b\x1c\x00")
+        text = decoded.text.lstrip(_BEFORE).rstrip("\r\n\x0b\x1c\x00")
         if "\x00" in text:
             text = text.replace("\x00", "")
         if "\n" in text:
             text = text.replace("\r\n", "\r").replace("\n", "\r")
             notes.append(note(Finding.LINE_END_NOT_CR, ""))
-        return cls(_segments(text, separator), delimiters, decoded.codec, notes)
+        if text[3:4] != separator:
+            text = text[:3] + text[3:].lstrip(" \t")
+            notes.append(note(Finding.SEGMENT_NAME_BLANK, "MSH"))
+        unread = ""
+        if text.count("\r") >= MOST_LINES:
+            text, unread = _first_lines(text)
+        padded: dict[str, None] = {}
+        lines = _segments(text, separator, padded)
+        notes += [note(Finding.SEGMENT_NAME_BLANK, name) for name in padded]
+        return cls(lines, delimiters, decoded.codec, notes, unread)
 
     def segments(self, name: str) -> list[Segment]:
-        """All segments of that name, in order; Z-segments are kept like any other."""
+        """The segments of that name, in order, at most `MOST_SEGMENTS`; Z-segments are kept like any other."""
         found = self._by_name.get(name)
         if found is None:
-            found = self._by_name[name] = [Segment(name, line, self) for line in self._lines_of.get(name, ())]
+            lines = self._lines_of.get(name, ())
+            if len(lines) > MOST_SEGMENTS:
+                self.cut[name] = None
+                lines = lines[:MOST_SEGMENTS]
+            found = self._by_name[name] = [Segment(name, line, self) for line in lines]
         return found
 
     def first(self, name: str) -> Segment | None:
@@ -313,9 +394,11 @@ class Message:
         return self.unescape(raw) if marks.escape and marks.escape in raw else raw
 
     def parts(self, raw: str) -> list[str]:
-        """All components of one raw repetition, each unescaped and cut to its first sub-component."""
+        """The components of one raw repetition, each unescaped and cut to its first sub-component."""
         marks = self.delimiters
-        found = raw.split(marks.component)
+        found = raw.split(marks.component, MOST_COMPONENTS)
+        if len(found) > MOST_COMPONENTS:
+            found.pop()
         if marks.subcomponent and marks.subcomponent in raw:
             found = [one.split(marks.subcomponent, 1)[0] for one in found]
         if marks.escape and marks.escape in raw:
@@ -325,10 +408,10 @@ class Message:
     def unescape(self, raw: str) -> str:
         """`raw` with its escape sequences resolved; those nobody defines stay as sent. HL7 2.7.
 
-        So do those past the first 262,144 characters: no real value has any there.
+        So do those past the first `LONGEST_VALUE` characters.
         """
-        if len(raw) > _LONGEST_ESCAPED:
-            return self.unescape(raw[:_LONGEST_ESCAPED]) + raw[_LONGEST_ESCAPED:]
+        if len(raw) > LONGEST_VALUE:
+            return self.unescape(raw[:LONGEST_VALUE]) + raw[LONGEST_VALUE:]
         mark = self.delimiters.escape
         text, known = _escapes(mark).subn(self._escaped, raw)
         if raw.count(mark) != 2 * known:
@@ -386,8 +469,26 @@ def note(finding: Finding, place: str) -> Note:
     return Note(finding=finding, place=place)
 
 
-def _segments(text: str, separator: str) -> list[str]:
-    """A blank line is nothing, a bare name an empty segment, an indented segment one, all else goes on with a value."""
+def _begins(text: str, separator: str) -> bool:
+    """Whether a header comes first."""
+    if text[:3] != "MSH":
+        text = text.lstrip(_BEFORE)
+    if text[3:4] in (" ", "\t"):
+        text = text[:3] + text[3:].lstrip(" \t")
+    return text[:3].upper() == "MSH" and text[3:4] == separator
+
+
+def _first_lines(text: str) -> tuple[str, str]:
+    """The first `MOST_LINES` lines that are not blank, and the rest."""
+    lines = _BLANK_LINES.sub("\r", text).split("\r", MOST_LINES)
+    return "\r".join(lines[:MOST_LINES]), "".join(lines[MOST_LINES:])
+
+
+def _segments(text: str, separator: str, padded: dict[str, None]) -> list[str]:
+    """A blank line is nothing, a bare name an empty segment, an indented segment one, all else goes on with a value.
+
+    So is a segment with a blank after its name; its name goes into `padded`.
+    """
     lines: list[str] = []
     going_on: list[str] = []
     for line in text.split("\r"):
@@ -395,6 +496,9 @@ def _segments(text: str, separator: str) -> list[str]:
             bare = line.strip()
             if not bare:
                 continue
+            if (blank := _BLANK_NAMED.match(bare)) and bare[blank.end()] == separator:
+                padded[blank[1].upper()] = None
+                bare = blank[1] + bare[blank.end() :]
             named = bare[:3].isalnum() and bare.isascii() if len(bare) == 3 else bare[3:4] == separator
             if not (named and bare[:3].isalnum()):
                 going_on.append(line)

@@ -41,7 +41,7 @@ class NoTransition(Value):
 
 
 class TestMessage(Value):
-    """MSH-11 is not P and test mode is off."""
+    """MSH-11 says that it is a test, and test mode is off."""
 
     __test__ = False  # not a pytest class
 

@@ -8,13 +8,16 @@ their own; a doubled MSH segment is none.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 
 from parsers.charsets import Decoded, decode, wide_codec
 
 MOST_MESSAGES: Final = 100  # in one frame; what holds more is a batch in the wrong place, and left whole
-_LINE: Final = re.compile(rb"[\r\n](?:\xef\xbb\xbf)?[ \t]*(MSH[^\sA-Za-z0-9]|PID[^\sA-Za-z0-9])", re.IGNORECASE)
+_LINE: Final = re.compile(rb"[\r\n](?:\xef\xbb\xbf)?[ \t]*(MSH|PID)[ \t]*[^\sA-Za-z0-9]", re.IGNORECASE)
+_LINE_END: Final = re.compile(rb"[\r\n]")
 _FIELDS: Final = 9
+_MOST_LINES: Final = 10_000  # MSH and PID that are looked at
 _LONGEST_HEADER: Final = 16_384
 
 
@@ -52,7 +55,7 @@ def _cuts(data: bytes) -> Iterator[int]:
     current = _header(data, max(0, data[:64].upper().find(b"MSH")))
     candidate: _Header | None = None
     has_pid = False  # of the message before `candidate`
-    for line in _LINE.finditer(data):
+    for line in islice(_LINE.finditer(data), _MOST_LINES):
         at = line.start(1)
         if data[at : at + 3].upper() == b"PID":
             if candidate and has_pid:
@@ -71,11 +74,14 @@ def _cuts(data: bytes) -> Iterator[int]:
 
 def _header(data: bytes, at: int) -> _Header | None:
     """The message header at a place; `None` when the line there is none."""
-    separator, mark = data[at + 3 : at + 4], data[at + 4 : at + 5]
+    at, begins = at + 3, at
+    while data[at : at + 1] in (b" ", b"\t"):
+        at += 1
+    separator, mark = data[at : at + 1], data[at + 1 : at + 2]
     if not mark.isascii() or mark.isalnum() or mark in (b"", b" ", b"\r", b"\n", separator):
         return None
-    line = re.split(rb"[\r\n]", data[at : at + _LONGEST_HEADER], maxsplit=1)[0]
-    fields = line.split(separator, _FIELDS + 1)
+    end = _LINE_END.search(data, at + 1, at + _LONGEST_HEADER)
+    fields = data[at : end.start() if end else at + _LONGEST_HEADER].split(separator, _FIELDS + 1)
     if len(fields) < _FIELDS:
         return None
-    return _Header(at, fields[_FIELDS].strip() if len(fields) > _FIELDS else b"")
+    return _Header(begins, fields[_FIELDS].strip() if len(fields) > _FIELDS else b"")

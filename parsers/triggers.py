@@ -121,13 +121,16 @@ MERGES: Final = frozenset(
 
 _TRIGGER: Final = re.compile(r"[A-Z][0-9]{2}|Z[0-9A-Z]{2}", re.ASCII)
 _STRUCTURE: Final = re.compile(r"ADT_([A-Z][0-9]{2}|Z[0-9A-Z]{2})", re.ASCII)
-OTHER: Final = "other"  # what a trigger is called that is none: never the sender's text
+_NAMED: Final = re.compile(
+    r"(?:ADT[\W_]*)?(A[0-9]{2})(?:[\W_].*)?", re.ASCII | re.DOTALL
+)  # ADT^A01, ADT-A01, A01 Admit
+_LONGEST: Final = 200
 
 
 class Trigger(NamedTuple):
     """What happened, by which code, and where the code was found."""
 
-    code: str  # A01…; `OTHER` when what was sent is no trigger
+    code: str  # A01…
     meaning: EventKind | Still
     finding: Finding | None = None
 
@@ -137,19 +140,31 @@ def meaning(code: str) -> EventKind | Still:
     return TRIGGERS.get(code, Still.UNKNOWN)
 
 
+def is_adt(kind: str) -> bool:
+    """Whether MSH-9.1 says ADT, also where it holds the trigger or the structure as well (ADT_A01, ADTA01, A01)."""
+    kind = kind.strip().upper()
+    return kind == "ADT" or kind.startswith("ADT_") or _code(kind) in TRIGGERS
+
+
+def _code(sent: str) -> str:
+    """The code in what was sent: itself, or the one of the table that it begins with, after ADT or not; else ""."""
+    text = sent.strip()[:_LONGEST].upper()
+    if _TRIGGER.fullmatch(text):
+        return text
+    found = _NAMED.fullmatch(text) or _STRUCTURE.fullmatch(text)
+    return found[1] if found else ""
+
+
 def find_trigger(from_header: str, from_event: str, structure: str) -> Trigger | None:
-    """The trigger out of MSH-9.2, else EVN-1, else MSH-9.3; `None` when none of them says anything."""
-    header, event = from_header.strip().upper(), from_event.strip().upper()
-    if header not in TRIGGERS and (structured := _STRUCTURE.fullmatch(header)):
-        header = structured[1]
-    if header in TRIGGERS or _TRIGGER.fullmatch(header):
-        disagrees = event != header and bool(_TRIGGER.fullmatch(event))
-        return Trigger(header, meaning(header), Finding.TRIGGER_DISAGREES if disagrees else None)
-    if _TRIGGER.fullmatch(event):
+    """The trigger out of MSH-9.2, else EVN-1, else MSH-9.3; `None` when none of them says one."""
+    header, event = _code(from_header), _code(from_event)
+    if header:
+        return Trigger(header, meaning(header), Finding.TRIGGER_DISAGREES if event and event != header else None)
+    if event:
         return Trigger(event, meaning(event), Finding.TRIGGER_FROM_EVN)
     if found := _STRUCTURE.fullmatch(structure.strip().upper()):
         return Trigger(found[1], meaning(found[1]), Finding.TRIGGER_FROM_STRUCTURE)
-    return Trigger(OTHER, Still.UNKNOWN) if header or event else None
+    return None
 
 
 def structure_finding(code: str, structure: str, version: str) -> Finding | None:

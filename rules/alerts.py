@@ -10,19 +10,20 @@ from typing import Any, Final, NamedTuple
 
 from parsers.events import EncounterClass, Event, EventKind, FacilityKind
 from parsers.people import Enrollee, RiskTier
-from rules.clocks import carried, clocks_of
+from rules.clocks import MEASURES, carried, clocks_of, only_registered
 from rules.decisions import (
     Action,
     Alert,
     AlertKind,
     Change,
+    ClockStatus,
     Match,
     Priority,
     Reason,
     Stay,
     StayStatus,
 )
-from rules.policy import Facts, Policy, Telling
+from rules.policy import Facts, Policy, Telling, Topic, local_day
 from rules.routing import Routed
 from rules.stays import DEAD, OPEN, RANK, TOLD_CLASSES, Step
 
@@ -61,7 +62,7 @@ START_REASON: Final[Mapping[EncounterClass, Reason]] = {
     EncounterClass.EMERGENCY: Reason.ED_ARRIVAL,
     EncounterClass.OBSERVATION: Reason.OBSERVATION,
     EncounterClass.INPATIENT: Reason.ADMITTED,
-    EncounterClass.UNKNOWN: Reason.ADMITTED,
+    EncounterClass.UNKNOWN: Reason.ADMITTED,  # unless only a registration has told of it: see `_began_as`
 }
 KIND: Final[Mapping[EncounterClass, AlertKind]] = {
     EncounterClass.EMERGENCY: AlertKind.ED_VISIT,
@@ -106,17 +107,18 @@ def next_version(case: Case, world: World) -> Alert | Silence:
     stay = case.step.stay
     if stay is None:
         outpatient = case.event.visit and case.event.visit.encounter_class is EncounterClass.AMBULATORY
-        return (Reason.OUTPATIENT,) if outpatient else (_unknown(case),)
+        return (Reason.OUTPATIENT,) if outpatient else (_unknown(case, world.policy),)
     if stay.status in DEAD:
         return (
             retraction(case, world, TAKEN_BACK.get(case.kind, Reason.ADMISSION_CANCELLED))
             if case.living
-            else _silence(case)
+            else _silence(case, world.policy)
         )
     if not tells(stay):
         if not case.living:
-            return _silence(case)
-        if case.kind is EventKind.CLASS_CHANGED and "hospital" not in stay.memory:
+            return _silence(case, world.policy)
+        only_asked = case.before is not None and only_registered(case.before)
+        if (case.kind is EventKind.CLASS_CHANGED or only_asked) and "hospital" not in stay.memory:
             return retraction(case, world, Reason.BACK_TO_OUTPATIENT)
     around = context(stay, case.others, world.policy)
     if case.living:
@@ -124,7 +126,7 @@ def next_version(case: Case, world: World) -> Alert | Silence:
     else:
         reasons, quiet = _opening(case, stay), False
     if not reasons:
-        return _silence(case)
+        return _silence(case, world.policy)
     if Reason.DIED in reasons:
         around = tuple(reason for reason in around if reason is not Reason.LEFT_AGAINST_ADVICE)
     if case.kind is EventKind.TRANSFER_CANCELLED:
@@ -172,8 +174,10 @@ def context(stay: Stay, others: Iterable[Stay], policy: Policy) -> tuple[Reason,
         found.append(Reason.UNKNOWN_CLASS)
     if any(_hands_over(other, stay, policy) for other in others):
         found.append(Reason.TRANSFERRED_IN)
-    elif stay.highest_class in (EncounterClass.INPATIENT, EncounterClass.UNKNOWN) and any(
-        _readmits(other, stay, policy) for other in others
+    elif (
+        stay.highest_class in (EncounterClass.INPATIENT, EncounterClass.UNKNOWN)
+        and not only_registered(stay)
+        and any(_readmits(other, stay, policy) for other in others)
     ):
         found.append(Reason.READMISSION)
     visits, _, holds = ed_visits(stay, others, policy)
@@ -181,12 +185,10 @@ def context(stay: Stay, others: Iterable[Stay], policy: Policy) -> tuple[Reason,
         found.append(Reason.ED_HIGH_UTILIZER)
     if any(_recent_snf(other, stay, policy) for other in others):
         found.append(Reason.RECENT_SNF_STAY)
-    if policy.overdose.said(stay.complaint) or policy.overdose.coded(stay.diagnoses):
+    if _speaks_of(policy.overdose, stay):
         found.append(Reason.OVERDOSE)
-    if (
-        stay.facility_kind in (FacilityKind.PSYCHIATRIC, FacilityKind.SUBSTANCE_USE)
-        or policy.behavioral_health.said(stay.complaint)
-        or policy.behavioral_health.coded(stay.diagnoses)
+    if stay.facility_kind in (FacilityKind.PSYCHIATRIC, FacilityKind.SUBSTANCE_USE) or _speaks_of(
+        policy.behavioral_health, stay
     ):
         found.append(Reason.BEHAVIORAL_HEALTH)
     if stay.newborn:
@@ -194,6 +196,10 @@ def context(stay: Stay, others: Iterable[Stay], policy: Policy) -> tuple[Reason,
     if stay.planned:
         found.append(Reason.PLANNED_ADMISSION)
     return tuple(found)
+
+
+def _speaks_of(topic: Topic, stay: Stay) -> bool:
+    return topic.said(stay.complaint) or topic.coded(stay.diagnoses) or topic.worded(stay.diagnoses)
 
 
 def ed_visits(stay: Stay, others: Iterable[Stay], policy: Policy) -> tuple[int, int, bool]:
@@ -224,7 +230,7 @@ def _opening(case: Case, stay: Stay) -> list[Reason]:
         if "began" not in stay.memory:
             reasons.append(Reason.DISCHARGED_WITHOUT_ADMISSION)
         return reasons
-    reasons.append(START_REASON[stay.encounter_class])
+    reasons.append(_began_as(stay))
     if (
         case.before is not None
         and case.before.status in OPEN
@@ -234,6 +240,14 @@ def _opening(case: Case, stay: Stay) -> list[Reason]:
     if stay.died:
         reasons.insert(0, Reason.DIED)
     return reasons
+
+
+def _began_as(stay: Stay) -> Reason:
+    """Why a stay that goes on is told. A04 registers who is not admitted (HL7 2.5.1, 3.3.4), so under a class nobody
+    knows it tells of a registration, not of an admission."""
+    if only_registered(stay):
+        return Reason.REGISTERED
+    return START_REASON.get(stay.encounter_class, Reason.ADMITTED)
 
 
 def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tuple[list[Reason], bool]:
@@ -246,10 +260,10 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
         reasons += [Reason.DISCHARGED, *_how_ended(stay)]
     elif was_finished and not finished:
         again = case.kind is EventKind.DISCHARGE_CANCELLED
-        reasons.append(Reason.DISCHARGE_CANCELLED if again else START_REASON.get(stay.encounter_class, Reason.ADMITTED))
+        reasons.append(Reason.DISCHARGE_CANCELLED if again else _began_as(stay))
     if stay.encounter_class is not previous.encounter_class:
         if RANK[stay.encounter_class] > RANK[previous.encounter_class] and not finished:
-            reasons.append(START_REASON[stay.encounter_class])
+            reasons.append(_began_as(stay))
         reasons.append(Reason.CLASS_CHANGED)
         if stay.encounter_class is EncounterClass.AMBULATORY:
             reasons.append(Reason.BACK_TO_OUTPATIENT)
@@ -258,9 +272,15 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
         reasons.append(Reason.TRANSFER_CANCELLED if back else Reason.TRANSFERRED_IN)
     if stay.died and previous.kind is not AlertKind.DEATH and Reason.DIED not in reasons:
         reasons.append(Reason.DIED)
-    if finished and was_finished and stay.disposition and stay.disposition != previous.disposition:
-        reasons += [Reason.DISPOSITION_ADDED, *(reason for reason in _how_ended(stay) if reason not in reasons)]
-    if stay.diagnoses and not previous.diagnoses:
+    if previous.kind is AlertKind.DEATH and not stay.died:
+        reasons.append(Reason.DEATH_TAKEN_BACK)
+    if finished and was_finished and stay.disposition != previous.disposition:
+        said = Reason.DISPOSITION_CORRECTED if previous.disposition else Reason.DISPOSITION_ADDED
+        reasons += [said, *(reason for reason in _how_ended(stay) if reason not in reasons)]
+    begun_then = case.kind is EventKind.UPDATED and _day_corrected(previous.started_at, stay.started_at, policy)
+    if begun_then or (finished and was_finished and _day_corrected(previous.ended_at, stay.ended_at, policy)):
+        reasons.append(Reason.TIME_CORRECTED)
+    if (stay.diagnoses and not previous.diagnoses) or (was_finished and _other_clocks(case, policy)):
         reasons.append(Reason.DIAGNOSIS_ADDED)
     fired = [reason for reason in _CODED if reason in around and reason not in previous.reasons]
     if fired:
@@ -269,11 +289,25 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
             topics[reason].coded(stay.diagnoses) and not topics[reason].said(stay.complaint) for reason in fired
         )
         reasons += [*fired, Reason.CODE_CAME_LATE] if coded else fired
+    if any(reason in previous.reasons and reason not in around for reason in _CODED):
+        reasons.append(Reason.URGENCY_TAKEN_BACK)
     loud, quiet = _by_policy(case, policy)
     reasons += loud
     if reasons or not quiet:
         return list(dict.fromkeys(reasons)), False
     return quiet, True
+
+
+def _other_clocks(case: Case, policy: Policy) -> bool:
+    """Another diagnosis, after the discharge, starts or ends a clock of a measure (FUH, FUM, FUA)."""
+    previous, stay = case.previous, case.step.stay
+    assert previous is not None and stay is not None
+    if stay.diagnoses == previous.diagnoses or stay.status is not StayStatus.FINISHED:
+        return False
+    at = case.event.received_at
+    now = {clock.kind for clock in clocks_of(stay, case.enrollee, policy, at, at)} & MEASURES
+    before = {clock.kind for clock in previous.clocks if clock.status is not ClockStatus.STOPPED} & MEASURES
+    return now != before
 
 
 def _by_policy(case: Case, policy: Policy) -> tuple[list[Reason], list[Reason]]:
@@ -287,6 +321,11 @@ def _by_policy(case: Case, policy: Policy) -> tuple[list[Reason], list[Reason]]:
     if previous.diagnoses and {found.code for found in stay.diagnoses} - {found.code for found in previous.diagnoses}:
         told[policy.updates.later_diagnoses].append(Reason.DIAGNOSIS_ADDED)
     return told[Telling.TELL], told[Telling.DIGEST]
+
+
+def _day_corrected(before: datetime | None, now: datetime | None, policy: Policy) -> bool:
+    """Another local day: clocks count days, so nothing due moves within one, and the next version carries the hour."""
+    return bool(before and now and local_day(before, policy.tz) != local_day(now, policy.tz))
 
 
 def _how_ended(stay: Stay) -> list[Reason]:
@@ -320,7 +359,7 @@ def _version(case: Case, world: World, reasons: tuple[Reason, ...], quiet: bool)
         told=told,
         action=Action.AMEND if previous else Action.NOTIFY,
         reasons=reasons,
-        changes=_changes(previous, stay) if previous else (),
+        changes=_changes(previous, stay, reasons) if previous else (),
         clocks=carried(previous.clocks, clocks, reasons[0]) if previous else clocks,
         risk_tier=tier,
         ed_visits=visits,
@@ -374,9 +413,10 @@ def _source(case: Case, world: World) -> dict[str, Any]:
     }
 
 
-def _changes(previous: Alert, stay: Stay) -> tuple[Change, ...]:
+def _changes(previous: Alert, stay: Stay, reasons: tuple[Reason, ...] = ()) -> tuple[Change, ...]:
     now, found = _content(stay), []
-    for field in _COMPARED:
+    corrected = ("started_at",) if Reason.TIME_CORRECTED in reasons else ()
+    for field in (*_COMPARED, *corrected):
         before, after = _words(getattr(previous, field)), _words(now[field])
         if before != after:
             found.append(Change(field=field, before=before, after=after))
@@ -424,7 +464,7 @@ def _recent_snf(other: Stay, stay: Stay, policy: Policy) -> bool:
     return other.ended_at is None or stay.started_at - other.ended_at <= timedelta(days=policy.windows.recent_snf_days)
 
 
-def _silence(case: Case) -> Silence:
+def _silence(case: Case, policy: Policy) -> Silence:
     """Why nothing is told: the most telling single reason."""
     step, stay, kind = case.step, case.step.stay, case.kind
     if kind is EventKind.PERSON_UPDATED:
@@ -434,7 +474,7 @@ def _silence(case: Case) -> Silence:
     if kind in (EventKind.PLANNED, EventKind.PLAN_CANCELLED):
         return (Reason.PLANNED_ONLY,)
     if stay is None or stay.status is StayStatus.UNKNOWN or (case.before is None and stay.status in DEAD):
-        return (_unknown(case),)
+        return (_unknown(case, policy),)
     if stay.status is StayStatus.PLANNED:
         return (Reason.PLANNED_ONLY,)
     if stay.status in DEAD:
@@ -452,9 +492,9 @@ def _silence(case: Case) -> Silence:
     return (Reason.NOTHING_NEW,)
 
 
-def _unknown(case: Case) -> Reason:
+def _unknown(case: Case, policy: Policy) -> Reason:
     enrollee, visit = case.enrollee, case.event.visit
     begun = visit.admitted_at if visit else None
-    if enrollee and enrollee.effective_from and begun and begun.date() < enrollee.effective_from:
+    if enrollee and enrollee.effective_from and begun and local_day(begun, policy.tz) < enrollee.effective_from:
         return Reason.STAY_BEFORE_ENROLLMENT
     return Reason.STAY_UNKNOWN

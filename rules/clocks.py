@@ -23,6 +23,9 @@ from rules.decisions import Clock, ClockKind, ClockStatus, Reason, Stay, StaySta
 from rules.policy import Business, Policy, code_in
 
 INPATIENT_LIKE: Final = frozenset({EncounterClass.INPATIENT, EncounterClass.OBSERVATION, EncounterClass.UNKNOWN})
+MEASURES: Final = frozenset(
+    {ClockKind.FUH_7, ClockKind.FUH_30, ClockKind.FUM_7, ClockKind.FUM_30, ClockKind.FUA_7, ClockKind.FUA_30}
+)  # those that depend on the diagnoses
 FEDERAL: Final = ""
 _DAY_ENDS: Final = time(23, 59, 59)
 
@@ -35,7 +38,7 @@ def clocks_of(
         return ()
     found: list[tuple[ClockKind, datetime, datetime]] = []
     rules, zone = policy.clocks, policy.tz
-    inpatient = stay.highest_class in INPATIENT_LIKE
+    inpatient = stay.highest_class in INPATIENT_LIKE and not only_registered(stay)
     if inpatient and stay.started_at:
         due = day_end(stay.started_at, rules.trc_receipt_days, zone)
         found.append((ClockKind.TRC_ADMISSION_NOTICE, stay.started_at, due))
@@ -46,6 +49,11 @@ def clocks_of(
         elif stay.highest_class is EncounterClass.EMERGENCY:
             found += _after_emergency(stay, enrollee, policy, end)
     return tuple(_clock(kind, start, due, known_at, decided_at) for kind, start, due in found)
+
+
+def only_registered(stay: Stay) -> bool:
+    """Told of by a registration (A04) under a class nobody knows: perhaps a clinic visit, not an admission."""
+    return stay.highest_class is EncounterClass.UNKNOWN and "began" in stay.memory and "admitted" not in stay.memory
 
 
 def _clock(kind: ClockKind, start: datetime, due: datetime, known_at: datetime, decided_at: datetime) -> Clock:

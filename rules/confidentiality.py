@@ -305,9 +305,10 @@ def _icd9(code: str) -> Basis:
 
 def _sensitive(alert: Alert) -> Iterable[Basis]:
     found = {sensitivity(diagnosis): None for diagnosis in alert.diagnoses}
-    if Reason.OVERDOSE in alert.reasons:
+    taken_back = Reason.URGENCY_TAKEN_BACK in alert.reasons  # its changes still name what was said
+    if Reason.OVERDOSE in alert.reasons or taken_back:
         found[Basis.SUBSTANCE_USE_DIAGNOSIS] = None
-    if Reason.BEHAVIORAL_HEALTH in alert.reasons:
+    if Reason.BEHAVIORAL_HEALTH in alert.reasons or taken_back:
         found[Basis.MENTAL_HEALTH_DIAGNOSIS] = None
     for clock in alert.clocks:
         if clock.kind in (ClockKind.FUA_7, ClockKind.FUA_30):
@@ -337,6 +338,9 @@ _GENERAL_REASONS: Final = frozenset(
         Reason.DISCHARGED_WITHOUT_ADMISSION,
         Reason.CLASS_CHANGED,
         Reason.DIED,
+        Reason.DEATH_TAKEN_BACK,
+        Reason.TIME_CORRECTED,
+        Reason.REGISTERED,
         Reason.READMISSION,
         Reason.PLANNED_ADMISSION,
         Reason.IDENTITY_CORRECTED,

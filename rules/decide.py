@@ -3,12 +3,12 @@
 Nothing here reads a clock or a store: the same arguments always give the same decision.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
-from parsers.events import EncounterClass, Event, EventKind, Identifier
+from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier
 from rules.alerts import Case, World, handed_on, next_version, retraction
 from rules.decisions import (
     Action,
@@ -22,19 +22,24 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
-from rules.late_enrollment import late
+from rules.identity import is_nobodys
+from rules.late_enrollment import goes_back_to, late
 from rules.stays import DEAD, OPEN, Move, Step, advance, find, folded, joined, key_in, under, visit_key
 
-__all__ = ["World", "decide", "worth_asking"]
+__all__ = ["World", "decide", "unsure", "worth_asking"]
 
 _IDENTITY: Final = frozenset({EventKind.LINKED, EventKind.UNLINKED})
 _MERGES: Final = frozenset({EventKind.PERSON_MERGED, EventKind.ACCOUNT_MERGED, EventKind.VISIT_MERGED})
 _MOVES: Final = frozenset({EventKind.PERSON_MOVED, EventKind.ACCOUNT_MOVED, EventKind.VISIT_MOVED})
 _NEVER_TOLD: Final = _IDENTITY | {EventKind.PERSON_UPDATED, EventKind.PLANNED, EventKind.PLAN_CANCELLED}
 _RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "MRT", "U"})  # HL7 table 0203: types of patient numbers
+_FOREMOST: Final = (Action.NOTIFY, Action.AMEND, Action.RETRACT, Action.HOLD, Action.SUPPRESS)
 _KNOWN: Final = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 _WAITS_FOR: Final = "waits_for"  # in a stay's memory: the message that took it from one person and waits for another
 _WAS: Final = "was"  # and the status the stay had
+
+
+Whose = tuple[Match, Match | None]  # whose a group's patient is, and whose the identity that gives way
 
 
 def decide(
@@ -45,21 +50,97 @@ def decide(
     world: World,
     *,
     released: bool = False,
+    further: Sequence[Whose] = (),
 ) -> Decision:
-    """What `event` comes to. `released`: a person has decided a possible match, and `match` holds what they said."""
+    """What `event` comes to. `released`: a person has decided a possible match, and `match` holds what they said.
+    `further`: whose the groups of a message of several are, beyond the first."""
     if history.seen and not released:
         return Decision(action=Action.SUPPRESS, reasons=(Reason.NOTHING_NEW,), duplicate=True)
+    if not event.groups:
+        return _decide(event, match, prior_match, history, world, released, _Ids(event.message_id, event.message_id))
+    found: list[Decision] = []
+    waiting: dict[int, str] = {}
+    for number, (part, whose) in enumerate(zip(event.parts(), ((match, prior_match), *further), strict=True)):
+        own = _part_id(event.message_id, number)
+        under = own if waiting else event.message_id
+        decision = _decide(part, *whose, history, world, released, _Ids(under, own))
+        if decision.waits or decision.action is Action.HOLD:
+            waiting[number] = under
+        history = _after(history, decision)
+        found.append(decision)
+    return _together(found, waiting)
+
+
+class _Ids(NamedTuple):
+    """Of one event or group: the message id it waits under if a person is to decide, and what names its stays."""
+
+    waits_under: str
+    stays: str
+
+
+def _part_id(message_id: str, number: int) -> str:
+    """An id for one group of a message of several; it sorts by time of receipt as the message's own does."""
+    return f"{message_id[:12]}{blake2b(f'{message_id}:{number}'.encode(), digest_size=10).hexdigest()}"
+
+
+def _after(history: History, decision: Decision) -> History:
+    """What is known once a group is decided, to the next one of its message."""
+    stays = {stay.stay_id: stay for stay in (*history.stays, *decision.stays)}
+    alerts = {alert.alert_id: alert for alert in (*history.alerts, *decision.alerts)}
+    return history.model_copy(update={"stays": tuple(stays.values()), "alerts": tuple(alerts.values())})
+
+
+def _together(found: Sequence[Decision], waiting: dict[int, str]) -> Decision:
+    """One answer to a message of several groups: the foremost action, and everything that is to be written."""
+    action = min((one.action for one in found), key=_FOREMOST.index)
+    first = [one for one in found if one.action is action]
+    reasons = sorted((reason for one in first for reason in one.reasons), key=Reason.NOT_ON_PANEL.__eq__)
+    return Decision(
+        action=action,
+        reasons=tuple(dict.fromkeys([Reason.POSSIBLE_MATCH, *reasons] if waiting else reasons)),
+        stays=tuple({stay.stay_id: stay for one in found for stay in one.stays}.values()),
+        alerts=tuple(alert for one in found for alert in one.alerts),
+        crosswalk=tuple(change for one in found for change in one.crosswalk),
+        stay_id=next((one.stay_id for one in first if one.stay_id), ""),
+        waits=bool(waiting),
+        caught_up=tuple(one for each in found for one in each.caught_up),
+        waiting=waiting,
+    )
+
+
+def unsure(event: Event, match: Match) -> Match:
+    """The match of a message that names two patients though it is about one: the visit may be the other one's, so a
+    person is asked."""
+    two = any(note.finding is Finding.STRUCTURE_WRONG and note.place == "PID" for note in event.notes)
+    if not two or match.grade not in _KNOWN:
+        return match
+    return match.model_copy(
+        update={"grade": Grade.POSSIBLE, "evidence": {**match.evidence, "message": "names_two_patients"}}
+    )
+
+
+def _decide(
+    event: Event,
+    match: Match,
+    prior_match: Match | None,
+    history: History,
+    world: World,
+    released: bool,
+    ids: _Ids,
+) -> Decision:
+    """One event, or one group of it."""
     known = _enrollee_id(match, released)
     prior_known = _enrollee_id(prior_match, released) if prior_match else None
-    if known is None and match.grade is Grade.POSSIBLE and not released:
+    if event.kind is EventKind.PERSON_MERGED and prior_known is not None and not released:
+        known = _survivor(event, match, prior_match, prior_known)
+    if known is None and match.grade is Grade.POSSIBLE and not released and not _unsaid(event):
         former = prior_known if prior_known not in (match.enrollee_id, match.runner_up) else None
-        merged = event.kind is EventKind.PERSON_MERGED and event.patient.birth_date is not None
-        if former and (merged or event.kind in _MOVES):
-            return _Desk(event, match, history, world, released).take_back(former)
+        if former and (event.kind is EventKind.PERSON_MERGED or event.kind in _MOVES):
+            return _Desk(event, match, history, world, released, ids).take_back(former)
         return _possible(event)
     if known is None and prior_known is None:
         return _silent(Reason.MATCH_REJECTED if released else Reason.NOT_ON_PANEL)
-    desk = _Desk(event, match, history, world, released)
+    desk = _Desk(event, match, history, world, released, ids)
     if event.kind in _MERGES:
         return desk.merge(known, prior_known)
     if event.kind in _MOVES:
@@ -76,8 +157,9 @@ def decide(
 class _Desk:
     """One event being decided."""
 
-    def __init__(self, event: Event, match: Match, history: History, world: World, released: bool) -> None:
+    def __init__(self, event: Event, match: Match, history: History, world: World, released: bool, ids: _Ids) -> None:
         self.event = event
+        self.ids = ids
         self.match = match
         self.world = world
         self.stays = {stay.stay_id: stay for stay in history.stays}
@@ -86,6 +168,8 @@ class _Desk:
         self.late = late(match)
         joined = Reason.LATE_ENROLLMENT if self.late else Reason.RELEASED_BY_REVIEW
         self.extra: tuple[Reason, ...] = (joined,) if released else ()
+        self.earlier = [one for one in history.earlier if goes_back_to(event, one)]
+        self.caught_up: list[str] = []
         self.written: dict[str, Stay] = {}
         self.told: list[Alert] = []
         self.silent: list[Reason] = []
@@ -101,10 +185,14 @@ class _Desk:
         unheard = before is None or before.status is StayStatus.UNKNOWN
         if kind is EventKind.UPDATED and unheard and updates.starts_alert and visit and not visit.discharged_at:
             kind = EventKind.REGISTERED
+        extra: tuple[Reason, ...] = ()
+        if unheard and self._catch_up(enrollee_id):
+            before = find(event, enrollee_id, self.stays.values())
+            unheard = before is None or before.status is StayStatus.UNKNOWN
+            extra = (Reason.IDENTITY_CORRECTED,)
         came_from = visit.prior_facility if visit else ""
         if kind is EventKind.TRANSFERRED and unheard and came_from not in ("", event.facility):
             kind = EventKind.ADMITTED
-        extra: tuple[Reason, ...] = ()
         if before is None:
             if not self._enrolled(enrollee_id):
                 return _silent(Reason.NOT_ENROLLED_ON_DAY)
@@ -117,6 +205,28 @@ class _Desk:
         self._apply(kind, step, before, extra)
         return self._decision()
 
+    def _catch_up(self, enrollee_id: str) -> dict[str, tuple[EventKind, Step]]:
+        """What was kept of somebody who was nobody's is this enrollee's: their stays as those events left them."""
+        found: dict[str, tuple[EventKind, Step]] = {}
+        if not self.earlier or not self._enrolled(enrollee_id):
+            return found
+        now = self.event.patient.identifiers
+        for event in self.earlier:
+            before = find(event, enrollee_id, self.stays.values())
+            step = advance(event, event.kind, before, enrollee_id, self._new_id())
+            if step.stay is None:
+                continue
+            stay = step.stay.model_copy(
+                update={
+                    "patient_ids": joined(step.stay.patient_ids, now),
+                    "keys": under(step.stay.keys, event.patient.identifiers, now[:1]),
+                }
+            )
+            self._keep(stay)
+            found[stay.stay_id] = (event.kind, step._replace(stay=stay))
+            self.caught_up.append(event.message_id)
+        return found
+
     def take_back(self, former: str) -> Decision:
         """A move, or a merge, to somebody only possibly known: whoever was told of the former enrollee hears at once
         that it was not them; what the other is to be told waits."""
@@ -124,7 +234,7 @@ class _Desk:
         merged = event.kind is EventKind.PERSON_MERGED
         for stay in self._of_prior() if merged else self._moved(former):
             if stay.enrollee_id == former:
-                memory = {**stay.memory, _WAITS_FOR: event.message_id, _WAS: stay.status.value}
+                memory = {**stay.memory, _WAITS_FOR: self.ids.waits_under, _WAS: stay.status.value}
                 reason = Reason.MERGED if merged else Reason.MOVED_TO_ANOTHER_PERSON
                 self._take_away(stay.model_copy(update={"memory": memory}), reason)
         if not self.written:
@@ -140,7 +250,9 @@ class _Desk:
         """A31 and A29: whatever of the person's stays it concerns."""
         event = self.event
         ids = event.patient.identifiers
-        if event.kind is EventKind.PERSON_UPDATED and not event.patient.deceased and not event.patient.deceased_at:
+        patient = event.patient
+        silent = patient.deceased is None and not patient.deceased_at and not event.cleared & {"PID-29", "PID-30"}
+        if event.kind is EventKind.PERSON_UPDATED and silent:
             return _silent(Reason.IDENTITY_ONLY)
         for stay in list(self.stays.values()):
             if stay.enrollee_id != enrollee_id or stay.merged_into:
@@ -151,7 +263,7 @@ class _Desk:
                 self._apply(event.kind, advance(event, event.kind, stay, enrollee_id, ""), stay)
             elif event.kind is EventKind.PERSON_UPDATED and latest and latest.action is not Action.RETRACT:
                 running = any(clock.status == "running" for clock in latest.clocks)
-                if running or stay.status not in (StayStatus.FINISHED, *DEAD):
+                if running or (stay.died and not patient.deceased) or stay.status not in (StayStatus.FINISHED, *DEAD):
                     self._apply(event.kind, advance(event, event.kind, stay, enrollee_id, ""), stay)
         if not self.silent and not self.told:
             self.silent.append(Reason.IDENTITY_ONLY if event.kind is EventKind.PERSON_UPDATED else Reason.STAY_UNKNOWN)
@@ -168,10 +280,11 @@ class _Desk:
         return self._decision()
 
     def _merge_person(self, survivor: str | None, prior: str | None) -> None:
+        """The number that survives belongs to whom the number that gives way belongs, unless it is said whose it is."""
         event = self.event
         gone = event.prior.identifiers if event.prior else ()
         affected = self._of_prior()
-        if survivor is None and event.patient.birth_date is not None:
+        if survivor is None and not _unsaid(event):
             for stay in affected:
                 if stay.enrollee_id == prior or prior is None:
                     self._take_away(stay, Reason.MERGED)
@@ -181,9 +294,11 @@ class _Desk:
         if heir is None:
             return
         self._learn(gone, heir)
-        if survivor is not None and self.match.grade is Grade.CERTAIN:
-            self._learn(event.patient.identifiers, survivor)
+        if survivor is None or survivor == prior or self.match.grade is Grade.CERTAIN:
+            self._learn(event.patient.identifiers, heir)
         self._give_what_waited(heir)
+        for kind, step in self._catch_up(heir).values():
+            self._apply(kind, step, None, (Reason.IDENTITY_CORRECTED,))
         for stay in affected:
             if _WAITS_FOR in stay.memory and stay.status is StayStatus.ENTERED_IN_ERROR:
                 continue
@@ -208,12 +323,13 @@ class _Desk:
 
     def _of_prior(self) -> list[Stay]:
         """Stays that have run under the identifiers that give way."""
-        gone = self.event.prior.identifiers if self.event.prior else ()
+        named = self.event.prior.identifiers if self.event.prior else ()
+        gone = [number for number in named if not is_nobodys(number.value)]
         return [stay for stay in self._unmerged() if any(key_in(key, gone) for key in stay.patient_ids)]
 
     def _give_what_waited(self, target: str | None) -> bool:
         """A person has said who it is: stays this message took from somebody else before go to `target`."""
-        waited = [stay for stay in self._unmerged() if stay.memory.get(_WAITS_FOR) == self.event.message_id]
+        waited = [stay for stay in self._unmerged() if stay.memory.get(_WAITS_FOR) == self.ids.waits_under]
         for stay in waited:
             memory = {name: value for name, value in stay.memory.items() if name not in (_WAITS_FOR, _WAS)}
             status = StayStatus(stay.memory[_WAS])
@@ -355,7 +471,11 @@ class _Desk:
     def _learn(self, identifiers: Iterable[Identifier], enrollee_id: str | None) -> None:
         known = {(one.identifier.system, one.identifier.value) for one in self.crosswalk}
         for identifier in identifiers:
-            if (identifier.system, identifier.value) not in known and identifier.type.upper() in _RECORD_NUMBERS:
+            if (
+                (identifier.system, identifier.value) not in known
+                and identifier.type.upper() in _RECORD_NUMBERS
+                and not is_nobodys(identifier.value)
+            ):
                 self.crosswalk.append(CrosswalkChange(identifier=identifier, enrollee_id=enrollee_id))
 
     def _apply(self, kind: EventKind, step: Step, before: Stay | None, extra: tuple[Reason, ...] = ()) -> None:
@@ -422,7 +542,7 @@ class _Desk:
 
     def _new_id(self) -> str:
         """A stay is named by the message that opened it; a second one of the same message by a digest of both."""
-        first = self.event.message_id
+        first = self.ids.stays
         number, name = 0, first
         while name in self.stays:
             number += 1
@@ -444,6 +564,7 @@ class _Desk:
             alerts=tuple(self.told),
             crosswalk=tuple(self.crosswalk),
             stay_id=self.about,
+            caught_up=tuple(self.caught_up),
         )
 
 
@@ -456,6 +577,23 @@ def _has_number(stay: Stay, number: Identifier) -> bool:
 
 def _enrollee_id(match: Match, released: bool) -> str | None:
     if match.grade in _KNOWN or (released and match.grade is Grade.POSSIBLE):
+        return match.enrollee_id
+    return None
+
+
+def _unsaid(event: Event) -> bool:
+    """A merge by numbers alone, or without a birth date: it does not say whose the surviving number is."""
+    return event.kind is EventKind.PERSON_MERGED and event.patient.birth_date is None
+
+
+def _survivor(event: Event, match: Match, prior_match: Match | None, prior: str) -> str | None:
+    """Whose the number that survives is by itself, None when it is not said: only what is certain overrules whose the
+    number was that gives way, and a possible match with that same enrollee confirms it."""
+    if match.grade is Grade.CERTAIN or prior_match is None:
+        return _enrollee_id(match, released=False)
+    if prior in (match.enrollee_id, match.runner_up) and match.grade is Grade.POSSIBLE:
+        return prior
+    if match.grade is Grade.PROBABLE and (not _unsaid(event) or prior_match.grade is not Grade.CERTAIN):
         return match.enrollee_id
     return None
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from parsers.events import Diagnosis, EncounterClass, FacilityKind, Identifier, Value
+from parsers.events import Diagnosis, EncounterClass, Event, FacilityKind, Identifier, Value
 from parsers.people import Enrollee, RiskTier
 
 
@@ -47,20 +47,25 @@ class Reason(StrEnum):
     CLASS_CHANGED = "class_changed"
     DIAGNOSIS_ADDED = "diagnosis_added"
     DISPOSITION_ADDED = "disposition_added"
+    DISPOSITION_CORRECTED = "disposition_corrected"
+    TIME_CORRECTED = "time_corrected"  # the day of the admission or of the discharge is another than was told
     ATTENDING_CHANGED = "attending_changed"
     EXPECTED_DISCHARGE_CHANGED = "expected_discharge_changed"
     IDENTITY_CORRECTED = "identity_corrected"
     LEFT_AGAINST_ADVICE = "left_against_advice"
     DIED = "died"
+    DEATH_TAKEN_BACK = "death_taken_back"
     NEWBORN = "newborn"
     READMISSION = "readmission"
     ED_HIGH_UTILIZER = "ed_high_utilizer"
     RECENT_SNF_STAY = "recent_snf_stay"
     BEHAVIORAL_HEALTH = "behavioral_health"
     OVERDOSE = "overdose"
+    URGENCY_TAKEN_BACK = "urgency_taken_back"  # an overdose or a mental-health reason that was told is no longer said
     PLANNED_ADMISSION = "planned_admission"
     CODE_CAME_LATE = "code_came_late"  # the rule fired late because the code came late
     UNKNOWN_CLASS = "unknown_class"
+    REGISTERED = "registered"  # under a class we do not know: a visit, perhaps of a clinic
     LATE_ENROLLMENT = "late_enrollment"
     RELEASED_BY_REVIEW = "released_by_review"
     # what was taken back
@@ -252,6 +257,7 @@ class History(Value):
     stays: tuple[Stay, ...] = ()  # of the enrollee(s) in question, and any with one of the event's keys
     alerts: tuple[Alert, ...] = ()  # the latest version of each of those stays' alerts
     seen: bool = False  # an event with this fingerprint has been decided before
+    earlier: tuple[Event, ...] = ()  # kept of people who were nobody's: of the number that gives way, or of this visit
     enrollees: tuple[Enrollee, ...] = ()  # the matched one, the prior one, and owners of the stays above
 
 
@@ -266,3 +272,5 @@ class Decision(Value):
     crosswalk: tuple[CrosswalkChange, ...] = ()
     stay_id: str = ""  # the stay the event was about, also when nothing of it changed
     waits: bool = False  # for a person's decision on a possible match, also where it took something back at once
+    caught_up: tuple[str, ...] = ()  # message ids of `History.earlier` that have become somebody's
+    waiting: dict[int, str] = {}  # of a message of several groups: number of each that waits -> id it waits under

@@ -8,24 +8,68 @@ from math import log2
 from typing import Final
 
 from rules.decisions import Grade
-from rules.matching import DIFFERS, EQUAL, GENERATION, RARE, RARE_INITIAL, Comparison
+from rules.evidence import (
+    ADDRESS,
+    ANOTHER_NAME,
+    ANOTHER_SCRIPT,
+    BIRTH_DATE,
+    BY_MIDDLE_NAME,
+    DAY_AND_MONTH,
+    DIFFERS,
+    EQUAL,
+    FIRST_LETTER,
+    FIRST_NAME,
+    FORMER_ADDRESS,
+    FORMER_NAME,
+    GENERATION,
+    INITIAL,
+    LAST_FOUR,
+    LAST_NAME,
+    MEDICAID_ID,
+    MIDDLE_NAME,
+    MOTHER,
+    MRN,
+    NICKNAME,
+    NUMBER_MISSING,
+    ONE_DIGIT,
+    ONE_PART,
+    PART,
+    PHONE,
+    RARE,
+    RARE_INITIAL,
+    SAME_NUMBER,
+    SAME_STREET,
+    SEX,
+    SHARED,
+    SIMILAR,
+    SSN,
+    SUFFIX,
+    SWAPPED,
+    YEARS_APART,
+    ZIP,
+)
+from rules.matching import Comparison
 
 CERTAIN_BITS: Final = 18.0
 PROBABLE_BITS: Final = 9.0
 POSSIBLE_BITS: Final = -4.0
 NAMESAKES_FROM: Final = 17_000  # people; up to here no two of one name and birth date live in one street by chance
 _GRADE_ORDER: Final = {Grade.CERTAINLY_NOT: 0, Grade.POSSIBLE: 1, Grade.PROBABLE: 2, Grade.CERTAIN: 3}
-_ANOTHER: Final = (DIFFERS, "another name")
-_PLACE: Final = (EQUAL, "similar", "former address equal")
-_SURE_NAME: Final = (EQUAL, "nickname", "former name equal")
-_LOOSE_NAME: Final = ("similar", "nickname", "swapped")
-_LOOSE_LAST: Final = ("part equal",)
-_LOOSE_FIRST: Final = ("middle name",)
-_LOOSE_DATE: Final = ("one digit differs", "one part differs")
-_INITIAL: Final = ("initial equal", RARE_INITIAL)
-_NEAR_HOME: Final = ("same street", "number missing", "same number")
-_NEAR_ZIP: Final = (EQUAL, "one digit differs")
-_SURE_DATE: Final = (EQUAL, "month and day swapped")
+_ANOTHER: Final = (DIFFERS, ANOTHER_NAME)
+_NOT_NAMED: Final = (*_ANOTHER, ANOTHER_SCRIPT)
+_OTHER_DATE: Final = (DIFFERS, YEARS_APART)
+_PLACE: Final = (EQUAL, SIMILAR, FORMER_ADDRESS)
+_SURE_NAME: Final = (EQUAL, NICKNAME, FORMER_NAME)
+_LOOSE_NAME: Final = (SIMILAR, NICKNAME, SWAPPED)
+_LOOSE_LAST: Final = (PART,)
+_LOOSE_FIRST: Final = (BY_MIDDLE_NAME,)
+_LOOSE_DATE: Final = (ONE_DIGIT, ONE_PART)
+_TWINS_NAME: Final = (BY_MIDDLE_NAME, FIRST_LETTER, INITIAL)
+_INITIAL: Final = (INITIAL, RARE_INITIAL)
+_NEAR_HOME: Final = (SAME_STREET, NUMBER_MISSING, SAME_NUMBER)
+_HOME: Final = (*_PLACE, *_NEAR_HOME)
+_NEAR_ZIP: Final = (EQUAL, ONE_DIGIT)
+_SURE_DATE: Final = (EQUAL, DAY_AND_MONTH)
 
 
 def rank(grade: Grade) -> int:
@@ -58,7 +102,7 @@ def hold_down(ceiling: Grade, comparison: Comparison, weight: float, panel_size:
     """The grade at `weight`, `ceiling` at best."""
     evidence = comparison.evidence
     if ceiling is Grade.CERTAINLY_NOT or not (
-        "last_name" in evidence or "first_name" in evidence or "birth_date" in evidence
+        LAST_NAME in evidence or FIRST_NAME in evidence or BIRTH_DATE in evidence
     ):
         return ceiling  # an identifier alone: there is nothing to weigh it against
     bits = weight - log2(max(panel_size, 1))
@@ -66,63 +110,77 @@ def hold_down(ceiling: Grade, comparison: Comparison, weight: float, panel_size:
         return ceiling
     if bits >= PROBABLE_BITS:
         return lower(ceiling, Grade.PROBABLE)
-    known = EQUAL in (evidence.get("mrn"), evidence.get("medicaid_id")) and evidence.get("last_name") != DIFFERS
+    known = EQUAL in (evidence.get(MRN), evidence.get(MEDICAID_ID)) and evidence.get(LAST_NAME) != DIFFERS
     return lower(ceiling, Grade.POSSIBLE) if known or bits >= POSSIBLE_BITS else Grade.CERTAINLY_NOT
 
 
 def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
     """The best grade this agreement may get, whatever its weight."""
-    last, first, birth = evidence.get("last_name"), evidence.get("first_name"), evidence.get("birth_date")
-    issued = (evidence.get("medicaid_id") == EQUAL) + (evidence.get("mrn") == EQUAL)
-    ssn, middle_word = evidence.get("ssn"), evidence.get("middle_name")
+    last, first, birth = evidence.get(LAST_NAME), evidence.get(FIRST_NAME), evidence.get(BIRTH_DATE)
+    issued = (evidence.get(MEDICAID_ID) == EQUAL) + (evidence.get(MRN) == EQUAL)
+    ssn, middle_word = evidence.get(SSN), evidence.get(MIDDLE_NAME)
     identifiers = issued + (ssn == EQUAL)
-    near_identifiers = (ssn in ("one digit differs", "last four equal", "shared")) + (
-        evidence.get("medicaid_id") == "one digit differs"
-    )
-    places = (evidence.get("address") in _PLACE) + (evidence.get("phone") == EQUAL) + (evidence.get("mother") == EQUAL)
+    near_identifiers = (ssn in (ONE_DIGIT, LAST_FOUR, SHARED)) + (evidence.get(MEDICAID_ID) == ONE_DIGIT)
+    places = (evidence.get(ADDRESS) in _PLACE) + (evidence.get(PHONE) == EQUAL) + (evidence.get(MOTHER) == EQUAL)
     middle = middle_word in (EQUAL, RARE)
     thirds = identifiers + near_identifiers + places
-    opposed = DIFFERS in (ssn, evidence.get("medicaid_id"), evidence.get("sex"))
-    if not last and not first and not birth:
+    opposed = DIFFERS in (ssn, evidence.get(MEDICAID_ID), evidence.get(SEX))
+    if not (last or first or birth):
         if issued and not opposed:
             return Grade.CERTAIN
         return (
             Grade.PROBABLE if ssn == EQUAL and not opposed else Grade.POSSIBLE if identifiers else Grade.CERTAINLY_NOT
         )
-    named = first is not None and first not in _ANOTHER
-    lasted = last is not None and last != DIFFERS
-    dated = birth is not None and birth != DIFFERS
-    if first in _ANOTHER and birth == DIFFERS:
-        return Grade.POSSIBLE if identifiers and lasted else Grade.CERTAINLY_NOT
-    if evidence.get("suffix") == DIFFERS:
-        return Grade.POSSIBLE if identifiers or (named and lasted and dated) else Grade.CERTAINLY_NOT
+    near = near_identifiers - (ssn == ONE_DIGIT)  # twins have neighboring numbers
+    given = middle or middle_word in (*_INITIAL, SIMILAR)
+    if first == FIRST_LETTER and not (identifiers or near):
+        first = ANOTHER_NAME  # Jayden and Kayden
+    named = first is not None and first not in _NOT_NAMED
+    lasted = last is not None and last not in (DIFFERS, ANOTHER_SCRIPT)
+    dated = birth is not None and birth not in _OTHER_DATE
+    proof = identifiers > 0 or ssn == LAST_FOUR
+    if not proof and _two_people(evidence, first, places, panel_size):
+        return Grade.CERTAINLY_NOT
     if first in _ANOTHER:
-        proven = identifiers >= 2 or (issued and lasted and first != DIFFERS and evidence.get("sex") != DIFFERS)
-        return Grade.PROBABLE if proven and dated else Grade.POSSIBLE
+        if birth in _OTHER_DATE:
+            return Grade.POSSIBLE if identifiers and lasted else Grade.CERTAINLY_NOT
+        proven = identifiers >= 2 or (issued and lasted and evidence.get(SEX) != DIFFERS)
+        alike = DIFFERS not in (first, ssn)
+        return Grade.PROBABLE if alike and proven and dated else Grade.POSSIBLE
+    if evidence.get(SUFFIX) == DIFFERS:
+        return Grade.POSSIBLE if identifiers or (named and lasted and dated) else Grade.CERTAINLY_NOT
+    if ssn == DIFFERS:
+        return Grade.POSSIBLE  # numbers are wrong, but seldom in more than a digit
     if middle_word == DIFFERS and not identifiers:
         return Grade.POSSIBLE  # the twins Maria Elena and Maria Luz
     if first in _LOOSE_NAME and not identifiers and opposed:
         return Grade.POSSIBLE  # Eric and Erica
-    if birth in (DIFFERS, GENERATION):
+    if first in _TWINS_NAME and not (identifiers or near or (middle if first in _LOOSE_FIRST else given)):
+        return Grade.POSSIBLE  # Nancy and Judith Nancy, A. and Alfred
+    if birth in (*_OTHER_DATE, GENERATION):
         return Grade.PROBABLE if issued and thirds >= 2 and named and lasted else Grade.POSSIBLE
     if last == DIFFERS:
         agreed = birth == EQUAL and first in _SURE_NAME and middle_word != DIFFERS and not opposed
         known = identifiers >= 2 and named and dated
-        few = panel_size <= NAMESAKES_FROM and first == EQUAL and evidence.get("address") in _PLACE
+        few = panel_size <= NAMESAKES_FROM and first == EQUAL and evidence.get(ADDRESS) in _PLACE
         return Grade.PROBABLE if known or (agreed and (few or thirds + middle >= 2)) else Grade.POSSIBLE
-    absent = (first is None) + (last is None) + (birth is None)
+    absent = (not named) + (not lasted) + (birth is None)
     if absent:
         if identifiers:
             return Grade.PROBABLE if absent == 1 or issued else Grade.POSSIBLE
-        enough = absent == 1 and first is not None and thirds + middle >= 1
+        enough = absent == 1 and named and thirds + middle >= 1
         if birth is None:  # father and son share the rest
-            enough = enough and near_identifiers > 0 and places > 0
+            enough = enough and near_identifiers > 0 and places > 0 and ssn != SHARED and not opposed
         return Grade.PROBABLE if enough else Grade.POSSIBLE
-    near_home = evidence.get("address") in _NEAR_HOME and evidence.get("zip") in _NEAR_ZIP
+    near_home = evidence.get(ADDRESS) in _NEAR_HOME and evidence.get(ZIP) in _NEAR_ZIP
     sure = first in _SURE_NAME and last in _SURE_NAME
     if not thirds:
-        alone = birth == EQUAL and (middle or (sure and middle_word == RARE_INITIAL))  # who moved too
+        alone = birth == EQUAL and (
+            middle or (sure and middle_word == RARE_INITIAL and evidence.get(PHONE) != DIFFERS)
+        )  # who moved too
         alone = alone or (near_home and panel_size <= NAMESAKES_FROM)
+        nearly = evidence.get(PHONE) == ONE_DIGIT or (given and evidence.get(ZIP) == EQUAL)
+        alone = alone or (sure and birth == EQUAL and nearly)
         alone = alone and not opposed
         return Grade.PROBABLE if alone else Grade.POSSIBLE
     if opposed:
@@ -130,7 +188,7 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
         return Grade.PROBABLE if issued or thirds >= 2 or sure else Grade.POSSIBLE
     loose = (last in _LOOSE_LAST) + (first in _LOOSE_FIRST) + (birth in _LOOSE_DATE)
     if loose and not identifiers + near_identifiers:
-        initial = middle_word in _INITIAL and loose == (birth in _LOOSE_DATE)
+        initial = middle_word in _INITIAL
         if places + (middle or initial) < 2:
             return Grade.POSSIBLE
     if middle_word == DIFFERS:
@@ -140,3 +198,27 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
     if birth in _SURE_DATE and sure:
         return Grade.CERTAIN
     return Grade.PROBABLE
+
+
+def _two_people(evidence: dict[str, str], first: str | None, places: int, panel_size: int) -> bool:
+    """Whether, without an identifier that agrees, this is so surely somebody else that nobody need be asked.
+
+    Two first names that have nothing in common (siblings, twins); a name like it with anything else against it; the
+    same names and years between the birth dates (father and son); a newborn without a name and another birth date;
+    people who share name and birth date by chance: other middle names or other Social Security numbers, and no home in
+    common. Among a few thousand people, where such questions are few, whoever shares the home is asked about.
+    """
+    birth, middle, ssn = evidence.get(BIRTH_DATE), evidence.get(MIDDLE_NAME), evidence.get(SSN)
+    numbers = DIFFERS in (ssn, evidence.get(MEDICAID_ID))
+    against = numbers or middle == DIFFERS
+    if panel_size <= NAMESAKES_FROM and evidence.get(ADDRESS) in _HOME and first is not None and not against:
+        return first == DIFFERS and birth in _OTHER_DATE
+    if first == DIFFERS or birth == YEARS_APART:
+        return True
+    if first == ANOTHER_NAME and (against or birth != EQUAL or not places):
+        return True
+    if birth == DIFFERS and (against or first is None or not places):
+        return True
+    if middle == DIFFERS:
+        return not places or numbers
+    return ssn == DIFFERS and not places and middle not in (EQUAL, RARE)

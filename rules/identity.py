@@ -90,6 +90,17 @@ _NO_STREET: Final = frozenset(
 _GLUED: Final = re.compile(r"(\d+)(?!ST$|ND$|RD$|TH$)([A-Z]{2,})")
 _UNIT_WORDS: Final = frozenset(("APT", "APARTMENT", "UNIT", "STE", "SUITE", "LOT", "TRLR", "FL", "RM", "ROOM", "NO"))
 _NO_MEDICAID: Final = frozenset(("MR", "PI", "AN", "VN", "DL"))  # types of identifiers that are no Medicaid ids
+_IDLE_SIGNS: Final = frozenset(" -.,/_*?#'\"")
+_REPEATED: Final = 4
+_NOT_WORD: Final = re.compile(r"[\W_]+")
+_FALSE_NUMBERS: Final = frozenset(("12345678", "123456789", "1234567890", "0123456789", "987654321", "9876543210"))
+_NO_NUMBER: Final = frozenset(
+    (
+        "UNKNOWN UNK UNKN UNKNOWNMRN NONE NULL NIL NA NOTAVAILABLE NOTASSIGNED NOTKNOWN NOTGIVEN NOMRN NONUMBER NOID "
+        "UNASSIGNED PENDING TBD TBA TEMP TEMPORARY NEW NEWPATIENT DUMMY DEFAULT BLANK EMPTY MISSING INVALID ANONYMOUS "
+        "UNIDENTIFIED TEST JOHNDOE JANEDOE DOE"
+    ).split()
+)
 _PHONE_SIGNS: Final = str.maketrans(dict.fromkeys("()-. +"))
 _PUNCTUATION: Final = str.maketrans(dict.fromkeys(".,;:#/-_()", " ") | {"'": None})
 
@@ -175,6 +186,21 @@ def _read_street(text: str) -> str:
     return "" if street in _NO_STREET else street
 
 
+def is_nobodys(value: str) -> bool:
+    """What is typed into a number's field when there is no number: UNKNOWN, N/A, 000000, 9999999, XXXX, 123456789.
+
+    It is never learned and never compared: everybody without a number would be one person. One sign repeated counts
+    from four on (noughts and what is neither letter nor digit from one on): 7 and 111 are somebody's.
+    """
+    bare = value.strip().upper()
+    signs = set(bare) - _IDLE_SIGNS
+    if not signs or signs == {"0"}:
+        return True
+    if len(signs) == 1 and len(bare) >= _REPEATED:
+        return True
+    return bare in _FALSE_NUMBERS or _NOT_WORD.sub("", bare) in _NO_NUMBER
+
+
 def read_identifier(system: str, value: str) -> tuple[str, str]:
     """An identifier with its authority, both upper case without surrounding space or leading zeros of the value."""
     bare = value.strip().upper()
@@ -189,7 +215,7 @@ def read_patient(patient: Patient, facility: str) -> Person:
     ssn = read_ssn(patient.ssn) if patient.ssn else ""
     for identifier in patient.identifiers:
         kind, (system, value) = identifier.type.upper(), read_identifier(identifier.system, identifier.value)
-        if not value:
+        if not value or is_nobodys(value):
             continue
         if kind == "SS":
             ssn = ssn or read_ssn(identifier.value)
@@ -241,13 +267,18 @@ def read_record(record: PanelRecord) -> Person:
         birth=read_birth(record.birth_date),
         sex=read_sex(record.sex),
         ssn=read_ssn(record.ssn),
-        medicaid=(read_identifier("", record.medicaid_id)[1],) if record.medicaid_id.strip() else (),
-        mrns=tuple(read_identifier(system, value) for system, value in record.mrns),
+        medicaid=() if is_nobodys(record.medicaid_id) else (read_identifier("", record.medicaid_id)[1],),
+        mrns=read_mrns(record),
         addresses=tuple(place for place in addresses if place != ("", "")),
         city=_one_word(record.city),
         phones=tuple(filter(None, map(read_phone, (record.phone, *record.former_phones)))),
         mother=record.mother_enrollee_id,
     )
+
+
+def read_mrns(record: PanelRecord) -> tuple[tuple[str, str], ...]:
+    """The record numbers of an enrollee that are somebody's."""
+    return tuple(read_identifier(system, value) for system, value in record.mrns if not is_nobodys(value))
 
 
 def _addresses(record: PanelRecord) -> tuple[tuple[str, str], ...]:

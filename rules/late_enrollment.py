@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from parsers.events import Event, EventKind
+from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier
 from parsers.people import Enrollee
 from rules.decisions import Grade, Match
 
@@ -27,6 +27,48 @@ class Missed(NamedTuple):
         return self.match.grade is not Grade.POSSIBLE
 
 
+KEPT: Final = frozenset(
+    {
+        EventKind.ADMITTED,
+        EventKind.REGISTERED,
+        EventKind.CLASS_CHANGED,
+        EventKind.DISCHARGED,
+        EventKind.ADMIT_CANCELLED,  # without the cancels, somebody enrolled late would be told of what did not happen
+        EventKind.DISCHARGE_CANCELLED,
+        EventKind.VISIT_DELETED,
+    }
+)
+_NO_STAY: Final = frozenset({EncounterClass.AMBULATORY, EncounterClass.PRE_ADMISSION})
+_GOES_ON: Final = frozenset({EventKind.UPDATED, EventKind.TRANSFERRED, EventKind.DISCHARGED})
+
+
+def worth_keeping(event: Event) -> bool:
+    """Whether somebody known later would want to know: a stay's beginning, end or undoing, not a clinic visit."""
+    clinic = event.visit is not None and event.visit.encounter_class in _NO_STAY
+    return event.kind in KEPT and not (clinic and event.kind is EventKind.REGISTERED)
+
+
+def looks_back(event: Event) -> tuple[Identifier, ...]:
+    """By what earlier events of nobody may turn out to be of this one's patient: the numbers that a merge of persons
+    gives up, or the best key of a visit that goes on (a John Doe was admitted, and is identified by A40 or A08)."""
+    if event.kind is EventKind.PERSON_MERGED:
+        return event.prior.identifiers if event.prior else ()
+    return event.stay_keys[:1] if event.kind in _GOES_ON else ()
+
+
+def goes_back_to(event: Event, earlier: Event) -> bool:
+    """Whether the earlier event, of nobody, is of this one's patient: under the number that gives way, or of the same
+    visit and either under the same record number or of somebody whose name was not known."""
+    own = {(one.system, one.value) for one in (*earlier.patient.identifiers, *earlier.stay_keys[:1])}
+    if not any((one.system, one.value) in own for one in looks_back(event)):
+        return False
+    nameless = (
+        any(note.finding is Finding.PLACEHOLDER_NAME for note in earlier.notes) or not earlier.patient.name.family
+    )
+    same = any((one.system, one.value) in own for one in event.patient.identifiers)
+    return event.kind is EventKind.PERSON_MERGED or nameless or same
+
+
 def late(match: Match) -> bool:
     """Whether the match was made because the person was enrolled after the event."""
     return match.evidence.get(EVIDENCE) == LATE
@@ -38,7 +80,7 @@ def missed(
     """Those of `candidates` to be decided now, or asked about (not `sure`), oldest first, marked as late.
 
     A stay counts when no discharge is known, or when it ended less than `days` ago; a person when enrolled on the day
-    of `now` or later.
+    of `now`, which is local to its own zone, or later.
     """
     theirs = [
         Missed(event, match)

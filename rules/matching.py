@@ -11,10 +11,53 @@ from typing import Final, NamedTuple
 
 from rapidfuzz.distance import DamerauLevenshtein, JaroWinkler
 
+from rules.evidence import (
+    ADDRESS,
+    ANOTHER_NAME,
+    ANOTHER_SCRIPT,
+    BIRTH_DATE,
+    BY_MIDDLE_NAME,
+    CITY,
+    DAY_AND_MONTH,
+    DIFFERS,
+    EQUAL,
+    FIRST_LETTER,
+    FIRST_NAME,
+    FORMER_ADDRESS,
+    FORMER_NAME,
+    GENERATION,
+    INITIAL,
+    LAST_FOUR,
+    LAST_FOUR_NEARLY,
+    LAST_NAME,
+    MEDICAID_ID,
+    MIDDLE_NAME,
+    MOTHER,
+    MRN,
+    NICKNAME,
+    NUMBER_MISSING,
+    ONE_DIGIT,
+    ONE_PART,
+    PART,
+    PHONE,
+    RARE,
+    RARE_INITIAL,
+    SAME_NUMBER,
+    SAME_STREET,
+    SEX,
+    SHARED,
+    SIMILAR,
+    SSN,
+    SUFFIX,
+    SWAPPED,
+    YEARS_APART,
+    ZIP,
+    Agreement,
+)
 from rules.identity import PanelRecord, Person
-from rules.names import Name, first_shares, known_first, last_shares, nickname
+from rules.names import Name, first_shares, is_word, known_first, last_shares, nickname, same_script
 
-__all__ = ["DIFFERS", "EQUAL", "GENERATION", "RARE", "RARE_INITIAL", "Comparison", "PanelRecord", "compare"]
+__all__ = ["Comparison", "PanelRecord", "compare"]
 
 
 Weights = Callable[[str], float]
@@ -42,48 +85,64 @@ class Comparison(NamedTuple):
     penalty: float = 0.0  # the part of `weight` that disagreeing identifiers took off, as a positive number
 
 
-EQUAL: Final = "equal"
-RARE: Final = "rare and equal"
-GENERATION: Final = "a generation apart"
 _GENERATION: Final = 14  # years; born on one day of the year so far apart are a father and his son
-RARE_INITIAL: Final = "rare initial equal"
 _RARE_INITIALS: Final = frozenset("FGHINOPQUVWXYZ")  # each that of fewer than one first name in 30 (census of 1990)
 _RARE_MIDDLE_BITS: Final = 11.0  # fewer than one in 2,000 people bear it as their first name
-DIFFERS: Final = "differs"
 
 
 @lru_cache(maxsize=1 << 16)
-def _last_agreement(one: Name, other: Name) -> tuple[str, float]:
+def _last_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
     """The word, and the share of the name's weight it earns."""
     if one.key == other.key:
         return EQUAL, 1.0
+    if not same_script(one.key, other.key):
+        return ANOTHER_SCRIPT, 0.0
     ones, others = one.parts or (one.key,), other.parts or (other.key,)
     if (len(ones) > 1 or len(others) > 1 or one.parts or other.parts) and not set(ones).isdisjoint(others):
-        return "part equal", 0.75
+        return PART, 0.75
     if _close(one.key, other.key):
-        return "similar", 0.6
+        return SIMILAR, 0.6
     return DIFFERS, 0.0
 
 
 @lru_cache(maxsize=1 << 16)
-def _first_agreement(one: Name, other: Name) -> tuple[str, float]:
+def _first_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
     a, b = one.key, other.key
     if a == b:
         return EQUAL, 1.0
+    if not same_script(a, b):
+        return ANOTHER_SCRIPT, 0.0
+    if is_word(a):
+        return DIFFERS, 0.0
     if len(a) == 1 or len(b) == 1:
-        return ("initial equal", 0.3) if a[0] == b[0] else (DIFFERS, 0.0)
+        return (INITIAL, 0.3) if a[0] == b[0] else (DIFFERS, 0.0)
     if (one.parts or other.parts) and not set(one.parts or (a,)).isdisjoint(other.parts or (b,)):
-        return "part equal", 0.8
+        return PART, 0.8
     if nickname(a, b):
-        return "nickname", 0.7
+        return NICKNAME, 0.7
     if _close(a, b):
-        alike = _sound(a) == _sound(b) or (a[0] == b[0] and not (known_first(a) and known_first(b)))
-        return ("similar", 0.6) if alike and _slip(a, b) else ("another name", 0.0)
+        both = known_first(a) and known_first(b)
+        if both:
+            one_sound, other_sound = _spoken(a), _spoken(b)
+            mute = _apart(a, b) <= 1 and one_sound.removesuffix("E") == other_sound.removesuffix("E")
+            alike = mute or (_slip(a, b) and one_sound == other_sound)
+        else:
+            alike = _slip(a, b) and (_sound(a) == _sound(b) or a[0] == b[0])
+        if alike:
+            return SIMILAR, 0.6
+        if not both and a[0] != b[0] and _apart(a, b) <= 1:
+            return FIRST_LETTER, 0.4
+        return ANOTHER_NAME, 0.0
     return DIFFERS, 0.0
 
 
+def _apart(a: str, b: str) -> int:
+    """How many slips of the hand lie between two names, 2 for more."""
+    return DamerauLevenshtein.distance(a, b, score_cutoff=1)
+
+
 def _close(a: str, b: str) -> bool:
-    if min(len(a), len(b)) < 2 or max(len(a), len(b)) < 3:
+    if min(len(a), len(b)) < 2 or max(len(a), len(b)) < 3 or is_word(a):
         return False
     return _slip(a, b) or JaroWinkler.similarity(a, b) >= 0.93
 
@@ -94,6 +153,7 @@ def _slip(a: str, b: str) -> bool:
     return DamerauLevenshtein.distance(a, b, score_cutoff=allowed) <= allowed
 
 
+_VOICED: Final = str.maketrans({"C": "K", "Q": "K", "Z": "S", "Y": "I", "V": "F"})
 _SOUNDS: Final = str.maketrans({"C": "K", "Q": "K", "Z": "S", "Y": "I", "H": None, "W": None, "V": "F"})
 
 
@@ -105,27 +165,36 @@ def _sound(name: str) -> str:
     return letters[:1] + "".join(single) + (letters[-1:] if letters[-1:] in "AEIOU" else "")
 
 
+def _spoken(name: str) -> str:
+    """As `_sound`, with the vowels and a first H: alike for SARA and SARAH, not for RAY and ROY, ANNA and HANNA."""
+    letters = name[:1] + name[1:].replace("PH", "F").replace("H", "")
+    letters = letters.translate(_VOICED)
+    single = [letter for place, letter in enumerate(letters) if place == 0 or letters[place - 1] != letter]
+    return "".join(single)
+
+
 def _digits_agreement(one: str, other: str) -> bool:
     """One digit differs, or two neighbors are transposed."""
     return len(one) == len(other) and DamerauLevenshtein.distance(one, other, score_cutoff=1) <= 1
 
 
 @lru_cache(maxsize=1 << 16)
-def _birth_agreement(one: int, other: int) -> tuple[str, float]:
+def _birth_agreement(one: int, other: int) -> tuple[Agreement, float]:
     if one == other:
         return EQUAL, 9.0 if one % 10000 == 101 else 13.5
     year, rest = divmod(one, 10000)
     month, day = divmod(rest, 100)
     if year * 10000 + day * 100 + month == other:
-        return "month and day swapped", 9.5
+        return DAY_AND_MONTH, 9.5
     if rest == other % 10000 and abs(year - other // 10000) >= _GENERATION:
         return GENERATION, 4.5
     same = (year == other // 10000) + (month == other // 100 % 100) + (day == other % 100)
     if _digits_agreement(f"{one:08d}", f"{other:08d}"):
-        return "one digit differs", 7.0
+        return ONE_DIGIT, 7.0
     if same == 2:
-        return "one part differs", 4.5
-    return DIFFERS, -7.0
+        return ONE_PART, 4.5
+    apart = abs(year - other // 10000) >= _GENERATION
+    return YEARS_APART if apart else DIFFERS, -7.0
 
 
 def _name_agreement(one: Person, other: Person, last_weight: Weights, first_weight: Weights) -> tuple[float, str, str]:
@@ -139,29 +208,40 @@ def _name_agreement(one: Person, other: Person, last_weight: Weights, first_weig
                 last_word, share = _last_agreement(last, other_last)
                 if share:
                     weight += share * min(last_weight(last.key), last_weight(other_last.key))
-                else:
+                elif last_word != ANOTHER_SCRIPT:
                     weight -= 4.0
             if first.key and other_first.key:
                 first_word, share = _first_agreement(first, other_first)
                 if share:
                     weight += share * min(first_weight(first.key), first_weight(other_first.key))
-                elif len(first.key) > 1 and first.key == other.middle:
-                    first_word, weight = "middle name", weight + 0.6 * first_weight(first.key)
-                elif len(other_first.key) > 1 and other_first.key == one.middle:
-                    first_word, weight = "middle name", weight + 0.6 * first_weight(other_first.key)
-                else:
+                elif _goes_by(first.key, one.middle, other_first.key, other.middle):
+                    first_word, weight = BY_MIDDLE_NAME, weight + 0.6 * first_weight(first.key)
+                elif _goes_by(other_first.key, other.middle, first.key, one.middle):
+                    first_word, weight = BY_MIDDLE_NAME, weight + 0.6 * first_weight(other_first.key)
+                elif first_word != ANOTHER_SCRIPT:
                     weight -= 5.0
-            if last_word == DIFFERS and first_word in (DIFFERS, "another name"):
+            if last_word == DIFFERS and first_word in (DIFFERS, ANOTHER_NAME):
                 share = max(_last_agreement(last, other_first)[1], _first_agreement(last, other_first)[1])
                 other_share = max(_last_agreement(first, other_last)[1], _first_agreement(first, other_last)[1])
                 if min(share, other_share) >= 0.6 and share + other_share >= 1.6:
                     weight += 9.0 + 0.8 * (last_weight(other_last.key) + share * first_weight(other_first.key))
-                    last_word = first_word = "swapped"
+                    last_word = first_word = SWAPPED
             if (turn or other_turn) and last_word == EQUAL:
-                last_word = "former name equal"
-            if weight > best[0]:
+                last_word = FORMER_NAME
+            if ANOTHER_SCRIPT in (last_word, first_word):  # whatever can be compared comes first
+                if best[0] <= -98.0:
+                    best = (-98.0, last_word, first_word)
+            elif weight > best[0]:
                 best = (weight, last_word, first_word)
-    return best if best[0] > -99.0 else (0.0, "", "")
+    return best if best[0] > -98.0 else (0.0, best[1], best[2])
+
+
+def _goes_by(first: str, middle: str, other_first: str, other_middle: str) -> bool:
+    """One is called by the other's middle name, and nothing in one's middle name contradicts the other's first name:
+    Patricia Peggy is not Sandra Patricia but perhaps her twin."""
+    if len(first) < 2 or first != other_middle:
+        return False
+    return not middle or _middle_agreement(middle, other_first)[0] != DIFFERS
 
 
 @lru_cache(maxsize=1 << 15)
@@ -171,17 +251,17 @@ def _street_agreement(one: str, other: str) -> tuple[str, float]:
     number, name = _house(one)
     other_number, other_name = _house(other)
     if not name or not other_name:
-        return ("same number", 2.0) if number == other_number != "" else ("", 0.0)
+        return (SAME_NUMBER, 2.0) if number == other_number != "" else ("", 0.0)
     alike = name == other_name or JaroWinkler.similarity(name, other_name) >= 0.88
     if not alike:
-        return ("same number", -1.0) if number == other_number != "" else (DIFFERS, -1.5)
+        return (SAME_NUMBER, -1.0) if number == other_number != "" else (DIFFERS, -1.5)
     if number == other_number:
-        return "similar", 7.0 if number else 5.0
+        return SIMILAR, 7.0 if number else 5.0
     if not number or not other_number:
-        return "number missing", 5.0
+        return NUMBER_MISSING, 5.0
     if name == other_name and DamerauLevenshtein.distance(number, other_number, score_cutoff=1) <= 1:
-        return "similar", 6.0
-    return "same street", 4.0
+        return SIMILAR, 6.0
+    return SAME_STREET, 4.0
 
 
 def _house(street: str) -> tuple[str, str]:
@@ -199,12 +279,12 @@ def _address_agreement(one: Person, other: Person) -> tuple[float, str, str]:
             if street and other_street:
                 street_word, weight = _street_agreement(street, other_street)
                 if street_word == EQUAL and (turn or other_turn):
-                    street_word = "former address equal"
+                    street_word = FORMER_ADDRESS
             if code and other_code:
                 if code == other_code:
                     zip_word, weight = EQUAL, weight + (2.0 if weight > 0 else 4.0)
                 elif _digits_agreement(code, other_code):
-                    zip_word, weight = "one digit differs", weight + 2.0
+                    zip_word, weight = ONE_DIGIT, weight + 2.0
                 else:
                     zip_word, weight = DIFFERS, weight - 1.0
             if weight > best[0]:
@@ -225,90 +305,105 @@ def compare(
     penalty = 0.0
     weight, last_word, first_word = _name_agreement(one, other, last_weight, first_weight)
     if last_word:
-        evidence["last_name"] = last_word
+        evidence[LAST_NAME] = last_word
     if first_word:
-        evidence["first_name"] = first_word
-    if one.middle and other.middle and first_word != "middle name":
+        evidence[FIRST_NAME] = first_word
+    if first_word == BY_MIDDLE_NAME:
+        word, share = _crossed_agreement(one, other)
+        if word:
+            evidence[MIDDLE_NAME] = word
+            weight += share
+    elif one.middle and other.middle:
         word, share = _middle_agreement(one.middle, other.middle)
-        evidence["middle_name"] = word
+        evidence[MIDDLE_NAME] = word
         weight += share
     if one.suffix and other.suffix:
-        evidence["suffix"] = EQUAL if one.suffix == other.suffix else DIFFERS
+        evidence[SUFFIX] = EQUAL if one.suffix == other.suffix else DIFFERS
         weight += 2.0 if one.suffix == other.suffix else -6.0
     if one.birth and other.birth:
-        evidence["birth_date"], share = _birth_agreement(one.birth, other.birth)
+        evidence[BIRTH_DATE], share = _birth_agreement(one.birth, other.birth)
         weight += share
     if one.sex and other.sex:
-        evidence["sex"] = EQUAL if one.sex == other.sex else DIFFERS
+        evidence[SEX] = EQUAL if one.sex == other.sex else DIFFERS
         weight += 0.9 if one.sex == other.sex else -4.0
     if one.ssn and other.ssn:
         word, share = _ssn_agreement(one.ssn, other.ssn, ssn_shared)
-        evidence["ssn"] = word
+        evidence[SSN] = word
         weight += share
         penalty -= min(share, 0.0)
     if other.medicaid and (one.medicaid or one.maybe_medicaid):
         word, share = _medicaid_agreement(one, other)
         if word:
-            evidence["medicaid_id"] = word
+            evidence[MEDICAID_ID] = word
             weight += share
             penalty -= min(share, 0.0)
     if one.mrns and other.mrns:
         if not set(one.mrns).isdisjoint(other.mrns):
-            evidence["mrn"] = EQUAL
+            evidence[MRN] = EQUAL
             weight += 18.0
         elif not {system for system, _ in one.mrns}.isdisjoint(system for system, _ in other.mrns):
-            evidence["mrn"] = DIFFERS
+            evidence[MRN] = DIFFERS
             weight -= 2.0
             penalty += 2.0
     if one.addresses and other.addresses:
         share, street_word, zip_word = _address_agreement(one, other)
         weight += share
         if street_word:
-            evidence["address"] = street_word
+            evidence[ADDRESS] = street_word
         if zip_word:
-            evidence["zip"] = zip_word
-    if one.city and other.city and evidence.get("address", DIFFERS) == DIFFERS:
-        evidence["city"] = EQUAL if one.city == other.city else DIFFERS
-        if evidence.get("zip") != EQUAL:
+            evidence[ZIP] = zip_word
+    if one.city and other.city and evidence.get(ADDRESS, DIFFERS) == DIFFERS:
+        evidence[CITY] = EQUAL if one.city == other.city else DIFFERS
+        if evidence.get(ZIP) != EQUAL:
             weight += 1.5 if one.city == other.city else -0.5
     if one.phones and other.phones:
         if not set(one.phones).isdisjoint(other.phones):
-            evidence["phone"] = EQUAL
+            evidence[PHONE] = EQUAL
             weight += 9.0
         elif any(_digits_agreement(phone, another) for phone in one.phones for another in other.phones):
-            evidence["phone"] = "one digit differs"
+            evidence[PHONE] = ONE_DIGIT
             weight += 5.0
         else:
-            evidence["phone"] = DIFFERS
+            evidence[PHONE] = DIFFERS
             weight -= 1.0
     if one.mother and other.mother:
-        evidence["mother"] = EQUAL if one.mother == other.mother else DIFFERS
+        evidence[MOTHER] = EQUAL if one.mother == other.mother else DIFFERS
         weight += 6.0 if one.mother == other.mother else -4.0
     return Comparison(weight, evidence, penalty)
 
 
-def _middle_agreement(one: str, other: str) -> tuple[str, float]:
+def _middle_agreement(one: str, other: str) -> tuple[Agreement, float]:
     if one == other and len(one) > 1:
         weight = census_first_weight(one)
         return (RARE, 7.0) if weight >= _RARE_MIDDLE_BITS else (EQUAL, weight)
     if one[0] == other[0] and (len(one) == 1 or len(other) == 1):
-        return (RARE_INITIAL, 5.0) if one[0] in _RARE_INITIALS else ("initial equal", 3.0)
+        return (RARE_INITIAL, 5.0) if one[0] in _RARE_INITIALS else (INITIAL, 3.0)
     if nickname(one, other) or _close(one, other):
-        return "similar", 3.0
+        return SIMILAR, 3.0
     return DIFFERS, -3.0
 
 
-def _ssn_agreement(one: str, other: str, shared: bool) -> tuple[str, float]:
+def _crossed_agreement(one: Person, other: Person) -> tuple[str, float]:
+    """One is called by the other's middle name: one's own middle name with the other's first, "" where it is absent."""
+    if other.middle not in [first.key for _, first in one.names]:
+        one, other = other, one
+    if not one.middle:
+        return "", 0.0
+    agreements = [_middle_agreement(one.middle, first.key) for _, first in other.names if first.key]
+    return max(agreements, key=lambda agreement: agreement[1], default=("", 0.0))
+
+
+def _ssn_agreement(one: str, other: str, shared: bool) -> tuple[Agreement, float]:
     if one == other and len(one) == 9:
-        return ("shared", 5.0) if shared else (EQUAL, 18.0)
+        return (SHARED, 5.0) if shared else (EQUAL, 18.0)
     if len(one) != len(other) or len(one) == 4:
         if one[-4:] == other[-4:]:
-            return "last four equal", 11.0
-        return ("last four nearly equal", 1.0) if _digits_agreement(one[-4:], other[-4:]) else (DIFFERS, -6.0)
+            return LAST_FOUR, 11.0
+        return (LAST_FOUR_NEARLY, 1.0) if _digits_agreement(one[-4:], other[-4:]) else (DIFFERS, -6.0)
     if _digits_agreement(one, other):
-        return "one digit differs", 10.0
+        return ONE_DIGIT, 10.0
     if one[-4:] == other[-4:]:
-        return "last four equal", 7.0
+        return LAST_FOUR, 7.0
     return DIFFERS, -6.0
 
 
@@ -319,5 +414,5 @@ def _medicaid_agreement(one: Person, other: Person) -> tuple[str, float]:
     if not one.medicaid:
         return "", 0.0
     if any(_digits_agreement(value, mine) for value in one.medicaid for mine in held):
-        return "one digit differs", 8.0
+        return ONE_DIGIT, 8.0
     return DIFFERS, -6.0

@@ -7,7 +7,7 @@ closed transitively (Bill is William and Will is William, but Al is not Alan bec
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -16,8 +16,9 @@ from nicknames import NickNamer
 _LETTERS: Final = str.maketrans(
     {"ß": "SS", "Æ": "AE", "Œ": "OE", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "TH", "ı": "I", "Ħ": "H", "Ŧ": "T"}
 )
-_JOINED: Final = re.compile(r"['’`´.]")
+_JOINED: Final = re.compile(r"['’`´.\u0640\u200b-\u200f\u2060\ufeff]")  # with the Arabic stroke that only lengthens
 _SPLIT: Final = re.compile(r"[^A-Z0-9]+")
+_FIRST_OF_MARKS: Final = "\u0300"  # no letter before it is a combining mark
 _SUFFIXES: Final = {
     "JR": "JR",
     "JNR": "JR",
@@ -57,13 +58,54 @@ ABSENT: Final = Name("")
 
 
 def fold(text: str) -> str:
-    """Upper-case ASCII with accents, ligatures and apostrophes gone; words separated by single spaces."""
+    """Upper-case letters with accents, ligatures and apostrophes gone; words separated by single spaces.
+
+    Every script keeps its letters, in one width. What goes are accents and points a reader may leave out (Unicode's
+    combining classes 10 to 36 and from 200: Latin, Greek and Cyrillic accents, Hebrew and Arabic vowel points); the
+    vowel signs of India and the voicing marks of Japan make another letter and stay.
+    """
     upper = text.upper()
     if not upper.isascii():
-        upper = unicodedata.normalize("NFKD", upper.translate(_LETTERS)).encode("ascii", "ignore").decode()
+        upper = _unaccented(upper)
+        if not upper.isascii():
+            upper = "".join([_letter(sign) for sign in _JOINED.sub("", upper)])
+            return " ".join(upper.split())
     if upper.isalpha():
         return upper
     return _SPLIT.sub(" ", _JOINED.sub("", upper)).strip()
+
+
+def _unaccented(upper: str) -> str:
+    apart = unicodedata.normalize("NFKD", upper.translate(_LETTERS))
+    kept = [sign for sign in apart if sign < _FIRST_OF_MARKS or not _left_out(unicodedata.combining(sign))]
+    return unicodedata.normalize("NFC", "".join(kept).upper())
+
+
+def _left_out(combining: int) -> bool:
+    return 10 <= combining <= 36 or combining >= 200
+
+
+def _letter(sign: str) -> str:
+    """The sign when it is part of a word in any script, else a blank."""
+    return sign if unicodedata.category(sign)[0] in "LMN" else " "
+
+
+@lru_cache(maxsize=1 << 12)
+def _script(letter: str) -> str:
+    """The script of a letter, as Unicode names it: LATIN, CYRILLIC, CJK, HANGUL."""
+    return "LATIN" if letter.isascii() else unicodedata.name(letter, "").partition(" ")[0]
+
+
+def same_script(one: str, other: str) -> bool:
+    """Whether two names can be compared letter by letter at all: Wang says nothing about 王, for or against."""
+    if one.isascii() and other.isascii():
+        return True
+    return _script(one[0]) == _script(other[0])
+
+
+def is_word(name: str) -> bool:
+    """Each sign is a word or a syllable, so that one sign is no initial and one that differs makes another name."""
+    return not name.isascii() and _script(name[0]) in ("CJK", "HANGUL")
 
 
 def read_suffix(text: str) -> str:

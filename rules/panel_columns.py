@@ -18,9 +18,11 @@ import numpy.typing as npt
 from rules.identity import (
     PanelRecord,
     first_name,
+    is_nobodys,
     last_name,
     read_birth,
     read_identifier,
+    read_mrns,
     read_phone,
     read_sex,
     read_ssn,
@@ -208,7 +210,9 @@ def _encode_some(
     phones = [read_phone(phone) if phone else "" for phone in phones]
     columns["phone"].extend(_hash_all(phones))
     columns["ident"].extend(_hash_all(enrollee_ids))
-    medicaids = [read_identifier("", medicaid)[1] if medicaid else "" for medicaid in medicaids]
+    medicaids = [
+        "" if not medicaid or is_nobodys(medicaid) else read_identifier("", medicaid)[1] for medicaid in medicaids
+    ]
     columns["medicaid"].extend(_hash_all(medicaids))
     columns["suffix"].extend(map(pools.suffixes.__getitem__, suffixes))
     further = [""] * len(records)
@@ -255,7 +259,7 @@ def _encode_inside(
 
 
 def _encode_further(row: int, record: PanelRecord, extras: dict[str, array[int]]) -> str:
-    mrns = [read_identifier(system, value) for system, value in record.mrns]
+    mrns = read_mrns(record)
     for system, value in mrns:
         extras["mrn_row"].append(row)
         extras["mrn_hash"].append(hash_text(f"{system}{PART}{value}"))

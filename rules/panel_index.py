@@ -14,8 +14,9 @@ import numpy as np
 
 from parsers.events import Patient, PersonName, Prior
 from rules.decisions import Grade, Match
+from rules.evidence import Agreement, Field
 from rules.grading import ceiling_of, hold_down, lower, rank
-from rules.identity import PanelRecord, Person, first_name, last_name, read_identifier, read_patient
+from rules.identity import PanelRecord, Person, first_name, is_nobodys, last_name, read_identifier, read_patient
 from rules.matching import Comparison, compare
 from rules.names import Name, first_shares, known_first, last_shares
 from rules.panel_blocks import (
@@ -96,6 +97,8 @@ class PanelIndex:
 
     def _learn(self, crosswalk: Iterable[tuple[str, str, str | None]]) -> None:
         for system, value, owner in crosswalk:
+            if is_nobodys(value):
+                continue
             if owner is None:
                 self._crosswalk.pop(read_identifier(system, value), None)
             else:
@@ -215,7 +218,7 @@ class PanelIndex:
                 ):
                     enrolled = segment.starts[row] <= day and (not segment.ends[row] or day <= segment.ends[row])
                     found.append(_Candidate(enrollee_id, comparison, graded, enrolled))
-        said = {"large_block": "; ".join(map(str, large))} if large else {}
+        said: dict[str, str] = {Field.LARGE_BLOCK: "; ".join(map(str, large))} if large else {}
         if all(each.grade is Grade.CERTAINLY_NOT for each in found):
             return Match(grade=Grade.CERTAINLY_NOT, evidence=said) if said else NOBODY
         return _choose(found, said, size)
@@ -442,7 +445,7 @@ def _choose(found: list[_Candidate], large: dict[str, str], size: int) -> Match:
         contests = near and (rival.enrolled or not best.enrolled)
         if contests and rank(graded) > rank(Grade.POSSIBLE):
             graded = lower(graded, Grade.POSSIBLE)
-            evidence["contested"] = "another enrollee agrees as well"
+            evidence[Field.CONTESTED] = Agreement.ANOTHER_ENROLLEE
     return Match(
         grade=graded,
         enrollee_id=best.enrollee_id,

@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from parsers.events import EncounterClass, Event, EventKind, FacilityKind, Finding, Identifier, Visit
+from parsers.events import Diagnosis, EncounterClass, Event, EventKind, FacilityKind, Finding, Identifier, Visit
 from rules.decisions import Stay, StayStatus
 
 
@@ -119,6 +119,9 @@ RANK: Final[Mapping[EncounterClass, int]] = {
 DEAD: Final = frozenset({StayStatus.CANCELLED, StayStatus.ENTERED_IN_ERROR})
 OPEN: Final = frozenset({StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE})
 DIED_DISPOSITIONS: Final = frozenset({"20", "40", "41", "42"})  # HL7 table 0112, UB-04 form locator 17
+
+_DEATH_PLACES: Final = frozenset({"PID-29", "PID-30"})
+_BLANK: Final[Mapping[str, Any]] = {"expected_discharge": None, "diagnoses": ()}
 
 _STARTS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED, EventKind.CLASS_CHANGED})
 _REGISTRATIONS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
@@ -288,12 +291,15 @@ class _Draft:
                 return
         if RANK[found] > RANK[self.get("highest_class")] or "class" not in self.memory:
             self.set(highest_class=found)
+        was_in_ed = "ed" in self.memory
         if found is EncounterClass.EMERGENCY:
             self.memory["ed"] = "1"
         if found in (EncounterClass.EMERGENCY, EncounterClass.OBSERVATION):
             self.memory["hospital"] = "1"
         if self.older("class"):
             return
+        if not was_in_ed and self._never_inpatient(kind, found, known):
+            self.set(highest_class=found)
         self.set(encounter_class=found)
         self.write("class")
 
@@ -305,6 +311,15 @@ class _Draft:
             return found is EncounterClass.AMBULATORY
         return kind in _REGISTRATIONS and RANK[found] < RANK[known]
 
+    @staticmethod
+    def _never_inpatient(kind: EventKind, found: EncounterClass, known: EncounterClass) -> bool:
+        """An update that turns an admission into an emergency visit corrects it: nobody goes from a ward to the ED."""
+        return (
+            kind is EventKind.UPDATED
+            and found is EncounterClass.EMERGENCY
+            and known in (EncounterClass.INPATIENT, EncounterClass.UNKNOWN)
+        )
+
     def fill(self, content_late: bool) -> None:
         """Content: the newest message's word counts, an older one fills what is blank."""
         event, visit = self.event, self.visit
@@ -314,23 +329,22 @@ class _Draft:
             ("attending", visit.attending, "PV1-7"),
             ("unit", visit.unit, "PV1-3"),
             ("complaint", visit.complaint, "PV2-3"),
-            ("diagnoses", visit.diagnoses, ""),
+            ("diagnoses", visit.diagnoses or self._without_deleted(), "DG1-3"),
             ("expected_discharge", visit.expected_discharge, "PV2-9"),
         ):
             if found and (overwrite or not self.get(name)):
                 self.set(**{name: found})
             elif overwrite and place in event.cleared:
-                self.set(**{name: None if name == "expected_discharge" else ""})
+                self.set(**{name: _BLANK.get(name, "")})
         admitted = visit.admitted_at
         begun: datetime | None = self.get("started_at")
-        if admitted and self.get("status") is not StayStatus.PLANNED and (begun is None or admitted < begun):
+        earlier = begun is None or (admitted is not None and admitted < begun)
+        corrected = admitted is not None and overwrite and self._corrects_start()
+        if admitted and self.get("status") is not StayStatus.PLANNED and (earlier or corrected):
             self.set(started_at=admitted)
         if visit.newborn:
             self.set(newborn=True)
-        if event.patient.deceased or event.patient.deceased_at or self.get("disposition") in DIED_DISPOSITIONS:
-            self.set(died=True)
-        elif event.patient.deceased is False and overwrite:
-            self.set(died=False)
+        self._put_death(overwrite)
         if self.newest:
             self.set(last_recorded_at=event.recorded_at)
         if visit.admit_source:
@@ -343,6 +357,53 @@ class _Draft:
             keys=joined(self.stay.keys, event.stay_keys),
             patient_ids=joined(self.stay.patient_ids, event.patient.identifiers),
         )
+
+    def _without_deleted(self) -> tuple[Diagnosis, ...]:
+        gone = {(one.code, one.text if not one.code else "") for one in self.visit.diagnoses_deleted}
+        known: tuple[Diagnosis, ...] = self.get("diagnoses")
+        if gone and self.newest:
+            left = tuple(one for one in known if (one.code, one.text if not one.code else "") not in gone)
+            if left != known:
+                self.set(diagnoses=left)
+        return ()
+
+    def _corrects_start(self) -> bool:
+        """An update or a discharge that names another admission time (PV1-44) of a stay that has had one class only.
+
+        A stay that rose from the ED counts from there, and PV1-44 is then often the time of the decision to admit.
+        """
+        one_class = self.get("highest_class") is self.get("encounter_class")
+        seen = {EncounterClass.INPATIENT: "hospital", EncounterClass.OBSERVATION: "ed"}
+        risen = seen.get(self.get("encounter_class"), "") in self.memory
+        return self.event.kind in (EventKind.UPDATED, EventKind.DISCHARGED) and one_class and not risen
+
+    def _put_death(self, overwrite: bool) -> None:
+        """Died is who is said to have (PID-30, PID-29) or left as one who did (PV1-36), until that is taken back.
+
+        PID-30 N is often sent for everybody, so it takes back only what PID said; another disposition takes back the
+        one before, with what PID said along with it.
+        """
+        patient, memory = self.event.patient, self.memory
+        before, now = self.stay.disposition in DIED_DISPOSITIONS, self.get("disposition") in DIED_DISPOSITIONS
+        told = memory.get("death_is") == "Y" or ("death" not in memory and self.get("died") and not before)
+        said = True if patient.deceased or patient.deceased_at else patient.deceased
+        if said is None and not _DEATH_PLACES.isdisjoint(self.event.cleared):
+            said = False
+        if said is None and overwrite and before and not now and self.get("disposition"):
+            said = False
+        if said is not None and not self.older("death"):
+            self.write("death", "Y" if said else "N")
+            if told and not said and self.visit.disposition not in DIED_DISPOSITIONS and now:
+                self.set(disposition="")
+                now = False
+            told = said
+        self.set(died=told or now)
+
+    def revive(self) -> None:
+        """Begun, or gone on, after its end was taken back: what was said of that end no longer counts."""
+        self.memory.pop("death", None)
+        self.memory.pop("death_is", None)
+        self.set(ended_at=None, disposition="", died=False)
 
     def done(self) -> Stay:
         changed = {name: value for name, value in self.changed.items() if value != getattr(self.stay, name)}
@@ -378,9 +439,12 @@ def folded(winner: Stay, loser: Stay) -> Stay:
     )
 
 
+MOST_KEYS: Final = 300  # of one stay; thrice what one message may name, and far beyond any real visit
+
+
 def joined(known: tuple[Identifier, ...], more: Sequence[Identifier]) -> tuple[Identifier, ...]:
     new = [key for key in more if not key_in(key, known)]
-    return (*known, *dict.fromkeys(new)) if new else known
+    return (*known, *dict.fromkeys(new))[: max(MOST_KEYS, len(known))] if new else known
 
 
 def _start(draft: _Draft, kind: EventKind) -> bool:
@@ -403,7 +467,7 @@ def _start(draft: _Draft, kind: EventKind) -> bool:
     if again or draft.stay.started_at is None or draft.stay.status is StayStatus.PLANNED:
         draft.set(started_at=began)
     if again:
-        draft.set(ended_at=None, disposition="", died=False)
+        draft.revive()
     draft.put_class(kind)
     return False
 
@@ -433,7 +497,8 @@ def _restart(draft: _Draft, kind: EventKind) -> bool:
     draft.began(kind)
     draft.write("existence")
     draft.write("discharge")
-    draft.set(status=StayStatus.IN_PROGRESS, ended_at=None, disposition="")
+    draft.revive()
+    draft.set(status=StayStatus.IN_PROGRESS)
     draft.put_class(kind)
     return False
 
@@ -496,8 +561,8 @@ def _reopen(draft: _Draft, kind: EventKind) -> bool:
         return True
     draft.write("discharge")
     if draft.stay.status is StayStatus.FINISHED:
-        deceased = bool(draft.event.patient.deceased)
-        draft.set(status=StayStatus.IN_PROGRESS, ended_at=None, disposition="", died=deceased)
+        draft.revive()
+        draft.set(status=StayStatus.IN_PROGRESS)
     draft.put_class(kind)
     return False
 

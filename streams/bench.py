@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rules.decisions import Reason
-from streams.kafka import bootstrap_servers, make_producer
+from streams.kafka import bootstrap_servers, client_options, make_producer
 from streams.ledger import Ending
 from streams.logs import configure
 from streams.rehearsal import Rehearsal, Tally, percentiles, play, rehearsal_settings
@@ -128,12 +128,14 @@ def _latencies(rehearsal: Rehearsal, tally: Tally, since_us: int, took: float) -
 async def _floor(settings: Settings) -> dict[str, float | None]:
     """Produce to consume of records of a message's size, 200 a second, one partition, once the broker is warm."""
     bootstrap = bootstrap_servers(settings)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **client_options(settings))
     await admin.start()
     with suppress(Exception):
         await admin.create_topics([NewTopic(_FLOOR_TOPIC, 1, 1)])
     producer = make_producer(settings, bootstrap=bootstrap)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, fetch_max_wait_ms=50, auto_offset_reset="latest")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, fetch_max_wait_ms=50, auto_offset_reset="latest", **client_options(settings)
+    )
     await producer.start()
     await consumer.start()
     found: list[float] = []

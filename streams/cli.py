@@ -4,10 +4,13 @@
 one sentence that says what to do; `--json` puts one object a line on standard output for machines.
 """
 
+import errno
+import os
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -39,7 +42,7 @@ Policy = Annotated[
 ]
 
 
-def _settings(**overrides: object) -> Settings:
+def _settings(**overrides: Any) -> Settings:
     return load_settings(**{name: value for name, value in overrides.items() if value is not None})
 
 
@@ -87,7 +90,9 @@ def demo(
 
 
 @app.command()
-def up() -> None:
+def up(
+    link: Annotated[bool, typer.Option("--link", help="Print a one-time sign-in link as well.")] = False,
+) -> None:
     """Run everything on this machine, for your own feed and panel.
 
     Keeps all in the data folder (HANDOFF_DATA_DIR, default ./handoff-data) and migrates an older one by itself. Send
@@ -97,7 +102,8 @@ def up() -> None:
 
     settings = _settings()
     _logging(settings)
-    raise typer.Exit(run_up(settings))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that goes is no reason to stop
+    raise typer.Exit(run_up(settings, link=link))
 
 
 @app.command()
@@ -130,6 +136,7 @@ def _process(run: object) -> None:
     settings = _settings()
     _logging(settings)
     end_with_parent()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     assert callable(run)
     raise typer.Exit(run(settings) or 0)
 
@@ -188,11 +195,19 @@ def doctor(json: Json = False) -> None:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    new_hash_key: Annotated[
+        bool, typer.Option("--new-hash-key", help="Go on with another hash key than before: the old one is lost.")
+    ] = False,
+) -> None:
     """Bring the store to this program's version (for PostgreSQL; `up` does it by itself)."""
-    from streams.store import Store
+    from streams.keys import secret_of
+    from streams.open_store import open_store
 
-    Store.open(_settings().store_url, migrate=True).close()
+    settings = _settings()
+    with open_store(settings, migrate=True) as store:
+        if new_hash_key:
+            secret_of(settings, store, accept=True)
     typer.echo("the store is up to date")
 
 
@@ -317,7 +332,7 @@ def explain(
     panel: Panel = None,
     policy: Policy = None,
     fields: Annotated[bool, typer.Option("--fields", help="With --json: also what was read, by HL7 address.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="Take MSH-11 other than P as if it were P.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Take MSH-11 D, T and N as if it were P.")] = False,
     json: Json = False,
 ) -> None:
     """Say what we understand of each message and what would come of it; no broker, no store."""
@@ -400,10 +415,45 @@ def bench_match(
     raise typer.Exit(run_bench_match(panel=panel, as_json=json))
 
 
+_MENDABLE: Final = {
+    errno.ENOSPC: "the disk is full: make room",
+    errno.EDQUOT: "the disk quota is used up: make room",
+    errno.EROFS: "it lies on a read-only file system: set HANDOFF_DATA_DIR to a folder that can be written",
+    errno.EACCES: "we may not do that there: run as the user who owns it, or choose another place",
+    errno.EPERM: "we may not do that there: run as the user who owns it, or choose another place",
+    errno.ENOTDIR: "a part of its path is no folder: choose another place",
+    errno.EADDRINUSE: "the address or port is taken: stop the other process, or choose another port",
+    errno.EADDRNOTAVAIL: "this machine has no such address: choose another one",
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+}
+
+
+def said(error: BaseException) -> str:
+    """What the world did to us and what its user can do, in a sentence; "" for a bug of ours."""
+    from streams.kafka import BrokerAway
+    from streams.open_store import said_of
+    from streams.store import Unavailable
+
+    match error:
+        case Problem():
+            return str(error)
+        case Unavailable():
+            return said_of(error, None)
+        case BrokerAway():
+            return f"the broker does not answer ({error}): is it running, is KAFKA_BOOTSTRAP_SERVERS right?"
+        case OSError() if error.errno in _MENDABLE:
+            where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+            return f"{where}{_MENDABLE[error.errno]}"
+        case _:
+            return ""
+
+
 def main() -> None:
     """Entry point: what a user can mend is said in a sentence, with status 2."""
     try:
         app()
-    except Problem as problem:
-        typer.echo(str(problem), err=True)
+    except Exception as error:
+        if not (sentence := said(error)):
+            raise
+        typer.echo(sentence, err=True)
         sys.exit(2)

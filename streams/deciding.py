@@ -6,6 +6,7 @@ in the outbox.
 """
 
 import asyncio
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,11 @@ from pydantic import ValidationError
 from rules.decide import World, decide
 from rules.decisions import Decision, History
 from streams import metrics
+from streams.attempts import TAKEN_UP_TOO_OFTEN, Attempts
 from streams.kafka import Outlet, Output
 from streams.metrics import Part, Stage
-from streams.quarantine import Brake, Crash
-from streams.reading import RawRecord, count_ending, envelope_of, event_output, write_endings
+from streams.quarantine import Brake, Crash, place_of
+from streams.reading import RawRecord, brake_on, count_ending, envelope_of, event_output, write_endings
 from streams.store import Outcome, Store, Unavailable
 from streams.topics import AlertRecord, Envelope, EventRecord, Topic, keyed_hash
 from streams.waiting import Waiting
@@ -27,6 +29,8 @@ from streams.waiting import Waiting
 T = TypeVar("T")
 
 _RELAY_BATCH: Final = 500
+_LEASE_SECONDS: Final = 30.0  # in which others leave the outbox to whoever began with it
+_RELEASED: Final = b'"released":true'
 _IN_HAND_SECONDS: Final = 5.0  # a younger outbox row is still in the hands of whoever wrote it
 
 
@@ -37,8 +41,18 @@ class _Taken(NamedTuple):
     record: EventRecord
     raw: RawRecord
 
-    def crash(self, error: str) -> Crash:
-        return Crash(Stage.DECIDE, error, self.envelope, self.raw.key or b"", self.raw.value or b"")
+    def crash(self, error: str, place: str = "") -> Crash:
+        return _crash(self.raw, self.envelope, error, place)
+
+
+class _Work:
+    """A batch that is being decided: what is left of it, and what came of the rest."""
+
+    def __init__(self, taken: Sequence[_Taken]) -> None:
+        self.left = list(taken)
+        self.one_by_one = False
+        self.outcomes: list[Outcome] = []
+        self.crashes: list[Crash] = []
 
 
 class DecideStage:
@@ -61,54 +75,75 @@ class DecideStage:
         self._brake = brake
         self._world = world
         self._secret = secret
+        self._me = uuid.uuid4().hex
         self._telling: asyncio.Task[None] | None = None
+        self._attempts: Attempts[RawRecord] = Attempts(store, Stage.DECIDE, _id_of, self._in_store)
 
     async def run(self, records: Sequence[RawRecord]) -> None:
         """Returns when every record is decided or in quarantine; what is told lies in the outbox until it is.
 
-        So the next batch need not wait for it. Raises `TooManyCrashes` over the limit.
+        So the next batch need not wait for it.
         """
         metrics.BATCH.labels(Stage.DECIDE).observe(len(records))
+        released = {_id_of(raw) for raw in records if _RELEASED in (raw.value or b"")}
+        await self._attempts.each(records, self._run, self._give_up, released)
+
+    async def _give_up(self, raw: RawRecord) -> None:
+        await self._quarantine([_crash(raw, envelope_of(raw), TAKEN_UP_TOO_OFTEN)])
+
+    async def _run(self, records: Sequence[RawRecord]) -> None:
         taken, crashes = _take(records)
-        outcomes, failed = await self._waiting.until(Part.STORE, lambda: self._in_thread(self._decide, taken))
-        crashes += failed
-        if crashes:
-            dead = [crash.output() for crash in crashes]
-            await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(dead))
-            entries = [crash.entry() for crash in crashes]
-            await self._waiting.until(
-                Part.STORE, lambda: self._in_thread(write_endings, self._store, entries, Stage.DECIDE)
-            )
-        self._count(taken, outcomes)
-        alerts = [alert for outcome in outcomes for alert in outcome.alerts]
+        work = _Work(taken)
+        await self._in_store(self._decide, work)
+        self._count(taken, work.outcomes)
+        alerts = [alert for outcome in work.outcomes for alert in outcome.alerts]
         if alerts:
             await self.told()
             self._telling = asyncio.create_task(self._tell_now(alerts))
-        for crash in crashes:
-            self._brake.count(crash)
+        await self._quarantine(crashes + work.crashes)
+
+    async def _quarantine(self, crashes: Sequence[Crash]) -> None:
+        if crashes:
+            dead = [crash.output() for crash in crashes]
+            await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(dead), "decide")
+            await self._in_store(write_endings, self._store, [crash.entry() for crash in crashes], Stage.DECIDE)
+            await brake_on(crashes, self._brake, self._store, self._in_store)
+
+    async def gauge(self, now: datetime) -> None:
+        """Says how much lies in the outbox, also while the broker is away. Raises `Unavailable`."""
+        metrics.OUTBOX_SIZE.set(await self._in_thread(self._store.outbox_size))
+        metrics.OUTBOX_AGE.set(await self._in_thread(self._store.outbox_age, now))
 
     async def relay(self, now: datetime) -> int:
-        """Publishes what lies in the outbox longer than it should, alerts and released events; gives how many."""
+        """Publishes what lies in the outbox longer than it should, alerts and released events; gives how many.
+
+        One worker at a time does it for all; one that ends leaves it to the others soon after.
+        """
         alerts = await self._in_thread(self._store.unsent, _RELAY_BATCH)
         old = [record for _, record in alerts if now - record.alert.decided_at >= timedelta(seconds=_IN_HAND_SECONDS)]
-        metrics.OUTBOX_SIZE.set(len(alerts))
-        oldest = max((now - record.alert.decided_at for _, record in alerts), default=timedelta())
-        metrics.OUTBOX_AGE.set(max(0.0, oldest.total_seconds()))
-        await self._tell(old)
         events = await self._in_thread(self._store.unsent_events, _RELAY_BATCH)
+        if not (old or events):
+            return 0
+        if not await self._in_thread(self._store.lease, "relay", self._me, now, _LEASE_SECONDS):
+            return 0
+        await self._tell(old)
         if events:
             outputs = [self._event_output(record) for _, record in events]
-            await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs))
+            await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "relay")
             await self._in_thread(self._store.sent_events, [outbox_id for outbox_id, _ in events])
         return len(old) + len(events)
 
     def _event_output(self, record: EventRecord) -> Output:
-        owner = record.match.enrollee_id or (record.prior_match.enrollee_id if record.prior_match else None)
+        matches = (match for part in record.parts() for match in (part.match, part.prior_match) if match)
+        owner = next((match.enrollee_id for match in matches if match.enrollee_id), None)
         envelope = Envelope(record.event.message_id, record.event.received_at)
         return event_output(record, keyed_hash(self._secret, owner or record.event.message_id), envelope)
 
     def _in_thread(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+    async def _in_store(self, function: Callable[..., T], *arguments: object) -> T:
+        return await self._waiting.until(Part.STORE, lambda: self._in_thread(function, *arguments), "decide")
 
     async def told(self) -> None:
         """Returns when the alerts of the last batch stand on their topic."""
@@ -132,26 +167,29 @@ class DecideStage:
             )
             for record in alerts
         ]
-        await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs))
+        await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "tell")
         positions = [record.position for record in alerts]
-        await self._waiting.until(Part.STORE, lambda: self._in_thread(self._store.sent, positions))
+        await self._waiting.until(Part.STORE, lambda: self._in_thread(self._store.sent, positions), "tell")
 
-    def _decide(self, taken: Sequence[_Taken]) -> tuple[list[Outcome], list[Crash]]:
-        """In the thread of the store. Raises `Unavailable`, having written whole records or none."""
-        try:
-            return self._commit(taken), []
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 the one guard: isolate the record that fails
-            if len(taken) == 1:
-                return [], [taken[0].crash(type(error).__name__)]
-        outcomes: list[Outcome] = []
-        crashes: list[Crash] = []
-        for one in taken:
-            some, failed = self._decide([one])
-            outcomes += some
-            crashes += failed
-        return outcomes, crashes
+    def _decide(self, work: "_Work") -> None:
+        """In the thread of the store. Raises `Unavailable`; called again with the same work it goes on behind that."""
+        if not work.one_by_one:
+            try:
+                work.outcomes += self._commit(work.left)
+                work.left = []
+            except Unavailable:
+                raise
+            except Exception:  # noqa: BLE001 the one guard: isolate the record that fails
+                work.one_by_one = True
+        while work.left:
+            one = work.left[0]
+            try:
+                work.outcomes += self._commit([one])
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 as above
+                work.crashes.append(one.crash(type(error).__name__, place_of(error)))
+            work.left = work.left[1:]
 
     def _commit(self, taken: Sequence[_Taken]) -> list[Outcome]:
         if not taken:
@@ -159,9 +197,18 @@ class DecideStage:
         world = self._world()
 
         def conclude(record: EventRecord, history: History) -> Decision:
-            return decide(record.event, record.match, record.prior_match, history, world, released=record.released)
+            further = [(one.match, one.prior_match) for one in record.further]
+            return decide(
+                record.event,
+                record.match,
+                record.prior_match,
+                history,
+                world,
+                released=record.released,
+                further=further,
+            )
 
-        return self._store.decide([one.record for one in taken], conclude, world.now)
+        return self._store.decide([one.record for one in taken], conclude, world.now, self._secret)
 
     @staticmethod
     def _count(taken: Sequence[_Taken], outcomes: Sequence[Outcome]) -> None:
@@ -177,6 +224,15 @@ class DecideStage:
             metrics.STAGE.labels(Stage.DECIDE).observe(max(0.0, now - forwarded.get(outcome.message_id, now)))
 
 
+def _id_of(raw: RawRecord) -> str:
+    return envelope_of(raw).message_id
+
+
+def _crash(raw: RawRecord, envelope: Envelope, error: str, place: str = "") -> Crash:
+    sender = envelope.sender or envelope.feed
+    return Crash(Stage.DECIDE, error, envelope, raw.key or b"", raw.value or b"", place, sender)
+
+
 def _take(records: Sequence[RawRecord]) -> tuple[list[_Taken], list[Crash]]:
     taken, crashes = [], []
     for raw in records:
@@ -184,7 +240,7 @@ def _take(records: Sequence[RawRecord]) -> tuple[list[_Taken], list[Crash]]:
         try:
             record = EventRecord.model_validate_json(raw.value or b"")
         except (ValidationError, ValueError) as error:
-            crashes.append(Crash(Stage.DECIDE, type(error).__name__, envelope, raw.key or b"", raw.value or b""))
+            crashes.append(_crash(raw, envelope, type(error).__name__, place_of(error)))
             continue
         taken.append(_Taken(envelope._replace(message_id=record.event.message_id), record, raw))
     return taken, crashes

@@ -25,7 +25,7 @@ from rich.text import Text
 
 from parsers.outcomes import RejectCode
 from streams.broker import current_generation
-from streams.kafka import BrokerAway, OffsetClient, bootstrap_servers, missing_topics
+from streams.kafka import BrokerAway, OffsetClient, bootstrap_servers, client_options, missing_topics
 from streams.problems import Problem
 from streams.settings import Settings, SettingsError, environment_name, load_settings
 from streams.store import Store, StoreOutdated, Unavailable
@@ -127,7 +127,10 @@ def _rules(settings: Settings) -> Iterator[Finding]:
 def _broker(settings: Settings) -> Iterator[Finding]:
     try:
         bootstrap = bootstrap_servers(settings)
-        missing = asyncio.run(missing_topics(bootstrap))
+        missing = asyncio.run(missing_topics(bootstrap, **client_options(settings)))
+    except SettingsError as error:
+        yield Finding("broker", State.WRONG, str(error), "correct the setting or the file it names")
+        return
     except BrokerAway as error:
         if settings.embedded:
             yield Finding("broker", State.WARNING, "no embedded broker runs", "start `handoff up`")
@@ -142,7 +145,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("topics", State.OK, "all there")
     try:
-        lag = asyncio.run(_lag(bootstrap))
+        lag = asyncio.run(_lag(bootstrap, settings))
     except BrokerAway as error:
         yield Finding("lag", State.WRONG, f"offsets cannot be asked ({error})", "see the broker's own log")
         return
@@ -151,8 +154,8 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     yield Finding("lag", state, behind, "" if state is State.OK else "start more workers")
 
 
-async def _lag(bootstrap: str) -> dict[str, int]:
-    client = OffsetClient(bootstrap)
+async def _lag(bootstrap: str, settings: Settings) -> dict[str, int]:
+    client = OffsetClient(bootstrap, **client_options(settings))
     try:
         return {topic.value: count for topic, count in (await client.ask()).lag().items()}
     finally:
@@ -173,6 +176,10 @@ def _store(settings: Settings) -> Iterator[Finding]:
         return
     try:
         yield Finding("store", State.OK, "reachable, migrations up to date")
+        for parked in store.parked():
+            what = f"{parked.sender} since {parked.since:%Y-%m-%d %H:%M} UTC, after {parked.code}"
+            do = "its messages lie unread on adt.quarantine.v1 (code parked): upgrade, or see the code and place there"
+            yield Finding("parked feed", State.WRONG, what, do)
         yield from _panel(store)
     finally:
         store.close()
@@ -206,7 +213,8 @@ def _processes(settings: Settings) -> Iterator[Finding]:
     yield from _frames(settings.metrics_host, settings.listen_metrics_port)
     if settings.embedded and (running := current_generation(settings.data_dir)):
         if _alive(running.pid):
-            yield Finding("embedded broker", State.OK, f"runs, generation {running.generation}")
+            what = f"runs, generation {running.generation}; any account on this machine can read and write it"
+            yield Finding("embedded broker", State.OK, what)
         else:
             yield Finding("embedded broker", State.WARNING, "ended with the last `handoff up`", "start `handoff up`")
 

@@ -21,6 +21,7 @@ from parsers.acks import AckCode, acknowledge
 from parsers.hl7 import NULL, Peek, peek
 from parsers.outcomes import Reject, RejectCode
 from parsers.several import messages_in
+from parsers.triggers import is_adt
 from streams import metrics
 from streams.durable import Accepted, Durable, Refused, Stored
 from streams.message_ids import new_message_id
@@ -109,7 +110,7 @@ def judge(data: bytes) -> Judged:
             header = peek(_LINE_END.split(data.lstrip(), maxsplit=1)[0])
             return Judged(None if isinstance(header, Reject) else header, reject)
         case found:
-            if found.message_type and found.message_type.upper() != "ADT":
+            if found.message_type and not is_adt(found.message_type):
                 return Judged(found, Reject(code=RejectCode.NOT_ADT, place="MSH-9.1"))
             return Judged(found, None)
 

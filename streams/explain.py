@@ -9,9 +9,10 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from parsers.adt import read_adt, read_fields
 from parsers.batches import split
@@ -22,9 +23,10 @@ from parsers.outcomes import NoTransition, Reject, TestMessage
 from parsers.panel import PanelReader, PanelRow, enrollee_of
 from parsers.people import Enrollee
 from rules.alerts import Route
-from rules.decide import World, decide
+from rules.decide import World, decide, unsure
 from rules.decisions import Alert, Decision, Grade, History, Match, Stay
-from rules.directory import Directory
+from rules.directory import LOCAL_ZONE, Directory
+from rules.late_enrollment import looks_back, worth_keeping
 from rules.matching import PanelRecord
 from rules.panel_index import PanelIndex
 from rules.policy import Policy, default_policy, load_policy
@@ -37,6 +39,7 @@ NO_PANEL: Final = {"panel": "none given"}
 _NOT_A_PERSON: Final = frozenset({"AN", "VN", "SS", "SSN", "DL", "NI"})  # HL7 table 0203
 _RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "PT", "U"})  # as the store learns them
 _CHUNK_BYTES: Final = 1 << 20
+_KEPT_FOR: Final = timedelta(days=14)  # as the worker keeps them unless HANDOFF_UNMATCHED_DAYS says otherwise
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,6 +67,7 @@ class Core:
         self._stays_of: dict[str, dict[str, None]] = defaultdict(dict)  # enrollee or key -> stay ids
         self._keyed: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._alerts: dict[str, Alert] = {}
+        self._nobodys: dict[tuple[str, str], dict[str, Event]] = defaultdict(dict)  # number or key -> kept events
         self.n = 0
 
     def step(self, data: bytes, reject: Reject | None = None) -> dict[str, Any]:
@@ -103,13 +107,18 @@ class Core:
 
     def _event(self, event: Event) -> dict[str, Any]:
         day = event.occurred_at.astimezone(self._policy.tz).date()
-        match, prior = self._people.find(event, day)
-        history = self._history(event, match, prior)
+        parts = event.parts()
+        found = [self._people.find(part, day) for part in parts]
+        whose = [(unsure(part, one), former) for part, (one, former) in zip(parts, found, strict=True)]
+        match, prior = whose[0]
+        history = self._history(event, whose)
         world = World(self._policy, self._route, event.received_at)
-        decision = decide(event, match, prior, history, world)
+        decision = decide(event, match, prior, history, world, further=whose[1:])
         self._seen.add(event.fingerprint)
         self._keep(decision)
-        self._meet(event, match, prior)
+        self._keep_nobodys(event, whose, decision)
+        for part, one in zip(parts, whose, strict=True):
+            self._meet(part, *one)
         alert = _foremost(decision)
         answer: dict[str, Any] = {
             "trigger": event.trigger,
@@ -134,23 +143,28 @@ class Core:
             answer["alerts"] = [_shown(one) for one in decision.alerts]
         return answer
 
-    def _history(self, event: Event, match: Match, prior: Match | None) -> History:
+    def _history(self, event: Event, whose: Sequence[tuple[Match, Match | None]]) -> History:
         ids: dict[str, None] = {}
-        for found in (match, prior):
-            if found is not None and found.enrollee_id is not None:
-                ids |= self._stays_of[found.enrollee_id]
-        keys: list[Identifier] = [*event.stay_keys]
-        if event.prior:
-            keys += [key for key in (event.prior.account, event.prior.visit) if key]
-        for key in keys:
-            ids |= self._keyed.get((key.system, key.value), {})
+        named = [found.enrollee_id for pair in whose for found in pair if found is not None and found.enrollee_id]
+        for enrollee_id in named:
+            ids |= self._stays_of[enrollee_id]
+        for part in event.parts():
+            keys: list[Identifier] = [*part.stay_keys]
+            if part.prior:
+                keys += [key for key in (part.prior.account, part.prior.visit) if key]
+            for key in keys:
+                ids |= self._keyed.get((key.system, key.value), {})
         stays = tuple(self._stays[stay_id] for stay_id in ids)
-        people = dict.fromkeys(
-            one
-            for one in (match.enrollee_id, prior.enrollee_id if prior else None, *(stay.enrollee_id for stay in stays))
-            if one is not None
-        )
+        people = dict.fromkeys([*named, *(stay.enrollee_id for stay in stays)])
+        sought = [one for part in event.parts() for one in looks_back(part)]
+        earlier = {
+            message_id: one
+            for number in sought
+            for message_id, one in self._nobodys.get((number.system, number.value), {}).items()
+            if event.received_at - one.received_at <= _KEPT_FOR
+        }
         return History(
+            earlier=tuple(earlier[message_id] for message_id in sorted(earlier)),
             stays=stays,
             alerts=tuple(self._alerts[stay_id] for stay_id in ids if stay_id in self._alerts),
             seen=event.fingerprint in self._seen,
@@ -169,6 +183,17 @@ class Core:
         for alert in decision.alerts:
             self._alerts[alert.stay_id] = alert
         self._people.learn((change.identifier, change.enrollee_id) for change in decision.crosswalk)
+
+    def _keep_nobodys(self, event: Event, whose: Sequence[tuple[Match, Match | None]], decision: Decision) -> None:
+        """What the worker keeps of people who are not on the panel, and no longer than until they are."""
+        for kept in self._nobodys.values() if decision.caught_up else ():
+            for message_id in decision.caught_up:
+                kept.pop(message_id, None)
+        if any(found and found.grade is not Grade.CERTAINLY_NOT for pair in whose for found in pair):
+            return
+        if worth_keeping(event):
+            for number in (*event.patient.identifiers, *event.stay_keys[:1]):
+                self._nobodys[number.system, number.value][event.message_id] = event
 
     def _meet(self, event: Event, match: Match, prior: Match | None) -> None:
         """What an automatic match shows of record numbers, as the store learns it: never in place of what is known."""
@@ -270,7 +295,7 @@ def plain_route(directory: Directory | None = None, routes: Routes | None = None
 
 def read_panel(path: Path) -> list[Enrollee]:
     """The people of a panel file; lines that cannot be used are counted on standard error. Raises `Problem`."""
-    reader = PanelReader(datetime.now(UTC).date())
+    reader = PanelReader(datetime.now(ZoneInfo(LOCAL_ZONE)).date())
     people: list[Enrollee] = []
     rejected = 0
     with path.open("rb") as file:
@@ -314,7 +339,7 @@ def run_explain(
     settings = load_settings()
     core = Core(
         read_panel(panel) if panel else None,
-        policy=read_policy(policy) if policy else None,
+        policy=read_policy(chosen) if (chosen := policy or settings.policy) else None,
         test=test or settings.test_mode,
         fields=fields,
         feed_for=settings.feed_for,

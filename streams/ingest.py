@@ -24,9 +24,10 @@ from parsers.outcomes import Reject
 from streams.door import Door, Fate, judge
 from streams.durable import KafkaDurable
 from streams.http_in import MESSAGE_ID_HEADER
-from streams.kafka import BrokerAway, ensure_topics_async, record_bytes
+from streams.kafka import BrokerAway, client_options, ensure_topics_async, record_bytes
 from streams.ledger import Ending
 from streams.metrics import Way
+from streams.open_store import open_store
 from streams.problems import Problem
 from streams.sender import print_json, read_messages
 from streams.settings import Settings
@@ -66,13 +67,14 @@ class _Report(NamedTuple):
 def run_ingest(settings: Settings, files: Sequence[Path], *, as_json: bool = False) -> int:
     """Takes every message in; 0 when all of them ended and none was refused, rejected or quarantined, else 1."""
     console = Console(stderr=True, quiet=as_json)
-    store = Store.open(settings.store_url)
+    if settings.embedded and not (settings.data_dir / "listener.json").exists():
+        raise _nothing_runs(settings)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=console) as progress:
+        with open_store(settings, migrate=False) as store, Progress(*columns, console=console) as progress:
             report = asyncio.run(_ingest(settings, files, store, progress))
-    finally:
-        store.close()
+    except* Problem as found:  # of the tasks that take messages in
+        raise _first(found) from None
     if as_json:
         print_json(report._asdict())
     else:
@@ -132,6 +134,7 @@ async def _way_in(settings: Settings) -> AsyncIterator[_Into]:
         settings.kafka_bootstrap_servers,
         accept_seconds=settings.accept_seconds,
         max_request_bytes=record_bytes(settings) + 1024,
+        **client_options(settings),
     )
     running = asyncio.create_task(durable.run())
     try:
@@ -165,11 +168,9 @@ class _IntoListener:
             self._port, self._tls = int(found["http_port"]), bool(found["tls"])
             socket.create_connection((self._host, self._port), 5).close()
         except (OSError, ValueError, KeyError):
-            raise Problem(
-                f"nothing runs on {settings.data_dir}: start `handoff up` there (or set HANDOFF_DATA_DIR to its "
-                "folder, or KAFKA_BOOTSTRAP_SERVERS to an Apache Kafka) and try again"
-            ) from None
+            raise _nothing_runs(settings) from None
         self._settings = settings
+        self._try_handshake()
         self._lanes = [(asyncio.Lock(), self._connection()) for _ in range(_LANES)]
 
     async def take(self, message: bytes) -> Taken:
@@ -205,6 +206,26 @@ class _IntoListener:
         answer.read()
         return answer.status, answer.headers.get(MESSAGE_ID_HEADER, "")
 
+    def _try_handshake(self) -> None:
+        """Raises `Problem` when the listener does not want our certificate, which each message would hear anew."""
+        if not self._tls:
+            return
+        connection = self._connection()
+        try:
+            connection.request("GET", "/")
+            connection.getresponse().read()
+        except (ssl.SSLError, ConnectionError) as error:
+            raise Problem(
+                "the listener does not take our TLS connection"
+                f" ({getattr(error, 'reason', None) or type(error).__name__}): it asks for a client certificate that "
+                "HANDOFF_TLS_CLIENT_CA signed, and we show HANDOFF_TLS_CERT; have the same CA sign that one, or send "
+                "with `handoff send --cert --key`"
+            ) from None
+        except (OSError, http.client.HTTPException):
+            pass  # busy or starting: that is what asking again is for
+        finally:
+            connection.close()
+
     def _connection(self) -> http.client.HTTPConnection:
         seconds = self._settings.accept_seconds + self._settings.frame_seconds
         if not self._tls:
@@ -215,6 +236,21 @@ class _IntoListener:
         if self._settings.tls_client_ca and self._settings.tls_cert:
             context.load_cert_chain(self._settings.tls_cert, self._settings.tls_key)
         return http.client.HTTPSConnection(self._host, self._port, timeout=seconds, context=context)
+
+
+def _nothing_runs(settings: Settings) -> Problem:
+    return Problem(
+        f"nothing runs on {settings.data_dir}: start `handoff up` there (or set HANDOFF_DATA_DIR to its "
+        "folder, or KAFKA_BOOTSTRAP_SERVERS to an Apache Kafka) and try again"
+    )
+
+
+def _first(group: BaseExceptionGroup[Problem]) -> Problem:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, Problem)
+    return found
 
 
 def _reachable(bound: str) -> str:

@@ -4,6 +4,7 @@ Works the same on Apache Kafka and on the embedded broker, which knows no idempo
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -22,7 +23,7 @@ from aiokafka.errors import (
 
 from streams.broker import current_generation
 from streams.problems import Problem
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 from streams.topics import TOPICS, Topic
 
 log = structlog.get_logger()
@@ -74,6 +75,44 @@ def record_bytes(settings: Settings) -> int:
     return settings.max_frame_bytes + _OVERHEAD_BYTES
 
 
+def client_options(settings: Settings) -> dict[str, Any]:
+    """How every aiokafka client of ours speaks to the broker: TLS and SASL as configured, nothing on the embedded one.
+
+    Raises `SettingsError` for settings that do not fit together or files that cannot be used.
+    """
+    protocol = "PLAINTEXT" if settings.embedded else settings.kafka_security_protocol
+    if protocol == "PLAINTEXT":
+        return {}
+    options: dict[str, Any] = {"security_protocol": protocol}
+    if protocol.endswith("SSL"):
+        options["ssl_context"] = _tls(settings)
+    if protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password.get_secret_value()
+        if not (settings.kafka_sasl_username and password):
+            raise SettingsError(
+                "HANDOFF_KAFKA_SECURITY_PROTOCOL asks for SASL: "
+                "set HANDOFF_KAFKA_SASL_USERNAME and HANDOFF_KAFKA_SASL_PASSWORD"
+            )
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = password
+    return options
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    names = "HANDOFF_KAFKA_CA, HANDOFF_KAFKA_CERT and HANDOFF_KAFKA_KEY"
+    if settings.kafka_key and not settings.kafka_cert:
+        raise SettingsError("HANDOFF_KAFKA_KEY is set without HANDOFF_KAFKA_CERT: set both or none")
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ca)
+        if settings.kafka_cert:
+            context.load_cert_chain(settings.kafka_cert, settings.kafka_key, password=lambda: "")
+    except (OSError, ValueError):
+        raise SettingsError(f"{names}: expected readable PEM files that fit, the key without a password") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 def make_producer(settings: Settings, *, bootstrap: str | None = None) -> AIOKafkaProducer:
     """A producer, not started yet, whose acknowledgement means the broker holds the record (all in-sync replicas)."""
     return AIOKafkaProducer(
@@ -84,6 +123,7 @@ def make_producer(settings: Settings, *, bootstrap: str | None = None) -> AIOKaf
         max_request_size=record_bytes(settings) + 1024,
         request_timeout_ms=15_000,
         metadata_max_age_ms=60_000,
+        **client_options(settings),
     )
 
 
@@ -112,7 +152,7 @@ async def ensure_topics_async(
 
 
 async def _create_and_check(settings: Settings, bootstrap: str) -> tuple[TopicWarning, ...]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000, **client_options(settings))
     await admin.start()
     try:
         existing = await _create(admin, settings)
@@ -196,11 +236,11 @@ async def _describe_configs(admin: AIOKafkaAdminClient, topics: Sequence[Topic])
     return found
 
 
-async def missing_topics(bootstrap: str, seconds: float = 5) -> set[Topic]:
-    """Which of our topics the broker does not know. Raises `BrokerAway` when it does not answer."""
+async def missing_topics(bootstrap: str, seconds: float = 5, **options: Any) -> set[Topic]:
+    """Which of our topics the broker does not know; `options` as of `client_options`. Raises `BrokerAway`."""
     try:
         async with asyncio.timeout(seconds):
-            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=4_000)
+            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=4_000, **options)
             await admin.start()
             try:
                 return set(Topic) - {Topic(name) for name in await admin.list_topics() if name in set(Topic)}
@@ -232,8 +272,15 @@ class OffsetClient:
     rest of that batch.
     """
 
-    def __init__(self, bootstrap: str, topics: Iterable[Topic] = (Topic.RAW, Topic.EVENTS), group: str = GROUP) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topics: Iterable[Topic] = (Topic.RAW, Topic.EVENTS),
+        group: str = GROUP,
+        **options: Any,
+    ) -> None:
         self._bootstrap = bootstrap
+        self._options = options
         self._topics = tuple(topics)
         self._group = group
         self._consumer: AIOKafkaConsumer | None = None
@@ -273,6 +320,7 @@ class OffsetClient:
             request_timeout_ms=4_000,
             session_timeout_ms=4_000,
             heartbeat_interval_ms=1_000,
+            **self._options,
         )
         self._consumer = consumer
         await consumer.start()

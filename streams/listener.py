@@ -25,7 +25,7 @@ from streams.durable import Durable, JournalDurable, KafkaDurable
 from streams.health import Check, Health, Needed
 from streams.http_in import HttpIn
 from streams.journal import Journal
-from streams.kafka import BrokerAway, TopicsUnusable, ensure_topics_async, record_bytes
+from streams.kafka import BrokerAway, TopicsUnusable, client_options, ensure_topics_async, record_bytes
 from streams.message_ids import continue_after
 from streams.mllp_server import MllpServer
 from streams.problems import Problem
@@ -219,6 +219,7 @@ def _kafka(settings: Settings) -> _Parts:
         accept_seconds=settings.accept_seconds,
         max_request_bytes=record_bytes(settings) + 1024,
         prepare=prepare,
+        **client_options(settings),
     )
     return _Parts(durable, [asyncio.create_task(durable.run())], durable.trouble, lambda: None)
 

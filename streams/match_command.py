@@ -10,12 +10,14 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from math import log2
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from parsers.tables import Lines, Records, RowReject, read_header
+from rules.directory import LOCAL_ZONE
 from rules.grading import grade
 from rules.identity import PanelRecord, read_record
 from rules.matching import compare
@@ -81,7 +83,7 @@ def run_match(
     if panel is None or queries is None:
         raise Problem("two files are needed, the people to match against and the people to find (or --pairs FILE)")
     index = PanelIndex.build(_panel_records(panel))
-    today = datetime.now(UTC).date()
+    today = datetime.now(ZoneInfo(LOCAL_ZONE)).date()
     columns, rows = _open(queries, _IGNORED_IN_QUERIES)
     if not {"last_name", "first_name", "full_name", "medicaid_id", "ssn", "mrns"} & set(columns):
         raise Problem(f"{queries.name} has no column to find people by, such as last_name, first_name or ssn")

@@ -4,6 +4,7 @@ Labels come from enums only (the enum is named beside each); units are in the na
 that we did not put there, and the address answers from its own thread, so also while the process is recovering.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from streams.health import Check, Health, Needed
+from streams.problems import Problem
 
 
 class Way(StrEnum):
@@ -86,6 +88,8 @@ ENDINGS: Final = _counter("toc_endings", "Messages by how they ended", "ending")
 REJECTED: Final = _counter("toc_rejected", "Rejects by code", "code")  # RejectCode
 REASONS: Final = _counter("toc_reasons", "Decisions by their first reason", "reason")  # Reason
 QUARANTINED: Final = _counter("toc_quarantined", "Records our code could not process, by stage", "stage")  # Stage
+PARKED_FEEDS: Final = _gauge("toc_parked_feeds", "Senders whose messages are set aside because we failed on too many")
+PARKED: Final = _counter("toc_parked", "Messages of parked senders, set aside unread")
 REDELIVERED: Final = _counter("toc_redelivered", "Records that had their ending already", "stage")  # Stage
 END_TO_END: Final = _seconds("toc_end_to_end_seconds", "From frame received to ending committed")
 STAGE: Final = _seconds("toc_stage_seconds", "Time in one stage", "stage")  # Stage
@@ -121,6 +125,15 @@ class Scrape:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+
+def serve_for(setting: str, host: str, port: int, health: Callable[[], Health]) -> Scrape:
+    """As `serve`, for a command: raises `Problem` naming the port's setting when it is taken."""
+    try:
+        return serve(host, port, health)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise Problem(f"HANDOFF_METRICS_HOST and {setting}: cannot listen there ({why}): choose another") from None
 
 
 def serve(host: str, port: int, health: Callable[[], Health]) -> Scrape:

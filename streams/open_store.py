@@ -5,24 +5,36 @@ from contextlib import contextmanager
 
 from streams.problems import Problem
 from streams.settings import Settings, private_folder
-from streams.store import Store, StoreOutdated, Unavailable
+from streams.store import Damaged, Store, Unavailable
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[Store]:
-    """The store, closed afterwards. The one in the data folder is made or brought up to date when it has to be."""
+def open_store(settings: Settings, *, migrate: bool | None = None) -> Iterator[Store]:
+    """The store, closed afterwards; brought up to date first with `migrate`, or where it is the data folder's own.
+
+    Raises `Problem` when it cannot be opened or goes away within the block, also `StoreOutdated`, which is one.
+    """
     own = not settings.database_url.get_secret_value()
     if own:
         private_folder(settings.data_dir)
     try:
-        store = Store.open(settings.store_url, migrate=own)
-    except StoreOutdated as error:
-        raise Problem(str(error)) from None
-    except (Unavailable, ValueError):
-        raise Problem("the database does not answer: check DATABASE_URL and that the server is up") from None
+        store = Store.open(settings.store_url, migrate=own if migrate is None else migrate)
+    except Unavailable as error:
+        raise Problem(said_of(error, settings)) from None
+    except ValueError:
+        raise Problem("DATABASE_URL is not a database URL: expected postgresql://user:password@host/name") from None
     try:
         yield store
-    except Unavailable:
-        raise Problem("the database went away while it was needed: nothing is half done, try again") from None
+    except Unavailable as error:
+        raise Problem(f"{said_of(error, settings)}; nothing is half done, try again then") from None
     finally:
         store.close()
+
+
+def said_of(error: Unavailable, settings: Settings | None) -> str:
+    """Why the database cannot be used and what to do, in a sentence."""
+    if isinstance(error, Damaged):
+        return f"the store is damaged ({error}): stop everything and bring back your last copy of the data folder"
+    if settings is not None and not settings.database_url.get_secret_value():
+        return f"the store in {settings.data_dir} cannot be used now ({error}): is the disk full, the folder writable?"
+    return f"the database does not answer ({error}): check DATABASE_URL and that the server is up"

@@ -31,6 +31,7 @@ from rules.excerpt import LARGE_FROM, Excerpt
 from rules.identity import read_patient
 from rules.late_enrollment import missed
 from rules.panel_index import PanelIndex
+from streams.keys import secret_of
 from streams.open_store import open_store
 from streams.problems import Problem
 from streams.sender import print_json
@@ -112,12 +113,14 @@ def release_late(settings: Settings, store: Store, load: int) -> Late:
     if not settings.unmatched_days:
         return Late()
     now = datetime.now(UTC)
-    matches = list(_matched(store, store.unmatched_of_load(load, settings.secret()), now.astimezone(LOCAL_ZONE).date()))
+    matches = list(
+        _matched(store, store.unmatched_of_load(load, secret_of(settings, store)), now.astimezone(LOCAL_ZONE).date())
+    )
     wanted = {match.enrollee_id for _, match in matches if match.enrollee_id}
     with store.reading() as connection:
         lines, _ = load_enrollees(connection, wanted, None)
     enrollees = {enrollee_id: enrollee_on(line, (), None) for enrollee_id, line in lines.items()}
-    found = missed(matches, enrollees, now, settings.unmatched_days)
+    found = missed(matches, enrollees, now.astimezone(LOCAL_ZONE), settings.unmatched_days)
     told = [EventRecord(event=each.event, match=each.match) for each in found if each.sure]
     store.release(told, now)
     store.drop_unmatched([record.event.message_id for record in told])

@@ -70,12 +70,11 @@ class PanelWatch:
             try:
                 self.refresh()
             except Unavailable as error:
-                self._waiting.away(Part.STORE, type(error).__name__)
+                self._waiting.away(Part.STORE, type(error).__name__, "panel")
                 self._stopped.wait(1.0)
             else:
-                if not self._loaded.is_set():
-                    self._waiting.back(Part.STORE)
-                    self._loaded.set()
+                self._waiting.back(Part.STORE, "panel")
+                self._loaded.set()
             self._stopped.wait(_POLL_SECONDS)
 
     def refresh(self) -> None:

@@ -92,7 +92,8 @@ class Publisher:
         self._replay: list[Record] = []
         self._overdue_seconds = _OVERDUE_SECONDS
         self._missing_before: frozenset[str] = frozenset()
-        self._mean_bytes = 1000.0
+        self._in_hand: list[tuple[str, int, float]] = []  # id, bytes, when: published, perhaps not ended
+        self._in_hand_bytes = 0
 
     async def run(self) -> None:
         """Publishes until cancelled. Raises what ended one of its two tasks."""
@@ -137,6 +138,8 @@ class Publisher:
         self._at = self._ended.copy()
         self._published.clear()
         self._replay = []
+        self._in_hand.clear()
+        self._in_hand_bytes = 0
         self._missing_before = frozenset()
         self._overdue_seconds = _OVERDUE_SECONDS
         metrics.BROKER_GENERATION.set(generation.generation)
@@ -183,7 +186,7 @@ class Publisher:
         while True:
             replay, self._replay = self._replay, []
             if replay:
-                await self._send(producer, replay)
+                await self._send_bounded(producer, replay)
                 metrics.PLAYED_BACK.inc(len(replay))
             await self._worker_keeps_up()
             self._durable.appended.clear()
@@ -201,10 +204,9 @@ class Publisher:
             if self._at.at < known:
                 records = await self._without_ending(records)
                 metrics.PLAYED_BACK.inc(len(records))
-            await self._send(producer, records)
+            await self._send_bounded(producer, records)
             for record, after in chunk.records:
                 self._at.pass_one(record, after)
-                self._mean_bytes += (len(record.data) - self._mean_bytes) / 1000
             metrics.JOURNAL_BACKLOG.set(self._journal.count_behind(self._at.at) - self._at.passed)
             self._published.append((asyncio.get_running_loop().time(), chunk.after))
             self._forget_marks()
@@ -226,9 +228,44 @@ class Publisher:
             if isinstance(outcome, BaseException):
                 raise outcome
 
+    async def _send_bounded(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
+        """Sends in parts, each once what the broker holds without an ending leaves room for its bytes."""
+        part: list[Record] = []
+        size = 0
+        for record in records:
+            if part and size + len(record.data) > _WINDOW_BYTES:
+                await self._send_part(producer, part, size)
+                part, size = [], 0
+            part.append(record)
+            size += len(record.data)
+        if part:
+            await self._send_part(producer, part, size)
+
+    async def _send_part(self, producer: AIOKafkaProducer, part: Sequence[Record], size: int) -> None:
+        while self._in_hand and self._in_hand_bytes + size > _MOST_UNENDED_BYTES:
+            await self._forget_ended()
+            if self._in_hand and self._in_hand_bytes + size > _MOST_UNENDED_BYTES:
+                await asyncio.sleep(_LOOK_SECONDS)
+        now = asyncio.get_running_loop().time()
+        self._in_hand += [(record.message_id, len(record.data), now) for record in part]
+        self._in_hand_bytes += size
+        await self._send(producer, part)
+
+    async def _forget_ended(self) -> None:
+        """Waits no longer for what has ended, nor for what is overdue: a stuck message must not hold the others up."""
+        ids = [message_id for message_id, _, _ in self._in_hand]
+        try:
+            ended = await asyncio.to_thread(self._ledger.ended_between, min(ids), max(ids))
+        except Unavailable:
+            metrics.UNAVAILABLE.labels(Part.STORE).inc()
+            return
+        latest = asyncio.get_running_loop().time() - _OVERDUE_SECONDS
+        self._in_hand = [item for item in self._in_hand if item[0] not in ended and item[2] > latest]
+        self._in_hand_bytes = sum(size for _, size, _ in self._in_hand)
+
     async def _worker_keeps_up(self) -> None:
-        """Waits while the broker holds too much that has no ending: what it does not hold does not cost memory."""
-        most = min(_MOST_UNENDED, int(_MOST_UNENDED_BYTES / max(1.0, self._mean_bytes)))
+        """Waits while the broker holds too many that have no ending: what it does not hold does not cost memory."""
+        most = _MOST_UNENDED
         while self._at.total - self._ended.total > most:
             ended, at = self._ended.copy(), self._at.copy()
             try:

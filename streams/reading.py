@@ -6,42 +6,45 @@ the two repeats an output and loses nothing.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from parsers.adt import read_adt
-from parsers.events import EncounterClass, Event, EventKind
+from parsers.events import Event
 from parsers.feeds import Feed
-from parsers.hl7 import peek
+from parsers.hl7 import Peek, peek
 from parsers.outcomes import NoTransition, Reject, RejectCode, TestMessage
+from rules.decide import unsure
 from rules.decisions import Grade, Match, Reason
+from rules.late_enrollment import worth_keeping
 from rules.panel_index import PanelIndex
 from streams import metrics
+from streams.attempts import TAKEN_UP_TOO_OFTEN, Attempts
 from streams.kafka import Outlet, Output
 from streams.ledger import Ending, LedgerEntry
 from streams.metrics import Part, Stage
-from streams.quarantine import Brake, Crash
+from streams.quarantine import PARKED, Brake, Crash, place_of
 from streams.settings import Settings
 from streams.store import Store
-from streams.topics import Envelope, EventRecord, Topic, keyed_hash
+from streams.topics import Envelope, EventRecord, Topic, Whose, keyed_hash
 from streams.waiting import Waiting
 
-KEPT_WHEN_UNMATCHED: Final = frozenset(
-    {
-        EventKind.ADMITTED,
-        EventKind.REGISTERED,
-        EventKind.CLASS_CHANGED,
-        EventKind.DISCHARGED,
-        EventKind.ADMIT_CANCELLED,  # without the cancels, somebody enrolled late would be told of what did not happen
-        EventKind.DISCHARGE_CANCELLED,
-        EventKind.VISIT_DELETED,
-    }
-)
-_NO_STAY: Final = frozenset({EncounterClass.AMBULATORY, EncounterClass.PRE_ADMISSION})
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_ASIDE_BYTES: Final = 64 * 1024  # a larger record is read in a thread, so that the loop goes on
+_SLICE_SECONDS: Final = 0.02  # of reading, between two looks of the loop at what else is to be done
+_LINE_END: Final = re.compile(rb"[\r\n]")
+_SENDER_LENGTH: Final = 100
 
 
 class RawRecord(NamedTuple):
@@ -85,35 +88,63 @@ class ReadBatch(NamedTuple):
 class Reader:
     """Reads and matches. `panel` gives the index to use now; `secret` keys the hashes on topics."""
 
-    def __init__(self, settings: Settings, secret: bytes, panel: Callable[[], PanelIndex]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        secret: bytes,
+        panel: Callable[[], PanelIndex],
+        parked: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self._settings = settings
         self._secret = secret
         self._panel = panel
+        self._parked = parked
         self._feeds = {feed.name: feed for feed in settings.feeds}
 
     def read_batch(self, records: Sequence[RawRecord]) -> ReadBatch:
         """Never raises for what a record holds: the guard turns our own failures into `Crash`."""
-        results = [self._guard(record) for record in records]
-        return ReadBatch(
-            tuple(result for result in results if isinstance(result, Forward)),
-            tuple(result for result in results if isinstance(result, Ended)),
-            tuple(result for result in results if isinstance(result, Crash)),
-        )
+        return gathered([self.read(record) for record in records])
 
-    def _guard(self, record: RawRecord) -> Forward | Ended | Crash:
+    def read(self, record: RawRecord) -> Forward | Ended | Crash:
+        """One record, as `read_batch`."""
         envelope = envelope_of(record)
         try:
+            if self._parked() and self._sender(record, envelope)[0] in self._parked():
+                return self.crash(record, PARKED)
             return self._read(record, envelope)
         except Exception as error:  # noqa: BLE001 the one guard: a message must never stop the others
-            return Crash(Stage.READ, type(error).__name__, envelope, record.key or b"", record.value or b"")
+            return self.crash(record, type(error).__name__, place_of(error))
+
+    def crash(self, record: RawRecord, error: str, place: str = "") -> Crash:
+        """The record on its way to quarantine, with whose it is as far as MSH can be made out."""
+        envelope = envelope_of(record)
+        try:
+            sender, feed = self._sender(record, envelope)
+        except Exception:  # noqa: BLE001 what we fail to read may fail here as well
+            sender, feed = envelope.feed, envelope.feed
+        return Crash(
+            Stage.READ, error, envelope._replace(feed=feed), record.key or b"", record.value or b"", place, sender
+        )
+
+    def _sender(self, record: RawRecord, envelope: Envelope) -> tuple[str, str]:
+        """(what the brake knows the sender as, the name of its feed); both "" without a readable MSH."""
+        if envelope.feed:
+            return envelope.feed, envelope.feed
+        seen = header_of(record.value or b"")
+        if seen is None:
+            return "", ""
+        feed = self._settings.feed_for(seen.application, seen.facility)
+        return _sender_of(feed, seen.application, seen.facility), feed.name
 
     def _read(self, record: RawRecord, envelope: Envelope) -> Forward | Ended:
         data = record.value or b""
         chosen = Feed()
+        sender = envelope.feed
 
         def feed_for(application: str, facility: str) -> Feed:
-            nonlocal chosen
+            nonlocal chosen, sender
             chosen = self._feeds.get(envelope.feed) or self._settings.feed_for(application, facility)
+            sender = sender or _sender_of(chosen, application, facility)
             return chosen
 
         reading = read_adt(
@@ -123,9 +154,10 @@ class Reader:
             received_at=envelope.received_at,
             test_mode=self._settings.test_mode,
         )
+        if isinstance(reading, Event):
+            return self._match(reading, chosen, envelope._replace(sender=sender))
+        envelope = envelope._replace(feed=self._sender(record, envelope)[1])
         match reading:
-            case Event():
-                return self._match(reading, chosen, envelope)
             case Reject():
                 output = Output(
                     Topic.REJECTS,
@@ -142,20 +174,46 @@ class Reader:
     def _match(self, event: Event, feed: Feed, envelope: Envelope) -> Forward | Ended:
         panel = self._panel()
         day = event.occurred_at.astimezone(_zone(feed.zone)).date()
-        match = panel.match(event.patient, event.facility, day)
-        prior = panel.match_prior(event.prior, event.facility, day) if event.prior else None
-        enrollee_id = _found(match) or (_found(prior) if prior else None)
+        whose = [
+            Whose(
+                match=unsure(part, panel.match(part.patient, part.facility, day)),
+                prior_match=panel.match_prior(part.prior, part.facility, day) if part.prior else None,
+            )
+            for part in event.parts()
+        ]
+        enrollee_id = next((found for one in whose if (found := _owner(one))), None)
         if enrollee_id is None:
-            keep = self._settings.unmatched_days > 0 and _transition(event)
+            keep = self._settings.unmatched_days > 0 and worth_keeping(event)
             return Ended(suppressed(event, Reason.NOT_ON_PANEL), unmatched=event if keep else None)
-        record = EventRecord(event=event, match=match, prior_match=prior)
+        first, *further = whose
+        record = EventRecord(event=event, match=first.match, prior_match=first.prior_match, further=tuple(further))
         return Forward(envelope, event_output(record, keyed_hash(self._secret, enrollee_id), envelope))
 
 
-def _transition(event: Event) -> bool:
-    """Whether somebody enrolled later would want to know: a stay's beginning, end or undoing, not a clinic visit."""
-    clinic = event.visit is not None and event.visit.encounter_class in _NO_STAY
-    return event.kind in KEPT_WHEN_UNMATCHED and not (clinic and event.kind is EventKind.REGISTERED)
+def gathered(results: Sequence[Forward | Ended | Crash]) -> ReadBatch:
+    """What the records of a batch came to, by kind."""
+    return ReadBatch(
+        tuple(result for result in results if isinstance(result, Forward)),
+        tuple(result for result in results if isinstance(result, Ended)),
+        tuple(result for result in results if isinstance(result, Crash)),
+    )
+
+
+def header_of(data: bytes) -> Peek | None:
+    """What MSH says, also when what follows it cannot be used; None without a readable MSH."""
+    found = peek(data)
+    if isinstance(found, Reject):
+        found = peek(_LINE_END.split(data.lstrip(), maxsplit=1)[0])
+    return None if isinstance(found, Reject) else found
+
+
+def _sender_of(feed: Feed, application: str, facility: str) -> str:
+    """Whose messages stand or fall together: a configured feed's, else those of one MSH-3 and MSH-4."""
+    return feed.name if feed.sending else f"{application}|{facility}"[:_SENDER_LENGTH]
+
+
+def _owner(whose: Whose) -> str | None:
+    return _found(whose.match) or (_found(whose.prior_match) if whose.prior_match else None)
 
 
 def _found(match: Match) -> str | None:
@@ -184,8 +242,7 @@ def suppressed(event: Event, reason: Reason) -> LedgerEntry:
 def _entry(
     envelope: Envelope, ending: Ending, code: str, data: bytes, *, place: str = "", trigger: str = ""
 ) -> LedgerEntry:
-    found = peek(data)
-    seen = None if isinstance(found, Reject) else found
+    seen = header_of(data)
     return LedgerEntry(
         message_id=envelope.message_id,
         ending=ending,
@@ -237,16 +294,43 @@ class ReadStage:
         self._waiting = waiting
         self._brake = brake
         self._secret = secret
+        self._aside = ThreadPoolExecutor(1, "read-aside")
+        self._attempts: Attempts[RawRecord] = Attempts(
+            store, Stage.READ, lambda record: envelope_of(record).message_id, self._in_store
+        )
 
     async def run(self, records: Sequence[RawRecord]) -> None:
-        """Returns when every record's forward or ending is safe. Raises `TooManyCrashes` over the limit."""
+        """Returns when every record's forward or ending is safe."""
         metrics.BATCH.labels(Stage.READ).observe(len(records))
-        batch = self._reader.read_batch(records)
+        await self._attempts.each(records, self._run, self._give_up)
+
+    async def _give_up(self, record: RawRecord) -> None:
+        await self._keep(gathered([self._reader.crash(record, TAKEN_UP_TOO_OFTEN)]), [record])
+
+    async def _run(self, records: Sequence[RawRecord]) -> None:
+        await self._keep(await self._read(records), records)
+
+    async def _read(self, records: Sequence[RawRecord]) -> ReadBatch:
+        """In slices, and large records in a thread: whatever they hold, the loop is not kept waiting."""
+        loop = asyncio.get_running_loop()
+        results: list[Forward | Ended | Crash] = []
+        began = time.monotonic()
+        for record in records:
+            if len(record.value or b"") > _ASIDE_BYTES:
+                results.append(await loop.run_in_executor(self._aside, self._reader.read, record))
+            else:
+                results.append(self._reader.read(record))
+            if time.monotonic() - began > _SLICE_SECONDS:
+                await asyncio.sleep(0)
+                began = time.monotonic()
+        return gathered(results)
+
+    async def _keep(self, batch: ReadBatch, records: Sequence[RawRecord]) -> None:
         crashes = list(batch.crashes)
         told = [item for item in batch.ended if item.output]
         outputs = [forward.output for forward in batch.forwards] + [item.output for item in told if item.output]
         refused, _ = await asyncio.gather(  # of different messages, so neither has to wait for the other
-            self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs)),
+            self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "read"),
             self._end([item for item in batch.ended if not item.output]),
         )
         by_id = {envelope_of(record).message_id: record for record in records} if refused else {}
@@ -255,18 +339,23 @@ class ReadStage:
             envelope = Envelope.from_headers(outputs[index].headers)
             record = by_id[envelope.message_id]
             lost.add(envelope.message_id)
-            crashes.append(Crash(Stage.READ, error, envelope, record.key or b"", record.value or b""))
+            crashes.append(self._reader.crash(record, error))
         if crashes:
             dead = [crash.output() for crash in crashes]
-            await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(dead))
+            await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(dead), "read")
         await self._end(
             [item for item in told if item.entry.message_id not in lost] + [Ended(crash.entry()) for crash in crashes]
         )
         now = datetime.now(UTC)
         for forward in batch.forwards:
             metrics.STAGE.labels(Stage.READ).observe((now - forward.envelope.received_at).total_seconds())
-        for crash in crashes:
-            self._brake.count(crash)
+        await brake_on(crashes, self._brake, self._store, self._in_store)
+
+    async def _in_store(self, function: Callable[..., T], *arguments: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await self._waiting.until(
+            Part.STORE, lambda: loop.run_in_executor(self._executor, function, *arguments), "read"
+        )
 
     async def _end(self, ended: Sequence[Ended]) -> None:
         """Returns when the endings are in the ledger, and what is kept for late enrollment in its place."""
@@ -274,10 +363,7 @@ class ReadStage:
             return
         entries = [item.entry for item in ended]
         unmatched = [item.unmatched for item in ended if item.unmatched]
-        loop = asyncio.get_running_loop()
-        await self._waiting.until(
-            Part.STORE, lambda: loop.run_in_executor(self._executor, self._write, entries, unmatched)
-        )
+        await self._in_store(self._write, entries, unmatched)
 
     def _write(self, entries: list[LedgerEntry], unmatched: list[Event]) -> None:
         """In the thread of the store. Raises `Unavailable`, having written whole messages or none."""
@@ -286,24 +372,27 @@ class ReadStage:
         write_endings(self._store, entries, Stage.READ)
 
 
-_may_repeat: Final = set(Stage)  # stages that may see records again: at the start, and after one that was seen again
+async def brake_on(
+    crashes: Sequence[Crash], brake: Brake, store: Store, in_store: Callable[..., Awaitable[object]]
+) -> None:
+    """Counts crashes, and parks a sender that has too many of them."""
+    for crash in crashes:
+        if crash.error == PARKED:
+            metrics.PARKED.inc()
+        elif brake.count(crash):
+            await in_store(store.park, crash.sender, crash.envelope.feed, crash.code, datetime.now(UTC))
+            brake.take_over({*brake.parked, crash.sender})
+            log.error("feed_parked", feed=crash.envelope.feed, code=crash.code, place=crash.place)
 
 
 def write_endings(store: Store, entries: Sequence[LedgerEntry], stage: Stage) -> None:
     """Endings into the ledger; those that are new there are counted, a redelivery's are not. Raises `Unavailable`."""
-    known: set[str] = set()
-    if stage in _may_repeat:
-        known = store.ended([entry.message_id for entry in entries])
-        if not known:
-            _may_repeat.discard(stage)
-    new = store.end(entries)
-    if new < len(entries):
-        _may_repeat.add(stage)
-        metrics.REDELIVERED.labels(stage).inc(len(entries) - new)
-    if known or new == len(entries):
-        for entry in entries:
-            if entry.message_id not in known:
-                count_ending(entry)
+    new = store.end_new(entries)
+    if len(new) < len(entries):
+        metrics.REDELIVERED.labels(stage).inc(len(entries) - len(new))
+    for entry in {entry.message_id: entry for entry in entries}.values():
+        if entry.message_id in new:
+            count_ending(entry)
 
 
 def count_ending(entry: LedgerEntry) -> None:

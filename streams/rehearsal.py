@@ -40,6 +40,7 @@ def rehearsal_settings(folder: Path) -> Settings:
     ports = iter(_free_ports(5))
     inbox = 8080 if _is_free(8080) else next(ports)
     return load_settings(
+        only_own_file=True,
         data_dir=folder,
         mllp_host="127.0.0.1",
         mllp_port=next(ports),
@@ -163,7 +164,8 @@ class Observer(threading.Thread):
     def _sign_in(self) -> tuple[str, str]:
         parts = urllib.parse.urlsplit(self._link)
         connection = http.client.HTTPConnection(parts.netloc, timeout=10)
-        connection.request("GET", f"{parts.path}?{parts.query}")
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", parts.path, body=parts.query, headers=form)
         response = connection.getresponse()
         response.read()
         cookies = [value.split(";")[0] for name, value in response.getheaders() if name.lower() == "set-cookie"]

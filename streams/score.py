@@ -28,6 +28,7 @@ from parsers.hl7 import Peek, peek
 from parsers.times import Moment, read_time
 from streams.explain import Core, plain_route, read_panel, read_policy
 from streams.problems import Problem
+from streams.settings import load_settings
 from streams.simulate import LOCAL
 
 WORST: Final = 20
@@ -236,7 +237,7 @@ def run_score(folder: Path, alerts: Path | None = None, policy: Path | None = No
     else:
         core = Core(
             read_panel(folder / "panel.csv"),
-            policy=read_policy(policy) if policy else None,
+            policy=read_policy(chosen) if (chosen := policy or load_settings().policy) else None,
             route=plain_route(),
         )
         told: list[Told] = []

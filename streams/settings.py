@@ -4,20 +4,26 @@
 `SettingsError`, whose text names the setting and what is expected and never repeats the value.
 """
 
+import math
 import os
 import re
 import secrets
 import tomllib
+from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from parsers.feeds import Feed
 from streams.problems import Problem
 
 MiB = 1024 * 1024
+_KEY_DIGITS = 64
+REPLAY_DAYS = 7  # what adt.raw.v1 keeps, see streams.topics
+_own_file: ContextVar[bool] = ContextVar("own_file", default=False)
 
 
 class SettingsError(Problem):
@@ -35,6 +41,21 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"),
         description="host:port,… of Apache Kafka; empty: the embedded broker that `up` and `demo` run",
     )
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT",
+        pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
+        description="how we speak to Apache Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    )
+    kafka_ca: Path | None = Field(None, description="PEM of the CA that signed the brokers; empty: the system's CAs")
+    kafka_cert: Path | None = Field(None, description="PEM certificate chain we show to Apache Kafka")
+    kafka_key: Path | None = Field(None, description="PEM private key of kafka_cert")
+    kafka_sasl_mechanism: str = Field(
+        "SCRAM-SHA-512",
+        pattern="^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$",
+        description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    )
+    kafka_sasl_username: str = Field("", description="whom we sign in to Apache Kafka as")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="and with what")
     database_url: SecretStr = Field(
         SecretStr(""),
         validation_alias=AliasChoices("DATABASE_URL", "database_url"),
@@ -44,7 +65,7 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="secret of the keyed hashes on topics; the same for all processes; empty: kept in the data folder",
     )
-    test_mode: bool = Field(False, description="take MSH-11 other than P as if it were P")
+    test_mode: bool = Field(False, description="take messages whose MSH-11 is D, T or N as if it were P")
     feeds: tuple[Feed, ...] = Field(
         (), description="how each hospital's feed is to be read ([[feeds]] in handoff.toml)"
     )
@@ -77,11 +98,11 @@ class Settings(BaseSettings):
     batch_seconds: float = Field(0.005, gt=0, le=5, description="how long a record waits for others to its batch")
     partitions: int = Field(8, ge=1, le=1024, description="partitions of each topic, when we create it")
     replication: int = Field(1, ge=1, le=9, description="replication factor of each topic, when we create it")
-    crash_limit: int = Field(100, ge=1, description="quarantined records in ten minutes at which a worker stops")
+    crash_limit: int = Field(100, ge=1, description="quarantined records in ten minutes that park their sender")
 
     inbox_host: str = Field("127.0.0.1", description="address the inbox binds to; loopback until real sign-in exists")
     inbox_port: int = Field(8080, ge=0, le=65535, description="its port")
-    lock_minutes: int = Field(15, ge=1, description="an idle page locks after so long")
+    lock_minutes: float = Field(15, gt=0, description="an idle page locks after so long")
 
     metrics_host: str = Field("127.0.0.1", description="address of /metrics, /healthz and /readyz")
     listen_metrics_port: int = Field(9101, ge=0, le=65535, description="their port on the listener")
@@ -93,6 +114,15 @@ class Settings(BaseSettings):
         14, ge=0, description="how long events of unknown people wait, encrypted, for late enrollment"
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
+
+    @field_validator("ledger_days")
+    @classmethod
+    def _longer_than_any_replay(cls, value: int, info: ValidationInfo) -> int:
+        hours = info.data.get("journal_keep_hours", 0)
+        least = 1 + max(REPLAY_DAYS, math.ceil(hours / 24))
+        if value < least:
+            raise ValueError(f"expected at least {least}: longer than a message may come again")
+        return value
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
@@ -119,7 +149,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file())
+        given = getattr(init_settings, "init_kwargs", {}).get("data_dir")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file(given))
 
     @property
     def embedded(self) -> bool:
@@ -140,12 +171,19 @@ class Settings(BaseSettings):
             return configured.encode()
         path = self.data_dir / "hash.key"
         private_folder(self.data_dir)
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_hex(32))
-        except FileExistsError:
-            pass
-        return path.read_text().strip().encode()
+        if not path.exists():
+            _make_key(path)
+        key = path.read_text(encoding="utf-8", errors="replace").strip().encode()
+        if len(key) < _KEY_DIGITS:
+            raise SettingsError(
+                f"{path} is empty or cut short: bring it back from your copy of the data folder; on a folder that has "
+                "taken no message yet, delete it and start again"
+            )
+        return key
+
+    def has_secret(self) -> bool:
+        """Whether `secret` would find a key and not make one."""
+        return bool(self.hash_key.get_secret_value()) or (self.data_dir / "hash.key").exists()
 
     def feed_for(self, application: str, facility: str) -> Feed:
         """The feed configured for MSH-3/MSH-4, else the one named `default`, else a plain one."""
@@ -166,27 +204,55 @@ def environment_name(setting: str) -> str:
     return f"HANDOFF_{setting.upper()}"
 
 
-def _config_file() -> Path:
-    if named := os.environ.get("HANDOFF_CONFIG"):
+def _make_key(path: Path) -> None:
+    """Whole or not at all, and the same one for all who make it at the same time: written aside, then linked."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(_KEY_DIGITS // 2))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _config_file(folder: Path | str | None = None) -> Path:
+    if not _own_file.get() and (named := os.environ.get("HANDOFF_CONFIG")):
         return Path(named)
-    return Path(os.environ.get("HANDOFF_DATA_DIR", "handoff-data")) / "handoff.toml"
+    return Path(folder or os.environ.get("HANDOFF_DATA_DIR", "handoff-data")) / "handoff.toml"
 
 
 def private_folder(path: Path) -> Path:
     """The folder, made if need be, readable by its owner only."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise SettingsError(
+            f"{path} cannot be a folder, a file is in its way: set HANDOFF_DATA_DIR to another"
+        ) from None
     path.chmod(0o700)
     return path
 
 
-def load_settings(**overrides: Any) -> Settings:
-    """Settings of this process. Raises `SettingsError` naming every wrong one."""
+def load_settings(*, only_own_file: bool = False, **overrides: Any) -> Settings:
+    """Settings of this process. Raises `SettingsError` naming every wrong one.
+
+    `handoff.toml` is the one in the data folder; HANDOFF_CONFIG names another, unless `only_own_file`.
+    """
+    before = _own_file.set(only_own_file)
     try:
         return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
     except tomllib.TOMLDecodeError:
-        raise SettingsError(f"{_config_file()} is not valid TOML: check quotes and brackets") from None
+        where = _config_file(overrides.get("data_dir"))
+        raise SettingsError(f"{where} is not valid TOML: check quotes and brackets") from None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{_config_file(overrides.get('data_dir'))} cannot be read") from None
+    finally:
+        _own_file.reset(before)
 
 
 def _explain(fault: Any) -> str:

@@ -6,6 +6,7 @@ accepting into its journal all the while, plays back what has no ending yet.
 """
 
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +25,9 @@ import structlog
 import typer
 
 from streams.broker import EmbeddedBroker, die_with_parent
-from streams.kafka import ensure_topics
+from streams.kafka import BrokerAway, ensure_topics
+from streams.keys import secret_of
+from streams.open_store import open_store
 from streams.problems import Problem
 from streams.settings import Settings, environment_name, private_folder
 from streams.store import Store
@@ -32,7 +36,17 @@ log = structlog.get_logger()
 
 ROLES: Final = ("work", "listen", "inbox")  # in the order of their start
 _STOP_SECONDS: Final = 10.0
+_MUST_BE_MENDED: Final = 2  # exit status of a `Problem`
+_WHERE: Final = {"listen": "listener.json", "work": "worker.json", "inbox": "inbox.json"}
+_LOOK_SECONDS: Final = 3.0
+_LOOK_TIMEOUT: Final = 5.0
+_GRACE_SECONDS: Final = 20.0  # after a start
+_SICK_LOOKS: Final = 3
 _LONGEST_PAUSE: Final = 10.0  # between two starts of a child that keeps ending
+
+
+class CannotStart(Problem):
+    """A child says at its first start that its user must mend something; it has said what."""
 
 
 class AlreadyRunning(Problem):
@@ -51,6 +65,7 @@ class _Child:
         self._started = 0.0
         self._pause = 0.0
         self._ended: float | None = None
+        self._sick = 0  # looks at its health in a row that were bad
 
     @property
     def pid(self) -> int | None:
@@ -60,6 +75,7 @@ class _Child:
         self.starts += 1
         self._started = time.monotonic()
         self._ended = None
+        self._sick = 0
         self._process = subprocess.Popen(
             [sys.executable, "-m", "streams", self.role],
             stdin=subprocess.DEVNULL,
@@ -74,6 +90,8 @@ class _Child:
         """Starts it again when it has ended and its pause is over."""
         if self._process is None or self._process.poll() is None:
             return
+        if self._process.returncode == _MUST_BE_MENDED and self.starts == 1:
+            raise CannotStart(f"`handoff {self.role}` does not start: mend what it says above, then start again")
         now = time.monotonic()
         if self._ended is None:
             stable = now - self._started > 30
@@ -82,6 +100,22 @@ class _Child:
             log.warning("child_ended", role=self.role, status=self._process.returncode, again_in=self._pause)
         if now - self._ended >= self._pause:
             self.start()
+
+    def note_health(self, live: bool) -> None:
+        """Ends it when it was not live a few times in a row: `keep_up` starts it again."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        if time.monotonic() - self._started < _GRACE_SECONDS:
+            return
+        self._sick = 0 if live else self._sick + 1
+        if self._sick >= _SICK_LOOKS:
+            log.error("child_not_healthy", role=self.role)
+            self._sick = 0
+            self._process.kill()  # one that hangs does not heed a request
+
+    def signal(self, number: int) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(number)
 
     def ask_to_stop(self) -> None:
         if self._process and self._process.poll() is None:
@@ -100,6 +134,54 @@ class _Child:
             self._process = None
 
 
+class _HealthLook(threading.Thread):
+    """Asks each child every few seconds whether it is live; `found` holds the last answers, taken out by the reader."""
+
+    def __init__(self, settings: Settings, pids: Callable[[], dict[str, int]]) -> None:
+        super().__init__(daemon=True, name="health-look")
+        self._settings = settings
+        self._pids = pids
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._found: list[tuple[str, int, bool]] = []
+
+    def run(self) -> None:
+        while not self._stopped.wait(_LOOK_SECONDS):
+            for role, pid in self._pids().items():
+                if (port := self._port(role, pid)) is not None:
+                    live = self._live(port)
+                    with self._lock:
+                        self._found.append((role, pid, live))
+
+    def take(self) -> list[tuple[str, int, bool]]:
+        """(role, process id, live) of the looks since the last call."""
+        with self._lock:
+            found, self._found = self._found, []
+        return found
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _port(self, role: str, pid: int) -> int | None:
+        """Where this process said it serves its health; None while it has not said so."""
+        with suppress(OSError, ValueError, KeyError):
+            found = json.loads((self._settings.data_dir / _WHERE[role]).read_text())
+            if int(found["pid"]) == pid:
+                return int(found["metrics_port"])
+        return None
+
+    def _live(self, port: int) -> bool:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._settings.metrics_host, self._settings.metrics_host)  # noqa: S104
+        connection = http.client.HTTPConnection(host, port, timeout=_LOOK_TIMEOUT)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
 class Supervisor:
     """Runs everything on one machine. Use as a context manager and call `keep_up` several times a second."""
 
@@ -108,18 +190,20 @@ class Supervisor:
         self._recycled = 0
         self._lock: IO[str] | None = None
         self._broker: EmbeddedBroker | None = None
-        environment = {**os.environ, **_as_environment(settings), "HANDOFF_PARENT_PID": str(os.getpid())}
+        environment = {**os.environ, **as_environment(settings), "HANDOFF_PARENT_PID": str(os.getpid())}
         if demo:
             environment["HANDOFF_DEMO"] = "1"
+            environment.pop("HANDOFF_CONFIG", None)
         self._outputs = {role: (log_dir / f"{role}.log").open("ab") for role in ROLES} if log_dir else {}
+        self._look = _HealthLook(settings, lambda: {role: pid for role, pid in self.pids.items() if role in _WHERE})
         self.children = {role: _Child(role, environment, self._outputs.get(role)) for role in ROLES}
 
     def __enter__(self) -> "Supervisor":
         private_folder(self._settings.data_dir)
         self._take_lock()
         try:
-            self._settings.secret()
-            Store.open(self._settings.store_url, migrate=True).close()
+            with open_store(self._settings, migrate=True) as store:
+                secret_of(self._settings, store)  # made here, before children ask for it at the same time
             if self._settings.embedded:
                 self._broker = EmbeddedBroker(self._settings)
                 self._new_broker()
@@ -127,12 +211,14 @@ class Supervisor:
                 ensure_topics(self._settings)
             for child in self.children.values():
                 child.start()
+            self._look.start()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._look.stop()
         for child in self.children.values():
             child.ask_to_stop()
         for child in self.children.values():
@@ -167,6 +253,9 @@ class Supervisor:
                 self._recycled += 1
                 log.info("embedded_broker_recycled", generation=self._broker.generation, times=self._recycled)
                 self._replace_broker()
+        for role, pid, live in self._look.take():
+            if self.children[role].pid == pid:
+                self.children[role].note_health(live)
         for child in self.children.values():
             child.keep_up()
 
@@ -181,7 +270,12 @@ class Supervisor:
         assert self._broker
         bootstrap = self._broker.start()
         with ThreadPoolExecutor(1) as aside:  # our caller may have an event loop of its own
-            aside.submit(ensure_topics, self._settings, bootstrap=bootstrap).result()
+            try:
+                aside.submit(ensure_topics, self._settings, bootstrap=bootstrap).result()
+            except BrokerAway:
+                raise Problem(
+                    "the embedded broker does not answer: try again, or set KAFKA_BOOTSTRAP_SERVERS"
+                ) from None
         self._broker.announce(bootstrap)
 
     def _take_lock(self) -> None:
@@ -196,7 +290,7 @@ class Supervisor:
         self._lock = file
 
 
-def _as_environment(settings: Settings) -> dict[str, str]:
+def as_environment(settings: Settings) -> dict[str, str]:
     """What the children need to come to the same settings: whatever was given to us other than by default."""
     found: dict[str, str] = {environment_name("data_dir"): str(settings.data_dir.absolute())}
     for name in settings.model_fields_set - {"data_dir", "feeds"}:
@@ -257,24 +351,30 @@ def _written_by(file: Path, supervisor: Supervisor) -> bool:
     return False
 
 
-def run_up(settings: Settings) -> int:
-    """Runs everything until SIGINT or SIGTERM; gives the exit status."""
+def run_up(settings: Settings, *, link: bool = False) -> int:
+    """Runs everything until SIGINT or SIGTERM; gives the exit status. `link`: print a one-time link at the start."""
     stop = StopSignal()
     with Supervisor(settings) as supervisor:
+        signal.signal(signal.SIGHUP, lambda *_: supervisor.children["listen"].signal(signal.SIGHUP))
         if wait_until_up(settings, supervisor, stop):
-            _say_where(settings)
+            _say_where(settings, link=link)
         while not stop.wait(0.25):
             supervisor.keep_up()
     return 0
 
 
-def _say_where(settings: Settings) -> None:
-    from streams.inbox.sign_in import make_link
+def _say_where(settings: Settings, *, link: bool) -> None:
+    from streams.inbox.sign_in import inbox_url, make_link
 
     listener = json.loads((settings.data_dir / "listener.json").read_text())
     typer.echo(f"MLLP    {settings.mllp_host}:{listener['mllp_port']}")
     typer.echo(f"HTTP    POST to port {listener['http_port']}, path /hl7")
-    typer.echo(f"inbox   {make_link(settings, None)}  (one-time link; `handoff sign-in` makes another)")
+    if link:
+        typer.echo(f"inbox   {make_link(settings, None)}  (one-time link; `handoff sign-in` makes another)")
+    else:
+        typer.echo(f"inbox   {inbox_url(settings)}  (`handoff sign-in` makes a one-time link)")
+    if settings.embedded:
+        typer.echo("broker  embedded, asks nobody who they are: keep other people off this machine")
     typer.echo(f"data    {settings.data_dir.absolute()}")
     store = Store.open(settings.store_url)
     if not store.panel_size():

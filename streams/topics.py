@@ -25,6 +25,13 @@ class Topic(StrEnum):
     ALERTS = "toc.alerts.v1"
 
 
+class Whose(Value):
+    """Whose a further group of a message is."""
+
+    match: Match
+    prior_match: Match | None = None
+
+
 class EventRecord(Value):
     """An event and whose it is, on its way to the decision. Key: enrollee, else patient."""
 
@@ -33,6 +40,17 @@ class EventRecord(Value):
     match: Match
     prior_match: Match | None = None  # of the identity that gives way in a merge or a move
     released: bool = False  # a person decided a possible match; `match` holds what they said
+    further: tuple[Whose, ...] = ()  # whose the event's further groups are, one for each of `event.groups`
+
+    def parts(self) -> "tuple[EventRecord, ...]":
+        """A record of each group, in order; this one alone when the message has but one."""
+        if not self.further:
+            return (self,)
+        whose = (Whose(match=self.match, prior_match=self.prior_match), *self.further)
+        return tuple(
+            EventRecord(event=event, match=one.match, prior_match=one.prior_match, released=self.released)
+            for event, one in zip(self.event.parts(), whose, strict=True)
+        )
 
 
 class AlertRecord(Value):
@@ -70,9 +88,12 @@ class Envelope(NamedTuple):
     code: str = ""  # on rejects: RejectCode; on quarantine: the stage and exception type
     place: str = ""  # on rejects: HL7 address
     schema: int = FIRST_SCHEMA
+    sender: str = ""  # of events: whose message it was, the configured feed's name or "MSH-3|MSH-4"
 
     def headers(self) -> list[tuple[str, bytes]]:
+        sender = [("sender", self.sender.encode())] if self.sender else []
         return [
+            *sender,
             ("id", self.message_id.encode()),
             ("received_at", self.received_at.isoformat().encode()),
             ("feed", self.feed.encode()),
@@ -92,6 +113,7 @@ class Envelope(NamedTuple):
             found.get("code", ""),
             found.get("place", ""),
             int(found.get("schema", "1")),
+            found.get("sender", ""),
         )
 
 

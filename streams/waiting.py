@@ -24,35 +24,36 @@ class Waiting:
     """Parts that are away now, by when they were first missed. Read by the health thread, written by the loop."""
 
     def __init__(self) -> None:
-        self._since: dict[Part, float] = {}
+        self._since: dict[tuple[Part, str], float] = {}
         self.stopping = False  # once set, whoever waits waits for ever: the process is about to end
 
     def seconds(self, part: Part) -> float:
-        """How long `part` has been away; 0 when it is there."""
-        since = self._since.get(part)
+        """How long `part` has been away for anybody here; 0 when it is there for all."""
+        since = min((since for (one, _), since in list(self._since.items()) if one is part), default=None)
         return time.monotonic() - since if since is not None else 0.0
 
-    def away(self, part: Part, error: str) -> None:
+    def away(self, part: Part, error: str, by: str = "") -> None:
+        """`by` is who misses it: what one can do (read) says nothing about another (write to a full disk)."""
         metrics.UNAVAILABLE.labels(part).inc()
-        if part not in self._since:
-            self._since[part] = time.monotonic()
+        if (part, by) not in self._since:
+            self._since[part, by] = time.monotonic()
             log.warning("waiting", part=part.value, error=error)
 
-    def back(self, part: Part) -> None:
-        since = self._since.pop(part, None)
+    def back(self, part: Part, by: str = "") -> None:
+        since = self._since.pop((part, by), None)
         if since is not None:
             log.info("back", part=part.value, seconds=round(time.monotonic() - since, 1))
 
-    async def until(self, part: Part, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def until(self, part: Part, attempt: Callable[[], Awaitable[T]], by: str = "") -> T:
         """The result of the first attempt that does not end in `Unavailable` or `BrokerAway`."""
         pause = _FIRST_PAUSE
         while True:
             try:
                 result = await attempt()
             except (Unavailable, BrokerAway) as error:
-                self.away(part, type(error).__name__)
+                self.away(part, type(error).__name__, by)
             else:
-                self.back(part)
+                self.back(part, by)
                 return result
             if self.stopping:
                 await park()

@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 from streams import metrics
 from streams.broker import current_generation
 from streams.health import Check, Health, Needed
-from streams.kafka import BrokerAway, OffsetClient, Offsets, client_dead, missing_topics
+from streams.kafka import BrokerAway, OffsetClient, Offsets, client_dead, client_options, missing_topics
 from streams.metrics import Part
 from streams.settings import Settings
 from streams.waiting import Waiting
@@ -54,6 +54,7 @@ class Why(StrEnum):
     COORDINATION_ENDED = "coordination_ended"
     CLIENT_DEAD = "client_dead"
     LOOP_SILENT = "loop_silent"
+    WATCHDOG_ENDED = "watchdog_ended"
     PANEL_WATCH_ENDED = "panel_watch_ended"
 
 
@@ -135,6 +136,7 @@ class Watchdog:
         self._worker = worker
         self._panel_alive = panel_alive
         self._leave = leave
+        self._options = client_options(settings)
         now = time.monotonic()
         running = current_generation(settings.data_dir) if settings.embedded else None
         self._generation = running.generation if running else None
@@ -146,7 +148,15 @@ class Watchdog:
         self._asked = {"consumer": 0.0, "main": 0.0}
 
     def start(self) -> None:
-        threading.Thread(target=lambda: asyncio.run(self._watch()), name="watchdog", daemon=True).start()
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def _run(self) -> None:
+        """Nobody watches the watchdog: when it ends, the process does."""
+        try:
+            asyncio.run(self._watch())
+        except BaseException as error:  # noqa: BLE001 whatever it is
+            log.error("watchdog_ended", error=type(error).__name__)
+        self._end(Exit.STUCK, Why.WATCHDOG_ENDED)
 
     def health(self) -> Health:
         """What was last seen, from memory."""
@@ -170,7 +180,7 @@ class Watchdog:
         )
 
     async def _watch(self) -> None:
-        offsets = OffsetClient(self._bootstrap)
+        offsets = OffsetClient(self._bootstrap, **self._options)
         misses = 0
         while True:
             began = time.monotonic()
@@ -249,7 +259,7 @@ class Watchdog:
 
     async def _look_for_topics(self) -> None:
         try:
-            missing = await missing_topics(self._bootstrap)
+            missing = await missing_topics(self._bootstrap, **self._options)
         except BrokerAway:
             return
         if missing:

@@ -30,14 +30,26 @@ from streams import metrics
 from streams.broker import write_atomically
 from streams.deciding import DecideStage
 from streams.health import Check, Health, Needed
-from streams.kafka import GROUP, BrokerAway, Outlet, bootstrap_servers, client_dead, ensure_topics, record_bytes
+from streams.kafka import (
+    GROUP,
+    BrokerAway,
+    Outlet,
+    bootstrap_servers,
+    client_dead,
+    client_options,
+    ensure_topics,
+    record_bytes,
+)
+from streams.keys import secret_of
 from streams.metrics import Part
+from streams.open_store import said_of
 from streams.panel_watch import PanelWatch
-from streams.quarantine import Brake, TooManyCrashes
+from streams.problems import Problem
+from streams.quarantine import Brake
 from streams.reading import RawRecord, Reader, ReadStage
 from streams.route_file import routes_of
 from streams.settings import Settings, SettingsError, private_folder
-from streams.store import Store, Unavailable
+from streams.store import Damaged, Store, Unavailable
 from streams.topics import Topic
 from streams.waiting import Waiting, park
 from streams.watchdog import Exit, Watchdog
@@ -53,6 +65,7 @@ _STOP_SECONDS: Final = 8.0
 _FETCH_WAIT: Final = (20, 64 * 1024)  # ms, bytes: whichever comes first; a fetch for each record costs more than it
 _EMBEDDED_FETCH_WAIT: Final = (50, 1)  # the embedded broker answers a waiting fetch only at half of the time
 _EMBEDDED_REBALANCE_SECONDS: Final = 3.0  # there every join waits for half of it, whoever is there
+_BATCH_BYTES: Final = 1024 * 1024  # so that a batch of large messages is committed before anybody loses patience
 _FOREVER_SECONDS: Final = 30 * 24 * 3600.0
 _POLICY_SECONDS: Final = 2.0
 _SWITCH_SECONDS: Final = 0.0005  # a tenth of Python's: every answer of the database waits for the interpreter's lock
@@ -62,8 +75,8 @@ _COLLECT_AFTER: Final = (10_000, 10, 10)  # the first is 700 in Python: less tha
 def run_worker(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT; ends the process itself, with an `Exit`.
 
-    Raises, before any record is taken: `SettingsError` (policy), `StoreOutdated`, `TopicsUnusable`, `OSError` (the
-    metrics port is taken).
+    Raises `Problem` before any record is taken: wrong settings, a taken port, an outdated or damaged store, another
+    hash key, topics that cannot be used.
     """
     for name in ("aiokafka", "faust", "mode"):  # ten lines a second while a broker is away; the watchdog says it once
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -71,7 +84,8 @@ def run_worker(settings: Settings) -> None:
     waiting = Waiting()
     policy = PolicyFile(settings.policy)
     workers: list[Worker] = []  # this one, once it is there
-    scrape = metrics.serve(
+    scrape = metrics.serve_for(
+        "HANDOFF_WORK_METRICS_PORT",
         settings.metrics_host,
         settings.work_metrics_port,
         lambda: workers[0].health() if workers else _starting(waiting),
@@ -115,6 +129,8 @@ def _open_store(settings: Settings, waiting: Waiting) -> Store:
     while True:
         try:
             store = Store.open(settings.store_url)
+        except Damaged as error:
+            raise Problem(said_of(error, settings)) from None
         except Unavailable as error:
             waiting.away(Part.STORE, type(error).__name__)
             time.sleep(1)
@@ -180,6 +196,21 @@ class PolicyFile:
         return (found.st_mtime_ns, found.st_size) if found else None
 
 
+def faust_credentials(settings: Settings) -> Any:
+    """What `client_options` says, for Faust's own clients; None for a plain connection."""
+    options = client_options(settings)
+    if not options:
+        return None
+    if "sasl_mechanism" not in options:
+        return faust.SSLCredentials(options["ssl_context"])
+    return faust.SASLCredentials(
+        mechanism=options["sasl_mechanism"],
+        username=options["sasl_plain_username"],
+        password=options["sasl_plain_password"],
+        ssl_context=options.get("ssl_context"),
+    )
+
+
 class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     """Faust's consumer with another wait of a fetch, which Faust fixes at 1,500 ms or the first byte."""
 
@@ -222,9 +253,12 @@ class Worker:
         self._policy = policy
         self._waiting = waiting
         self._bootstrap = bootstrap_servers(settings)
-        self._secret = settings.secret()
+        self._secret = secret_of(settings, store)
         self._routes = routes_of(settings)
+        self._brake = Brake(settings.crash_limit)
+        self._brake.take_over(one.sender for one in store.parked())
         self._busy: set[str] = set()
+        self._chores: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._app: Any = None
         self._outlet = Outlet(settings, lambda: bootstrap_servers(settings))
@@ -241,8 +275,9 @@ class Worker:
             self._loop.add_signal_handler(number, stop.set)
         self._app = self._make_app()
         self._watchdog.start()
-        relay = asyncio.create_task(self._relay())
-        relay.add_done_callback(self._relay_ended)
+        for chore in (self._relay(), self._look_around()):
+            self._chores.add(task := asyncio.create_task(chore))
+            task.add_done_callback(self._chore_ended)
         starting = asyncio.create_task(self._app.start())
         starting.add_done_callback(self._start_ended)
         log.info("worker_started", broker="embedded" if self._settings.embedded else "kafka")
@@ -273,6 +308,7 @@ class Worker:
         settings = self._settings
         app = _App(
             GROUP,
+            broker_credentials=faust_credentials(settings),
             broker=";".join(f"kafka://{server.strip()}" for server in self._bootstrap.split(",")),
             datadir=str(settings.data_dir / "work"),
             store="memory://",
@@ -303,10 +339,10 @@ class Worker:
             value_serializer="raw",
         )
         app.fetch_wait = _EMBEDDED_FETCH_WAIT if settings.embedded else _FETCH_WAIT
-        brake = Brake(settings.crash_limit)
+        brake = self._brake
         first = ThreadPoolExecutor(1, "store-read")
         second = first if self._store.backend == "sqlite" else ThreadPoolExecutor(1, "store-decide")
-        reader = Reader(settings, self._secret, self._panel.index)
+        reader = Reader(settings, self._secret, self._panel.index, lambda: brake.parked)
         read = ReadStage(reader, self._outlet, self._store, first, self._waiting, brake, self._secret)
         self._decide = DecideStage(self._store, self._outlet, second, self._waiting, brake, self._world, self._secret)
         self._agent(app, Topic.RAW, "read", read.run)
@@ -334,8 +370,6 @@ class Worker:
                     self._busy.add(name)
                     await run([_raw(message) for message in messages])
                     self._busy.discard(name)
-            except TooManyCrashes as error:
-                leave(Exit.STUCK, f"{name}:{error}")
             except BaseException as error:  # noqa: BLE001 whatever leaves the loop is acked, so nothing may
                 leave(Exit.STUCK, f"{name}:{type(error).__name__}")
             leave(Exit.STUCK, f"{name}:stream ended")
@@ -353,13 +387,28 @@ class Worker:
                     pruned = time.monotonic()
             await asyncio.sleep(_RELAY_SECONDS)
 
+    async def _look_around(self) -> None:
+        """Tells how much is to be published, and hears which senders are parked."""
+        while not self._waiting.stopping:
+            try:
+                await self._decide.gauge(datetime.now(UTC))
+                parked = await asyncio.to_thread(self._store.parked)
+            except Unavailable as error:
+                self._waiting.away(Part.STORE, type(error).__name__, "look_around")
+            else:
+                self._waiting.back(Part.STORE, "look_around")
+                self._brake.take_over(one.sender for one in parked)
+            await asyncio.sleep(_RELAY_SECONDS)
+
     def _prune(self, now: datetime) -> None:
+        self._store.prune_sessions(now)
         self._store.prune(now, self._settings.ledger_days)
         self._store.prune_unmatched(now, self._settings.unmatched_days)
 
-    def _relay_ended(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()):
-            leave(Exit.STUCK, f"relay:{type(error).__name__}")
+    def _chore_ended(self, task: "asyncio.Task[None]") -> None:
+        if not self._waiting.stopping:
+            error = None if task.cancelled() else task.exception()
+            leave(Exit.STUCK, f"chore:{type(error).__name__}")
 
     @staticmethod
     def _start_ended(task: "asyncio.Task[None]") -> None:
@@ -397,19 +446,27 @@ class Worker:
 
 
 async def _batches(app: Any, stream: Any, most: int, seconds: float) -> AsyncIterator[list[Any]]:
-    """Faust's messages, at most `most` at once; `seconds` is how long the first waits for others to come.
+    """Faust's messages, at most `most` and `_BATCH_BYTES` (or one) at once.
 
+    `seconds` is how long the first waits for others to come.
     Acks a batch when the next one is asked for, as `stream.take_events` does, which runs several tasks for each message
     and wakes up for nothing all the time. And it acks what it leaves out, because the partitions were assigned anew
     since: such messages come again, so here they are left out and no more.
     """
     await stream.maybe_start()
     queue = stream.channel.queue
+    ahead: Any = None  # did not fit any more
     while True:
-        events = [await queue.get()]
+        events, ahead = [ahead if ahead is not None else await queue.get()], None
+        size = len(events[0].message.value or b"")
         await asyncio.sleep(seconds)
-        while len(events) < most and not queue.empty():
-            events.append(queue.get_nowait())
+        while len(events) < most and size < _BATCH_BYTES and not queue.empty():
+            following = queue.get_nowait()
+            size += len(following.message.value or b"")
+            if size > _BATCH_BYTES:
+                ahead = following
+                break
+            events.append(following)
         messages = []
         for message in (event.message for event in events):
             if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:

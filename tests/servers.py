@@ -70,7 +70,8 @@ def kafka_jars() -> Path:
 class KafkaServer:
     """One KRaft node whose log is on disk: survives `kill()` and `start()`."""
 
-    def __init__(self, folder: Path, *, heap: str = "512m") -> None:
+    def __init__(self, folder: Path, *, heap: str = "512m", sasl: tuple[str, str] | None = None) -> None:
+        """`sasl`: the one user and password it lets in, by SASL PLAIN."""
         self.folder = folder
         self.port = free_port()
         self.heap = heap
@@ -78,14 +79,27 @@ class KafkaServer:
         controller = free_port()
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "server.properties"
+        clients = "SASL_PLAINTEXT" if sasl else "PLAINTEXT"
+        secured = []
+        if sasl:
+            login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+            user, word = sasl
+            secured = [
+                "listener.security.protocol.map=CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT",
+                "sasl.enabled.mechanisms=PLAIN",
+                "sasl.mechanism.inter.broker.protocol=PLAIN",
+                "inter.broker.listener.name=SASL_PLAINTEXT",
+                "listener.name.sasl_plaintext.plain.sasl.jaas.config="
+                f'{login} username="{user}" password="{word}" user_{user}="{word}";',
+            ]
         self._config.write_text(
             "\n".join(
                 [
                     "process.roles=broker,controller",
                     "node.id=1",
                     f"controller.quorum.voters=1@127.0.0.1:{controller}",
-                    f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-                    f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}",
+                    f"listeners={clients}://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
+                    f"advertised.listeners={clients}://127.0.0.1:{self.port}",
                     "controller.listener.names=CONTROLLER",
                     "offsets.topic.replication.factor=1",
                     "offsets.topic.num.partitions=8",
@@ -96,6 +110,7 @@ class KafkaServer:
                     "group.initial.rebalance.delay.ms=0",
                     "auto.create.topics.enable=false",
                     f"log.dirs={folder / 'log'}",
+                    *secured,
                 ]
             )
         )

@@ -161,6 +161,8 @@ def test_a_whole_message() -> None:
         ("no HL7", b"hello", RejectCode.NOT_HL7, "MSH"),
         ("delimiters", b"MSH||", RejectCode.BAD_DELIMITERS, "MSH-2"),
         ("another type", adt(PID, f9="ORU^R01"), RejectCode.NOT_ADT, "MSH-9.1"),
+        ("text for a trigger", adt(PID, f9="ADT^SMITH JOHN"), RejectCode.TRIGGER_MISSING, "MSH-9.2"),
+        ("a type for a trigger", adt("EVN|ADT", PID, f9="ADT"), RejectCode.TRIGGER_MISSING, "MSH-9.2"),
         ("no trigger", adt(PID, f9="ADT"), RejectCode.TRIGGER_MISSING, "MSH-9.2"),
         ("no PID", adt(EVN, PV1), RejectCode.SEGMENT_MISSING, "PID"),
         ("no MRG", adt(EVN, PID, trigger="A40"), RejectCode.SEGMENT_MISSING, "MRG"),
@@ -180,11 +182,11 @@ def test_rejects(name: str, data: bytes, code: RejectCode, place: str) -> None:
 def test_what_changes_nothing_needs_no_patient() -> None:
     assert read(adt("NPU|1", trigger="A20")) == NoTransition(trigger="A20")
     assert read(adt(PID, trigger="A99")) == NoTransition(trigger="A99")
-    assert read(adt(PID, f9="ADT^SMITH JOHN")) == NoTransition(trigger="other")
 
 
 @pytest.mark.parametrize(
-    ("processing", "told"), [("T", "T"), ("D", "D"), ("t", "T"), ("X^Y", "other"), ("Smith", "other")]
+    ("processing", "told"),
+    [("T", "T"), ("D", "D"), ("t", "T"), ("N", "other"), ("TEST^X", "other"), ("Training", "other")],
 )
 def test_test_messages_end_by_themselves(processing: str, told: str) -> None:
     data = adt(EVN, PID, PV1, f11=processing)
@@ -193,9 +195,19 @@ def test_test_messages_end_by_themselves(processing: str, told: str) -> None:
     assert isinstance(read(data, Feed(accept_test=True)), Event)
 
 
-@pytest.mark.parametrize("processing", ["P", "p", "P^A", ""])
+@pytest.mark.parametrize("processing", ["P", "p", "P^A", "", '""'])
 def test_production_messages(processing: str) -> None:
-    assert isinstance(read(adt(EVN, PID, PV1, f11=processing)), Event)
+    assert Finding.PROCESSING_ID_UNKNOWN not in {one.finding for one in event(adt(EVN, PID, PV1, f11=processing)).notes}
+
+
+@pytest.mark.parametrize("processing", ["PROD", "Production", "X^Y", "PRD", "LIVE", "1"])
+def test_what_is_no_word_for_a_test_is_told_with_a_note(processing: str) -> None:
+    assert (Finding.PROCESSING_ID_UNKNOWN, "MSH-11") in findings(event(adt(EVN, PID, PV1, f11=processing)))
+
+
+@pytest.mark.parametrize("sent", ["ADT^A03", "ADT\\S\\A03", "A03^ADT_A03", "ADT_A03"])
+def test_an_event_code_with_the_message_type_names_the_event(sent: str) -> None:
+    assert event(adt(f"EVN|{sent}|20260301", PID, PV1, f9="ADT")).trigger == "A03"
 
 
 @pytest.mark.parametrize(
@@ -235,8 +247,9 @@ def test_production_messages(processing: str) -> None:
         ("many ids", adt(EVN, "PID|1||" + "~".join(map(str, range(300)))), "A01", (Finding.VALUE_TOO_LONG, "PID-3")),
         ("many diagnoses", adt(EVN, PID, PV1, *["DG1|1||A"] * 300), "A01", (Finding.VALUE_TOO_LONG, "DG1")),
         ("facility", adt(EVN, PID, f4=""), "A01", (Finding.FACILITY_ASSUMED, "MSH-3")),
-        ("two survivors", adt(EVN, PID, "MRG|9", PID.replace("12345", "777"), "MRG|8", trigger="A40"), "A40",
+        ("survivor of nobody", adt(EVN, PID, "MRG|9", PID.replace("12345", "777"), trigger="A40"), "A40",
          (Finding.STRUCTURE_WRONG, "MRG")),
+        ("two patients", adt(EVN, PID, PID.replace("12345", "777"), PV1), "A01", (Finding.STRUCTURE_WRONG, "PID")),
     ],
 )  # fmt: skip
 def test_what_is_odd_is_noted_and_read_around(
@@ -286,6 +299,10 @@ def test_the_kind_of_facility_follows_the_feed() -> None:
         ("PV1-44 is a day: EVN-2 of that day", "A01", ("EVN||202603011205-0500", PID, fields("PV1", f44="20260301")),
          "17:05"),
         ("PV1-44 is another day", "A01", (EVN, PID, fields("PV1", f44="20260228")), "2026-02-28T05:00"),
+        ("PV1-44 is a month", "A01", (EVN, PID, fields("PV1", f44="202603")), "17:00"),
+        ("EVN-2 is a day: MSH-7 of that day", "A08", ("EVN||20260301", PID, PV1), "17:06"),
+        ("EVN-2 is a year: MSH-7", "A08", ("EVN||2026", PID, PV1), "17:06"),
+        ("EVN-2 is another day", "A08", ("EVN||20260228", PID, PV1), "2026-02-28T05:00"),
         ("PV1-44 is unreadable", "A01", (EVN, PID, fields("PV1", f44="dawn")), "17:00"),
     ],
 )  # fmt: skip
@@ -633,3 +650,113 @@ def _seconds(action: Callable[[], object]) -> float:
     for _ in range(200):
         action()
     return (time.process_time() - start) / 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "noted"),
+    [
+        ("01", "01", False),
+        ("1", "01", False),
+        ("007", "07", False),
+        ("20", "20", False),
+        ("Expired", "20", False),
+        ("deceased", "20", False),
+        ("AMA", "07", False),
+        ("Left Against Medical Advice", "07", False),
+        ("EXP^Patient expired", "20", False),
+        ("^Home", "01", False),
+        ("Home/Self Care", "01", False),
+        ("20^Expired^HL70112", "20", False),
+        ("HOMEHLTH", "06", False),  # as the feed says
+        ("X1^Went fishing", "X1", True),
+        ("22", "22", True),
+        ("99", "99", True),
+        ("", "", False),
+    ],
+)
+def test_dispositions_are_read_mapped_or_noted(sent: str, code: str, noted: bool) -> None:
+    feed = Feed(dispositions={"HOMEHLTH": "06"})
+    found = event(adt(EVN, PID, fields("PV1", f2="I", f36=sent), trigger="A03"), feed)
+    assert found.visit is not None
+    assert found.visit.disposition == code
+    assert ((Finding.DISPOSITION_UNKNOWN, "PV1-36") in findings(found)) is noted
+
+
+@pytest.mark.parametrize(
+    ("date", "indicator", "deceased", "dated", "noted"),
+    [
+        ("20260301", "Y", True, True, ""),
+        ("20260301", "", True, True, ""),
+        ("", "Y", True, False, ""),
+        ("", "N", False, False, ""),
+        ("20260301", "N", False, False, "PID-30"),
+        ("19000101", "", None, False, "PID-29"),
+        ("19791231", "", None, False, "PID-29"),
+        ("", "", None, False, ""),
+        ("", "1", True, False, ""),
+        ("", "false", False, False, ""),
+        ("", "U", None, False, ""),
+    ],
+)
+def test_who_died(date: str, indicator: str, deceased: bool | None, dated: bool, noted: str) -> None:
+    pid = PID + "|" * 21 + f"{date}|{indicator}"
+    found = event(adt(EVN, pid, PV1))
+    assert (found.patient.deceased, found.patient.deceased_at is not None) == (deceased, dated)
+    assert {place for finding, place in findings(found) if finding is Finding.DEATH_DISAGREES} == ({noted} - {""})
+
+
+def test_a_deleted_diagnosis_is_no_diagnosis() -> None:
+    gone = fields("DG1", f1="1", f3="T40.1X1A^Heroin", f21="D")
+    found = event(adt(EVN, PID, PV1, gone, "DG1|2||R07.9^Chest pain"))
+    assert found.visit is not None
+    assert [one.code for one in found.visit.diagnoses] == ["R07.9"]
+    assert [one.code for one in found.visit.diagnoses_deleted] == ["T40.1X1A"]
+
+
+SECOND = PID.replace("12345", "777")
+GROUPS = {
+    "A40": ((PID, "MRG|9", SECOND, "MRG|8"), [("12345", "9", ""), ("777", "8", "")]),
+    "A40 several to one": ((PID, "MRG|9", "MRG|8"), [("12345", "9 8", "")]),
+    "A40 one of them of nobody": ((PID, "MRG|9", SECOND), [("12345", "9", "")]),
+    "A40 the first of nobody": ((PID, SECOND, "MRG|8"), [("777", "8", "")]),
+    "A18": ((PID, "MRG|9", PV1, SECOND, "MRG|8", PV1), [("12345", "9", "V1"), ("777", "8", "V1")]),
+    "A41": ((PID, "MRG|9||A1", SECOND, "MRG|8||A2"), [("12345", "9", ""), ("777", "8", "")]),
+    "A42": (
+        (PID, "MRG|9||||V8", PV1, SECOND, "MRG|8||||V9", PV1.replace("V1^", "V2^")),
+        [("12345", "9", "V1"), ("777", "8", "V2")],
+    ),
+    "A43": ((PID, "MRG|9", SECOND, "MRG|8"), [("12345", "9", ""), ("777", "8", "")]),
+    "A44": ((PID, "MRG|9||A1", "MRG|8||A2"), [("12345", "9", ""), ("12345", "8", "")]),
+    "A45": (
+        (PID, "MRG|9", PV1, "MRG|9", PV1.replace("V1^", "V2^")),
+        [("12345", "9", "V1"), ("12345", "9", "V2")],
+    ),
+    "A50": ((PID, "MRG|9||||V8", PV1), [("12345", "9", "V1")]),
+    "A24": ((PID, PV1, SECOND), [("12345", "", "V1"), ("777", "", "")]),
+    "A37": ((PID, SECOND), [("12345", "", ""), ("777", "", "")]),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_every_group_is_read(name: str) -> None:
+    segments, expected = GROUPS[name]
+    found = [
+        (
+            part.patient.identifiers[0].value,
+            " ".join(one.value for one in part.prior.identifiers) if part.prior else "",
+            part.visit.number.value if part.visit and part.visit.number else "",
+        )
+        for part in event(adt(EVN, *segments, trigger=name[:3])).parts()
+    ]
+    assert found == expected
+    for part in event(adt(EVN, *segments, trigger=name[:3])).parts():
+        assert all(part.stay_keys for _ in [part.visit] if part.visit)
+        assert part.groups == ()
+
+
+def test_a_newborn_is_counted_in_local_days() -> None:
+    at = fields("EVN", f1="A01", f2="20260501213000-0400")
+    visit = fields("PV1", f2="I", f44="20260501213000-0400")
+    found = event(adt(at, "PID|1||1||Doe^BABYBOY||20260302", visit))
+    assert found.visit is not None
+    assert found.visit.newborn

@@ -123,3 +123,17 @@ def test_the_stream_of_the_corpus(corpus: Path) -> None:
     items = list(split((corpus / "streams" / "simhospital_north.hl7").read_bytes()))
     assert len(items) == 1332
     assert not any(item.reject for item in items)
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_a_file_in_utf_16_is_read_like_any_other(codec: str, size: int) -> None:
+    first, second = A.decode() + "\r\nPID|1||1||Müller", B.decode()
+    data = f"{first}\r\n{second}\r\n".encode(codec)
+    found = list(split(data[at : at + size] for at in range(0, len(data), size)))
+    assert [item.message.strip() for item in found] == [first.encode(), second.encode()]
+
+
+def test_a_blank_after_msh_begins_a_message_and_the_word_does_not() -> None:
+    data = A + b"\rNTE|1||text\rMSH means header\r" + B.replace(b"MSH|", b"MSH |")
+    assert len(list(split(data))) == 2

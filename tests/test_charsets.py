@@ -1,5 +1,7 @@
 """Character sets as senders claim, forget, misspell and invent them."""
 
+import random
+
 import pytest
 
 from parsers.charsets import CODECS, Decoded, Undecodable, codec_of, decode, is_codec
@@ -116,3 +118,58 @@ def test_the_finding_becomes_a_note_on_msh_18() -> None:
     assert isinstance(read, Message)
     assert read.notes == [note(Finding.CHARSET_MISSING, "MSH-18")]
     assert read.get("PID-5") == "Dé"
+
+
+CLAIM = "MSH|^~\\&|A|B|||2026||ADT^A01|1|P|2.5||||||{}\rPID|1||1||{}^J"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "configured", "family", "finding"),
+    [
+        ("UTF-16 said over UTF-8", CLAIM.format("UNICODE UTF-16", "Müller").encode(), "", "Müller",
+         Finding.CHARSET_LYING),
+        ("UTF-32 said over Windows-1252", CLAIM.format("UNICODE UTF-32", "Müller").encode("cp1252"), "", "Müller",
+         Finding.CHARSET_LYING),
+        ("UTF-16 said over ASCII", CLAIM.format("UNICODE UTF-16", "Muller").encode(), "", "Muller",
+         Finding.CHARSET_LYING),
+        ("half a mark before GB18030", b"\xef" + CLAIM.format("GB 18030-2000", "王").encode("gb18030"), "", "王", None),
+        ("half a mark before Big5", b"\xbb\xbf" + CLAIM.format("BIG-5", "王").encode("big5"), "", "王", None),
+        ("the mark of UTF-16 before UTF-8", b"\xff\xfe" + CLAIM.format("UNICODE UTF-8", "Müller").encode(), "",
+         "Müller", None),
+        ("the other mark before Latin-1", b"\xfe\xff" + CLAIM.format("8859/1", "Müller").encode("latin-1"), "",
+         "Müller", None),
+        ("UTF-16 without a mark", CLAIM.format("", "Müller").encode("utf-16-le"), "", "Müller", None),
+        ("UTF-16 after line ends", ("\r\n" + CLAIM.format("", "Müller")).encode("utf-16-be"), "", "Müller", None),
+        ("UTF-32", CLAIM.format("", "Müller").encode("utf-32"), "", "Müller", None),
+        ("UTF-16 in a feed configured so", CLAIM.format("", "Müller").encode("utf-16"), "utf-16", "Müller", None),
+        ("UTF-8 in a feed configured for UTF-16", CLAIM.format("", "Müller").encode() + b" ", "utf-16", "Müller",
+         Finding.CHARSET_LYING),
+        ("EBCDIC configured", CLAIM.format("", "Muller").encode(), "cp037", "Muller", Finding.CHARSET_LYING),
+    ],
+)  # fmt: skip
+def test_what_the_claim_makes_unreadable_is_read_by_what_the_bytes_look_like(
+    name: str, data: bytes, configured: str, family: str, finding: Finding | None
+) -> None:
+    read = Message.parse(data, configured)
+    assert isinstance(read, Message), name
+    assert (read.get("MSH-10"), read.get("PID-5")) == ("1", family), name
+    assert [one.finding for one in read.notes] == ([finding] if finding else []), name
+
+
+def test_what_no_reading_makes_a_message_of_is_refused_by_name() -> None:
+    data = CLAIM.format("", "\x81").encode("latin-1")
+    assert Message.parse(data, "cp037") == Reject(code=RejectCode.UNDECODABLE, place="PID-5")
+
+
+def test_no_claim_and_no_stray_byte_breaks_the_reader() -> None:
+    chance = random.Random(9)
+    claims = ["UNICODE UTF-16", "UNICODE UTF-32", "GB 18030-2000", "~ISO IR87", "SJIS", "KS X 1001", "8859/1", ""]
+    stray = [b"\xef", b"\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0", b"\x1b$B", b"\x81", b"\xd8\0", b"\xe9", b"\r"]
+    for _ in range(3000):
+        data = CLAIM.format(chance.choice(claims), chance.choice(["Müller", "王小明", "Roe"]))
+        read = data.encode(chance.choice(["utf-8", "gb18030", "utf-16", "utf-16-be", "utf-8-sig"]))
+        for _ in range(chance.randrange(4)):
+            at = chance.choice([0, 0, chance.randrange(len(read))])
+            read = read[:at] + chance.choice(stray) + read[at + chance.randrange(2) :]
+        found = Message.parse(read, chance.choice(["", "", "utf-16", "gb18030", "cp037"]))
+        assert isinstance(found, Reject) or found.segments("MSH")

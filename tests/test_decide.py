@@ -48,6 +48,9 @@ def certain(enrollee_id, **more):
     return Match(grade=Grade.CERTAIN, enrollee_id=enrollee_id, **more)
 
 
+POSSIBLE = Match(grade=Grade.POSSIBLE, enrollee_id="E2")
+
+
 class Ward:
     """A history that remembers, in place of the store."""
 
@@ -171,6 +174,19 @@ class TestWhoMayBeTold:
         assert not Ward().take(event(K.ADMITTED, 0), probable).crosswalk
 
 
+class TestBeforeEnrollment:
+    @pytest.mark.parametrize(
+        ("hour", "reason"),
+        [(1, Reason.STAY_BEFORE_ENROLLMENT), (4, Reason.STAY_BEFORE_ENROLLMENT), (6, Reason.STAY_UNKNOWN)],
+    )
+    def test_the_day_of_the_admission_is_a_local_one(self, hour, reason):
+        """Enrolled on the 10th: 01:30 and 04:30 UTC of that day are the evening before in New York, 06:30 is not."""
+        ward = Ward(person("E1", effective_from=date(2026, 11, 10)))
+        begun = datetime(2026, 11, 10, hour, 30, tzinfo=UTC)
+        decision = ward.take(event(K.UPDATED, 3, C.INPATIENT, admitted_at=begun), certain("E1"))
+        assert decision.reasons == (reason,)
+
+
 class TestClocksAndPeople:
     def test_contact_made_before_a13_stays_made_and_runs_anew_after_the_real_discharge(self):
         ward = Ward()
@@ -213,6 +229,46 @@ class TestMerges:
         decision = ward.take(gone, certain(None), certain("E1"))
         assert decision.reasons == (Reason.MERGED,)
         assert ward.living()
+
+    @pytest.mark.parametrize(
+        "match",
+        [
+            certain(None),
+            POSSIBLE,
+            Match(grade=Grade.POSSIBLE, enrollee_id="E1"),
+            POSSIBLE.model_copy(update={"grade": Grade.PROBABLE}),
+        ],
+        ids=["nobody", "possibly another", "possibly the same", "probably another"],
+    )
+    @pytest.mark.parametrize("named", [{}, {"name": PersonName(family="Langberg", given="Ivan")}], ids=["", "named"])
+    def test_the_number_that_survives_belongs_to_whom_the_other_belongs(self, match, named):
+        ward = Ward()
+        ward.take(event(K.ADMITTED, 0), certain("E1"))
+        bare = Patient(identifiers=(Identifier(system="MISSION", value="200001", type="MR"),), **named)
+        merge = event(K.PERSON_MERGED, 1, patient=bare, visit=False, prior=mrn("100001"))
+        decision = ward.take(merge, match, certain("E1"))
+        assert (decision.action, decision.reasons) == (Action.SUPPRESS, (Reason.MERGED,))
+        learned = {change.identifier.value: change.enrollee_id for change in decision.crosswalk}
+        assert learned == {"100001": "E1", "200001": "E1"}
+        assert [alert.enrollee_id for alert in ward.living()] == ["E1"]
+
+    def test_before_the_first_visit(self):
+        bare = Patient(identifiers=(Identifier(system="MISSION", value="200001", type="MR"),))
+        merge = event(K.PERSON_MERGED, 0, patient=bare, visit=False, prior=mrn("100001"))
+        decision = Ward().take(merge, certain(None), certain("E1"))
+        assert {change.identifier.value: change.enrollee_id for change in decision.crosswalk} == {
+            "100001": "E1",
+            "200001": "E1",
+        }
+
+    @pytest.mark.parametrize("number", ["UNKNOWN", "000000", "N/A", "9999999", "."])
+    def test_what_stands_for_no_number_is_never_learned(self, number):
+        ward = Ward()
+        assert ward.take(event(K.ADMITTED, 0, mrn=number), certain("E1")).crosswalk == ()
+        gone = event(K.PERSON_MERGED, 1, mrn="200001", visit=False, prior=mrn(number))
+        decision = ward.take(gone, certain("E2"), certain(None))
+        assert [change.identifier.value for change in decision.crosswalk] == ["200001"]
+        assert [alert.enrollee_id for alert in ward.living()] == ["E1"]
 
     def test_nobody_known_on_either_side(self):
         gone = event(K.PERSON_MERGED, 1, visit=False, prior=mrn("100009"))
@@ -312,7 +368,6 @@ class TestMoves:
         assert len(set(told)) == 2
 
 
-POSSIBLE = Match(grade=Grade.POSSIBLE, enrollee_id="E2")
 TO_A_POSSIBLE_MATCH = [
     (K.ACCOUNT_MOVED, Reason.MOVED_TO_ANOTHER_PERSON),
     (K.VISIT_MOVED, Reason.MOVED_TO_ANOTHER_PERSON),
@@ -361,7 +416,9 @@ class TestMovesToAPossibleMatch:
         ward = Ward()
         ward.take(event(K.ADMITTED, 0, C.INPATIENT), certain("E1"))
         decision = ward.take(self.handed(kind), match, certain("E1"))
-        assert (decision.action, decision.alerts) == (Action.HOLD, ())
+        merged = kind is K.PERSON_MERGED  # which says itself whose the number is
+        assert (decision.action, decision.alerts) == (Action.SUPPRESS if merged else Action.HOLD, ())
+        assert [change.enrollee_id for change in decision.crosswalk] == ["E1", "E1"] * merged
         assert [one.enrollee_id for one in ward.living()] == ["E1"]
 
     @pytest.mark.parametrize(("kind", "_reason"), TO_A_POSSIBLE_MATCH)

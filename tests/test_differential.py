@@ -198,8 +198,7 @@ def test_each_malformed_file_ends_by_name(corpus: Path) -> None:
 
 
 ADT_ENDINGS = {
-    "event": 280, "notransition": 6, RejectCode.SEGMENT_MISSING: 22, RejectCode.PATIENT_MISSING: 10,
-    RejectCode.TIME_MISSING: 1,
+    "event": 281, "notransition": 6, RejectCode.SEGMENT_MISSING: 22, RejectCode.PATIENT_MISSING: 10,
 }  # fmt: skip
 
 

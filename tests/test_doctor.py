@@ -134,3 +134,12 @@ def test_wrong_framing_is_said(monkeypatch: pytest.MonkeyPatch, folder: Path) ->
         scrape.close()
     assert finding.state is State.WARNING
     assert "without its start (VT)" in finding.what
+
+
+def test_a_parked_feed(folder: Path) -> None:
+    store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
+    assert "parked feed" not in {finding.part for finding in examine()}
+    store.park("EPIC|NORTH", "default", "read:KeyError", datetime(2026, 11, 25, tzinfo=UTC))
+    assert found("parked feed").state is State.WRONG
+    assert "EPIC|NORTH since 2026-11-25 00:00 UTC, after read:KeyError" in found("parked feed").what
+    store.close()

@@ -287,6 +287,35 @@ def test_publishing_waits_for_the_worker(embedded, monkeypatch):
     asyncio.run(story())
 
 
+def test_publishing_holds_bytes_in_hand_not_a_mean(embedded, monkeypatch):
+    """Large messages after many small ones: the broker never holds more of what has not ended than its bound."""
+    settings, _ = embedded
+    ledger = FakeLedger()
+    monkeypatch.setattr(publisher_module, "_MOST_UNENDED_BYTES", 1_000_000)
+    monkeypatch.setattr(publisher_module, "_WINDOW_BYTES", 300_000)
+
+    async def story():
+        async with publishing(settings, ledger) as (durable, _, publisher):
+            small = [accepted(b"%05d" % n) for n in range(2000)]
+            large = [accepted(b"%05d" % n + bytes(250_000)) for n in range(20)]
+            ledger.ended |= {frame.message_id for frame in small}
+            for frame in [*small, *large]:
+                await durable.accept(frame)
+            found = ids(await records(bootstrap_of(settings), seconds=3, until=2020))
+            assert 2000 < len(found) <= 2004
+            assert publisher._at.total == 2003
+            for _ in range(200):
+                done = {message_id for message_id, _, _ in publisher._in_hand} - {large[1].message_id}
+                ledger.ended |= done
+                assert publisher._in_hand_bytes <= 1_000_000
+                if publisher._at.total == 2020:
+                    break
+                await asyncio.sleep(0.05)
+            assert publisher._at.total == 2020  # one that never ends held nobody up
+
+    asyncio.run(story())
+
+
 def listener(settings):
     environment = {
         **os.environ,

@@ -100,6 +100,18 @@ def test_what_cannot_be_read_is_named_with_its_place(code: RejectCode, place: st
     assert (read.code, read.place) == (code, place)
 
 
+def test_a_blank_after_a_segments_name_is_read_around() -> None:
+    segments = b"EVN |A01|2026", b" PID\t |1||12345", b"ZPI  |x", b"NTE|1||see", b"MSH here", b"bid | twice", b"PV1 |1"
+    data = message(*segments)
+    read = parsed(data.replace(b"MSH|", b"MSH |", 1))
+    assert [read.get(one) for one in ("MSH-3", "EVN-1", "PID-3", "ZPI-1")] == ["EPIC", "A01", "12345", "x"]
+    assert read.get("NTE-3") == "see\nMSH here\nbid "
+    assert [one.place for one in read.notes if one.finding is Finding.SEGMENT_NAME_BLANK] == [
+        "MSH", "EVN", "PID", "ZPI", "PV1"
+    ]  # fmt: skip
+    assert glance(data.replace(b"MSH|", b"MSH |", 1)).patient_key == "12345"
+
+
 def test_a_header_sent_twice_is_one_message() -> None:
     assert parsed(MSH + b"\r" + message(PID)).get("PID-3") == "12345"
 
@@ -279,7 +291,7 @@ def test_hostile_input_is_read_in_no_time(data: bytes) -> None:
 
 
 def test_escapes_far_inside_a_value_stay_as_sent() -> None:
-    read = parsed(message(b"NTE|1||" + b"\\F\\" + b"x" * 300_000 + b"\\F\\"))
+    read = parsed(message(b"NTE|1||" + b"\\F\\" + b"x" * 30_000 + b"\\F\\"))
     value = read.get("NTE-3")
     assert value.startswith("|x")
     assert value.endswith("x\\F\\")

@@ -1,16 +1,21 @@
 """Topics and producers on both brokers: created as the table says, verified, and what is wrong is said."""
 
 import asyncio
+import ssl
 import uuid
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from streams import kafka
 from streams.broker import EmbeddedBroker
 from streams.kafka import BrokerAway, OffsetClient, Outlet, Output, TopicsUnusable, ensure_topics
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 from streams.topics import TOPICS, Topic
+from streams.worker import faust_credentials
+from tests.test_doctor import certificate
+from tests.worker_rig import Rig, adt
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +149,118 @@ def test_a_missing_topic_is_told_from_a_missing_broker(settings, port):
     assert asyncio.run(kafka.missing_topics(kafka.bootstrap_servers(settings))) == set()
     with pytest.raises(BrokerAway):
         asyncio.run(kafka.missing_topics(f"127.0.0.1:{port}", seconds=2))
+
+
+def secured(**more):
+    return Settings(kafka_bootstrap_servers="kafka:9093", kafka_sasl_username="us", kafka_sasl_password="pw", **more)
+
+
+def test_how_every_client_of_ours_speaks_to_the_broker(tmp_path):
+    plain = Settings(kafka_bootstrap_servers="kafka:9092")
+    assert kafka.client_options(plain) == {}
+    assert faust_credentials(plain) is None
+    sasl = kafka.client_options(secured(kafka_security_protocol="SASL_PLAINTEXT", kafka_sasl_mechanism="SCRAM-SHA-256"))
+    assert sasl == {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-256",
+        "sasl_plain_username": "us",
+        "sasl_plain_password": "pw",
+    }
+    both = kafka.client_options(secured(kafka_security_protocol="SASL_SSL"))
+    assert (both["security_protocol"], both["sasl_mechanism"]) == ("SASL_SSL", "SCRAM-SHA-512")
+    assert both["ssl_context"].verify_mode is ssl.CERT_REQUIRED
+    assert both["ssl_context"].check_hostname
+    certificate(tmp_path / "us.pem", 30)
+    tls = secured(
+        kafka_security_protocol="SSL",
+        kafka_ca=tmp_path / "us.pem",
+        kafka_cert=tmp_path / "us.pem",
+        kafka_key=tmp_path / "us.key",
+    )
+    found = kafka.client_options(tls)
+    assert set(found) == {"security_protocol", "ssl_context"}
+    assert found["ssl_context"].cert_store_stats()["x509"] == 1
+    embedded = Settings(kafka_security_protocol="SASL_SSL")
+    assert kafka.client_options(embedded) == {}
+
+
+def test_faust_speaks_to_the_broker_as_the_others_do():
+    for protocol in ("SSL", "SASL_PLAINTEXT", "SASL_SSL"):
+        settings = secured(kafka_security_protocol=protocol)
+        ours = kafka.client_options(settings)
+        theirs = credentials_to_aiokafka_auth(faust_credentials(settings), None)
+        assert {name: theirs[name] for name in ours if name != "ssl_context"} == {
+            name: value for name, value in ours.items() if name != "ssl_context"
+        }
+        assert isinstance(theirs.get("ssl_context"), ssl.SSLContext) is ("ssl_context" in ours)
+
+
+WRONG = {
+    "no user": ({"kafka_security_protocol": "SASL_SSL", "kafka_sasl_username": ""}, "HANDOFF_KAFKA_SASL_USERNAME"),
+    "no such file": ({"kafka_security_protocol": "SSL", "kafka_ca": "/nowhere.pem"}, "HANDOFF_KAFKA_CA"),
+    "a key alone": ({"kafka_security_protocol": "SSL", "kafka_key": "/nowhere.pem"}, "HANDOFF_KAFKA_CERT"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_does_not_fit_is_said(name):
+    given, said = WRONG[name]
+    with pytest.raises(SettingsError, match=said):
+        kafka.client_options(secured().model_copy(update=given))
+
+
+def test_every_client_is_given_them(monkeypatch, tmp_path):
+    """Whatever client of aiokafka a command makes: none is left speaking plainly."""
+    made = []
+
+    class Stop(Exception):
+        pass
+
+    def note(name):
+        def make(*_, **given):
+            made.append((name, given.get("sasl_plain_username")))
+            raise Stop
+
+        return make
+
+    for name in ("AIOKafkaProducer", "AIOKafkaConsumer", "AIOKafkaAdminClient"):
+        monkeypatch.setattr(kafka, name, note(name))
+    settings = secured(kafka_security_protocol="SASL_SSL", data_dir=tmp_path)
+    with pytest.raises(Stop):
+        kafka.make_producer(settings)
+    with pytest.raises(Stop):
+        ensure_topics(settings)
+    with pytest.raises(Stop):
+        asyncio.run(OffsetClient("kafka:9093", **kafka.client_options(settings)).ask())
+    with pytest.raises(Stop):
+        asyncio.run(kafka.missing_topics("kafka:9093", **kafka.client_options(settings)))
+    assert [user for _, user in made] == ["us"] * 4
+
+
+@pytest.mark.servers
+def test_the_whole_way_on_a_kafka_that_asks_who_we_are(tmp_path):
+    from tests.conftest import missing
+    from tests.servers import KafkaServer, missing_kafka
+
+    if reason := missing_kafka():
+        missing(reason)
+    server = KafkaServer(tmp_path / "kafka", sasl=("us", "pw"))
+    server.start()
+    try:
+        more = {"kafka_security_protocol": "SASL_PLAINTEXT", "kafka_sasl_mechanism": "PLAIN"}
+        with pytest.raises(BrokerAway):
+            ensure_topics(Settings(kafka_bootstrap_servers=server.bootstrap, data_dir=tmp_path), seconds=3)
+        with Rig(
+            tmp_path,
+            bootstrap=server.bootstrap,
+            kafka_sasl_username="us",
+            kafka_sasl_password="pw",
+            **more,
+        ) as rig:
+            rig.start()
+            rig.send(adt("A01", 1), adt("A03", 1, minutes=60))
+            assert rig.wait_for_endings(2) == {"alerted": 1, "amended": 1}
+            rig.wait_until(lambda: rig.scrape("/readyz")[0] == 200)
+            rig.wait_until(lambda: not rig.store.unsent(1))
+    finally:
+        server.stop()

@@ -1,6 +1,7 @@
 """Late enrollment: who joins the panel while in hospital, or soon after, gets the alert they missed."""
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -89,3 +90,11 @@ def test_a_stay_before_enrollment_is_told_with_the_reason() -> None:
     assert decision.action is Action.NOTIFY
     assert Reason.LATE_ENROLLMENT in decision.alerts[0].reasons
     assert Reason.RELEASED_BY_REVIEW not in decision.alerts[0].reasons
+
+
+def test_enrollment_that_ends_today_lasts_until_the_local_midnight() -> None:
+    evening = datetime(2026, 11, 21, 2, tzinfo=UTC).astimezone(ZoneInfo("America/New_York"))  # 21:00 on the 20th
+    found = missed(
+        [(event(IN, 3), Match(grade=Grade.CERTAIN, enrollee_id="E1"))], {"E1": person(NOW.date())}, evening, 14
+    )
+    assert len(found) == 1

@@ -5,10 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parsers.events import Address, Identifier, Patient, PersonName
+from rules import evidence
 from rules.decisions import Grade
 from rules.grading import grade, rank
 from rules.identity import (
     PanelRecord,
+    is_nobodys,
     read_birth,
     read_identifier,
     read_patient,
@@ -98,6 +100,28 @@ def test_identifier_ignores_case_space_and_leading_zeros():
     assert read_identifier("N", "000") == ("N", "000")
 
 
+@pytest.mark.parametrize(
+    ("value", "nobodys"),
+    [
+        *dict.fromkeys(("UNKNOWN", "unknown", "N/A", "000000", "0", "0-0", "-", "99999999"), True).items(),
+        *dict.fromkeys(("XXXXXX", "123456789", "not available", "No MRN", "TBD", "", " "), True).items(),
+        *dict.fromkeys(("7", "111", "12345", "100", "0012345", "NEW1", "E7", "TEST7", "A0000"), False).items(),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_nobodys(value, nobodys):
+    assert is_nobodys(value) is nobodys
+
+
+def test_numbers_that_are_nobodys_are_not_compared():
+    nobody = PanelRecord("E1", "UNKNOWN", mrns=(("NORTH", "000000"), ("NORTH", "N/A")))
+    assert read_record(nobody) == read_record(PanelRecord(""))
+    identifiers = (
+        Identifier(system="NORTH", value="UNKNOWN", type="MR"),
+        Identifier(system="", value="000", type="MA"),
+    )
+    assert read_patient(Patient(identifiers=identifiers), "NORTH") == read_record(PanelRecord(""))
+
+
 # --- pairs: what differs from ROSA, the grade, and the words that say why ------------------------------------------
 
 CASES = {
@@ -108,7 +132,7 @@ CASES = {
     "initial only": (BARE._replace(first="R"), Grade.PROBABLE, {"first_name": "initial equal"}),
     "goes by the middle name": (
         BARE._replace(first="Marie", middle=""),
-        Grade.PROBABLE,
+        Grade.POSSIBLE,
         {"first_name": "middle name"},
     ),
     "names swapped": (
@@ -229,10 +253,30 @@ CASES = {
         Grade.CERTAIN,
         {"ssn": "last four equal"},
     ),
-    "another SSN": (BARE._replace(ssn="501239876"), Grade.PROBABLE, {"ssn": "differs"}),
+    "another SSN": (BARE._replace(ssn="501239876"), Grade.POSSIBLE, {"ssn": "differs"}),
+    "another SSN, the same MRN": (
+        BARE._replace(ssn="501239876", mrns=ROSA.mrns),
+        Grade.POSSIBLE,
+        {"ssn": "differs", "mrn": "equal"},
+    ),
+    "another SSN and no home in common": (
+        BARE._replace(ssn="501239876", middle="", street="9 Elm Rd", zip="27601", phone="9195550100"),
+        Grade.CERTAINLY_NOT,
+        {"ssn": "differs"},
+    ),
     "last four off by a digit": (BARE._replace(ssn="1235"), Grade.CERTAIN, {"ssn": "last four nearly equal"}),
-    "twin": (BARE._replace(first="Margaret", middle=""), Grade.POSSIBLE, {"first_name": "differs"}),
-    "twin whose name rhymes": (BARE._replace(first="Mosalind"), Grade.POSSIBLE, {"first_name": "another name"}),
+    "twin": (BARE._replace(first="Margaret", middle=""), Grade.CERTAINLY_NOT, {"first_name": "differs"}),
+    "twin whose name rhymes": (BARE._replace(first="Mosalind"), Grade.POSSIBLE, {"first_name": "first letter differs"}),
+    "twin whose first name is the other's middle name": (
+        BARE._replace(first="Marie", middle="Peggy"),
+        Grade.CERTAINLY_NOT,
+        {"first_name": "differs"},
+    ),
+    "first and middle name swapped": (
+        BARE._replace(first="Marie", middle="Rosalind", phone=""),
+        Grade.PROBABLE,
+        {"first_name": "middle name", "middle_name": "rare and equal"},
+    ),
     "sister": (BARE._replace(first="Margaret", birth_date="1957-11-20"), Grade.CERTAINLY_NOT, {}),
     "sister under the same SSN": (
         BARE._replace(first="Margaret", birth_date="1957-11-20", ssn=ROSA.ssn),
@@ -241,6 +285,11 @@ CASES = {
     ),
     "daughter of the same name": (
         BARE._replace(birth_date="1981-11-20", middle=""),
+        Grade.CERTAINLY_NOT,
+        {"birth_date": "years apart"},
+    ),
+    "birth date of about that time": (
+        BARE._replace(birth_date="1957-11-20", middle=""),
         Grade.POSSIBLE,
         {"birth_date": "differs"},
     ),
@@ -286,6 +335,126 @@ def test_pairs(name):
     comparison = compare(read_record(other), read_record(ROSA))
     assert words.items() <= comparison.evidence.items(), comparison.evidence
     assert grade(comparison, MILLION) is expected, comparison
+
+
+JAMES = BARE._replace(first="James", middle="", sex="M", ssn="245671234")
+
+
+@pytest.mark.parametrize("written", ["AJMES", "AMES", "KAMES"])
+def test_a_slip_in_the_first_letter_is_a_slip_where_a_number_agrees(written):
+    comparison = compare(read_record(JAMES._replace(first=written)), read_record(JAMES))
+    assert rank(grade(comparison, MILLION)) >= rank(Grade.PROBABLE), comparison
+    assert graded(JAMES._replace(first=written, ssn=""), JAMES) is Grade.POSSIBLE  # Jayden and Kayden
+    assert graded(JAMES._replace(first=written, ssn="501239876"), JAMES) is Grade.CERTAINLY_NOT
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Ray", "Roy"), ("Anna", "Hanna"), ("Daniel", "Danielle"), ("Harry", "Larry")]
+)
+def test_two_names_that_people_bear_are_no_slip(one, other):
+    twins = [BARE._replace(first=name, middle="") for name in (one, other)]
+    assert compare(*map(read_record, twins)).evidence["first_name"] == "another name"
+    assert graded(*twins) is Grade.POSSIBLE
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Sara", "Sarah"), ("Steven", "Stephen"), ("Brian", "Bryan"), ("Clair", "Claire")]
+)
+def test_two_spellings_of_one_name(one, other):
+    assert graded(*[BARE._replace(first=name, middle="") for name in (one, other)]) in (Grade.PROBABLE, Grade.CERTAIN)
+
+
+@pytest.mark.parametrize("size", [2, MILLION])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            PanelRecord("", last="Langberg", first="BABYBOY", birth_date="2026-03-01", sex="M", street="4710 Mill St",
+                        zip="28801", phone="9194431156"),
+            PanelRecord("E1", last="Langberg", first="Ivan", birth_date="2016-03-14", sex="M", street="4710 Mill St",
+                        zip="28801", phone="9194431156"),
+        ),
+        (
+            PanelRecord("", last="Ward", first="John", middle="Paul", birth_date="2018-02-11", street="1 Elm Rd",
+                        zip="27601", phone="9195550100"),
+            PanelRecord("E1", last="Ward", first="John", middle="Paul", birth_date="1942-05-30", street="12 Oak St",
+                        zip="28801", phone="8285550142"),
+        ),
+        (
+            PanelRecord("", last="Ward", first="Marcus", birth_date="1980-02-11", street="1 Elm Rd", zip="27601"),
+            PanelRecord("E1", last="Ward", first="George", birth_date="1980-02-11", street="12 Oak St", zip="28801"),
+        ),
+        (
+            PanelRecord("", last="Ward", first="Marcus", birth_date="1980-02-11"),
+            PanelRecord("E1", last="Ward", first="George", birth_date="1980-02-11", street="12 Oak St", zip="28801"),
+        ),
+    ],
+    ids=["a newborn without a name and a brother of ten", "a boy and an old man", "Marcus and George", "no address"],
+)  # fmt: skip
+def test_nobody_need_be_asked(one, other, size):
+    assert graded(one, other, size) is graded(other, one, size) is Grade.CERTAINLY_NOT
+
+
+def test_twins_are_asked_about_on_a_short_list_only():
+    twin = BARE._replace(first="Margaret", middle="")
+    assert graded(twin, size=5_000) is Grade.POSSIBLE
+    assert graded(twin._replace(ssn="501239876"), size=5_000) is Grade.CERTAINLY_NOT
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "word"),
+    [
+        ("小明", "小明", "equal"),
+        ("红", "小明", "differs"),
+        ("小明", "小红", "differs"),
+        ("明", "明华", "differs"),
+        ("민수", "민호", "differs"),
+        ("Иван", "ИВАН", "equal"),
+        ("Артём", "Артем", "equal"),
+        ("Иван", "Пётр", "differs"),
+        ("Алексендр", "Александр", "similar"),
+        ("Ｒｏｓａ", "Rosa", "equal"),
+        ("ﾊﾅｺ", "ハナコ", "equal"),
+        ("か", "が", "differs"),
+        ("राम", "रमेश", "differs"),
+        ("مُحَمَّد", "محمد", "equal"),
+        ("Rose\u0301", "Rosé", "equal"),
+        ("Rosa", "红", "another script"),
+    ],
+)
+def test_first_names_in_any_script(one, other, word):
+    comparison = compare(*(read_record(BARE._replace(first=name, middle="")) for name in (one, other)))
+    assert comparison.evidence["first_name"] == word
+
+
+def test_a_name_in_any_script_holds_a_number():
+    number = PanelRecord("", last="王", first="小明", birth_date="1990-01-15", sex="M", mrns=(("MISSION", "1006"),))
+    assert graded(PanelRecord("", last="王", first="小明", mrns=number.mrns), number) is Grade.PROBABLE
+    for last, first in (("李", "红"), ("Li", "Hong"), ("Иванов", "Иван")):
+        named = PanelRecord("", last=last, first=first, mrns=number.mrns)
+        assert rank(graded(named, number)) < rank(Grade.PROBABLE)
+    romanized = PanelRecord("", last="Wang", first="Xiaoming", birth_date="1990-01-15", sex="M", mrns=number.mrns)
+    assert graded(romanized, number) is Grade.PROBABLE
+
+
+def test_an_alias_that_can_be_read_decides():
+    both = BARE._replace(last="王", first="小明", former_names=(("Wang", "Xiaoming"),))
+    assert graded(BARE._replace(last="Wang", first="Xiaoming"), both) is Grade.CERTAIN
+    assert compare(read_record(BARE), read_record(both)).evidence["first_name"] == "differs"
+
+
+@pytest.mark.parametrize(
+    ("word", "agrees"),
+    [
+        *dict.fromkeys(("equal", "nickname", "similar", "month and day swapped", "last four equal"), True).items(),
+        *dict.fromkeys(("differs", "another name", "a generation apart", "years apart"), False).items(),
+        ("another enrollee agrees as well", False),
+        *dict.fromkeys(("another script", "first letter differs", "same number", "shared"), None).items(),
+        ("ZIP: 74 people, 0 compared", None),
+    ],
+)
+def test_whether_a_word_of_evidence_agrees(word, agrees):
+    assert evidence.agrees(word) is agrees
 
 
 def test_nickname():
@@ -469,5 +638,5 @@ def test_both_ways_round_the_grade_is_the_same(one, other, size):
 def test_automatic_needs_a_third_element(one, other):
     comparison = compare(read_record(one), read_record(other))
     if rank(grade(comparison, MILLION)) >= rank(Grade.PROBABLE):
-        said = {field for field, word in comparison.evidence.items() if word not in ("differs", "another name")}
+        said = {field for field, word in comparison.evidence.items() if evidence.agrees(word) is not False}
         assert said - {"last_name", "first_name", "birth_date", "zip", "city", "sex"}

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.settings import Settings, SettingsError, environment_name, load_settings
+from streams.rehearsal import rehearsal_settings
+from streams.settings import REPLAY_DAYS, Settings, SettingsError, environment_name, load_settings
+from streams.topics import TOPICS, Topic
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +49,20 @@ GIVEN = {  # where the default's own text is none that can be given
     "kafka_bootstrap_servers": "kafka:9092",
     "database_url": "postgresql://db/handoff",
     "feeds": "[]",
-    **dict.fromkeys(("policy", "routes", "confidentiality", "tls_cert", "tls_key", "tls_client_ca"), "a.file"),
+    **dict.fromkeys(
+        (
+            "policy",
+            "routes",
+            "confidentiality",
+            "tls_cert",
+            "tls_key",
+            "tls_client_ca",
+            "kafka_ca",
+            "kafka_cert",
+            "kafka_key",
+        ),
+        "a.file",
+    ),
 }
 
 
@@ -112,3 +127,46 @@ def test_the_key_is_made_once_and_private(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "hash.key").stat().st_mode) == 0o600
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
     assert load_settings(hash_key="other").secret() == b"other"
+
+
+@pytest.mark.parametrize(
+    ("days", "hours", "right"), [("8", "24", True), ("7", "24", False), ("30", "720", False), ("31", "720", True)]
+)
+def test_the_ledger_reaches_further_back_than_a_message_may_come_again(
+    monkeypatch: pytest.MonkeyPatch, days: str, hours: str, right: bool
+) -> None:
+    monkeypatch.setenv("HANDOFF_LEDGER_DAYS", days)
+    monkeypatch.setenv("HANDOFF_JOURNAL_KEEP_HOURS", hours)
+    if right:
+        assert load_settings().ledger_days == int(days)
+    else:
+        with pytest.raises(SettingsError, match=r"HANDOFF_LEDGER_DAYS: .*at least \d+: longer than a message may come"):
+            load_settings()
+
+
+def test_the_ledger_knows_what_the_topic_keeps() -> None:
+    assert TOPICS[Topic.RAW].retention_days == TOPICS[Topic.EVENTS].retention_days == REPLAY_DAYS
+
+
+def test_the_file_is_that_of_the_data_folder_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "handoff.toml").write_text("mllp_port = 1111\n")
+    other = tmp_path / "other"
+    other.mkdir()
+    assert load_settings(data_dir=other).mllp_port == 2575
+    (other / "handoff.toml").write_text("mllp_port = 2222\n")
+    assert load_settings(data_dir=other).mllp_port == 2222
+    monkeypatch.setenv("HANDOFF_CONFIG", str(tmp_path / "handoff.toml"))
+    assert load_settings(data_dir=other).mllp_port == 1111
+    assert load_settings(only_own_file=True, data_dir=other).mllp_port == 2222
+
+
+def test_a_rehearsal_reads_no_other_folder_s_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "handoff.toml").write_text('database_url = "postgresql://real/people"\nmllp_prot = 1\n')
+    monkeypatch.setenv("HANDOFF_CONFIG", str(tmp_path / "handoff.toml"))
+    assert rehearsal_settings(tmp_path / "demo").store_url.startswith("sqlite")
+
+
+def test_a_file_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "handoff.toml").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(SettingsError, match=r"handoff\.toml"):
+        load_settings()

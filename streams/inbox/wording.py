@@ -107,20 +107,25 @@ REASON_WORDS: Final[Mapping[Reason, str]] = {
     Reason.CLASS_CHANGED: "The kind of stay changed",
     Reason.DIAGNOSIS_ADDED: "The hospital added a diagnosis",
     Reason.DISPOSITION_ADDED: "The hospital said where the person went",
+    Reason.DISPOSITION_CORRECTED: "The hospital corrected where the person went",
+    Reason.TIME_CORRECTED: "The hospital corrected the day of the admission or the discharge",
     Reason.ATTENDING_CHANGED: "Another doctor is in charge",
     Reason.EXPECTED_DISCHARGE_CHANGED: "The expected discharge date changed",
     Reason.IDENTITY_CORRECTED: "The hospital corrected who this is",
     Reason.LEFT_AGAINST_ADVICE: "Left against medical advice",
     Reason.DIED: "The hospital reports that the person died",
+    Reason.DEATH_TAKEN_BACK: "The hospital took back that the person died",
     Reason.NEWBORN: "Is a newborn",
     Reason.READMISSION: "Is back in the hospital within 30 days of a discharge",
     Reason.ED_HIGH_UTILIZER: "Comes to the ED often",
     Reason.RECENT_SNF_STAY: "Was in a skilled nursing facility lately",
     Reason.BEHAVIORAL_HEALTH: "A mental-health reason was given",
     Reason.OVERDOSE: "An overdose was named",
+    Reason.URGENCY_TAKEN_BACK: "The hospital no longer gives the overdose or mental-health reason",
     Reason.PLANNED_ADMISSION: "The admission was planned",
     Reason.CODE_CAME_LATE: "Told late because the hospital's code came late",
     Reason.UNKNOWN_CLASS: "The hospital used a code for the kind of visit that we do not know yet",
+    Reason.REGISTERED: "Was registered at the hospital; what kind of visit it is, we do not know",
     Reason.LATE_ENROLLMENT: "Joined your panel after this happened",
     Reason.RELEASED_BY_REVIEW: "A person confirmed that this is the same patient",
     Reason.ADMISSION_CANCELLED: "The hospital cancelled the admission",
@@ -150,6 +155,7 @@ REASON_WORDS: Final[Mapping[Reason, str]] = {
 # What to call a version the reader has not looked at yet: two or three words beside the headline.
 _MARKS: Final[Mapping[Reason, str]] = {
     Reason.DIED: "died",
+    Reason.DEATH_TAKEN_BACK: "did not die",
     Reason.ADMISSION_CANCELLED: "cancelled",
     Reason.VISIT_DELETED: "cancelled",
     Reason.PERSON_DELETED: "cancelled",
@@ -166,6 +172,9 @@ _MARKS: Final[Mapping[Reason, str]] = {
     Reason.OVERDOSE: "overdose named",
     Reason.DIAGNOSIS_ADDED: "diagnosis added",
     Reason.DISPOSITION_ADDED: "destination added",
+    Reason.DISPOSITION_CORRECTED: "destination corrected",
+    Reason.TIME_CORRECTED: "day corrected",
+    Reason.URGENCY_TAKEN_BACK: "reason taken back",
     Reason.EXPECTED_DISCHARGE_CHANGED: "new expected date",
     Reason.ATTENDING_CHANGED: "new doctor",
     Reason.IDENTITY_CORRECTED: "name corrected",
@@ -346,6 +355,7 @@ _FIELD_WORDS: Final[Mapping[str, str]] = {
 _HOW_IT_WAS_SEARCHED: Final = frozenset({"large_block"})
 
 _AGREEMENT_WORDS: Final[Mapping[str, str]] = {
+    "names_two_patients": "names two patients, and the visit may be the other one's",
     "equal": "the same",
     "exact": "the same",
     "agree": "the same",
@@ -501,6 +511,8 @@ def headline(
         return "Still in the hospital: the discharge was cancelled"
     if kind is AlertKind.DISCHARGE or status is StayStatus.FINISHED:
         return _left(encounter_class, disposition_code, told)
+    if Reason.REGISTERED in told:
+        return "Registered at the hospital, kind of visit unknown"
     if kind is AlertKind.ED_VISIT:
         return "Overdose, in the ED" if Reason.OVERDOSE in told else "In the ED"
     if kind is AlertKind.OBSERVATION:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from parsers.events import Event, Identifier
+from parsers.events import Event, EventKind, Identifier
 from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reason, Stay
 from streams.ledger import Ending, LedgerEntry
 from streams.store.endings import COLUMNS as LEDGER_COLUMNS
@@ -34,7 +34,8 @@ from streams.store.schema import (
     stays,
     to_us,
 )
-from streams.topics import AlertRecord, EventRecord
+from streams.store.unmatched import earlier_of, forget
+from streams.topics import AlertRecord, EventRecord, Whose
 
 HISTORY_DAYS: Final = 400  # a year of stays for the rules and the page, and room for late messages
 ENDING_OF: Final = {
@@ -103,11 +104,15 @@ def _keys_of_stay(stay: Stay) -> set[str]:
 
 def _asked(event: Event) -> tuple[set[str], set[str]]:
     """(keys that find a stay anywhere, keys that find one at the event's facility)."""
-    anywhere = {visit_key(key) for key in event.stay_keys}
-    if event.prior:
-        anywhere |= {person_key(number) for number in event.prior.identifiers}
-        anywhere |= {visit_key(key) for key in (event.prior.account, event.prior.visit) if key}
-    return anywhere, {person_key(number) for number in event.patient.identifiers}
+    anywhere: set[str] = set()
+    here: set[str] = set()
+    for part in event.parts():
+        anywhere |= {visit_key(key) for key in part.stay_keys}
+        if part.prior:
+            anywhere |= {person_key(number) for number in part.prior.identifiers}
+            anywhere |= {visit_key(key) for key in (part.prior.account, part.prior.visit) if key}
+        here |= {person_key(number) for number in part.patient.identifiers}
+    return anywhere, here
 
 
 def _active_us(stay: Stay) -> int:
@@ -136,6 +141,9 @@ class _Work:
         self.corrected: dict[tuple[str, str], str] = {}  # a rule said so: takes the place of what was known
         self.learned: dict[tuple[str, str], str] = {}  # an automatic match showed it: never takes a place
         self.held: list[EventRecord] = []
+        self.earlier: list[Event] = []  # of nobody so far, that events of the batch may go on from
+        self.caught_up: set[str] = set()
+        self.held_apart: list[LedgerEntry] = []  # endings of further groups of a message that wait by themselves
         self.new_fingerprints: dict[str, tuple[str, int]] = {}
 
     def take_stay(self, stay: Stay) -> None:
@@ -149,7 +157,7 @@ class _Work:
 
     def history(self, record: EventRecord) -> History:
         event = record.event
-        ids = {match.enrollee_id for match in (record.match, record.prior_match) if match and match.enrollee_id}
+        ids = {match.enrollee_id for match in _matches([record]) if match.enrollee_id}
         anywhere, here = _asked(event)
         found = {stay_id for enrollee_id in ids for stay_id in self.of_enrollee.get(enrollee_id, ())}
         found |= {stay_id for key in anywhere for stay_id in self.of_key.get(key, ())}
@@ -163,6 +171,7 @@ class _Work:
         day = event.occurred_at
         people = sorted(ids | {stay.enrollee_id for stay in chosen})
         return History(
+            earlier=tuple(one for one in self.earlier if one.message_id not in self.caught_up),
             stays=tuple(chosen),
             alerts=tuple(self.alerts[stay.stay_id] for stay in chosen if stay.stay_id in self.alerts),
             seen=event.fingerprint in self.seen,
@@ -191,12 +200,28 @@ class _Work:
             self.seen.add(event.fingerprint)
             self.new_fingerprints[event.fingerprint] = (event.message_id, to_us(event.received_at))
         if (decision.waits or decision.action is Action.HOLD) and not decision.duplicate:
-            self.held.append(record)
-        self._learn(record, decision)
-
-    def _learn(self, record: EventRecord, decision: Decision) -> None:
+            self._hold(record, decision)
+        self.caught_up.update(decision.caught_up)
         for change in decision.crosswalk:
             self.corrected[change.identifier.system, change.identifier.value] = change.enrollee_id or ""
+        for part in record.parts():
+            self._learn(part)
+
+    def _hold(self, record: EventRecord, decision: Decision) -> None:
+        """The groups of a message wait each by itself: the first under the message's id, others under one of their
+        own, with an ending of their own."""
+        parts = record.parts()
+        if len(parts) == 1:
+            self.held.append(record)
+            return
+        for number, own in decision.waiting.items():
+            part = parts[number]
+            held = part.model_copy(update={"event": part.event.model_copy(update={"message_id": own})})
+            self.held.append(held)
+            if own != record.event.message_id:
+                self.held_apart.append(_entry(held, Decision(action=Action.HOLD, reasons=(Reason.POSSIBLE_MATCH,))))
+
+    def _learn(self, record: EventRecord) -> None:
         for match, numbers in (
             (record.match, record.event.patient.identifiers),
             (record.prior_match, record.event.prior.identifiers if record.event.prior else ()),
@@ -227,14 +252,18 @@ def _decidable(record: EventRecord, before: tuple[str, str] | None) -> bool:
     """Not ended yet; or ended as one that waits, or that was nobody's so far, and now released."""
     if before is None:
         return True
-    return record.released and (untold(before) or before == (Ending.RETRACTED, Reason.POSSIBLE_MATCH))
+    return record.released and (untold(before) or before[1] == Reason.POSSIBLE_MATCH)
 
 
 class Deciding(Endings):
     """The unit of work of the deciding agent."""
 
     def decide(
-        self, batch: Sequence[EventRecord], decide: Callable[[EventRecord, History], Decision], now: datetime
+        self,
+        batch: Sequence[EventRecord],
+        decide: Callable[[EventRecord, History], Decision],
+        now: datetime,
+        secret: bytes = b"",
     ) -> list[Outcome]:
         """Decide a batch in one transaction; gives one `Outcome` per record, in order.
 
@@ -252,6 +281,8 @@ class Deciding(Endings):
             if not todo:
                 return [Outcome(record.event.message_id, None, redelivered=True) for record in batch]
             work = _load(connection, todo, now)
+            if secret:
+                work.earlier = earlier_of(connection, _unheard(todo, work), secret)
             decided: list[tuple[EventRecord, Decision] | None] = []
             taken: set[str] = set()
             for record in batch:
@@ -266,7 +297,7 @@ class Deciding(Endings):
                 decided.append((settled, decision))
             entries = [_entry(*pair) for pair in decided if pair]
             self._hear(connection, entries)
-            records = iter(_flush(connection, work, entries, before))
+            records = iter(_flush(connection, work, [*entries, *work.held_apart], before))
         outcomes = []
         for record, pair in zip(batch, decided, strict=True):
             if pair is None:
@@ -277,8 +308,22 @@ class Deciding(Endings):
         return outcomes
 
 
+def _unheard(todo: Sequence[EventRecord], work: _Work) -> Iterable[Event]:
+    """Events whose stay we do not know, or that give up a number."""
+    for record in todo:
+        for event in record.event.parts():
+            if event.kind is EventKind.PERSON_MERGED or not any(
+                visit_key(key) in work.of_key for key in event.stay_keys
+            ):
+                yield event
+
+
 def _settle(record: EventRecord, work: _Work) -> tuple[EventRecord, Decision | None]:
     """The record under a person's standing verdict about this patient and this enrollee, if there is one."""
+    if record.further and not record.released:
+        first, *further = (_settled(part, work) for part in record.parts())
+        settled = {"match": first.match, "prior_match": first.prior_match, "further": tuple(further)}
+        return record.model_copy(update=settled), None
     if record.released or record.match.grade is not Grade.POSSIBLE or not record.match.enrollee_id:
         return record, None
     match work.verdicts.get(pair_of(record.event.patient, record.match.enrollee_id)):
@@ -293,10 +338,17 @@ def _settle(record: EventRecord, work: _Work) -> tuple[EventRecord, Decision | N
             return record, None
 
 
+def _settled(part: EventRecord, work: _Work) -> Whose:
+    """Whose one group of several is under a standing verdict: the message as a whole is not released by it."""
+    settled, rejected = _settle(part, work)
+    match = Match(grade=Grade.CERTAINLY_NOT) if rejected else settled.match
+    return Whose(match=match, prior_match=settled.prior_match)
+
+
 def _take_turns(connection: Connection, batch: Sequence[EventRecord]) -> None:
     if connection.dialect.name != "postgresql":
         return
-    ids = {match.enrollee_id for record in batch for match in (record.match, record.prior_match) if match}
+    ids = {match.enrollee_id for match in _matches(batch)}
     locks = sorted(
         int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
         for name in ids
@@ -306,7 +358,8 @@ def _take_turns(connection: Connection, batch: Sequence[EventRecord]) -> None:
 
 
 def _matches(todo: Sequence[EventRecord]) -> Iterable[Match]:
-    return (match for record in todo for match in (record.match, record.prior_match) if match)
+    parts = (part for record in todo for part in record.parts())
+    return (match for part in parts for match in (part.match, part.prior_match) if match)
 
 
 def _load(connection: Connection, todo: Sequence[EventRecord], now: datetime) -> _Work:
@@ -338,12 +391,14 @@ def _load(connection: Connection, todo: Sequence[EventRecord], now: datetime) ->
     numbers = {
         number.value
         for record in todo
-        for group in (record.event.patient.identifiers, record.event.prior.identifiers if record.event.prior else ())
+        for part in record.event.parts()
+        for group in (part.patient.identifiers, part.prior.identifiers if part.prior else ())
         for number in learnable(group)
     }
     known = rows_among(connection, "SELECT system, value FROM crosswalk WHERE value IN :among", list(numbers))
     work.known_numbers = {(row[0], row[1]) for row in known}
-    unsure = [record for record in todo if record.match.grade is Grade.POSSIBLE and record.match.enrollee_id]
+    parts = [part for record in todo for part in record.parts()]
+    unsure = [part for part in parts if part.match.grade is Grade.POSSIBLE and part.match.enrollee_id]
     if unsure:
         pairs = [pair_of(record.event.patient, str(record.match.enrollee_id)) for record in unsure]
         work.verdicts = verdicts_of(connection, pairs)
@@ -387,6 +442,8 @@ def _flush(
     write_rows(connection, stay_keys, ("key", "stay_id"), sorted(work.new_keys), "ON CONFLICT DO NOTHING")
     add_waiting(connection, work.held, work.now)
     _write_crosswalk(connection, work)
+    if work.caught_up:
+        forget(connection, sorted(work.caught_up))
     return _write_alerts(connection, work)
 
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, Engine, func, select
 
 from streams.ledger import LedgerEntry
-from streams.store.engine import Database, Row, rows_among, write_rows
+from streams.store.engine import Database, Row, rows_among, write_new, write_rows
 from streams.store.schema import feeds, fingerprints, from_us, ledger, to_us
 
 COLUMNS: Final = ("message_id", "ending", "code", "received_us", "ended_us", "place", "feed", "control_id", "trigger")
@@ -60,13 +60,17 @@ class Endings(Database):
 
         Gives how many were new. Raises `Unavailable`.
         """
+        return len(self.end_new(entries))
+
+    def end_new(self, entries: Sequence[LedgerEntry]) -> set[str]:
+        """As `end`; gives the ids of the messages whose ending is new."""
         if not entries:
-            return 0
+            return set()
         rows = [ledger_row(entry) for entry in entries]
         with self.writing_each() as connection:
-            written = write_rows(connection, ledger, COLUMNS, rows, "ON CONFLICT DO NOTHING")
+            new = write_new(connection, ledger, COLUMNS, rows)
             self._hear(connection, entries)
-        return written
+        return new
 
     def feeds(self) -> dict[str, datetime]:
         """When each feed last sent something, a few seconds coarse."""

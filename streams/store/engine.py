@@ -41,11 +41,17 @@ SQLITE_UNAVAILABLE: Final = frozenset(
 )
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, serialization and deadlock, resources,
 # operator intervention, system error, read-only after a failover, lock not available.
-POSTGRESQL_UNAVAILABLE: Final = ("08", "40", "53", "57", "58", "25006", "55P03")
+# 42P01, 42703, 3F000: no such table, column, schema, which says that the tables are not this program's any more.
+POSTGRESQL_UNAVAILABLE: Final = ("08", "40", "53", "57", "58", "25006", "55P03", "42P01", "42703", "3F000")
+_OTHER_TABLES: Final = ("no such table", "no such column")
 
 
 class Unavailable(Exception):
     """The database cannot do it now (lost, locked, full, changed meanwhile): the caller tries the same again later."""
+
+
+class Damaged(Unavailable):
+    """The database's own file is broken; nothing goes on before somebody brings a copy back."""
 
 
 class StoreFault(Exception):
@@ -139,11 +145,18 @@ def _begin_sqlite(connection: Connection) -> None:
 def unavailable(cause: BaseException | None) -> bool:
     """Whether trying the same again later can help, for an error of a driver."""
     if isinstance(cause, sqlite3.Error):
-        return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in SQLITE_UNAVAILABLE
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        return code in SQLITE_UNAVAILABLE or str(cause).startswith(_OTHER_TABLES)
     state = getattr(cause, "sqlstate", None)
     if state is None:  # psycopg's own: no connection, or no longer one
         return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
     return str(state).startswith(POSTGRESQL_UNAVAILABLE)
+
+
+def damaged(cause: BaseException | None) -> bool:
+    """Whether the file is no SQLite database (any more)."""
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    return isinstance(cause, sqlite3.Error) and code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def describe(cause: BaseException | None) -> str:
@@ -204,6 +217,8 @@ def translated() -> Iterator[None]:
     except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if damaged(cause):
+            raise Damaged(describe(cause)) from None
         raise (Unavailable(describe(cause)) if lost or unavailable(cause) else StoreFault(describe(cause))) from None
     except PoolTimeout:
         raise Unavailable("every connection is in use") from None
@@ -229,6 +244,20 @@ def write_rows(
     else:
         cursor.executemany(statement, rows)
     return int(cursor.rowcount)
+
+
+def write_new(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> set[str]:
+    """Insert rows whose first column, a text, is the key; gives the keys that were not there before."""
+    if connection.dialect.name == "postgresql":
+        statement = _insert("postgresql", table, columns, f'ON CONFLICT DO NOTHING RETURNING "{columns[0]}"')
+        cursor = connection.connection.cursor()
+        cursor.execute(statement, tuple(map(_literal, zip(*rows, strict=True))))
+        return {str(row[0]) for row in cursor.fetchall()}
+    keys = [row[0] for row in rows]  # its transaction began as a writer's, so nobody comes between
+    select = f'SELECT "{columns[0]}" FROM "{table.name}" WHERE "{columns[0]}" IN :among'  # noqa: S608
+    there = {row[0] for row in rows_among(connection, select, keys)}
+    write_rows(connection, table, columns, rows, "ON CONFLICT DO NOTHING")
+    return set(keys) - there
 
 
 @lru_cache(maxsize=256)

@@ -109,6 +109,11 @@ class Feed(Database):
             with self.writing() as connection:
                 connection.execute(outbox.delete().where(outbox.c.position.in_(positions)))
 
+    def outbox_size(self) -> int:
+        """How many alert versions are not yet on the alerts topic."""
+        with self.reading() as connection:
+            return int(connection.scalar(select(func.count()).select_from(outbox)) or 0)
+
     def outbox_age(self, now: datetime) -> float:
         """Seconds since the oldest unsent alert version was decided; 0 when all are sent."""
         with self.reading() as connection:

@@ -9,13 +9,14 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from streams.problems import Problem
 from streams.store.engine import Database
 
 ADVICE: Final = "stop all processes of handoff and run `handoff migrate`"
 LOCK: Final = 0x68616E646F6666  # any number that only migrations use
 
 
-class StoreOutdated(Exception):
+class StoreOutdated(Problem):
     """The store's tables are not this program's; the text says what to do."""
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select, update
 from parsers.events import Identifier, Patient, Value
 from parsers.people import Enrollee
 from rules.decisions import Grade, Reason
+from rules.identity import is_nobodys
 from streams.ledger import Ending
 from streams.store.auditing import Audited, note
 from streams.store.endings import endings_of
@@ -74,8 +75,13 @@ class Asked(NamedTuple):
 
 
 def learnable(identifiers: Sequence[Identifier]) -> list[Identifier]:
-    """Those that name a person within their authority (HL7 table 0203): no account, visit, license or SSN."""
-    return [number for number in identifiers if number.system and number.value and number.type in LEARNED_TYPES]
+    """Those that name a person within their authority (HL7 table 0203): no account, visit, license or SSN, and nothing
+    that stands for a number that is not known."""
+    return [
+        number
+        for number in identifiers
+        if number.system and number.type in LEARNED_TYPES and not is_nobodys(number.value)
+    ]
 
 
 def pair_of(patient: Patient, enrollee_id: str) -> str:

@@ -360,3 +360,23 @@ unmatched_keys = Table(  # keyed hashes by which a person enrolled later finds t
     Index("ix_unmatched_keys_message_id", "message_id"),
     sqlite_with_rowid=False,
 )
+attempts = Table(  # how often a record that may be what stops a worker was taken up; see `streams.store.keeping_up`
+    "attempts",
+    metadata,
+    Column("record", Text, primary_key=True),
+    _whole("taken"),
+    _whole("at_us"),
+    Index("ix_attempts_at_us", "at_us"),
+)
+parked_feeds = Table(  # senders whose messages are set aside unread because too many of them made us fail
+    "parked_feeds",
+    metadata,
+    Column("sender", Text, primary_key=True),
+    _text("feed"),
+    _text("code"),
+    _whole("since_us"),
+)
+leases = Table(  # what only one process at a time does
+    "leases", metadata, Column("name", Text, primary_key=True), _text("holder"), _whole("until_us")
+)
+facts = Table("facts", metadata, Column("name", Text, primary_key=True), _text("value"))

@@ -9,6 +9,7 @@ from streams.store.directories import Directories
 from streams.store.engine import Database, make_engine
 from streams.store.feed import Feed
 from streams.store.inbox import Inbox
+from streams.store.keeping_up import KeepingUp
 from streams.store.migrating import MigrationState, StoreOutdated, TablesAre, migrate, state
 from streams.store.panel import Panel
 from streams.store.reviewing import Reviewing
@@ -16,7 +17,7 @@ from streams.store.signing_in import SignIn
 from streams.store.unmatched import Unmatched
 
 
-class Store(Deciding, Feed, Inbox, Actions, Reviewing, Unmatched, Panel, Directories, SignIn, Auditing):
+class Store(Deciding, Feed, Inbox, Actions, Reviewing, Unmatched, Panel, Directories, SignIn, Auditing, KeepingUp):
     """Everything a process asks of the database. Methods are safe to call from several threads."""
 
     @classmethod

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import islice
@@ -16,8 +17,9 @@ from typing import Final
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, func, select
 
-from parsers.events import Event
+from parsers.events import Event, EventKind
 from parsers.panel import split_mrns
+from rules.late_enrollment import looks_back
 from streams.store.engine import Database, rows_among, write_rows
 from streams.store.panel_rows import stream_rows
 from streams.store.schema import enrollees, to_us, unmatched, unmatched_keys
@@ -44,6 +46,13 @@ def _facts_of(event: Event) -> Iterator[Fact]:
     yield "ssn", event.patient.ssn
     if event.patient.birth_date:
         yield "born", event.patient.birth_date.isoformat()
+
+
+def _ways_to(event: Event) -> Iterator[Fact]:
+    """By what a kept event is found again: by whom it is about, and by the visit it is about."""
+    yield from _facts_of(event)
+    for key in event.stay_keys[:1]:
+        yield "visit", f"{key.system}\x1f{key.value}"
 
 
 def _facts_on(row: Sequence[str]) -> Iterator[Fact]:
@@ -97,6 +106,27 @@ def _shared(asked: set[Fact], people: Iterable[Sequence[str]]) -> set[Fact]:
     return shared
 
 
+def earlier_of(connection: Connection, events: Iterable[Event], secret: bytes) -> list[Event]:
+    """Kept events that these may be the continuation of (`looks_back`), oldest first, within the transaction."""
+    keys: set[str] = set()
+    for event in events:
+        for one in looks_back(event):
+            merged = event.kind is EventKind.PERSON_MERGED
+            fact = ("number", one.value) if merged else ("visit", f"{one.system}\x1f{one.value}")
+            keys.add(_key(secret, *fact))
+    if not keys:
+        return []
+    statement = "SELECT DISTINCT message_id FROM unmatched_keys WHERE key IN :among"
+    found = sorted({row[0] for row in rows_among(connection, statement, sorted(keys))})[:FOUND_AT_ONCE]
+    sealed = rows_among(connection, "SELECT message_id, sealed FROM unmatched WHERE message_id IN :among", found)
+    lock = _lock(secret)
+    opened = []
+    for _, data in sorted(sealed):
+        with suppress(InvalidToken):
+            opened.append(Event.model_validate_json(lock.decrypt(bytes(data))))
+    return opened
+
+
 class Unmatched(Database):
     """What waits for late enrollment."""
 
@@ -107,7 +137,7 @@ class Unmatched(Database):
         for event in events:
             sealed = lock.encrypt(event.model_dump_json().encode())
             rows.append((event.message_id, to_us(event.received_at), sealed))
-            keys |= {(_key(secret, kind, value), event.message_id) for kind, value in _facts_of(event) if value}
+            keys |= {(_key(secret, kind, value), event.message_id) for kind, value in _ways_to(event) if value}
         with self.writing() as connection:
             columns = ("message_id", "received_us", "sealed")
             write_rows(connection, unmatched, columns, rows, "ON CONFLICT DO NOTHING")
@@ -181,9 +211,18 @@ class Unmatched(Database):
                 forget(connection, message_ids)
 
     def prune_unmatched(self, now: datetime, days: int = 14) -> int:
-        """Forget events received more than `days` ago; gives how many."""
-        limit = to_us(now - timedelta(days=days))
-        with self.writing() as connection:
-            old = unmatched.select().with_only_columns(unmatched.c.message_id).where(unmatched.c.received_us < limit)
-            connection.execute(unmatched_keys.delete().where(unmatched_keys.c.message_id.in_(old)))
-            return connection.execute(unmatched.delete().where(unmatched.c.received_us < limit)).rowcount
+        """Forget events received more than `days` ago; gives how many. Small transactions, none long."""
+        limit, gone = to_us(now - timedelta(days=days)), 0
+        old = unmatched.select().with_only_columns(unmatched.c.message_id).where(unmatched.c.received_us < limit)
+        while True:
+            with self.writing() as connection:
+                some = list(connection.scalars(old.limit(FOUND_AT_ONCE)))
+                forget(connection, some)
+            gone += len(some)
+            if len(some) < FOUND_AT_ONCE:
+                return gone
+
+    def seals(self) -> bool:
+        """Whether anything is kept that only the hash key opens."""
+        with self.reading() as connection:
+            return connection.scalar(unmatched.select().with_only_columns(unmatched.c.message_id).limit(1)) is not None

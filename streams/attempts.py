@@ -1,0 +1,95 @@
+"""Records in, the same records in batches out, so that one that ends the process each time does so three times only.
+
+An ordinary record costs nothing here. Noted before they are worked on are large ones, and the first `WARY_RECORDS` of a
+partition after it was assigned anew: what an unclean exit had in hand comes again there. A batch that holds a record
+noted before and not ended is worked on record by record, each counted alone, and one that has had `MOST_ATTEMPTS` is
+given up: it goes to quarantine without being looked at again.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from streams.metrics import Stage
+from streams.store import Store
+
+LARGE_BYTES: Final = 64 * 1024
+WARY_RECORDS: Final = 1_000
+MOST_ATTEMPTS: Final = 3
+TAKEN_UP_TOO_OFTEN: Final = "TakenUpTooOften"
+
+
+class _Record(Protocol):
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+R = TypeVar("R", bound=_Record)
+
+
+class Attempts(Generic[R]):
+    """One for each stage. `id_of` gives a record's message id; `in_store` runs a function in the store's thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        stage: Stage,
+        id_of: Callable[[R], str],
+        in_store: Callable[..., Awaitable[Any]],
+    ) -> None:
+        self._store = store
+        self._stage = stage
+        self._id_of = id_of
+        self._in_store = in_store
+        self._runs: dict[tuple[str, int], tuple[int, int]] = {}  # first offset since the assignment, and the next
+
+    async def each(
+        self,
+        records: Sequence[R],
+        run: Callable[[Sequence[R]], Awaitable[None]],
+        give_up: Callable[[R], Awaitable[None]],
+        again: Collection[str] = (),
+    ) -> None:
+        """Has `run` work on all of the records, in order; ids in `again` may have an ending and are to be run anew."""
+        watched = {self._id_of(record) for record in records if self._to_be_noted(record)}
+        if not watched or not await self._in_store(self._note, watched, again):
+            await run(records)
+            return
+        for record in records:
+            if (found := self._id_of(record)) not in watched:
+                await run([record])
+                continue
+            if await self._in_store(self._once_more, found) > MOST_ATTEMPTS:
+                await give_up(record)
+            else:
+                await run([record])
+            await self._in_store(self._store.came_through, [self._name(found)])
+
+    def _to_be_noted(self, record: R) -> bool:
+        place = (record.topic, record.partition)
+        first, following = self._runs.get(place, (-1, -1))
+        if record.offset != following:
+            first = record.offset
+        self._runs[place] = (first, record.offset + 1)
+        return record.offset - first < WARY_RECORDS or len(record.value or b"") >= LARGE_BYTES
+
+    def _name(self, message_id: str) -> str:
+        return f"{self._stage.value}:{message_id}"
+
+    def _note(self, ids: Collection[str], again: Collection[str]) -> bool:
+        """Whether one of these may have ended a process; else they are noted as worked on together."""
+        known = {name.partition(":")[2] for name in self._store.taken_up([self._name(one) for one in ids])}
+        if known and known - (self._store.ended(sorted(known)) - set(again)):
+            return True
+        self._store.take_up([self._name(one) for one in ids if one not in known], datetime.now(UTC))
+        return False
+
+    def _once_more(self, message_id: str) -> int:
+        name = self._name(message_id)
+        return self._store.take_up([name], datetime.now(UTC))[name]
