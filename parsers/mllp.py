@@ -132,17 +132,17 @@ class Decoder:
                 self._garbage = 0
                 out.append(FrameFault(RejectCode.NOT_MLLP, other.end()))
                 return end
-        *ended, rest = between.split(_END)
-        for run in ended:
-            if not (run or self._garbage):
-                continue
-            self._add_garbage(run, out)
-            self._end_garbage(out, unframed=True)
-        self._add_garbage(rest, out)
+        if between:
+            *ended, rest = between.split(_END)
+            for run in ended:
+                if run or self._garbage:
+                    self._add_garbage(run, out)
+                    self._end_garbage(out, unframed=True)
+            self._add_garbage(rest, out)
         if start < 0:
             return end
-        self._end_garbage(out)
-        self._begin()
+        if self._garbage:
+            self._end_garbage(out)
         self._state = _State.INSIDE
         self._seen_frame = True
         return start + 1

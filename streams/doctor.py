@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from parsers.outcomes import RejectCode
 from streams.broker import current_generation
 from streams.kafka import BrokerAway, OffsetClient, bootstrap_servers, client_options, missing_topics
 from streams.problems import Problem
@@ -45,6 +46,11 @@ class Finding(NamedTuple):
 
 
 _STALE_PANEL: Final = timedelta(days=90)
+_FRAMING: Final = {
+    RejectCode.FRAME_GARBAGE: "bytes outside a frame, or a message without its start (VT)",
+    RejectCode.FRAME_TIMEOUT: "a frame that did not end in time",
+    RejectCode.NOT_MLLP: "another protocol on the MLLP port",
+}
 _SIGNS: Final = {State.OK: ("ok", "green"), State.WARNING: ("look", "yellow"), State.WRONG: ("wrong", "red")}
 
 
@@ -209,12 +215,29 @@ def _processes(settings: Settings) -> Iterator[Finding]:
     }
     for role, port in ports.items():
         yield _process(role, settings.metrics_host, port)
+    yield from _frames(settings.metrics_host, settings.listen_metrics_port)
     if settings.embedded and (running := current_generation(settings.data_dir)):
         if _alive(running.pid):
             what = f"runs, generation {running.generation}; any account on this machine can read and write it"
             yield Finding("embedded broker", State.OK, what)
         else:
             yield Finding("embedded broker", State.WARNING, "ended with the last `handoff up`", "start `handoff up`")
+
+
+def _frames(host: str, port: int) -> Iterator[Finding]:
+    """What senders do wrong with their frames, as the listener counted it since its start."""
+    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/metrics"  # noqa: S104
+    try:
+        with urllib.request.urlopen(address, timeout=3) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    counts = {name: float(value) for name, _, value in lines}
+    for code, what in _FRAMING.items():
+        if times := int(counts.get(f'toc_refused_total{{code="{code}"}}', 0)):
+            advice = "the log of the listener names the sender (mllp_…): correct its framing"
+            yield Finding("framing", State.WARNING, f"{times} × {what}", advice)
 
 
 def _process(role: str, host: str, port: int) -> Finding:

@@ -1,8 +1,9 @@
 """Judges a frame at the door, has it stored, and gives the acknowledgement that says truly what became of it.
 
-Refused here with AR/CR is only what we will never take: what has no readable MSH (empty, not HL7, delimiters that
-cannot be used), what is too large, and what is certainly not ADT. It leaves no record but `toc_refused_total{code}`.
-Everything else gets AA/CA once it is stored, and the worker judges it; AE/CE when it could not be stored in time.
+Refused here with AR/CR is only what we will never take and one look shows: what has no readable MSH (empty, not HL7,
+delimiters that cannot be used), what is too large, what is certainly not ADT, and ADT without any trigger. It leaves no
+record but `toc_refused_total{code}`. Everything else gets AA/CA once it is stored, and the worker judges it; AE/CE when
+it could not be stored in time. A large message is looked at aside, for the loop has others to answer.
 Modes after HL7 v2 chapter 2: without MSH-15 and MSH-16 the original one (AA, AE, AR); else the accept code CA, CE, CR
 where MSH-15 asks for it (table 0155), else the application code where MSH-16 does, else nothing. Where both ask, CA
 comes first and AA after it, with an id of its own. An acknowledgement that was sent to us is never acknowledged.
@@ -11,13 +12,15 @@ comes first and AA after it, with an id of its own. An acknowledgement that was 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from parsers.acks import AckCode, acknowledge
-from parsers.hl7 import Peek, peek
+from parsers.hl7 import NULL, Peek, peek
 from parsers.outcomes import Reject, RejectCode
+from parsers.several import messages_in
 from parsers.triggers import is_adt
 from streams import metrics
 from streams.durable import Accepted, Durable, Refused, Stored
@@ -59,12 +62,18 @@ _WANTED: Final[dict[str, frozenset[Fate]]] = {
     "NE": frozenset(),
     "": frozenset(),
 }
+_LARGE: Final = 65536
+_EVENT_CODE: Final = re.compile(rb"[\r\n][ \t]*EVN.([^\r\n])", re.IGNORECASE)
 _LINE_END: Final = re.compile(rb"[\r\n]")
 _ACKNOWLEDGEMENTS: Final = frozenset({"ACK", "MCF"})
 
 
 def ack_code(accept: str, application: str, fate: Fate) -> AckCode | None:
-    """The code for MSH-15, MSH-16 and a fate, or None when no answer is wanted. Unknown conditions count as AL."""
+    """The code for MSH-15, MSH-16 and a fate, or None when no answer is wanted.
+
+    Unknown conditions count as AL; `""` (delete) is no value.
+    """
+    accept, application = _valued(accept), _valued(application)
     if not accept and not application:
         return AckCode(f"A{fate}")
     if fate in _WANTED.get(accept, _WANTED["AL"]):
@@ -80,7 +89,11 @@ def second_ack_code(accept: str, application: str, fate: Fate) -> AckCode | None
     What was not accepted never reaches the application, so CE and CR stay alone (HL7 2.9.3).
     """
     accepted = ack_code(accept, application, fate) is AckCode.CA
-    return AckCode.AA if accepted and fate in _WANTED.get(application, _WANTED["AL"]) else None
+    return AckCode.AA if accepted and fate in _WANTED.get(_valued(application), _WANTED["AL"]) else None
+
+
+def _valued(condition: str) -> str:
+    return "" if condition == NULL else condition
 
 
 class Judged(NamedTuple):
@@ -102,6 +115,34 @@ def judge(data: bytes) -> Judged:
             return Judged(found, None)
 
 
+class Looked(NamedTuple):
+    """One message of what came in, and how its header judges it."""
+
+    data: bytes
+    judged: Judged
+
+
+def _each(data: bytes) -> list[Looked]:
+    if data[:3] == b"MSH" and data.upper().find(b"MSH", 3) < 0:  # nearly always, and much cheaper
+        return _one(data)
+    return [Looked(one, _with_trigger(one, judge(one))) for one in messages_in(data)]
+
+
+def _one(data: bytes) -> list[Looked]:
+    return [Looked(data, _with_trigger(data, judge(data)))]
+
+
+def _with_trigger(data: bytes, judged: Judged) -> Judged:
+    """Refuses an ADT that says in neither MSH-9 nor EVN-1 what happened: nobody will ever know."""
+    seen = judged.peek
+    if seen is None or judged.reject is not None or seen.trigger or seen.message_type.upper() != "ADT":
+        return judged
+    separator = seen.field_separator.encode("latin-1")
+    kind = seen.header.split(separator, 9)[8].strip(seen.encoding_characters[:1].encode("latin-1") + b" ")
+    said = kind.upper() != b"ADT" or any(one[1] != separator for one in _EVENT_CODE.finditer(data))
+    return judged if said else Judged(seen, Reject(code=RejectCode.TRIGGER_MISSING, place="MSH-9.2"))
+
+
 class Door:
     """The one way in, whatever the sender speaks."""
 
@@ -111,12 +152,20 @@ class Door:
         self._durable = durable
         self._secret = secret
         self._clock = clock
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="door")
 
-    def take(self, data: bytes, way: Way, feed: str = "") -> Awaitable[Answer]:
+    async def look(self, data: bytes, *, several: bool) -> list[Looked]:
+        """The message in `data`, or with `several` each of them, judged."""
+        judging = _each if several else _one
+        if len(data) < _LARGE:
+            return judging(data)
+        return await asyncio.get_running_loop().run_in_executor(self._aside, judging, data)
+
+    def take(self, data: bytes, way: Way, feed: str = "", judged: Judged | None = None) -> Awaitable[Answer]:
         """Starts storing one message at once (calls keep their order) and gives its answer when it is settled."""
         now = self._clock()
         message_id = new_message_id(now)
-        judged = judge(data)
+        judged = judged or _one(data)[0].judged
         if judged.peek is None or judged.reject is not None:
             return _done(self._refused(judged.peek, judged.reject, message_id, now))
         seen = judged.peek

@@ -185,7 +185,8 @@ class HttpIn:
                         return _response(self._door.refuse(RejectCode.FRAME_TOO_LARGE, head), 413)
                     if not announced and not await upload.reserve(len(upload.body) + _STEP_BYTES):
                         return _too_much()
-            answer = await self._door.take(upload.whole(), Way.HTTP)
+                looked = await self._door.look(upload.whole(), several=False)
+            answer = await self._door.take(looked[0].data, Way.HTTP, judged=looked[0].judged)
         except TimeoutError:
             if upload.ended:
                 return _too_much()

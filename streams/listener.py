@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -36,6 +37,7 @@ from streams.tls import TlsFiles
 log = structlog.get_logger()
 
 JOURNAL_FOLDER: Final = "journal"
+_SOFTWARE: Final = 70  # EX_SOFTWARE of sysexits.h: our fault, start me again
 _LOOK_SECONDS: Final = 60.0  # between two looks at the TLS files
 
 
@@ -46,10 +48,19 @@ class _Parts(NamedTuple):
     close: Callable[[], None]
 
 
-def run_listener(settings: Settings) -> None:
-    """Blocks until SIGTERM or SIGINT. Raises `Problem` for what its user can mend."""
+class TaskEnded(Exception):
+    """A task of the listener ended though nobody asked it to; the text holds no PHI."""
+
+
+def run_listener(settings: Settings) -> int:
+    """Blocks until SIGTERM or SIGINT; gives the exit status. Raises `Problem` for what its user can mend."""
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        runner.run(serve(settings))
+        try:
+            runner.run(serve(settings))
+        except TaskEnded as ended:
+            print(ended, file=sys.stderr)  # noqa: T201
+            return _SOFTWARE
+    return 0
 
 
 async def serve(settings: Settings, stop: asyncio.Event | None = None) -> None:
@@ -151,7 +162,7 @@ def _unasked(watched: list[asyncio.Task[None]]) -> None:
                 trace = trace.tb_next
             place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
         log.error("listener_task_ended", error=kind, place=place)
-        raise Problem(f"a task of the listener ended unasked ({kind} at {place}): start it again and report this")
+        raise TaskEnded(f"a task of the listener ended unasked ({kind} at {place}): start it again and report this")
 
 
 async def _keep_tls(files: TlsFiles, look: asyncio.Event, mllp: MllpServer, http: HttpIn) -> None:

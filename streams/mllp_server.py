@@ -20,7 +20,6 @@ import structlog
 from parsers.hl7 import Peek, peek
 from parsers.mllp import Decoder, FrameFault, frame
 from parsers.outcomes import RejectCode
-from parsers.several import messages_in
 from streams import metrics
 from streams.connections import Acceptor, Closed, Limits, Place
 from streams.door import Answer, Door, Fate
@@ -348,17 +347,19 @@ class _Connection:
             await self._window.acquire()
             self._unanswered.put_nowait(_Unanswered(_settled(self._server.door.refuse(item.code, item.head)), 0, now))
             return
-        for message in messages_in(item):
-            size = len(message)
-            self._server.limits.hold(size)
-            self.held += size
-            try:
+        left = len(item)  # of its bytes, which nobody answers for yet
+        self._server.limits.hold(left)
+        self.held += left
+        try:
+            for message, judged in await self._server.door.look(item, several=True):
                 await self._window.acquire()
-            except asyncio.CancelledError:
-                self.held -= size
-                self._server.limits.release(size)
-                raise
-            self._unanswered.put_nowait(_Unanswered(self._server.door.take(message, Way.MLLP), size, now))
+                size = min(left, len(message))
+                left -= size
+                answer = self._server.door.take(message, Way.MLLP, judged=judged)
+                self._unanswered.put_nowait(_Unanswered(answer, size, now))
+        finally:
+            self.held -= left
+            self._server.limits.release(left)
 
     def _out_of_time(self) -> Closed:
         unfinished = self._decoder.finish()

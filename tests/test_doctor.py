@@ -11,7 +11,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from parsers.outcomes import RejectCode
+from streams import metrics
 from streams.doctor import Finding, State, examine, run_doctor
+from streams.health import Health
 from streams.keys import secret_of
 from streams.sample import sample_directory, sample_panel
 from streams.settings import load_settings
@@ -121,6 +124,18 @@ def test_json_and_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert report["ok"] is (status == 0)
     assert all({"part", "state", "what", "do"} == set(check) for check in report["checks"])
     assert all(check["do"] for check in report["checks"] if check["state"] == "wrong")
+
+
+def test_wrong_framing_is_said(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    scrape = metrics.serve("127.0.0.1", 0, lambda: Health(()))
+    try:
+        monkeypatch.setenv("HANDOFF_LISTEN_METRICS_PORT", str(scrape.port))
+        metrics.REFUSED.labels(RejectCode.FRAME_GARBAGE).inc()
+        finding = found("framing")
+    finally:
+        scrape.close()
+    assert finding.state is State.WARNING
+    assert "without its start (VT)" in finding.what
 
 
 def test_a_parked_feed(folder: Path) -> None:

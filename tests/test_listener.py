@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from test_mllp_server import certificates, client_context, frame, message, tls_settings
 
 from streams import listener
-from streams.listener import serve
+from streams.listener import TaskEnded, serve
 from streams.problems import Problem
 from streams.sender import MllpClient
 from streams.settings import load_settings
@@ -221,6 +221,7 @@ def test_a_task_that_ends_unasked_ends_the_process_with_its_place(settings, monk
         raise KeyError("QZXPHI")
 
     monkeypatch.setattr(listener, "_keep_tls", broken)
-    with pytest.raises(Problem, match=r"ended unasked \(KeyError at test_listener.py:\d+\)") as raised:
+    with pytest.raises(TaskEnded, match=r"ended unasked \(KeyError at test_listener.py:\d+\)") as raised:
         asyncio.run(asyncio.wait_for(serve(settings), 30))
     assert "QZXPHI" not in str(raised.value)
+    assert listener.run_listener(settings) == 70

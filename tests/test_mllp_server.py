@@ -179,6 +179,10 @@ STREAMS = {
     "both acknowledgements": (frame(message("a", accept="AL", application="AL")), [("CA", "a"), ("AA", "a")]),
     "none of both": (frame(message("a", kind="ORU^R01", accept="AL", application="AL")), [("CR", "a")]),
     "an application acknowledgement of errors": (frame(message("a", accept="AL", application="ER")), [("CA", "a")]),
+    "no trigger anywhere": (frame(message("a", kind="ADT").replace(b"EVN|A01", b"EVN|")), [("AR", "a")]),
+    "no trigger and no EVN": (frame(message("a", kind="ADT^").replace(b"EVN|A01", b"ZZZ|A01")), [("AR", "a")]),
+    "a trigger in EVN only": (frame(message("a", kind="ADT")), [("AA", "a")]),
+    "delete in both conditions": (frame(message("a", accept='""', application='""')), [("AA", "a")]),
     "not HL7": (frame(b"hello world"), [("AR", "")]),
     "delimiters that cannot be used": (frame(b"MSHAAAAAAA|x"), [("AR", "")]),
     "another message type": (frame(message("a", kind="ORU^R01")), [("AR", "a")]),
@@ -285,6 +289,9 @@ MODES = {
     ("NE", "NE"): {"A": None, "E": None, "R": None},
     ("", "AL"): {"A": "AA", "E": "AE", "R": "AR"},
     ("odd", ""): {"A": "CA", "E": "CE", "R": "CR"},
+    ('""', '""'): {"A": "AA", "E": "AE", "R": "AR"},
+    ('""', "AL"): {"A": "AA", "E": "AE", "R": "AR"},
+    ("AL", '""'): {"A": "CA", "E": "CE", "R": "CR"},
 }
 
 
