@@ -209,19 +209,22 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
 def _two_people(evidence: dict[str, str], first: str | None, places: int, panel_size: int) -> bool:
     """Whether, without an identifier that agrees, this is so surely somebody else that nobody need be asked.
 
-    Two first names that have nothing in common (siblings, twins); a name like it with anything else against it; the
-    same names and years between the birth dates (father and son); a newborn without a name and another birth date;
-    people who share name and birth date by chance: other middle names or other Social Security numbers, and no home in
-    common. Among a few thousand people, where such questions are few, whoever shares the home is asked about.
+    Two first names that have nothing in common (siblings, twins); a name like it with a number or middle name against
+    it; the same names and years between the birth dates (father and son), unless home, phone and whole middle name
+    agree; a newborn without a name and another birth date; people who share name and birth date by chance: other middle
+    names or other Social Security numbers, and no home in common. Among a few thousand people, where such questions are
+    few, whoever shares the home is asked about.
     """
     birth, middle, ssn = evidence.get(BIRTH_DATE), evidence.get(MIDDLE_NAME), evidence.get(SSN)
     numbers = DIFFERS in (ssn, evidence.get(MEDICAID_ID))
     against = numbers or middle == DIFFERS
     if panel_size <= NAMESAKES_FROM and evidence.get(ADDRESS) in _HOME and first is not None and not against:
         return first == DIFFERS and birth in _OTHER_DATE
-    if first == DIFFERS or birth == YEARS_APART:
+    if first == DIFFERS:
         return True
-    if first == ANOTHER_NAME and (against or birth != EQUAL or not places):
+    if birth == YEARS_APART:
+        return against or first is None or places < 2 or middle not in (EQUAL, RARE)
+    if first == ANOTHER_NAME and (against or (birth != EQUAL and not places)):
         return True
     if birth == DIFFERS and (against or first is None or not places):
         return True
