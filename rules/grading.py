@@ -91,9 +91,13 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     thousand shares that too). What agrees only loosely (half of a double last name, a middle name used as the first,
     a birth date off by a digit or a part) must be outweighed by an identifier or by two such elements, another last
     name by two of which one may be an identifier. Among a few thousand people one address is enough for another last
-    name, and part of an address in one ZIP code for the same names. Twins (another first name; the same one and
-    another middle name) and Jr/Sr (another suffix, another birth date) never pass without an identifier. Certain
-    needs all three present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
+    name, and part of an address in one ZIP code for the same names. Beside a middle initial the ZIP code, and alone a
+    phone off by a digit, tell people of the same names and birth date who moved.
+
+    Never automatic: two Social Security numbers, and first names that have nothing in common. Twins (a like name that
+    people bear; the same one and another middle name; one called by the other's middle name) and Jr/Sr (another suffix,
+    another birth date) never pass without an identifier. Certain needs all three present and nothing that differs, so
+    blanking a field cannot lead there from "certainly-not".
     """
     return hold_down(ceiling_of(comparison.evidence, panel_size), comparison, comparison.weight, panel_size)
 
@@ -131,7 +135,7 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
         return (
             Grade.PROBABLE if ssn == EQUAL and not opposed else Grade.POSSIBLE if identifiers else Grade.CERTAINLY_NOT
         )
-    near = near_identifiers - (ssn == ONE_DIGIT)  # twins have neighboring numbers
+    near = near_identifiers - (ssn in (ONE_DIGIT, SHARED))  # twins have neighboring numbers, families share one
     given = middle or middle_word in (*_INITIAL, SIMILAR)
     if first == FIRST_LETTER and not (identifiers or near):
         first = ANOTHER_NAME  # Jayden and Kayden
@@ -157,6 +161,8 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
         return Grade.POSSIBLE  # Eric and Erica
     if first in _TWINS_NAME and not (identifiers or near or (middle if first in _LOOSE_FIRST else given)):
         return Grade.POSSIBLE  # Nancy and Judith Nancy, A. and Alfred
+    if evidence.get(MEDICAID_ID) == DIFFERS and not (identifiers or near or given):
+        return Grade.POSSIBLE
     if birth in (*_OTHER_DATE, GENERATION):
         return Grade.PROBABLE if issued and thirds >= 2 and named and lasted else Grade.POSSIBLE
     if last == DIFFERS:
@@ -176,7 +182,7 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
     sure = first in _SURE_NAME and last in _SURE_NAME
     if not thirds:
         alone = birth == EQUAL and (
-            middle or (sure and middle_word == RARE_INITIAL and evidence.get(PHONE) != DIFFERS)
+            middle or (sure and first != NICKNAME and middle_word == RARE_INITIAL and evidence.get(PHONE) != DIFFERS)
         )  # who moved too
         alone = alone or (near_home and panel_size <= NAMESAKES_FROM)
         nearly = evidence.get(PHONE) == ONE_DIGIT or (given and evidence.get(ZIP) == EQUAL)
@@ -203,19 +209,22 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
 def _two_people(evidence: dict[str, str], first: str | None, places: int, panel_size: int) -> bool:
     """Whether, without an identifier that agrees, this is so surely somebody else that nobody need be asked.
 
-    Two first names that have nothing in common (siblings, twins); a name like it with anything else against it; the
-    same names and years between the birth dates (father and son); a newborn without a name and another birth date;
-    people who share name and birth date by chance: other middle names or other Social Security numbers, and no home in
-    common. Among a few thousand people, where such questions are few, whoever shares the home is asked about.
+    Two first names that have nothing in common (siblings, twins); a name like it with a number or middle name against
+    it; the same names and years between the birth dates (father and son), unless home, phone and whole middle name
+    agree; a newborn without a name and another birth date; people who share name and birth date by chance: other middle
+    names or other Social Security numbers, and no home in common. Among a few thousand people, where such questions are
+    few, whoever shares the home is asked about.
     """
     birth, middle, ssn = evidence.get(BIRTH_DATE), evidence.get(MIDDLE_NAME), evidence.get(SSN)
     numbers = DIFFERS in (ssn, evidence.get(MEDICAID_ID))
     against = numbers or middle == DIFFERS
     if panel_size <= NAMESAKES_FROM and evidence.get(ADDRESS) in _HOME and first is not None and not against:
         return first == DIFFERS and birth in _OTHER_DATE
-    if first == DIFFERS or birth == YEARS_APART:
+    if first == DIFFERS:
         return True
-    if first == ANOTHER_NAME and (against or birth != EQUAL or not places):
+    if birth == YEARS_APART:
+        return against or first is None or places < 2 or middle not in (EQUAL, RARE)
+    if first == ANOTHER_NAME and (against or (birth != EQUAL and not places)):
         return True
     if birth == DIFFERS and (against or first is None or not places):
         return True

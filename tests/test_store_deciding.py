@@ -381,6 +381,17 @@ def held(store: Store, *numbers: int, **changes: object) -> str:
     return store.reviews_waiting()[0].review_id
 
 
+def test_one_question_for_a_patient_and_an_enrollee_though_a_birth_date_comes_later(store: Store) -> None:
+    store.load_panel([line("E1")], full=True, now=NOW)
+    batch = [record(1, grade=Grade.POSSIBLE, born=None), record(2, grade=Grade.POSSIBLE)]
+    store.decide(batch, decide, NOW)
+    held(store, 3)
+    assert store.review_count() == 1
+    held(store, 4, born=date(1980, 1, 1))
+    held(store, 5, mrn="UNKNOWN")
+    assert store.review_count() == 3
+
+
 def test_a_possible_match_waits_with_both_sides_and_nothing_leaves(store: Store) -> None:
     store.load_panel([line("E1")], full=True, now=NOW)
     review_id = held(store, 1, 2)

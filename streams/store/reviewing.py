@@ -111,7 +111,7 @@ def add_waiting(connection: Connection, held: Sequence[EventRecord], now: dateti
     """Let events wait under the review of their pair, opening it where there is none."""
     if not held:
         return
-    pairs = [_pair(record) for record in held]
+    pairs = _asked_before(connection, held, [_pair(record) for record in held])
     opened: dict[str, Row] = {}
     for record, pair in zip(held, pairs, strict=True):
         row = (record.event.message_id, pair, record.match.enrollee_id or "", to_us(now), record.match.weight)
@@ -126,6 +126,38 @@ def add_waiting(connection: Connection, held: Sequence[EventRecord], now: dateti
         (ids[pair], record.event.message_id, record.model_dump_json()) for record, pair in zip(held, pairs, strict=True)
     ]
     write_rows(connection, review_events, ("review_id", "message_id", "document"), rows, "ON CONFLICT DO NOTHING")
+
+
+def _asked_before(connection: Connection, held: Sequence[EventRecord], pairs: list[str]) -> list[str]:
+    """The pairs; in the place of a new one that of the review that waits for this patient and enrollee already.
+
+    It is the same patient when a record number is shared and the birth dates do not differ: a message that adds a
+    birth date or a number makes another digest but not another question.
+    """
+    known = {row[0] for row in rows_among(connection, "SELECT pair FROM reviews WHERE pair IN :among", pairs)}
+    asked: dict[str, dict[str, list[Patient]]] = {}
+    statement = (
+        "SELECT r.pair, e.document FROM reviews r JOIN review_events e ON e.review_id = r.review_id"
+        " WHERE r.verdict IN ('', 'not_sure') AND r.enrollee_id IN :among ORDER BY r.review_id, e.message_id"
+    )
+    new = {record.match.enrollee_id or "" for record, pair in zip(held, pairs, strict=True) if pair not in known}
+    for pair, document in rows_among(connection, statement, sorted(new)):
+        record = EventRecord.model_validate_json(document)
+        asked.setdefault(record.match.enrollee_id or "", {}).setdefault(pair, []).append(record.event.patient)
+    found: list[str] = []
+    for record, own in zip(held, pairs, strict=True):
+        before = asked.setdefault(record.match.enrollee_id or "", {})
+        same = (pair for pair, earlier in before.items() if _is_one_of(record.event.patient, earlier))
+        found.append(own if own in known else next(same, own))
+        before.setdefault(found[-1], []).append(record.event.patient)
+    return found
+
+
+def _is_one_of(patient: Patient, asked: Sequence[Patient]) -> bool:
+    numbers = {(number.system, number.value) for number in learnable(patient.identifiers)}
+    theirs = {(number.system, number.value) for one in asked for number in learnable(one.identifiers)}
+    births = {one.birth_date for one in (patient, *asked)} - {None}
+    return not numbers.isdisjoint(theirs) and len(births) <= 1
 
 
 def put_events(connection: Connection, records: Sequence[EventRecord], now: datetime) -> None:
