@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import ipaddress
 import json
 import os
 import re
@@ -71,6 +72,11 @@ SAID_OF_REVIEW: Final = {
     Verdict.DIFFERENT.value: "Kept: different people. Nobody is told.",
     Verdict.NOT_SURE.value: "Kept: not sure. It goes on waiting.",
     "before": "Somebody answered this before you.",
+}
+WORDS_OF_VERDICT: Final = {
+    Verdict.SAME: "same person",
+    Verdict.DIFFERENT: "different people",
+    Verdict.NOT_SURE: "not sure",
 }
 HERE: Final = Path(__file__).parent
 
@@ -378,6 +384,7 @@ class Inbox:
             stay=stay,
             holder=detail.stay.taken.case_manager_id if detail.stay.taken else "",
             news=_news(stay),
+            tel=_tel(stay.phone),
         )
         answer.headers["X-Position"] = str(position)
         return answer
@@ -770,10 +777,14 @@ class Inbox:
         reader = await self._reader(request)
         await self._came(request, reader)
         said = SAID_OF_REVIEW.get(request.query_params.get("said", ""), "")
-        return await run_in_threadpool(self._review_page, reader, said)
+        return await run_in_threadpool(self._review_page, reader, said, request.query_params.get("of", ""))
 
-    def _review_page(self, reader: Reader, said: str) -> Response:
+    def _review_page(self, reader: Reader, said: str, answered: str) -> Response:
         now = datetime.now(UTC)
+        before = self.store.review(answered) if answered and said else None
+        if before and before.verdict and before.decided_at and self._may_review(reader.person, before.enrollee):
+            who, when = self.desk.name(before.decided_by), wording.time_or_moment(before.decided_at, now)
+            said = f"{said} {who} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
         found = [words for review in self._reviews(reader.person) if (words := pages.review_words(review, now))]
         self.store.audit(reader.person.case_manager_id, Audited.READ_REVIEW, now, detail=f"{len(found)} pairs")
         return self._page(
@@ -798,7 +809,8 @@ class Inbox:
         if review is None or not self._may_review(reader.person, review.enrollee):
             return PlainTextResponse("not yours", 404)
         done = self.store.settle_review(review_id, verdict, reader.person.case_manager_id, datetime.now(UTC))
-        return RedirectResponse(f"/review?said={verdict.value if done.changed else 'before'}", 303)
+        said = verdict.value if done.changed else f"before&of={review_id}"
+        return RedirectResponse(f"/review?said={said}", 303)
 
     # health
 
@@ -832,6 +844,19 @@ def _news(stay: pages.StayWords) -> str:
     if stay.row.marks:
         return ", ".join(stay.row.marks)
     return stay.story[0].did if stay.story else ""
+
+
+def _tel(phone: str) -> str:
+    """What a telephone dials (RFC 3966) for a number of ten digits, else ""."""
+    digits = "".join(one for one in phone if one.isdigit())
+    return f"+1{digits}" if len(digits) == 10 else ""
+
+
+def _open_to_others(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
 
 def _bare(change: Change) -> bytes:
@@ -884,6 +909,8 @@ def run_inbox(settings: Settings, *, demo: bool | None = None) -> None:
         timeout_keep_alive=30,
     )
     server = StoppingServer(config, inbox.live.close)
+    if _open_to_others(settings.inbox_host):
+        log.warning("inbox_open_to_the_network", why="it speaks plain HTTP: bind it to loopback")
     log.info("inbox_started", port=port, metrics_port=scrape.port)
     try:
         server.run(sockets=[listening])
