@@ -23,12 +23,12 @@ from parsers.panel import PanelReader, PanelRow, enrollee_of
 from parsers.people import Enrollee
 from rules.alerts import Route
 from rules.decide import World, decide
-from rules.decisions import Alert, Decision, Grade, History, Match, Stay
+from rules.decisions import Alert, AlertKind, Decision, Grade, History, Match, Reason, Stay
 from rules.directory import Directory
 from rules.matching import PanelRecord
 from rules.panel_index import PanelIndex
 from rules.policy import Policy, default_policy, load_policy
-from rules.routing import Routes, default_routes
+from rules.routing import Routed, Routes, default_routes
 from streams.problems import Problem
 from streams.route_file import routes_of
 from streams.settings import load_settings
@@ -263,9 +263,15 @@ def record_of(person: Enrollee) -> PanelRecord:
 
 
 def plain_route(directory: Directory | None = None, routes: Routes | None = None) -> Route:
-    """Routes, by default the shipped ones, over a directory, by default one without people: the central office's."""
+    """Routes, by default the shipped ones, over a directory, by default one without people: the central office's, which
+    stands for whoever carries the practice."""
     routes, known = routes or default_routes(), directory or Directory()
-    return lambda enrollee, kind, reasons, at: routes.route(known, enrollee, kind, reasons, at)
+
+    def route(enrollee: Enrollee | None, kind: AlertKind, reasons: frozenset[Reason], at: datetime) -> Routed:
+        found = routes.route(known, enrollee, kind, reasons, at)
+        return found if directory else found._replace(to_practice=True)
+
+    return route
 
 
 def read_panel(path: Path) -> list[Enrollee]:

@@ -105,6 +105,7 @@ enrollees = Table(
     _text("effective_from"),
     _text("effective_to"),
     _text("language"),
+    _text("payer"),
     _text("former_names"),  # these: see `streams.store.panel_rows`
     _text("former_addresses"),
     _text("former_phones"),

@@ -1,0 +1,13 @@
+"""The enrollee's payer, which says which measures they are counted in."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("enrollees", sa.Column("payer", sa.Text(), server_default="", nullable=False))
