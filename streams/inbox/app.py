@@ -48,6 +48,7 @@ from streams.inbox.sign_in import (
     open_session,
     touch_session,
 )
+from streams.policy_file import PolicyFile
 from streams.settings import Settings, private_folder
 from streams.store import Store, Unavailable
 from streams.store.acting import ActionKind
@@ -99,7 +100,7 @@ class Inbox:
     def __init__(self, settings: Settings, store: Store, *, demo: bool = False) -> None:
         self.settings = settings
         self.store = store
-        self.desk = Desk(store, confidentiality_of(settings))
+        self.desk = Desk(store, confidentiality_of(settings), PolicyFile(settings.policy).current)
         self.live = Live(self.desk)
         self.demo = demo
         self._touched: dict[str, datetime] = {}

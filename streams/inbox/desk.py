@@ -5,16 +5,27 @@ Every alert version passes `rules.confidentiality.view` before it leaves this fi
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
 
 from parsers.people import CaseManager, Enrollee, Practice
-from rules.confidentiality import DEFAULT, AlertView, Confidentiality, Relationship, Tier, audited, view
-from rules.decisions import Alert, Reason
+from rules.confidentiality import (
+    DEFAULT,
+    AlertView,
+    Confidentiality,
+    Relationship,
+    Tier,
+    audited,
+    former,
+    told_versions,
+    view,
+)
+from rules.decisions import Action, Alert, Reason
 from rules.directory import Directory
+from rules.policy import Policy, default_policy
 from streams.inbox.rows import ReaderStay, Taken, ceilinged
 from streams.store import Store
 from streams.store.acting import ActionKind, ActionRow
@@ -70,8 +81,14 @@ class Cause(NamedTuple):
 class Desk:
     """Read access for pages. Methods run in a thread and raise `Unavailable`."""
 
-    def __init__(self, store: Store, confidentiality: Confidentiality = DEFAULT) -> None:
+    def __init__(
+        self,
+        store: Store,
+        confidentiality: Confidentiality = DEFAULT,
+        policy: Callable[[], Policy] = default_policy,
+    ) -> None:
         self.store = store
+        self.policy = policy  # the one in force
         self._confidentiality = confidentiality
         self._lock = threading.Lock()
         self._directory = Directory()
@@ -109,23 +126,44 @@ class Desk:
     def _stay(self, reader: CaseManager, row: InboxRow, versions: Iterable[Alert], enrollee: Enrollee) -> ReaderStay:
         who = reader.case_manager_id
         newest = row.alert
+        versions, passed_to = tuple(versions), self._passed_to(row)
+        if row.told_before and former(newest, enrollee, reader, self._network_id(enrollee)):
+            told = told_versions(row.told_before, enrollee, reader, self._network_id(enrollee))
+            versions = tuple(alert for alert in told if alert.version > row.seen_version) or told[-1:]
         takes = [action for action in row.actions if action.action is ActionKind.TAKEN]
         return ReaderStay(
             versions=ceilinged(tuple(self._view(alert, enrollee, reader) for alert in versions)),
             seen=row.seen_version,
             acknowledged=acknowledged(row.actions, who),
+            closed=acknowledged(row.actions, who, frozenset({ActionKind.ACKNOWLEDGED})),
             taken=Taken(takes[-1].case_manager_id, self.name(takes[-1].case_manager_id)) if takes else None,
             not_seen_by=tuple(
                 self.name(person)
                 for person in newest.told
                 if person != who and acknowledged(row.actions, person) < newest.version
             ),
+            again=self._again(row, enrollee, reader),
+            passed_to=passed_to,
+            policy=self.policy(),
         )
 
-    def _view(self, alert: Alert, enrollee: Enrollee, reader: CaseManager) -> AlertView:
+    def _passed_to(self, row: InboxRow) -> tuple[str, ...]:
+        """With whom it is now, where it is not this reader's any more."""
+        if row.owning or row.alert.action is Action.RETRACT:
+            return ()
+        return tuple(self.name(owner.case_manager_id) for owner in row.alert.owners) or ("nobody",)
+
+    def _again(self, row: InboxRow, enrollee: Enrollee, reader: CaseManager) -> AlertView | None:
+        """A later stay that still runs, unless the reader may not know of it."""
+        seen = (self._view(other, enrollee, reader) for other in row.again)
+        return next((found for found in seen if found.tier is not Tier.WITHHELD), None)
+
+    def _network_id(self, enrollee: Enrollee) -> str:
         practice = self.directory().practices.get(enrollee.practice_id)
-        network_id = practice.network_id if practice else ""
-        return view(alert, enrollee, reader, self._confidentiality, network_id=network_id)
+        return practice.network_id if practice else ""
+
+    def _view(self, alert: Alert, enrollee: Enrollee, reader: CaseManager) -> AlertView:
+        return view(alert, enrollee, reader, self._confidentiality, network_id=self._network_id(enrollee))
 
     def detail(self, reader: CaseManager, alert_id: str) -> StayDetail | None:
         """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
@@ -134,7 +172,11 @@ class Desk:
         if page is None or page.row.enrollee is None:
             return None
         enrollee = page.row.enrollee
-        stay = self._stay(reader, page.row, reversed(page.versions), enrollee)
+        past = former(page.row.alert, enrollee, reader, self._network_id(enrollee))
+        versions = tuple(reversed(page.versions))
+        if past:
+            versions = told_versions(versions, enrollee, reader, self._network_id(enrollee))
+        stay = self._stay(reader, page.row._replace(told_before=()), versions, enrollee)
         newest = page.row.alert
         latest = stay.latest
         known = {who, *latest.told, *(owner.case_manager_id for owner in latest.owners)}
@@ -146,7 +188,11 @@ class Desk:
             done = acknowledged(page.row.actions, other.case_manager_id) >= newest.version
             because = other.because if latest.tier is Tier.FULL else ""
             told.append(ToldPerson(person, because, other.owning, other.seen_version >= newest.version, done))
-        earlier = [self._view(other.alert, enrollee, reader) for other in page.earlier if other.alert]
+        earlier = [
+            self._view(other.alert, enrollee, reader)
+            for other in page.earlier
+            if other.alert and not former(other.alert, enrollee, reader, self._network_id(enrollee))
+        ]
         shown = tuple(item for item in earlier if item.tier is not Tier.WITHHELD)
         return StayDetail(
             stay=stay,
@@ -194,9 +240,9 @@ class Desk:
         return self.store.watched(reader.practices)
 
 
-def acknowledged(actions: Iterable[ActionRow], case_manager_id: str) -> int:
+def acknowledged(actions: Iterable[ActionRow], case_manager_id: str, by: frozenset[ActionKind] = SEEN_BY) -> int:
     """The newest version this person acknowledged or took; 0 for none."""
     return max(
-        (done.version for done in actions if done.case_manager_id == case_manager_id and done.action in SEEN_BY),
+        (done.version for done in actions if done.case_manager_id == case_manager_id and done.action in by),
         default=0,
     )

@@ -9,6 +9,7 @@ from parsers.events import Address, Diagnosis, Event, FacilityKind, Patient
 from parsers.people import Enrollee
 from rules.confidentiality import AlertView, Tier
 from rules.decisions import Change, Reason
+from rules.policy import Policy
 from streams.inbox import rows, wording
 from streams.inbox.desk import StayDetail, ToldPerson
 from streams.store.acting import ActionKind
@@ -87,9 +88,9 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
         contact=_contact(detail, now),
         clocks=tuple(
             Fact(
-                wording.CLOCK_WORDS[clock.kind],
-                f"{wording.due(clock.due_at, now, zone)}, {wording.clock_state(clock, now, zone)}",
-                f"{clock.hours_lost:.0f} h were lost before we heard" if clock.hours_lost >= 2 else "",
+                wording.clock_name(clock, detail.stay.policy),
+                f"{wording.due(clock.due_at, now, zone)}, {wording.clock_state(clock, now, zone, detail.stay.policy)}",
+                " · ".join(wording.clock_notes(clock, now, zone)),
             )
             for clock in latest.clocks
         ),
@@ -115,7 +116,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
             if detail.earlier_withheld
             else ""
         ),
-        why=_why(latest),
+        why=_why(latest, detail.stay.policy),
         evidence=tuple(wording.evidence(latest.evidence)),
     )
 
@@ -167,7 +168,10 @@ def address(item: Address) -> str:
 
 def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, ...]:
     told = detail.stay.versions
-    versions = (_version_item(alert, before, now, zone) for before, alert in zip((None, *told), told, strict=False))
+    policy = detail.stay.policy
+    versions = (
+        _version_item(alert, before, now, zone, policy) for before, alert in zip((None, *told), told, strict=False)
+    )
     deeds = (
         StoryItem(
             deed.at,
@@ -178,15 +182,17 @@ def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, 
         )
         for deed in detail.deeds
     )
-    return tuple(sorted(chain(versions, deeds), key=lambda item: item.at, reverse=True))
+    return tuple(
+        sorted(chain(versions, deeds), key=lambda item: item.at)[::-1]
+    )  # of one instant: the later version first
 
 
-def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zone: tzinfo) -> StoryItem:
+def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zone: tzinfo, policy: Policy) -> StoryItem:
     headline = rows.headline_of(alert)
     as_before = before is not None and rows.headline_of(before) == headline
-    reason = next((wording.reason(item) for item in alert.reasons), headline)
+    reason = next((wording.reason(item, policy) for item in alert.reasons), headline)
     did = reason if as_before or rows.is_struck(alert) else headline
-    told = [wording.reason(item) for item in alert.reasons if not _obvious(item, alert)]
+    told = [wording.reason(item, policy) for item in alert.reasons if not _obvious(item, alert)]
     changed = [wording.change(_with_words(item, alert)) for item in alert.changes if _worth(item)]
     happened = ""
     if alert.occurred_at and abs((alert.decided_at - alert.occurred_at).total_seconds()) > 90:
@@ -226,10 +232,10 @@ def _worth(item: Change) -> bool:
     return item.field not in _SAID_BY_HEADLINE and item.before != item.after
 
 
-def _why(alert: AlertView) -> tuple[str, ...]:
+def _why(alert: AlertView, policy: Policy) -> tuple[str, ...]:
     if alert.tier is Tier.WITHHELD:
         return ()
-    said = [wording.reason(item) for item in alert.reasons]
+    said = [wording.reason(item, policy) for item in alert.reasons]
     lines = [
         wording.GRADE_WORDS[alert.grade] if alert.grade else "",
         f"What the message said: {'; '.join(said)}" if said else "",
