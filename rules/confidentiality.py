@@ -193,12 +193,24 @@ def view(
     *,
     network_id: str = "",
     assigned: bool = False,
+    past: bool = False,
 ) -> AlertView:
     """What `recipient` may read of `alert`.
 
     `network_id` is the network of the enrollee's practice: its team treats. `assigned`: the alert was handed over to
-    the recipient by a person, which makes them as near as an owner.
+    the recipient by a person, which makes them as near as an owner. `past`: the recipient is a `former` one, who does
+    not learn where the enrollee lives and is at home now.
     """
+    found = _viewed(alert, enrollee, recipient, policy, network_id, assigned)
+    if not past or found.person is None:
+        return found
+    now = {"phone": "", "address": None, "practice_id": "", "programs": (), "language": ""}
+    return found.model_copy(update={"person": found.person.model_copy(update=now)})
+
+
+def _viewed(
+    alert: Alert, enrollee: Enrollee, recipient: CaseManager, policy: Confidentiality, network_id: str, assigned: bool
+) -> AlertView:
     relationship = relationship_of(alert, enrollee, recipient, network_id, assigned)
     ruling = rule_on(alert, enrollee, relationship, policy)
     match ruling.tier:

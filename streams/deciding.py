@@ -95,6 +95,7 @@ class DecideStage:
         oldest = max((now - record.alert.decided_at for _, record in alerts), default=timedelta())
         metrics.OUTBOX_AGE.set(max(0.0, oldest.total_seconds()))
         await self._tell(old)
+        await self._in_thread(self._store.take_effect, now)
         events = await self._in_thread(self._store.unsent_events, _RELAY_BATCH)
         if events:
             outputs = [self._event_output(record) for _, record in events]

@@ -487,7 +487,8 @@ def test_a_possible_match_shows_both_sides_and_a_person_decides_for_good(setting
         page = client.get("/review").text
         text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
         assert "Name Rosa Whitfeild Rosa Whitfield close" in text
-        assert "Birth date 4 Mar 1955 4 Mar 1955 the same" in text
+        assert "Name Rosa Whitfeild Rosa Whitfield close (unclear)" in text
+        assert "Birth date 4 Mar 1955 4 Mar 1955 the same (agrees)" in text
         assert client.post(f"/review/{review}", data={"verdict": "perhaps"}).status_code == 400
         for verdict, said in (
             ("not_sure", "Kept: not sure"),
@@ -498,9 +499,28 @@ def test_a_possible_match_shows_both_sides_and_a_person_decides_for_good(setting
             assert answer.status_code == 303
             page = client.get(answer.headers["location"]).text
             assert said in page
-            assert ("Somebody was not sure" in page) == (verdict == "not_sure")
+            assert ("M. Ortiz, RN was not sure" in page) == (verdict == "not_sure")
+            assert ("M. Ortiz, RN said the same person" in page) == (verdict != "not_sure")
         assert "Nothing waits for your answer" in client.get("/review").text
+        assert store.unsent_events() == []
+        assert "waits for an answer again" in client.get(client.post(f"/review/{review}/undo").headers["location"]).text
+        client.post(f"/review/{review}", data={"verdict": "same"})
+        store.take_effect(datetime.now(UTC) + timedelta(seconds=10))
+        assert "Too late" in client.get(client.post(f"/review/{review}/undo").headers["location"]).text
     assert len(store.unsent_events()) == 1
+
+
+def test_reviews_are_those_of_one_s_own_practices_and_the_audit_says_whose(settings, store):
+    theirs, mine = person(1, practice_id="p2"), person(2)
+    load_people(store, [theirs, mine])
+    hold(store, theirs, "e" * 32)
+    hold(store, mine, "f" * 32)
+    with browser(settings, store, BROWN) as client:  # carries p1 alone, of the same network
+        assert "1 to review" in client.get("/").text
+        assert client.get("/review").text.count('class="pair card"') == 1
+        assert client.post(f"/review/{'e' * 32}", data={"verdict": "same"}).status_code == 404
+    read = [row.enrollee_id for row in store.audit_of() if row.what is Audited.READ_REVIEW]
+    assert read == [mine.enrollee_id]
 
 
 def test_hostile_text_from_a_hospital_is_text(settings, store):

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
 
-from parsers.people import CaseManager, Enrollee, Practice
+from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
 from rules.confidentiality import (
     DEFAULT,
     AlertView,
@@ -26,11 +26,12 @@ from rules.confidentiality import (
 from rules.decisions import Action, Alert, Reason
 from rules.directory import Directory
 from rules.policy import Policy, default_policy
+from streams.inbox.quiet import Around
 from streams.inbox.rows import ReaderStay, Taken, ceilinged
 from streams.store import Store
 from streams.store.acting import ActionKind, ActionRow
 from streams.store.engine import rows_among
-from streams.store.inbox import InboxRow, Watched
+from streams.store.inbox import MOST_ROWS, Elsewhere, InboxRow
 from streams.store.schema import alert_owners, alert_versions, alerts, from_us
 
 DIRECTORY_SECONDS: Final = 2.0
@@ -127,12 +128,13 @@ class Desk:
         who = reader.case_manager_id
         newest = row.alert
         versions, passed_to = tuple(versions), self._passed_to(row)
-        if row.told_before and former(newest, enrollee, reader, self._network_id(enrollee)):
+        past = former(newest, enrollee, reader, self._network_id(enrollee))
+        if row.told_before and past:
             told = told_versions(row.told_before, enrollee, reader, self._network_id(enrollee))
             versions = tuple(alert for alert in told if alert.version > row.seen_version) or told[-1:]
         takes = [action for action in row.actions if action.action is ActionKind.TAKEN]
         return ReaderStay(
-            versions=ceilinged(tuple(self._view(alert, enrollee, reader) for alert in versions)),
+            versions=ceilinged(tuple(self._view(alert, enrollee, reader, past) for alert in versions)),
             seen=row.seen_version,
             acknowledged=acknowledged(row.actions, who),
             closed=acknowledged(row.actions, who, frozenset({ActionKind.ACKNOWLEDGED})),
@@ -162,8 +164,9 @@ class Desk:
         practice = self.directory().practices.get(enrollee.practice_id)
         return practice.network_id if practice else ""
 
-    def _view(self, alert: Alert, enrollee: Enrollee, reader: CaseManager) -> AlertView:
-        return view(alert, enrollee, reader, self._confidentiality, network_id=self._network_id(enrollee))
+    def _view(self, alert: Alert, enrollee: Enrollee, reader: CaseManager, past: bool = False) -> AlertView:
+        network_id = self._network_id(enrollee)
+        return view(alert, enrollee, reader, self._confidentiality, network_id=network_id, past=past)
 
     def detail(self, reader: CaseManager, alert_id: str) -> StayDetail | None:
         """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
@@ -204,7 +207,7 @@ class Desk:
             ),
             earlier=shown,
             earlier_withheld=len([item for item in earlier if item.relationship is not Relationship.NONE]) - len(shown),
-            practice=self.directory().practices.get(enrollee.practice_id) if latest.person else None,
+            practice=self.directory().practices.get(enrollee.practice_id) if latest.person and not past else None,
             ruling=audited(newest, enrollee, latest, self._confidentiality),
         )
 
@@ -235,9 +238,56 @@ class Desk:
             last = connection.scalar(wanted)
         return from_us(last) if last is not None else None
 
-    def watched(self, reader: CaseManager) -> Watched:
-        """Whom a quiet list watches over."""
-        return self.store.watched(reader.practices)
+    def answers_for(self, reader: CaseManager, now: datetime) -> frozenset[str] | None:
+        """The practices whose people this reader answers for at this minute: those they carry, those of whom they stand
+        in for, a manager those of the network; `None` for the central office: everybody's.
+        """
+        if reader.role is Role.CENTRAL_OFFICE:
+            return None
+        directory = self.directory()
+        found = set(reader.practices)
+        for who in directory.absences:
+            absent = directory.person(who)
+            stands_in = directory.stand_in(absent, now) if absent and is_away(directory, who, now) else None
+            if absent and stands_in and stands_in[0].case_manager_id == reader.case_manager_id:
+                found |= {*absent.practices} | _of_network(directory, absent)
+        return frozenset(found | _of_network(directory, reader))
+
+    def around(self, reader: CaseManager, now: datetime, listed: Sequence[str]) -> Around:
+        """What stands behind a list, for what it says where it is empty."""
+        practices = self.answers_for(reader, now)
+        nobody_s = practices is not None and not practices
+        waiting = Elsewhere(0, 0) if nobody_s else self.store.elsewhere(reader.case_manager_id, practices, now)
+        watched = self.store.watched(practices)
+        absences = self.directory().absences.get(reader.case_manager_id, ())
+        away = next((one for one in absences if covers(one, now)), None)
+        stands_in = self.directory().stand_in(reader, now) if away else None
+        return Around(
+            people=None if nobody_s else watched.people,
+            in_hospital=waiting.in_hospital,
+            open_elsewhere=waiting.open,
+            feeds=watched.feeds,
+            received_at=watched.received_at,
+            quietest_at=watched.quietest_at,
+            away_until=away.ends if away else None,
+            stands_in=stands_in[0].name if stands_in else "",
+            listed=len(listed) if len(listed) < MOST_ROWS else self.store.rows_count(reader.case_manager_id, now),
+        )
+
+
+def covers(absence: Absence, at: datetime) -> bool:
+    return absence.starts <= at < absence.ends
+
+
+def is_away(directory: Directory, case_manager_id: str, at: datetime) -> bool:
+    return any(covers(absence, at) for absence in directory.absences.get(case_manager_id, ()))
+
+
+def _of_network(directory: Directory, person: CaseManager) -> set[str]:
+    """The practices of a manager's network."""
+    if person.role is not Role.MANAGER or not person.network_id:
+        return set()
+    return {one.practice_id for one in directory.practices.values() if one.network_id == person.network_id}
 
 
 def acknowledged(actions: Iterable[ActionRow], case_manager_id: str, by: frozenset[ActionKind] = SEEN_BY) -> int:

@@ -13,7 +13,7 @@ from rules.policy import Policy
 from streams.inbox import rows, wording
 from streams.inbox.desk import StayDetail, ToldPerson
 from streams.store.acting import ActionKind
-from streams.store.reviewing import Review
+from streams.store.reviewing import Review, Verdict
 
 DEED_WORDS: Final = {
     ActionKind.TAKEN: "took it",
@@ -253,7 +253,8 @@ class Comparison:
     theirs: str
     ours: str
     agreement: str
-    agrees: bool | None  # None: not comparable
+    agrees: bool | None  # None: unclear, or not comparable
+    says: str = ""  # that in words; "" where there is nothing to compare
 
 
 @dataclass(slots=True, frozen=True)
@@ -264,10 +265,11 @@ class ReviewWords:
     waiting: str
     lines: tuple[Comparison, ...]
     not_sure: bool
+    unsure: str = ""  # who was not sure, and when
 
 
-def review_words(review: Review, now: datetime) -> ReviewWords | None:
-    """Both sides; `None` when there is nobody to compare with any more."""
+def review_words(review: Review, now: datetime, who: str = "Somebody") -> ReviewWords | None:
+    """Both sides; `None` when there is nobody to compare with any more. `who` answered before, and was not sure."""
     if review.enrollee is None or not review.records:
         return None
     record = review.records[-1]
@@ -307,6 +309,7 @@ def review_words(review: Review, now: datetime) -> ReviewWords | None:
         waiting=f"{messages} for your answer. Opened {waited}." + _where(record.event),
         lines=tuple(line for line in lines if line.theirs or line.ours or line.agreement),
         not_sure=review.verdict is not None,
+        unsure=f"{who} was not sure." if review.verdict is not None else "",
     )
 
 
@@ -323,12 +326,42 @@ def _compare(name: str, theirs: str, ours: str, found: list[tuple[str, str]]) ->
     if found:
         words = [text.partition(": ") for text in wording.evidence(dict(found))]
         agreement = ", ".join(after if len(words) == 1 else f"{before} {after}" for before, _, after in words)
-        agrees = all(after not in {"different", "not given"} for *_, after in words)
-        return Comparison(name, theirs, ours, agreement, agrees)
+        return _said(name, theirs, ours, agreement, wording.evidence_of(word for _, word in found))
     if not theirs or not ours:
         return Comparison(name, theirs, ours, "not given" if theirs or ours else "", None)
     same = theirs.casefold() == ours.casefold()
-    return Comparison(name, theirs, ours, "the same" if same else "different", same)
+    agrees = wording.Evidence.AGREES if same else wording.Evidence.DISAGREES
+    return _said(name, theirs, ours, "the same" if same else "different", agrees)
+
+
+def _said(name: str, theirs: str, ours: str, agreement: str, evidence: wording.Evidence) -> Comparison:
+    agrees = {wording.Evidence.AGREES: True, wording.Evidence.DISAGREES: False}.get(evidence)
+    return Comparison(name, theirs, ours, agreement, agrees, evidence.value)
+
+
+VERDICT_WORDS: Final = {
+    Verdict.SAME: "the same person",
+    Verdict.DIFFERENT: "different people",
+    Verdict.NOT_SURE: "not sure",
+}
+
+
+@dataclass(slots=True, frozen=True)
+class AnswerWords:
+    """A review that was answered lately."""
+
+    review_id: str
+    words: str
+    mine: bool  # this reader's answer, and it can still be taken back
+
+
+def answer_words(review: Review, who: str, reader_id: str, now: datetime, zone: tzinfo = wording.ZONE) -> AnswerWords:
+    """ "Rosa Whitfield: M. Ortiz, RN said different people, 14:02"."""
+    verdict = VERDICT_WORDS[review.verdict] if review.verdict else "nothing"
+    whom = _enrollee_name(review.enrollee) if review.enrollee else "Somebody no longer on the panel"
+    when = wording.time_or_moment(review.decided_at, now, zone) if review.decided_at else ""
+    mine = review.undoable and review.decided_by == reader_id
+    return AnswerWords(review.review_id, f"{whom}: {who} said {verdict}, {when}", mine)
 
 
 def _patient_name(patient: Patient) -> str:

@@ -7,6 +7,7 @@ Dates read "Tue 24 Nov, 17:00"; what is left of a clock is said in the unit the 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from enum import StrEnum
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -376,6 +377,23 @@ _AGREEMENT_WORDS: Final[Mapping[str, str]] = {
     "none": "different",
 }
 
+
+class Evidence(StrEnum):
+    """What a compared field says about whether two people are one."""
+
+    AGREES = "agrees"
+    DISAGREES = "does not agree"
+    UNCLEAR = "unclear"
+
+
+_AGREES: Final = frozenset(
+    {"equal", "exact", "agree", "nickname", "rare", "rare and equal", "former", "former name equal"}
+    | {"former address equal"}
+)
+_DISAGREES: Final = frozenset(
+    {"differs", "different", "disagree", "none", "another name", "a generation apart", "certainly different"}
+)
+
 WITHHELD_WORDS: Final[Mapping[str, str]] = {
     "facility": "the facility",
     "facility_kind": "the kind of facility",
@@ -690,6 +708,14 @@ def _value(name: str, value: str) -> str:
 
 def field(name: str) -> str:
     return _FIELD_WORDS.get(name, name.replace("_", " "))
+
+
+def evidence_of(words: Iterable[str]) -> Evidence:
+    """What agreement words say together. Only what is known to agree agrees; a word nobody sorted is unclear."""
+    said = set(words)
+    if said & _DISAGREES:
+        return Evidence.DISAGREES
+    return Evidence.AGREES if said and said <= _AGREES else Evidence.UNCLEAR
 
 
 def evidence(found: Mapping[str, str]) -> list[str]:

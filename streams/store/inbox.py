@@ -1,6 +1,6 @@
 """What the inbox page shows: a person's rows, one stay in full, who has how much open. Reads only."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -100,9 +100,17 @@ class Load(NamedTuple):
 class Watched(NamedTuple):
     """What stands behind an empty inbox."""
 
-    people: int  # on the reader's practices' panels
+    people: int  # on the panels of the practices asked about
     feeds: int  # hospitals that have ever sent
     received_at: datetime | None  # of the last message of any of them
+    quietest_at: datetime | None = None  # of the last message of the one that has been silent longest
+
+
+class Elsewhere(NamedTuple):
+    """What there is of a reader's people."""
+
+    in_hospital: int  # stays that run, whoever has them
+    open: int  # stays that ask for something and are not this reader's
 
 
 class Inbox(Database):
@@ -196,18 +204,37 @@ class Inbox(Database):
         found = [Load(person, counts.get(person.case_manager_id, 0)) for person in people]
         return sorted(found, key=lambda load: (-load.open, load.case_manager.name, load.case_manager.case_manager_id))
 
-    def watched(self, practice_ids: Sequence[str]) -> Watched:
-        """Who is being watched for a reader who carries these practices; all enrollees when there are none."""
+    def elsewhere(self, case_manager_id: str, practice_ids: Collection[str] | None, now: datetime) -> Elsewhere:
+        """What there is of the people of these practices (`None`: of everybody), whoever has it."""
+        owned = (alert_owners.c.alert_id == alerts.c.alert_id) & (alert_owners.c.case_manager_id == case_manager_id)
+        with_others = select(alert_owners.c.alert_id).where(owned, alert_owners.c.owning == 1).exists()
+        asks = ~_TAKEN_BACK & or_(_LIVES, _UNANSWERED) & ~with_others
+        recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
+        inside = _LIVES & (alerts.c.status != str(StayStatus.PLANNED))
+        sums = (func.coalesce(func.sum(case((found, 1), else_=0)), 0) for found in (inside, asks))
+        wanted = select(*sums).where(or_(_LIVES, _UNANSWERED & recent))
+        if practice_ids is not None:
+            theirs = select(enrollees.c.enrollee_id).where(enrollees.c.practice_id.in_(sorted(practice_ids)))
+            wanted = wanted.where(alerts.c.enrollee_id.in_(theirs))
+        with self.reading() as connection:
+            living, unanswered = connection.execute(wanted).one()
+            return Elsewhere(int(living), int(unanswered))
+
+    def watched(self, practice_ids: Collection[str] | None) -> Watched:
+        """Who is being watched for a reader who answers for these practices; all enrollees for `None`."""
         people = select(func.count()).select_from(enrollees).where(enrollees.c.gone == 0)
-        if practice_ids:
-            people = people.where(enrollees.c.practice_id.in_(practice_ids))
+        if practice_ids is not None:
+            people = people.where(enrollees.c.practice_id.in_(sorted(practice_ids)))
         newest = select(ledger.c.received_us).order_by(ledger.c.message_id.desc()).limit(1)
+        heard = select(func.count(), func.min(feeds.c.received_us)).select_from(feeds)
         with self.reading() as connection:
             last = connection.scalar(newest)
+            number, quietest = connection.execute(heard).one()
             return Watched(
                 int(connection.scalar(people) or 0),
-                int(connection.scalar(select(func.count()).select_from(feeds)) or 0),
+                int(number),
                 from_us(last) if last is not None else None,
+                from_us(quietest) if quietest is not None else None,
             )
 
     def last_change(self) -> tuple[int, datetime | None]:
