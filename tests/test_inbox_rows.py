@@ -262,7 +262,7 @@ def test_a_manager_whose_nurse_is_behind_is_not_told_that_nobody_needs_her():
         "10,000 people on your panel are being watched at 31 hospitals; the last message came 12 s ago, "
         "the quietest hospital's 19 min ago."
     )
-    assert said[Group.IN_HOSPITAL] == "40 stays of people you answer for are running: above, or on lists of others."
+    assert said[Group.IN_HOSPITAL] == "40 stays of people you answer for have not ended: above, or on lists of others."
 
 
 def test_a_nurse_on_leave_reads_who_answers_for_her():

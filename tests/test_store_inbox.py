@@ -303,7 +303,7 @@ def test_a_later_stay_that_runs_is_named_on_the_one_that_is_over(store: Store) -
     assert by_stay[FIRST] == (), "that one began before the first was over: another hospital's, or never closed"
     store.decide([record(4, visit="V3", at=NOW - days(1))], decide, NOW)
     by_stay = {row.alert.alert_id: row.again for row in store.rows_for("ortiz", NOW)}
-    assert [alert.alert_id for alert in by_stay[FIRST]] == [message_id(4)]
+    assert [(one.alert.alert_id, one.heard_at) for one in by_stay[FIRST]] == [(message_id(4), NOW - days(1))]
     assert by_stay[message_id(4)] == ()
 
 

@@ -157,7 +157,7 @@ class Desk:
 
     def _again(self, row: InboxRow, enrollee: Enrollee, reader: CaseManager) -> AlertView | None:
         """A later stay that still runs, unless the reader may not know of it."""
-        seen = (self._view(other, enrollee, reader) for other in row.again)
+        seen = (self._view(other.alert, enrollee, reader) for other in row.again)
         return next((found for found in seen if found.tier is not Tier.WITHHELD), None)
 
     def _network_id(self, enrollee: Enrollee) -> str:

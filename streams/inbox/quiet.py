@@ -69,9 +69,10 @@ def _in_hospital(around: Around) -> str:
         return "Nobody further on this list is in a hospital."
     if not around.in_hospital:
         return "Nobody of yours is in a hospital that we hear from."
-    stays = wording.count(around.in_hospital, "person you answer for is", "stays of people you answer for are")
-    where = "in a hospital" if around.in_hospital == 1 else "running"
-    return f"{stays} {where}: above, or on lists of others."
+    stays = wording.count(
+        around.in_hospital, "stay of people you answer for has", "stays of people you answer for have"
+    )
+    return f"{stays} not ended: above, or on lists of others."
 
 
 def _watching(around: Around, now: datetime) -> str:

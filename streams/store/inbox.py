@@ -53,7 +53,8 @@ class InboxRow(NamedTuple):
     because: str  # the route that made it theirs
     seen_at: datetime | None = None  # when the reader last looked at it
     told_before: tuple[Alert, ...] = ()  # all versions, oldest first, where it is not this reader's any more
-    again: tuple[Alert, ...] = ()  # later alerts of the same person whose stay still runs, where this one is over
+    again: tuple["Running", ...] = ()  # later ones of the same person that still run, where this one is over
+    heard_at: datetime | None = None  # when the stay was last heard of, by the hospital's time
 
     @property
     def open(self) -> bool:
@@ -63,6 +64,13 @@ class InboxRow(NamedTuple):
         if self.alert.action is Action.RETRACT:
             return self.seen_version < self.alert.version
         return self.alert.status in LIVING or self.acknowledged_version < self.alert.version
+
+
+class Running(NamedTuple):
+    """An alert whose stay still runs."""
+
+    alert: Alert
+    heard_at: datetime | None
 
 
 class EarlierStay(NamedTuple):
@@ -278,9 +286,11 @@ def _rows(case_manager_id: str) -> Any:
             alert_owners.c.because,
             case((seen.c.version.is_(None), 0), else_=seen.c.version).label("seen_version"),
             seen.c.seen_us,
+            stays.c.active_us,
         )
         .select_from(alert_owners)
         .join(alerts, alerts.c.alert_id == alert_owners.c.alert_id)
+        .outerjoin(stays, stays.c.stay_id == alerts.c.stay_id)
         .outerjoin(
             seen,
             (seen.c.alert_id == alert_owners.c.alert_id) & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
@@ -325,19 +335,24 @@ def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
                 row.because,
                 from_us(row.seen_us) if row.seen_us is not None else None,
                 tuple(before.get(row.alert_id, ())),
-                tuple(other for other in again.get(row.enrollee_id, ()) if _later(other, alert)),
+                tuple(other for other in again.get(row.enrollee_id, ()) if _later(other.alert, alert)),
+                from_us(row.active_us) if row.active_us is not None else None,
             )
         )
     return rows
 
 
-def _running(connection: Connection, enrollee_ids: set[str]) -> dict[str, list[Alert]]:
+def _running(connection: Connection, enrollee_ids: set[str]) -> dict[str, list[Running]]:
     """Alerts of these people whose stay still runs."""
-    found: dict[str, list[Alert]] = {}
-    statement = "SELECT enrollee_id, status, action, document FROM alerts WHERE enrollee_id IN :among"
-    for enrollee_id, status, action, document in rows_among(connection, statement, list(enrollee_ids)):
+    found: dict[str, list[Running]] = {}
+    columns = "a.enrollee_id, a.status, a.action, s.active_us, a.document"
+    statement = (
+        f"SELECT {columns} FROM alerts a LEFT JOIN stays s ON s.stay_id = a.stay_id WHERE a.enrollee_id IN :among"  # noqa: S608
+    )
+    for enrollee_id, status, action, active_us, document in rows_among(connection, statement, list(enrollee_ids)):
         if status in (StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE) and action != Action.RETRACT:
-            found.setdefault(enrollee_id, []).append(Alert.model_validate_json(document))
+            heard = from_us(active_us) if active_us is not None else None
+            found.setdefault(enrollee_id, []).append(Running(Alert.model_validate_json(document), heard))
     return found
 
 
