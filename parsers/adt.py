@@ -72,7 +72,19 @@ _PLACEHOLDER_NAMES: Final = frozenset({"DOE", "UNKNOWN", "UNIDENTIFIED", "TEST",
 _DEFAULT_BIRTH_DATES: Final = frozenset({date(1800, 1, 1), date(1900, 1, 1), date(1901, 1, 1), date(1111, 11, 11)})
 _NEWBORN_DAYS: Final = 60
 _CLEARABLE: Final = ("PID", "PV1", "PV2", "DG1")
+_BEGUN: Final = frozenset({EventKind.ADMITTED, EventKind.DISCHARGED, EventKind.TRANSFERRED})
 _ADMISSION_TIME: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
+_ZONES_DIFFER: Final = timedelta(hours=15)  # no zone that was read for another is further off
+_LONGEST_STAY: Final = timedelta(days=20 * 366)
+_AHEAD: Final = timedelta(days=1)  # PV1-44 of an admission, PV1-45 of a discharge
+_PLANNED_AHEAD: Final = timedelta(days=366)
+_LENGTHS: Final = {
+    Precision.DAY: timedelta(days=1),
+    Precision.HOUR: timedelta(hours=1),
+    Precision.MINUTE: timedelta(minutes=1),
+    Precision.SECOND: timedelta(seconds=1),
+}
 _STAY_EVENTS: Final = frozenset(
     {EventKind.ADMITTED, EventKind.REGISTERED, EventKind.DISCHARGED, EventKind.TRANSFERRED, EventKind.CLASS_CHANGED}
 )
@@ -107,6 +119,7 @@ class _Reader:
         self.evn = message.first("EVN")
         self.notes = {(one.finding, one.place): None for one in message.notes}
         self.facility = ""
+        self.facility_from = ""
 
     def note(self, finding: Finding, place: str) -> None:
         self.notes[finding, place] = None
@@ -146,9 +159,9 @@ class _Reader:
             self.note(Finding.CONTROL_ID_MISSING, "MSH-10")
         self.facility = self._facility()
 
-        recorded = self.time(self.evn, 2) or self.time(self.header, 7)
+        recorded, recorded_from = self._recorded(received_at)
         pv1 = message.first("PV1")
-        visit = self._visit(pv1, kind) if pv1 else None
+        visit = self._visit(pv1, kind, recorded) if pv1 else None
         occurred = self._occurred(kind, pv1, recorded)
         if occurred is None:
             return Reject(code=RejectCode.TIME_MISSING, place="EVN-2")
@@ -174,8 +187,11 @@ class _Reader:
             feed=self.feed.name,
             facility=self.facility,
             facility_kind=self.feed.facility_kinds.get(self.facility, self.feed.facility_kind),
+            facility_from=self.facility_from,
+            sender=self._sender(),
             occurred_at=occurred,
             recorded_at=recorded.at if recorded else occurred,
+            recorded_from=recorded_from,
             received_at=received_at,
             control_id=control_id,
             patient=patient,
@@ -193,9 +209,11 @@ class _Reader:
         for address in self.feed.facility_from:
             value = self._namespace(address)
             if value:
+                self.facility_from = address
                 if address == "MSH-3":
                     self.note(Finding.FACILITY_ASSUMED, address)
                 return value
+        self.facility_from = "MSH-4"
         self.note(Finding.FACILITY_ASSUMED, "MSH-4")
         return self.feed.name
 
@@ -225,13 +243,45 @@ class _Reader:
             self.note(Finding.TIME_ZONE_ASSUMED, "MSH-7")
         return read
 
+    def _recorded(self, received_at: datetime) -> tuple[Moment | None, str]:
+        """When the sender learned of it: EVN-2, else MSH-7, and neither after the message was made or came.
+
+        Of a minute or a day in EVN-2, MSH-7 tells the part that was not sent.
+        """
+        told, made = self.time(self.evn, 2), self.time(self.header, 7)
+        if made and made.at > received_at + _ZONES_DIFFER:
+            self.note(Finding.TIME_IMPLAUSIBLE, "MSH-7")
+            made = made._replace(at=received_at, precision=Precision.SECOND)
+        if told is None:
+            return made, "MSH-7"
+        if told.at > received_at + _ZONES_DIFFER:
+            self.note(Finding.TIME_IMPLAUSIBLE, "EVN-2")
+            return made or told._replace(at=received_at, precision=Precision.SECOND), "MSH-7"
+        if made is None:
+            return told, "EVN-2"
+        if told.at > made.at + _LENGTHS.get(made.precision, timedelta(days=366)) + _CLOCKS_DIFFER:
+            self.note(Finding.TIME_IMPLAUSIBLE, "EVN-2")
+            return made, "MSH-7"
+        finer = made.precision > told.precision >= Precision.DAY
+        if finer and told.at <= made.at < told.at + _LENGTHS[told.precision]:
+            return made, "MSH-7"
+        return told, "EVN-2"
+
+    def _plausible(self, pv1: Segment | None, number: int, recorded: Moment | None, ahead: timedelta) -> Moment | None:
+        """PV1-44 or PV1-45, unless it is a placeholder: decades before the message, or further ahead of it."""
+        found = self.time(pv1, number)
+        if found is None or recorded is None or recorded.at - _LONGEST_STAY < found.at <= recorded.at + ahead:
+            return found
+        self.note(Finding.TIME_IMPLAUSIBLE, f"PV1-{number}")
+        return None
+
     def _occurred(self, kind: EventKind, pv1: Segment | None, recorded: Moment | None) -> datetime | None:
         """When it happened: the visit's own time for admissions and discharges, else EVN-6, EVN-2, MSH-7."""
         own: Moment | None = None
         if kind in _ADMISSION_TIME:
-            own = self.time(pv1, 44)
+            own = self._plausible(pv1, 44, recorded, _AHEAD)
         elif kind is EventKind.DISCHARGED:
-            own = self.time(pv1, 45)
+            own = self._plausible(pv1, 45, recorded, _AHEAD)
         if own and own.precision >= Precision.HOUR:
             return own.at
         happened = self.time(self.evn, 6)
@@ -367,13 +417,15 @@ class _Reader:
                     found.setdefault(digits)
         return tuple(found)
 
-    def _visit(self, pv1: Segment, kind: EventKind) -> Visit:
+    def _visit(self, pv1: Segment, kind: EventKind, recorded: Moment | None) -> Visit:
         pv2 = self.message.first("PV2")
         location, before = self._parts(pv1, 3), self._parts(pv1, 6)
         number = _real_number(self._identifier(pv1.raw(19), "PV1-19"))
         if number is None:
             self.note(Finding.VISIT_NUMBER_MISSING, "PV1-19")
-        admitted, discharged = self.time(pv1, 44), self.time(pv1, 45)
+        ahead = _AHEAD if kind in _BEGUN else _PLANNED_AHEAD
+        admitted = self._plausible(pv1, 44, recorded, ahead)
+        discharged = self._plausible(pv1, 45, recorded, _AHEAD if kind is EventKind.DISCHARGED else _PLANNED_AHEAD)
         if admitted is None and kind in _STAY_EVENTS:
             self.note(Finding.ADMIT_TIME_MISSING, "PV1-44")
         encounter_class = self._class(pv1)
@@ -476,6 +528,9 @@ class _Reader:
             name=self._name(names[0]) if names else PersonName(),
         )
 
+    def _sender(self) -> str:
+        return self._namespace("MSH-4") or self._namespace("MSH-3") or self.feed.name
+
     def _key(self, sort: str, number: Identifier) -> Identifier:
         return Identifier(system=f"{sort}|{self.facility}|{number.system}", value=number.value)
 
@@ -484,7 +539,7 @@ class _Reader:
     ) -> tuple[Identifier, ...]:
         keys: dict[tuple[str, str], None] = {}  # system and value
         people = [*patient.identifiers[:1], *(prior.identifiers[:1] if prior else ())]
-        sender = self._namespace("MSH-4") or self._namespace("MSH-3") or self.feed.name
+        sender = self._sender()
         number = visit.number if visit else None
         if visit and number:
             keys[f"visit|{self.facility}|{number.system}", number.value] = None

@@ -185,6 +185,7 @@ class Finding(StrEnum):
     TIME_ZONE_ASSUMED = "time_zone_assumed"
     TIME_AMBIGUOUS = "time_ambiguous"
     TIME_NONEXISTENT = "time_nonexistent"
+    TIME_IMPLAUSIBLE = "time_implausible"  # a placeholder, or after the message that tells of it: not used
     AUTHORITY_MISSING = "authority_missing"
     CLASS_UNKNOWN = "class_unknown"
     CLASS_MISSING = "class_missing"
@@ -211,8 +212,11 @@ class Event(Value):
     feed: str  # configured name of the feed
     facility: str  # where it happened, as the feed is configured to name it
     facility_kind: FacilityKind = FacilityKind.ACUTE
+    facility_from: str = ""  # the HL7 address that named it; "" when the feed is configured with it
+    sender: str = ""  # MSH-4, else MSH-3
     occurred_at: datetime  # PV1-44 for admissions, PV1-45 for discharges, else EVN-6, EVN-2, MSH-7
-    recorded_at: datetime  # EVN-2, else MSH-7: the order in which the sender learned things
+    recorded_at: datetime  # EVN-2, unless MSH-7 knows better: the order in which the sender learned things
+    recorded_from: str = "EVN-2"  # or "MSH-7", by which a message sent again differs from the first
     received_at: datetime  # when we took the message
     control_id: str = ""  # MSH-10: shown to people, never an identity
     patient: Patient = Patient()

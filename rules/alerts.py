@@ -168,6 +168,17 @@ def handed_on(case: Case, world: World) -> Alert | None:
     return version
 
 
+def became_readmission(case: Case, world: World) -> Alert | None:
+    """A version for an open stay that another stay's discharge, read only now, makes a readmission."""
+    stay, previous = case.step.stay, case.previous
+    if stay is None or previous is None or not case.living or stay.status not in OPEN or not tells(stay):
+        return None
+    around = context(stay, case.others, world.policy)
+    if Reason.READMISSION not in around or Reason.READMISSION in previous.reasons:
+        return None
+    return _version(case, world, tuple(dict.fromkeys((Reason.READMISSION, *around))), quiet=False)
+
+
 def context(stay: Stay, others: Iterable[Stay], policy: Policy) -> tuple[Reason, ...]:
     """What is true around the stay that makes it more, or less, urgent."""
     found: list[Reason] = []
@@ -257,7 +268,7 @@ def _differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tupl
         reasons.append(Reason.CLASS_CHANGED)
         if stay.encounter_class is EncounterClass.AMBULATORY:
             reasons.append(Reason.BACK_TO_OUTPATIENT)
-    if stay.facility != previous.facility:
+    if stay.facility != previous.facility and stay.memory.get("named") != stay.facility:
         back = case.kind is EventKind.TRANSFER_CANCELLED
         reasons.append(Reason.TRANSFER_CANCELLED if back else Reason.TRANSFERRED_IN)
     if stay.died and previous.kind is not AlertKind.DEATH and Reason.DIED not in reasons:

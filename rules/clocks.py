@@ -30,6 +30,7 @@ INPATIENT_LIKE: Final = frozenset({EncounterClass.INPATIENT, EncounterClass.OBSE
 NOT_ACUTE: Final = frozenset({FacilityKind.SKILLED_NURSING, FacilityKind.REHABILITATION})
 FEDERAL: Final = "federal"
 _ADMITTING: Final = "A"  # HL7 table 0052: a diagnosis at admission, not at discharge
+ADMITTED_HERE: Final = "09"  # HL7 table 0112: admitted as an inpatient to this hospital, so nothing ended
 _DAY_ENDS: Final = time(23, 59, 59)
 NOT_ON_THE_DAY: Final = frozenset({ClockKind.FUH_7, ClockKind.FUH_30, ClockKind.TRC_ENGAGEMENT})
 _TRC: Final = frozenset(
@@ -75,7 +76,7 @@ def clocks_of(
     if stay.status is StayStatus.FINISHED and stay.ended_at:
         if inpatient:
             found += _after_inpatient(stay, enrollee, policy, stay.ended_at, measured)
-        elif stay.highest_class is EncounterClass.EMERGENCY:
+        elif stay.highest_class is EncounterClass.EMERGENCY and stay.disposition != ADMITTED_HERE:
             found += _after_emergency(stay, enrollee, policy, stay.ended_at)
     payer = enrollee.payer if enrollee else Payer.UNKNOWN
     return tuple(_clock(run, payer, policy, known_at, decided_at, readable) for run in found)

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Final
 
 from parsers.events import EncounterClass, Event, EventKind, Identifier
-from rules.alerts import Case, World, handed_on, next_version, retraction
+from rules.alerts import Case, World, became_readmission, handed_on, next_version, retraction
 from rules.decisions import (
     Action,
     Alert,
@@ -23,7 +23,7 @@ from rules.decisions import (
     StayStatus,
 )
 from rules.late_enrollment import late
-from rules.stays import DEAD, OPEN, Move, Step, advance, find, folded, joined, key_in, under, visit_key
+from rules.stays import DEAD, OPEN, Move, Step, advance, anew, find, folded, joined, key_in, under, visit_key
 
 __all__ = ["World", "decide", "worth_asking"]
 
@@ -47,9 +47,9 @@ def decide(
     released: bool = False,
 ) -> Decision:
     """What `event` comes to. `released`: a person has decided a possible match, and `match` holds what they said."""
-    if history.seen and not released:
-        return Decision(action=Action.SUPPRESS, reasons=(Reason.NOTHING_NEW,), duplicate=True)
     known = _enrollee_id(match, released)
+    if history.seen and not released and not (known and anew(event, known, history.stays)):
+        return Decision(action=Action.SUPPRESS, reasons=(Reason.NOTHING_NEW,), duplicate=True)
     prior_known = _enrollee_id(prior_match, released) if prior_match else None
     if known is None and match.grade is Grade.POSSIBLE and not released:
         former = prior_known if prior_known not in (match.enrollee_id, match.runner_up) else None
@@ -114,8 +114,21 @@ class _Desk:
             elif self.match.grade is Grade.CERTAIN and "mrn" not in self.match.evidence:
                 self._learn(event.patient.identifiers[:1], enrollee_id)
         step = advance(event, kind, before, enrollee_id, self._new_id())
+        if kind is EventKind.ADMIT_CANCELLED and step.stay and step.stay.status not in DEAD and not step.late:
+            extra = (*extra, Reason.ADMISSION_CANCELLED)
         self._apply(kind, step, before, extra)
+        if kind is EventKind.DISCHARGED and step.stay and step.stay.status is StayStatus.FINISHED:
+            self._readmit(step.stay)
         return self._decision()
+
+    def _readmit(self, ended: Stay) -> None:
+        """An admission read before the late discharge of another stay becomes a readmission now."""
+        for stay in list(self.stays.values()):
+            later = stay.started_at and ended.ended_at and stay.started_at >= ended.ended_at
+            if later and stay.enrollee_id == ended.enrollee_id and not stay.merged_into:
+                case = self._case(EventKind.UPDATED, Step(stay, Move.UPDATE), stay)
+                if version := became_readmission(case, self.world):
+                    self._tell(version)
 
     def take_back(self, former: str) -> Decision:
         """A move, or a merge, to somebody only possibly known: whoever was told of the former enrollee hears at once

@@ -81,6 +81,26 @@ class Windows(_Part):
     recent_snf_days: Days = 30
 
 
+Hours = Annotated[int, Field(ge=1, le=24 * 3660)]
+
+
+class Unheard(_Part):
+    """Hours without a message after which an open stay's discharge counts as never sent, by patient class."""
+
+    emergency: Hours = 48
+    observation: Hours = 96
+    inpatient: Hours = 24 * 30
+    other: Hours = 24 * 7
+
+    def hours(self, encounter_class: EncounterClass) -> int:
+        named = {
+            EncounterClass.EMERGENCY: self.emergency,
+            EncounterClass.OBSERVATION: self.observation,
+            EncounterClass.INPATIENT: self.inpatient,
+        }
+        return named.get(encounter_class, self.other)
+
+
 class Frequency(_Part):
     visits: Annotated[int, Field(ge=2, le=1000)]
     days: Days
@@ -226,6 +246,7 @@ class Facts(NamedTuple):
 class Policy(_Part):
     zone: Annotated[str, AfterValidator(_zone)] = "America/New_York"
     windows: Windows = Windows()
+    unheard: Unheard = Unheard()
     ed_high_utilizer: tuple[Frequency, ...] = ()
     updates: Updates = Updates()
     quiet_hours: QuietHours = QuietHours()

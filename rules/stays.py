@@ -25,6 +25,7 @@ from typing import Any, Final, NamedTuple
 
 from parsers.events import EncounterClass, Event, EventKind, FacilityKind, Finding, Identifier, Visit
 from rules.decisions import Stay, StayStatus
+from rules.policy import Policy
 
 
 class State(StrEnum):
@@ -136,6 +137,39 @@ _SAME_DISCHARGE: Final = timedelta(hours=12)
 _AFTER_DISCHARGE: Final = timedelta(days=7)
 _PLAN_NEAR: Final = timedelta(days=3)
 _AFTER_CANCEL: Final = timedelta(hours=12)
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_ACCOUNT_REUSED: Final = timedelta(hours=1)  # a start without PV1-44 so long after the discharge, same account
+_ACCOUNT_OPEN: Final = timedelta(days=3)
+_BOARDING: Final = timedelta(days=30)  # how long an emergency visit may wait for a bed under one visit number
+_ARRIVALS_APART: Final = timedelta(hours=4)
+_ADMISSIONS_APART: Final = timedelta(hours=12)
+_RISEN: Final = frozenset({EncounterClass.OBSERVATION, EncounterClass.INPATIENT})
+_BEFORE_ADMISSION: Final = frozenset({EncounterClass.EMERGENCY, EncounterClass.OBSERVATION})
+_GOING_ON: Final = _STARTS | {EventKind.UPDATED, EventKind.TRANSFERRED, EventKind.DISCHARGED}
+_ABOUT_ONE_STAY: Final = (
+    _STARTS
+    | _CANCELS
+    | {
+        EventKind.DISCHARGED,
+        EventKind.TRANSFERRED,
+        EventKind.UPDATED,
+        EventKind.PLANNED,
+        EventKind.DISCHARGE_EXPECTED,
+        EventKind.EXPECTED_CANCELLED,
+        EventKind.LEFT_ON_LEAVE,
+        EventKind.BACK_FROM_LEAVE,
+        EventKind.VISIT_DELETED,
+    }
+)
+_MEANWHILE: Final = _TRANSFERS | {EventKind.UPDATED, EventKind.LEFT_ON_LEAVE, EventKind.BACK_FROM_LEAVE}
+_PLACING: Final = _STARTS | {EventKind.UPDATED, EventKind.DISCHARGED, EventKind.TRANSFERRED}
+_PERSON_DELETED: Final = "person_deleted"  # in a stay's memory: undone by an A29 only
+_FORMER: Final = "former"  # in a stay's memory: visit numbers of the emergency visit that became the admission
+_BEFORE: Final = "before"  # and that visit's class, end and disposition, for when the admission is cancelled
+SAID: Final = "said"  # and the fingerprint of the newest message applied
+ADMITTED_HERE: Final = "09"  # HL7 table 0112: admitted as an inpatient to this hospital
+FROM_EMERGENCY: Final = "7"  # HL7 table 0023: admission source emergency room
 
 
 class Step(NamedTuple):
@@ -147,11 +181,23 @@ class Step(NamedTuple):
 
 
 def state_of(stay: Stay | None) -> State:
+    """Of a record that was deleted with its person (A29) the hospital may go on: it is as one that was cancelled."""
+    if stay is not None and stay.status is StayStatus.ENTERED_IN_ERROR and _PERSON_DELETED in stay.memory:
+        return State.CANCELLED
     return State.UNSEEN if stay is None else State(stay.status.value)
 
 
 def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
-    """The stay of this enrollee the event is about: by its keys, best first, then by what is open at the facility."""
+    """The stay of this enrollee the event is about: by its keys, best first, then the emergency visit it goes on from,
+    then by what is open at the facility.
+
+    Where the line is drawn. Another visit number is another stay, so is another account where a visit number is
+    missing, and so is an admission (PV1-44, else when a start happened) too far from the stay's: under the same visit
+    number days, without one hours. The one exception is an emergency or observation visit that becomes an admission
+    under a number of its own: one stay while the first is still open, and a day after it ended where it ended as
+    "admitted here" (disposition 09), or without any disposition and the account, the admission source or the hour
+    say that it went on. Days between them, or a way home in between, are two stays.
+    """
     own = sorted(
         (stay for stay in stays if stay.enrollee_id == enrollee_id and not stay.merged_into),
         key=lambda stay: (stay.status != StayStatus.ENTERED_IN_ERROR, _begin(stay)),
@@ -163,20 +209,58 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
             for stay in own:
                 if former and key_in(former, stay.keys):
                     return stay
+    begun = next((key for key in event.stay_keys if key.system.startswith("admitted|")), None)
     for key in event.stay_keys:
-        for stay in own:
-            if key_in(key, stay.keys) and not _other_number(number, stay) and not _used_again(event, stay, key, number):
-                return stay
-    places = {
-        event.facility,
-        event.visit.prior_facility if event.visit and event.kind in _TRANSFERS else event.facility,
-    }
-    near = [stay for stay in own if stay.facility in places or _assumed(event, stay)]
-    for fits in (_ended_then, _is_open, _just_finished, _planned_now, _cancelled_just_now):
-        for stay in near:
-            if not _other_number(number, stay) and _same_sort(event, stay) and fits(event, stay):
+        found = [
+            stay
+            for stay in own
+            if _has_key(key, stay) and not _other_number(number, stay) and not _another_time(event, stay, key)
+        ]
+        if found:
+            return next((stay for stay in found if begun and key_in(begun, stay.keys)), found[0])
+    for stay in own:
+        if _also_numbered(event, stay) and not _another_time(event, stay, number):
+            return stay
+    near = [stay for stay in own if _near(event, stay)]
+    same = [
+        stay
+        for stay in near
+        if not _other_number(number, stay) and not _other_account(event, stay) and _same_sort(event, stay)
+    ]
+    if admitted := event.visit.admitted_at if event.visit else None:
+        same.sort(key=lambda stay: abs(admitted - (stay.started_at or admitted)))
+    for among, fits in (
+        (same, _ended_then),
+        (near, _goes_on),
+        (near, _came_before),
+        (same, _while_it_lasted),
+        (same, _is_open),
+        (same, _just_finished),
+        (same, _planned_now),
+        (same, _cancelled_just_now),
+        (same, _deleted_with_the_person),
+        ([stay for stay in own if _moved_and_left(event, stay)], _is_open),
+    ):
+        for stay in among:
+            if fits(event, stay):
                 return stay
     return None
+
+
+def anew(event: Event, enrollee_id: str, stays: Sequence[Stay]) -> bool:
+    """Whether an event that says word for word what one said before is no repeat: something else about the stay was
+    decided since, and this was learned after that (a feed without EVN-2 that cancels, and admits again)."""
+    if event.kind not in _ABOUT_ONE_STAY or event.recorded_from == "EVN-2":
+        return False
+    known = [
+        other.last_recorded_at
+        for other in stays
+        if other.enrollee_id == enrollee_id and other.last_recorded_at and _near(event, other)
+    ]
+    if not known or event.recorded_at <= max(known):
+        return False
+    stay = find(event, enrollee_id, stays)
+    return event.kind in _STARTS if stay is None else stay.memory.get(SAID, "") not in ("", event.fingerprint)
 
 
 def visit_key(event: Event) -> Identifier | None:
@@ -231,6 +315,9 @@ def advance(event: Event, kind: EventKind, stay: Stay | None, enrollee_id: str, 
             opened_by=event.message_id,
         )
     draft = _Draft(stay, event)
+    if draft.under_former_number():
+        draft.fill(content_late=True)
+        return Step(draft.done(), Move.UPDATE)
     late = _MOVES[move](draft, kind)
     draft.fill(content_late=late and not draft.newest)
     return Step(draft.done(), move, late)
@@ -248,6 +335,51 @@ class _Draft:
         self.changed: dict[str, Any] = {}
         self.begins = False  # the event starts the stay, or starts it again
         self.newest = stay.last_recorded_at is None or event.recorded_at >= stay.last_recorded_at
+
+        self._number(visit_key(event))
+
+    def _number(self, number: Identifier | None) -> None:
+        """The visit number in force; an emergency visit's own gives way to that of the admission it became."""
+        known = self.memory.get("number", "")
+        if number is None or number.value == known or number.value in self.former:
+            return
+        if not known:
+            self.memory["number"] = number.value
+        elif _rises(self.event, self.stay):
+            self.memory["number"] = number.value
+            self.memory[_FORMER] = "\x1f".join((*self.former, known))
+            ended = self.stay.ended_at.isoformat() if self.stay.ended_at else ""
+            self.memory[_BEFORE] = "\x1f".join((self.stay.encounter_class.value, ended, self.stay.disposition))
+        elif _came_before(self.event, self.stay):
+            self.memory[_FORMER] = "\x1f".join((*self.former, number.value))
+
+    @property
+    def former(self) -> tuple[str, ...]:
+        """Visit numbers of the emergency visit that became this admission."""
+        return tuple(filter(None, self.memory.get(_FORMER, "").split("\x1f")))
+
+    def under_former_number(self) -> bool:
+        """What is said under the number of the emergency visit ends, reopens or cancels no admission."""
+        number = visit_key(self.event)
+        return number is not None and number.value in self.former
+
+    def back_to_emergency(self) -> bool:
+        """The admission that an emergency visit became is cancelled: the visit is what it was before."""
+        before = self.memory.pop(_BEFORE, "")
+        if not before:
+            return False
+        found, ended, disposition = before.split("\x1f")
+        *former, number = self.former
+        self.memory["number"] = number
+        self.memory[_FORMER] = "\x1f".join(former)
+        self.set(
+            encounter_class=EncounterClass(found),
+            highest_class=EncounterClass(found),
+            status=StayStatus.FINISHED if ended else StayStatus.IN_PROGRESS,
+            ended_at=datetime.fromisoformat(ended) if ended else None,
+            disposition=disposition,
+        )
+        return True
 
     def older(self, register: str) -> bool:
         """The register has been written by a newer message."""
@@ -294,8 +426,21 @@ class _Draft:
             self.memory["hospital"] = "1"
         if self.older("class"):
             return
+        if self._corrects(kind, found):
+            self.set(highest_class=found)
         self.set(encounter_class=found)
         self.write("class")
+
+    def _corrects(self, kind: EventKind, found: EncounterClass) -> bool:
+        """An update within a day of the higher class says it never was one; later, the stay has been what it was."""
+        highest = self.get("highest_class")
+        first = self.memory.setdefault("highest", self.at)
+        if RANK[found] >= RANK[highest]:
+            if highest != self.stay.highest_class or RANK[found] > RANK[self.stay.highest_class]:
+                self.memory["highest"] = self.at
+            return False
+        soon = self.event.recorded_at - datetime.fromisoformat(first) <= _DAY
+        return kind is EventKind.UPDATED and found is not EncounterClass.UNKNOWN and soon
 
     def _steps_down(self, kind: EventKind, found: EncounterClass, known: EncounterClass) -> bool:
         """A registration said again lowers no class, and neither it nor a discharge makes an outpatient."""
@@ -309,8 +454,9 @@ class _Draft:
         """Content: the newest message's word counts, an older one fills what is blank."""
         event, visit = self.event, self.visit
         overwrite = self.newest and not content_late
+        own = not self.under_former_number()
         for name, found, place in (
-            ("disposition", visit.disposition, "PV1-36"),
+            ("disposition", visit.disposition if own else "", "PV1-36"),
             ("attending", visit.attending, "PV1-7"),
             ("unit", visit.unit, "PV1-3"),
             ("complaint", visit.complaint, "PV2-3"),
@@ -335,20 +481,59 @@ class _Draft:
             self.set(last_recorded_at=event.recorded_at)
         if visit.admit_source:
             self.memory.setdefault("source", visit.admit_source)
-        if number := visit_key(event):
-            self.memory.setdefault("number", number.value)
+        if self.newest:
+            self.memory[SAID] = event.fingerprint
+        self._place()
         if any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
             self.memory["assumed"] = "1"
+        keys = event.stay_keys
+        if visit.alternate_number and (number := visit_key(event)):
+            keys = (*keys, number.model_copy(update={"value": visit.alternate_number.value}))
         self.set(
-            keys=joined(self.stay.keys, event.stay_keys),
+            keys=joined(self.stay.keys, keys),
             patient_ids=joined(self.stay.patient_ids, event.patient.identifiers),
         )
+
+    def _place(self) -> None:
+        """The facility, when a message that is no transfer names another one: moved, or only named more exactly.
+
+        A place named less exactly than before (MSH-4 for PV1-3.4) is no other place.
+        """
+        event = self.event
+        place = self.memory.setdefault("place", event.facility_from)
+        self.memory.setdefault("sender", event.sender)
+        if not self.newest or event.kind not in _PLACING or event.facility == self.get("facility"):
+            return
+        if self.under_former_number() or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
+            return
+        exact = event.facility_from == "PV1-3.4"
+        if place != event.facility_from:
+            if not exact:
+                return
+            self.memory["named"] = event.facility
+        self.memory["place"] = event.facility_from
+        self.set(facility=event.facility, facility_kind=event.facility_kind)
 
     def done(self) -> Stay:
         changed = {name: value for name, value in self.changed.items() if value != getattr(self.stay, name)}
         if self.memory != self.stay.memory:
             changed["memory"] = self.memory
         return self.stay.model_copy(update=changed) if changed else self.stay
+
+
+def unheard_since(stay: Stay, policy: Policy, now: datetime) -> datetime | None:
+    """When a stay was last heard of whose end the hospital never sent: open, and silent for longer than the policy's
+    hours for its class. `None` while it still counts as going on.
+
+    Nothing of the stay changes by it: it stands out of the way, and any message about it is taken as before. So what
+    is open too long is no place for keyless messages either (`find` has narrower bounds than this).
+    """
+    if stay.status not in OPEN:
+        return None
+    heard = max((at for at in (stay.last_recorded_at, stay.started_at) if at), default=None)
+    if heard is None or now - heard <= timedelta(hours=policy.unheard.hours(stay.encounter_class)):
+        return None
+    return heard
 
 
 def folded(winner: Stay, loser: Stay) -> Stay:
@@ -397,6 +582,7 @@ def _start(draft: _Draft, kind: EventKind) -> bool:
         draft.set(planned=True)
     draft.write("existence")
     draft.memory.pop("buried", None)
+    draft.memory.pop(_PERSON_DELETED, None)
     draft.began(kind)
     began = visit.admitted_at or draft.event.occurred_at
     draft.set(status=StayStatus.IN_PROGRESS)
@@ -443,7 +629,7 @@ def _finish(draft: _Draft, kind: EventKind) -> bool:
     if draft.older("discharge") or (status in DEAD and draft.older("existence")):
         if not draft.older("existence"):
             draft.write("existence")
-            if status in (StayStatus.UNKNOWN, StayStatus.CANCELLED):
+            if status is StayStatus.UNKNOWN or status in DEAD:
                 draft.set(status=StayStatus.IN_PROGRESS)
         draft.put_class(kind)
         return True
@@ -453,6 +639,7 @@ def _finish(draft: _Draft, kind: EventKind) -> bool:
     if not draft.older("existence"):
         draft.write("existence")
         draft.memory.pop("buried", None)
+        draft.memory.pop(_PERSON_DELETED, None)
     draft.set(status=StayStatus.FINISHED, ended_at=draft.visit.discharged_at or draft.event.occurred_at)
     draft.put_class(kind)
     return False
@@ -521,7 +708,8 @@ def _return(draft: _Draft, kind: EventKind) -> bool:
 
 def _change_bed(draft: _Draft, kind: EventKind) -> bool:
     late = not draft.newest
-    if not late and draft.event.facility != draft.stay.facility:
+    place = draft.memory.get("place", draft.event.facility_from)
+    if not late and draft.event.facility != draft.stay.facility and place == draft.event.facility_from:
         draft.memory["facility_before"] = draft.stay.facility
         draft.memory["facility_kind_before"] = draft.stay.facility_kind.value
         draft.set(facility=draft.event.facility, facility_kind=draft.event.facility_kind)
@@ -548,17 +736,25 @@ def _cancel(draft: _Draft, kind: EventKind) -> bool:
     if "existence" not in draft.memory:
         draft.memory["buried"] = "1"
     draft.write("existence")
-    draft.set(status=StayStatus.CANCELLED)
+    if draft.back_to_emergency():
+        return False
+    if draft.stay.status is not StayStatus.ENTERED_IN_ERROR:
+        draft.set(status=StayStatus.CANCELLED)
     draft.put_class(kind)
     return False
 
 
-def _delete(draft: _Draft, _kind: EventKind) -> bool:
-    if draft.older("started"):
+def _delete(draft: _Draft, kind: EventKind) -> bool:
+    person = kind is EventKind.PERSON_DELETED
+    if draft.older("started") or (person and draft.older("discharge")):
         return True
     if "existence" not in draft.memory:
         draft.memory["buried"] = "1"
     draft.write("existence")
+    if person and draft.stay.status is not StayStatus.ENTERED_IN_ERROR:
+        draft.memory[_PERSON_DELETED] = "1"
+    elif not person:
+        draft.memory.pop(_PERSON_DELETED, None)
     draft.set(status=StayStatus.ENTERED_IN_ERROR)
     return False
 
@@ -589,7 +785,7 @@ def _begin(stay: Stay) -> float:
 
 def _other_number(number: Identifier | None, stay: Stay) -> bool:
     known = stay.memory.get("number", "")
-    return bool(number and known and known != number.value and not key_in(number, stay.keys))
+    return bool(number and known and known != number.value and not _has_key(number, stay))
 
 
 def _same_sort(event: Event, stay: Stay) -> bool:
@@ -604,20 +800,145 @@ def _same_sort(event: Event, stay: Stay) -> bool:
     return found in TOLD_CLASSES or not in_hospital
 
 
-def _used_again(event: Event, stay: Stay, key: Identifier, number: Identifier | None) -> bool:
-    """A start under a key of a stay that ended before it: account numbers and visit numbers do get re-used."""
-    admitted = event.visit.admitted_at if event.visit else None
-    if event.kind not in _STARTS or stay.status is not StayStatus.FINISHED or not (admitted and stay.ended_at):
+def _has_key(key: Identifier, stay: Stay) -> bool:
+    """The stay has run under the key; a visit number's authority may be missing on one of the two."""
+    if key_in(key, stay.keys):
+        return True
+    sort, _, rest = key.system.partition("|")
+    place, _, authority = rest.rpartition("|")
+    if sort not in ("visit", "visit+patient"):
         return False
-    if key == number:
-        return admitted > stay.ended_at + _NUMBER_REUSED
-    return admitted > stay.ended_at
+    return any(
+        other.value == key.value
+        and other.system.startswith(f"{sort}|{place}|")
+        and "" in (authority, other.system.rpartition("|")[2])
+        for other in stay.keys
+    )
+
+
+def _also_numbered(event: Event, stay: Stay) -> bool:
+    """PV1-50 says which visit number this visit has had, too."""
+    other = event.visit.alternate_number if event.visit else None
+    if other is None:
+        return False
+    return _near(event, stay) and any(key.value == other.value and key.system.startswith("visit|") for key in stay.keys)
+
+
+def _other_account(event: Event, stay: Stay) -> bool:
+    """PID-18 names an account, and the stay ran under another one of the same authority."""
+    account = next((key for key in event.stay_keys if key.system.startswith("account|")), None)
+    if account is None or key_in(account, stay.keys):
+        return False
+    return any(key.system == account.system for key in stay.keys)
+
+
+def _same_account(event: Event, stay: Stay) -> bool:
+    return any(key.system.startswith("account|") and key_in(key, stay.keys) for key in event.stay_keys)
+
+
+def _said_class(event: Event) -> EncounterClass | None:
+    found = event.visit.encounter_class if event.visit else None
+    if event.trigger == "A06" and found in (None, EncounterClass.UNKNOWN):
+        return EncounterClass.INPATIENT
+    return found
+
+
+def _rises(event: Event, stay: Stay) -> bool:
+    """The event speaks of a higher class of hospital care than the stay had so far."""
+    found = _said_class(event)
+    return found is not None and found in _RISEN and RANK[found] > RANK[stay.encounter_class]
+
+
+def _admission(event: Event) -> datetime | None:
+    """When the visit the event is about began: PV1-44, else when a start happened."""
+    admitted = event.visit.admitted_at if event.visit else None
+    return admitted or (event.occurred_at if event.kind in _STARTS else None)
+
+
+def _another_time(event: Event, stay: Stay, key: Identifier | None) -> bool:
+    """The event's visit began when the stay under its key cannot have begun: numbers and accounts do get used again."""
+    sort = key.system.partition("|")[0] if key else ""
+    at, admitted = _admission(event), event.visit.admitted_at if event.visit else None
+    if sort == "admitted":
+        return False
+    numbered = sort.startswith("visit")
+    ended = stay.ended_at if stay.status is StayStatus.FINISHED else None
+    if ended and not numbered and event.kind is EventKind.DISCHARGED and admitted is None:
+        return _discharged(event) > ended + _NUMBER_REUSED
+    if at is None:
+        return False
+    if ended and at > ended + (_NUMBER_REUSED if numbered else timedelta() if admitted else _ACCOUNT_REUSED):
+        return True
+    if stay.status in DEAD and event.kind in _STARTS and stay.last_recorded_at:
+        return at > stay.last_recorded_at + _NUMBER_REUSED
+    if stay.started_at is None or stay.status in DEAD or stay.status is StayStatus.PLANNED:
+        return False
+    if stay.encounter_class is not EncounterClass.EMERGENCY:
+        limit = _ACCOUNT_OPEN if not numbered and admitted and not _rises(event, stay) else _OPEN_LONG
+    elif numbered:
+        limit = _BOARDING if admitted is None or _rises(event, stay) else _OPEN_FOR[EncounterClass.EMERGENCY]
+    else:
+        limit = _OPEN_FOR[EncounterClass.EMERGENCY] if admitted is None or _rises(event, stay) else _DAY
+    return abs(at - stay.started_at) > limit
+
+
+def _near(event: Event, stay: Stay) -> bool:
+    """The stay is, or may be, at the place the event is about."""
+    left = event.visit.prior_facility if event.visit and event.kind in _TRANSFERS else ""
+    return stay.facility in (event.facility, left or event.facility) or _assumed(event, stay)
+
+
+def _goes_on(event: Event, stay: Stay) -> bool:
+    """An emergency or observation visit, open or just over, that becomes the admission the event is about."""
+    if event.kind not in _GOING_ON or not _rises(event, stay) or stay.encounter_class not in _BEFORE_ADMISSION:
+        return False
+    at, since = _admission(event), stay.started_at or stay.ended_at
+    if at is None or since is None or at < since - _HOUR:
+        return False
+    account, source = _same_account(event, stay), event.visit.admit_source if event.visit else ""
+    if stay.status in OPEN or stay.status is StayStatus.UNKNOWN:
+        known = account or source == FROM_EMERGENCY
+        return at - since <= (_OPEN_FOR[EncounterClass.EMERGENCY] if known else _DAY)
+    if stay.status is not StayStatus.FINISHED or stay.ended_at is None or stay.died:
+        return False
+    if stay.disposition == ADMITTED_HERE:
+        return at - stay.ended_at <= _DAY
+    if stay.disposition:
+        return False
+    return at - stay.ended_at <= (_DAY if account or source == FROM_EMERGENCY else _HOUR)
+
+
+def _came_before(event: Event, stay: Stay) -> bool:
+    """An emergency visit that we hear of late, after the admission that it became."""
+    number, found = visit_key(event), _said_class(event)
+    late = stay.last_recorded_at is not None and event.recorded_at <= stay.last_recorded_at
+    closes = event.kind is EventKind.DISCHARGED
+    if found is not EncounterClass.EMERGENCY or number is None or not _other_number(number, stay):
+        return False
+    if stay.encounter_class not in _RISEN or stay.status in DEAD or stay.started_at is None or "ed" in stay.memory:
+        return False
+    if closes:
+        disposition = event.visit.disposition if event.visit else ""
+        near = _DAY if disposition == ADMITTED_HERE or _same_account(event, stay) else _HOUR
+        return disposition in ("", ADMITTED_HERE) and abs(_discharged(event) - stay.started_at) <= near
+    at = _admission(event)
+    if not late or at is None or event.kind not in (*_REGISTRATIONS, EventKind.UPDATED):
+        return False
+    return -_HOUR <= stay.started_at - at <= _DAY
 
 
 def _assumed(event: Event, stay: Stay) -> bool:
+    """The place of one of the two is only a guess: not named at all, or named less exactly than the other's."""
     if stay.feed != event.feed:
         return False
-    return "assumed" in stay.memory or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes)
+    if "assumed" in stay.memory or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
+        return True
+    place = stay.memory.get("place", event.facility_from)
+    return place != event.facility_from and stay.memory.get("sender") == event.sender
+
+
+def _discharged(event: Event) -> datetime:
+    return (event.visit.discharged_at if event.visit else None) or event.occurred_at
 
 
 def _ended_then(event: Event, stay: Stay) -> bool:
@@ -631,22 +952,60 @@ def _ended_then(event: Event, stay: Stay) -> bool:
 def _is_open(event: Event, stay: Stay) -> bool:
     if stay.status not in OPEN and stay.status is not StayStatus.UNKNOWN:
         return False
-    at = event.visit.admitted_at if event.visit and event.visit.admitted_at else event.occurred_at
-    if event.kind is EventKind.DISCHARGED:
-        at = event.visit.discharged_at if event.visit and event.visit.discharged_at else event.occurred_at
-        return stay.started_at is None or at >= stay.started_at - timedelta(hours=1)
     since = stay.started_at or stay.last_recorded_at
+    admitted = event.visit.admitted_at if event.visit else None
+    if admitted and stay.started_at and not _rises(event, stay) and _elsewhen(event, stay, admitted):
+        return False
+    if event.kind is EventKind.DISCHARGED:
+        return stay.started_at is None or _discharged(event) >= stay.started_at - _HOUR
     if since is None or event.kind not in _STARTS:
         return True
-    return abs(at - since) <= _OPEN_FOR.get(stay.encounter_class, _OPEN_LONG)
+    limit = _OPEN_FOR.get(stay.encounter_class, _OPEN_LONG)
+    return abs((admitted or event.occurred_at) - since) <= limit
+
+
+def _elsewhen(event: Event, stay: Stay, admitted: datetime) -> bool:
+    """Without a number in common: an admission hours from the open stay's is another one."""
+    again = event.kind in _STARTS and stay.encounter_class is EncounterClass.EMERGENCY
+    return abs(admitted - (stay.started_at or admitted)) > (_ARRIVALS_APART if again else _ADMISSIONS_APART)
+
+
+def _while_it_lasted(event: Event, stay: Stay) -> bool:
+    """What its discharge overtook."""
+    if stay.status is not StayStatus.FINISHED or not (stay.started_at and stay.ended_at):
+        return False
+    admitted = event.visit.admitted_at if event.visit else None
+    if event.kind not in _MEANWHILE or (admitted and _elsewhen(event, stay, admitted)):
+        return False
+    return stay.started_at <= event.occurred_at <= stay.ended_at
+
+
+def _deleted_with_the_person(event: Event, stay: Stay) -> bool:
+    """A discharge without a number, though the person was deleted (A29): the hospital went on with the visit."""
+    gone = stay.status is StayStatus.ENTERED_IN_ERROR and _PERSON_DELETED in stay.memory
+    began = stay.started_at is None or _discharged(event) >= stay.started_at - _HOUR
+    return gone and event.kind is EventKind.DISCHARGED and _said_class(event) is stay.encounter_class and began
+
+
+def _moved_and_left(event: Event, stay: Stay) -> bool:
+    """A discharge without a number from another facility of the sender: the transfer there is missing, or late."""
+    return (
+        event.kind is EventKind.DISCHARGED
+        and bool(event.sender)
+        and stay.memory.get("sender") == event.sender
+        and _said_class(event) is stay.encounter_class
+        and not _other_number(visit_key(event), stay)
+        and not _other_account(event, stay)
+    )
 
 
 def _just_finished(event: Event, stay: Stay) -> bool:
     if stay.status is not StayStatus.FINISHED or stay.ended_at is None:
         return False
+    if event.visit and event.visit.admitted_at and event.visit.admitted_at > stay.ended_at:
+        return False
     if event.kind is EventKind.DISCHARGED:
-        at = event.visit.discharged_at if event.visit and event.visit.discharged_at else event.occurred_at
-        return abs(at - stay.ended_at) <= _SAME_DISCHARGE
+        return abs(_discharged(event) - stay.ended_at) <= _SAME_DISCHARGE
     if event.kind in _REGISTRATIONS:
         admitted = event.visit.admitted_at if event.visit else None
         if "began" not in stay.memory and stay.started_at is None:  # its discharge overtook it
@@ -657,6 +1016,9 @@ def _just_finished(event: Event, stay: Stay) -> bool:
             and stay.started_at is not None
             and abs(admitted - stay.started_at) < timedelta(minutes=1)
         )
+    found = event.visit.encounter_class if event.visit else None
+    if event.kind is EventKind.UPDATED and found not in (None, stay.encounter_class, EncounterClass.UNKNOWN):
+        return False
     if event.kind in (EventKind.UPDATED, EventKind.DISCHARGE_CANCELLED, EventKind.ADMIT_CANCELLED):
         return timedelta() <= event.recorded_at - stay.ended_at <= _AFTER_DISCHARGE
     return False

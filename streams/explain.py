@@ -37,7 +37,7 @@ NO_PANEL: Final = {"panel": "none given"}
 _NOT_A_PERSON: Final = frozenset({"AN", "VN", "SS", "SSN", "DL", "NI"})  # HL7 table 0203
 _RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "PI", "PT", "U"})  # as the store learns them
 _CHUNK_BYTES: Final = 1 << 20
-_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_KNOWN: Final = datetime(9990, 1, 1, tzinfo=UTC)  # when a file's message came: no bound for the times in it
 
 
 class Core:
@@ -87,7 +87,7 @@ class Core:
         if self._fields:
             answer["fields"] = read_fields(data)
         reading = reject or read_adt(
-            data, self._feed_for, message_id=f"{self.n:032x}", received_at=_NEVER, test_mode=self._test
+            data, self._feed_for, message_id=f"{self.n:032x}", received_at=_NOT_KNOWN, test_mode=self._test
         )
         match reading:
             case Reject():

@@ -35,6 +35,7 @@ WISHES: Final = {
     "time_unreadable": "send times as YYYYMMDDHHMM[SS][+/-ZZZZ]",
     "time_zone_assumed": "send times with their offset, or tell us the zone of this feed",
     "time_ambiguous": "send an offset: this time happens twice when clocks go back",
+    "time_implausible": "send the real time or none: this one is a placeholder, or lies after the message itself",
     "time_nonexistent": "send an offset: this time does not exist when clocks go forward",
     "authority_missing": "name the assigning authority of each identifier (CX.4)",
     "class_unknown": "tell us what this patient class (PV1-2) means; until then it counts as a possible admission",

@@ -263,7 +263,13 @@ def test_what_is_odd_is_noted_and_read_around(
     ],
 )
 def test_where_it_happened(name: str, data: bytes, feed: Feed, facility: str) -> None:
-    assert event(data, feed).facility == facility, name
+    found = event(data, feed)
+    assert found.facility == facility, name
+    place = {"fixed": "", "the feed's name": "MSH-4", "configured place": "MSH-4"}.get(
+        name, name.rsplit(maxsplit=1)[-1]
+    )
+    place = "MSH-4" if name == "MSH-4 universal id" else place
+    assert found.facility_from == place, name
 
 
 def test_the_kind_of_facility_follows_the_feed() -> None:
@@ -292,6 +298,59 @@ def test_the_kind_of_facility_follows_the_feed() -> None:
 def test_when_it_happened(name: str, kind: str, segments: tuple[str, ...], occurred: str) -> None:
     expected = datetime.fromisoformat(occurred if "T" in occurred else f"2026-03-01T{occurred}").replace(tzinfo=UTC)
     assert event(adt(*segments, trigger=kind)).occurred_at == expected, name
+
+
+@pytest.mark.parametrize(
+    ("name", "evn", "msh7", "recorded", "place", "noted"),
+    [
+        ("EVN-2", "20260301120500-0500", "20260301121000-0500", "17:05", "EVN-2", None),
+        ("no EVN-2", "", "20260301121000-0500", "17:10", "MSH-7", None),
+        ("a clock some minutes ahead", "20260301121400-0500", "20260301121000-0500", "17:14", "EVN-2", None),
+        ("a year after it was made", "20270301120500-0500", "20260301121000-0500", "17:10", "MSH-7", "EVN-2"),
+        ("an hour after it was made", "20260301131500-0500", "20260301121000-0500", "17:10", "MSH-7", "EVN-2"),
+        ("made on that day", "20260301131500-0500", "20260301", "18:15", "EVN-2", None),
+        ("EVN-2 is a day", "20260301", "20260301121000-0500", "17:10", "MSH-7", None),
+        ("EVN-2 is a minute", "202603011210-0500", "20260301121030-0500", "17:10:30", "MSH-7", None),
+        ("EVN-2 is another day", "20260228", "20260301121000-0500", "2026-02-28T05:00", "EVN-2", None),
+        ("after it came", "20270301120500-0500", "", AT.isoformat()[:16], "MSH-7", "EVN-2"),
+        ("both after it came", "20270301120500-0500", "20270301120500-0500", AT.isoformat()[:16], "MSH-7", "MSH-7"),
+    ],
+)  # fmt: skip
+def test_when_the_sender_learned_of_it(
+    name: str, evn: str, msh7: str, recorded: str, place: str, noted: str | None
+) -> None:
+    found = event(adt(f"EVN||{evn}", PID, f7=msh7))
+    expected = datetime.fromisoformat(recorded if "T" in recorded else f"2026-03-01T{recorded}").replace(tzinfo=UTC)
+    assert (found.recorded_at.replace(second=found.recorded_at.second if recorded.count(":") == 2 else 0),
+            found.recorded_from) == (expected, place), name  # fmt: skip
+    places = [where for finding, where in findings(found) if finding is Finding.TIME_IMPLAUSIBLE]
+    assert (noted in places) if noted else not places, name
+
+
+@pytest.mark.parametrize(
+    ("name", "trigger", "place", "value", "taken"),
+    [
+        ("of 1900", "A01", "PV1-44", "19000101000000", False),
+        ("the beginning of time", "A01", "PV1-44", "19700101", False),
+        ("ten years ahead", "A01", "PV1-44", "20360301113000-0500", False),
+        ("next week", "A01", "PV1-44", "20260308113000-0500", False),
+        ("a plan for next week", "A05", "PV1-44", "20260308113000-0500", True),
+        ("three years ago", "A08", "PV1-44", "20230301113000-0500", True),
+        ("this evening", "A01", "PV1-44", "20260301213000-0500", True),
+        ("a discharge in 1900", "A03", "PV1-45", "19000101", False),
+        ("a discharge in 9999", "A03", "PV1-45", "99990101", False),
+        ("a discharge expected in three days", "A08", "PV1-45", "20260304113000-0500", True),
+    ],
+)
+def test_a_placeholder_is_no_time(name: str, trigger: str, place: str, value: str, taken: bool) -> None:
+    number = {"PV1-44": "f44", "PV1-45": "f45"}[place]
+    found = event(adt("EVN||20260301120500-0500", PID, fields("PV1", f2="I", **{number: value}), trigger=trigger))
+    assert found.visit is not None
+    read = found.visit.admitted_at if place == "PV1-44" else found.visit.discharged_at
+    assert (read is not None) is taken, name
+    assert ((Finding.TIME_IMPLAUSIBLE, place) in findings(found)) is not taken, name
+    if not taken:
+        assert found.occurred_at == datetime(2026, 3, 1, 17, 5, tzinfo=UTC), name
 
 
 @pytest.mark.parametrize(("code", "expected"), sorted(CLASSES.items()))

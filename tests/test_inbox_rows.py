@@ -145,6 +145,18 @@ class TestWords:
             "Visit by Fri 20 Nov, the last working day before Sun 22 Nov",
         )
 
+    def test_a_stay_whose_discharge_was_never_sent_stands_out_of_the_way(self):
+        inside = seen(status=StayStatus.IN_PROGRESS, kind=AlertKind.ED_VISIT, ended_at=None, occurred_at=None)
+        assert row(inside).group is Group.IN_HOSPITAL
+        found = row(inside, unheard_since=NOW - timedelta(days=3))
+        assert (found.group, found.step) == (
+            Group.FINISHED,
+            "No discharge was sent; last heard Tue 17 Nov, 14:02",
+        )
+        urgent = inside.model_copy(update={"priority": Priority.URGENT})
+        found = row(urgent, unheard_since=NOW - timedelta(days=3))
+        assert (found.group, found.step[:22]) == (Group.NOW, "No discharge was sent;"), "nobody has looked at it yet"
+
     def test_what_went_over_to_others_says_to_whom(self):
         found = row(seen(clocks=(clock(),)), passed_to=("T. Brown, RN",))
         assert (found.step, found.can_take, found.left) == ("With T. Brown, RN now; nothing for you to do", False, "")
@@ -278,3 +290,26 @@ def test_a_list_that_is_cut_says_so():
 
 def test_the_policy_of_a_row_is_the_one_in_force():
     assert ReaderStay((seen(),)).policy == default_policy()
+
+
+def test_silence_counts_from_the_last_message_and_a_silent_stay_makes_nobody_wait(tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path / 's.sqlite3'}", migrate=True)
+    now, one = datetime.now(UTC), person(1)
+    store.load_directory(NETWORKS, PRACTICES, PEOPLE, [], [])
+    store.load_panel([one], full=True, now=now)
+    owners = {"owners": (Owner(case_manager_id="nurse", because="practice"),), "told": ("nurse",)}
+    ago = timedelta(days=5)
+    over = discharge(one, "s1", ended_at=now - 2 * ago, occurred_at=now - 2 * ago, started_at=now - 3 * ago, **owners)
+    begun = {"started_at": now - ago, "occurred_at": now - ago, "decided_at": now - ago}
+    ed = {"kind": AlertKind.ED_VISIT, "encounter_class": EncounterClass.EMERGENCY}
+    tell(store, over, alert(one, "s2", **begun, **ed, **owners))
+    desk = Desk(store)
+    first, second = sorted(desk.stays(PEOPLE[0], now), key=lambda stay: stay.latest.alert_id)
+    assert second.unheard_since == now - ago
+    assert (first.again, first.unheard_since) == (None, None)
+    fresh = {"started_at": now, "occurred_at": now}
+    tell(store, alert(one, "s3", **fresh, **ed, **owners))
+    first, _, third = sorted(desk.stays(PEOPLE[0], now), key=lambda stay: stay.latest.alert_id)
+    assert third.unheard_since is None
+    assert first.again is not None
+    store.close()

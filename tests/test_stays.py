@@ -7,7 +7,8 @@ import pytest
 from parsers.events import EncounterClass, Event, EventKind, FacilityKind, Identifier, Note, Patient, Visit
 from parsers.events import Finding as F
 from rules.decisions import Stay, StayStatus
-from rules.stays import TABLE, Move, State, advance, find, folded, under
+from rules.policy import Unheard, default_policy
+from rules.stays import TABLE, Move, State, advance, find, folded, under, unheard_since
 
 START = datetime(2026, 11, 10, 14, 0, tzinfo=UTC)
 NUMBER = Identifier(system="visit|MISSION|MISSION", value="V1")
@@ -520,3 +521,286 @@ def test_folding_fills_what_the_winner_lacks():
         START,
     )
     assert len(merged.keys) == 2
+
+
+def account(value):
+    return Identifier(system="account|MISSION|AN", value=value)
+
+
+class TestAnotherVisit:
+    """An open stay swallows no second visit, and a number that is used again is another visit."""
+
+    @pytest.mark.parametrize(
+        ("name", "first", "now", "found"),
+        [
+            ("another account", {"keys": (account("A1"),)}, {"keys": (account("A2"),)}, False),
+            ("the same account", {"keys": (account("A1"),)}, {"keys": (account("A1"),)}, True),
+            ("an account where the other says none", {"keys": (account("A1"),)}, {"number": ""}, True),
+            ("PV1-44 hours after", {"admitted_at": START}, {"admitted_at": START + timedelta(hours=5)}, False),
+            ("PV1-44 a little after", {"admitted_at": START}, {"admitted_at": START + timedelta(hours=3)}, True),
+        ],
+    )  # fmt: skip
+    def test_a_second_arrival(self, name, first, now, found):
+        stay = after(event(K.REGISTERED, 0, number=first.pop("number", ""), **first))
+        again = event(K.REGISTERED, 5, number=now.pop("number", ""), **now)
+        assert (find(again, "E1", [stay]) is not None) is found, name
+
+    def test_each_discharge_finds_its_own(self):
+        first = after(event(K.REGISTERED, 0, number="", keys=(account("A1"),), admitted_at=START))
+        second = after(event(K.REGISTERED, 9, number="V2", admitted_at=START + timedelta(hours=9))).model_copy(
+            update={"stay_id": "S2"}
+        )
+        ends = event(K.DISCHARGED, 12, number="V2", admitted_at=START + timedelta(hours=9))
+        assert find(ends, "E1", [first, second]).stay_id == "S2"
+        assert find(event(K.DISCHARGED, 13, number="", keys=(account("A1"),)), "E1", [first, second]).stay_id == "S1"
+        told = event(K.DISCHARGED, 13, number="", admitted_at=START)
+        assert find(told, "E1", [first, second]).stay_id == "S1", "PV1-44 names the admission"
+
+    @pytest.mark.parametrize(
+        ("name", "first", "days", "kind", "said", "found"),
+        [
+            ("an ED visit that was never closed", C.EMERGENCY, 450, K.REGISTERED, True, False),
+            ("without PV1-44", C.EMERGENCY, 450, K.REGISTERED, False, False),
+            ("its discharge", C.EMERGENCY, 450, K.DISCHARGED, True, False),
+            ("its update", C.EMERGENCY, 450, K.UPDATED, True, False),
+            ("an admission that was never closed", C.INPATIENT, 300, K.ADMITTED, True, False),
+            ("waiting for a bed", C.EMERGENCY, 5, K.REGISTERED, False, True),
+            ("a long stay", C.INPATIENT, 40, K.UPDATED, False, True),
+        ],
+    )
+    def test_a_visit_number_used_again(self, name, first, days, kind, said, found):
+        at = START + timedelta(days=days)
+        stay = after(event(K.ADMITTED, 0, first, admitted_at=START))
+        again = event(kind, 24 * days, first, **({"admitted_at": at} if said else {}))
+        assert (find(again, "E1", [stay]) is not None) is found, name
+
+    def test_a_cancelled_visit_s_number_used_again(self):
+        stay = after(event(K.REGISTERED, 0), event(K.ADMIT_CANCELLED, 1))
+        assert find(event(K.REGISTERED, 5), "E1", [stay]) == stay
+        assert find(event(K.REGISTERED, 24 * 100), "E1", [stay]) is None
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "hours", "said", "found"),
+        [
+            ("an arrival weeks later", K.REGISTERED, 24 * 40, {}, False),
+            ("an arrival that evening", K.REGISTERED, 10, {}, False),
+            ("the discharge of one we never heard of", K.DISCHARGED, 24 * 40, {}, False),
+            ("the discharge again", K.DISCHARGED, 3, {}, True),
+            ("an update", K.UPDATED, 24 * 2, {}, True),
+            ("PV1-44 of an update after the end", K.UPDATED, 9, {"admitted_at": START + timedelta(hours=8)}, False),
+        ],
+    )  # fmt: skip
+    def test_one_account_for_all_visits(self, name, kind, hours, said, found):
+        keys = (account("A1"),)
+        over = after(event(K.REGISTERED, 0, number="", keys=keys), event(K.DISCHARGED, 2, number="", keys=keys))
+        assert (find(event(kind, hours, number="", keys=keys, **said), "E1", [over]) is not None) is found, name
+
+    @pytest.mark.parametrize(
+        ("name", "said", "found"),
+        [
+            ("PV1-44 after the discharge", {"admitted_at": START + timedelta(hours=30)}, False),
+            ("another class", {"encounter_class": C.EMERGENCY}, False),
+            ("the same class", {}, True),
+        ],
+    )
+    def test_a_keyless_update_rewrites_no_finished_stay(self, name, said, found):
+        over = after(event(K.ADMITTED, 0, C.INPATIENT), event(K.DISCHARGED, 20, C.INPATIENT))
+        late = event(K.UPDATED, 40, **{"encounter_class": C.INPATIENT, "number": "", **said})
+        assert (find(late, "E1", [over]) is not None) is found, name
+
+    @pytest.mark.parametrize(
+        ("known", "sent", "found"), [("MISSION", "", True), ("", "MISSION", True), ("MISSION", "OTHER", False)]
+    )
+    def test_an_authority_may_be_missing_on_one_of_two_numbers(self, known, sent, found):
+        one, two = (Identifier(system=f"visit|MISSION|{who}", value="V1") for who in (known, sent))
+        over = after(event(K.ADMITTED, 0, keys=(one,)), event(K.DISCHARGED, 1, keys=(one,)))
+        assert (find(event(K.DISCHARGED, 50, keys=(two,)), "E1", [over]) is not None) is found
+
+    @pytest.mark.parametrize("hours", [9, 90])
+    def test_what_the_discharge_overtook(self, hours):
+        over = after(event(K.ADMITTED, 0, C.INPATIENT, number=""), event(K.DISCHARGED, 48, C.INPATIENT, number=""))
+        moved = find(event(K.TRANSFERRED, hours, C.INPATIENT, number=""), "E1", [over])
+        assert (moved is not None) is (hours < 48)
+
+
+ED, NEXT = {"number": "V1"}, {"number": "V2"}
+
+
+class TestEmergencyGoesOn:
+    """An emergency visit and the admission under another number are one stay, or two, and where the line is."""
+
+    @pytest.mark.parametrize(
+        ("name", "ended", "hours", "now", "found"),
+        [
+            ("still open", None, 6, {}, True),
+            ("still open, observation", None, 6, {"encounter_class": C.OBSERVATION}, True),
+            ("still open, an A06", None, 6, {"kind": K.CLASS_CHANGED, "encounter_class": None}, True),
+            ("still open, the discharge is the first we hear", None, 90,
+             {"kind": K.DISCHARGED, "admitted_at": START + timedelta(hours=6)}, True),
+            ("still open for two days", None, 50, {}, False),
+            ("two days, sent on by the emergency room", None, 50, {"admit_source": "7"}, True),
+            ("two days, the same account", None, 50, {"account": "A1"}, True),
+            ("still open, another emergency visit", None, 6, {"encounter_class": C.EMERGENCY}, False),
+            ("a keyed update without PV1-44", None, 6, {"kind": K.UPDATED}, False),
+            ("admitted here", "09", 6, {}, True),
+            ("admitted here, another account", "09", 6, {"account": "A2"}, True),
+            ("admitted here two days ago", "09", 54, {}, False),
+            ("within the hour", "", 5.5, {}, True),
+            ("hours later", "", 10, {}, False),
+            ("hours later, the same account", "", 10, {"account": "A1"}, True),
+            ("went home", "01", 5.5, {"account": "A1"}, False),
+            ("to another hospital", "02", 5.5, {}, False),
+            ("days later, another account", "01", 80, {"account": "A2"}, False),
+        ],
+    )  # fmt: skip
+    def test_line(self, name, ended, hours, now, found):
+        visit = Identifier(system="visit|MISSION|MISSION", value="V1")
+        path = [event(K.REGISTERED, 0, keys=(visit, account("A1")), **ED)]
+        if ended is not None:
+            path.append(event(K.DISCHARGED, 5, disposition=ended, **ED))
+        said = {"kind": K.ADMITTED, "encounter_class": C.INPATIENT, **now}
+        own = (Identifier(system="visit|MISSION|MISSION", value="V2"),)
+        own += (account(said.pop("account")),) if "account" in said else ()
+        admission = event(said.pop("kind"), hours, said.pop("encounter_class"), keys=own, **said, **NEXT)
+        assert (find(admission, "E1", [after(*path)]) is not None) is found, name
+
+    def test_the_end_of_the_emergency_visit_ends_nothing(self):
+        stay = after(
+            event(K.REGISTERED, 0, **ED),
+            event(K.ADMITTED, 5, C.INPATIENT, **NEXT),
+            event(K.DISCHARGED, 6, disposition="09", **ED),
+            event(K.UPDATED, 7, **ED),
+            event(K.ADMIT_CANCELLED, 8, **ED),
+        )
+        assert (stay.status, stay.encounter_class, stay.disposition) == (StayStatus.IN_PROGRESS, C.INPATIENT, "")
+        assert after(event(K.DISCHARGED, 50, C.INPATIENT, **NEXT), stay=stay).status is StayStatus.FINISHED
+
+    @pytest.mark.parametrize("closed", [False, True])
+    def test_a_cancelled_admission_leaves_the_emergency_visit(self, closed):
+        path = [event(K.REGISTERED, 0, **ED)]
+        if closed:
+            path.append(event(K.DISCHARGED, 5, disposition="09", **ED))
+        path += [event(K.ADMITTED, 6, C.INPATIENT, **NEXT), event(K.ADMIT_CANCELLED, 8, C.INPATIENT, **NEXT)]
+        stay = after(*path)
+        was = (StayStatus.FINISHED, START + timedelta(hours=5)) if closed else (StayStatus.IN_PROGRESS, None)
+        assert (stay.status, stay.ended_at) == was
+        assert (stay.encounter_class, stay.highest_class) == (C.EMERGENCY, C.EMERGENCY)
+        again = after(event(K.ADMITTED, 9, C.INPATIENT, **NEXT), stay=stay)
+        assert (again.status, again.encounter_class) == (StayStatus.IN_PROGRESS, C.INPATIENT)
+
+    def test_the_emergency_visit_is_heard_of_late(self):
+        stay = after(event(K.ADMITTED, 6, C.INPATIENT, **NEXT))
+        late = event(K.REGISTERED, 0, **ED)
+        assert find(late, "E1", [stay]) == stay
+        stay = after(late, stay=stay)
+        assert (stay.started_at, stay.encounter_class) == (START + timedelta(hours=6), C.INPATIENT)
+        closes = event(K.DISCHARGED, 7, disposition="09", **ED)
+        assert find(closes, "E1", [stay]) == stay
+        assert after(closes, stay=stay).status is StayStatus.IN_PROGRESS
+
+    def test_pv1_50_names_the_other_number(self):
+        over = after(event(K.REGISTERED, 0, C.INPATIENT, **ED), event(K.DISCHARGED, 5, C.INPATIENT, **ED))
+        other = Identifier(system="X", value="V1")
+        now = event(K.DISCHARGED, 20, C.INPATIENT, alternate_number=other, **NEXT)
+        assert find(now, "E1", [over]) == over
+        assert find(event(K.DISCHARGED, 20, C.INPATIENT, **NEXT), "E1", [over]) is None
+        known = after(event(K.REGISTERED, 0, C.INPATIENT, alternate_number=Identifier(system="", value="V2"), **ED))
+        assert find(event(K.DISCHARGED, 20, C.INPATIENT, **NEXT), "E1", [known]) == known
+
+
+class TestWhere:
+    def at(self, kind, hours, facility, place, **said):
+        own = (Identifier(system="visit+patient|SYS|MISSION", value="V1@100001"),)
+        return event(kind, hours, C.INPATIENT, facility=facility, keys=own, **said).model_copy(
+            update={"facility_from": place, "sender": "SYS"}
+        )
+
+    @pytest.mark.parametrize("kind", [K.ADMITTED, K.UPDATED, K.DISCHARGED, K.CLASS_CHANGED])
+    def test_the_stay_is_where_the_newest_message_says(self, kind):
+        north = self.at(K.ADMITTED, 0, "NORTH", "PV1-3.4")
+        assert after(north, self.at(kind, 5, "SOUTH", "PV1-3.4")).facility == "SOUTH"
+        assert after(north, self.at(kind, -5, "SOUTH", "PV1-3.4")).facility == "NORTH", "unless it is late"
+
+    @pytest.mark.parametrize("kind", [K.TRANSFERRED, K.UPDATED, K.DISCHARGED])
+    def test_a_place_named_less_exactly_is_no_other_place(self, kind):
+        assert after(self.at(K.ADMITTED, 0, "MAIN", "PV1-3.4"), self.at(kind, 5, "SYS", "MSH-4")).facility == "MAIN"
+
+    def test_a_place_named_more_exactly_is_no_move(self):
+        stay = after(self.at(K.ADMITTED, 0, "SYS", "MSH-4"), self.at(K.TRANSFERRED, 5, "MAIN", "PV1-3.4"))
+        assert (stay.facility, stay.memory["named"]) == ("MAIN", "MAIN")
+        assert after(self.at(K.TRANSFERRED, 9, "WEST", "PV1-3.4"), stay=stay).memory["named"] == "MAIN"
+
+    def test_a_discharge_without_a_number_from_another_facility_of_the_sender(self):
+        stay = after(self.at(K.ADMITTED, 0, "MAIN", "PV1-3.4"))
+        left = event(K.DISCHARGED, 9, C.INPATIENT, number="", facility="WEST").model_copy(update={"sender": "SYS"})
+        assert find(left, "E1", [stay]) == stay
+        assert find(left.model_copy(update={"sender": "OTHER"}), "E1", [stay]) is None
+
+
+class TestClassThatNeverWas:
+    @pytest.mark.parametrize(
+        ("kind", "said", "hours", "highest"),
+        [
+            (K.UPDATED, C.EMERGENCY, 1, C.EMERGENCY),
+            (K.UPDATED, C.AMBULATORY, 1, C.AMBULATORY),
+            (K.UPDATED, C.EMERGENCY, 30, C.INPATIENT),
+            (K.UPDATED, C.UNKNOWN, 1, C.INPATIENT),
+            (K.DISCHARGED, C.EMERGENCY, 1, C.INPATIENT),
+            (K.CLASS_CHANGED, C.AMBULATORY, 1, C.INPATIENT),
+        ],
+    )
+    def test_highest(self, kind, said, hours, highest):
+        trigger = "A07" if kind is K.CLASS_CHANGED else ""
+        stay = after(event(K.ADMITTED, 0, C.INPATIENT), event(kind, hours, said, trigger=trigger))
+        assert stay.highest_class is highest
+
+
+class TestPersonDeleted:
+    def test_the_hospital_goes_on(self):
+        gone = after(event(K.ADMITTED, 0, C.INPATIENT), event(K.PERSON_DELETED, 1, None))
+        assert gone.status is StayStatus.ENTERED_IN_ERROR
+        assert after(event(K.UPDATED, 2, C.INPATIENT), stay=gone).status is StayStatus.ENTERED_IN_ERROR
+        assert after(event(K.DISCHARGED, 9, C.INPATIENT), stay=gone).status is StayStatus.FINISHED
+        keyless = event(K.DISCHARGED, 9, C.INPATIENT, number="")
+        assert find(keyless, "E1", [gone]) == gone
+
+    def test_a_late_delete_undoes_no_discharge(self):
+        over = after(event(K.ADMITTED, 0, C.INPATIENT), event(K.DISCHARGED, 9, C.INPATIENT))
+        assert after(event(K.PERSON_DELETED, 1, None), stay=over.model_copy()).status is StayStatus.FINISHED
+
+    def test_what_was_moved_away_does_not_come_back(self):
+        moved = after(event(K.ADMITTED, 0)).model_copy(update={"status": StayStatus.ENTERED_IN_ERROR})
+        assert after(event(K.DISCHARGED, 9), stay=moved).status is StayStatus.ENTERED_IN_ERROR
+
+
+class TestUnheard:
+    @pytest.mark.parametrize(
+        ("encounter_class", "hours", "unheard"),
+        [
+            (C.EMERGENCY, 47, False),
+            (C.EMERGENCY, 49, True),
+            (C.OBSERVATION, 95, False),
+            (C.OBSERVATION, 97, True),
+            (C.INPATIENT, 24 * 29, False),
+            (C.INPATIENT, 24 * 31, True),
+            (C.UNKNOWN, 24 * 8, True),
+        ],
+    )
+    def test_hours_by_class_from_the_last_word(self, encounter_class, hours, unheard):
+        stay = after(event(K.ADMITTED, 0, encounter_class), event(K.UPDATED, 5, encounter_class))
+        heard = START + timedelta(hours=5)
+        assert unheard_since(stay, default_policy(), heard + timedelta(hours=hours)) == (heard if unheard else None)
+
+    def test_what_ended_or_did_not_happen_is_heard_of(self):
+        for path in (PATHS[State.FINISHED], PATHS[State.CANCELLED], PATHS[State.PLANNED], PATHS[State.UNKNOWN]):
+            assert unheard_since(after(*path), default_policy(), START + timedelta(days=900)) is None
+
+    def test_a_message_that_comes_after_all_is_taken(self):
+        stay = after(event(K.REGISTERED, 0))
+        late = event(K.DISCHARGED, 24 * 20)
+        assert find(late, "E1", [stay]) == stay
+        assert unheard_since(after(late, stay=stay), default_policy(), START + timedelta(days=90)) is None
+
+    def test_the_hours_are_policy(self):
+        policy = default_policy().model_copy(update={"unheard": Unheard(emergency=2)})
+        assert unheard_since(after(event(K.REGISTERED, 0)), policy, START + timedelta(hours=3)) == START

@@ -6,7 +6,7 @@ Every alert version passes `rules.confidentiality.view` before it leaves this fi
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
@@ -23,9 +23,10 @@ from rules.confidentiality import (
     told_versions,
     view,
 )
-from rules.decisions import Action, Alert, Reason
+from rules.decisions import Action, Alert, Reason, Stay
 from rules.directory import Directory
 from rules.policy import Policy, default_policy
+from rules.stays import unheard_since
 from streams.inbox.quiet import Around
 from streams.inbox.rows import ReaderStay, Taken, ceilinged
 from streams.store import Store
@@ -145,6 +146,7 @@ class Desk:
                 if person != who and acknowledged(row.actions, person) < newest.version
             ),
             again=self._again(row, enrollee, reader),
+            unheard_since=unheard(newest, row.heard_at, self.policy(), datetime.now(UTC)),
             passed_to=passed_to,
             policy=self.policy(),
         )
@@ -157,7 +159,9 @@ class Desk:
 
     def _again(self, row: InboxRow, enrollee: Enrollee, reader: CaseManager) -> AlertView | None:
         """A later stay that still runs, unless the reader may not know of it."""
-        seen = (self._view(other.alert, enrollee, reader) for other in row.again)
+        policy, now = self.policy(), datetime.now(UTC)
+        going_on = (other.alert for other in row.again if unheard(other.alert, other.heard_at, policy, now) is None)
+        seen = (self._view(alert, enrollee, reader) for alert in going_on)
         return next((found for found in seen if found.tier is not Tier.WITHHELD), None)
 
     def _network_id(self, enrollee: Enrollee) -> str:
@@ -273,6 +277,20 @@ class Desk:
             stands_in=stands_in[0].name if stands_in else "",
             listed=len(listed) if len(listed) < MOST_ROWS else self.store.rows_count(reader.case_manager_id, now),
         )
+
+
+def unheard(alert: Alert, heard_at: datetime | None, policy: Policy, now: datetime) -> datetime | None:
+    """When the stay of this alert was last heard of, if its discharge was never sent."""
+    stay = Stay(
+        stay_id=alert.stay_id,
+        enrollee_id=alert.enrollee_id,
+        facility=alert.facility,
+        status=alert.status,
+        encounter_class=alert.encounter_class,
+        started_at=alert.started_at,
+        last_recorded_at=heard_at,
+    )
+    return unheard_since(stay, policy, now)
 
 
 def covers(absence: Absence, at: datetime) -> bool:

@@ -49,6 +49,7 @@ class ReaderStay(NamedTuple):
     taken: Taken | None = None
     not_seen_by: tuple[str, ...] = ()  # names of those told who have not acknowledged the latest version
     again: AlertView | None = None  # a later stay of the same person that still runs, as this reader may see it
+    unheard_since: datetime | None = None  # no discharge was sent, and this is when the stay was last heard of
     passed_to: tuple[str, ...] = ()  # it was this reader's, and is with these now
     policy: Policy = default_policy()  # in force; words that name numbers take them from it
 
@@ -193,7 +194,7 @@ def group_of(stay: ReaderStay, clock: Clock | None, now: datetime, zone: tzinfo 
     if alert.kind is AlertKind.DEATH:
         return Group.NOW if unread else Group.FINISHED
     if alert.status is not StayStatus.FINISHED:
-        return Group.IN_HOSPITAL
+        return Group.FINISHED if stay.unheard_since else Group.IN_HOSPITAL
     kept = stay.acknowledged >= alert.version > stay.closed
     return Group.HOME if clock is not None or unread or kept else Group.FINISHED
 
@@ -309,6 +310,8 @@ def _step_without_clock(stay: ReaderStay, struck: bool, now: datetime, zone: tzi
         return f"Back {where}: this follow-up waits"
     if alert.kind is None or alert.status is None:
         return "Ask for consent"
+    if stay.unheard_since is not None:
+        return wording.unheard(stay.unheard_since, now, zone)
     return wording.waiting(alert.status, alert.kind, alert.expected_discharge, now, zone)
 
 

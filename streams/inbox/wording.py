@@ -858,6 +858,11 @@ def waiting(status: StayStatus, kind: AlertKind, expected: datetime | None, now:
     return "In the hospital; the clocks start at discharge"
 
 
+def unheard(since: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
+    """What is said of a stay that went on without a word for too long."""
+    return f"No discharge was sent; last heard {moment(since, now, zone)}"
+
+
 def facility(name: str) -> str:
     """A facility's name as people write it: "MISSION" reads "Mission"; names in mixed case stay as they are."""
     return name.title() if len(name) > 4 and name.isupper() else name
