@@ -5,6 +5,7 @@ import socket
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from parsers.events import (
 )
 from parsers.people import Consent
 from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
+from streams.inbox import rows
 from streams.inbox.app import COOKIE, Inbox
 from streams.inbox.desk import Desk
 from streams.inbox.live import Live
@@ -558,6 +560,27 @@ def test_urgency_is_said_in_a_word_beside_its_shape(settings, store, priority):
     assert re.search(r'<svg class="shape"[^>]*aria-hidden="true"', html)
     words = {"urgent": "urgent", "high": "high", "routine": "routine", "digest": "digest"}[priority]
     assert rows_of(html)["s1"][1].startswith(words)
+
+
+def test_the_page_counts_by_the_policy_in_force_also_when_it_changes(settings, store, tmp_path, monkeypatch):
+    file = tmp_path / "policy.toml"
+    shipped = resources.files("rules").joinpath("policy.toml").read_text()
+    file.write_text(shipped.replace("closed = []", 'closed = ["2026-11-23"]'))
+    inbox = Inbox(settings.model_copy(update={"policy": file}), store)
+    enrollee, now = person(1), datetime(2026, 11, 20, 19, 2, tzinfo=UTC)
+    load_people(store, [enrollee])
+    due = datetime(2026, 11, 25, 22, tzinfo=UTC)
+    call = clock().model_copy(update={"due_at": due, "calendar": "federal"})
+    tell(store, discharge(enrollee, clocks=(call,)))
+
+    def left():
+        (stay,) = inbox.desk.stays(ORTIZ, now)
+        return rows.row(stay, ORTIZ.case_manager_id, now).left
+
+    assert left() == "2 working days left"
+    file.write_text(shipped)
+    monkeypatch.setattr("streams.policy_file._POLICY_SECONDS", 0.0)
+    assert left() == "3 working days left"
 
 
 def test_consent_opens_what_was_withheld(settings, store):
