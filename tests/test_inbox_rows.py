@@ -313,3 +313,34 @@ def test_silence_counts_from_the_last_message_and_a_silent_stay_makes_nobody_wai
     assert third.unheard_since is None
     assert first.again is not None
     store.close()
+
+
+def test_after_a_move_to_another_network_the_former_nurse_reads_what_she_was_told(tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path / 's.sqlite3'}", migrate=True)
+    now, moved = datetime.now(UTC), person(1, practice_id="p3")  # of n2 by now
+    far = CaseManager(case_manager_id="far", name="F. Far", role=Role.NURSE, network_id="n2", practices=("p3",))
+    store.load_directory(NETWORKS, PRACTICES, [*PEOPLE, far], [], [])
+    store.load_panel([moved], full=True, now=now)
+    here, there = (Owner(case_manager_id=who, because="practice") for who in ("nurse", "far"))
+    tell(
+        store,
+        alert(moved, "s1", owners=(here,), told=("nurse",), complaint="OLD-COMPLAINT"),
+        alert(moved, "s1", 2, owners=(there,), told=("nurse", "far"), complaint="NEW-COMPLAINT", unit="NEW-UNIT"),
+    )
+    desk = Desk(store)
+    (listed,) = desk.stays(PEOPLE[0], now)
+    assert listed.passed_to == ("F. Far",)
+    detail = desk.detail(PEOPLE[0], "s1")
+    assert detail is not None
+    told = pages.stay_words(detail, "nurse", now)
+    for shown in (repr(listed), repr(detail.stay), repr(told), listed.latest.model_dump_json()):
+        assert "NEW-" not in shown
+        assert "12 Oak St" not in shown
+        assert "8285550147" not in shown
+    assert listed.latest.complaint == "OLD-COMPLAINT"
+    assert detail.practice is None
+    new = desk.detail(far, "s1")
+    assert new is not None
+    assert new.stay.latest.complaint == "NEW-COMPLAINT"
+    assert pages.stay_words(new, "far", now).phone == "828-555-0147"
+    store.close()
