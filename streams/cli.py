@@ -87,7 +87,9 @@ def demo(
 
 
 @app.command()
-def up() -> None:
+def up(
+    link: Annotated[bool, typer.Option("--link", help="Print a one-time sign-in link as well.")] = False,
+) -> None:
     """Run everything on this machine, for your own feed and panel.
 
     Keeps all in the data folder (HANDOFF_DATA_DIR, default ./handoff-data) and migrates an older one by itself. Send
@@ -97,7 +99,7 @@ def up() -> None:
 
     settings = _settings()
     _logging(settings)
-    raise typer.Exit(run_up(settings))
+    raise typer.Exit(run_up(settings, link=link))
 
 
 @app.command()

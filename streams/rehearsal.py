@@ -163,7 +163,8 @@ class Observer(threading.Thread):
     def _sign_in(self) -> tuple[str, str]:
         parts = urllib.parse.urlsplit(self._link)
         connection = http.client.HTTPConnection(parts.netloc, timeout=10)
-        connection.request("GET", f"{parts.path}?{parts.query}")
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", parts.path, body=parts.query, headers=form)
         response = connection.getresponse()
         response.read()
         cookies = [value.split(";")[0] for name, value in response.getheaders() if name.lower() == "set-cookie"]

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
 
     inbox_host: str = Field("127.0.0.1", description="address the inbox binds to; loopback until real sign-in exists")
     inbox_port: int = Field(8080, ge=0, le=65535, description="its port")
-    lock_minutes: int = Field(15, ge=1, description="an idle page locks after so long")
+    lock_minutes: float = Field(15, gt=0, description="an idle page locks after so long")
 
     metrics_host: str = Field("127.0.0.1", description="address of /metrics, /healthz and /readyz")
     listen_metrics_port: int = Field(9101, ge=0, le=65535, description="their port on the listener")

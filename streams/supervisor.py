@@ -257,24 +257,27 @@ def _written_by(file: Path, supervisor: Supervisor) -> bool:
     return False
 
 
-def run_up(settings: Settings) -> int:
-    """Runs everything until SIGINT or SIGTERM; gives the exit status."""
+def run_up(settings: Settings, *, link: bool = False) -> int:
+    """Runs everything until SIGINT or SIGTERM; gives the exit status. `link`: print a one-time link at the start."""
     stop = StopSignal()
     with Supervisor(settings) as supervisor:
         if wait_until_up(settings, supervisor, stop):
-            _say_where(settings)
+            _say_where(settings, link=link)
         while not stop.wait(0.25):
             supervisor.keep_up()
     return 0
 
 
-def _say_where(settings: Settings) -> None:
-    from streams.inbox.sign_in import make_link
+def _say_where(settings: Settings, *, link: bool) -> None:
+    from streams.inbox.sign_in import inbox_url, make_link
 
     listener = json.loads((settings.data_dir / "listener.json").read_text())
     typer.echo(f"MLLP    {settings.mllp_host}:{listener['mllp_port']}")
     typer.echo(f"HTTP    POST to port {listener['http_port']}, path /hl7")
-    typer.echo(f"inbox   {make_link(settings, None)}  (one-time link; `handoff sign-in` makes another)")
+    if link:
+        typer.echo(f"inbox   {make_link(settings, None)}  (one-time link; `handoff sign-in` makes another)")
+    else:
+        typer.echo(f"inbox   {inbox_url(settings)}  (`handoff sign-in` makes a one-time link)")
     typer.echo(f"data    {settings.data_dir.absolute()}")
     store = Store.open(settings.store_url)
     if not store.panel_size():

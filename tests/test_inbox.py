@@ -1,8 +1,10 @@
 """The inbox over a real store: who gets in, what they see, what they can do, and what never leaves."""
 
+import asyncio
 import re
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -10,6 +12,7 @@ from importlib import resources
 import httpx
 import pytest
 import uvicorn
+from structlog.testing import capture_logs
 
 from parsers.events import (
     Diagnosis,
@@ -18,15 +21,16 @@ from parsers.events import (
 )
 from parsers.people import Consent
 from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
-from streams.inbox import rows
+from streams.inbox import rows, serving
 from streams.inbox.app import COOKIE, Inbox
 from streams.inbox.desk import Desk
+from streams.inbox.guesses import Guesses
 from streams.inbox.live import Live
 from streams.inbox.sign_in import NoInbox, find_session, make_link, open_session
 from streams.metrics import REGISTRY
 from streams.problems import Problem
 from streams.settings import Settings
-from streams.store.acting import ActionKind
+from streams.store.acting import ActionKind, TooLate
 from streams.store.auditing import Audited
 from tests.inbox_rig import (
     BROWN,
@@ -63,9 +67,18 @@ def store(settings):
 @contextmanager
 def browser(settings, store, who=ORTIZ, *, demo=False):
     """A signed-in client of a served inbox, or with `who=None` one that is not."""
+    with served(settings, store, who, demo=demo) as (client, _):
+        yield client
+
+
+@contextmanager
+def served(settings, store, who=ORTIZ, *, demo=False):
+    """Such a client, and the inbox."""
     inbox = Inbox(settings, store, demo=demo)
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(inbox.app(), log_config=None, access_log=False, lifespan="on"))
+    server = uvicorn.Server(
+        uvicorn.Config(inbox.app(), log_config=None, access_log=False, lifespan="on", http=serving.TimedProtocol)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -74,7 +87,7 @@ def browser(settings, store, who=ORTIZ, *, demo=False):
                 session = open_session(store, who.case_manager_id, datetime.now(UTC))
                 client.cookies.set(COOKIE, session.secret)
                 client.headers["X-CSRF-Token"] = session.csrf
-            yield client
+            yield client, inbox
     finally:
         inbox.live.close()
         server.should_exit = True
@@ -102,7 +115,7 @@ def test_a_link_signs_in_once_and_its_session_outlives_a_restart(settings, store
     load_people(store)
     token = store.make_sign_in_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
     with browser(settings, store, None) as client:
-        first = client.get(f"/sign-in?t={token}")
+        first = client.post("/sign-in", data={"t": token})
         assert (first.status_code, first.headers["location"]) == (303, "/")
         cookie = first.headers["set-cookie"].lower()
         assert "httponly" in cookie
@@ -110,7 +123,7 @@ def test_a_link_signs_in_once_and_its_session_outlives_a_restart(settings, store
         assert "path=/" in cookie
         secret = client.cookies[COOKIE]
         client.cookies.clear()
-        assert client.get(f"/sign-in?t={token}").status_code == 401
+        assert client.post("/sign-in", data={"t": token}).status_code == 401
     with browser(settings, store, None) as client:
         client.cookies.set(COOKIE, secret)
         assert "M. Ortiz, RN" in client.get("/").text
@@ -437,7 +450,10 @@ def test_reading_is_audited(settings, store):
         client.get("/")
         client.get("/stay/a1")
         client.get("/stay/a1/part")
-    assert [(row.what, row.enrollee_id) for row in store.audit_of(alert_id="a1")] == [(Audited.READ_STAY, "E00001")] * 2
+    assert [(row.what, row.enrollee_id) for row in store.audit_of(alert_id="a1")] == [
+        (Audited.AUTO, "E00001"),  # the page fetched it by itself: nobody may have looked
+        (Audited.READ_STAY, "E00001"),
+    ]
     assert Audited.READ_LIST in {row.what for row in store.audit_of()}
 
 
@@ -651,3 +667,337 @@ def test_a_page_that_asks_for_what_this_process_never_saw_fetches_anew(store):
     live = Live(Desk(store))
     assert live.after(0) == []
     assert live.after(7) is None
+
+
+# what a page does by itself, and what only a person does
+
+BY_ITSELF = {"Sec-Fetch-Mode": "navigate"}
+BY_HAND = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"}
+TAKEN_BACK = {
+    "version": 2,
+    "action": Action.RETRACT,
+    "status": StayStatus.CANCELLED,
+    "reasons": (Reason.ADMISSION_CANCELLED,),
+}
+
+
+def seen_version(store, alert_id="s1", who=ORTIZ):
+    return store.stay_page(who.case_manager_id, alert_id).row.seen_version
+
+
+def test_only_a_person_who_comes_marks_a_stay_seen(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee))
+    with browser(settings, store) as client:
+        client.get("/stay/s1/part")
+        client.get("/list")
+        client.get("/stay/s1", headers=BY_ITSELF)
+        client.head("/stay/s1")
+        assert seen_version(store) == 0
+        assert {row.what for row in store.audit_of()} == {Audited.AUTO}
+        client.get("/stay/s1", headers=BY_HAND)
+        assert seen_version(store) == 1
+        tell(store, alert(enrollee, version=2, reasons=(Reason.DIAGNOSIS_ADDED,)))
+        client.get("/stay/s1/part")
+        assert seen_version(store) == 1
+        assert client.post("/stay/s1/seen", data={"version": 2}).status_code == 204
+        assert seen_version(store) == 2
+        assert store.audit_of(alert_id="s1")[0].what is Audited.READ_STAY
+        for bad, status in (("/stay/s1/seen", 400), ("/stay/none/seen", 404)):
+            assert client.post(bad, data={"version": "x" if status == 400 else "1"}).status_code == status
+
+
+def test_a_retraction_is_seen_by_a_press_only(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee), alert(enrollee, **TAKEN_BACK))
+    with browser(settings, store) as client:
+        client.get("/stay/s1", headers=BY_HAND)
+        client.post("/stay/s1/seen", data={"version": 2})
+        assert seen_version(store) == 1
+        assert rows_of(client.get("/").text)["s1"][0] == "now"
+        client.post("/stay/s1/acknowledge", data={"version": 2})
+        assert seen_version(store) == 2
+
+
+def left_of(client):
+    return client.get("/left").json()["left"]
+
+
+def test_only_gestures_keep_a_session_open(settings, store):
+    load_people(store, [person(1)])
+    session = open_session(store, ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(minutes=14))
+    with browser(settings, store, None) as client:
+        client.cookies.set(COOKIE, session.secret)
+        client.headers["X-CSRF-Token"] = session.csrf
+        for path in ("/", "/list", "/review", "/still", "/left", "/stay/none"):
+            client.get(path, headers=BY_ITSELF)
+        assert 55 < left_of(client) < 60
+        assert client.post("/here", data={"ago": "20000"}).status_code == 204
+        assert 14 * 60 + 30 < left_of(client) < 14 * 60 + 41
+        client.post("/here", data={"ago": "999999999"})
+        client.post("/here", data={"ago": "-1"})
+        assert left_of(client) > 14 * 60 + 50
+        client.get("/", headers=BY_HAND)
+        assert left_of(client) > 14 * 60 + 58
+
+
+def test_a_locked_stay_unlocks_to_where_it_was(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    for asked, given in (("/stay/a1", "/stay/a1"), ("/review", "/review"), ("https://evil.example/stay/a1", "/")):
+        session = open_session(store, ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(minutes=16))
+        with browser(settings, store, None, demo=True) as client:
+            client.cookies.set(COOKIE, session.secret)
+            if asked.startswith("/"):
+                assert f'name="back" value="{asked}"' in client.get(asked).text
+            answer = client.post("/unlock", data={"csrf": session.csrf, "back": asked})
+            assert answer.headers["location"] == given
+
+
+# live, or said not to be
+
+
+def test_a_page_is_not_live_when_the_poller_has_ended(settings, store, monkeypatch):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+
+    async def broken(_self):
+        raise RuntimeError
+
+    with served(settings, store) as (client, inbox):
+        with client.stream("GET", "/stream") as answer:
+            lines = answer.iter_lines()
+            assert any(line == "event: beat" for line in lines)
+            assert inbox.health().live
+            monkeypatch.setattr(Live, "_poll", broken)
+            list(lines)  # ends by itself
+        assert not inbox.health().live
+        assert client.get("/still").status_code == 503
+        assert client.get("/stream").status_code == 503
+    assert inbox.live.dead
+
+
+def test_a_poller_that_was_cancelled_unasked_is_dead(settings, store):
+    live = Live(Desk(store))
+
+    async def cancelled():
+        poller = asyncio.create_task(live.run())
+        poller.add_done_callback(live.ended)
+        await asyncio.sleep(0.1)
+        assert live.fresh(datetime.now(UTC))
+        assert not live.fresh(datetime.now(UTC) + timedelta(seconds=6))
+        poller.cancel()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(cancelled())
+    assert live.dead
+    assert not live.fresh(datetime.now(UTC))
+
+
+def test_a_feed_that_sends_nothing_is_named(store):
+    now = datetime.now(UTC)
+    with store.writing() as connection:
+        for feed, ago in (("PARDEE", 19), ("MISSION", 1), ("AVERY", 600), ("CLOSED", 60 * 24 * 31)):
+            at = int((now - timedelta(minutes=ago)).timestamp() * 1e6)
+            connection.exec_driver_sql(f"INSERT INTO feeds VALUES ('{feed}', {at})")
+    silent, feeds = Desk(store).silent(now)
+    assert ([one.feed for one in silent], feeds) == (["AVERY", "PARDEE"], 3)
+
+
+def test_rows_stop_flowing_at_once_when_the_session_ends(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store) as client, client.stream("GET", "/stream") as answer:
+        lines = answer.iter_lines()
+        assert any(line == "event: beat" for line in lines)
+        with httpx.Client(base_url=client.base_url, cookies=client.cookies, headers=client.headers) as other:
+            began = time.monotonic()
+            other.post("/sign-out")
+            tell(store, alert(people[5], "after"))
+            rest = list(lines)
+        assert time.monotonic() - began < 1.5
+        assert "event: locked" in rest
+        assert "event: row" not in rest
+
+
+# taking over, undoing
+
+
+def test_a_stay_is_not_taken_from_its_holder_without_a_question(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    json = {"Accept": "application/json"}
+    with browser(settings, store) as client, browser(settings, store, BROWN) as other:
+        client.post("/stay/a1/take", data={"version": 3})
+        asked = other.post("/stay/a1/take", data={"version": 3}, headers=json)
+        assert (asked.status_code, asked.json()) == (
+            409,
+            {"question": "M. Ortiz, RN has this. Take it over?", "over": "cm-ortiz"},
+        )
+        page = other.post("/stay/a1/take", data={"version": 3})
+        assert page.status_code == 409
+        assert "Take it over from M. Ortiz, RN" in page.text
+        assert 'name="over" value="cm-ortiz"' in page.text
+        assert "M. Ortiz, RN" in rows_of(other.get("/").text)["a1"][1]
+        assert other.post("/stay/a1/take", data={"version": 3, "over": "cm-far"}).status_code == 409
+        assert 'name="over" value="cm-ortiz"' in other.get("/stay/a1").text  # its button says "Take it over"
+        assert other.post("/stay/a1/take", data={"version": 3, "over": "cm-ortiz"}).status_code == 303
+        assert "yours" in rows_of(other.get("/").text)["a1"][1]
+
+
+def test_undo_has_a_limit_here_too(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee))
+    now = datetime.now(UTC)
+    early = store.act("s1", "cm-ortiz", ActionKind.ACKNOWLEDGED, 1, now - timedelta(seconds=13))
+    with browser(settings, store) as client:
+        assert client.post("/stay/s1/undo", data={"position": early}).status_code == 200
+        late = store.act("s1", "cm-ortiz", ActionKind.ACKNOWLEDGED, 1, now - timedelta(seconds=17))
+        answer = client.post("/stay/s1/undo", data={"position": late})
+        assert (answer.status_code, answer.text) == (409, "too late")
+    with pytest.raises(TooLate):
+        store.undo(late, "cm-ortiz", datetime.now(UTC))
+
+
+# signing in
+
+
+def test_looking_at_a_link_does_not_use_it_up(settings, store):
+    load_people(store)
+    token = store.make_sign_in_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+    with browser(settings, store, None) as client:
+        assert client.head(f"/sign-in?t={token}").status_code == 200
+        page = client.get(f"/sign-in?t={token}")
+        assert page.status_code == 200
+        assert COOKIE not in client.cookies
+        assert "Sign in as M. Ortiz, RN" in page.text
+        assert client.post("/sign-in", data={"t": token}, headers={"Origin": "https://evil.example"}).status_code == 403
+        assert client.post("/sign-in", data={"t": token}).status_code == 303
+        assert client.get(f"/sign-in?t={token}").status_code == 401
+
+
+def test_guessed_links_are_limited_and_logged(settings, store):
+    load_people(store)
+    token = store.make_sign_in_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+    with browser(settings, store, None) as client, capture_logs() as logs:
+        for number in range(10):
+            assert client.post("/sign-in", data={"t": f"guess{number}"}).status_code == 401
+        answer = client.post("/sign-in", data={"t": token})
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) > 30
+    refused = [line for line in logs if line["event"] == "sign_in_refused"]
+    assert [line["for_a_minute"] for line in refused] == [False] * 9 + [True]
+    assert "guess" not in str(logs)
+
+
+def test_an_address_may_guess_again_after_a_minute():
+    guesses = Guesses()
+    for number in range(10):
+        guesses.wrong("2001:db8::1", float(number))
+    assert guesses.wait("2001:db8::ffff", 10.0) == pytest.approx(50.0)  # one /64 is one address
+    assert guesses.wait("2001:db8:0:1::1", 10.0) == 0
+    assert guesses.wait("not an address", 10.0) == 0
+    assert guesses.wait("2001:db8::1", 61.0) == 0
+
+
+def test_signing_in_again_ends_the_session_before_it(settings, store):
+    load_people(store)
+    with browser(settings, store) as client:
+        before = client.cookies[COOKIE]
+        token = store.make_sign_in_link(BROWN.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+        assert client.post("/sign-in", data={"t": token}).status_code == 303
+    assert find_session(store, before, datetime.now(UTC)) is None
+
+
+def test_old_sessions_are_forgotten(store):
+    load_people(store)
+    now = datetime.now(UTC)
+    open_session(store, ORTIZ.case_manager_id, now - timedelta(days=8))
+    open_session(store, ORTIZ.case_manager_id, now)
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM sessions").scalar() == 1
+
+
+# bytes
+
+
+def test_a_list_that_did_not_change_is_not_sent_again(settings, store):
+    crowd = [person(1000 + number, given=f"Given{number}", family=f"Family{number}") for number in range(300)]
+    load_people(store, crowd)
+    tell(store, *(alert(one, f"c{number}") for number, one in enumerate(crowd)))
+    tell(store, alert(crowd[0], "now", priority=Priority.URGENT))
+    with browser(settings, store) as client:
+        raw = httpx.get(f"{client.base_url}/list", cookies=client.cookies, headers={"Accept-Encoding": "identity"})
+        with client.stream("GET", "/list") as answer:
+            sent = sum(len(part) for part in answer.iter_raw())
+        assert answer.headers["content-encoding"] == "gzip"
+        assert sent < len(raw.content) / 10
+        print(f"301 rows: {len(raw.content):,} bytes, {sent:,} compressed, 0 when nothing changed")
+        again = client.get("/list", headers={"If-None-Match": raw.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["x-position"] == str(store.position())
+        tell(store, alert(crowd[0], "new"))
+        assert client.get("/list", headers={"If-None-Match": raw.headers["etag"]}).status_code == 200
+
+
+def test_what_was_searched_for_comes_back_to_its_session_only(settings, store):
+    load_people(store)
+    with browser(settings, store) as client:
+        assert client.post("/place", data={"place": "0" * 16, "padded": "00ff"}).status_code == 204
+        assert client.get("/place/" + "0" * 16).text == "00ff"
+        assert client.get("/place/" + "1" * 16).text == ""
+        for bad in ({"place": "x", "padded": "00"}, {"place": "0" * 16, "padded": "Rosa"}):
+            assert client.post("/place", data=bad).status_code == 400
+        for number in range(25):
+            client.post("/place", data={"place": f"{number:016x}", "padded": "11"})
+        assert client.get("/place/" + "0" * 16).text == ""
+        assert client.get(f"/place/{24:016x}").text == "11"
+
+
+@pytest.mark.parametrize("host", ["[::1", "[", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080"])
+def test_a_host_that_is_not_ours_gets_nothing(settings, store, host):
+    load_people(store)
+    with browser(settings, store) as client:
+        assert client.get("/", headers={"Host": host}).status_code == 421
+        assert client.post("/sign-out", headers={"Origin": f"http://{host}"}).status_code == 403
+
+
+def test_a_request_that_does_not_come_whole_is_given_up(settings, store, monkeypatch):
+    monkeypatch.setattr(serving, "REQUEST_SECONDS", 0.4)
+    load_people(store)
+    begun = {
+        "nothing": b"",
+        "half a header": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-",
+        "half a body": b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nt=",
+    }
+    with browser(settings, store, None) as client:
+        for name, sent in begun.items():
+            with socket.create_connection((client.base_url.host, client.base_url.port), timeout=5) as peer:
+                began = time.monotonic()
+                peer.sendall(sent)
+                while peer.recv(4096):
+                    pass
+                assert 0.2 < time.monotonic() - began < 2, name
+        assert client.get("/sign-in?t=x").status_code == 401
+        time.sleep(0.6)
+        assert client.get("/sign-in?t=x").status_code == 401
+
+
+def test_head_answers_like_get_without_a_body(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store) as client:
+        for path in ("/", "/list", "/stay/a1", "/stream", "/stream/all", "/review", "/still"):
+            answer = client.head(path, timeout=3)
+            assert (answer.status_code, answer.content) == (204 if path == "/still" else 200, b""), path
+    with browser(settings, store, None) as client:
+        assert client.head("/").status_code == 401

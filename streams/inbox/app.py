@@ -5,7 +5,8 @@ import contextlib
 import hashlib
 import json
 import os
-import socket
+import re
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,7 +19,8 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
-from starlette.requests import Request
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import (
     HTMLResponse,
     JSONResponse,
@@ -32,16 +34,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from parsers.people import CaseManager, Enrollee
+from rules.decisions import Action
 from rules.directory import BUILT_IN_CENTRAL_OFFICE
 from streams import metrics
 from streams.confidentiality_file import confidentiality_of
 from streams.health import Check, Health, Needed
 from streams.inbox import pages, quiet, rows, wording
-from streams.inbox.desk import Desk
+from streams.inbox.desk import Desk, StayDetail
 from streams.inbox.guard import Guard
+from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
+from streams.inbox.presence import Presence
+from streams.inbox.serving import StoppingServer, TimedProtocol, listening_socket
 from streams.inbox.sign_in import (
-    TOUCH_SECONDS,
     Session,
     end_session,
     find_session,
@@ -51,15 +56,15 @@ from streams.inbox.sign_in import (
 from streams.policy_file import PolicyFile
 from streams.settings import Settings, private_folder
 from streams.store import Store, Unavailable
-from streams.store.acting import ActionKind
+from streams.store.acting import UNDO_SECONDS, ActionKind, HeldBy, TooLate
 from streams.store.auditing import Audited
 from streams.store.feed import FeedKind
 from streams.store.reviewing import UNDO_SECONDS as REVIEW_UNDO_SECONDS
 from streams.store.reviewing import Verdict
 
 COOKIE: Final = "handoff_session"
-BEAT_SECONDS: Final = 4.0
-UNDO_SECONDS: Final = 10
+BEAT_SECONDS: Final = 3.0
+LONGEST_AGO_MS: Final = 60_000  # a page reports a gesture within seconds, or as soon as it can
 MOST_ROWS_AT_ONCE: Final = 60  # more at once: the page fetches its list anew
 MOST_READ_AGAIN: Final = 1_000
 REVIEWS_SHOWN: Final = 20
@@ -108,7 +113,8 @@ class Inbox:
         self.desk = Desk(store, confidentiality_of(settings), PolicyFile(settings.policy).current)
         self.live = Live(self.desk)
         self.demo = demo
-        self._touched: dict[str, datetime] = {}
+        self._presence = Presence()
+        self._guesses = Guesses()
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -140,12 +146,17 @@ class Inbox:
                 Route("/stay/{alert_id}", self.stay_page),
                 Route("/stay/{alert_id}/part", self.stay_part),
                 Route("/stay/{alert_id}/undo", self.undo, methods=["POST"]),
+                Route("/stay/{alert_id}/seen", self.seen, methods=["POST"]),
                 Route("/stay/{alert_id}/{act}", self.act, methods=["POST"]),
                 Route("/stream", self.stream),
                 Route("/stream/all", self.stream_all),
                 Route("/still", self.still),
+                Route("/left", self.left),
                 Route("/here", self.here, methods=["POST"]),
-                Route("/sign-in", self.sign_in),
+                Route("/place", self.put_place, methods=["POST"]),
+                Route("/place/{place}", self.place),
+                Route("/sign-in", self.sign_in_page, methods=["GET"]),
+                Route("/sign-in", self.sign_in, methods=["POST"]),
                 Route("/sign-out", self.sign_out, methods=["POST"]),
                 Route("/unlock", self.unlock, methods=["POST"]),
                 Route("/become", self.become_page, methods=["GET"]),
@@ -155,9 +166,13 @@ class Inbox:
                 Route("/review/{review_id}/undo", self.take_back_review, methods=["POST"]),
                 Mount("/static", _Assets(directory=HERE / "static")),
             ],
-            exception_handlers={SignedOut: self._signed_out, Unavailable: self._away},
+            exception_handlers={
+                SignedOut: self._signed_out,
+                Unavailable: self._away,
+                ClientDisconnect: _gone_away,
+            },
         )
-        return Guard(app, self.settings.inbox_host)
+        return Guard(GZipMiddleware(app, minimum_size=1_000, compresslevel=5), self.settings.inbox_host)
 
     # who is there
 
@@ -167,7 +182,7 @@ class Inbox:
         session = await run_in_threadpool(find_session, self.store, secret, now)
         if session is None:
             raise SignedOut
-        session = session._replace(active_at=max(session.active_at, self._touched.get(secret, session.active_at)))
+        session = session._replace(active_at=self._presence.touched(secret, session.active_at))
         if session.locked(now, self.settings.lock_minutes) and not locked_too:
             raise SignedOut(session)
         person = await run_in_threadpool(self.desk.person, session.case_manager_id)
@@ -180,19 +195,32 @@ class Inbox:
         given = request.headers.get("x-csrf-token") or str(form.get("csrf", ""))
         if given != reader.session.csrf:
             raise SignedOut
-        await self._touch(reader.session)
+        ago = str(form.get("ago", "0"))
+        since = min(int(ago), LONGEST_AGO_MS) if ago.isdecimal() else 0
+        await self._touch(reader.session, datetime.now(UTC) - timedelta(milliseconds=since))
         return form
 
-    async def _touch(self, session: Session) -> None:
-        now = datetime.now(UTC)
-        known = self._touched.get(session.secret)
-        if known is None or (now - known).total_seconds() > TOUCH_SECONDS:
-            self._touched[session.secret] = now
-            await run_in_threadpool(touch_session, self.store, session, now)
+    async def _touch(self, session: Session, at: datetime) -> None:
+        if self._presence.touch(session.secret, at):
+            await run_in_threadpool(touch_session, self.store, session, at)
+
+    async def _came(self, request: Request, reader: Reader) -> bool:
+        """Whether a person opened this page, rather than the page itself; that is a gesture."""
+        if request.headers.get("sec-fetch-user") == "?1":
+            await self._touch(reader.session, datetime.now(UTC))
+            return True
+        return request.method == "GET" and "sec-fetch-mode" not in request.headers
+
+    def _left(self, session: Session) -> float:
+        """Seconds until the session locks."""
+        locks_at = session.active_at + timedelta(minutes=self.settings.lock_minutes)
+        return max(0.0, round((locks_at - datetime.now(UTC)).total_seconds(), 1))
 
     async def _signed_out(self, request: Request, error: Exception) -> Response:
         session = error.session if isinstance(error, SignedOut) else None
-        if request.method != "GET" or request.url.path not in {"/", "/become", "/review"} | _stay_paths(request):
+        if request.method not in {"GET", "HEAD"} or request.url.path not in {"/", "/become", "/review"} | _stay_paths(
+            request
+        ):
             return PlainTextResponse("signed out", 401)
         if session is None:
             lines = (
@@ -206,7 +234,8 @@ class Inbox:
             f"{person} has not touched this page since {since}, so it shows nothing.",
             "" if self.demo else "Open it again with a new one-time link: handoff sign-in",
         )
-        button = {"action": "/unlock", "words": f"Unlock as {person}"} if self.demo else None
+        fields = {"back": request.url.path}
+        button = {"action": "/unlock", "words": f"Unlock as {person}", "fields": fields} if self.demo else None
         return self._page(
             "words.html",
             401,
@@ -217,7 +246,7 @@ class Inbox:
         )
 
     async def _away(self, request: Request, _error: Exception) -> Response:
-        if request.method != "GET":
+        if request.method not in {"GET", "HEAD"}:
             return PlainTextResponse("the store does not answer now", 503)
         lines = ("The store behind this page does not answer. Nothing is lost.", "Reload the page in a moment.")
         return self._page("words.html", 503, heading="Not available right now", lines=lines, button=None)
@@ -242,15 +271,16 @@ class Inbox:
 
     async def list_page(self, request: Request) -> Response:
         reader = await self._reader(request)
-        await self._touch(reader.session)
-        return await run_in_threadpool(self._list_page, reader)
+        came = await self._came(request, reader)
+        return await run_in_threadpool(self._list_page, reader, came=came)
 
-    def _list_page(self, reader: Reader) -> Response:
+    def _list_page(self, reader: Reader, *, came: bool) -> Response:
         now = datetime.now(UTC)
         position = self.store.position()
         found = self._rows(reader, now)
         last = max((item.latest.decided_at for item, _ in found), default=None)
-        self.store.audit(reader.person.case_manager_id, Audited.READ_LIST, now, detail=f"{len(found)} stays")
+        what = Audited.READ_LIST if came else Audited.AUTO
+        self.store.audit(reader.person.case_manager_id, what, now, detail=f"list, {len(found)} stays")
         return self._page(
             "list.html",
             reader=reader.person,
@@ -263,14 +293,26 @@ class Inbox:
         )
 
     async def list_part(self, request: Request) -> Response:
+        """The list as a page fetches it by itself; 304 when it would show the same rows."""
         reader = await self._reader(request)
-        return await run_in_threadpool(self._list_part, reader)
+        return await run_in_threadpool(self._list_part, reader, request.headers.get("if-none-match", ""))
 
-    def _list_part(self, reader: Reader) -> Response:
+    def _list_part(self, reader: Reader, known: str) -> Response:
         now = datetime.now(UTC)
         position = self.store.position()
-        answer = self._page("groups.html", groups=self._groups(reader, self._rows(reader, now), now))
-        answer.headers["X-Position"] = str(position)
+        found = self._rows(reader, now)
+        groups = self._groups(reader, found, now)
+        shown = [[group["id"], list(group["rows"]), "" if group["rows"] else group["empty"]] for group in groups]
+        headers = {
+            "X-Position": str(position),
+            "ETag": f'W/"{hashlib.sha256(repr(shown).encode()).hexdigest()[:32]}"',
+        }
+        if known == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        who = reader.person.case_manager_id
+        self.store.audit(who, Audited.AUTO, now, detail=f"list, {len(found)} stays")
+        answer = self._page("groups.html", groups=groups)
+        answer.headers.update(headers)
         return answer
 
     def _rows(self, reader: Reader, now: datetime) -> list[tuple[rows.ReaderStay, rows.Row]]:
@@ -293,14 +335,17 @@ class Inbox:
 
     async def stay_page(self, request: Request) -> Response:
         reader = await self._reader(request)
-        await self._touch(reader.session)
-        return await run_in_threadpool(self._stay, reader, request.path_params["alert_id"], "stay.html")
+        came = await self._came(request, reader)
+        return await run_in_threadpool(self._stay, reader, request.path_params["alert_id"], "stay.html", came=came)
 
     async def stay_part(self, request: Request) -> Response:
+        """A stay as its page fetches it by itself: nobody has looked at it yet."""
         reader = await self._reader(request)
-        return await run_in_threadpool(self._stay, reader, request.path_params["alert_id"], "stay_part.html")
+        return await run_in_threadpool(
+            self._stay, reader, request.path_params["alert_id"], "stay_part.html", came=False
+        )
 
-    def _stay(self, reader: Reader, alert_id: str, template: str) -> Response:
+    def _stay(self, reader: Reader, alert_id: str, template: str, *, came: bool) -> Response:
         now = datetime.now(UTC)
         who = reader.person.case_manager_id
         position = self.store.position()
@@ -316,28 +361,55 @@ class Inbox:
                 reader=reader.person,
                 csrf=reader.session.csrf,
             )
-        person = detail.stay.latest.person
-        version = detail.stay.latest.version
-        self.store.audit(
-            who,
-            Audited.READ_STAY,
-            now,
-            alert_ids=(alert_id,),
-            enrollee_id=person.enrollee_id if person else "",
-            detail=f"version {version}, {detail.ruling}",
-        )
-        if detail.stay.seen < version:
-            self.store.mark_seen(who, {alert_id: version}, now)
+        self._note_reading(who, detail, detail.stay.latest.version, now, came=came)
+        stay = pages.stay_words(detail, who, now)
         answer = self._page(
             template,
             reader=reader.person,
             csrf=reader.session.csrf,
             position=position,
             last_alert=int((now - detail.stay.latest.decided_at).total_seconds()),
-            stay=pages.stay_words(detail, who, now),
+            stay=stay,
+            holder=detail.stay.taken.case_manager_id if detail.stay.taken else "",
+            news=_news(stay),
         )
         answer.headers["X-Position"] = str(position)
         return answer
+
+    def _note_reading(self, who: str, detail: StayDetail, version: int, now: datetime, *, came: bool) -> None:
+        """Audits who got to see the stay. A person's coming marks it seen; a retraction is seen by a press only."""
+        latest = detail.stay.latest
+        self.store.audit(
+            who,
+            Audited.READ_STAY if came else Audited.AUTO,
+            now,
+            alert_ids=(latest.alert_id,),
+            enrollee_id=latest.person.enrollee_id if latest.person else "",
+            detail=f"version {version}, {detail.ruling}",
+        )
+        told = [
+            view.version
+            for view in detail.stay.versions
+            if view.version <= version and view.action is not Action.RETRACT
+        ]
+        if came and told and detail.stay.seen < max(told):
+            self.store.mark_seen(who, {latest.alert_id: max(told)}, now)
+
+    async def seen(self, request: Request) -> Response:
+        """A person pressed *Show* on what a page had changed by itself."""
+        reader = await self._reader(request)
+        form = await self._posted(request, reader)
+        version = str(form.get("version", ""))
+        if not version.isdecimal():
+            return PlainTextResponse("no such version", 400)
+        return await run_in_threadpool(self._seen, reader, request.path_params["alert_id"], int(version))
+
+    def _seen(self, reader: Reader, alert_id: str, version: int) -> Response:
+        detail = self.desk.detail(reader.person, alert_id)
+        if detail is None:
+            return PlainTextResponse("not yours", 404)
+        self._note_reading(reader.person.case_manager_id, detail, version, datetime.now(UTC), came=True)
+        return Response(status_code=204)
 
     async def act(self, request: Request) -> Response:
         reader = await self._reader(request)
@@ -346,20 +418,41 @@ class Inbox:
         version = str(form.get("version", ""))
         if action is None or not version.isdecimal():
             return PlainTextResponse("no such action", 400)
-        return await run_in_threadpool(self._act, request, reader, action, int(version))
+        over = str(form.get("over", ""))
+        return await run_in_threadpool(self._act, request, reader, action, int(version), over)
 
-    def _act(self, request: Request, reader: Reader, action: ActionKind, version: int) -> Response:
+    def _act(self, request: Request, reader: Reader, action: ActionKind, version: int, over: str) -> Response:
         alert_id = request.path_params["alert_id"]
         who = reader.person.case_manager_id
         if not self.store.may_see(who, alert_id):
             return PlainTextResponse("not yours", 404)
         try:
-            position = self.store.act(alert_id, who, action, version, datetime.now(UTC))
+            position = self.store.act(alert_id, who, action, version, datetime.now(UTC), over=over)
         except KeyError:
             return PlainTextResponse("no such version", 409)
-        if "application/json" in request.headers.get("accept", ""):
+        except HeldBy as held:
+            return self._held(request, reader, held.case_manager_id, version)
+        if _wants_json(request):
             return JSONResponse({"position": position})
         return RedirectResponse(f"/stay/{alert_id}", 303)
+
+    def _held(self, request: Request, reader: Reader, holder: str, version: int) -> Response:
+        """Asks before a stay is taken from the person who holds it."""
+        name = self.desk.name(holder)
+        question = f"{name} has this. Take it over?"
+        if _wants_json(request):
+            return JSONResponse({"question": question, "over": holder}, 409)
+        fields = {"version": str(version), "over": holder}
+        button = {"action": request.url.path, "words": f"Take it over from {name}", "fields": fields}
+        return self._page(
+            "words.html",
+            409,
+            heading=question,
+            lines=(),
+            button=button,
+            reader=reader.person,
+            csrf=reader.session.csrf,
+        )
 
     async def undo(self, request: Request) -> Response:
         reader = await self._reader(request)
@@ -373,14 +466,28 @@ class Inbox:
             )
         except KeyError:
             return PlainTextResponse("nothing to undo", 409)
+        except TooLate:
+            return PlainTextResponse("too late", 409)
         return JSONResponse({"position": back})
 
     # live
 
     async def stream(self, request: Request) -> Response:
         reader = await self._reader(request)
+        if not await self._fresh():
+            return PlainTextResponse("not live now", 503)
         start = await self._start(request)
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
         return _events(self._changes(request, reader, start))
+
+    async def _fresh(self) -> bool:
+        """Whether the pages can be live; waits a moment for a poller that has just begun."""
+        for _ in range(40):
+            if self.live.polled_at or self.live.dead or self.live.closing:
+                break
+            await asyncio.sleep(0.05)
+        return self.live.fresh(datetime.now(UTC))
 
     async def _start(self, request: Request) -> int:
         given = request.headers.get("last-event-id") or request.query_params.get("after", "")
@@ -390,19 +497,22 @@ class Inbox:
         """Rows of the reader's stays as they change; a beat every few seconds; where the page must refetch, that."""
         who = reader.person.case_manager_id
         wake = self.live.subscribe()
+        self._presence.opened(reader.session.secret, wake)
         try:
             yield b"retry: 1000\n\n"
             loop = asyncio.get_running_loop()
             next_beat = loop.time()
-            while not self.live.closing and not await request.is_disconnected():
+            while self.live.fresh(datetime.now(UTC)) and not await request.is_disconnected():
                 wake.clear()
                 changes = await self._after(position)
+                mine = [change for change in changes or () if who in change.item.people]
+                beat = loop.time() >= next_beat
+                reader = await self._reader(request)  # nothing flows once it has signed out or is locked
                 if changes is None:
                     position = self.live.position
                     yield sse("refetch", {}, position)
                 elif changes:
                     position = changes[-1].item.position
-                    mine = [change for change in changes if who in change.item.people]
                     if len({change.item.alert_id for change in mine}) > MOST_ROWS_AT_ONCE:
                         yield sse("refetch", {}, position)
                         self.live.written(mine)
@@ -411,19 +521,31 @@ class Inbox:
                             yield event
                         self.live.written(mine)
                         yield sse("at", {}, position)
-                if loop.time() >= next_beat:
+                if beat:
                     next_beat = loop.time() + BEAT_SECONDS
-                    try:
-                        await self._reader(request)
-                    except SignedOut:
-                        yield sse("locked", {})
-                        return
-                    age = await run_in_threadpool(self._last_alert_age, reader.person)
-                    yield sse("beat", {"last_alert": age}, position)
+                    yield sse("beat", await run_in_threadpool(self._beat, reader), position)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(wake.wait(), max(0.01, next_beat - loop.time()))
+        except SignedOut:
+            yield sse("locked", {})
+        except Unavailable:
+            log.info("inbox_stream_ended", why="store away")
         finally:
+            self._presence.closed(reader.session.secret, wake)
             self.live.unsubscribe(wake)
+
+    def _beat(self, reader: Reader) -> dict[str, Any]:
+        """What the line at the top of a page says: ages in seconds."""
+        now = datetime.now(UTC)
+        silent, feeds = self.desk.silent(now)
+        return {
+            "last_alert": self._last_alert_age(reader.person),
+            "left": self._left(reader.session),
+            "silent": [
+                {"name": heard.feed, "since": int((now - heard.received_at).total_seconds())} for heard in silent
+            ],
+            "feeds": feeds,
+        }
 
     async def _after(self, position: int) -> list[Change] | None:
         """Like `Live.after`, but asks the store for what was before this process, and waits a moment for a poller that
@@ -464,13 +586,15 @@ class Inbox:
     async def stream_all(self, request: Request) -> Response:
         """Every change of every alert as JSON without PHI, for harnesses that measure."""
         await self._reader(request, locked_too=True)
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
         return _events(self._all_changes(request, await self._start(request)))
 
     async def _all_changes(self, request: Request, position: int) -> AsyncIterator[bytes]:
         wake = self.live.subscribe()
         try:
             yield sse("beat", {}, position)
-            while not self.live.closing and not await request.is_disconnected():
+            while not self.live.closing and not self.live.dead and not await request.is_disconnected():
                 wake.clear()
                 changes = await self._after(position)
                 if changes is None:
@@ -488,29 +612,77 @@ class Inbox:
             self.live.unsubscribe(wake)
 
     async def still(self, request: Request) -> Response:
+        """Whether a page that lost its stream may open it again."""
         await self._reader(request)
-        await run_in_threadpool(self.store.position)
+        if not await self._fresh():
+            return PlainTextResponse("not live now", 503)
         return Response(status_code=204)
+
+    async def left(self, request: Request) -> Response:
+        """Seconds until the session locks, whichever tab its last gesture was in."""
+        reader = await self._reader(request)
+        return JSONResponse({"left": self._left(reader.session)})
 
     async def here(self, request: Request) -> Response:
         reader = await self._reader(request)
         await self._posted(request, reader)
         return Response(status_code=204)
 
+    async def put_place(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        form = await self._posted(request, reader)
+        place, padded = str(form.get("place", "")), str(form.get("padded", ""))
+        if not re.fullmatch(r"[0-9a-f]{16}", place) or not re.fullmatch(r"[0-9a-f]{0,512}", padded):
+            return PlainTextResponse("no such place", 400)
+        self._presence.put_place(reader.session.secret, place, padded)
+        return Response(status_code=204)
+
+    async def place(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        return PlainTextResponse(self._presence.place(reader.session.secret, request.path_params["place"]))
+
     # signing in and out
 
+    async def sign_in_page(self, request: Request) -> Response:
+        """Asks for a press; mail scanners and previews that open the link do not use it up."""
+        token = request.query_params.get("t", "")
+        who = await self._tried(request, self.store.link_for, token)
+        if isinstance(who, Response):
+            return who
+        name = await run_in_threadpool(self.desk.name, who)
+        button = {"action": "/sign-in", "words": f"Sign in as {name}", "fields": {"t": token}}
+        return self._page("words.html", heading="Open the inbox", lines=("This link works once.",), button=button)
+
     async def sign_in(self, request: Request) -> Response:
+        form = await request.form(max_files=0, max_fields=5)
+        who = await self._tried(request, self.store.redeem, str(form.get("t", "")))
+        if isinstance(who, Response):
+            return who
+        before = request.cookies.get(COOKIE, "")
         now = datetime.now(UTC)
-        who = await run_in_threadpool(self.store.redeem, request.query_params.get("t", ""), now)
-        if who is None:
-            lines = (
-                "This link was used already, or it is older than 15 minutes.",
-                "A new one comes with: handoff sign-in",
-            )
-            return self._page(
-                "words.html", 401, heading="This link no longer opens the inbox", lines=lines, button=None
-            )
+        if session := await run_in_threadpool(find_session, self.store, before, now):
+            await self._end(session)
         return await self._enter(who, now)
+
+    async def _tried(self, request: Request, ask: Callable[[str, datetime], str | None], token: str) -> str | Response:
+        """Whom the link is for, or the page that says why it opens nothing."""
+        address = request.client.host if request.client else ""
+        if wait := self._guesses.wait(address, time.monotonic()):
+            lines = ("Too many links were tried from here. Wait a minute.",)
+            answer = self._page("words.html", 429, heading="Please wait", lines=lines, button=None)
+            answer.headers["Retry-After"] = str(int(wait) + 1)
+            return answer
+        who = await run_in_threadpool(ask, token, datetime.now(UTC))
+        if who is not None:
+            return who
+        self._guesses.wrong(address, time.monotonic())
+        told = ("This link was used already, or it is older than 15 minutes.", "A new one comes with: handoff sign-in")
+        heading = "This link no longer opens the inbox"
+        return self._page("words.html", 401, heading=heading, lines=told, button=None)
+
+    async def _end(self, session: Session) -> None:
+        await run_in_threadpool(end_session, self.store, session, datetime.now(UTC))
+        self._presence.end(session.secret)
 
     async def _enter(self, who: str, now: datetime) -> Response:
         session = await run_in_threadpool(open_session, self.store, who, now)
@@ -521,8 +693,7 @@ class Inbox:
     async def sign_out(self, request: Request) -> Response:
         reader = await self._reader(request, locked_too=True)
         await self._posted(request, reader)
-        await run_in_threadpool(end_session, self.store, reader.session, datetime.now(UTC))
-        self._touched.pop(reader.session.secret, None)
+        await self._end(reader.session)
         answer = RedirectResponse("/", 303)
         answer.delete_cookie(COOKIE, path="/")
         return answer
@@ -531,11 +702,14 @@ class Inbox:
         if not self.demo:
             return PlainTextResponse("not here", 404)
         reader = await self._reader(request, locked_too=True)
-        await self._posted(request, reader)
-        return RedirectResponse("/", 303)
+        form = await self._posted(request, reader)
+        back = str(form.get("back", ""))
+        known = back in {"/become", "/review"} or re.fullmatch(r"/stay/[^/?#\\]+", back)
+        return RedirectResponse(back if known else "/", 303)
 
     async def become_page(self, request: Request) -> Response:
         reader = await self._reader(request)
+        await self._came(request, reader)
         if not self.demo:
             return PlainTextResponse("not here", 404)
         people = await run_in_threadpool(self._people)
@@ -570,7 +744,7 @@ class Inbox:
             return PlainTextResponse("no such person", 400)
         now = datetime.now(UTC)
         await run_in_threadpool(self.store.audit, who, Audited.SWITCHED, now)
-        await run_in_threadpool(end_session, self.store, reader.session, now)
+        await self._end(reader.session)
         return await self._enter(who, now)
 
     # possible matches
@@ -581,7 +755,7 @@ class Inbox:
 
     async def review_page(self, request: Request) -> Response:
         reader = await self._reader(request)
-        await self._touch(reader.session)
+        await self._came(request, reader)
         said = SAID_OF_REVIEW.get(request.query_params.get("said", ""), "")
         return await run_in_threadpool(self._review_page, reader, said)
 
@@ -646,8 +820,7 @@ class Inbox:
 
     def health(self) -> Health:
         """Live while the poller runs; ready while the store answers it."""
-        polled = self.live.polled_at
-        answers = polled is not None and (datetime.now(UTC) - polled).total_seconds() < 5
+        answers = self.live.fresh(datetime.now(UTC))
         why = "" if answers else "the store does not answer: see `handoff doctor`"
         return Health(
             (
@@ -660,6 +833,21 @@ class Inbox:
 def _stay_paths(request: Request) -> set[str]:
     path = request.url.path
     return {path} if path.startswith("/stay/") and path.count("/") == 2 else set()
+
+
+def _wants_json(request: Request) -> bool:
+    return "application/json" in request.headers.get("accept", "")
+
+
+async def _gone_away(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)
+
+
+def _news(stay: pages.StayWords) -> str:
+    """What changed last, for a page that changed by itself."""
+    if stay.row.marks:
+        return ", ".join(stay.row.marks)
+    return stay.story[0].did if stay.story else ""
 
 
 def _bare(change: Change) -> bytes:
@@ -694,11 +882,7 @@ def run_inbox(settings: Settings, *, demo: bool | None = None) -> None:
     store = Store.open(settings.store_url)
     inbox = Inbox(settings, store, demo=os.environ.get("HANDOFF_DEMO") == "1" if demo is None else demo)
     scrape = metrics.serve(settings.metrics_host, settings.inbox_metrics_port, inbox.health)
-    family = socket.AF_INET6 if ":" in settings.inbox_host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((settings.inbox_host, settings.inbox_port))
-    listening.listen(256)
+    listening = listening_socket(settings.inbox_host, settings.inbox_port)
     port = listening.getsockname()[1]
     host = f"[{settings.inbox_host}]" if ":" in settings.inbox_host else settings.inbox_host
     _say_where(settings, f"http://{host}:{port}")
@@ -707,30 +891,19 @@ def run_inbox(settings: Settings, *, demo: bool | None = None) -> None:
         log_config=None,
         access_log=False,
         loop="asyncio",
+        http=TimedProtocol,
         lifespan="on",
         server_header=False,
         timeout_graceful_shutdown=2,
         timeout_keep_alive=30,
     )
-    server = _Server(config, inbox.live.close)
+    server = StoppingServer(config, inbox.live.close)
     log.info("inbox_started", port=port, metrics_port=scrape.port)
     try:
         server.run(sockets=[listening])
     finally:
         scrape.close()
         store.close()
-
-
-class _Server(uvicorn.Server):
-    """Ends open event streams first when it is told to stop, so that stopping takes no time."""
-
-    def __init__(self, config: uvicorn.Config, before_stop: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._before_stop = before_stop
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        self._before_stop()
-        super().handle_exit(sig, frame)
 
 
 def _say_where(settings: Settings, url: str) -> None:

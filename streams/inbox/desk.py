@@ -6,7 +6,7 @@ Every alert version passes `rules.confidentiality.view` before it leaves this fi
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
@@ -36,6 +36,8 @@ from streams.store.inbox import MOST_ROWS, Elsewhere, InboxRow
 from streams.store.schema import alert_owners, alert_versions, alerts, from_us
 
 DIRECTORY_SECONDS: Final = 2.0
+SILENT_MINUTES: Final = 15  # a feed that sent nothing for so long is said to be silent
+FORGOTTEN_DAYS: Final = 30  # and one that sent nothing for so long is no longer counted
 LATE_ON_PURPOSE: Final = frozenset({Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
 SEEN_BY: Final = frozenset({ActionKind.ACKNOWLEDGED, ActionKind.TAKEN})
 
@@ -80,6 +82,13 @@ class Cause(NamedTuple):
     prompt: bool  # False: decided late on purpose
 
 
+class Heard(NamedTuple):
+    """When a hospital's feed was last heard."""
+
+    feed: str
+    received_at: datetime
+
+
 class Desk:
     """Read access for pages. Methods run in a thread and raise `Unavailable`."""
 
@@ -96,6 +105,8 @@ class Desk:
         self._directory = Directory()
         self._version = -1
         self._asked = float("-inf")
+        self._heard: dict[str, datetime] = {}
+        self._listened = float("-inf")
 
     def directory(self) -> Directory:
         """The directory as of at most two seconds ago."""
@@ -277,6 +288,16 @@ class Desk:
             stands_in=stands_in[0].name if stands_in else "",
             listed=len(listed) if len(listed) < MOST_ROWS else self.store.rows_count(reader.case_manager_id, now),
         )
+
+    def silent(self, now: datetime) -> tuple[list[Heard], int]:
+        """The feeds that have sent nothing for `SILENT_MINUTES`, longest first, and how many feeds there are."""
+        with self._lock:
+            if time.monotonic() - self._listened > DIRECTORY_SECONDS:
+                self._heard = self.store.feeds()
+                self._listened = time.monotonic()
+            heard = [Heard(feed, at) for feed, at in self._heard.items() if now - at < timedelta(days=FORGOTTEN_DAYS)]
+        silent = [one for one in heard if now - one.received_at >= timedelta(minutes=SILENT_MINUTES)]
+        return sorted(silent, key=lambda one: one.received_at), len(heard)
 
 
 def unheard(alert: Alert, heard_at: datetime | None, policy: Policy, now: datetime) -> datetime | None:

@@ -21,6 +21,7 @@ from streams.store.feed import FeedItem, FeedKind
 
 POLL_SECONDS: Final = 0.05
 POLL_SECONDS_AWAY: Final = 1.0
+STALE_SECONDS: Final = 5.0  # looked at the store longer ago than this: the pages are not live
 REMEMBERED: Final = 5_000
 BATCH: Final = 500
 
@@ -74,15 +75,26 @@ class Live:
             await asyncio.sleep(POLL_SECONDS_AWAY if away else POLL_SECONDS)
 
     def ended(self, poller: "asyncio.Task[None]") -> None:
-        """The poller is over; unless it was cancelled, that is a bug of ours, and this process is of no use."""
-        if not poller.cancelled() and (error := poller.exception()):
-            self.dead = True
-            log.error("inbox_poller_ended", error=type(error).__name__)
+        """The poller is over; unless we are closing, that is a bug of ours, and this process is of no use."""
+        if self.closing:
+            return
+        self.dead = True
+        error = None if poller.cancelled() else poller.exception()
+        log.error("inbox_poller_ended", error=type(error).__name__ if error else "cancelled")
+        for event in self._waiting:
+            event.set()
+
+    def fresh(self, now: datetime) -> bool:
+        """Whether what pages show is what the store holds: the poller lives and has looked just now."""
+        if self.dead or self.closing or self.polled_at is None:
+            return False
+        return (now - self.polled_at).total_seconds() < STALE_SECONDS
 
     async def _poll(self) -> bool:
         if await run_in_threadpool(self._store.position) <= self.position:
             return False
         found = await run_in_threadpool(self.read, self.position, BATCH)
+        self.polled_at = datetime.now(UTC)
         if not found:
             return False
         if len(self._changes) + len(found) > REMEMBERED:

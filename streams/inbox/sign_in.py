@@ -10,7 +10,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from parsers.people import Role
 from rules.directory import BUILT_IN_CENTRAL_OFFICE
@@ -22,6 +22,7 @@ from streams.store.schema import from_us, sessions, to_us
 
 LINK_MINUTES: Final = 15
 SESSION_HOURS: Final = 12
+SESSION_DAYS_KEPT: Final = 7
 TOUCH_SECONDS: Final = 30
 
 
@@ -85,9 +86,10 @@ def inbox_url(settings: Settings) -> str:
 
 
 def open_session(store: Store, case_manager_id: str, now: datetime) -> Session:
-    """A new session of this person."""
+    """A new session of this person; those that ended long ago are forgotten."""
     session = Session(secrets.token_urlsafe(32), case_manager_id, now, now)
     with store.writing() as connection:
+        connection.execute(delete(sessions).where(sessions.c.made_us < to_us(now - timedelta(days=SESSION_DAYS_KEPT))))
         connection.execute(
             insert(sessions).values(
                 token_hash=_digest(session.secret),

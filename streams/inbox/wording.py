@@ -391,7 +391,7 @@ _AGREES: Final = frozenset(
     | {"former address equal"}
 )
 _DISAGREES: Final = frozenset(
-    {"differs", "different", "disagree", "none", "another name", "a generation apart", "certainly different"}
+    {"differs", "different", "disagree", "none", "another name", "a generation apart", "years apart"}
 )
 
 WITHHELD_WORDS: Final[Mapping[str, str]] = {

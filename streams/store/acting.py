@@ -1,7 +1,7 @@
 """What people do about an alert in; a row each, with its place in the stream of commits."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from streams.store.auditing import Audited, note
 from streams.store.engine import Database, next_values, write_rows
-from streams.store.schema import actions, alerts, seen, to_us
+from streams.store.schema import actions, alerts, from_us, seen, to_us
 
 
 class ActionKind(StrEnum):
@@ -30,6 +30,22 @@ class ActionKind(StrEnum):
 ONCE: Final = frozenset({ActionKind.TAKEN, ActionKind.ACKNOWLEDGED})  # doing them again changes nothing
 
 
+UNDO_SECONDS: Final = 10  # how long a page offers to take an action back
+UNDO_GRACE_SECONDS: Final = 5  # for the way from the press to here
+
+
+class HeldBy(Exception):
+    """Somebody else holds the stay; whoever wants it says first that they take it from this person."""
+
+    def __init__(self, case_manager_id: str) -> None:
+        super().__init__()
+        self.case_manager_id = case_manager_id
+
+
+class TooLate(Exception):
+    """The moment for taking an action back has passed."""
+
+
 class ActionRow(NamedTuple):
     position: int
     alert_id: str
@@ -45,12 +61,21 @@ class Actions(Database):
     """What people do, and what they have seen."""
 
     def act(
-        self, alert_id: str, case_manager_id: str, action: ActionKind, version: int, at: datetime, note_text: str = ""
+        self,
+        alert_id: str,
+        case_manager_id: str,
+        action: ActionKind,
+        version: int,
+        at: datetime,
+        note_text: str = "",
+        *,
+        over: str | None = None,
     ) -> int:
         """Write an action about the version the person saw; gives its position.
 
-        Taking or acknowledging the same version twice gives the first position. Raises `KeyError` for an unknown alert
-        or a version it has not reached.
+        Taking or acknowledging the same version twice gives the first position. `over` names the holder the person
+        agreed to take it from ("": nobody); `None` asks nothing. Raises `KeyError` for an unknown alert or a version it
+        has not reached, `HeldBy` when somebody other than `over` holds it.
         """
         with self.writing() as connection:
             alert = connection.execute(
@@ -60,6 +85,10 @@ class Actions(Database):
                 raise KeyError("no such version of an alert")
             if action in ONCE and (before := _same(connection, alert_id, case_manager_id, action, version)):
                 return before
+            if action is ActionKind.TAKEN and over is not None:
+                holder = _holder(connection, alert_id)
+                if holder not in {"", case_manager_id, over}:
+                    raise HeldBy(holder)
             note(
                 connection,
                 at,
@@ -78,7 +107,10 @@ class Actions(Database):
             return _write(connection, alert_id, case_manager_id, action, version, at, note_text)
 
     def undo(self, position: int, case_manager_id: str, at: datetime) -> int:
-        """Take back one's own action; gives the position of the taking back. Raises `KeyError` when there is none."""
+        """Take back one's own action; gives the position of the taking back.
+
+        Raises `KeyError` when there is none, `TooLate` more than `UNDO_SECONDS` and a grace after it.
+        """
         with self.writing() as connection:
             done = connection.execute(
                 select(actions).where(
@@ -90,6 +122,8 @@ class Actions(Database):
             ).one_or_none()
             if done is None:
                 raise KeyError("no such action of this person")
+            if at - from_us(done.at_us) > timedelta(seconds=UNDO_SECONDS + UNDO_GRACE_SECONDS):
+                raise TooLate
             connection.execute(update(actions).where(actions.c.position == position).values(undone=1))
             if done.action == ActionKind.ACKNOWLEDGED:
                 left = select(func.coalesce(func.max(actions.c.version), 0)).where(
@@ -112,6 +146,16 @@ class Actions(Database):
         if versions:
             with self.writing() as connection:
                 _see(connection, case_manager_id, versions, at)
+
+
+def _holder(connection: Connection, alert_id: str) -> str:
+    newest = (
+        select(actions.c.case_manager_id)
+        .where(actions.c.alert_id == alert_id, actions.c.action == str(ActionKind.TAKEN), actions.c.undone == 0)
+        .order_by(actions.c.position.desc())
+        .limit(1)
+    )
+    return connection.scalar(newest) or ""
 
 
 def _same(connection: Connection, alert_id: str, case_manager_id: str, action: ActionKind, version: int) -> int | None:

@@ -18,6 +18,7 @@ class Audited(StrEnum):
     READ_LIST = "read_list"
     READ_STAY = "read_stay"
     READ_REVIEW = "read_review"
+    AUTO = "auto"  # a page fetched it by itself; nobody may have looked
     ACTED = "acted"
     UNDID = "undid"
     REVIEWED = "reviewed"

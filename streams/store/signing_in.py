@@ -29,6 +29,17 @@ class SignIn(Database):
             )
         return token
 
+    def link_for(self, token: str, now: datetime) -> str | None:
+        """Whom the token would sign in, without using it up; None when it is unknown, used or too old."""
+        wanted = select(sign_in_links.c.case_manager_id).where(
+            sign_in_links.c.token_hash == _digest(token),
+            sign_in_links.c.used_us == 0,
+            sign_in_links.c.expires_us > to_us(now),
+        )
+        with self.reading() as connection:
+            found = connection.scalar(wanted)
+        return None if found is None else str(found)
+
     def redeem(self, token: str, now: datetime) -> str | None:
         """Whom the token signs in; None when it is unknown, used or too old. Uses it up."""
         mine = sign_in_links.c.token_hash == _digest(token)

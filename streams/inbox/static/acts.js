@@ -1,7 +1,17 @@
 // In: a stay, an action and the version it was pressed on. Out: the action written to the record, and a moment to undo it.
 
 const said = document.getElementById("said");
+const asking = document.getElementById("ask");
 const DONE = { take: "Taken: it is yours.", acknowledge: "Marked as seen.", undo: "Undone." };
+const UNWRITTEN = {
+  404: "Not written: this stay is no longer yours.",
+  409: "Not written: this stay changed while you looked at it. Look again, then press.",
+  503: "Not written: the store behind the inbox does not answer. Try again in a moment.",
+};
+const NOT_UNDONE = {
+  "too late": "Too late to undo: that was more than 10 seconds ago.",
+  "nothing to undo": "There is nothing left to undo.",
+};
 
 let undo = null;
 let hide = null;
@@ -10,13 +20,19 @@ export function token() {
   return document.querySelector('meta[name="csrf"]').content;
 }
 
-export function post(path, fields) {
+export function post(path, fields, more = {}) {
   return fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/x-www-form-urlencoded", "X-CSRF-Token": token(), Accept: "application/json" },
     body: new URLSearchParams(fields),
     cache: "no-store",
+    ...more,
   });
+}
+
+export function lockNow() {
+  document.getElementById("main")?.replaceChildren();
+  location.reload();
 }
 
 function say(words, button) {
@@ -33,32 +49,54 @@ function say(words, button) {
   hide = setTimeout(() => {
     said.hidden = true;
     undo = null;
-  }, button ? Number(document.body.dataset.undo || 10) * 1000 : 4_000);
+  }, button ? Number(document.body.dataset.undo || 10) * 1000 : 6_000);
 }
 
-export async function act(id, action, version) {
+function ask(question) {
+  document.getElementById("ask-title").textContent = question;
+  asking.returnValue = "";
+  asking.showModal();
+  return new Promise((resolve) => asking.addEventListener("close", () => resolve(asking.returnValue === "yes"), { once: true }));
+}
+
+// Gives the position the action was written at, or null.
+export async function act(id, action, version, over = "") {
+  let answer;
   try {
-    const answer = await post(`/stay/${id}/${action}`, { version });
-    if (answer.status === 401) return location.replace("/");
-    if (!answer.ok) throw new Error("refused");
-    const { position } = await answer.json();
-    undo = { id, position };
-    say(DONE[action], true);
-    return true;
+    answer = await post(`/stay/${id}/${action}`, { version, over });
+    if (answer.status === 401) return lockNow(), null;
+    const told = answer.headers.get("content-type")?.includes("json") ? await answer.json() : {};
+    if (answer.ok) {
+      undo = { id, position: told.position };
+      say(DONE[action], true);
+      return told.position;
+    }
+    if (told.question) return (await ask(told.question)) ? act(id, action, version, told.over) : null;
   } catch {
-    say("Not written: the inbox did not answer. Try again.", false);
-    return false;
+    answer = null;
   }
+  say((answer && UNWRITTEN[answer.status]) || "Not written: the inbox did not answer. Try again.", false);
+  return null;
 }
 
 export async function undoLast() {
-  if (!undo) return;
-  const { id, position } = undo;
+  if (!undo) return null;
+  const last = undo;
   undo = null;
   try {
-    const answer = await post(`/stay/${id}/undo`, { position });
-    say(answer.ok ? DONE.undo : "Too late to undo.", false);
+    const answer = await post(`/stay/${last.id}/undo`, { position: last.position });
+    if (answer.ok) {
+      say(DONE.undo, false);
+      return (await answer.json()).position;
+    }
+    if (answer.status === 409) {
+      say(NOT_UNDONE[await answer.text()] || "Not undone.", false);
+      return null;
+    }
   } catch {
-    say("Not undone: the inbox did not answer.", false);
+    // no answer: the press may be tried again while it counts
   }
+  undo = last;
+  say("Not undone: the inbox did not answer. Press z to try again.", false);
+  return null;
 }

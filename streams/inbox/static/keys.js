@@ -1,6 +1,8 @@
 // In: what each key does on this page. Out: keys that work anywhere but where a person types; help; the idle lock.
 
-import { post } from "./acts.js";
+import { lockNow, post } from "./acts.js";
+
+const REPORT_MS = 4_000;
 
 const help = document.getElementById("keys");
 
@@ -8,7 +10,7 @@ export function keys(table) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const typing = event.target.closest("input, select, textarea");
-    if (help.open) return;
+    if (document.querySelector("dialog[open]")) return;
     if (typing && event.key !== "Escape" && event.key !== "Enter") return;
     if (event.key === "?") {
       event.preventDefault();
@@ -21,21 +23,43 @@ export function keys(table) {
   document.getElementById("help").addEventListener("click", () => help.showModal());
 }
 
+// The server knows the last gesture in any tab; this page reports its own, and asks before it locks.
 export function lockWhenIdle() {
   const limit = Number(document.body.dataset.lock) * 1000;
-  let touched = Date.now();
-  let told = Date.now();
+  let deadline = Date.now() + limit;
+  let touched = 0;
+  let told = 0;
+  let waiting = null;
+  let asked = false;
+
+  const report = (more) => {
+    clearTimeout(waiting);
+    waiting = null;
+    told = Date.now();
+    post("/here", { ago: told - touched }, more).catch(() => {});
+  };
   const touch = () => {
     touched = Date.now();
-    if (touched - told > 30_000) {
-      told = touched;
-      post("/here", {}).catch(() => {});
-    }
+    deadline = Math.max(deadline, touched + limit);
+    if (waiting) return;
+    const since = touched - told;
+    if (since >= REPORT_MS) report();
+    else waiting = setTimeout(report, REPORT_MS - since);
   };
   for (const kind of ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"]) addEventListener(kind, touch, { passive: true });
-  setInterval(() => {
-    if (Date.now() - touched < limit) return;
-    document.querySelector("main").replaceChildren();
-    location.replace("/");
-  }, 1_000);
+  addEventListener("pagehide", () => waiting && report({ keepalive: true }));
+
+  setInterval(async () => {
+    if (Date.now() < deadline || asked) return;
+    asked = true;
+    try {
+      const answer = await fetch("/left", { cache: "no-store", signal: AbortSignal.timeout(2_000) });
+      if (!answer.ok) return lockNow();
+      deadline = Date.now() + Math.max(0.5, (await answer.json()).left) * 1000;
+    } catch {
+      lockNow();
+    } finally {
+      asked = false;
+    }
+  }, 500);
 }

@@ -1,6 +1,6 @@
 // The list: patches rows as they change, and never moves the row under the pointer or the keyboard.
 
-import { act, undoLast } from "./acts.js";
+import { act, lockNow, post, undoLast } from "./acts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { listen } from "./live.js";
 
@@ -14,15 +14,39 @@ const arrived = new Map(); // id -> group of rows that came since the reader was
 const saidAlready = new Set();
 const shownAt = new Map(); // id -> position of the store that its row was made at
 const loadedAt = Number(document.body.dataset.position);
-let hovered = null;
-let byKeys = false;
+const root = document.documentElement;
+let pointer = null; // where the mouse is
+let byKeys = false; // the keyboard was used after the mouse
+let kept = null; // the row that stands still, and where
+let etag = "";
 
 for (const row of main.querySelectorAll("[data-speak]")) saidAlready.add(row.dataset.id + row.dataset.version);
 
+function pointed() {
+  return pointer && document.elementFromPoint(...pointer)?.closest(".row");
+}
+
+// The row that somebody is at: under the keyboard or under the mouse, whichever was used last.
 function held() {
   const focused = document.activeElement?.closest?.(".row");
-  if (focused) return focused;
-  return hovered?.isConnected ? hovered : null;
+  return (byKeys ? focused || pointed() : pointed() || focused) || null;
+}
+
+function inSight(row) {
+  const { top, bottom } = row.getBoundingClientRect();
+  return bottom > document.querySelector(".top").offsetHeight && top < innerHeight;
+}
+
+// What must not move: the row somebody is at, else, away from the top of the page, the first one they can read.
+function anchor() {
+  const row = held();
+  if (row && inSight(row)) return row;
+  if (scrollY < 8) return null;
+  for (let y = document.querySelector(".top").offsetHeight + 4; y < innerHeight; y += 24) {
+    const found = document.elementFromPoint(innerWidth / 3, y)?.closest(".row");
+    if (found) return found;
+  }
+  return null;
 }
 
 function parse(html) {
@@ -31,16 +55,40 @@ function parse(html) {
   return box.content.firstElementChild;
 }
 
-function steady(change) {
-  const anchor = held();
-  const before = anchor?.getBoundingClientRect().top;
-  change(anchor);
-  if (!anchor?.isConnected) return;
-  const moved = anchor.getBoundingClientRect().top - before;
-  if (Math.abs(moved) < 1) return;
-  const room = document.documentElement.scrollHeight - innerHeight - scrollY;
+function putBack() {
+  if (!kept?.row.isConnected) return;
+  const moved = kept.row.getBoundingClientRect().top - kept.top;
+  if (Math.abs(moved) < 0.5) return;
+  const room = root.scrollHeight - innerHeight - scrollY;
   if (moved > room) main.style.paddingBottom = `${parseFloat(getComputedStyle(main).paddingBottom) + moved - room + 1}px`;
   scrollBy({ top: moved, behavior: "instant" });
+}
+
+// The browser's own anchoring is off meanwhile: two that correct the same shift in whole pixels drift apart.
+function hold(row, top) {
+  root.style.overflowAnchor = "none";
+  kept = { row, top };
+  putBack();
+  clearTimeout(hold.timer);
+  const frames = (left) => requestAnimationFrame(() => {
+    putBack(); // rows off screen get their true height in the next frame
+    if (left) frames(left - 1);
+  });
+  frames(2);
+  hold.timer = setTimeout(() => { root.style.overflowAnchor = ""; }, 250);
+}
+
+function steady(change) {
+  const row = anchor();
+  const now = row?.getBoundingClientRect().top;
+  const top = kept?.row === row && Math.abs(kept.top - now) < 3 ? kept.top : now; // so that parts of a pixel never add up
+  if (row) root.style.overflowAnchor = "none";
+  change(row);
+  if (row?.isConnected) hold(row, top);
+}
+
+for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+  addEventListener(kind, () => { kept = null; }, { passive: true, capture: true });
 }
 
 function seat(row) {
@@ -95,12 +143,13 @@ function put(html, position) {
       const elsewhere = old.dataset.group !== fresh.dataset.group || old.dataset.rank !== fresh.dataset.rank;
       Object.assign(old.dataset, fresh.dataset);
       if (focus) (old.querySelector(`[data-act="${button}"]`) && button ? old.querySelector(`[data-act="${button}"]`) : old.querySelector(".who")).focus({ preventScroll: true });
+      waiting.delete(old.dataset.id);
       if (elsewhere && stays) waiting.set(old.dataset.id, old);
       else if (elsewhere) seat(old);
     }
+    filter();
   });
   speak(document.getElementById(fresh.id));
-  filter();
   count();
   tell();
 }
@@ -108,6 +157,13 @@ function put(html, position) {
 function remove({ id }) {
   const row = document.getElementById(`r-${id}`);
   if (!row) return;
+  if (row === held()) {
+    row.querySelector(".next").textContent = "No longer on your list";
+    row.querySelector(".do").replaceChildren();
+    row.dataset.gone = "true";
+    waiting.set(id, row);
+    return;
+  }
   steady(() => row.remove());
   waiting.delete(id);
   arrived.delete(id);
@@ -117,11 +173,12 @@ function remove({ id }) {
 
 function settle() {
   if (!waiting.size) return;
-  const anchor = held();
+  const at = held();
   for (const [id, row] of waiting) {
-    if (row === anchor) continue;
+    if (row === at) continue;
     waiting.delete(id);
-    if (row.isConnected) steady(() => seat(row));
+    if (row.dataset.gone) remove({ id });
+    else if (row.isConnected) steady(() => seat(row));
   }
   count();
 }
@@ -145,21 +202,33 @@ function tell() {
       const first = document.getElementById(`r-${arrived.keys().next().value}`);
       arrived.clear();
       tell();
+      if (first?.classList.contains("filtered")) {
+        search.value = "";
+        filter();
+      }
+      const folded = first?.closest("details:not([open])");
+      if (folded) folded.open = true;
       first?.scrollIntoView({ block: "center" });
       first?.querySelector(".who").focus({ preventScroll: true });
     });
     news.append(button);
   }
-  const words = `${arrived.size} new${where.size > 1 ? ":" : ""} ${parts.join(", ")}`;
+  const hidden = [...arrived.keys()].filter(outOfSearch).length;
+  const unseen = hidden ? (hidden === arrived.size ? ", not in your search" : `, ${hidden} not in your search`) : "";
+  const words = `${arrived.size} new${where.size > 1 ? ":" : ""} ${parts.join(", ")}${unseen}`;
   if (button.textContent !== words) button.textContent = words;
   news.hidden = false;
 }
 
+function outOfSearch(id) {
+  return document.getElementById(`r-${id}`)?.classList.contains("filtered");
+}
+
 setInterval(() => {
-  if (scrollY < 80 && !held() && !document.hidden && arrived.size) {
+  if (scrollY < 80 && !held() && !document.hidden && arrived.size && ![...arrived.keys()].some(outOfSearch)) {
     clearTimeout(tell.timer);
     tell.timer = setTimeout(() => {
-      if (scrollY >= 80) return;
+      if (scrollY >= 80 || [...arrived.keys()].some(outOfSearch)) return;
       arrived.clear();
       tell();
     }, 5_000);
@@ -170,13 +239,22 @@ function same(old, row) {
   return old.innerHTML === row.innerHTML && old.dataset.rank === row.dataset.rank && old.dataset.group === row.dataset.group;
 }
 
+let asked = Date.now();
+
 async function refetch() {
-  const answer = await fetch("/list", { cache: "no-store" });
-  if (answer.status === 401) return location.replace("/");
-  if (!answer.ok) return;
+  asked = Date.now();
+  const headers = etag ? { "If-None-Match": etag } : {};
+  const answer = await fetch("/list", { cache: "no-store", headers, signal: AbortSignal.timeout(10_000) }).catch(() => null);
+  if (answer?.status === 401) return lockNow();
+  if (!answer?.ok) return; // 304: nothing to show that is not shown
+  etag = answer.headers.get("ETag") || "";
   const position = Number(answer.headers.get("X-Position"));
   const box = document.createElement("template");
   box.innerHTML = await answer.text();
+  for (const empty of box.content.querySelectorAll(".empty")) {
+    const old = document.querySelector(`#${empty.closest(".group").id} .empty`);
+    if (old.textContent !== empty.textContent) old.textContent = empty.textContent;
+  }
   const wanted = new Set();
   for (const row of box.content.querySelectorAll(".row")) {
     wanted.add(row.id);
@@ -231,14 +309,59 @@ main.addEventListener("click", (event) => {
   act(button.closest(".row").dataset.id, button.dataset.act, button.dataset.version);
 });
 main.addEventListener("pointermove", (event) => {
-  if (event.pointerType !== "touch") hovered = event.target.closest(".row");
+  byKeys = false;
+  pointer = event.pointerType === "touch" ? null : [event.clientX, event.clientY];
+  if (waiting.size) settle();
 });
 main.addEventListener("pointerleave", () => {
-  hovered = null;
+  pointer = null;
   settle();
 });
+addEventListener("keydown", () => { byKeys = true; }, true);
 main.addEventListener("focusout", () => setTimeout(settle, 0));
-search.addEventListener("input", filter);
+search.addEventListener("input", () => {
+  filter();
+  tell();
+});
+
+const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+
+// Coming back: the same row at the same height. What was searched for may be a name, so it is kept in two halves that
+// say nothing alone: a one-time pad in the browser's history, the padded text in the server's memory.
+function leave(row) {
+  const text = new TextEncoder().encode(search.value).slice(0, 256);
+  const place = text.length ? hex(crypto.getRandomValues(new Uint8Array(8))) : "";
+  const pad = crypto.getRandomValues(new Uint8Array(text.length));
+  if (place) post("/place", { place, padded: hex(text.map((byte, at) => byte ^ pad[at])) }, { keepalive: true }).catch(() => {});
+  const { top } = row.getBoundingClientRect();
+  history.replaceState({ row: row.dataset.id, top, open: document.getElementById("finished").open, place, pad: hex(pad) }, "");
+}
+
+async function comeBack() {
+  history.scrollRestoration = "manual";
+  const before = history.state;
+  if (!before) return;
+  history.replaceState(null, "");
+  document.getElementById("finished").open = before.open;
+  if (before.place) {
+    const answer = await fetch(`/place/${before.place}`, { cache: "no-store" }).catch(() => null);
+    if (answer?.ok && !search.value) {
+      const pad = unhex(before.pad);
+      search.value = new TextDecoder().decode(unhex(await answer.text()).map((byte, at) => byte ^ pad[at]));
+      filter();
+    }
+  }
+  const row = document.getElementById(`r-${before.row}`);
+  if (!row) return;
+  row.querySelector(".who").focus({ preventScroll: true });
+  byKeys = true;
+  hold(row, before.top);
+}
+
+main.addEventListener("click", (event) => {
+  if (event.target.closest(".who")) leave(event.target.closest(".row"));
+});
 
 keys({
   j: () => step(1),
@@ -252,16 +375,21 @@ keys({
     visible()[0]?.focus();
   },
   Escape: (event, typing) => {
-    if (search.value) {
+    if (typing) search.blur();
+    if (!search.value) return;
+    steady(() => {
       search.value = "";
       filter();
-    }
-    if (typing) search.blur();
-    else document.activeElement?.blur?.();
+    });
+    tell();
   },
 });
 
 listen(Number(document.body.dataset.position), { row: (data, position) => put(data.html, position), gone: remove, refetch });
 lockWhenIdle();
 count();
-setInterval(refetch, 60_000); // clocks run down while nothing else happens
+comeBack();
+setInterval(() => document.hidden || refetch(), 60_000); // clocks run down while nothing else happens
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && Date.now() - asked > 60_000) refetch();
+});

@@ -1,13 +1,17 @@
 // In: the position the page was made at. Out: every later change once, in order, and a line that tells how fresh the page is.
 
-const SILENT_MS = 12_000; // the server says something every 4 s; after so long without a word the line is cut
+import { lockNow } from "./acts.js";
+
+const SILENT_MS = 8_000; // the server says something every 3 s; after so long without a word the line is cut
 const FIRST_RETRY_MS = 250;
-const LAST_RETRY_MS = 8_000;
+const LAST_RETRY_MS = 3_000;
+const ANSWER_MS = 3_000; // a line that was cut without a word answers nothing, not even "no"
+const NAMED_SILENT = 2;
 
 const fresh = document.getElementById("fresh");
 const banner = document.getElementById("stale");
 
-const clock = new Intl.DateTimeFormat("en-US", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+export const clock = new Intl.DateTimeFormat("en-US", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 export function span(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
@@ -24,18 +28,32 @@ export function listen(start, handlers) {
   let cutSince = null;
   let retry = FIRST_RETRY_MS;
   let timer = null;
+  let live = false;
+  let silent = [];
+  let feeds = 0;
   let lastAlert = null; // by our own clock, so a wrong clock on either side does no harm
 
   const age = Number(document.body.dataset.lastAlert);
   if (document.body.dataset.lastAlert) lastAlert = Date.now() - age * 1000;
 
+  function quiet() {
+    const since = (feed) => `${feed.name} for ${span(feed.since * 1000)}`;
+    const named = silent.slice(0, NAMED_SILENT).map(since).join(", ");
+    return `${silent.length} of ${feeds} hospital feeds silent: ${named}${silent.length > NAMED_SILENT ? " …" : ""}`;
+  }
+
   function show() {
-    const silent = Date.now() - heard > SILENT_MS;
-    if (silent && source && cutSince === null) drop();
-    fresh.classList.toggle("cut", cutSince !== null);
-    if (cutSince === null) {
-      fresh.textContent = lastAlert === null ? "live, no alert yet" : `live, last alert ${span(Date.now() - lastAlert)} ago`;
+    if (source && Date.now() - heard > SILENT_MS) drop();
+    fresh.classList.toggle("cut", !live);
+    fresh.classList.toggle("quiet-feed", live && silent.length > 0);
+    if (live) {
+      const last = lastAlert === null ? "no alert yet" : `last alert ${span(Date.now() - lastAlert)} ago`;
+      fresh.textContent = silent.length ? `${quiet()}. Connected, ${last}` : `live, ${last}`;
       banner.hidden = true;
+      return;
+    }
+    if (cutSince === null) {
+      fresh.textContent = "connecting";
       return;
     }
     fresh.textContent = `not live since ${clock.format(cutSince)}`;
@@ -49,6 +67,7 @@ export function listen(start, handlers) {
     heard = Date.now();
     retry = FIRST_RETRY_MS;
     cutSince = null;
+    live = true;
     if (event.lastEventId) position = Math.max(position, Number(event.lastEventId));
   }
 
@@ -60,6 +79,8 @@ export function listen(start, handlers) {
       hear(event);
       const data = JSON.parse(event.data);
       lastAlert = data.last_alert === null ? null : Date.now() - data.last_alert * 1000;
+      silent = data.silent;
+      feeds = data.feeds;
       if (handlers.beat) handlers.beat(data);
       show();
     });
@@ -81,13 +102,14 @@ export function listen(start, handlers) {
       handlers.refetch();
       show();
     });
-    source.addEventListener("locked", () => location.replace("/"));
+    source.addEventListener("locked", lockNow);
     source.onerror = drop;
   }
 
   function drop() {
     if (source) source.close();
     source = null;
+    live = false;
     if (cutSince === null) cutSince = Date.now();
     if (timer === null) {
       timer = setTimeout(again, retry * (0.75 + Math.random() / 2));
@@ -98,8 +120,8 @@ export function listen(start, handlers) {
 
   async function again() {
     try {
-      const answer = await fetch("/still", { cache: "no-store" });
-      if (answer.status === 401) return location.replace("/");
+      const answer = await fetch("/still", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+      if (answer.status === 401) return lockNow();
       if (answer.ok) return open();
     } catch {
       // the server is away: try later

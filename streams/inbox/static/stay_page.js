@@ -1,51 +1,137 @@
-// One stay: keeps the page true while it is open, and turns keys into actions.
+// One stay: keeps the page true while it is open, says what changed by itself, and turns keys into actions.
 
-import { act, undoLast } from "./acts.js";
+import { act, lockNow, post, undoLast } from "./acts.js";
 import { keys, lockWhenIdle } from "./keys.js";
-import { listen } from "./live.js";
+import { clock, listen } from "./live.js";
 
 const id = document.body.dataset.id;
 const main = document.getElementById("main");
+const news = document.getElementById("news");
 const spoken = document.getElementById("spoken");
 
-async function refetch() {
-  const answer = await fetch(`/stay/${id}/part`, { cache: "no-store" });
-  if (answer.status === 401 || answer.status === 404) return location.replace("/");
-  if (!answer.ok) return;
-  const key = document.activeElement?.dataset?.act;
+const ours = new Set(); // positions of what was pressed here
+let pressing = Promise.resolve();
+let under = null; // the button the pointer is on
+
+function typed(control) {
+  if (control === document.activeElement) return true;
+  if (control.matches("select")) return [...control.options].some((option) => option.selected !== option.defaultSelected);
+  return control.value !== control.defaultValue || (control.checked ?? false) !== (control.defaultChecked ?? false);
+}
+
+// What a person has typed and not sent goes on in the new content, as the very same field.
+function keepTyped(content) {
+  const kept = [...main.querySelectorAll("textarea, select, input:not([type=hidden])")].filter(typed);
+  for (const control of kept.reverse()) {
+    const form = control.closest("form")?.getAttribute("action");
+    const twin = [...content.querySelectorAll("textarea, select, input")].find(
+      (other) => other.name === control.name && other.type === control.type && other.closest("form")?.getAttribute("action") === form,
+    );
+    if (twin) twin.replaceWith(control);
+    else content.prepend(control);
+  }
+}
+
+function swap(content) {
+  const focused = document.activeElement;
+  const range = focused?.matches?.("textarea, input") ? [focused.selectionStart, focused.selectionEnd] : null;
+  const key = focused?.dataset?.act;
+  const held = key || under?.dataset.act;
+  const before = held && main.querySelector(`[data-act="${held}"]`)?.getBoundingClientRect().top;
   const opened = [...main.querySelectorAll("details[open]")].map((part) => part.id);
-  main.innerHTML = await answer.text();
+  keepTyped(content);
+  main.replaceChildren(content);
   for (const part of opened) if (part) document.getElementById(part).open = true;
-  if (key) main.querySelector(`[data-act="${key}"]`)?.focus();
+  if (key) main.querySelector(`[data-act="${key}"]`)?.focus({ preventScroll: true });
+  else if (range && focused.isConnected) {
+    focused.focus({ preventScroll: true });
+    if (range[0] !== null) focused.setSelectionRange(...range);
+  }
+  const after = held && main.querySelector(`[data-act="${held}"]`)?.getBoundingClientRect().top;
+  if (held && after !== undefined) scrollBy({ top: after - before, behavior: "instant" });
+}
+
+function tell(article) {
+  const words = document.createElement("span");
+  words.textContent = `Changed ${clock.format(Date.now())}: ${article.dataset.news}. `;
+  const show = document.createElement("button");
+  show.type = "button";
+  show.textContent = "Show";
+  show.addEventListener("click", () => {
+    news.hidden = true;
+    post(`/stay/${id}/seen`, { version: article.dataset.version }).catch(() => {});
+    const happened = main.querySelector(".happened");
+    happened.tabIndex = -1;
+    happened.focus({ preventScroll: true });
+    scrollTo({ top: 0, behavior: "instant" });
+  });
+  news.replaceChildren(words, show);
+  news.hidden = false;
+}
+
+async function refetch({ quiet = false } = {}) {
+  const answer = await fetch(`/stay/${id}/part`, { cache: "no-store", signal: AbortSignal.timeout(5_000) }).catch(() => null);
+  if (answer?.status === 401) return lockNow();
+  if (answer?.status === 404) return location.reload();
+  if (!answer?.ok) return;
+  const box = document.createElement("template");
+  box.innerHTML = await answer.text();
+  const { version, news: last } = main.querySelector(".stay").dataset;
+  const article = box.content.querySelector(".stay");
+  const changed = article.dataset.version !== version || article.dataset.news !== last;
+  swap(box.content);
+  if (changed && !quiet) tell(article);
 }
 
 function press(action) {
   const button = main.querySelector(`[data-act="${action}"]`);
   if (!button || button.disabled) return;
-  act(id, action, button.dataset.version);
+  remember(act(id, action, button.dataset.version));
+}
+
+function remember(doing) {
+  pressing = doing.then((position) => position && ours.add(position));
+}
+
+function leave() {
+  const from = document.referrer && new URL(document.referrer);
+  if (from && from.origin === location.origin && from.pathname === "/" && history.length > 1) history.back();
+  else location.assign("/");
 }
 
 main.addEventListener("click", (event) => {
+  if (event.target.closest(".back") && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    leave();
+    return;
+  }
   const button = event.target.closest("[data-act]");
   if (!button) return;
   event.preventDefault();
   press(button.dataset.act);
 });
+main.addEventListener("pointermove", (event) => {
+  under = event.pointerType === "touch" ? null : event.target.closest("[data-act]");
+});
+main.addEventListener("pointerleave", () => {
+  under = null;
+});
 
 keys({
   a: () => press("take"),
   s: () => press("acknowledge"),
-  z: () => undoLast(),
-  Escape: () => location.assign("/"),
+  z: () => remember(undoLast()),
+  Escape: leave,
 });
 
 listen(Number(document.body.dataset.position), {
-  row: (data) => {
+  row: async (data, position) => {
     if (data.id !== id) return;
-    refetch();
     if (data.speak) spoken.textContent = data.speak;
+    await pressing;
+    refetch({ quiet: ours.has(position) });
   },
-  gone: (data) => data.id === id && location.replace("/"),
+  gone: (data) => data.id === id && refetch(),
   refetch,
 });
 lockWhenIdle();

@@ -1,0 +1,45 @@
+"""Wrong sign-in links in, whether an address may try another one out. Logged without what was tried."""
+
+from collections import deque
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final
+
+import structlog
+
+MOST: Final = 10
+SECONDS: Final = 60.0
+ADDRESSES_KEPT: Final = 10_000
+
+log = structlog.get_logger()
+
+
+class Guesses:
+    """The wrong tries of the last minute by address; an IPv6 /64 is one address. `now` is a monotonic clock's."""
+
+    def __init__(self) -> None:
+        self._wrong: dict[str, deque[float]] = {}
+
+    def wait(self, address: str, now: float) -> float:
+        """Seconds until this address may try again; 0: now."""
+        wrong = self._wrong.get(_one(address))
+        if not wrong or len(wrong) < MOST:
+            return 0.0
+        return max(0.0, wrong[0] + SECONDS - now)
+
+    def wrong(self, address: str, now: float) -> None:
+        """One wrong try."""
+        key = _one(address)
+        if key not in self._wrong and len(self._wrong) >= ADDRESSES_KEPT:
+            self._wrong = {known: tries for known, tries in self._wrong.items() if tries[-1] + SECONDS > now}
+        tries = self._wrong.setdefault(key, deque(maxlen=MOST))
+        tries.append(now)
+        refused = len(tries) == MOST and now - tries[0] < SECONDS
+        log.warning("sign_in_refused", address=key, for_a_minute=refused)
+
+
+def _one(address: str) -> str:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((found, 64), strict=False)) if isinstance(found, IPv6Address) else str(found)
