@@ -22,7 +22,7 @@ from parsers.events import (
 from parsers.people import Consent
 from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
 from streams.inbox import rows, serving
-from streams.inbox.app import COOKIE, Inbox
+from streams.inbox.app import COOKIE, Inbox, _open_to_others
 from streams.inbox.desk import Desk
 from streams.inbox.guesses import Guesses
 from streams.inbox.live import Live
@@ -457,6 +457,29 @@ def test_reading_is_audited(settings, store):
     assert Audited.READ_LIST in {row.what for row in store.audit_of()}
 
 
+@pytest.mark.parametrize(
+    ("host", "warned"),
+    [
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("localhost", False),
+        ("::", True),
+        ("10.1.2.3", True),
+        ("inbox.example", True),
+    ],
+)
+def test_an_inbox_others_can_reach_is_told_apart(host, warned):
+    assert _open_to_others(host) == warned
+
+
+def test_the_phone_to_call_can_be_dialed(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee))
+    with browser(settings, store) as client:
+        assert 'Phone <a href="tel:+18285550147">828-555-0147</a>' in client.get("/stay/s1").text
+
+
 def test_opening_a_stay_takes_its_mark_away(settings, store):
     people, versions = town()
     load_people(store, people)
@@ -511,7 +534,7 @@ def test_a_possible_match_shows_both_sides_and_a_person_decides_for_good(setting
         for verdict, said in (
             ("not_sure", "Kept: not sure"),
             ("same", "Kept: the same person"),
-            ("different", "Somebody answered this before you"),
+            ("different", "Somebody answered this before you. M. Ortiz, RN said “same person”, "),
         ):
             answer = client.post(f"/review/{review}", data={"verdict": verdict})
             assert answer.status_code == 303

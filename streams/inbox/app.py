@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import ipaddress
 import json
 import os
 import re
@@ -77,6 +78,11 @@ SAID_OF_REVIEW: Final = {
     "over": "Too late to take that back: it has had its effect.",
     Verdict.NOT_SURE.value: "Kept: not sure. It goes on waiting.",
     "before": "Somebody answered this before you.",
+}
+WORDS_OF_VERDICT: Final = {
+    Verdict.SAME: "same person",
+    Verdict.DIFFERENT: "different people",
+    Verdict.NOT_SURE: "not sure",
 }
 HERE: Final = Path(__file__).parent
 
@@ -372,6 +378,7 @@ class Inbox:
             stay=stay,
             holder=detail.stay.taken.case_manager_id if detail.stay.taken else "",
             news=_news(stay),
+            tel=_tel(stay.phone),
         )
         answer.headers["X-Position"] = str(position)
         return answer
@@ -757,11 +764,15 @@ class Inbox:
         reader = await self._reader(request)
         await self._came(request, reader)
         said = SAID_OF_REVIEW.get(request.query_params.get("said", ""), "")
-        return await run_in_threadpool(self._review_page, reader, said)
+        return await run_in_threadpool(self._review_page, reader, said, request.query_params.get("of", ""))
 
-    def _review_page(self, reader: Reader, said: str) -> Response:
+    def _review_page(self, reader: Reader, said: str, of: str) -> Response:
         now, who = datetime.now(UTC), reader.person.case_manager_id
         practices = self.desk.answers_for(reader.person, now)
+        before = self.store.review(of) if of and said else None
+        if before and before.verdict and before.decided_at and self._may_review(reader.person, before.enrollee):
+            name, when = self.desk.name(before.decided_by), wording.time_or_moment(before.decided_at, now)
+            said = f"{said} {name} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
         found = [
             (review, words)
             for review in self.store.reviews_waiting(REVIEWS_SHOWN, practices)
@@ -814,7 +825,8 @@ class Inbox:
             return PlainTextResponse("not yours", 404)
         who, now = reader.person.case_manager_id, datetime.now(UTC)
         done = self.store.settle_review(review_id, verdict, who, now, undoable=True)
-        return RedirectResponse(f"/review?said={verdict.value if done.changed else 'before'}", 303)
+        said = verdict.value if done.changed else f"before&of={review_id}"
+        return RedirectResponse(f"/review?said={said}", 303)
 
     # health
 
@@ -848,6 +860,19 @@ def _news(stay: pages.StayWords) -> str:
     if stay.row.marks:
         return ", ".join(stay.row.marks)
     return stay.story[0].did if stay.story else ""
+
+
+def _tel(phone: str) -> str:
+    """What a telephone dials (RFC 3966) for a number of ten digits, else ""."""
+    digits = "".join(one for one in phone if one.isdigit())
+    return f"+1{digits}" if len(digits) == 10 else ""
+
+
+def _open_to_others(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
 
 def _bare(change: Change) -> bytes:
@@ -898,6 +923,8 @@ def run_inbox(settings: Settings, *, demo: bool | None = None) -> None:
         timeout_keep_alive=30,
     )
     server = StoppingServer(config, inbox.live.close)
+    if _open_to_others(settings.inbox_host):
+        log.warning("inbox_open_to_the_network", why="it speaks plain HTTP: bind it to loopback")
     log.info("inbox_started", port=port, metrics_port=scrape.port)
     try:
         server.run(sockets=[listening])

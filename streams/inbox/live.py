@@ -19,7 +19,7 @@ from streams.metrics import INBOX_STREAMS, STAGE, UNAVAILABLE, Part, Stage
 from streams.store import Unavailable
 from streams.store.feed import FeedItem, FeedKind
 
-POLL_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.025
 POLL_SECONDS_AWAY: Final = 1.0
 STALE_SECONDS: Final = 5.0  # looked at the store longer ago than this: the pages are not live
 REMEMBERED: Final = 5_000
