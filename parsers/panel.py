@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from parsers.events import Address, Identifier, PersonName
-from parsers.people import Consent, Enrollee, RiskTier
+from parsers.people import Consent, Enrollee, Payer, RiskTier
 from parsers.tables import (
     CONTROL,
     FileFault,
@@ -51,6 +51,7 @@ class PanelRow(NamedTuple):
     effective_from: str  # YYYY-MM-DD
     effective_to: str  # YYYY-MM-DD, the last day included
     language: str
+    payer: str = ""  # a Payer, "" when it is not known
 
     def __repr__(self) -> str:
         return "<PanelRow>"
@@ -83,6 +84,7 @@ def enrollee_of(row: PanelRow) -> Enrollee:
         effective_from=date.fromisoformat(row.effective_from) if row.effective_from else None,
         effective_to=date.fromisoformat(row.effective_to) if row.effective_to else None,
         language=row.language,
+        payer=Payer(row.payer or Payer.UNKNOWN),
     )
 
 
@@ -123,6 +125,7 @@ _ALIASES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "effective_to": ("end_date", "effective_end", "eligibility_end", "enrolled_to", "term_date", "termination_date"),
     "language": ("preferred_language", "lang", "primary_language"),
+    "payer": ("payor", "payer_type", "line_of_business", "lob", "coverage", "coverage_type", "insurance"),
     _FULL_NAME: ("name", "fullname", "member_name", "patient_name"),
 }
 _SEXES: Final = {
@@ -140,6 +143,15 @@ _TIERS: Final = {
 _CONSENTS: Final = {
     **{consent.value: consent.value for consent in Consent},
     **{"": "none", "no": "none", "n": "none", "part_2": "part2", "sud": "part2", "mh": "mental_health", "full": "all"},
+}
+_PAYERS: Final = {
+    **{payer.value: payer.value for payer in Payer},
+    **dict.fromkeys(("", "u", "unk", "unknown"), ""),
+    **dict.fromkeys(("medicare_advantage", "medicare_ffs", "ma", "mapd", "mcare", "mcr"), "medicare"),
+    **dict.fromkeys(("mcaid", "mcd", "chip", "medicaid_managed_care"), "medicaid"),
+    **dict.fromkeys(("dual_eligible", "duals", "medicare_medicaid", "medicaid_medicare", "dsnp", "d-snp"), "dual"),
+    **dict.fromkeys(("private", "marketplace", "exchange", "employer"), "commercial"),
+    **dict.fromkeys(("self_pay", "uninsured", "none", "tricare", "va"), "other"),
 }
 _STATES: Final = frozenset(
     "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK "
@@ -217,6 +229,7 @@ class PanelReader:
             (_PLACE["risk_tier"], tiers, False),
             (_PLACE["consent"], _Memo(_consent), False),
             (_PLACE["programs"], _Memo(_programs), False),
+            (_PLACE["payer"], _Memo(_payer), False),
         )
         self._suspect = False  # the part of the file now read has a number in scientific notation somewhere
 
@@ -482,7 +495,10 @@ _BIRTH_AND_START_SWAPPED: Final = RowFault(
     "effective_from lies long before birth_date: the cells of the two look swapped",
 )
 _STARTS_BEFORE_BIRTH: Final = RowFault("effective_from", RowCode.STARTS_BEFORE_BIRTH, "lies before birth_date")
-_STAND_IN: Final = {"risk_tier": RiskTier.UNKNOWN.value, "consent": Consent.NONE.value}
+_STAND_IN: Final = {
+    "risk_tier": RiskTier.UNKNOWN.value,
+    "consent": Consent.NONE.value,
+}
 
 
 def _missing(raw: tuple[str, ...], found: Iterable[RowFault]) -> Iterator[RowFault]:
@@ -527,6 +543,11 @@ def _consent(text: str) -> str | RowFault:
         return faults[0]
     given = {str(value) for value in read} - {Consent.NONE.value}
     return given.pop() if len(given) == 1 else Consent.ALL.value if given else Consent.NONE.value
+
+
+def _payer(text: str) -> str | RowFault:
+    parts = sorted({"_".join(part.split()) for part in re.split("[;,|/&+]", text.lower())})
+    return _closed("_".join(parts), "payer", _PAYERS, "medicare, medicaid, dual, commercial, other or unknown")
 
 
 def _programs(text: str) -> str:

@@ -13,6 +13,17 @@ class RiskTier(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Payer(StrEnum):
+    """Who pays for the enrollee's care, as far as it says which measures they are counted in."""
+
+    MEDICARE = "medicare"  # Medicare Advantage too
+    MEDICAID = "medicaid"
+    DUAL = "dual"  # Medicare and Medicaid
+    COMMERCIAL = "commercial"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
 class Consent(StrEnum):
     """What the enrollee agreed may be told; absence of consent withholds (42 CFR Part 2, NC G.S. 122C)."""
 
@@ -57,6 +68,7 @@ class Enrollee(Value):
     former_phones: tuple[str, ...] = ()
     former_mrns: tuple[Identifier, ...] = ()
     language: str = ""
+    payer: Payer = Payer.UNKNOWN
 
 
 class Network(Value):

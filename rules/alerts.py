@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from parsers.events import EncounterClass, Event, EventKind, FacilityKind
-from parsers.people import Enrollee, RiskTier
+from parsers.people import Consent, Enrollee, RiskTier
 from rules.clocks import MEASURES, carried, clocks_of, only_registered
 from rules.decisions import (
     Action,
@@ -83,6 +83,10 @@ TO_SKILLED_NURSING: Final = frozenset({"03", "61", "64", "83", "89"})
 TO_ANOTHER_HOSPITAL: Final = frozenset(
     {"02", "05", "43", "62", "63", "65", "66", "82", "85", "88", "90", "91", "93", "94"}
 )
+_CONSENT_NEEDED: Final = {
+    FacilityKind.SUBSTANCE_USE: Consent.PART2,
+    FacilityKind.PSYCHIATRIC: Consent.MENTAL_HEALTH,
+}
 FROM_A_FACILITY: Final = frozenset({"4", "5", "6"})  # HL7 table 0023: hospital, skilled nursing, other facility
 _COMPARED: Final = (
     "status", "encounter_class", "facility", "disposition", "diagnoses", "complaint", "attending", "unit",
@@ -360,7 +364,8 @@ def _version(case: Case, world: World, reasons: tuple[Reason, ...], quiet: bool)
     priority = Priority.DIGEST if quiet else policy.priority(rule, world.now)
     routed = world.route(enrollee, kind, frozenset(reasons), world.now)
     told = tuple(dict.fromkeys([*(previous.told if previous else ()), *(own.case_manager_id for own in routed.owners)]))
-    clocks = clocks_of(stay, enrollee, policy, case.event.received_at, world.now)
+    readable = routed.to_practice and not _withheld_from_practice(stay, enrollee)
+    clocks = clocks_of(stay, enrollee, policy, case.event.received_at, world.now, readable=readable)
     visits, days, _ = ed_visits(stay, case.others, policy)
     return Alert(
         alert_id=stay.stay_id,
@@ -385,6 +390,13 @@ def _version(case: Case, world: World, reasons: tuple[Reason, ...], quiet: bool)
         **_content(stay),
         **_source(case, world),
     )
+
+
+def _withheld_from_practice(stay: Stay, enrollee: Enrollee | None) -> bool:
+    """A protected facility without the consent it takes (42 CFR part 2, G.S. 122C): what is told is no notice of it."""
+    consent = enrollee.consent if enrollee else Consent.NONE
+    needed = _CONSENT_NEEDED.get(stay.facility_kind)
+    return needed is not None and consent not in (needed, Consent.ALL)
 
 
 def _kind(case: Case, stay: Stay) -> AlertKind:

@@ -5,7 +5,7 @@ notice, 2.32), N.C. G.S. 122C-52 (records of mental-health, developmental-disabi
 45 CFR 164.502(b) (minimum necessary: the payer's side sees less than those who treat). Without consent: withhold.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
@@ -193,12 +193,24 @@ def view(
     *,
     network_id: str = "",
     assigned: bool = False,
+    past: bool = False,
 ) -> AlertView:
     """What `recipient` may read of `alert`.
 
     `network_id` is the network of the enrollee's practice: its team treats. `assigned`: the alert was handed over to
-    the recipient by a person, which makes them as near as an owner.
+    the recipient by a person, which makes them as near as an owner. `past`: the recipient is a `former` one, who does
+    not learn where the enrollee lives and is at home now.
     """
+    found = _viewed(alert, enrollee, recipient, policy, network_id, assigned)
+    if not past or found.person is None:
+        return found
+    now = {"phone": "", "address": None, "practice_id": "", "programs": (), "language": ""}
+    return found.model_copy(update={"person": found.person.model_copy(update=now)})
+
+
+def _viewed(
+    alert: Alert, enrollee: Enrollee, recipient: CaseManager, policy: Confidentiality, network_id: str, assigned: bool
+) -> AlertView:
     relationship = relationship_of(alert, enrollee, recipient, network_id, assigned)
     ruling = rule_on(alert, enrollee, relationship, policy)
     match ruling.tier:
@@ -216,6 +228,37 @@ def view(
         relationship=relationship,
         withheld=(Withheld(part="person", why=why), Withheld(part="stay", why=why)),
     )
+
+
+def told_versions(
+    versions: Sequence[Alert], enrollee: Enrollee, recipient: CaseManager, network_id: str = "", assigned: bool = False
+) -> tuple[Alert, ...]:
+    """The versions of one alert that `recipient` was told, oldest first, out of all of them, oldest first.
+
+    Who answers for the enrollee now reads all. Who once did, and does not any more, reads those that were theirs; a
+    retraction later on is told to them too, about what they were told and with nothing that came after it.
+    """
+    newest, who = versions[-1], recipient.case_manager_id
+    if not former(newest, enrollee, recipient, network_id, assigned):
+        return tuple(versions)
+    found: list[Alert] = []
+    for alert in versions:
+        if any(owner.case_manager_id == who for owner in alert.owners) and alert.action is not Action.RETRACT:
+            found.append(alert)
+        elif alert.action is Action.RETRACT and found:
+            found.append(found[-1].model_copy(update={name: getattr(alert, name) for name in _OF_A_RETRACTION}))
+    return tuple(found) or (versions[0],)
+
+
+def former(
+    alert: Alert, enrollee: Enrollee, recipient: CaseManager, network_id: str = "", assigned: bool = False
+) -> bool:
+    """Whether `recipient` was told of the alert once and does not answer for the enrollee any more."""
+    who = recipient.case_manager_id
+    if assigned or any(owner.case_manager_id == who for owner in alert.owners):
+        return False
+    carries = enrollee.practice_id in recipient.practices
+    return not carries and not (bool(network_id) and recipient.network_id == network_id)
 
 
 def relationship_of(
@@ -326,6 +369,9 @@ _SUBSTANCE_USE: Final = (
 _MENTAL_HEALTH: Final = (*(f"F{tens}" for tens in range(2, 10)), "R4585", "T1491", "Z915")
 _TELLING_CLOCKS: Final = frozenset(
     {ClockKind.FUH_7, ClockKind.FUH_30, ClockKind.FUM_7, ClockKind.FUM_30, ClockKind.FUA_7, ClockKind.FUA_30}
+)
+_OF_A_RETRACTION: Final = (
+    *("version", "action", "status", "reasons", "occurred_at", "decided_at", "message_id", "trigger", "control_id"),
 )
 _MORE_THAN_NECESSARY: Final = ("complaint", "attending", "unit")
 _GENERAL_REASONS: Final = frozenset(

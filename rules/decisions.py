@@ -139,6 +139,17 @@ class ClockKind(StrEnum):
     FUA_30 = "fua_30"
 
 
+class DischargeElement(StrEnum):
+    """The six things TRC's discharge information must hold (HEDIS TRC, receipt of discharge information)."""
+
+    PRACTITIONER = "practitioner"  # who was responsible for the stay
+    PROCEDURES = "procedures"  # or treatment
+    DIAGNOSES = "diagnoses"  # at discharge
+    MEDICINES = "medicines"  # current ones, with allergies
+    TEST_RESULTS = "test_results"  # or pending, or none pending
+    INSTRUCTIONS = "instructions"  # for care after discharge
+
+
 class ClockStatus(StrEnum):
     RUNNING = "running"
     MET = "met"
@@ -156,6 +167,12 @@ class Clock(Value):
     stopped_by: str = ""  # what stopped it: a reason or an action
     met_at: datetime | None = None  # the dated evidence, once it is met
     hours_lost: float = 0.0  # between the event and our knowing of it
+    calendar: str = ""  # counted in business days: whose holidays were left out, "federal" or a state
+    same_day: bool = True  # what is done on the day of the event counts
+    tries: int = 0  # so many separate tries in time count as tried; 0: only what meets it counts
+    notice_at: datetime | None = None  # when the practice could see a notice that is only a part of what is asked
+    missing: tuple[DischargeElement, ...] = ()  # and what that notice did not bring
+    assumed: bool = False  # the payer is not known; it runs as if the measure asked for it
 
 
 class Owner(Value):

@@ -18,8 +18,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from parsers.events import Diagnosis, EncounterClass, FacilityKind
 from parsers.hours import EXPECTED, Spans, read_hours, within
-from parsers.people import RiskTier
-from rules.decisions import AlertKind, Priority, Reason
+from parsers.people import Payer, RiskTier
+from rules.decisions import AlertKind, ClockKind, Priority, Reason
 
 
 class PolicyFault(NamedTuple):
@@ -153,10 +153,37 @@ class Topic(_Part):
         return any(code_in(diagnosis, self.codes) for diagnosis in diagnoses)
 
 
+class Calendar(StrEnum):
+    """Whose holidays are no business days."""
+
+    FEDERAL = "federal"
+    STATE = "state"
+    EARLIER = "earlier"  # of the two, for each clock the one by which it is due earlier
+
+
 class Business(_Part):
     state: Annotated[str, AfterValidator(_state)] = "NC"
+    calendar: Calendar = Calendar.EARLIER
     closed: tuple[date, ...] = ()
     day_ends: time = time(17)
+
+
+class WhenUnknown(StrEnum):
+    """What becomes of a clock that some payers ask for, when the enrollee's payer is not known."""
+
+    RUN = "run"  # and it says that this is assumed
+    LEAVE_OUT = "leave_out"
+
+
+class Tries(_Part):
+    """How many separate tries count as tried, for these clocks and payers; empty lists hold for all."""
+
+    clocks: frozenset[ClockKind] = frozenset()
+    payers: frozenset[Payer] = frozenset()
+    count: Annotated[int, Field(ge=0, le=20)]
+
+    def holds(self, kind: ClockKind, payer: Payer) -> bool:
+        return (not self.clocks or kind in self.clocks) and (not self.payers or payer in self.payers)
 
 
 class ClockRules(_Part):
@@ -165,10 +192,20 @@ class ClockRules(_Part):
     tcm_dispositions: tuple[str, ...] = ("", "01", "06")
     trc_receipt_days: Annotated[int, Field(ge=0, le=30)] = 2
     trc_follow_up_days: Days = 30
+    trc_payers: frozenset[Payer] = frozenset({Payer.MEDICARE, Payer.DUAL})
+    trc_age: Annotated[int, Field(ge=0, le=120)] = 18
+    trc_not_after: tuple[str, ...] = ("50", "51")
+    payer_unknown: WhenUnknown = WhenUnknown.RUN
+    tries: tuple[Tries, ...] = ()
     mental_illness_codes: Codes = ()
     substance_codes: Codes = ()
+    overdose_codes: Codes = ("T36-T50",)
     mental_illness_age: Annotated[int, Field(ge=0, le=120)] = 6
     substance_age: Annotated[int, Field(ge=0, le=120)] = 13
+
+    def tries_for(self, kind: ClockKind, payer: Payer) -> int:
+        """Of the first line that holds; 0 where none does."""
+        return next((line.count for line in self.tries if line.holds(kind, payer)), 0)
 
 
 class Rule(_Part):

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from parsers.hours import EXPECTED, Spans, read_hours, within
-from parsers.people import Enrollee, RiskTier, Role
+from parsers.people import CaseManager, Enrollee, RiskTier, Role
 from rules.decisions import AlertKind, Owner, Reason
 from rules.directory import LOCAL_ZONE, Answer, Directory, Level, county_key
 
@@ -42,6 +42,7 @@ class Routed(NamedTuple):
 
     owners: tuple[Owner, ...]
     explanation: str
+    to_practice: bool = True  # among the owners is somebody of the medical home or its network
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Routes:
         facts = _facts(directory, enrollee, kind, reasons, at, zone)
         owners: dict[str, Owner] = {}
         why: list[str] = []
+        near = False
         for route in _matching(self.root, facts) or [self.root]:
             answer, words, meant = _resolve(route, directory, facts)
             why.append(words[:1].upper() + words[1:])
@@ -108,12 +110,19 @@ class Routes:
                 because = route.name if meant else answer.level.value
                 who = answer.case_manager.case_manager_id
                 owners.setdefault(who, Owner(case_manager_id=who, because=because))
+                near = near or _of_medical_home(answer.case_manager, facts)
         if not owners:
             answer = directory.central_office(at, zone)
             why.append(f"{answer.because}.")
             who = answer.case_manager.case_manager_id
             owners[who] = Owner(case_manager_id=who, because=answer.level.value)
-        return Routed(tuple(owners.values()), " ".join(dict.fromkeys(why)))
+        return Routed(tuple(owners.values()), " ".join(dict.fromkeys(why)), near)
+
+
+def _of_medical_home(person: CaseManager, facts: _Facts) -> bool:
+    """Carries the practice, or is of its network's team."""
+    of_network = bool(facts.network_id) and person.network_id == facts.network_id
+    return of_network or (bool(facts.practice_id) and facts.practice_id in person.practices)
 
 
 @cache

@@ -119,6 +119,7 @@ class DecideStage:
 
         One worker at a time does it for all; one that ends leaves it to the others soon after.
         """
+        await self._in_thread(self._store.take_effect, now)
         alerts = await self._in_thread(self._store.unsent, _RELAY_BATCH)
         old = [record for _, record in alerts if now - record.alert.decided_at >= timedelta(seconds=_IN_HAND_SECONDS)]
         events = await self._in_thread(self._store.unsent_events, _RELAY_BATCH)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from parsers.adt import read_adt, read_fields
 from parsers.batches import split
@@ -24,13 +23,13 @@ from parsers.panel import PanelReader, PanelRow, enrollee_of
 from parsers.people import Enrollee
 from rules.alerts import Route
 from rules.decide import World, decide, unsure
-from rules.decisions import Alert, Decision, Grade, History, Match, Stay
-from rules.directory import LOCAL_ZONE, Directory
+from rules.decisions import Alert, AlertKind, Decision, Grade, History, Match, Reason, Stay
+from rules.directory import Directory
 from rules.late_enrollment import looks_back, worth_keeping
 from rules.matching import PanelRecord
 from rules.panel_index import PanelIndex
 from rules.policy import Policy, default_policy, load_policy
-from rules.routing import Routes, default_routes
+from rules.routing import Routed, Routes, default_routes
 from streams.problems import Problem
 from streams.route_file import routes_of
 from streams.settings import load_settings
@@ -288,14 +287,20 @@ def record_of(person: Enrollee) -> PanelRecord:
 
 
 def plain_route(directory: Directory | None = None, routes: Routes | None = None) -> Route:
-    """Routes, by default the shipped ones, over a directory, by default one without people: the central office's."""
+    """Routes, by default the shipped ones, over a directory, by default one without people: the central office's, which
+    stands for whoever carries the practice."""
     routes, known = routes or default_routes(), directory or Directory()
-    return lambda enrollee, kind, reasons, at: routes.route(known, enrollee, kind, reasons, at)
+
+    def route(enrollee: Enrollee | None, kind: AlertKind, reasons: frozenset[Reason], at: datetime) -> Routed:
+        found = routes.route(known, enrollee, kind, reasons, at)
+        return found if directory else found._replace(to_practice=True)
+
+    return route
 
 
 def read_panel(path: Path) -> list[Enrollee]:
     """The people of a panel file; lines that cannot be used are counted on standard error. Raises `Problem`."""
-    reader = PanelReader(datetime.now(ZoneInfo(LOCAL_ZONE)).date())
+    reader = PanelReader(datetime.now(default_policy().tz).date())
     people: list[Enrollee] = []
     rejected = 0
     with path.open("rb") as file:

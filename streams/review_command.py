@@ -79,6 +79,8 @@ def _list(store: Store, as_json: bool) -> int:
         unsure = " (not sure)" if review.verdict else ""
         table.add_row(review.review_id, since + unsure, str(len(review.records)), f"{review.weight:.1f}")
     out.print(table)
+    if (number := store.review_count()) > len(waiting):
+        out.print(f"These are the oldest {len(waiting):,} of {number:,}.")
     out.print(
         "handoff review REVIEW --by YOU shows both sides; --decide same|different|not-sure decides.", markup=False
     )

@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import faust
@@ -25,7 +24,6 @@ import structlog
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
 from rules.decide import World
-from rules.policy import Policy, PolicyFault, default_policy, load_policy
 from streams import metrics
 from streams.broker import write_atomically
 from streams.deciding import DecideStage
@@ -44,11 +42,12 @@ from streams.keys import secret_of
 from streams.metrics import Part
 from streams.open_store import said_of
 from streams.panel_watch import PanelWatch
+from streams.policy_file import PolicyFile
 from streams.problems import Problem
 from streams.quarantine import Brake
 from streams.reading import RawRecord, Reader, ReadStage
 from streams.route_file import routes_of
-from streams.settings import Settings, SettingsError, private_folder
+from streams.settings import Settings, private_folder
 from streams.store import Damaged, Store, Unavailable
 from streams.topics import Topic
 from streams.waiting import Waiting, park
@@ -67,7 +66,6 @@ _EMBEDDED_FETCH_WAIT: Final = (50, 1)  # the embedded broker answers a waiting f
 _EMBEDDED_REBALANCE_SECONDS: Final = 3.0  # there every join waits for half of it, whoever is there
 _BATCH_BYTES: Final = 1024 * 1024  # so that a batch of large messages is committed before anybody loses patience
 _FOREVER_SECONDS: Final = 30 * 24 * 3600.0
-_POLICY_SECONDS: Final = 2.0
 _SWITCH_SECONDS: Final = 0.0005  # a tenth of Python's: every answer of the database waits for the interpreter's lock
 _COLLECT_AFTER: Final = (10_000, 10, 10)  # the first is 700 in Python: less than one batch makes
 
@@ -146,54 +144,6 @@ def leave(code: int, why: str) -> NoReturn:
         with suppress(Exception):
             stream.flush()
     os._exit(int(code))
-
-
-class PolicyFile:
-    """The policy in force: the shipped one, or a file, read again when it changes. A bad change changes nothing."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._looked = time.monotonic()
-        self._stamp = self._stat()
-        self._policy = default_policy()
-        if path is not None:
-            loaded = self._load(path)
-            if isinstance(loaded, tuple):
-                faults = "; ".join(f"{fault.place}: {fault.message}" for fault in loaded)
-                raise SettingsError(f"HANDOFF_POLICY names a policy that does not load: {faults}")
-            self._policy = loaded
-
-    def current(self) -> Policy:
-        if self._path is not None and time.monotonic() - self._looked > _POLICY_SECONDS:
-            self._looked = time.monotonic()
-            stamp = self._stat()
-            if stamp != self._stamp:
-                self._stamp = stamp
-                self._reload(self._path)
-        return self._policy
-
-    def _reload(self, path: Path) -> None:
-        loaded = self._load(path)
-        if isinstance(loaded, tuple):
-            metrics.POLICY_RELOAD_FAILURES.inc()
-            log.error("policy_not_reloaded", faults=[f"{fault.place}: {fault.message}" for fault in loaded])
-            return
-        self._policy = loaded
-        log.info("policy_reloaded")
-
-    @staticmethod
-    def _load(path: Path) -> Policy | tuple[PolicyFault, ...]:
-        try:
-            return load_policy(path.read_text())
-        except (OSError, UnicodeDecodeError) as error:
-            return (PolicyFault("file", type(error).__name__),)
-
-    def _stat(self) -> tuple[int, int] | None:
-        try:
-            found = self._path.stat() if self._path else None
-        except OSError:
-            return None
-        return (found.st_mtime_ns, found.st_size) if found else None
 
 
 def faust_credentials(settings: Settings) -> Any:

@@ -21,10 +21,12 @@ from rules.confidentiality import (
     WhyWithheld,
     audited,
     default_confidentiality,
+    former,
     load_confidentiality,
     relationship_of,
     rule_on,
     sensitivity,
+    told_versions,
     view,
 )
 from rules.decisions import (
@@ -417,3 +419,77 @@ def test_only_what_the_law_leaves_open_loads(said: dict[str, str]) -> None:
 def test_the_shipped_file_names_every_setting() -> None:
     text = resources.files("rules").joinpath("confidentiality.toml").read_text(encoding="utf-8")
     assert set(tomllib.loads(text)) == set(Confidentiality.model_fields)
+
+
+OLD = CaseManager(case_manager_id="old", name="O. Ld", role=Role.NURSE, network_id="N9", practices=("P9",))
+
+
+def version(number: int, who: str, *, action: Action = Action.AMEND, **more: object) -> Alert:
+    told = ("old",) if who == "old" else ("old", who)
+    values = {"version": number, "action": action, "owners": (Owner(case_manager_id=who, because="practice"),)}
+    return alert(HEART).model_copy(update={**values, "told": told, **more})
+
+
+def test_who_once_answered_reads_what_she_was_told_and_not_what_came_after() -> None:
+    versions = (
+        version(1, "old", diagnoses=()),
+        version(2, "old", complaint="OLD-COMPLAINT"),
+        version(3, "nurse", complaint="NEW-COMPLAINT", facility="NEW-FACILITY"),
+    )
+    assert told_versions(versions, ENROLLEE, OLD, "N1") == versions[:2]
+    assert told_versions(versions, ENROLLEE, NURSE, "N1") == versions
+    assert told_versions(versions, ENROLLEE, COLLEAGUE, "N1") == versions, "the network that treats now reads all"
+    assert told_versions(versions, ENROLLEE, OLD, "N1", assigned=True) == versions
+
+
+def test_a_retraction_reaches_who_once_answered_with_nothing_that_came_after() -> None:
+    gone = version(
+        4,
+        "nurse",
+        action=Action.RETRACT,
+        reasons=(Reason.ADMISSION_CANCELLED,),
+        status=StayStatus.CANCELLED,
+        complaint="NEW-COMPLAINT",
+        facility="NEW-FACILITY",
+        clocks=(Clock(kind=ClockKind.FUH_7, starts_at=AT, due_at=AT),),
+    )
+    versions = (version(1, "old"), version(2, "nurse", complaint="NEW-COMPLAINT"), gone)
+    found = told_versions(versions, ENROLLEE, OLD, "N1")
+    assert [(one.version, one.action) for one in found] == [(1, Action.AMEND), (4, Action.RETRACT)]
+    last = found[-1]
+    assert (last.reasons, last.status, last.complaint, last.facility, last.clocks) == (
+        (Reason.ADMISSION_CANCELLED,),
+        StayStatus.CANCELLED,
+        "COMPLAINT-1",
+        "FACILITY-1",
+        (),
+    )
+    text = view(last, ENROLLEE, OLD, network_id="N1", past=True).model_dump_json()
+    assert "NEW-" not in text
+
+
+def test_who_once_answered_does_not_learn_where_the_person_is_at_home_now() -> None:
+    seen = view(version(1, "old"), ENROLLEE, OLD, network_id="N1", past=True)
+    assert seen.tier is Tier.FULL
+    assert seen.person is not None
+    assert (
+        seen.person.name,
+        seen.person.phone,
+        seen.person.address,
+        seen.person.practice_id,
+        seen.person.programs,
+    ) == (
+        ENROLLEE.name,
+        "",
+        None,
+        "",
+        (),
+    )
+
+
+def test_a_former_owner_is_one_who_answers_no_more() -> None:
+    one = version(2, "nurse")
+    assert former(one, ENROLLEE, OLD, "N1")
+    assert former(one, ENROLLEE, CENTRAL, "N1")
+    for who in (NURSE, COLLEAGUE):
+        assert not former(one, ENROLLEE, who, "N1")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parsers.events import EncounterClass, Event, EventKind, Identifier, Patient, PersonName, Prior, Visit
-from parsers.people import Enrollee, RiskTier
+from parsers.events import EncounterClass, Event, EventKind, FacilityKind, Identifier, Patient, PersonName, Prior, Visit
+from parsers.people import Consent, Enrollee, RiskTier
 from rules.decide import World, decide
 from rules.decisions import (
     Action,
@@ -265,6 +265,28 @@ class TestClocksAndPeople:
     def test_tier_is_on_the_alert(self):
         ward = Ward(person("E1", risk_tier=RiskTier.HIGH))
         assert ward.take(event(K.ADMITTED, 0), certain("E1")).alerts[0].risk_tier is RiskTier.HIGH
+
+    @pytest.mark.parametrize(
+        ("kind", "consent", "to_practice", "met"),
+        [
+            (FacilityKind.ACUTE, Consent.NONE, True, True),
+            (FacilityKind.ACUTE, Consent.NONE, False, False),
+            (FacilityKind.PSYCHIATRIC, Consent.NONE, True, False),
+            (FacilityKind.PSYCHIATRIC, Consent.PART2, True, False),
+            (FacilityKind.PSYCHIATRIC, Consent.MENTAL_HEALTH, True, True),
+            (FacilityKind.SUBSTANCE_USE, Consent.NONE, True, False),
+            (FacilityKind.SUBSTANCE_USE, Consent.ALL, True, True),
+        ],
+    )
+    def test_an_alert_is_a_notice_where_the_practice_can_read_it(self, kind, consent, to_practice, met):
+        def route(*_asked):
+            return Routed((Owner(case_manager_id="somebody", because="central_office"),), "", to_practice)
+
+        ward = Ward(person("E1", consent=consent), route=route)
+        told = event(K.ADMITTED, 0, C.INPATIENT).model_copy(update={"facility_kind": kind})
+        (alert,) = ward.take(told, certain("E1")).alerts
+        (notice,) = alert.clocks
+        assert (notice.kind, notice.status is ClockStatus.MET) == (ClockKind.TRC_ADMISSION_NOTICE, met)
 
 
 class TestMerges:

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from parsers.events import (
 )
 from parsers.people import Consent
 from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
-from streams.inbox import serving
+from streams.inbox import rows, serving
 from streams.inbox.app import COOKIE, Inbox, _open_to_others
 from streams.inbox.desk import Desk
 from streams.inbox.guesses import Guesses
@@ -527,7 +528,8 @@ def test_a_possible_match_shows_both_sides_and_a_person_decides_for_good(setting
         page = client.get("/review").text
         text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
         assert "Name Rosa Whitfeild Rosa Whitfield close" in text
-        assert "Birth date 4 Mar 1955 4 Mar 1955 the same" in text
+        assert "Name Rosa Whitfeild Rosa Whitfield close (unclear)" in text
+        assert "Birth date 4 Mar 1955 4 Mar 1955 the same (agrees)" in text
         assert client.post(f"/review/{review}", data={"verdict": "perhaps"}).status_code == 400
         for verdict, said in (
             ("not_sure", "Kept: not sure"),
@@ -538,9 +540,28 @@ def test_a_possible_match_shows_both_sides_and_a_person_decides_for_good(setting
             assert answer.status_code == 303
             page = client.get(answer.headers["location"]).text
             assert said in page
-            assert ("Somebody was not sure" in page) == (verdict == "not_sure")
+            assert ("M. Ortiz, RN was not sure" in page) == (verdict == "not_sure")
+            assert ("M. Ortiz, RN said the same person" in page) == (verdict != "not_sure")
         assert "Nothing waits for your answer" in client.get("/review").text
+        assert store.unsent_events() == []
+        assert "waits for an answer again" in client.get(client.post(f"/review/{review}/undo").headers["location"]).text
+        client.post(f"/review/{review}", data={"verdict": "same"})
+        store.take_effect(datetime.now(UTC) + timedelta(seconds=10))
+        assert "Too late" in client.get(client.post(f"/review/{review}/undo").headers["location"]).text
     assert len(store.unsent_events()) == 1
+
+
+def test_reviews_are_those_of_one_s_own_practices_and_the_audit_says_whose(settings, store):
+    theirs, mine = person(1, practice_id="p2"), person(2)
+    load_people(store, [theirs, mine])
+    hold(store, theirs, "e" * 32)
+    hold(store, mine, "f" * 32)
+    with browser(settings, store, BROWN) as client:  # carries p1 alone, of the same network
+        assert "1 to review" in client.get("/").text
+        assert client.get("/review").text.count('class="pair card"') == 1
+        assert client.post(f"/review/{'e' * 32}", data={"verdict": "same"}).status_code == 404
+    read = [row.enrollee_id for row in store.audit_of() if row.what is Audited.READ_REVIEW]
+    assert read == [mine.enrollee_id]
 
 
 def test_hostile_text_from_a_hospital_is_text(settings, store):
@@ -578,6 +599,27 @@ def test_urgency_is_said_in_a_word_beside_its_shape(settings, store, priority):
     assert re.search(r'<svg class="shape"[^>]*aria-hidden="true"', html)
     words = {"urgent": "urgent", "high": "high", "routine": "routine", "digest": "digest"}[priority]
     assert rows_of(html)["s1"][1].startswith(words)
+
+
+def test_the_page_counts_by_the_policy_in_force_also_when_it_changes(settings, store, tmp_path, monkeypatch):
+    file = tmp_path / "policy.toml"
+    shipped = resources.files("rules").joinpath("policy.toml").read_text()
+    file.write_text(shipped.replace("closed = []", 'closed = ["2026-11-23"]'))
+    inbox = Inbox(settings.model_copy(update={"policy": file}), store)
+    enrollee, now = person(1), datetime(2026, 11, 20, 19, 2, tzinfo=UTC)
+    load_people(store, [enrollee])
+    due = datetime(2026, 11, 25, 22, tzinfo=UTC)
+    call = clock().model_copy(update={"due_at": due, "calendar": "federal"})
+    tell(store, discharge(enrollee, clocks=(call,)))
+
+    def left():
+        (stay,) = inbox.desk.stays(ORTIZ, now)
+        return rows.row(stay, ORTIZ.case_manager_id, now).left
+
+    assert left() == "2 working days left"
+    file.write_text(shipped)
+    monkeypatch.setattr("streams.policy_file._POLICY_SECONDS", 0.0)
+    assert left() == "3 working days left"
 
 
 def test_consent_opens_what_was_withheld(settings, store):

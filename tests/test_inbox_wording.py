@@ -15,11 +15,13 @@ from rules.decisions import (
     Clock,
     ClockKind,
     ClockStatus,
+    DischargeElement,
     Grade,
     Priority,
     Reason,
     StayStatus,
 )
+from rules.policy import default_policy
 from streams.inbox import wording
 from streams.inbox.pages import DEED_WORDS
 from streams.inbox.rows import GROUP_WORDS, Group
@@ -38,6 +40,7 @@ TOTAL = {
     "consent": (wording.CONSENT_WORDS, Consent),
     "grades": (wording.GRADE_WORDS, Grade),
     "clocks": (wording.CLOCK_WORDS, ClockKind),
+    "elements": (wording.ELEMENT_WORDS, DischargeElement),
     "clock statuses": (wording.CLOCK_STATUS_WORDS, ClockStatus),
     "groups": (GROUP_WORDS, Group),
     "deeds": (DEED_WORDS, ActionKind),
@@ -133,15 +136,107 @@ def clock(kind, hours=None, due=None):
         ("tcm_contact", (2026, 11, 25, 4, 59), "Call by Tue 24 Nov", "2 working days left", False),
         # Thanksgiving (26) and the day after (a North Carolina state holiday) are no working days
         ("tcm_contact", (2026, 11, 30, 22, 0), "Call by Mon 30 Nov, 17:00", "4 working days left", False),
-        ("tcm_visit", (2026, 11, 28, 5, 0), "Visit by Fri 27 Nov", "7 days left", False),
-        ("fuh_7", (2026, 11, 21, 22, 0), "Mental-health visit by Sat 21 Nov, 17:00", "1 day left", False),
+        ("tcm_visit", (2026, 12, 2, 5, 0), "Visit by Tue 1 Dec", "11 days left", False),
+        # calendar days that end on a holiday or a weekend: the last working day before is meant, and said
+        ("tcm_visit", (2026, 11, 28, 5, 0), "Visit by Wed 25 Nov, the last working day before Fri 27 Nov",
+         "5 days left", False),
+        ("fuh_7", (2026, 11, 22, 4, 59), "Mental-health visit by Fri 20 Nov, the last working day before Sat 21 Nov",
+         "due today, 9 h left", False),
         ("fua_30", (2026, 11, 18, 19, 2), "Substance-use visit by Wed 18 Nov, 14:02", "2 days overdue", True),
     ],
-)
+)  # fmt: skip
 def test_clocks(kind, due, step, left, overdue):
     one = clock(ClockKind(kind), due=datetime(*due, tzinfo=UTC))
     assert wording.step(one, NOW) == step
     assert wording.left(one, NOW) == (left, overdue)
+
+
+def test_where_no_working_day_is_left_the_deadline_itself_is_said():
+    saturday = NOW + timedelta(days=1)
+    one = clock(ClockKind.FUH_7, due=datetime(2026, 11, 23, 4, 59, 59, tzinfo=UTC))
+    assert wording.step(one, saturday) == "Mental-health visit by Sun 22 Nov"
+    assert wording.left(one, saturday) == ("1 day left", False)
+
+
+def of_policy(**more):
+    policy = default_policy()
+    return policy.model_copy(update={name: getattr(policy, name).model_copy(update=now) for name, now in more.items()})
+
+
+def test_working_days_are_those_of_the_policy_in_force_and_of_the_clock_s_calendar():
+    call = clock(ClockKind.TCM_CONTACT, due=datetime(2026, 11, 30, 22, tzinfo=UTC))
+    federal = call.model_copy(update={"calendar": "federal"})
+    closed = of_policy(business={"closed": (date(2026, 11, 23), date(2026, 11, 24))})
+    assert wording.left(call, NOW).words == "4 working days left"
+    assert wording.left(call, NOW, policy=closed).words == "2 working days left"
+    assert wording.left(federal, NOW).words == "5 working days left"
+    assert wording.left(federal, NOW, policy=closed).words == "3 working days left"
+    visit = clock(ClockKind.TCM_VISIT, due=datetime(2026, 11, 25, 4, 59, 59, tzinfo=UTC))
+    assert wording.step(visit, NOW, policy=closed) == ("Visit by Fri 20 Nov, the last working day before Tue 24 Nov")
+
+
+def test_numbers_in_words_are_those_of_the_policy_in_force():
+    ours = of_policy(
+        windows={"readmission_days": 60}, clocks={"tcm_contact_business_days": 3, "trc_follow_up_days": 20}
+    )
+    assert wording.reason(Reason.READMISSION, ours) == "Is back in the hospital within 60 days of a discharge"
+    assert wording.reason(Reason.READMISSION, default_policy()).endswith("within 30 days of a discharge")
+    assert wording.clock_name(clock(ClockKind.TCM_CONTACT, 1), ours).endswith("(TCM, 3 working days)")
+    assert wording.clock_name(clock(ClockKind.TRC_ENGAGEMENT, 1), ours).endswith("within 20 days")
+    assert not any(char.isdigit() for words in wording.REASON_WORDS.values() for char in words)
+
+
+def test_what_else_is_true_of_a_clock_is_said():
+    papers = clock(ClockKind.TRC_DISCHARGE_INFORMATION, 20).model_copy(
+        update={"notice_at": NOW, "missing": (DischargeElement.MEDICINES, DischargeElement.INSTRUCTIONS)}
+    )
+    assert wording.clock_notes(papers, NOW) == [
+        "notice in time (Fri 20 Nov, 14:02), information still to get: current medicines and allergies; "
+        "instructions for care"
+    ]
+    late = papers.model_copy(update={"notice_at": None, "assumed": True})
+    assert wording.clock_notes(late, NOW)[0].startswith("no notice in time; to get: current medicines")
+    assert wording.clock_notes(late, NOW)[1].startswith("assumed: the panel does not say who pays")
+    call = clock(ClockKind.TCM_CONTACT, 20).model_copy(update={"calendar": "NC", "tries": 2})
+    assert wording.clock_notes(call, NOW) == [
+        "working days without the holidays of NC",
+        "2 separate tries in time count as tried",
+    ]
+    ward = clock(ClockKind.FUH_7, 20).model_copy(update={"same_day": False})
+    assert wording.clock_notes(ward, NOW) == ["the day of the discharge does not count"]
+
+
+def test_a_missed_step_stays_the_next_one_until_somebody_did_it():
+    call = clock(ClockKind.TCM_CONTACT, -3).model_copy(update={"status": ClockStatus.MISSED})
+    visit = clock(ClockKind.TCM_VISIT, 150)
+    paper = clock(ClockKind.TRC_DISCHARGE_INFORMATION, -9).model_copy(update={"status": ClockStatus.MISSED})
+    assert wording.next_clock([visit, paper, call]) == call
+    assert wording.next_clock([visit, paper, call.model_copy(update={"status": ClockStatus.MET})]) == visit
+    assert wording.next_clock([paper]) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "reasons", "priority", "tier", "text"),
+    [
+        ("against_advice", [Reason.DISCHARGED, Reason.LEFT_AGAINST_ADVICE], Priority.URGENT, RiskTier.LOW,
+         "Urgent because: left against medical advice"),
+        ("readmission", [Reason.ADMITTED, Reason.READMISSION], Priority.URGENT, RiskTier.LOW,
+         "Urgent because: is back in the hospital within 30 days of a discharge"),
+        ("high_risk_discharge", [Reason.DISCHARGED], Priority.URGENT, RiskTier.HIGH, "Urgent because: high risk"),
+        ("everything_else", [Reason.ADMITTED], Priority.ROUTINE, RiskTier.LOW, ""),
+        ("no_such_rule", [Reason.ADMITTED], Priority.URGENT, RiskTier.LOW, ""),
+    ],
+)  # fmt: skip
+def test_why_it_is_urgent(rule, reasons, priority, tier, text):
+    assert wording.because(priority, reasons, tier, rule, default_policy()) == text
+
+
+def test_the_complaint_stands_beside_the_diagnosis():
+    heart = [Diagnosis(code="I50.9", text="Heart failure, unspecified")]
+    assert wording.why_there(heart, "SUICIDAL THOUGHTS") == "heart failure · came with “suicidal thoughts”"
+    assert wording.why_there(heart, "Heart failure") == "heart failure"
+    assert wording.why_there([], "cough") == "“cough”"
+    assert wording.why_there([], "") == ""
 
 
 def test_the_next_step_is_the_earliest_clock_that_a_person_acts_on():

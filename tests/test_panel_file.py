@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parsers.panel import NOTE_SAMPLES, PanelReader, PanelRow, enrollee_of, read_date, split_mrns
-from parsers.people import Consent, RiskTier
+from parsers.people import Consent, Payer, RiskTier
 from parsers.tables import REJECT_COLUMNS, RowCode, RowReject, rejected_row
 
 TODAY = date(2026, 11, 22)
@@ -404,3 +404,34 @@ def test_any_chunking_gives_the_same_rows(size: int) -> None:
     data = text(GOOD, line(enrollee_id="E2", birth_date="x"), line(enrollee_id="E3", last_name="Nú")).encode("cp1252")
     whole, one = read(data, size=10_000), read(data, size=size)
     assert whole[:2] == one[:2]
+
+
+@pytest.mark.parametrize(
+    ("column", "said", "payer"),
+    [
+        ("payer", "Medicare", Payer.MEDICARE),
+        ("line_of_business", "Medicare Advantage", Payer.MEDICARE),
+        ("payor", "MEDICAID", Payer.MEDICAID),
+        ("payer", "Medicare; Medicaid", Payer.DUAL),
+        ("payer", "Medicaid/Medicare", Payer.DUAL),
+        ("payer", "dual", Payer.DUAL),
+        ("lob", "Commercial", Payer.COMMERCIAL),
+        ("payer", "", Payer.UNKNOWN),
+        ("payer", "unknown", Payer.UNKNOWN),
+    ],
+)
+def test_a_payer_says_which_measures_apply(column: str, said: str, payer: Payer) -> None:
+    rows, rejects, reader = read(text(line(**{column: said}), columns=[*COLUMNS, column]))
+    assert (rejects, reader.notes, reader.extra) == ([], {}, ())
+    assert enrollee_of(rows[0]).payer is payer
+
+
+def test_a_payer_nobody_knows_is_left_open_and_noted() -> None:
+    rows, rejects, reader = read(text(line(payer="Acme Gold"), columns=[*COLUMNS, "payer"]))
+    assert (rejects, enrollee_of(rows[0]).payer) == ([], Payer.UNKNOWN)
+    assert reader.notes == {("payer", RowCode.UNKNOWN_VALUE): 1}
+
+
+def test_a_panel_without_a_payer_column_is_as_before() -> None:
+    rows, _, _ = read(text(line()))
+    assert enrollee_of(rows[0]).payer is Payer.UNKNOWN

@@ -73,6 +73,11 @@ reasons = ["bad_mood"]
             ('[[rules]]\nname = "a"\n[[rules]]\nname = "b"\n', "rules"),
             ('[[rules]]\nname = "a"\nkinds = ["death"]\n[[rules]]\nname = "a"\n', "rules"),
             ('[overdose]\ncodes = ["overdose"]' + LAST, "overdose.codes"),
+            ('[business]\ncalendar = "lunar"' + LAST, "business.calendar"),
+            ('[clocks]\ntrc_payers = ["nobody"]' + LAST, "clocks.trc_payers[0]"),
+            ('[clocks]\npayer_unknown = "guess"' + LAST, "clocks.payer_unknown"),
+            ('[clocks]\ntries = [{ clocks = ["tcm"], count = 2 }]' + LAST, "clocks.tries[0].clocks[0]"),
+            ("[clocks]\ntries = [{ count = -1 }]" + LAST, "clocks.tries[0].count"),
         ],
     )
     def test_one_fault(self, text, place):

@@ -94,6 +94,15 @@ def test_who_is_told(name: str) -> None:
     assert routed.explanation
 
 
+def test_the_practice_is_told_by_its_own_people_or_its_network_not_by_others() -> None:
+    assert route(enrollee()).to_practice
+    assert not route(None).to_practice
+    assert not route(enrollee(), where=Directory()).to_practice
+    named = load_routes('[[routes]]\nname = "asthma team"\nto = "practice"\n')
+    assert isinstance(named, Routes)
+    assert route(enrollee(), routes=named).to_practice
+
+
 def test_behavioral_health_has_two_owners() -> None:
     routed = route(enrollee(), reasons={Reason.BEHAVIORAL_HEALTH})
     assert owners(routed) == [("nurse", "practice"), ("coordinator", "lme_mco")]

@@ -24,6 +24,7 @@ from rules.policy import default_policy
 from streams.explain import plain_route
 from streams.ledger import Ending, LedgerEntry, balance
 from streams.store import Store, Unavailable
+from streams.store.auditing import Audited
 from streams.store.feed import FeedKind
 from streams.store.reviewing import Verdict
 from streams.topics import EventRecord
@@ -312,7 +313,7 @@ def test_changes_name_everyone_the_alert_was_ever_for(store: Store) -> None:
     ]
     assert items[1].people == ("lee", "ortiz")
     assert [row.alert.version for row in store.rows_for("lee", NOW)] == [2]
-    assert store.rows_for("ortiz", NOW) == []
+    assert [row.owning for row in store.rows_for("ortiz", NOW)] == [False], "said once to have gone over"
 
 
 def test_a_fingerprint_of_a_message_about_a_stranger_does_not_make_a_duplicate(store: Store) -> None:
@@ -639,3 +640,73 @@ def test_who_a_load_is_about_finds_the_same_events_either_way(
         assert again.changed == 1
         assert len(list(store.unmatched_of_load(again.seq, secret))) == count, change
         assert "E2" in store.panel_changes((again.seq - 1) << 40).enrollee_ids, "those who match hear of all"
+
+
+def waiting_for(store: Store, *practices: str) -> list[str]:
+    return [one.enrollee.enrollee_id for one in store.reviews_waiting(2, practices or None) if one.enrollee]
+
+
+def test_whose_practices_a_review_is_of_is_asked_before_the_limit(store: Store) -> None:
+    others = [line(f"E{number}", mrns="", practice_id="P2") for number in range(2, 7)]
+    store.load_panel([*others, line("E9", mrns="", practice_id="P9")], full=True, now=NOW)
+    for number in (*range(2, 7), 9):
+        ask = record(number, f"E{number}", grade=Grade.POSSIBLE, mrn=f"M{number}", visit=f"V{number}")
+        store.decide([ask], decide, NOW + timedelta(minutes=number))
+    assert waiting_for(store) == ["E2", "E3"], "the oldest"
+    assert (waiting_for(store, "P9"), store.review_count(["P9"])) == (["E9"], 1)
+    assert (store.review_count(), store.review_count([])) == (6, 0)
+
+
+def test_an_answer_that_can_be_undone_has_its_effect_when_it_no_longer_can(store: Store) -> None:
+    review_id = held(store, 1)
+    assert store.settle_review(review_id, Verdict.SAME, "ortiz", NOW, undoable=True) == (True, 1, 0)
+    assert not store.settle_review(review_id, Verdict.DIFFERENT, "lee", NOW).changed, "the first answer stands"
+    review = store.review(review_id)
+    assert review is not None
+    assert (review.verdict, review.decided_by, review.undoable) == (Verdict.SAME, "ortiz", True)
+    assert (store.unsent_events(), store.reviews_waiting()) == ([], [])
+    assert store.take_effect(NOW + timedelta(seconds=9)) == 0
+    assert store.take_effect(NOW + timedelta(seconds=10)) == 1
+    assert len(store.unsent_events()) == 1
+    assert store.take_effect(NOW + timedelta(seconds=11)) == 0
+    with pytest.raises(KeyError):
+        store.undo_review(review_id, "ortiz", NOW)
+    review = store.review(review_id)
+    assert review is not None
+    assert (review.verdict, review.undoable) == (Verdict.SAME, False)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_an_answer_taken_back_waits_again_as_if_never_given(store: Store, verdict: Verdict) -> None:
+    review_id = held(store, 1)
+    store.settle_review(review_id, verdict, "ortiz", NOW, undoable=True)
+    with pytest.raises(KeyError):
+        store.undo_review(review_id, "lee", NOW)
+    store.undo_review(review_id, "ortiz", NOW)
+    assert store.take_effect(NOW + timedelta(minutes=1)) == 0
+    (review,) = store.reviews_waiting()
+    assert (review.verdict, review.decided_by, len(review.records)) == (None, "", 1)
+    assert store.unsent_events() == []
+    said = [(row.what, row.detail) for row in store.audit_of(enrollee_id="E1")]
+    assert said[0] == (Audited.UNDID, f"review: {verdict}")
+    assert store.settle_review(review_id, Verdict.DIFFERENT, "lee", NOW).dropped == 1
+
+
+def test_what_comes_of_the_pair_while_an_answer_can_be_undone_waits_with_it(store: Store) -> None:
+    review_id = held(store, 1)
+    store.settle_review(review_id, Verdict.SAME, "ortiz", NOW, undoable=True)
+    store.decide([record(2, grade=Grade.POSSIBLE)], decide, NOW)
+    assert store.unsent_events() == []
+    store.take_effect(NOW + timedelta(seconds=10))
+    assert len(store.unsent_events()) == 2
+
+
+def test_answers_are_shown_with_who_gave_them(store: Store) -> None:
+    review_id = held(store, 1)
+    store.load_panel([line("E1", practice_id="P1")], full=True, now=NOW)
+    assert store.reviews_answered(NOW - timedelta(days=1)) == []
+    store.settle_review(review_id, Verdict.DIFFERENT, "ortiz", NOW)
+    (found,) = store.reviews_answered(NOW - timedelta(days=1), 20, ["P1"])
+    assert (found.verdict, found.decided_by, found.decided_at) == (Verdict.DIFFERENT, "ortiz", NOW)
+    assert store.reviews_answered(NOW - timedelta(days=1), 20, ["P2"]) == []
+    assert store.reviews_answered(NOW + timedelta(seconds=1)) == []

@@ -7,7 +7,7 @@ import pytest
 
 from parsers.events import EventKind
 from parsers.people import CaseManager, Role
-from rules.decisions import Action, Decision, History, Owner, Reason, StayStatus
+from rules.decisions import Action, Decision, History, Owner, Priority, Reason, StayStatus
 from streams.ledger import Ending, LedgerEntry
 from streams.store import Store
 from streams.store.acting import ActionKind
@@ -238,14 +238,86 @@ def test_the_busiest_come_first(store: Store) -> None:
 
 
 def test_who_is_watched(store: Store) -> None:
-    assert store.watched([]) == (0, 0, None)
+    assert store.watched(None) == (0, 0, None, None)
     assert store.last_change() == (0, None)
     store.load_panel([line("E1"), line("E2", practice_id="P2")], full=True, now=NOW)
     store.end([LedgerEntry(message_id(9), Ending.NO_TRANSITION, "", NOW, feed="north")])
     store.decide([record(1)], decide, NOW)
-    assert store.watched(["P2"]) == (1, 2, NOW)
-    assert store.watched([]).people == 2
+    assert store.watched(["P2"]) == (1, 2, NOW, NOW)
+    assert store.watched(None).people == 2
+    assert store.watched([]).people == 0
     assert store.last_change() == (1, NOW)
+
+
+def with_priority(priority: Priority, *people: str) -> Callable[[EventRecord, History], Decision]:
+    rule = told_to(*people)
+
+    def decided(one: EventRecord, history: History) -> Decision:
+        decision = rule(one, history)
+        alert = decision.alerts[0].model_copy(update={"priority": priority})
+        return decision.model_copy(update={"alerts": (alert,)})
+
+    return decided
+
+
+def test_over_the_limit_what_is_open_urgent_and_oldest_stays_and_the_count_is_the_truth(store: Store) -> None:
+    old = record(1, "E1", visit="V1", mrn="M1", at=NOW - days(9))
+    store.decide([old], with_priority(Priority.URGENT, "ortiz"), NOW - days(9))
+    for number in range(2, 6):
+        at = NOW - days(8) + days(number / 10)
+        one = record(number, f"E{number}", visit=f"V{number}", mrn=f"M{number}", at=at)
+        store.decide([one], with_priority(Priority.ROUTINE, "ortiz"), at)
+    over = record(6, "E6", visit="V6", mrn="M6", kind=EventKind.DISCHARGED)
+    store.decide([over], with_priority(Priority.URGENT, "ortiz"), NOW)
+    store.act(message_id(6), "ortiz", ActionKind.ACKNOWLEDGED, 1, NOW)
+    found = [row.alert.enrollee_id for row in store.rows_for("ortiz", NOW, limit=3)]
+    assert found == ["E3", "E2", "E1"], "newest first of those that stay"
+    assert len(store.rows_for("ortiz", NOW)) == store.rows_count("ortiz", NOW) == 6
+
+
+def test_a_row_that_went_over_to_others_says_so_until_its_former_holder_looked(store: Store) -> None:
+    store.decide([record(1)], told_to("lee"), NOW)
+    store.mark_seen("lee", {FIRST: 1}, NOW)
+    later = NOW + days(1)
+    store.decide([record(2, at=later)], told_to("ortiz"), later)
+    (row,) = store.rows_for("lee", later)
+    assert (row.owning, [alert.version for alert in row.told_before]) == (False, [1, 2])
+    store.mark_seen("lee", {FIRST: 1}, later + days(0.1))
+    assert store.rows_for("lee", later + days(0.1)) == []
+    store.decide([record(3, at=later + days(0.2))], told_to("ortiz"), later + days(0.2))
+    assert store.rows_for("lee", later + days(0.2)) == [], "what comes later is not theirs to hear of"
+
+
+def test_a_row_nobody_looked_at_is_not_said_for_ever_to_have_gone_over(store: Store) -> None:
+    store.decide([record(1)], told_to("lee"), NOW)
+    store.decide([record(2)], told_to("ortiz"), NOW)
+    assert len(store.rows_for("lee", NOW + days(6))) == 1
+    assert store.rows_for("lee", NOW + days(8)) == []
+
+
+def test_a_later_stay_that_runs_is_named_on_the_one_that_is_over(store: Store) -> None:
+    store.decide([record(1, at=NOW - days(5)), record(2, kind=EventKind.DISCHARGED, at=NOW - days(3))], decide, NOW)
+    assert store.rows_for("ortiz", NOW)[0].again == ()
+    store.decide([record(3, visit="V2", at=NOW - days(4))], decide, NOW)
+    by_stay = {row.alert.alert_id: row.again for row in store.rows_for("ortiz", NOW)}
+    assert by_stay[FIRST] == (), "that one began before the first was over: another hospital's, or never closed"
+    store.decide([record(4, visit="V3", at=NOW - days(1))], decide, NOW)
+    by_stay = {row.alert.alert_id: row.again for row in store.rows_for("ortiz", NOW)}
+    assert [(one.alert.alert_id, one.heard_at) for one in by_stay[FIRST]] == [(message_id(4), NOW - days(1))]
+    assert by_stay[message_id(4)] == ()
+
+
+def test_what_there_is_of_one_s_people_on_lists_of_others(store: Store) -> None:
+    store.load_panel([line("E1"), line("E2", practice_id="P2")], full=True, now=NOW)
+    assert store.elsewhere("ortiz", ["P1", "P2"], NOW) == (0, 0)
+    store.decide([record(1)], told_to("lee"), NOW)
+    done = record(2, "E2", visit="V2", mrn="M2", kind=EventKind.DISCHARGED)
+    store.decide([done], told_to("lee"), NOW)
+    assert store.elsewhere("ortiz", ["P1", "P2"], NOW) == (1, 2)
+    assert store.elsewhere("ortiz", ["P1"], NOW) == (1, 1)
+    assert store.elsewhere("lee", None, NOW) == (1, 0)
+    store.act(message_id(2), "lee", ActionKind.ACKNOWLEDGED, 1, NOW)
+    assert store.elsewhere("ortiz", None, NOW) == (1, 1)
 
 
 def test_five_hundred_rows_are_quick(store: Store) -> None:

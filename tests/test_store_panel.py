@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from parsers.events import Address, Identifier, PersonName
-from parsers.people import Consent, Enrollee, RiskTier
+from parsers.people import Consent, Enrollee, Payer, RiskTier
 from rules.matching import PanelRecord
 from streams.store import Store, Unavailable
 from streams.store import engine as engine_module
@@ -71,6 +71,14 @@ def test_a_line_comes_back_as_the_matcher_and_the_rules_read_it(store: Store) ->
     assert (found.risk_tier, found.consent, found.programs) == (RiskTier.HIGH, Consent.NONE, ("asthma", "diabetes"))
     assert (found.effective_from, found.effective_to, found.language) == (date(2024, 1, 1), None, "en")
     assert found.mrns[1] == Identifier(system="A:B", value="7")
+
+
+def test_a_payer_is_kept_and_one_that_is_not_known_is_no_change(store: Store) -> None:
+    load(store, line("E1", payer="medicare"))
+    assert enrollee(store).payer is Payer.MEDICARE
+    assert load(store, line("E1"), day=1).changed_fields == {"payer": 1}
+    assert enrollee(store).payer is Payer.UNKNOWN
+    assert load(store, enrollee(store), day=2).changed == 0
 
 
 def test_enrollees_load_as_well_as_lines(store: Store) -> None:

@@ -34,13 +34,13 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from parsers.people import CaseManager, Enrollee, Role
+from parsers.people import CaseManager, Enrollee
 from rules.decisions import Action
 from rules.directory import BUILT_IN_CENTRAL_OFFICE
 from streams import metrics
 from streams.confidentiality_file import confidentiality_of
 from streams.health import Check, Health, Needed
-from streams.inbox import pages, rows, wording
+from streams.inbox import pages, quiet, rows, wording
 from streams.inbox.desk import Desk, StayDetail
 from streams.inbox.guard import Guard
 from streams.inbox.guesses import Guesses
@@ -54,22 +54,28 @@ from streams.inbox.sign_in import (
     open_session,
     touch_session,
 )
+from streams.policy_file import PolicyFile
 from streams.settings import Settings, private_folder
 from streams.store import Store, Unavailable
 from streams.store.acting import UNDO_SECONDS, ActionKind, HeldBy, TooLate
 from streams.store.auditing import Audited
 from streams.store.feed import FeedKind
-from streams.store.reviewing import Review, Verdict
+from streams.store.reviewing import UNDO_SECONDS as REVIEW_UNDO_SECONDS
+from streams.store.reviewing import Verdict
 
 COOKIE: Final = "handoff_session"
 BEAT_SECONDS: Final = 3.0
 LONGEST_AGO_MS: Final = 60_000  # a page reports a gesture within seconds, or as soon as it can
 MOST_ROWS_AT_ONCE: Final = 60  # more at once: the page fetches its list anew
 MOST_READ_AGAIN: Final = 1_000
+REVIEWS_SHOWN: Final = 20
+REVIEWS_ANSWERED_HOURS: Final = 24
 ACTS: Final = {"take": ActionKind.TAKEN, "acknowledge": ActionKind.ACKNOWLEDGED}
 SAID_OF_REVIEW: Final = {
-    Verdict.SAME.value: "Kept: the same person. What waited is on its way.",
+    Verdict.SAME.value: f"Kept: the same person. What waited goes out in {REVIEW_UNDO_SECONDS} seconds.",
     Verdict.DIFFERENT.value: "Kept: different people. Nobody is told.",
+    "undone": "Taken back. It waits for an answer again.",
+    "over": "Too late to take that back: it has had its effect.",
     Verdict.NOT_SURE.value: "Kept: not sure. It goes on waiting.",
     "before": "Somebody answered this before you.",
 }
@@ -110,7 +116,7 @@ class Inbox:
     def __init__(self, settings: Settings, store: Store, *, demo: bool = False) -> None:
         self.settings = settings
         self.store = store
-        self.desk = Desk(store, confidentiality_of(settings))
+        self.desk = Desk(store, confidentiality_of(settings), PolicyFile(settings.policy).current)
         self.live = Live(self.desk)
         self.demo = demo
         self._presence = Presence()
@@ -163,6 +169,7 @@ class Inbox:
                 Route("/become", self.become, methods=["POST"]),
                 Route("/review", self.review_page, methods=["GET"]),
                 Route("/review/{review_id}", self.settle, methods=["POST"]),
+                Route("/review/{review_id}/undo", self.take_back_review, methods=["POST"]),
                 Mount("/static", _Assets(directory=HERE / "static")),
             ],
             exception_handlers={
@@ -288,7 +295,7 @@ class Inbox:
             last_alert=int((now - last).total_seconds()) if last else "",
             now_words=wording.moment(now, now),
             groups=self._groups(reader, found, now),
-            reviews=len(self._reviews(reader.person)) if self.store.review_count() else 0,
+            reviews=self.store.review_count(self.desk.answers_for(reader.person, now)),
         )
 
     async def list_part(self, request: Request) -> Response:
@@ -321,25 +328,12 @@ class Inbox:
     def _groups(
         self, reader: Reader, found: list[tuple[rows.ReaderStay, rows.Row]], now: datetime
     ) -> list[dict[str, Any]]:
-        watched = self.desk.watched(reader.person)
-        people = wording.count(watched.people, "person", "people")
-        heard = (
-            f"the last message came {wording.ago((now - watched.received_at).total_seconds())}"
-            if watched.received_at
-            else "no message has come yet"
-        )
-        hospitals = wording.count(watched.feeds, "hospital")
-        watching = (
-            f"{people} on your panel {'is' if watched.people == 1 else 'are'} being watched at {hospitals}; {heard}."
-        )
-        empty = {
-            rows.Group.NOW: f"Nobody needs you now. {watching}",
-            rows.Group.IN_HOSPITAL: "Nobody of yours is in a hospital that we hear from.",
-            rows.Group.HOME: "Nobody is home with a deadline running. People come here when they are discharged.",
-            rows.Group.FINISHED: "Stays come here when there is nothing left to do.",
-        }
+        around = self.desk.around(reader.person, now, [stay.latest.alert_id for stay, _ in found])
+        empty = quiet.empty_words(around, now)
+        cut = quiet.cut_words(len(found), around.listed)
         return [
             {"id": group.value, "words": rows.GROUP_WORDS[group], "rows": members, "empty": empty[group], "open": False}
+            | {"note": cut if group is rows.Group.NOW else ""}
             for group, members in rows.grouped(row for _, row in found).items()
         ]
 
@@ -762,16 +756,9 @@ class Inbox:
 
     # possible matches
 
-    def _reviews(self, reader: CaseManager) -> list[Review]:
-        return [review for review in self.store.reviews_waiting() if self._may_review(reader, review.enrollee)]
-
     def _may_review(self, reader: CaseManager, enrollee: Enrollee | None) -> bool:
-        if enrollee is None:
-            return False
-        if reader.role is Role.CENTRAL_OFFICE or enrollee.practice_id in reader.practices:
-            return True
-        practice = self.desk.directory().practices.get(enrollee.practice_id)
-        return bool(practice and practice.network_id and practice.network_id == reader.network_id)
+        practices = self.desk.answers_for(reader, datetime.now(UTC))
+        return enrollee is not None and (practices is None or enrollee.practice_id in practices)
 
     async def review_page(self, request: Request) -> Response:
         reader = await self._reader(request)
@@ -779,22 +766,50 @@ class Inbox:
         said = SAID_OF_REVIEW.get(request.query_params.get("said", ""), "")
         return await run_in_threadpool(self._review_page, reader, said, request.query_params.get("of", ""))
 
-    def _review_page(self, reader: Reader, said: str, answered: str) -> Response:
-        now = datetime.now(UTC)
-        before = self.store.review(answered) if answered and said else None
+    def _review_page(self, reader: Reader, said: str, of: str) -> Response:
+        now, who = datetime.now(UTC), reader.person.case_manager_id
+        practices = self.desk.answers_for(reader.person, now)
+        before = self.store.review(of) if of and said else None
         if before and before.verdict and before.decided_at and self._may_review(reader.person, before.enrollee):
-            who, when = self.desk.name(before.decided_by), wording.time_or_moment(before.decided_at, now)
-            said = f"{said} {who} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
-        found = [words for review in self._reviews(reader.person) if (words := pages.review_words(review, now))]
-        self.store.audit(reader.person.case_manager_id, Audited.READ_REVIEW, now, detail=f"{len(found)} pairs")
+            name, when = self.desk.name(before.decided_by), wording.time_or_moment(before.decided_at, now)
+            said = f"{said} {name} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
+        found = [
+            (review, words)
+            for review in self.store.reviews_waiting(REVIEWS_SHOWN, practices)
+            if (words := pages.review_words(review, now, self.desk.name(review.decided_by)))
+        ]
+        since = now - timedelta(hours=REVIEWS_ANSWERED_HOURS)
+        answered = self.store.reviews_answered(since, REVIEWS_SHOWN, practices)
+        shown = [*(review for review, _ in found), *answered]
+        read = [review.enrollee.enrollee_id for review in shown if review.enrollee]
+        self.store.audit_people(who, Audited.READ_REVIEW, now, read, f"{len(found)} pairs")
+        waiting = self.store.review_count(practices)
+        more = f"{waiting:,} wait; these are the oldest {len(found)}." if waiting > len(found) else ""
         return self._page(
             "review.html",
             reader=reader.person,
             csrf=reader.session.csrf,
-            reviews=len(found),
-            reviews_waiting=found[:20],
+            reviews=waiting,
+            reviews_waiting=[words for _, words in found],
+            answered=[pages.answer_words(one, self.desk.name(one.decided_by), who, now) for one in answered],
+            more=more,
             said=said,
         )
+
+    async def take_back_review(self, request: Request) -> Response:
+        reader = await self._reader(request)
+        await self._posted(request, reader)
+        return await run_in_threadpool(self._take_back_review, reader, request.path_params["review_id"])
+
+    def _take_back_review(self, reader: Reader, review_id: str) -> Response:
+        review = self.store.review(review_id)
+        if review is None or not self._may_review(reader.person, review.enrollee):
+            return PlainTextResponse("not yours", 404)
+        try:
+            self.store.undo_review(review_id, reader.person.case_manager_id, datetime.now(UTC))
+        except KeyError:
+            return RedirectResponse("/review?said=over", 303)
+        return RedirectResponse("/review?said=undone", 303)
 
     async def settle(self, request: Request) -> Response:
         reader = await self._reader(request)
@@ -808,7 +823,8 @@ class Inbox:
         review = self.store.review(review_id)
         if review is None or not self._may_review(reader.person, review.enrollee):
             return PlainTextResponse("not yours", 404)
-        done = self.store.settle_review(review_id, verdict, reader.person.case_manager_id, datetime.now(UTC))
+        who, now = reader.person.case_manager_id, datetime.now(UTC)
+        done = self.store.settle_review(review_id, verdict, who, now, undoable=True)
         said = verdict.value if done.changed else f"before&of={review_id}"
         return RedirectResponse(f"/review?said={said}", 303)
 

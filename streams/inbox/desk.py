@@ -5,21 +5,34 @@ Every alert version passes `rules.confidentiality.view` before it leaves this fi
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
 
-from parsers.people import CaseManager, Enrollee, Practice
-from rules.confidentiality import DEFAULT, AlertView, Confidentiality, Relationship, Tier, audited, view
-from rules.decisions import Alert, Reason
+from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
+from rules.confidentiality import (
+    DEFAULT,
+    AlertView,
+    Confidentiality,
+    Relationship,
+    Tier,
+    audited,
+    former,
+    told_versions,
+    view,
+)
+from rules.decisions import Action, Alert, Reason, Stay
 from rules.directory import Directory
+from rules.policy import Policy, default_policy
+from rules.stays import unheard_since
+from streams.inbox.quiet import Around
 from streams.inbox.rows import ReaderStay, Taken, ceilinged
 from streams.store import Store
 from streams.store.acting import ActionKind, ActionRow
 from streams.store.engine import rows_among
-from streams.store.inbox import InboxRow, Watched
+from streams.store.inbox import MOST_ROWS, Elsewhere, InboxRow
 from streams.store.schema import alert_owners, alert_versions, alerts, from_us
 
 DIRECTORY_SECONDS: Final = 2.0
@@ -79,8 +92,14 @@ class Heard(NamedTuple):
 class Desk:
     """Read access for pages. Methods run in a thread and raise `Unavailable`."""
 
-    def __init__(self, store: Store, confidentiality: Confidentiality = DEFAULT) -> None:
+    def __init__(
+        self,
+        store: Store,
+        confidentiality: Confidentiality = DEFAULT,
+        policy: Callable[[], Policy] = default_policy,
+    ) -> None:
         self.store = store
+        self.policy = policy  # the one in force
         self._confidentiality = confidentiality
         self._lock = threading.Lock()
         self._directory = Directory()
@@ -120,23 +139,49 @@ class Desk:
     def _stay(self, reader: CaseManager, row: InboxRow, versions: Iterable[Alert], enrollee: Enrollee) -> ReaderStay:
         who = reader.case_manager_id
         newest = row.alert
+        versions, passed_to = tuple(versions), self._passed_to(row)
+        past = former(newest, enrollee, reader, self._network_id(enrollee))
+        if row.told_before and past:
+            told = told_versions(row.told_before, enrollee, reader, self._network_id(enrollee))
+            versions = tuple(alert for alert in told if alert.version > row.seen_version) or told[-1:]
         takes = [action for action in row.actions if action.action is ActionKind.TAKEN]
         return ReaderStay(
-            versions=ceilinged(tuple(self._view(alert, enrollee, reader) for alert in versions)),
+            versions=ceilinged(tuple(self._view(alert, enrollee, reader, past) for alert in versions)),
             seen=row.seen_version,
             acknowledged=acknowledged(row.actions, who),
+            closed=acknowledged(row.actions, who, frozenset({ActionKind.ACKNOWLEDGED})),
             taken=Taken(takes[-1].case_manager_id, self.name(takes[-1].case_manager_id)) if takes else None,
             not_seen_by=tuple(
                 self.name(person)
                 for person in newest.told
                 if person != who and acknowledged(row.actions, person) < newest.version
             ),
+            again=self._again(row, enrollee, reader),
+            unheard_since=unheard(newest, row.heard_at, self.policy(), datetime.now(UTC)),
+            passed_to=passed_to,
+            policy=self.policy(),
         )
 
-    def _view(self, alert: Alert, enrollee: Enrollee, reader: CaseManager) -> AlertView:
+    def _passed_to(self, row: InboxRow) -> tuple[str, ...]:
+        """With whom it is now, where it is not this reader's any more."""
+        if row.owning or row.alert.action is Action.RETRACT:
+            return ()
+        return tuple(self.name(owner.case_manager_id) for owner in row.alert.owners) or ("nobody",)
+
+    def _again(self, row: InboxRow, enrollee: Enrollee, reader: CaseManager) -> AlertView | None:
+        """A later stay that still runs, unless the reader may not know of it."""
+        policy, now = self.policy(), datetime.now(UTC)
+        going_on = (other.alert for other in row.again if unheard(other.alert, other.heard_at, policy, now) is None)
+        seen = (self._view(alert, enrollee, reader) for alert in going_on)
+        return next((found for found in seen if found.tier is not Tier.WITHHELD), None)
+
+    def _network_id(self, enrollee: Enrollee) -> str:
         practice = self.directory().practices.get(enrollee.practice_id)
-        network_id = practice.network_id if practice else ""
-        return view(alert, enrollee, reader, self._confidentiality, network_id=network_id)
+        return practice.network_id if practice else ""
+
+    def _view(self, alert: Alert, enrollee: Enrollee, reader: CaseManager, past: bool = False) -> AlertView:
+        network_id = self._network_id(enrollee)
+        return view(alert, enrollee, reader, self._confidentiality, network_id=network_id, past=past)
 
     def detail(self, reader: CaseManager, alert_id: str) -> StayDetail | None:
         """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
@@ -145,7 +190,11 @@ class Desk:
         if page is None or page.row.enrollee is None:
             return None
         enrollee = page.row.enrollee
-        stay = self._stay(reader, page.row, reversed(page.versions), enrollee)
+        past = former(page.row.alert, enrollee, reader, self._network_id(enrollee))
+        versions = tuple(reversed(page.versions))
+        if past:
+            versions = told_versions(versions, enrollee, reader, self._network_id(enrollee))
+        stay = self._stay(reader, page.row._replace(told_before=()), versions, enrollee)
         newest = page.row.alert
         latest = stay.latest
         known = {who, *latest.told, *(owner.case_manager_id for owner in latest.owners)}
@@ -157,7 +206,11 @@ class Desk:
             done = acknowledged(page.row.actions, other.case_manager_id) >= newest.version
             because = other.because if latest.tier is Tier.FULL else ""
             told.append(ToldPerson(person, because, other.owning, other.seen_version >= newest.version, done))
-        earlier = [self._view(other.alert, enrollee, reader) for other in page.earlier if other.alert]
+        earlier = [
+            self._view(other.alert, enrollee, reader)
+            for other in page.earlier
+            if other.alert and not former(other.alert, enrollee, reader, self._network_id(enrollee))
+        ]
         shown = tuple(item for item in earlier if item.tier is not Tier.WITHHELD)
         return StayDetail(
             stay=stay,
@@ -169,7 +222,7 @@ class Desk:
             ),
             earlier=shown,
             earlier_withheld=len([item for item in earlier if item.relationship is not Relationship.NONE]) - len(shown),
-            practice=self.directory().practices.get(enrollee.practice_id) if latest.person else None,
+            practice=self.directory().practices.get(enrollee.practice_id) if latest.person and not past else None,
             ruling=audited(newest, enrollee, latest, self._confidentiality),
         )
 
@@ -200,6 +253,42 @@ class Desk:
             last = connection.scalar(wanted)
         return from_us(last) if last is not None else None
 
+    def answers_for(self, reader: CaseManager, now: datetime) -> frozenset[str] | None:
+        """The practices whose people this reader answers for at this minute: those they carry, those of whom they stand
+        in for, a manager those of the network; `None` for the central office: everybody's.
+        """
+        if reader.role is Role.CENTRAL_OFFICE:
+            return None
+        directory = self.directory()
+        found = set(reader.practices)
+        for who in directory.absences:
+            absent = directory.person(who)
+            stands_in = directory.stand_in(absent, now) if absent and is_away(directory, who, now) else None
+            if absent and stands_in and stands_in[0].case_manager_id == reader.case_manager_id:
+                found |= {*absent.practices} | _of_network(directory, absent)
+        return frozenset(found | _of_network(directory, reader))
+
+    def around(self, reader: CaseManager, now: datetime, listed: Sequence[str]) -> Around:
+        """What stands behind a list, for what it says where it is empty."""
+        practices = self.answers_for(reader, now)
+        nobody_s = practices is not None and not practices
+        waiting = Elsewhere(0, 0) if nobody_s else self.store.elsewhere(reader.case_manager_id, practices, now)
+        watched = self.store.watched(practices)
+        absences = self.directory().absences.get(reader.case_manager_id, ())
+        away = next((one for one in absences if covers(one, now)), None)
+        stands_in = self.directory().stand_in(reader, now) if away else None
+        return Around(
+            people=None if nobody_s else watched.people,
+            in_hospital=waiting.in_hospital,
+            open_elsewhere=waiting.open,
+            feeds=watched.feeds,
+            received_at=watched.received_at,
+            quietest_at=watched.quietest_at,
+            away_until=away.ends if away else None,
+            stands_in=stands_in[0].name if stands_in else "",
+            listed=len(listed) if len(listed) < MOST_ROWS else self.store.rows_count(reader.case_manager_id, now),
+        )
+
     def silent(self, now: datetime) -> tuple[list[Heard], int]:
         """The feeds that have sent nothing for `SILENT_MINUTES`, longest first, and how many feeds there are."""
         with self._lock:
@@ -210,14 +299,39 @@ class Desk:
         silent = [one for one in heard if now - one.received_at >= timedelta(minutes=SILENT_MINUTES)]
         return sorted(silent, key=lambda one: one.received_at), len(heard)
 
-    def watched(self, reader: CaseManager) -> Watched:
-        """Whom a quiet list watches over."""
-        return self.store.watched(reader.practices)
+
+def unheard(alert: Alert, heard_at: datetime | None, policy: Policy, now: datetime) -> datetime | None:
+    """When the stay of this alert was last heard of, if its discharge was never sent."""
+    stay = Stay(
+        stay_id=alert.stay_id,
+        enrollee_id=alert.enrollee_id,
+        facility=alert.facility,
+        status=alert.status,
+        encounter_class=alert.encounter_class,
+        started_at=alert.started_at,
+        last_recorded_at=heard_at,
+    )
+    return unheard_since(stay, policy, now)
 
 
-def acknowledged(actions: Iterable[ActionRow], case_manager_id: str) -> int:
+def covers(absence: Absence, at: datetime) -> bool:
+    return absence.starts <= at < absence.ends
+
+
+def is_away(directory: Directory, case_manager_id: str, at: datetime) -> bool:
+    return any(covers(absence, at) for absence in directory.absences.get(case_manager_id, ()))
+
+
+def _of_network(directory: Directory, person: CaseManager) -> set[str]:
+    """The practices of a manager's network."""
+    if person.role is not Role.MANAGER or not person.network_id:
+        return set()
+    return {one.practice_id for one in directory.practices.values() if one.network_id == person.network_id}
+
+
+def acknowledged(actions: Iterable[ActionRow], case_manager_id: str, by: frozenset[ActionKind] = SEEN_BY) -> int:
     """The newest version this person acknowledged or took; 0 for none."""
     return max(
-        (done.version for done in actions if done.case_manager_id == case_manager_id and done.action in SEEN_BY),
+        (done.version for done in actions if done.case_manager_id == case_manager_id and done.action in by),
         default=0,
     )

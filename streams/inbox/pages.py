@@ -9,10 +9,11 @@ from parsers.events import Address, Diagnosis, Event, FacilityKind, Patient
 from parsers.people import Enrollee
 from rules.confidentiality import AlertView, Tier
 from rules.decisions import Change, Reason
+from rules.policy import Policy
 from streams.inbox import rows, wording
 from streams.inbox.desk import StayDetail, ToldPerson
 from streams.store.acting import ActionKind
-from streams.store.reviewing import Review
+from streams.store.reviewing import Review, Verdict
 
 DEED_WORDS: Final = {
     ActionKind.TAKEN: "took it",
@@ -87,9 +88,9 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
         contact=_contact(detail, now),
         clocks=tuple(
             Fact(
-                wording.CLOCK_WORDS[clock.kind],
-                f"{wording.due(clock.due_at, now, zone)}, {wording.clock_state(clock, now, zone)}",
-                f"{clock.hours_lost:.0f} h were lost before we heard" if clock.hours_lost >= 2 else "",
+                wording.clock_name(clock, detail.stay.policy),
+                f"{wording.due(clock.due_at, now, zone)}, {wording.clock_state(clock, now, zone, detail.stay.policy)}",
+                " · ".join(wording.clock_notes(clock, now, zone)),
             )
             for clock in latest.clocks
         ),
@@ -115,7 +116,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
             if detail.earlier_withheld
             else ""
         ),
-        why=_why(latest),
+        why=_why(latest, detail.stay.policy),
         evidence=tuple(wording.evidence(latest.evidence)),
     )
 
@@ -168,7 +169,10 @@ def address(item: Address) -> str:
 
 def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, ...]:
     told = detail.stay.versions
-    versions = (_version_item(alert, before, now, zone) for before, alert in zip((None, *told), told, strict=False))
+    policy = detail.stay.policy
+    versions = (
+        _version_item(alert, before, now, zone, policy) for before, alert in zip((None, *told), told, strict=False)
+    )
     deeds = (
         StoryItem(
             deed.at,
@@ -179,15 +183,17 @@ def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, 
         )
         for deed in detail.deeds
     )
-    return tuple(sorted(chain(versions, deeds), key=lambda item: item.at, reverse=True))
+    return tuple(
+        sorted(chain(versions, deeds), key=lambda item: item.at)[::-1]
+    )  # of one instant: the later version first
 
 
-def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zone: tzinfo) -> StoryItem:
+def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zone: tzinfo, policy: Policy) -> StoryItem:
     headline = rows.headline_of(alert)
     as_before = before is not None and rows.headline_of(before) == headline
-    reason = next((wording.reason(item) for item in alert.reasons), headline)
+    reason = next((wording.reason(item, policy) for item in alert.reasons), headline)
     did = reason if as_before or rows.is_struck(alert) else headline
-    told = [wording.reason(item) for item in alert.reasons if not _obvious(item, alert)]
+    told = [wording.reason(item, policy) for item in alert.reasons if not _obvious(item, alert)]
     changed = [wording.change(_with_words(item, alert)) for item in alert.changes if _worth(item)]
     happened = ""
     if alert.occurred_at and abs((alert.decided_at - alert.occurred_at).total_seconds()) > 90:
@@ -227,10 +233,10 @@ def _worth(item: Change) -> bool:
     return item.field not in _SAID_BY_HEADLINE and item.before != item.after
 
 
-def _why(alert: AlertView) -> tuple[str, ...]:
+def _why(alert: AlertView, policy: Policy) -> tuple[str, ...]:
     if alert.tier is Tier.WITHHELD:
         return ()
-    said = [wording.reason(item) for item in alert.reasons]
+    said = [wording.reason(item, policy) for item in alert.reasons]
     lines = [
         wording.GRADE_WORDS[alert.grade] if alert.grade else "",
         f"What the message said: {'; '.join(said)}" if said else "",
@@ -248,7 +254,8 @@ class Comparison:
     theirs: str
     ours: str
     agreement: str
-    agrees: bool | None  # None: not comparable
+    agrees: bool | None  # None: unclear, or not comparable
+    says: str = ""  # that in words; "" where there is nothing to compare
 
 
 @dataclass(slots=True, frozen=True)
@@ -259,10 +266,11 @@ class ReviewWords:
     waiting: str
     lines: tuple[Comparison, ...]
     not_sure: bool
+    unsure: str = ""  # who was not sure, and when
 
 
-def review_words(review: Review, now: datetime) -> ReviewWords | None:
-    """Both sides; `None` when there is nobody to compare with any more."""
+def review_words(review: Review, now: datetime, who: str = "Somebody") -> ReviewWords | None:
+    """Both sides; `None` when there is nobody to compare with any more. `who` answered before, and was not sure."""
     if review.enrollee is None or not review.records:
         return None
     record = review.records[-1]
@@ -302,6 +310,7 @@ def review_words(review: Review, now: datetime) -> ReviewWords | None:
         waiting=f"{messages} for your answer. Opened {waited}." + _where(record.event),
         lines=tuple(line for line in lines if line.theirs or line.ours or line.agreement),
         not_sure=review.verdict is not None,
+        unsure=f"{who} was not sure." if review.verdict is not None else "",
     )
 
 
@@ -318,12 +327,42 @@ def _compare(name: str, theirs: str, ours: str, found: list[tuple[str, str]]) ->
     if found:
         words = [text.partition(": ") for text in wording.evidence(dict(found))]
         agreement = ", ".join(after if len(words) == 1 else f"{before} {after}" for before, _, after in words)
-        agrees = all(after not in {"different", "not given"} for *_, after in words)
-        return Comparison(name, theirs, ours, agreement, agrees)
+        return _said(name, theirs, ours, agreement, wording.evidence_of(word for _, word in found))
     if not theirs or not ours:
         return Comparison(name, theirs, ours, "not given" if theirs or ours else "", None)
     same = theirs.casefold() == ours.casefold()
-    return Comparison(name, theirs, ours, "the same" if same else "different", same)
+    agrees = wording.Evidence.AGREES if same else wording.Evidence.DISAGREES
+    return _said(name, theirs, ours, "the same" if same else "different", agrees)
+
+
+def _said(name: str, theirs: str, ours: str, agreement: str, evidence: wording.Evidence) -> Comparison:
+    agrees = {wording.Evidence.AGREES: True, wording.Evidence.DISAGREES: False}.get(evidence)
+    return Comparison(name, theirs, ours, agreement, agrees, evidence.value)
+
+
+VERDICT_WORDS: Final = {
+    Verdict.SAME: "the same person",
+    Verdict.DIFFERENT: "different people",
+    Verdict.NOT_SURE: "not sure",
+}
+
+
+@dataclass(slots=True, frozen=True)
+class AnswerWords:
+    """A review that was answered lately."""
+
+    review_id: str
+    words: str
+    mine: bool  # this reader's answer, and it can still be taken back
+
+
+def answer_words(review: Review, who: str, reader_id: str, now: datetime, zone: tzinfo = wording.ZONE) -> AnswerWords:
+    """ "Rosa Whitfield: M. Ortiz, RN said different people, 14:02"."""
+    verdict = VERDICT_WORDS[review.verdict] if review.verdict else "nothing"
+    whom = _enrollee_name(review.enrollee) if review.enrollee else "Somebody no longer on the panel"
+    when = wording.time_or_moment(review.decided_at, now, zone) if review.decided_at else ""
+    mine = review.undoable and review.decided_by == reader_id
+    return AnswerWords(review.review_id, f"{whom}: {who} said {verdict}, {when}", mine)
 
 
 def _patient_name(patient: Patient) -> str:

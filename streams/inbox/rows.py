@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from parsers.events import EncounterClass
 from rules.confidentiality import AlertView, PersonView, Tier, WhyWithheld
-from rules.decisions import Action, AlertKind, Clock, ClockStatus, Priority, StayStatus
+from rules.decisions import Action, AlertKind, Clock, Priority, Reason, StayStatus
+from rules.policy import Policy, default_policy
 from streams.inbox import wording
 
 
@@ -43,9 +44,14 @@ class ReaderStay(NamedTuple):
 
     versions: tuple[AlertView, ...]  # oldest first, never empty
     seen: int = 0  # the latest version this reader looked at; 0: none
-    acknowledged: int = 0  # the latest version this reader acknowledged; 0: none
+    acknowledged: int = 0  # the latest version this reader acknowledged or took; 0: none
+    closed: int = 0  # the latest version this reader marked as seen, by a press of its own; 0: none
     taken: Taken | None = None
     not_seen_by: tuple[str, ...] = ()  # names of those told who have not acknowledged the latest version
+    again: AlertView | None = None  # a later stay of the same person that still runs, as this reader may see it
+    unheard_since: datetime | None = None  # no discharge was sent, and this is when the stay was last heard of
+    passed_to: tuple[str, ...] = ()  # it was this reader's, and is with these now
+    policy: Policy = default_policy()  # in force; words that name numbers take them from it
 
     @property
     def latest(self) -> AlertView:
@@ -66,7 +72,9 @@ class Row:
     standing: str
     marks: tuple[str, ...]
     headline: str
+    when: str  # it happened; "" where `where` says since when
     where: str
+    because: str  # why it is urgent; "" when it is not, or may not be said
     struck: bool
     retraction: str
     step: str
@@ -85,15 +93,15 @@ class Row:
 def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = wording.ZONE) -> Row:
     """The row of `stay` for the reader."""
     alert = stay.latest
-    clock = wording.next_clock(alert.clocks)
-    left = wording.left(clock, now, zone) if clock else None
     struck = is_struck(alert)
+    clock = _clock_of(stay)
+    left = wording.left(clock, now, zone, stay.policy) if clock else None
     told = last_true(stay.versions) if struck else alert
     marks = marks_of(stay)
     who = who_of(alert.person, now, zone)
     headline = headline_of(told)
     priority = alert.priority or Priority.ROUTINE
-    kind = told.kind or AlertKind.ADMISSION
+    urgent = priority is Priority.URGENT and not struck and not stay.passed_to
     return Row(
         alert_id=alert.alert_id,
         version=alert.version,
@@ -105,21 +113,61 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = wording.
         standing=wording.standing(alert.risk_tier, alert.ed_visits, alert.ed_window_days),
         marks=marks,
         headline=headline,
+        when="" if struck else when_of(told, now, zone),
         where=where_of(told, now, zone, why=not struck),
+        because="" if struck else because_of(alert, stay.policy),
         struck=struck,
-        retraction=wording.retraction(alert.reasons, kind, alert.decided_at, now, zone) if struck else "",
-        step=wording.step(clock, now, zone) if clock and not struck else _step_without_clock(stay, struck, now, zone),
-        left=left.words if left and not struck else "",
-        due=wording.moment(clock.due_at, now, zone) if clock and not struck else "",
-        overdue=bool(left and left.overdue and not struck),
+        retraction=retraction_of(alert, told, now, zone) if struck else "",
+        step=wording.step(clock, now, zone, stay.policy) if clock else _step_without_clock(stay, struck, now, zone),
+        left=left.words if left else "",
+        due=wording.moment(clock.due_at, now, zone) if clock else "",
+        overdue=bool(left and left.overdue),
         owner=stay.taken.name if stay.taken else "",
         taken=stay.taken is not None,
         mine=stay.taken is not None and stay.taken.case_manager_id == reader_id,
         withheld=withheld_of(alert),
-        can_take=not struck and (stay.taken is None or stay.taken.case_manager_id != reader_id),
-        can_acknowledge=stay.acknowledged < alert.version,
-        speak=f"Urgent: {who}. {headline}." if priority is Priority.URGENT and marks and not struck else "",
+        can_take=not struck and not stay.passed_to and (stay.taken is None or stay.taken.case_manager_id != reader_id),
+        can_acknowledge=stay.closed < alert.version,
+        speak=f"Urgent: {who}. {headline}." if urgent and marks else "",
     )
+
+
+def _clock_of(stay: ReaderStay) -> Clock | None:
+    """The clock that is the next step; none where there is nothing for this reader to do until something else comes."""
+    if is_struck(stay.latest) or stay.passed_to or waits_for_another(stay):
+        return None
+    return wording.next_clock(stay.latest.clocks)
+
+
+def waits_for_another(stay: ReaderStay) -> bool:
+    """The person is back in the hospital: what this stay asks for waits."""
+    over = stay.again is not None and stay.latest.status is StayStatus.FINISHED
+    return over and wording.next_clock(stay.latest.clocks) is not None
+
+
+_OURS: Final = frozenset({Reason.MATCH_REJECTED, Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
+
+
+def retraction_of(alert: AlertView, told: AlertView, now: datetime, zone: tzinfo = wording.ZONE) -> str:
+    """What was taken back, with the hospital's time for it; ours where a person of ours did it."""
+    ours = alert.occurred_at is None or not _OURS.isdisjoint(alert.reasons)
+    at = alert.decided_at if ours else alert.occurred_at or alert.decided_at
+    return wording.retraction(alert.reasons, told.kind or AlertKind.ADMISSION, at, now, zone)
+
+
+def because_of(alert: AlertView, policy: Policy) -> str:
+    """Why it is urgent, where the reader may know."""
+    if alert.priority is None or not alert.rule:
+        return ""
+    return wording.because(alert.priority, alert.reasons, alert.risk_tier, alert.rule, policy)
+
+
+def when_of(alert: AlertView, now: datetime, zone: tzinfo = wording.ZONE) -> str:
+    """When what the headline says happened; "" while the stay runs, which is said as since when."""
+    if alert.status is not StayStatus.FINISHED and alert.kind is not AlertKind.DEATH:
+        return ""
+    at = alert.ended_at or alert.occurred_at
+    return wording.time_or_moment(at, now, zone) if at else ""
 
 
 def is_struck(alert: AlertView) -> bool:
@@ -128,22 +176,27 @@ def is_struck(alert: AlertView) -> bool:
 
 
 def group_of(stay: ReaderStay, clock: Clock | None, now: datetime, zone: tzinfo = wording.ZONE) -> Group:
-    """Now: overdue, due today, urgent and not yet dealt with by this reader, or taken back and not seen by them."""
+    """Now: overdue, due today, urgent and not yet dealt with by this reader, or taken back and not seen by them. What
+    this reader took stays with them until they mark it as seen."""
     alert = stay.latest
     unread = stay.acknowledged < alert.version
     if is_struck(alert):
         return Group.NOW if max(stay.seen, stay.acknowledged) < alert.version else Group.FINISHED
+    if stay.passed_to or waits_for_another(stay):
+        return Group.HOME
     if unread and alert.priority is Priority.URGENT:
         return Group.NOW
     if clock is not None and clock.kind not in wording.PAPERWORK:
-        last = (clock.due_at - timedelta(minutes=1)).astimezone(zone).date()
+        meant = wording.last_moment(clock, now, zone, stay.policy)
+        last = (meant - timedelta(minutes=1)).astimezone(zone).date()
         if last <= now.astimezone(zone).date():
             return Group.NOW
     if alert.kind is AlertKind.DEATH:
         return Group.NOW if unread else Group.FINISHED
     if alert.status is not StayStatus.FINISHED:
-        return Group.IN_HOSPITAL
-    return Group.HOME if clock is not None or unread else Group.FINISHED
+        return Group.FINISHED if stay.unheard_since else Group.IN_HOSPITAL
+    kept = stay.acknowledged >= alert.version > stay.closed
+    return Group.HOME if clock is not None or unread or kept else Group.FINISHED
 
 
 def marks_of(stay: ReaderStay) -> tuple[str, ...]:
@@ -185,7 +238,7 @@ def where_of(alert: AlertView, now: datetime, zone: tzinfo = wording.ZONE, *, wh
     """Where, how long, why: "Mission Hospital, 3 days · heart failure"."""
     length = wording.length(alert.started_at, alert.ended_at, now, zone)
     place = ", ".join(part for part in (wording.facility(alert.facility), length) if part)
-    reason = wording.main_diagnosis(alert.diagnoses, alert.complaint) if why else ""
+    reason = wording.why_there(alert.diagnoses, alert.complaint) if why else ""
     return " · ".join(part for part in (place, reason) if part)
 
 
@@ -250,14 +303,21 @@ def _step_without_clock(stay: ReaderStay, struck: bool, now: datetime, zone: tzi
             return "Mark as seen"
         others = len(stay.not_seen_by)
         return f"Seen; {wording.count(others, 'person has', 'people have')} not seen it" if others else "Seen by all"
+    if stay.passed_to:
+        return f"With {', '.join(stay.passed_to)} now; nothing for you to do"
+    if stay.again is not None and waits_for_another(stay):
+        where = "in the ED" if stay.again.kind is AlertKind.ED_VISIT else "in the hospital"
+        return f"Back {where}: this follow-up waits"
     if alert.kind is None or alert.status is None:
         return "Ask for consent"
+    if stay.unheard_since is not None:
+        return wording.unheard(stay.unheard_since, now, zone)
     return wording.waiting(alert.status, alert.kind, alert.expected_discharge, now, zone)
 
 
 def _rank(alert: AlertView, priority: Priority, clock: Clock | None, overdue: bool, struck: bool) -> str:
     first = 2 if struck else 0 if overdue else 1
-    due = clock.due_at.timestamp() if clock and clock.status is ClockStatus.RUNNING else 9_999_999_999
+    due = clock.due_at.timestamp() if clock else 9_999_999_999
     newest_first = 9_999_999_999 - alert.decided_at.timestamp()
     return f"{first}{_PRIORITIES.index(priority)}{due:010.0f}{newest_first:010.0f}{alert.alert_id}"
 

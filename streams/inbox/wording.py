@@ -7,7 +7,7 @@ Dates read "Tue 24 Nov, 17:00"; what is left of a clock is said in the unit the 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import lru_cache
+from enum import StrEnum
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -21,12 +21,13 @@ from rules.decisions import (
     Clock,
     ClockKind,
     ClockStatus,
+    DischargeElement,
     Grade,
     Priority,
     Reason,
     StayStatus,
 )
-from rules.policy import Business, default_policy
+from rules.policy import Policy, default_policy
 
 ZONE: Final[tzinfo] = ZoneInfo("America/New_York")
 
@@ -116,7 +117,7 @@ REASON_WORDS: Final[Mapping[Reason, str]] = {
     Reason.DIED: "The hospital reports that the person died",
     Reason.DEATH_TAKEN_BACK: "The hospital took back that the person died",
     Reason.NEWBORN: "Is a newborn",
-    Reason.READMISSION: "Is back in the hospital within 30 days of a discharge",
+    Reason.READMISSION: "Is back in the hospital soon after a discharge",
     Reason.ED_HIGH_UTILIZER: "Comes to the ED often",
     Reason.RECENT_SNF_STAY: "Was in a skilled nursing facility lately",
     Reason.BEHAVIORAL_HEALTH: "A mental-health reason was given",
@@ -256,12 +257,12 @@ _STEP_WORDS: Final[Mapping[ClockKind, str]] = {
 }
 
 CLOCK_WORDS: Final[Mapping[ClockKind, str]] = {
-    ClockKind.TCM_CONTACT: "First contact after discharge (TCM, 2 working days)",
+    ClockKind.TCM_CONTACT: "First contact after discharge (TCM)",
     ClockKind.TCM_VISIT: "Visit after discharge (TCM)",
     ClockKind.TRC_ADMISSION_NOTICE: "Notice of admission in the record (TRC)",
     ClockKind.TRC_DISCHARGE_INFORMATION: "Discharge information in the record (TRC)",
-    ClockKind.TRC_ENGAGEMENT: "Contact within 30 days of discharge (TRC)",
-    ClockKind.TRC_MEDICATION_RECONCILIATION: "Medicines reviewed within 30 days (TRC)",
+    ClockKind.TRC_ENGAGEMENT: "Contact after discharge (TRC)",
+    ClockKind.TRC_MEDICATION_RECONCILIATION: "Medicines reviewed after discharge (TRC)",
     ClockKind.FUH_7: "Mental-health follow-up within 7 days (FUH)",
     ClockKind.FUH_30: "Mental-health follow-up within 30 days (FUH)",
     ClockKind.FUM_7: "Follow-up after the ED within 7 days (FUM)",
@@ -275,6 +276,15 @@ CLOCK_STATUS_WORDS: Final[Mapping[ClockStatus, str]] = {
     ClockStatus.MET: "met",
     ClockStatus.MISSED: "missed",
     ClockStatus.STOPPED: "stopped",
+}
+
+ELEMENT_WORDS: Final[Mapping[DischargeElement, str]] = {
+    DischargeElement.PRACTITIONER: "the doctor in charge",
+    DischargeElement.PROCEDURES: "procedures or treatment",
+    DischargeElement.DIAGNOSES: "diagnoses at discharge",
+    DischargeElement.MEDICINES: "current medicines and allergies",
+    DischargeElement.TEST_RESULTS: "test results, or that none are pending",
+    DischargeElement.INSTRUCTIONS: "instructions for care",
 }
 
 # Met by keeping dated evidence, not by reaching anybody: never the next step while another clock runs.
@@ -376,6 +386,23 @@ _AGREEMENT_WORDS: Final[Mapping[str, str]] = {
     "disagree": "different",
     "none": "different",
 }
+
+
+class Evidence(StrEnum):
+    """What a compared field says about whether two people are one."""
+
+    AGREES = "agrees"
+    DISAGREES = "does not agree"
+    UNCLEAR = "unclear"
+
+
+_AGREES: Final = frozenset(
+    {"equal", "exact", "agree", "nickname", "rare", "rare and equal", "former", "former name equal"}
+    | {"former address equal"}
+)
+_DISAGREES: Final = frozenset(
+    {"differs", "different", "disagree", "none", "another name", "a generation apart", "years apart"}
+)
 
 WITHHELD_WORDS: Final[Mapping[str, str]] = {
     "facility": "the facility",
@@ -562,8 +589,16 @@ def diagnosis(item: Diagnosis) -> str:
     return f"{about} ({item.code})" if about else f"the hospital's code {item.code}"
 
 
+def why_there(items: Sequence[Diagnosis], complaint: str) -> str:
+    """Why, for the row: the best diagnosis in words with the complaint beside it; one of the two; or ""."""
+    found, said = main_diagnosis(items, ""), main_diagnosis((), complaint)
+    if found and said and plain(complaint).casefold() != found.casefold():
+        return f"{found} · came with {said}"
+    return found or said
+
+
 def main_diagnosis(items: Sequence[Diagnosis], complaint: str) -> str:
-    """Why, for the row: the best diagnosis in words, else the complaint in quotes, else ""."""
+    """The best diagnosis in words, else the complaint in quotes, else ""."""
     ranked = sorted(items, key=lambda item: ({"F": 0, "W": 1, "A": 2}.get(item.type, 3), item.rank or 99))
     for item in ranked:
         if words := diagnosis(item):
@@ -597,8 +632,23 @@ def icd10_chapter(code: str) -> str:
     return next((words for first, last, words in _ICD10 if first <= start <= last), "")
 
 
-def reason(item: Reason) -> str:
+def reason(item: Reason, policy: Policy | None = None) -> str:
+    """The sentence, with the numbers of the policy in force where it has some."""
+    if item is Reason.READMISSION and policy is not None:
+        return f"Is back in the hospital within {count(policy.windows.readmission_days, 'day')} of a discharge"
     return REASON_WORDS[item]
+
+
+def because(priority: Priority, told: Iterable[Reason], tier: RiskTier, rule_name: str, policy: Policy) -> str:
+    """ "Urgent because: left against medical advice"; "" for what does not press, or a rule not in force any more."""
+    rule = next((rule for rule in policy.rules if rule.name == rule_name), None)
+    if rule is None or priority not in (Priority.URGENT, Priority.HIGH):
+        return ""
+    said = [reason(item, policy) for item in dict.fromkeys(told) if item in rule.reasons]
+    parts = [text[0].lower() + text[1:] for text in said]
+    if tier in rule.risk_tiers and RISK_WORDS[tier]:
+        parts.append(RISK_WORDS[tier])
+    return f"{PRIORITY_WORDS[priority].capitalize()} because: {', '.join(parts) or rule_name.replace('_', ' ')}"
 
 
 def mark(action: Action, reasons: Iterable[Reason], encounter_class: EncounterClass, version: int) -> str:
@@ -672,6 +722,14 @@ def field(name: str) -> str:
     return _FIELD_WORDS.get(name, name.replace("_", " "))
 
 
+def evidence_of(words: Iterable[str]) -> Evidence:
+    """What agreement words say together. Only what is known to agree agrees; a word nobody sorted is unclear."""
+    said = set(words)
+    if said & _DISAGREES:
+        return Evidence.DISAGREES
+    return Evidence.AGREES if said and said <= _AGREES else Evidence.UNCLEAR
+
+
 def evidence(found: Mapping[str, str]) -> list[str]:
     """Each compared field and how it agreed: "birth date: the same"."""
     return [
@@ -682,14 +740,41 @@ def evidence(found: Mapping[str, str]) -> list[str]:
 
 
 def next_clock(clocks: Iterable[Clock]) -> Clock | None:
-    """The running clock a person acts on next: the earliest due, paperwork only when nothing else runs."""
-    running = [clock for clock in clocks if clock.status is ClockStatus.RUNNING]
-    return min(running, key=lambda clock: (clock.kind in PAPERWORK, clock.due_at), default=None)
+    """The clock a person acts on next: the earliest due, paperwork only when nothing else asks. One that was missed
+    before we heard of it still asks: nobody has done it."""
+    asking = [
+        clock
+        for clock in clocks
+        if clock.status is ClockStatus.RUNNING or (clock.status is ClockStatus.MISSED and clock.kind not in PAPERWORK)
+    ]
+    return min(asking, key=lambda clock: (clock.kind in PAPERWORK, clock.due_at), default=None)
 
 
-def step(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> str:
-    """ "Call by Tue 24 Nov, 17:00"; a clock that ends at midnight is said as its last day."""
-    return f"{_STEP_WORDS[clock.kind]} {due(clock.due_at, now, zone)}"
+def step(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None = None) -> str:
+    """ "Call by Tue 24 Nov, 17:00"; a clock that ends at midnight is said as its last day, or where nobody works
+    then as the last working day before it."""
+    meant = last_moment(clock, now, zone, policy)
+    words = f"{_STEP_WORDS[clock.kind]} {due(meant, now, zone)}"
+    return words if meant == clock.due_at else f"{words}, the last working day before {day_of(clock, now, zone)}"
+
+
+def last_moment(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None = None) -> datetime:
+    """When a clock is to be acted on at the latest: calendar days end on a day that people work, as long as one is left
+    (else, and for working days and paperwork, when it is due)."""
+    if clock.kind in _WORKING_DAY_CLOCKS | PAPERWORK:
+        return clock.due_at
+    last = meant = (clock.due_at - timedelta(minutes=1)).astimezone(zone).date()
+    business = (policy or default_policy()).business
+    while not is_business_day(meant, business):
+        meant -= timedelta(days=1)
+    if meant == last or meant < now.astimezone(zone).date():
+        return clock.due_at
+    return datetime(meant.year, meant.month, meant.day, 23, 59, 59, tzinfo=zone).astimezone(UTC)
+
+
+def day_of(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> str:
+    """The day a clock ends with."""
+    return day(clock.due_at - timedelta(minutes=1), now, zone)
 
 
 def due(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
@@ -702,44 +787,72 @@ def due(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
     return moment(at, now, zone)
 
 
-def left(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> Left:
+def left(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None = None) -> Left:
     """What is left: "1 working day left", "3 h left", "6 days left", "4 h overdue"."""
     seconds = (clock.due_at - now).total_seconds()
     if seconds <= 0:
         return Left(f"{span(-seconds)} overdue", True)
+    meant = last_moment(clock, now, zone, policy)
     today = now.astimezone(zone).date()
-    last = (clock.due_at - timedelta(minutes=1)).astimezone(zone).date()
+    last = (meant - timedelta(minutes=1)).astimezone(zone).date()
     if last == today:
-        return Left(f"due today, {span(seconds)} left", False)
+        return Left(f"due today, {span((meant - now).total_seconds())} left", False)
     if clock.kind in _WORKING_DAY_CLOCKS:
-        days = working_days_between(today, last)
+        days = working_days_between(today, last, policy, clock.calendar)
         return Left(f"{count(days, 'working day')} left" if days else "due next working day", False)
     return Left(f"{count((last - today).days, 'day')} left", False)
 
 
-def clock_state(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> str:
+def clock_name(clock: Clock, policy: Policy | None = None) -> str:
+    """What a clock asks for, with the numbers of the policy in force."""
+    rules, name = (policy or default_policy()).clocks, CLOCK_WORDS[clock.kind]
+    match clock.kind:
+        case ClockKind.TCM_CONTACT:
+            return f"{name[:-1]}, {count(rules.tcm_contact_business_days, 'working day')})"
+        case ClockKind.TRC_ENGAGEMENT | ClockKind.TRC_MEDICATION_RECONCILIATION:
+            return f"{name} within {count(rules.trc_follow_up_days, 'day')}"
+    return name
+
+
+def clock_notes(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> list[str]:
+    """What else is true of a clock: what is missing, what counts, which calendar, what is assumed."""
+    found = []
+    if clock.missing and clock.status is not ClockStatus.STOPPED:
+        notice = (
+            f"notice in time ({moment(clock.notice_at, now, zone)}), information still to get"
+            if (clock.notice_at)
+            else "no notice in time; to get"
+        )
+        found.append(f"{notice}: {'; '.join(ELEMENT_WORDS[element] for element in clock.missing)}")
+    if clock.hours_lost >= 2:
+        found.append(f"{clock.hours_lost:.0f} h were lost before we heard")
+    if not clock.same_day:
+        found.append("the day of the discharge does not count")
+    if clock.calendar:
+        whose = "federal holidays" if clock.calendar == "federal" else f"the holidays of {clock.calendar}"
+        found.append(f"working days without {whose}")
+    if clock.tries:
+        found.append(f"{clock.tries} separate tries in time count as tried")
+    if clock.assumed:
+        found.append("assumed: the panel does not say who pays, and the measure asks for some payers only")
+    return found
+
+
+def clock_state(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None = None) -> str:
     """What became of a clock: "2 days left", "met Tue 24 Nov, 14:02", "missed"."""
     if clock.status is ClockStatus.RUNNING:
-        return left(clock, now, zone).words
+        return left(clock, now, zone, policy).words
     if clock.status is ClockStatus.MET and clock.met_at:
         return f"met {moment(clock.met_at, now, zone)}"
     return CLOCK_STATUS_WORDS[clock.status]
 
 
-def working_days_between(after: date, through: date) -> int:
-    """Working days later than `after` up to and including `through` (Monday to Friday, no NC or federal holiday)."""
+def working_days_between(after: date, through: date, policy: Policy | None = None, calendar: str = "") -> int:
+    """Working days later than `after` up to and including `through`, as the policy in force counts them; by one
+    calendar of it, or by all of them."""
+    business = (policy or default_policy()).business
     days = (after + timedelta(days=number) for number in range(1, (through - after).days + 1))
-    return sum(1 for on in days if is_working_day(on))
-
-
-def is_working_day(on: date) -> bool:
-    """As the shipped policy counts business days."""
-    return is_business_day(on, _business())
-
-
-@lru_cache(maxsize=1)
-def _business() -> Business:
-    return default_policy().business
+    return sum(1 for on in days if is_business_day(on, business, calendar))
 
 
 def waiting(status: StayStatus, kind: AlertKind, expected: datetime | None, now: datetime, zone: tzinfo = ZONE) -> str:
@@ -755,6 +868,11 @@ def waiting(status: StayStatus, kind: AlertKind, expected: datetime | None, now:
     if kind is AlertKind.ED_VISIT:
         return "In the ED; any clock starts when they leave"
     return "In the hospital; the clocks start at discharge"
+
+
+def unheard(since: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
+    """What is said of a stay that went on without a word for too long."""
+    return f"No discharge was sent; last heard {moment(since, now, zone)}"
 
 
 def facility(name: str) -> str:

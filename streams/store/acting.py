@@ -201,5 +201,5 @@ def _see(connection: Connection, case_manager_id: str, versions: Mapping[str, in
         ("case_manager_id", "alert_id", "version", "seen_us"),
         [(case_manager_id, alert_id, version, to_us(at)) for alert_id, version in sorted(versions.items())],
         "ON CONFLICT (case_manager_id, alert_id) DO UPDATE SET version = excluded.version, seen_us = excluded.seen_us "
-        "WHERE excluded.version > seen.version",
+        "WHERE excluded.version >= seen.version",
     )

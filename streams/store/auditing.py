@@ -77,6 +77,16 @@ class Auditing(Database):
         with self.writing() as connection:
             write_rows(connection, audit, columns, rows)
 
+    def audit_people(
+        self, case_manager_id: str, what: Audited, at: datetime, enrollee_ids: Sequence[str], detail: str = ""
+    ) -> None:
+        """Write that somebody read about these people, one row for each; one without a person when there is none."""
+        whose = list(dict.fromkeys(enrollee_ids)) or [""]
+        rows = [(to_us(at), case_manager_id, str(what), "", enrollee_id, detail) for enrollee_id in whose]
+        columns = ("at_us", "case_manager_id", "what", "alert_id", "enrollee_id", "detail")
+        with self.writing() as connection:
+            write_rows(connection, audit, columns, rows)
+
     def audit_of(self, *, alert_id: str = "", enrollee_id: str = "", limit: int = 500) -> list[AuditRow]:
         """Newest first: about an alert, about an enrollee, or about everything."""
         wanted = select(audit).order_by(audit.c.audit_id.desc()).limit(limit)

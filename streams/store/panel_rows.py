@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from parsers.events import Address, Identifier, PersonName
 from parsers.panel import PanelRow, split_mrns
-from parsers.people import Consent, Enrollee, RiskTier
+from parsers.people import Consent, Enrollee, Payer, RiskTier
 from rules.matching import PanelRecord
 from streams.store.engine import rows_among
 
@@ -47,6 +47,7 @@ FILE_COLUMNS: Final = (
     "effective_from",
     "effective_to",
     "language",
+    "payer",
 )
 KEPT_COLUMNS: Final = ("former_names", "former_addresses", "former_phones", "former_mrns", "home_since")
 COLUMNS: Final = FILE_COLUMNS + KEPT_COLUMNS
@@ -104,6 +105,7 @@ class EnrolleeRow(NamedTuple):
     effective_from: str
     effective_to: str
     language: str
+    payer: str = ""
     former_names: str = ""
     former_addresses: str = ""
     former_phones: str = ""
@@ -184,6 +186,7 @@ def enrollee_on(row: EnrolleeRow, homes: Iterable[Home], on: datetime | None) ->
         former_phones=parts(row.former_phones),
         former_mrns=_numbers(row.former_mrns),
         language=row.language,
+        payer=Payer(row.payer or Payer.UNKNOWN),
     )
 
 
@@ -235,6 +238,7 @@ def row_of(enrollee: Enrollee) -> PanelRow:
         enrollee.effective_from.isoformat() if enrollee.effective_from else "",
         enrollee.effective_to.isoformat() if enrollee.effective_to else "",
         enrollee.language,
+        "" if enrollee.payer is Payer.UNKNOWN else str(enrollee.payer),
     )
 
 

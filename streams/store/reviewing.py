@@ -6,10 +6,10 @@ review, however many messages wait under it.
 """
 
 import hashlib
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
@@ -24,6 +24,7 @@ from streams.store.engine import Database, Row, next_values, rows_among, write_r
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.schema import (
     crosswalk,
+    enrollees,
     event_outbox,
     from_us,
     ledger,
@@ -45,6 +46,12 @@ class Verdict(StrEnum):
     NOT_SURE = "not_sure"
 
 
+UNDO_SECONDS: Final = 10  # so long an answer given on the page can be taken back: nothing comes of it before
+_OPEN: Final = ("", str(Verdict.NOT_SURE))
+_SOON: Final = {Verdict.SAME: "same_soon", Verdict.DIFFERENT: "different_soon"}  # in `reviews.verdict` until then
+_MEANT: Final = {kept: verdict for verdict, kept in _SOON.items()}
+
+
 class Review(Value):
     """Both sides of one possible match, and what was said about it."""
 
@@ -56,6 +63,7 @@ class Review(Value):
     verdict: Verdict | None = None
     decided_by: str = ""
     decided_at: datetime | None = None
+    undoable: bool = False  # nothing came of the verdict yet
     note: str = ""
 
 
@@ -96,7 +104,7 @@ def pair_of(patient: Patient, enrollee_id: str) -> str:
 def verdicts_of(connection: Connection, pairs: Sequence[str]) -> dict[str, Verdict]:
     """Standing verdicts by pair."""
     rows = rows_among(connection, "SELECT pair, verdict FROM reviews WHERE pair IN :among", pairs)
-    return {row[0]: Verdict(row[1]) for row in rows if row[1]}
+    return {row[0]: Verdict(row[1]) for row in rows if row[1] and row[1] not in _MEANT}
 
 
 def untold(ending: tuple[str, str]) -> bool:
@@ -174,13 +182,27 @@ def put_events(connection: Connection, records: Sequence[EventRecord], now: date
 class Reviewing(Database):
     """The review queue, and the way back of events that are decided again."""
 
-    def reviews_waiting(self, limit: int = 100) -> list[Review]:
-        """What nobody has settled, never looked at before not-sure, oldest first."""
+    def reviews_waiting(self, limit: int = 100, practices: Collection[str] | None = None) -> list[Review]:
+        """What nobody has settled, never looked at before not-sure, oldest first: of everybody, or with `practices` of
+        people on their panels."""
         with self.reading() as connection:
             found = connection.execute(
-                select(reviews)
-                .where(reviews.c.verdict.in_(("", Verdict.NOT_SURE)))
+                _asked_of(select(reviews), practices)
+                .where(reviews.c.verdict.in_(_OPEN))
                 .order_by(reviews.c.verdict, reviews.c.opened_us, reviews.c.review_id)
+                .limit(limit)
+            ).all()
+            return _reviews(connection, found)
+
+    def reviews_answered(
+        self, since: datetime, limit: int = 20, practices: Collection[str] | None = None
+    ) -> list[Review]:
+        """What was answered since then, newest first."""
+        with self.reading() as connection:
+            found = connection.execute(
+                _asked_of(select(reviews), practices)
+                .where(reviews.c.verdict != "", reviews.c.decided_us >= to_us(since))
+                .order_by(reviews.c.decided_us.desc(), reviews.c.review_id)
                 .limit(limit)
             ).all()
             return _reviews(connection, found)
@@ -191,20 +213,28 @@ class Reviewing(Database):
             found = connection.execute(select(reviews).where(reviews.c.review_id == review_id)).all()
             return next(iter(_reviews(connection, found)), None)
 
-    def review_count(self) -> int:
-        """How many pairs wait for a person."""
+    def review_count(self, practices: Collection[str] | None = None) -> int:
+        """How many pairs wait for a person: of everybody, or of people on the panels of `practices`."""
         with self.reading() as connection:
-            waiting = reviews.c.verdict.in_(("", Verdict.NOT_SURE))
-            return int(connection.scalar(select(func.count()).select_from(reviews).where(waiting)) or 0)
+            waiting = _asked_of(select(func.count()).select_from(reviews), practices)
+            return int(connection.scalar(waiting.where(reviews.c.verdict.in_(_OPEN))) or 0)
 
     def settle_review(
-        self, review_id: str, verdict: Verdict, case_manager_id: str, at: datetime, note_text: str = ""
+        self,
+        review_id: str,
+        verdict: Verdict,
+        case_manager_id: str,
+        at: datetime,
+        note_text: str = "",
+        *,
+        undoable: bool = False,
     ) -> Reviewed:
         """Keep a person's verdict. The first same or different stands; a later one changes nothing.
 
         Same: every waiting event is released as a certain match through the event outbox, and the crosswalk learns the
         patient's numbers. Different: the waiting events end as suppressed (match_rejected) and are dropped. Not sure:
-        they go on waiting. Raises `KeyError` for an unknown review.
+        they go on waiting. With `undoable` all of that happens `UNDO_SECONDS` later (`take_effect`), and until then
+        what comes of this pair waits too. Raises `KeyError` for an unknown review.
         """
         with self.writing() as connection:
             row = connection.execute(
@@ -212,31 +242,55 @@ class Reviewing(Database):
             ).one_or_none()
             if row is None:
                 raise KeyError("no such review")
-            if row.verdict in {Verdict.SAME, Verdict.DIFFERENT}:
+            if row.verdict not in _OPEN:
                 return Reviewed(False)
+            kept = _SOON.get(verdict, str(verdict)) if undoable else str(verdict)
             connection.execute(
                 update(reviews)
                 .where(reviews.c.review_id == review_id)
-                .values(verdict=str(verdict), decided_by=case_manager_id, decided_us=to_us(at), note=note_text)
+                .values(verdict=kept, decided_by=case_manager_id, decided_us=to_us(at), note=note_text)
             )
             note(connection, at, case_manager_id, Audited.REVIEWED, enrollee_id=row.enrollee_id, detail=str(verdict))
             if verdict is Verdict.NOT_SURE:
                 return Reviewed(True)
             waiting = _waiting(connection, [review_id]).get(review_id, [])
-            connection.execute(review_events.delete().where(review_events.c.review_id == review_id))
-            if verdict is Verdict.SAME:
-                certain = [_as_certain(record) for record in waiting]
-                _teach(connection, certain)
-                forget(connection, [record.event.message_id for record in certain])
-                put_events(connection, certain, at)
-                return Reviewed(True, released=len(certain))
-            connection.execute(
-                update(ledger)
-                .where(ledger.c.message_id.in_([record.event.message_id for record in waiting]))
-                .where(ledger.c.ending == str(Ending.HELD))
-                .values(ending=str(Ending.SUPPRESSED), code=str(Reason.MATCH_REJECTED))
-            )
-            return Reviewed(True, dropped=len(waiting))
+            if not undoable:
+                _effect(connection, review_id, verdict, waiting, at)
+            same = verdict is Verdict.SAME
+            return Reviewed(True, len(waiting) if same else 0, 0 if same else len(waiting))
+
+    def undo_review(self, review_id: str, case_manager_id: str, at: datetime) -> None:
+        """Take one's own answer back, as long as nothing came of it. Raises `KeyError` when that is over."""
+        with self.writing() as connection:
+            row = connection.execute(
+                select(reviews).where(reviews.c.review_id == review_id).with_for_update()
+            ).one_or_none()
+            back = (*_SOON.values(), str(Verdict.NOT_SURE))
+            if row is None or row.decided_by != case_manager_id or row.verdict not in back:
+                raise KeyError("no answer of this person to take back")
+            gone = update(reviews).where(reviews.c.review_id == review_id)
+            connection.execute(gone.values(verdict="", decided_by="", decided_us=0, note=""))
+            what = _MEANT.get(row.verdict, row.verdict)
+            note(connection, at, case_manager_id, Audited.UNDID, enrollee_id=row.enrollee_id, detail=f"review: {what}")
+
+    def take_effect(self, now: datetime) -> int:
+        """Let answers that can no longer be undone have their effect; how many."""
+        due = to_us(now - timedelta(seconds=UNDO_SECONDS))
+        soon = select(reviews.c.review_id).where(reviews.c.verdict.in_(tuple(_MEANT)), reviews.c.decided_us <= due)
+        with self.reading() as connection:
+            ids = list(connection.scalars(soon.order_by(reviews.c.review_id)))
+        if not ids:
+            return 0
+        with self.writing() as connection:
+            locked = soon.add_columns(reviews.c.verdict).where(reviews.c.review_id.in_(ids)).with_for_update()
+            found = connection.execute(locked).all()
+            waiting = _waiting(connection, [row.review_id for row in found])
+            for row in found:
+                verdict = _MEANT[row.verdict]
+                now_known = update(reviews).where(reviews.c.review_id == row.review_id)
+                connection.execute(now_known.values(verdict=str(verdict)))
+                _effect(connection, row.review_id, verdict, waiting.get(row.review_id, []), now)
+        return len(found)
 
     def release(self, records: Sequence[EventRecord], now: datetime) -> None:
         """Line events up to be decided although their message has ended: waiting ones, and those of people enrolled
@@ -281,6 +335,32 @@ class Reviewing(Database):
         if outbox_ids:
             with self.writing() as connection:
                 connection.execute(event_outbox.delete().where(event_outbox.c.outbox_id.in_(outbox_ids)))
+
+
+def _asked_of(wanted: Any, practices: Collection[str] | None) -> Any:
+    """Only reviews about people of these practices."""
+    if practices is None:
+        return wanted
+    theirs = select(enrollees.c.enrollee_id).where(enrollees.c.practice_id.in_(sorted(practices)))
+    return wanted.where(reviews.c.enrollee_id.in_(theirs))
+
+
+def _effect(
+    connection: Connection, review_id: str, verdict: Verdict, waiting: Sequence[EventRecord], at: datetime
+) -> None:
+    connection.execute(review_events.delete().where(review_events.c.review_id == review_id))
+    if verdict is Verdict.SAME:
+        certain = [_as_certain(record) for record in waiting]
+        _teach(connection, certain)
+        forget(connection, [record.event.message_id for record in certain])
+        put_events(connection, certain, at)
+        return
+    connection.execute(
+        update(ledger)
+        .where(ledger.c.message_id.in_([record.event.message_id for record in waiting]))
+        .where(ledger.c.ending == str(Ending.HELD))
+        .values(ending=str(Ending.SUPPRESSED), code=str(Reason.MATCH_REJECTED))
+    )
 
 
 _NOBODY_S: Final = (str(Ending.SUPPRESSED), str(Reason.NOT_ON_PANEL))
@@ -347,7 +427,8 @@ def _reviews(connection: Connection, rows: Sequence[Row]) -> list[Review]:
             records=tuple(waiting.get(row["review_id"], ())),
             weight=row["weight"],
             opened_at=from_us(row["opened_us"]),
-            verdict=Verdict(row["verdict"]) if row["verdict"] else None,
+            verdict=_MEANT.get(row["verdict"]) or (Verdict(row["verdict"]) if row["verdict"] else None),
+            undoable=row["verdict"] in _MEANT or row["verdict"] == Verdict.NOT_SURE,
             decided_by=row["decided_by"],
             decided_at=from_us(row["decided_us"]) if row["decided_us"] else None,
             note=row["note"],

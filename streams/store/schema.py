@@ -105,6 +105,7 @@ enrollees = Table(
     _text("effective_from"),
     _text("effective_to"),
     _text("language"),
+    _text("payer"),
     _text("former_names"),  # these: see `streams.store.panel_rows`
     _text("former_addresses"),
     _text("former_phones"),
@@ -229,6 +230,10 @@ alerts = Table(  # the newest version of each
     _text("document"),  # rules.decisions.Alert
     Index("ix_alerts_enrollee_id", "enrollee_id"),
     Index("ix_alerts_stay_id", "stay_id"),
+    Index(  # what is open, counted without reading documents
+        "ix_alerts_status",
+        *("status", "action", "version", "acknowledged_version", "decided_us", "enrollee_id", "alert_id"),
+    ),
 )
 alert_versions = Table(
     "alert_versions",
