@@ -303,7 +303,7 @@ def test_publishing_holds_bytes_in_hand_not_a_mean(embedded, monkeypatch):
                 await durable.accept(frame)
             found = ids(await records(bootstrap_of(settings), seconds=3, until=2020))
             assert 2000 < len(found) <= 2004
-            assert publisher._at.total == 2003
+            assert 2000 < publisher._at.total <= 2004
             for _ in range(200):
                 done = {message_id for message_id, _, _ in publisher._in_hand} - {large[1].message_id}
                 ledger.ended |= done

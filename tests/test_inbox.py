@@ -939,15 +939,6 @@ def test_signing_in_again_ends_the_session_before_it(settings, store):
     assert find_session(store, before, datetime.now(UTC)) is None
 
 
-def test_old_sessions_are_forgotten(store):
-    load_people(store)
-    now = datetime.now(UTC)
-    open_session(store, ORTIZ.case_manager_id, now - timedelta(days=8))
-    open_session(store, ORTIZ.case_manager_id, now)
-    with store.reading() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM sessions").scalar() == 1
-
-
 # bytes
 
 
