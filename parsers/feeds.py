@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, field_validator
 
-from parsers.charsets import codec_of, is_codec
 from parsers.events import EncounterClass, FacilityKind, Value
-from parsers.times import zone_of
+from parsers.hl7.charsets import codec_of, is_codec
+from parsers.hl7.times import zone_of
 
 _NO_ZONE = "expected an IANA time zone such as America/New_York"
 

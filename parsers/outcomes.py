@@ -8,7 +8,7 @@ from parsers.events import Event, Value
 class RejectCode(StrEnum):
     """Why we cannot use a message: closed, and the same word in metrics, headers, ERR and the README.
 
-    Each maps to an HL7 table 0357 code for ERR-3 in `parsers.acks`.
+    Each maps to an HL7 table 0357 code for ERR-3 in `parsers.hl7.acks`.
     """
 
     EMPTY = "empty"  # a frame or file without a message

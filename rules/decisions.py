@@ -35,7 +35,7 @@ class Action(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why: closed, counted, shown to people in words (`streams.inbox.wording`) and listed in the README."""
+    """Why: closed, counted, shown to people in words (`streams.words.stays`) and listed in the README."""
 
     # what was told
     ED_ARRIVAL = "ed_arrival"

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from streams import __version__
-from streams.problems import Problem
-from streams.settings import Settings, load_settings
+from streams.run.problems import Problem
+from streams.run.settings import Settings, load_settings
 
 app = typer.Typer(
     name="handoff",
@@ -47,7 +47,7 @@ def _settings(**overrides: Any) -> Settings:
 
 
 def _logging(settings: Settings) -> None:
-    from streams.logs import configure
+    from streams.run.logs import configure
 
     configure(settings.log_level)
 
@@ -84,7 +84,7 @@ def demo(
     several invented hospitals over real MLLP sockets. Ctrl-C stops it and leaves nothing behind. With
     KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL it runs on Apache Kafka and PostgreSQL.
     """
-    from streams.demo import run_demo
+    from streams.commands.demo import run_demo
 
     raise typer.Exit(run_demo(headless=headless, seconds=seconds, rate=rate, as_json=json))
 
@@ -98,7 +98,7 @@ def up(
     Keeps all in the data folder (HANDOFF_DATA_DIR, default ./handoff-data) and migrates an older one by itself. Send
     ADT to the MLLP port it prints, load your people with `handoff panel load`.
     """
-    from streams.supervisor import run_up
+    from streams.up.supervisor import run_up
 
     settings = _settings()
     _logging(settings)
@@ -109,7 +109,7 @@ def up(
 @app.command()
 def listen() -> None:
     """Run the listener: MLLP and POST /hl7 in, Kafka out, AA only once a message is safe."""
-    from streams.listener import run_listener
+    from streams.listen.process import run_listener
 
     _process(run_listener)
 
@@ -117,7 +117,7 @@ def listen() -> None:
 @app.command()
 def work() -> None:
     """Run a worker: reads, matches and decides. Start as many as there is work."""
-    from streams.worker import run_worker
+    from streams.work.process import run_worker
 
     _process(run_worker)
 
@@ -131,7 +131,7 @@ def inbox() -> None:
 
 
 def _process(run: object) -> None:
-    from streams.supervisor import end_with_parent
+    from streams.up.supervisor import end_with_parent
 
     settings = _settings()
     _logging(settings)
@@ -163,7 +163,7 @@ def send(
     A file may hold one message or many, MLLP-framed, plain or in an FHS/BHS batch. Ends with 0 only when every
     message was positively acknowledged. With --json: one object a message, {control_id, ack, error, ms}.
     """
-    from streams.sender import run_send
+    from streams.commands.send import run_send
 
     raise typer.Exit(
         run_send(
@@ -179,7 +179,7 @@ def ingest(files: Files, json: Json = False) -> None:
 
     A bad message in a batch never hides the good ones; a count in a trailer that does not fit is reported.
     """
-    from streams.ingest import run_ingest
+    from streams.commands.ingest import run_ingest
 
     settings = _settings()
     _logging(settings)
@@ -189,7 +189,7 @@ def ingest(files: Files, json: Json = False) -> None:
 @app.command()
 def doctor(json: Json = False) -> None:
     """Look over the whole way and say what is wrong and what to do."""
-    from streams.doctor import run_doctor
+    from streams.commands.doctor import run_doctor
 
     raise typer.Exit(run_doctor(as_json=json))
 
@@ -201,8 +201,8 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring the store to this program's version (for PostgreSQL; `up` does it by itself)."""
-    from streams.keys import secret_of
-    from streams.open_store import open_store
+    from streams.store.keys import secret_of
+    from streams.store.opening import open_store
 
     settings = _settings()
     with open_store(settings, migrate=True) as store:
@@ -216,7 +216,7 @@ def sign_in(
     person: Annotated[str | None, typer.Argument(help="Case manager id; the busiest one when left out.")] = None,
 ) -> None:
     """Print a one-time link that signs a case manager in to the inbox."""
-    from streams.inbox.sign_in import make_link
+    from streams.inbox.links import make_link
 
     typer.echo(make_link(_settings(), person))
 
@@ -231,7 +231,7 @@ def panel_load(
     json: Json = False,
 ) -> None:
     """Load a panel file: good rows in one transaction, bad ones in a reject file you can correct and load again."""
-    from streams.panel_command import run_panel_load
+    from streams.commands.panel import run_panel_load
 
     raise typer.Exit(run_panel_load(_settings(), file, full=full, force=force, as_json=json))
 
@@ -241,7 +241,7 @@ def panel_check(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV with a header.")], json: Json = False
 ) -> None:
     """Check a panel file and load nothing."""
-    from streams.panel_command import run_panel_check
+    from streams.commands.panel import run_panel_check
 
     raise typer.Exit(run_panel_check(_settings(), file, as_json=json))
 
@@ -252,7 +252,7 @@ def directory_load(
     json: Json = False,
 ) -> None:
     """Load networks, practices, case managers, absences and LME/MCOs from a folder of CSV files."""
-    from streams.directory_command import run_directory_load
+    from streams.commands.directory import run_directory_load
 
     raise typer.Exit(run_directory_load(_settings(), folder, as_json=json))
 
@@ -263,7 +263,7 @@ def directory_check(
     json: Json = False,
 ) -> None:
     """Check a directory folder and load nothing."""
-    from streams.directory_command import run_directory_check
+    from streams.commands.directory import run_directory_check
 
     raise typer.Exit(run_directory_check(_settings(), folder, as_json=json))
 
@@ -283,7 +283,7 @@ def match(
     json: Json = False,
 ) -> None:
     """Find the people of one list on another: the same matcher that alerts are made with."""
-    from streams.match_command import run_match
+    from streams.commands.match import run_match
 
     raise typer.Exit(run_match(panel, queries, pairs=pairs, panel_size=panel_size, as_json=json))
 
@@ -300,7 +300,7 @@ def route(
     json: Json = False,
 ) -> None:
     """Say who would be told, and why."""
-    from streams.route_command import run_route
+    from streams.commands.route import run_route
 
     raise typer.Exit(
         run_route(
@@ -321,7 +321,7 @@ def review(
 
     Nothing leaves about a possible match until somebody decided; same tells what waits, different drops it for good.
     """
-    from streams.review_command import run_review
+    from streams.commands.review import run_review
 
     raise typer.Exit(run_review(_settings(), review_id, decide=decide, by=by, note=note, as_json=json))
 
@@ -336,7 +336,7 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say what we understand of each message and what would come of it; no broker, no store."""
-    from streams.explain import run_explain
+    from streams.commands.explain import run_explain
 
     raise typer.Exit(run_explain(files, panel=panel, policy=policy, fields=fields, test=test, as_json=json))
 
@@ -354,8 +354,8 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Write HL7 files of simulated lives, with the truth of who should have been told what and when."""
-    from streams.sender import print_json
-    from streams.simulate import run_simulate
+    from streams.commands.send import print_json
+    from streams.invented.lives import run_simulate
 
     written = run_simulate(patients, days, seed, out, faults)
     if json:
@@ -376,7 +376,7 @@ def score(
     json: Json = False,
 ) -> None:
     """Hold what is told against the truth: recall, precision, wrong person, duplicates, retractions."""
-    from streams.score import print_score, run_score
+    from streams.commands.score import print_score, run_score
 
     print_score(run_score(folder, alerts, policy), as_json=json)
 
@@ -391,7 +391,7 @@ def bench(
 ) -> None:
     """Run the whole way under load and print where the time goes, beside the broker's own floor."""
     if context.invoked_subcommand is None:
-        from streams.bench import run_bench
+        from streams.commands.bench import run_bench
 
         raise typer.Exit(run_bench(rate=rate, seconds=seconds, panel=panel, as_json=json))
 
@@ -399,7 +399,7 @@ def bench(
 @bench_app.command("core")
 def bench_core(json: Json = False) -> None:
     """Time the pure core beside hl7apy alone on the same messages."""
-    from streams.bench_core import run_bench_core
+    from streams.commands.bench_core import run_bench_core
 
     raise typer.Exit(run_bench_core(as_json=json))
 
@@ -410,7 +410,7 @@ def bench_match(
     json: Json = False,
 ) -> None:
     """Time and grade the matcher beside Splink."""
-    from streams.bench_match import run_bench_match
+    from streams.commands.bench_match import run_bench_match
 
     raise typer.Exit(run_bench_match(panel=panel, as_json=json))
 
@@ -430,9 +430,9 @@ _MENDABLE: Final = {
 
 def said(error: BaseException) -> str:
     """What the world did to us and what its user can do, in a sentence; "" for a bug of ours."""
-    from streams.kafka import BrokerAway
-    from streams.open_store import said_of
+    from streams.kafka.client import BrokerAway
     from streams.store import Unavailable
+    from streams.store.opening import said_of
 
     match error:
         case Problem():

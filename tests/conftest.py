@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.servers import CHROMIUM, KafkaServer, PostgresServer, free_port, missing_kafka, missing_postgres
+from tests.rigs.servers import CHROMIUM, KafkaServer, PostgresServer, free_port, missing_kafka, missing_postgres
 
 # The machine is shared: how long one example takes says nothing; `timeout` in pyproject.toml ends what hangs.
 hypothesis.settings.register_profile("house", deadline=None)

@@ -36,32 +36,35 @@ from starlette.types import ASGIApp
 
 from parsers.people import CaseManager, Enrollee
 from rules.decisions import Action
-from rules.directory import BUILT_IN_CENTRAL_OFFICE
-from streams import metrics
-from streams.confidentiality_file import confidentiality_of
-from streams.health import Check, Health, Needed
-from streams.inbox import pages, quiet, rows, wording
-from streams.inbox.desk import Desk, StayDetail
-from streams.inbox.guard import Guard
+from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
+from streams.inbox import quiet
+from streams.inbox.access import Desk, StayDetail
 from streams.inbox.guesses import Guesses
-from streams.inbox.live import Change, Live, sse
-from streams.inbox.presence import Presence
-from streams.inbox.serving import StoppingServer, TimedProtocol, listening_socket
-from streams.inbox.sign_in import (
+from streams.inbox.links import (
     Session,
     end_session,
     find_session,
     open_session,
     touch_session,
 )
-from streams.policy_file import PolicyFile
-from streams.settings import Settings, private_folder
+from streams.inbox.live import Change, Live, sse
+from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages import stay_words as pages
+from streams.inbox.presence import Presence
+from streams.inbox.same_origin import Guard
+from streams.inbox.serving import StoppingServer, TimedProtocol, listening_socket
+from streams.run import metrics
+from streams.run.confidentiality_file import confidentiality_of
+from streams.run.health import Check, Health, Needed
+from streams.run.policy_file import PolicyFile
+from streams.run.settings import Settings, private_folder
 from streams.store import Store, Unavailable
-from streams.store.acting import UNDO_SECONDS, ActionKind, HeldBy, TooLate
-from streams.store.auditing import Audited
-from streams.store.feed import FeedKind
-from streams.store.reviewing import UNDO_SECONDS as REVIEW_UNDO_SECONDS
-from streams.store.reviewing import Verdict
+from streams.store.actions import UNDO_SECONDS, ActionKind, HeldBy, TooLate
+from streams.store.audit import Audited
+from streams.store.changes import FeedKind
+from streams.store.reviews import UNDO_SECONDS as REVIEW_UNDO_SECONDS
+from streams.store.reviews import Verdict
+from streams.words import stays as wording
 
 COOKIE: Final = "handoff_session"
 BEAT_SECONDS: Final = 3.0

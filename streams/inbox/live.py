@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-from streams.inbox.desk import Desk
-from streams.metrics import INBOX_STREAMS, STAGE, UNAVAILABLE, Part, Stage
+from streams.inbox.access import Desk
+from streams.run.metrics import INBOX_STREAMS, STAGE, UNAVAILABLE, Part, Stage
 from streams.store import Unavailable
-from streams.store.feed import FeedItem, FeedKind
+from streams.store.changes import FeedItem, FeedKind
 
 POLL_SECONDS: Final = 0.025
 POLL_SECONDS_AWAY: Final = 1.0

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Final
 
-from streams.inbox.sign_in import SESSION_HOURS, TOUCH_SECONDS
+from streams.inbox.links import SESSION_HOURS, TOUCH_SECONDS
 
 PLACES_KEPT: Final = 20  # of one session
 

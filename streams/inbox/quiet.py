@@ -7,8 +7,8 @@ people this reader answers for asks for anything anywhere.
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from streams.inbox import wording
-from streams.inbox.rows import Group
+from streams.inbox.pages.list_rows import Group
+from streams.words import stays as wording
 
 
 class Around(NamedTuple):

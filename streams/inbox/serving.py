@@ -10,7 +10,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from streams.problems import Problem
+from streams.run.problems import Problem
 
 REQUEST_SECONDS: Final = 10.0
 UNANSWERED_MS: Final = 20_000  # bytes that nobody acknowledges for so long end the connection (RFC 5482)

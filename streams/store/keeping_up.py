@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import delete, select
 
-from streams.store.engine import Database, rows_among, write_rows
-from streams.store.schema import attempts, facts, from_us, leases, parked_feeds, sessions, sign_in_links, to_us
+from streams.store.database import Database, rows_among, write_rows
+from streams.store.tables import attempts, facts, from_us, leases, parked_feeds, sessions, sign_in_links, to_us
 
 HASH_KEY: Final = "hash_key"  # the fact that holds the trace of the key
 _OLD_DAYS: Final = 7

@@ -9,8 +9,8 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from streams.problems import Problem
-from streams.store.engine import Database
+from streams.run.problems import Problem
+from streams.store.database import Database
 
 ADVICE: Final = "stop all processes of handoff and run `handoff migrate`"
 LOCK: Final = 0x68616E646F6666  # any number that only migrations use

@@ -1,7 +1,7 @@
 """Lines of the enrollees table in, values of the rules and of the matcher out.
 
 Former names and addresses are pairs, US between their parts and RS between pairs; former phones have RS between them;
-former medical record numbers are written like the current ones (`parsers.panel.PanelRow.mrns`).
+former medical record numbers are written like the current ones (`parsers.files.panel.PanelRow.mrns`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from parsers.events import Address, Identifier, PersonName
-from parsers.panel import PanelRow, split_mrns
+from parsers.files.panel import PanelRow, split_mrns
 from parsers.people import Consent, Enrollee, Payer, RiskTier
-from rules.matching import PanelRecord
-from streams.store.engine import rows_among
+from rules.matching.compare import PanelRecord
+from streams.store.database import rows_among
 
 US: Final = "\x1f"
 RS: Final = "\x1e"

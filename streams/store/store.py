@@ -2,18 +2,18 @@
 
 from typing import Self
 
-from streams.store.acting import Actions
-from streams.store.auditing import Auditing
-from streams.store.deciding import Deciding
-from streams.store.directories import Directories
-from streams.store.engine import Database, make_engine
-from streams.store.feed import Feed
-from streams.store.inbox import Inbox
+from streams.store.actions import Actions
+from streams.store.audit import Auditing
+from streams.store.changes import Feed
+from streams.store.database import Database, make_engine
+from streams.store.decisions import Deciding
+from streams.store.directory import Directories
+from streams.store.inbox_rows import Inbox
 from streams.store.keeping_up import KeepingUp
 from streams.store.migrating import MigrationState, StoreOutdated, TablesAre, migrate, state
-from streams.store.panel import Panel
-from streams.store.reviewing import Reviewing
-from streams.store.signing_in import SignIn
+from streams.store.panel_load import Panel
+from streams.store.reviews import Reviewing
+from streams.store.sign_in import SignIn
 from streams.store.unmatched import Unmatched
 
 

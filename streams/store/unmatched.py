@@ -18,11 +18,11 @@ from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, func, select
 
 from parsers.events import Event, EventKind
-from parsers.panel import split_mrns
-from rules.late_enrollment import looks_back
-from streams.store.engine import Database, rows_among, write_rows
+from parsers.files.panel import split_mrns
+from rules.deciding.late_enrollment import looks_back
+from streams.store.database import Database, rows_among, write_rows
 from streams.store.panel_rows import stream_rows
-from streams.store.schema import enrollees, to_us, unmatched, unmatched_keys
+from streams.store.tables import enrollees, to_us, unmatched, unmatched_keys
 
 FOUND_AT_ONCE: Final = 500
 OPENED_AT_ONCE: Final = 5_000

@@ -1,0 +1,1 @@
+"""Panel and directory files: CSV bytes in, rows and named faults out."""

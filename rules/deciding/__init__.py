@@ -1,0 +1,1 @@
+"""One event and what is known in, what to tell whom and what to remember out."""

@@ -1,0 +1,418 @@
+"""Two descriptions of a person in, how well they agree out: field by field in words, and as one weight.
+
+The weight is a sum of log2 likelihood ratios (Fellegi and Sunter, "A Theory for Record Linkage", 1969); common
+names weigh less.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from math import log2
+from typing import Final, NamedTuple
+
+from rapidfuzz.distance import DamerauLevenshtein, JaroWinkler
+
+from rules.matching.evidence import (
+    ADDRESS,
+    ANOTHER_NAME,
+    ANOTHER_SCRIPT,
+    BIRTH_DATE,
+    BY_MIDDLE_NAME,
+    CITY,
+    DAY_AND_MONTH,
+    DIFFERS,
+    EQUAL,
+    FIRST_LETTER,
+    FIRST_NAME,
+    FORMER_ADDRESS,
+    FORMER_NAME,
+    GENERATION,
+    INITIAL,
+    LAST_FOUR,
+    LAST_FOUR_NEARLY,
+    LAST_NAME,
+    MEDICAID_ID,
+    MIDDLE_NAME,
+    MOTHER,
+    MRN,
+    NICKNAME,
+    NUMBER_MISSING,
+    ONE_DIGIT,
+    ONE_PART,
+    PART,
+    PHONE,
+    RARE,
+    RARE_INITIAL,
+    SAME_NUMBER,
+    SAME_STREET,
+    SEX,
+    SHARED,
+    SIMILAR,
+    SSN,
+    SUFFIX,
+    SWAPPED,
+    YEARS_APART,
+    ZIP,
+    Agreement,
+)
+from rules.matching.names import Name, first_shares, is_word, known_first, last_shares, nickname, same_script
+from rules.matching.person import PanelRecord, Person
+
+__all__ = ["Comparison", "PanelRecord", "compare"]
+
+
+Weights = Callable[[str], float]
+_RAREST_LAST: Final = 2.0**-13
+_RAREST_FIRST: Final = 2.0**-11
+
+
+@lru_cache(maxsize=1 << 17)
+def census_last_weight(key: str) -> float:
+    """How much it says that two people share this last name, in bits."""
+    return -log2(max(last_shares().get(key, 0.0), _RAREST_LAST))
+
+
+@lru_cache(maxsize=1 << 16)
+def census_first_weight(key: str) -> float:
+    """How much it says that two people share this first name, in bits."""
+    return -log2(max(first_shares().get(key, 0.0), _RAREST_FIRST))
+
+
+class Comparison(NamedTuple):
+    """How two people agree."""
+
+    weight: float
+    evidence: dict[str, str]
+    penalty: float = 0.0  # the part of `weight` that disagreeing identifiers took off, as a positive number
+
+
+_GENERATION: Final = 14  # years; born on one day of the year so far apart are a father and his son
+_RARE_INITIALS: Final = frozenset("FGHINOPQUVWXYZ")  # each that of fewer than one first name in 30 (census of 1990)
+_RARE_MIDDLE_BITS: Final = 11.0  # fewer than one in 2,000 people bear it as their first name
+
+
+@lru_cache(maxsize=1 << 16)
+def _last_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
+    """The word, and the share of the name's weight it earns."""
+    if one.key == other.key:
+        return EQUAL, 1.0
+    if not same_script(one.key, other.key):
+        return ANOTHER_SCRIPT, 0.0
+    ones, others = one.parts or (one.key,), other.parts or (other.key,)
+    if (len(ones) > 1 or len(others) > 1 or one.parts or other.parts) and not set(ones).isdisjoint(others):
+        return PART, 0.75
+    if _close(one.key, other.key):
+        return SIMILAR, 0.6
+    return DIFFERS, 0.0
+
+
+@lru_cache(maxsize=1 << 16)
+def _first_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
+    a, b = one.key, other.key
+    if a == b:
+        return EQUAL, 1.0
+    if not same_script(a, b):
+        return ANOTHER_SCRIPT, 0.0
+    if is_word(a):
+        return DIFFERS, 0.0
+    if len(a) == 1 or len(b) == 1:
+        return (INITIAL, 0.3) if a[0] == b[0] else (DIFFERS, 0.0)
+    if (one.parts or other.parts) and not set(one.parts or (a,)).isdisjoint(other.parts or (b,)):
+        return PART, 0.8
+    if nickname(a, b):
+        return NICKNAME, 0.7
+    if _close(a, b):
+        both = known_first(a) and known_first(b)
+        if both:
+            one_sound, other_sound = _spoken(a), _spoken(b)
+            mute = _apart(a, b) <= 1 and one_sound.removesuffix("E") == other_sound.removesuffix("E")
+            alike = mute or (_slip(a, b) and one_sound == other_sound)
+        else:
+            alike = _slip(a, b) and (_sound(a) == _sound(b) or a[0] == b[0])
+        if alike:
+            return SIMILAR, 0.6
+        if not both and a[0] != b[0] and _apart(a, b) <= 1:
+            return FIRST_LETTER, 0.4
+        return ANOTHER_NAME, 0.0
+    return DIFFERS, 0.0
+
+
+def _apart(a: str, b: str) -> int:
+    """How many slips of the hand lie between two names, 2 for more."""
+    return DamerauLevenshtein.distance(a, b, score_cutoff=1)
+
+
+def _close(a: str, b: str) -> bool:
+    if min(len(a), len(b)) < 2 or max(len(a), len(b)) < 3 or is_word(a):
+        return False
+    return _slip(a, b) or JaroWinkler.similarity(a, b) >= 0.93
+
+
+def _slip(a: str, b: str) -> bool:
+    """One slip of the hand apart, or two in a long name; JOELLE and JOELLIANE are not."""
+    allowed = 1 if max(len(a), len(b)) < 7 else 2
+    return DamerauLevenshtein.distance(a, b, score_cutoff=allowed) <= allowed
+
+
+_VOICED: Final = str.maketrans({"C": "K", "Q": "K", "Z": "S", "Y": "I", "V": "F"})
+_SOUNDS: Final = str.maketrans({"C": "K", "Q": "K", "Z": "S", "Y": "I", "H": None, "W": None, "V": "F"})
+
+
+def _sound(name: str) -> str:
+    """First sound, consonants, and a closing vowel: alike for SARA and SARAH, not for JAYDEN and KAYDEN."""
+    letters = name.replace("PH", "F").translate(_SOUNDS)
+    consonants = [letter for letter in letters[1:] if letter not in "AEIOU"]
+    single = [letter for place, letter in enumerate(consonants) if place == 0 or consonants[place - 1] != letter]
+    return letters[:1] + "".join(single) + (letters[-1:] if letters[-1:] in "AEIOU" else "")
+
+
+def _spoken(name: str) -> str:
+    """As `_sound`, with the vowels and a first H: alike for SARA and SARAH, not for RAY and ROY, ANNA and HANNA."""
+    letters = name[:1] + name[1:].replace("PH", "F").replace("H", "")
+    letters = letters.translate(_VOICED)
+    single = [letter for place, letter in enumerate(letters) if place == 0 or letters[place - 1] != letter]
+    return "".join(single)
+
+
+def _digits_agreement(one: str, other: str) -> bool:
+    """One digit differs, or two neighbors are transposed."""
+    return len(one) == len(other) and DamerauLevenshtein.distance(one, other, score_cutoff=1) <= 1
+
+
+@lru_cache(maxsize=1 << 16)
+def _birth_agreement(one: int, other: int) -> tuple[Agreement, float]:
+    if one == other:
+        return EQUAL, 9.0 if one % 10000 == 101 else 13.5
+    year, rest = divmod(one, 10000)
+    month, day = divmod(rest, 100)
+    if year * 10000 + day * 100 + month == other:
+        return DAY_AND_MONTH, 9.5
+    if rest == other % 10000 and abs(year - other // 10000) >= _GENERATION:
+        return GENERATION, 4.5
+    same = (year == other // 10000) + (month == other // 100 % 100) + (day == other % 100)
+    if _digits_agreement(f"{one:08d}", f"{other:08d}"):
+        return ONE_DIGIT, 7.0
+    if same == 2:
+        return ONE_PART, 4.5
+    apart = abs(year - other // 10000) >= _GENERATION
+    return YEARS_APART if apart else DIFFERS, -7.0
+
+
+def _name_agreement(one: Person, other: Person, last_weight: Weights, first_weight: Weights) -> tuple[float, str, str]:
+    """Best of every name of one with every name of the other: weight, word for the last and for the first name."""
+    best = (-99.0, "", "")
+    for turn, (last, first) in enumerate(one.names):
+        for other_turn, (other_last, other_first) in enumerate(other.names):
+            weight = 0.0 if turn == other_turn == 0 else -1.0
+            last_word = first_word = ""
+            if last.key and other_last.key:
+                last_word, share = _last_agreement(last, other_last)
+                if share:
+                    weight += share * min(last_weight(last.key), last_weight(other_last.key))
+                elif last_word != ANOTHER_SCRIPT:
+                    weight -= 4.0
+            if first.key and other_first.key:
+                first_word, share = _first_agreement(first, other_first)
+                if share:
+                    weight += share * min(first_weight(first.key), first_weight(other_first.key))
+                elif _goes_by(first.key, one.middle, other_first.key, other.middle):
+                    first_word, weight = BY_MIDDLE_NAME, weight + 0.6 * first_weight(first.key)
+                elif _goes_by(other_first.key, other.middle, first.key, one.middle):
+                    first_word, weight = BY_MIDDLE_NAME, weight + 0.6 * first_weight(other_first.key)
+                elif first_word != ANOTHER_SCRIPT:
+                    weight -= 5.0
+            if last_word == DIFFERS and first_word in (DIFFERS, ANOTHER_NAME):
+                share = max(_last_agreement(last, other_first)[1], _first_agreement(last, other_first)[1])
+                other_share = max(_last_agreement(first, other_last)[1], _first_agreement(first, other_last)[1])
+                if min(share, other_share) >= 0.6 and share + other_share >= 1.6:
+                    weight += 9.0 + 0.8 * (last_weight(other_last.key) + share * first_weight(other_first.key))
+                    last_word = first_word = SWAPPED
+            if (turn or other_turn) and last_word == EQUAL:
+                last_word = FORMER_NAME
+            if ANOTHER_SCRIPT in (last_word, first_word):  # whatever can be compared comes first
+                if best[0] <= -98.0:
+                    best = (-98.0, last_word, first_word)
+            elif weight > best[0]:
+                best = (weight, last_word, first_word)
+    return best if best[0] > -98.0 else (0.0, best[1], best[2])
+
+
+def _goes_by(first: str, middle: str, other_first: str, other_middle: str) -> bool:
+    """One is called by the other's middle name, and nothing in one's middle name contradicts the other's first name:
+    Patricia Peggy is not Sandra Patricia but perhaps her twin."""
+    if len(first) < 2 or first != other_middle:
+        return False
+    return not middle or _middle_agreement(middle, other_first)[0] != DIFFERS
+
+
+@lru_cache(maxsize=1 << 15)
+def _street_agreement(one: str, other: str) -> tuple[str, float]:
+    if one == other:
+        return EQUAL, 9.0
+    number, name = _house(one)
+    other_number, other_name = _house(other)
+    if not name or not other_name:
+        return (SAME_NUMBER, 2.0) if number == other_number != "" else ("", 0.0)
+    alike = name == other_name or JaroWinkler.similarity(name, other_name) >= 0.88
+    if not alike:
+        return (SAME_NUMBER, -1.0) if number == other_number != "" else (DIFFERS, -1.5)
+    if number == other_number:
+        return SIMILAR, 7.0 if number else 5.0
+    if not number or not other_number:
+        return NUMBER_MISSING, 5.0
+    if name == other_name and DamerauLevenshtein.distance(number, other_number, score_cutoff=1) <= 1:
+        return SIMILAR, 6.0
+    return SAME_STREET, 4.0
+
+
+def _house(street: str) -> tuple[str, str]:
+    """House number, and the rest without spaces."""
+    number, _, name = street.partition(" ")
+    return (number, name.replace(" ", "")) if number[:1].isdigit() else ("", street.replace(" ", ""))
+
+
+def _address_agreement(one: Person, other: Person) -> tuple[float, str, str]:
+    """Best of every address with every address: weight, word for the street and for the ZIP code."""
+    best = (-99.0, "", "")
+    for turn, (street, code) in enumerate(one.addresses):
+        for other_turn, (other_street, other_code) in enumerate(other.addresses):
+            weight, street_word, zip_word = 0.0, "", ""
+            if street and other_street:
+                street_word, weight = _street_agreement(street, other_street)
+                if street_word == EQUAL and (turn or other_turn):
+                    street_word = FORMER_ADDRESS
+            if code and other_code:
+                if code == other_code:
+                    zip_word, weight = EQUAL, weight + (2.0 if weight > 0 else 4.0)
+                elif _digits_agreement(code, other_code):
+                    zip_word, weight = ONE_DIGIT, weight + 2.0
+                else:
+                    zip_word, weight = DIFFERS, weight - 1.0
+            if weight > best[0]:
+                best = (weight, street_word, zip_word)
+    return best if best[0] > -99.0 else (0.0, "", "")
+
+
+def compare(
+    one: Person,
+    other: Person,
+    last_weight: Weights = census_last_weight,
+    first_weight: Weights = census_first_weight,
+    *,
+    ssn_shared: bool = False,
+) -> Comparison:
+    """How `one` and `other` agree. `ssn_shared`: more than one enrollee has this SSN on file."""
+    evidence: dict[str, str] = {}
+    penalty = 0.0
+    weight, last_word, first_word = _name_agreement(one, other, last_weight, first_weight)
+    if last_word:
+        evidence[LAST_NAME] = last_word
+    if first_word:
+        evidence[FIRST_NAME] = first_word
+    if first_word == BY_MIDDLE_NAME:
+        word, share = _crossed_agreement(one, other)
+        if word:
+            evidence[MIDDLE_NAME] = word
+            weight += share
+    elif one.middle and other.middle:
+        word, share = _middle_agreement(one.middle, other.middle)
+        evidence[MIDDLE_NAME] = word
+        weight += share
+    if one.suffix and other.suffix:
+        evidence[SUFFIX] = EQUAL if one.suffix == other.suffix else DIFFERS
+        weight += 2.0 if one.suffix == other.suffix else -6.0
+    if one.birth and other.birth:
+        evidence[BIRTH_DATE], share = _birth_agreement(one.birth, other.birth)
+        weight += share
+    if one.sex and other.sex:
+        evidence[SEX] = EQUAL if one.sex == other.sex else DIFFERS
+        weight += 0.9 if one.sex == other.sex else -4.0
+    if one.ssn and other.ssn:
+        word, share = _ssn_agreement(one.ssn, other.ssn, ssn_shared)
+        evidence[SSN] = word
+        weight += share
+        penalty -= min(share, 0.0)
+    if other.medicaid and (one.medicaid or one.maybe_medicaid):
+        word, share = _medicaid_agreement(one, other)
+        if word:
+            evidence[MEDICAID_ID] = word
+            weight += share
+            penalty -= min(share, 0.0)
+    if one.mrns and other.mrns:
+        if not set(one.mrns).isdisjoint(other.mrns):
+            evidence[MRN] = EQUAL
+            weight += 18.0
+        elif not {system for system, _ in one.mrns}.isdisjoint(system for system, _ in other.mrns):
+            evidence[MRN] = DIFFERS
+            weight -= 2.0
+            penalty += 2.0
+    if one.addresses and other.addresses:
+        share, street_word, zip_word = _address_agreement(one, other)
+        weight += share
+        if street_word:
+            evidence[ADDRESS] = street_word
+        if zip_word:
+            evidence[ZIP] = zip_word
+    if one.city and other.city and evidence.get(ADDRESS, DIFFERS) == DIFFERS:
+        evidence[CITY] = EQUAL if one.city == other.city else DIFFERS
+        if evidence.get(ZIP) != EQUAL:
+            weight += 1.5 if one.city == other.city else -0.5
+    if one.phones and other.phones:
+        if not set(one.phones).isdisjoint(other.phones):
+            evidence[PHONE] = EQUAL
+            weight += 9.0
+        elif any(_digits_agreement(phone, another) for phone in one.phones for another in other.phones):
+            evidence[PHONE] = ONE_DIGIT
+            weight += 5.0
+        else:
+            evidence[PHONE] = DIFFERS
+            weight -= 1.0
+    if one.mother and other.mother:
+        evidence[MOTHER] = EQUAL if one.mother == other.mother else DIFFERS
+        weight += 6.0 if one.mother == other.mother else -4.0
+    return Comparison(weight, evidence, penalty)
+
+
+def _middle_agreement(one: str, other: str) -> tuple[Agreement, float]:
+    if one == other and len(one) > 1:
+        weight = census_first_weight(one)
+        return (RARE, 7.0) if weight >= _RARE_MIDDLE_BITS else (EQUAL, weight)
+    if one[0] == other[0] and (len(one) == 1 or len(other) == 1):
+        return (RARE_INITIAL, 5.0) if one[0] in _RARE_INITIALS else (INITIAL, 3.0)
+    if nickname(one, other) or _close(one, other):
+        return SIMILAR, 3.0
+    return DIFFERS, -3.0
+
+
+def _crossed_agreement(one: Person, other: Person) -> tuple[str, float]:
+    """One is called by the other's middle name: one's own middle name with the other's first, "" where it is absent."""
+    if other.middle not in [first.key for _, first in one.names]:
+        one, other = other, one
+    if not one.middle:
+        return "", 0.0
+    agreements = [_middle_agreement(one.middle, first.key) for _, first in other.names if first.key]
+    return max(agreements, key=lambda agreement: agreement[1], default=("", 0.0))
+
+
+def _ssn_agreement(one: str, other: str, shared: bool) -> tuple[Agreement, float]:
+    if one == other and len(one) == 9:
+        return (SHARED, 5.0) if shared else (EQUAL, 18.0)
+    if len(one) != len(other) or len(one) == 4:
+        if one[-4:] == other[-4:]:
+            return LAST_FOUR, 11.0
+        return (LAST_FOUR_NEARLY, 1.0) if _digits_agreement(one[-4:], other[-4:]) else (DIFFERS, -6.0)
+    if _digits_agreement(one, other):
+        return ONE_DIGIT, 10.0
+    if one[-4:] == other[-4:]:
+        return LAST_FOUR, 7.0
+    return DIFFERS, -6.0
+
+
+def _medicaid_agreement(one: Person, other: Person) -> tuple[str, float]:
+    held = set(other.medicaid)
+    if not held.isdisjoint(one.medicaid) or not held.isdisjoint(one.maybe_medicaid):
+        return EQUAL, 20.0
+    if not one.medicaid:
+        return "", 0.0
+    if any(_digits_agreement(value, mine) for value in one.medicaid for mine in held):
+        return ONE_DIGIT, 8.0
+    return DIFFERS, -6.0

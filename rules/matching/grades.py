@@ -1,0 +1,233 @@
+"""How two people agree and how many people there are in, a grade out.
+
+A grade needs more than weight: some things must agree and some must not differ. log2 of the panel's size is taken
+off, so that the threshold rises with the number of people one could be mistaken for.
+"""
+
+from math import log2
+from typing import Final
+
+from rules.decisions import Grade
+from rules.matching.compare import Comparison
+from rules.matching.evidence import (
+    ADDRESS,
+    ANOTHER_NAME,
+    ANOTHER_SCRIPT,
+    BIRTH_DATE,
+    BY_MIDDLE_NAME,
+    DAY_AND_MONTH,
+    DIFFERS,
+    EQUAL,
+    FIRST_LETTER,
+    FIRST_NAME,
+    FORMER_ADDRESS,
+    FORMER_NAME,
+    GENERATION,
+    INITIAL,
+    LAST_FOUR,
+    LAST_NAME,
+    MEDICAID_ID,
+    MIDDLE_NAME,
+    MOTHER,
+    MRN,
+    NICKNAME,
+    NUMBER_MISSING,
+    ONE_DIGIT,
+    ONE_PART,
+    PART,
+    PHONE,
+    RARE,
+    RARE_INITIAL,
+    SAME_NUMBER,
+    SAME_STREET,
+    SEX,
+    SHARED,
+    SIMILAR,
+    SSN,
+    SUFFIX,
+    SWAPPED,
+    YEARS_APART,
+    ZIP,
+)
+
+CERTAIN_BITS: Final = 18.0
+PROBABLE_BITS: Final = 9.0
+POSSIBLE_BITS: Final = -4.0
+NAMESAKES_FROM: Final = 17_000  # people; up to here no two of one name and birth date live in one street by chance
+_GRADE_ORDER: Final = {Grade.CERTAINLY_NOT: 0, Grade.POSSIBLE: 1, Grade.PROBABLE: 2, Grade.CERTAIN: 3}
+_ANOTHER: Final = (DIFFERS, ANOTHER_NAME)
+_NOT_NAMED: Final = (*_ANOTHER, ANOTHER_SCRIPT)
+_OTHER_DATE: Final = (DIFFERS, YEARS_APART)
+_PLACE: Final = (EQUAL, SIMILAR, FORMER_ADDRESS)
+_SURE_NAME: Final = (EQUAL, NICKNAME, FORMER_NAME)
+_LOOSE_NAME: Final = (SIMILAR, NICKNAME, SWAPPED)
+_LOOSE_LAST: Final = (PART,)
+_LOOSE_FIRST: Final = (BY_MIDDLE_NAME,)
+_LOOSE_DATE: Final = (ONE_DIGIT, ONE_PART)
+_TWINS_NAME: Final = (BY_MIDDLE_NAME, FIRST_LETTER, INITIAL)
+_INITIAL: Final = (INITIAL, RARE_INITIAL)
+_NEAR_HOME: Final = (SAME_STREET, NUMBER_MISSING, SAME_NUMBER)
+_HOME: Final = (*_PLACE, *_NEAR_HOME)
+_NEAR_ZIP: Final = (EQUAL, ONE_DIGIT)
+_SURE_DATE: Final = (EQUAL, DAY_AND_MONTH)
+
+
+def rank(grade: Grade) -> int:
+    """0 certainly-not, 1 possible, 2 probable, 3 certain."""
+    return _GRADE_ORDER[grade]
+
+
+def lower(one: Grade, other: Grade) -> Grade:
+    """The lesser of two grades."""
+    return one if _GRADE_ORDER[one] <= _GRADE_ORDER[other] else other
+
+
+def grade(comparison: Comparison, panel_size: int) -> Grade:
+    """What the agreement comes to among `panel_size` people.
+
+    Automatic (certain, probable) needs first name, last name and birth date plus a third agreeing element that is
+    not ZIP, city or sex: an identifier, a street address, a phone, the mother, a whole middle name or an initial
+    that few bear (for people who moved: of those who share name and birth date with somebody about one in a
+    thousand shares that too). What agrees only loosely (half of a double last name, a middle name used as the first,
+    a birth date off by a digit or a part) must be outweighed by an identifier or by two such elements, another last
+    name by two of which one may be an identifier. Among a few thousand people one address is enough for another last
+    name, and part of an address in one ZIP code for the same names. Beside a middle initial the ZIP code, and alone a
+    phone off by a digit, tell people of the same names and birth date who moved.
+
+    Never automatic: two Social Security numbers, and first names that have nothing in common. Twins (a like name that
+    people bear; the same one and another middle name; one called by the other's middle name) and Jr/Sr (another suffix,
+    another birth date) never pass without an identifier. Certain needs all three present and nothing that differs, so
+    blanking a field cannot lead there from "certainly-not".
+    """
+    return hold_down(ceiling_of(comparison.evidence, panel_size), comparison, comparison.weight, panel_size)
+
+
+def hold_down(ceiling: Grade, comparison: Comparison, weight: float, panel_size: int) -> Grade:
+    """The grade at `weight`, `ceiling` at best."""
+    evidence = comparison.evidence
+    if ceiling is Grade.CERTAINLY_NOT or not (
+        LAST_NAME in evidence or FIRST_NAME in evidence or BIRTH_DATE in evidence
+    ):
+        return ceiling  # an identifier alone: there is nothing to weigh it against
+    bits = weight - log2(max(panel_size, 1))
+    if bits >= CERTAIN_BITS:
+        return ceiling
+    if bits >= PROBABLE_BITS:
+        return lower(ceiling, Grade.PROBABLE)
+    known = EQUAL in (evidence.get(MRN), evidence.get(MEDICAID_ID)) and evidence.get(LAST_NAME) != DIFFERS
+    return lower(ceiling, Grade.POSSIBLE) if known or bits >= POSSIBLE_BITS else Grade.CERTAINLY_NOT
+
+
+def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
+    """The best grade this agreement may get, whatever its weight."""
+    last, first, birth = evidence.get(LAST_NAME), evidence.get(FIRST_NAME), evidence.get(BIRTH_DATE)
+    issued = (evidence.get(MEDICAID_ID) == EQUAL) + (evidence.get(MRN) == EQUAL)
+    ssn, middle_word = evidence.get(SSN), evidence.get(MIDDLE_NAME)
+    identifiers = issued + (ssn == EQUAL)
+    near_identifiers = (ssn in (ONE_DIGIT, LAST_FOUR, SHARED)) + (evidence.get(MEDICAID_ID) == ONE_DIGIT)
+    places = (evidence.get(ADDRESS) in _PLACE) + (evidence.get(PHONE) == EQUAL) + (evidence.get(MOTHER) == EQUAL)
+    middle = middle_word in (EQUAL, RARE)
+    thirds = identifiers + near_identifiers + places
+    opposed = DIFFERS in (ssn, evidence.get(MEDICAID_ID), evidence.get(SEX))
+    if not (last or first or birth):
+        if issued and not opposed:
+            return Grade.CERTAIN
+        return (
+            Grade.PROBABLE if ssn == EQUAL and not opposed else Grade.POSSIBLE if identifiers else Grade.CERTAINLY_NOT
+        )
+    near = near_identifiers - (ssn in (ONE_DIGIT, SHARED))  # twins have neighboring numbers, families share one
+    given = middle or middle_word in (*_INITIAL, SIMILAR)
+    if first == FIRST_LETTER and not (identifiers or near):
+        first = ANOTHER_NAME  # Jayden and Kayden
+    named = first is not None and first not in _NOT_NAMED
+    lasted = last is not None and last not in (DIFFERS, ANOTHER_SCRIPT)
+    dated = birth is not None and birth not in _OTHER_DATE
+    proof = identifiers > 0 or ssn == LAST_FOUR
+    if not proof and _two_people(evidence, first, places, panel_size):
+        return Grade.CERTAINLY_NOT
+    if first in _ANOTHER:
+        if birth in _OTHER_DATE:
+            return Grade.POSSIBLE if identifiers and lasted else Grade.CERTAINLY_NOT
+        proven = identifiers >= 2 or (issued and lasted and evidence.get(SEX) != DIFFERS)
+        alike = DIFFERS not in (first, ssn)
+        return Grade.PROBABLE if alike and proven and dated else Grade.POSSIBLE
+    if evidence.get(SUFFIX) == DIFFERS:
+        return Grade.POSSIBLE if identifiers or (named and lasted and dated) else Grade.CERTAINLY_NOT
+    if ssn == DIFFERS:
+        return Grade.POSSIBLE  # numbers are wrong, but seldom in more than a digit
+    if middle_word == DIFFERS and not identifiers:
+        return Grade.POSSIBLE  # the twins Maria Elena and Maria Luz
+    if first in _LOOSE_NAME and not identifiers and opposed:
+        return Grade.POSSIBLE  # Eric and Erica
+    if first in _TWINS_NAME and not (identifiers or near or (middle if first in _LOOSE_FIRST else given)):
+        return Grade.POSSIBLE  # Nancy and Judith Nancy, A. and Alfred
+    if evidence.get(MEDICAID_ID) == DIFFERS and not (identifiers or near or given):
+        return Grade.POSSIBLE
+    if birth in (*_OTHER_DATE, GENERATION):
+        return Grade.PROBABLE if issued and thirds >= 2 and named and lasted else Grade.POSSIBLE
+    if last == DIFFERS:
+        agreed = birth == EQUAL and first in _SURE_NAME and middle_word != DIFFERS and not opposed
+        known = identifiers >= 2 and named and dated
+        few = panel_size <= NAMESAKES_FROM and first == EQUAL and evidence.get(ADDRESS) in _PLACE
+        return Grade.PROBABLE if known or (agreed and (few or thirds + middle >= 2)) else Grade.POSSIBLE
+    absent = (not named) + (not lasted) + (birth is None)
+    if absent:
+        if identifiers:
+            return Grade.PROBABLE if absent == 1 or issued else Grade.POSSIBLE
+        enough = absent == 1 and named and thirds + middle >= 1
+        if birth is None:  # father and son share the rest
+            enough = enough and near_identifiers > 0 and places > 0 and ssn != SHARED and not opposed
+        return Grade.PROBABLE if enough else Grade.POSSIBLE
+    near_home = evidence.get(ADDRESS) in _NEAR_HOME and evidence.get(ZIP) in _NEAR_ZIP
+    sure = first in _SURE_NAME and last in _SURE_NAME
+    if not thirds:
+        alone = birth == EQUAL and (
+            middle or (sure and first != NICKNAME and middle_word == RARE_INITIAL and evidence.get(PHONE) != DIFFERS)
+        )  # who moved too
+        alone = alone or (near_home and panel_size <= NAMESAKES_FROM)
+        nearly = evidence.get(PHONE) == ONE_DIGIT or (given and evidence.get(ZIP) == EQUAL)
+        alone = alone or (sure and birth == EQUAL and nearly)
+        alone = alone and not opposed
+        return Grade.PROBABLE if alone else Grade.POSSIBLE
+    if opposed:
+        sure = sure and birth == EQUAL and middle_word != DIFFERS
+        return Grade.PROBABLE if issued or thirds >= 2 or sure else Grade.POSSIBLE
+    loose = (last in _LOOSE_LAST) + (first in _LOOSE_FIRST) + (birth in _LOOSE_DATE)
+    if loose and not identifiers + near_identifiers:
+        initial = middle_word in _INITIAL
+        if places + (middle or initial) < 2:
+            return Grade.POSSIBLE
+    if middle_word == DIFFERS:
+        return Grade.PROBABLE
+    if identifiers:
+        return Grade.CERTAIN
+    if birth in _SURE_DATE and sure:
+        return Grade.CERTAIN
+    return Grade.PROBABLE
+
+
+def _two_people(evidence: dict[str, str], first: str | None, places: int, panel_size: int) -> bool:
+    """Whether, without an identifier that agrees, this is so surely somebody else that nobody need be asked.
+
+    Two first names that have nothing in common (siblings, twins); a name like it with a number or middle name against
+    it; the same names and years between the birth dates (father and son), unless home, phone and whole middle name
+    agree; a newborn without a name and another birth date; people who share name and birth date by chance: other middle
+    names or other Social Security numbers, and no home in common. Among a few thousand people, where such questions are
+    few, whoever shares the home is asked about.
+    """
+    birth, middle, ssn = evidence.get(BIRTH_DATE), evidence.get(MIDDLE_NAME), evidence.get(SSN)
+    numbers = DIFFERS in (ssn, evidence.get(MEDICAID_ID))
+    against = numbers or middle == DIFFERS
+    if panel_size <= NAMESAKES_FROM and evidence.get(ADDRESS) in _HOME and first is not None and not against:
+        return first == DIFFERS and birth in _OTHER_DATE
+    if first == DIFFERS:
+        return True
+    if birth == YEARS_APART:
+        return against or first is None or places < 2 or middle not in (EQUAL, RARE)
+    if first == ANOTHER_NAME and (against or (birth != EQUAL and not places)):
+        return True
+    if birth == DIFFERS and (against or first is None or not places):
+        return True
+    if middle == DIFFERS:
+        return not places or numbers
+    return ssn == DIFFERS and not places and middle not in (EQUAL, RARE)

@@ -1,0 +1,385 @@
+"""Whom an alert belongs to: an enrollee, a kind and a minute in, at least one owner and the reason in words out.
+
+A tree of routes as data (`routes.toml`): depth first, first match, `continue` looks further, children inherit, and
+the root owns what nobody else does.
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from typing import Any, Final, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
+
+from parsers.hours import EXPECTED, Spans, read_hours, within
+from parsers.people import CaseManager, Enrollee, RiskTier, Role
+from rules.decisions import AlertKind, Owner, Reason
+from rules.telling.directory import LOCAL_ZONE, Answer, Directory, Level, county_key
+
+
+class Target(StrEnum):
+    """Whom a route hands an alert to."""
+
+    PRACTICE = "practice"
+    NETWORK = "network"
+    LME_MCO = "lme_mco"
+    CENTRAL_OFFICE = "central_office"
+    CASE_MANAGER = "case_manager"
+
+
+class Fault(NamedTuple):
+    """What is wrong in a routes file: where, and what is expected there."""
+
+    place: str  # for example "routes[1].kinds"
+    message: str
+
+
+class Routed(NamedTuple):
+    """The owners, never none; and why, in plain words that name no enrollee but may tell a program or a reason."""
+
+    owners: tuple[Owner, ...]
+    explanation: str
+    to_practice: bool = True  # among the owners is somebody of the medical home or its network
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One branch. Empty conditions hold for everything."""
+
+    name: str
+    to: Target
+    role: Role | None = None
+    case_manager: str = ""
+    practices: frozenset[str] = frozenset()
+    networks: frozenset[str] = frozenset()
+    counties: frozenset[str] = frozenset()
+    risk_tiers: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    programs: frozenset[str] = frozenset()
+    reasons: frozenset[str] = frozenset()
+    hours: Spans | None = None
+    hours_text: str = ""
+    go_on: bool = False
+    routes: tuple["Route", ...] = ()
+
+    @property
+    def unconditional(self) -> bool:
+        return self.hours is None and not any(getattr(self, name) for name in _LISTS)
+
+
+class _Facts(NamedTuple):
+    """What conditions are held against."""
+
+    enrollee_id: str
+    practice_id: str
+    network_id: str
+    county: str
+    lists: dict[str, frozenset[str]]  # condition name -> the values that would satisfy it
+    at: datetime
+    local: datetime
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """A routes file that was found in order."""
+
+    root: Route
+
+    def route(
+        self,
+        directory: Directory,
+        enrollee: Enrollee | None,
+        kind: AlertKind,
+        reasons: frozenset[Reason],
+        at: datetime,
+        zone: str = LOCAL_ZONE,
+    ) -> Routed:
+        """Owners of an alert about `enrollee` (`None`: nobody known) at the aware time `at`."""
+        facts = _facts(directory, enrollee, kind, reasons, at, zone)
+        owners: dict[str, Owner] = {}
+        why: list[str] = []
+        near = False
+        for route in _matching(self.root, facts) or [self.root]:
+            answer, words, meant = _resolve(route, directory, facts)
+            why.append(words[:1].upper() + words[1:])
+            if answer is not None:
+                because = route.name if meant else answer.level.value
+                who = answer.case_manager.case_manager_id
+                owners.setdefault(who, Owner(case_manager_id=who, because=because))
+                near = near or _of_medical_home(answer.case_manager, facts)
+        if not owners:
+            answer = directory.central_office(at, zone)
+            why.append(f"{answer.because}.")
+            who = answer.case_manager.case_manager_id
+            owners[who] = Owner(case_manager_id=who, because=answer.level.value)
+        return Routed(tuple(owners.values()), " ".join(dict.fromkeys(why)), near)
+
+
+def _of_medical_home(person: CaseManager, facts: _Facts) -> bool:
+    """Carries the practice, or is of its network's team."""
+    of_network = bool(facts.network_id) and person.network_id == facts.network_id
+    return of_network or (bool(facts.practice_id) and facts.practice_id in person.practices)
+
+
+@cache
+def default_routes() -> Routes:
+    """The routes shipped with the package."""
+    routes = load_routes(resources.files("rules.telling").joinpath("routes.toml").read_text(encoding="utf-8"))
+    if isinstance(routes, list):
+        raise TypeError("the shipped routes.toml has faults")
+    return routes
+
+
+def load_routes(toml_text: str) -> Routes | list[Fault]:
+    """The tree a file describes, or every fault in it at once."""
+    try:
+        table = tomllib.loads(toml_text)
+    except tomllib.TOMLDecodeError as error:
+        return [Fault("file", f"is not valid TOML: {error}")]
+    reader = _Reader()
+    root = reader.root(table)
+    return reader.faults or Routes(root)
+
+
+_LISTS: Final = ("practices", "networks", "counties", "risk_tiers", "kinds", "programs", "reasons")
+_CLOSED: Final[dict[str, type[StrEnum]]] = {"risk_tiers": RiskTier, "kinds": AlertKind, "reasons": Reason}
+_KEYS: Final = {*_LISTS, "name", "to", "role", "case_manager", "hours", "continue", "routes"}
+_LEVEL_OF: Final = {
+    Target.PRACTICE: Level.PRACTICE,
+    Target.NETWORK: Level.NETWORK,
+    Target.LME_MCO: Level.LME_MCO,
+    Target.CENTRAL_OFFICE: Level.CENTRAL_OFFICE,
+}
+
+
+def _facts(
+    directory: Directory,
+    enrollee: Enrollee | None,
+    kind: AlertKind,
+    reasons: frozenset[Reason],
+    at: datetime,
+    zone: str,
+) -> _Facts:
+    practice = directory.practices.get(enrollee.practice_id) if enrollee else None
+    practice_id = enrollee.practice_id if enrollee else ""
+    network_id = practice.network_id if practice else ""
+    county = (enrollee.address.county if enrollee else "") or (practice.county if practice else "")
+    lists: dict[str, frozenset[str]] = {
+        "practices": _some(practice_id),
+        "networks": _some(network_id),
+        "counties": _some(county_key(county)),
+        "risk_tiers": frozenset([(enrollee.risk_tier if enrollee else RiskTier.UNKNOWN).value]),
+        "kinds": frozenset([kind.value]),
+        "programs": frozenset(_program_key(program) for program in (enrollee.programs if enrollee else ())),
+        "reasons": frozenset(reason.value for reason in reasons),
+    }
+    enrollee_id = enrollee.enrollee_id if enrollee else ""
+    return _Facts(enrollee_id, practice_id, network_id, county, lists, at, at.astimezone(ZoneInfo(zone)), zone)
+
+
+def _some(value: str) -> frozenset[str]:
+    return frozenset([value]) if value else frozenset()
+
+
+def _program_key(program: str) -> str:
+    return "_".join(program.casefold().replace("-", " ").replace("_", " ").split())
+
+
+def _matching(route: Route, facts: _Facts) -> list[Route]:
+    """The branches that take the alert, in order; empty when this one does not."""
+    if not _holds(route, facts):
+        return []
+    found: list[Route] = []
+    for child in route.routes:
+        taken = _matching(child, facts)
+        found.extend(taken)
+        if taken and not child.go_on:
+            break
+    return found or [route]
+
+
+def _holds(route: Route, facts: _Facts) -> bool:
+    if route.hours is not None and not within(route.hours, facts.local):
+        return False
+    for name in _LISTS:
+        wanted: frozenset[str] = getattr(route, name)
+        if wanted and wanted.isdisjoint(facts.lists[name]):
+            return False
+    return True
+
+
+def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer | None, str, bool]:
+    """Who answers on a route, why, and whether the route meant them; nobody only where a plan has no people on file."""
+    lead = _condition_words(route, facts)
+    skipped: list[str] = []
+    answer: Answer | None = None
+    if route.to is Target.CASE_MANAGER:
+        person = directory.person(route.case_manager)
+        found = directory.stand_in(person, facts.at, facts.zone) if person else None
+        if person and found:
+            level = Level.CENTRAL_OFFICE if person.role is Role.CENTRAL_OFFICE else Level.NETWORK
+            words = f"{lead}{person.name} is named by the route {route.name}{found[1]}."
+            return Answer(found[0], level, ""), words, True
+        skipped.append(f"the person named by the route {route.name} does not answer at this hour")
+    if route.to is Target.LME_MCO:
+        plan = directory.lme_mco_for(facts.county) if facts.county else None
+        if plan is None:
+            words = f"{lead}the enrollee's county belongs to no LME/MCO on file, so no care coordinator is told."
+            return None, words, False
+        if not directory.has_coordinators(plan.lme_mco_id):
+            return None, f"{lead}{plan.name} has no care coordinator on file.", False
+        answer = directory.of_lme_mco(plan.lme_mco_id, facts.at, facts.enrollee_id, facts.zone)
+        skipped.append(f"nobody at {plan.name} answers at this hour")
+    if route.to is Target.PRACTICE:
+        answer = directory.of_practice(facts.practice_id, facts.at, facts.enrollee_id, route.role, facts.zone)
+        skipped.append(_nobody_at_practice(directory, facts, route.role))
+    if answer is None and route.to in (Target.PRACTICE, Target.NETWORK) and facts.network_id:
+        answer = directory.of_network(facts.network_id, facts.at, route.role, facts.zone)
+        if answer is None and route.role is not None:
+            answer = directory.of_network(facts.network_id, facts.at, None, facts.zone)
+        if answer is None:
+            why = directory.silent(facts.at, network_id=facts.network_id)
+            skipped.append(f"nobody of the network answers at this hour ({why})" if why else "the network has nobody")
+    elif answer is None and route.to is Target.NETWORK:
+        skipped.append("the enrollee's network is not on file")
+    if answer is None:
+        answer = directory.central_office(facts.at, facts.zone)
+    meant = answer.level == _LEVEL_OF.get(route.to)
+    passed_over = [] if meant else skipped
+    return answer, lead + "".join(f"{words}; " for words in passed_over) + f"{answer.because}.", meant
+
+
+def _nobody_at_practice(directory: Directory, facts: _Facts, role: Role | None) -> str:
+    if not facts.practice_id:
+        return "no practice is known"
+    practice = directory.practices.get(facts.practice_id)
+    if practice is None:
+        return f"practice {facts.practice_id} is not in the directory"
+    why = directory.silent(facts.at, practice_id=facts.practice_id, role=role)
+    if not why:
+        return f"nobody{' of the role asked for' if role else ''} carries {practice.name}"
+    return f"nobody who carries {practice.name} answers at this hour ({why})"
+
+
+def _condition_words(route: Route, facts: _Facts) -> str:
+    met: list[str] = []
+    for name in _LISTS:
+        wanted: frozenset[str] = getattr(route, name)
+        met.extend(f"{_WORDS[name]} {value.replace('_', ' ')}" for value in sorted(wanted & facts.lists[name]))
+    if route.hours is not None:
+        met.append(f"the hour is within {route.hours_text}")
+    return f"Because {' and '.join(met)}: " if met else ""
+
+
+_WORDS: Final = {
+    "practices": "the practice is",
+    "networks": "the network is",
+    "counties": "the county is",
+    "risk_tiers": "the risk tier is",
+    "kinds": "this is about",
+    "programs": "the enrollee is in the program",
+    "reasons": "the reason is",
+}
+
+
+Chosen = TypeVar("Chosen", bound=StrEnum)
+
+
+class _Reader:
+    """Turns tables into routes and gathers every fault on the way."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def root(self, table: dict[str, Any]) -> Route:
+        for key in (*_LISTS, "hours", "continue"):
+            if key in table:
+                self._fault(key, "the root takes everything: put conditions on a route below it")
+        plain = {key: value for key, value in table.items() if key not in (*_LISTS, "hours", "continue")}
+        default = Route(Level.CENTRAL_OFFICE.value, Target.CENTRAL_OFFICE)
+        return self._route({"name": default.name, **plain}, default, "")
+
+    def _route(self, table: dict[str, Any], parent: Route, place: str) -> Route:
+        for key in sorted(table.keys() - _KEYS):
+            self._fault(_join(place, key), f"is not a key of a route; known keys: {', '.join(sorted(_KEYS))}")
+        name = self._text(table, "name", place)
+        if not name:
+            self._fault(_join(place, "name"), "is missing: every route has a name, which the explanation uses")
+        to = self._choice(table, "to", Target, place) or parent.to
+        role = self._choice(table, "role", Role, place) or parent.role
+        case_manager = self._text(table, "case_manager", place) or parent.case_manager
+        if to is Target.CASE_MANAGER and not case_manager:
+            self._fault(_join(place, "case_manager"), 'is missing: to = "case_manager" needs the id of a person')
+        hours_text = self._text(table, "hours", place)
+        hours = read_hours(hours_text) if hours_text else None
+        if hours_text and hours is None:
+            self._fault(_join(place, "hours"), f"expects {EXPECTED}")
+        go_on = table.get("continue", False)
+        if not isinstance(go_on, bool):
+            self._fault(_join(place, "continue"), "expects true or false")
+        lists: dict[str, Any] = {key: self._list(table, key, place) for key in _LISTS}
+        own = Route(name, to, role, case_manager, hours=hours, hours_text=hours_text, go_on=bool(go_on), **lists)
+        return replace(own, routes=tuple(self._children(table, own, place)))
+
+    def _children(self, table: dict[str, Any], parent: Route, place: str) -> Iterator[Route]:
+        tables = table.get("routes", [])
+        if not isinstance(tables, list) or not all(isinstance(child, dict) for child in tables):
+            self._fault(_join(place, "routes"), "expects [[routes]] tables")
+            return
+        closed_by = ""
+        for number, child in enumerate(tables):
+            where = _join(place, f"routes[{number}]")
+            if closed_by:
+                self._fault(where, f"is never reached: {closed_by} takes everything and does not continue")
+            route = self._route(child, parent, where)
+            if route.unconditional and not route.go_on:
+                closed_by = closed_by or route.name or where
+            yield route
+
+    def _text(self, table: dict[str, Any], key: str, place: str) -> str:
+        value = table.get(key, "")
+        if not isinstance(value, str):
+            self._fault(_join(place, key), "expects text")
+            return ""
+        return value.strip()
+
+    def _choice(self, table: dict[str, Any], key: str, choices: type[Chosen], place: str) -> Chosen | None:
+        value = self._text(table, key, place)
+        if value and value not in set(choices):
+            self._fault(_join(place, key), f"expects one of {', '.join(choices)}")
+            return None
+        return choices(value) if value else None
+
+    def _list(self, table: dict[str, Any], key: str, place: str) -> frozenset[str]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+            self._fault(_join(place, key), "expects a list of texts")
+            return frozenset()
+        if key in table and not value:
+            self._fault(_join(place, key), "is empty and would hold for everything: leave it out instead")
+        if choices := _CLOSED.get(key):
+            for unknown in sorted(set(value) - set(choices)):
+                self._fault(_join(place, key), f"{unknown!r} is not one of {', '.join(choices)}")
+        return frozenset(_spelled(key, value))
+
+    def _fault(self, place: str, message: str) -> None:
+        self.faults.append(Fault(place, message))
+
+
+def _spelled(key: str, values: Iterable[str]) -> Iterator[str]:
+    for value in values:
+        match key:
+            case "counties":
+                yield county_key(value)
+            case "programs":
+                yield _program_key(value)
+            case _:
+                yield value.strip()
+
+
+def _join(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key

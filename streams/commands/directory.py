@@ -1,0 +1,144 @@
+"""`handoff directory load` and `directory check`: a folder of CSV files in, the directory and how it covers out.
+
+The files are networks.csv, practices.csv, case_managers.csv, absences.csv and lme_mcos.csv; without the last one the
+shipped table of North Carolina's counties is taken. JSON: `{"loaded", "version", "counts", "faults": [{"file", "line",
+"column", "code", "reason", "grave"}], "cover": {"practices", "minutes", "by_network", "by_central_office", "gaps":
+[{"practice_id", "network_minutes", "central_minutes", "first_from", "first_to"}]}}`.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+
+from parsers.files.directory import DirectoryFiles, Kind, read_directory
+from rules.telling.directory import LOCAL_ZONE, Cover, Directory
+from streams.commands.send import print_json
+from streams.run.problems import Problem
+from streams.run.settings import Settings
+from streams.store.opening import open_store
+
+YEAR: Final = timedelta(days=366)
+SHOWN: Final = 20
+
+
+def run_directory_check(settings: Settings, folder: Path, *, as_json: bool = False) -> int:
+    """Reads the folder, loads nothing; 0 when it could be loaded."""
+    del settings
+    files = read_folder(folder)
+    _report(files, _cover(files), None, as_json)
+    return 0 if files.usable else 1
+
+
+def run_directory_load(settings: Settings, folder: Path, *, as_json: bool = False) -> int:
+    """Puts the folder's directory in the place of the one in the store, as a whole or not at all."""
+    files = read_folder(folder)
+    version = None
+    if files.usable:
+        with open_store(settings) as store:
+            version = store.load_directory(*files[:5], replace=True)
+    _report(files, _cover(files), version, as_json)
+    return 0 if files.usable else 1
+
+
+def read_folder(folder: Path) -> DirectoryFiles:
+    """The directory files of a folder, with the shipped LME/MCO table where the folder has none."""
+    found: dict[Kind, bytes] = {}
+    for kind in Kind:
+        try:
+            found[kind] = (folder / f"{kind}.csv").read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise Problem(f"{folder / kind}.csv cannot be read: {error.strerror}") from None
+    if Kind.LME_MCOS not in found:
+        found[Kind.LME_MCOS] = resources.files("streams.commands").joinpath("data", "lme_mcos.csv").read_bytes()
+    return read_directory(found)
+
+
+def _cover(files: DirectoryFiles) -> list[Cover]:
+    if not files.usable:
+        return []
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    return list(Directory(*files[:5]).cover(now, now + YEAR))
+
+
+def _report(files: DirectoryFiles, cover: list[Cover], version: int | None, as_json: bool) -> None:
+    counts = {kind.value: len(values) for kind, values in zip(Kind, files[:5], strict=True)}
+    if as_json:
+        faults = [{**fault._asdict(), "grave": fault.grave} for fault in files.faults]
+        print_json(
+            {
+                "loaded": version is not None,
+                "version": version,
+                "counts": counts,
+                "faults": faults,
+                "cover": _cover_json(cover),
+            }
+        )
+        return
+    out = Console(highlight=False, soft_wrap=True)
+    for line in _lines(files, counts, cover, version):
+        out.print(line, markup=False)
+
+
+def _cover_json(cover: list[Cover]) -> dict[str, Any]:
+    gaps = [one for one in cover if one.first_gap]
+    return {
+        "practices": len(cover),
+        "minutes": round(YEAR.total_seconds() / 60),
+        "by_network": sum(one.network_minutes > 0 for one in cover),
+        "by_central_office": sum(one.central_minutes > 0 for one in cover),
+        "gaps": [
+            {
+                "practice_id": one.practice_id,
+                "network_minutes": one.network_minutes,
+                "central_minutes": one.central_minutes,
+                "first_from": one.first_gap[0].isoformat(),
+                "first_to": one.first_gap[1].isoformat(),
+            }
+            for one in gaps
+            if one.first_gap
+        ],
+    }
+
+
+def _lines(files: DirectoryFiles, counts: Mapping[str, int], cover: list[Cover], version: int | None) -> Iterator[str]:
+    yield ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+    for fault in files.faults:
+        place = f"{fault.file}.csv" + (f" line {fault.line}" if fault.line else "")
+        sign = "wrong" if fault.grave else "look"
+        yield f"  {sign}: {place}{', ' + fault.column if fault.column else ''}: {fault.reason}"
+    if not files.usable:
+        yield "nothing is loaded until what is wrong is corrected"
+        return
+    yield from _cover_lines(cover)
+    if version is not None:
+        yield f"loaded as version {version}; running workers use it within a second"
+
+
+def _cover_lines(cover: list[Cover]) -> Iterator[str]:
+    gaps = [one for one in cover if one.first_gap]
+    own = len(cover) - len(gaps)
+    yield f"{own:,} of {len(cover):,} practices have a person of their own at every minute of the coming year"
+    for one in gaps[:SHOWN]:
+        others = [
+            f"{words} for {minutes / 60:,.0f} h"
+            for words, minutes in (
+                ("the network answers", one.network_minutes),
+                ("the central office answers", one.central_minutes),
+            )
+            if minutes
+        ]
+        when = " to ".join(_local(at) for at in one.first_gap or ())
+        yield f"  {one.practice_id}: {' and '.join(others)}; first from {when}"
+    if len(gaps) > SHOWN:
+        yield f"  and {len(gaps) - SHOWN:,} more practices"
+
+
+def _local(at: datetime) -> str:
+    return f"{at.astimezone(ZoneInfo(LOCAL_ZONE)):%a %d %b %Y, %H:%M}"

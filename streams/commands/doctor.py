@@ -1,0 +1,296 @@
+"""`handoff doctor`: looks over the whole way and says, of each part, what is wrong and what to do.
+
+Every check is a function from settings to `Finding`s; a check that cannot run because an earlier part is missing
+says so. JSON: `{"ok": bool, "checks": [{"part", "state": "ok" | "warning" | "wrong", "what", "do"}]}`.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import ssl
+import stat
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cryptography import x509
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from parsers.outcomes import RejectCode
+from streams.kafka.client import BrokerAway, OffsetClient, bootstrap_servers, client_options, missing_topics
+from streams.run.problems import Problem
+from streams.run.settings import Settings, SettingsError, environment_name, load_settings
+from streams.store import Store, StoreOutdated, Unavailable
+from streams.store.keeping_up import HASH_KEY
+from streams.up.embedded_broker import current_generation
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+class Finding(NamedTuple):
+    part: str
+    state: State
+    what: str
+    do: str = ""
+
+
+_STALE_PANEL: Final = timedelta(days=90)
+_FRAMING: Final = {
+    RejectCode.FRAME_GARBAGE: "bytes outside a frame, or a message without its start (VT)",
+    RejectCode.FRAME_TIMEOUT: "a frame that did not end in time",
+    RejectCode.NOT_MLLP: "another protocol on the MLLP port",
+}
+_SIGNS: Final = {State.OK: ("ok", "green"), State.WARNING: ("look", "yellow"), State.WRONG: ("wrong", "red")}
+
+
+def run_doctor(*, as_json: bool) -> int:
+    """Prints every finding; status 1 when something is wrong."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would say is said below, in words
+    findings = list(examine())
+    ok = all(finding.state is not State.WRONG for finding in findings)
+    if as_json:
+        print(json.dumps({"ok": ok, "checks": [finding._asdict() for finding in findings]}))  # noqa: T201
+    else:
+        table = Table(box=None, padding=(0, 2), show_header=False)
+        for finding in findings:
+            word, color = _SIGNS[finding.state]
+            table.add_row(
+                finding.part, Text(word, style=color), finding.what + (f"\n→ {finding.do}" if finding.do else "")
+            )
+        Console().print(table)
+    return 0 if ok else 1
+
+
+def examine() -> Iterator[Finding]:
+    """All findings in the order of the way: settings, folder, broker, topics, store, panel, processes, lag, TLS."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        yield Finding("settings", State.WRONG, str(error), "correct it in the environment or in handoff.toml")
+        return
+    kind = "embedded broker" if settings.embedded else "Apache Kafka"
+    store = "PostgreSQL" if settings.database_url.get_secret_value() else "SQLite"
+    yield Finding("settings", State.OK, f"{kind}, {store}, {len(settings.feeds)} feeds configured")
+    for check in (_folder, _rules, _broker, _store, _processes, _certificates):
+        yield from check(settings)
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir
+    if not folder.is_dir():
+        yield Finding("data folder", State.WARNING, f"{folder} is not there yet", "it is made at the first start")
+        return
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        yield Finding("data folder", State.WRONG, f"{folder} can be read by others", f"chmod 700 {folder}")
+    elif not os.access(folder, os.W_OK):
+        yield Finding("data folder", State.WRONG, f"{folder} cannot be written", "run as the user who owns it")
+    else:
+        free = os.statvfs(folder)
+        gigabytes = free.f_bavail * free.f_frsize / 1e9
+        state, do = (State.OK, "") if gigabytes > 2 else (State.WRONG, "make room: a full disk answers AE to hospitals")
+        yield Finding("data folder", state, f"{folder}, {gigabytes:.1f} GB free", do)
+
+
+def _rules(settings: Settings) -> Iterator[Finding]:
+    from rules.policy.policy import load_policy
+    from rules.telling.confidentiality import load_confidentiality
+    from rules.telling.routes import load_routes
+
+    for setting, load in (("policy", load_policy), ("routes", load_routes), ("confidentiality", load_confidentiality)):
+        file: Path | None = getattr(settings, setting)
+        if file is None:
+            yield Finding(setting, State.OK, "the shipped one")
+            continue
+        try:
+            loaded: object = load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            yield Finding(setting, State.WRONG, f"{file} cannot be read", f"correct {environment_name(setting)}")
+            continue
+        if isinstance(loaded, tuple | list):
+            faults = "; ".join(f"{fault.place}: {fault.message}" for fault in loaded)
+            yield Finding(setting, State.WRONG, faults, f"correct {file}")
+        else:
+            yield Finding(setting, State.OK, str(file))
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    try:
+        bootstrap = bootstrap_servers(settings)
+        missing = asyncio.run(missing_topics(bootstrap, **client_options(settings)))
+    except SettingsError as error:
+        yield Finding("broker", State.WRONG, str(error), "correct the setting or the file it names")
+        return
+    except BrokerAway as error:
+        if settings.embedded:
+            yield Finding("broker", State.WARNING, "no embedded broker runs", "start `handoff up`")
+        else:
+            text = f"no answer at KAFKA_BOOTSTRAP_SERVERS ({error})"
+            yield Finding("broker", State.WRONG, text, "is it running, is the address reachable from here?")
+        return
+    yield Finding("broker", State.OK, bootstrap)
+    if missing:
+        names = ", ".join(sorted(missing))
+        yield Finding("topics", State.WRONG, f"missing: {names}", "start the worker: it creates them")
+        return
+    yield Finding("topics", State.OK, "all there")
+    try:
+        lag = asyncio.run(_lag(bootstrap, settings))
+    except BrokerAway as error:
+        yield Finding("lag", State.WRONG, f"offsets cannot be asked ({error})", "see the broker's own log")
+        return
+    behind = ", ".join(f"{topic}: {count}" for topic, count in lag.items())
+    state = State.OK if sum(lag.values()) < 10_000 else State.WARNING
+    yield Finding("lag", state, behind, "" if state is State.OK else "start more workers")
+
+
+async def _lag(bootstrap: str, settings: Settings) -> dict[str, int]:
+    client = OffsetClient(bootstrap, **client_options(settings))
+    try:
+        return {topic.value: count for topic, count in (await client.ask()).lag().items()}
+    finally:
+        await client.close()
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    if settings.store_url.startswith("sqlite") and not (settings.data_dir / "handoff.sqlite3").exists():
+        yield Finding("store", State.WARNING, "no store yet", "it is made by `handoff up` or `handoff migrate`")
+        return
+    try:
+        store = Store.open(settings.store_url)
+    except StoreOutdated as error:
+        yield Finding("migrations", State.WRONG, str(error), "run `handoff migrate`")
+        return
+    except (Unavailable, Problem) as error:
+        yield Finding("store", State.WRONG, f"cannot be opened ({error})", "check DATABASE_URL and that it is running")
+        return
+    try:
+        yield Finding("store", State.OK, "reachable, migrations up to date")
+        if settings.has_secret() or not (store.fact(HASH_KEY) or store.seals()):
+            yield Finding("hash key", State.OK, "there" if settings.has_secret() else "is made at the first start")
+        else:
+            yield Finding("hash key", State.WRONG, "missing", "bring back hash.key from your copy of the data folder")
+        for parked in store.parked():
+            what = f"{parked.sender} since {parked.since:%Y-%m-%d %H:%M} UTC, after {parked.code}"
+            do = "its messages lie unread on adt.quarantine.v1 (code parked): upgrade, or see the code and place there"
+            yield Finding("parked feed", State.WRONG, what, do)
+        yield from _panel(store)
+    finally:
+        store.close()
+
+
+def _panel(store: Store) -> Iterator[Finding]:
+    size, age = store.panel_size(), store.panel_age()
+    if not size:
+        yield Finding("panel", State.WRONG, "nobody is on the panel", "load it: `handoff panel load FILE`")
+    elif age is None or age > _STALE_PANEL:
+        yield Finding("panel", State.WARNING, f"{size} enrollees, not refreshed in 90 days", "load a fresh panel file")
+    else:
+        yield Finding("panel", State.OK, f"{size} enrollees, loaded {age.days} days ago")
+    directory = store.directory()
+    if len(directory.case_managers) <= 1:
+        yield Finding("directory", State.WARNING, "no case managers", "load it: `handoff directory load FOLDER`")
+    else:
+        yield Finding(
+            "directory", State.OK, f"{len(directory.case_managers)} people, {len(directory.practices)} practices"
+        )
+
+
+def _processes(settings: Settings) -> Iterator[Finding]:
+    ports = {
+        "listen": settings.listen_metrics_port,
+        "work": settings.work_metrics_port,
+        "inbox": settings.inbox_metrics_port,
+    }
+    for role, port in ports.items():
+        yield _process(role, settings.metrics_host, port)
+    yield from _frames(settings.metrics_host, settings.listen_metrics_port)
+    if settings.embedded and (running := current_generation(settings.data_dir)):
+        if _alive(running.pid):
+            what = f"runs, generation {running.generation}; any account on this machine can read and write it"
+            yield Finding("embedded broker", State.OK, what)
+        else:
+            yield Finding("embedded broker", State.WARNING, "ended with the last `handoff up`", "start `handoff up`")
+
+
+def _frames(host: str, port: int) -> Iterator[Finding]:
+    """What senders do wrong with their frames, as the listener counted it since its start."""
+    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/metrics"  # noqa: S104
+    try:
+        with urllib.request.urlopen(address, timeout=3) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    counts = {name: float(value) for name, _, value in lines}
+    for code, what in _FRAMING.items():
+        if times := int(counts.get(f'toc_refused_total{{code="{code}"}}', 0)):
+            advice = "the log of the listener names the sender (mllp_…): correct its framing"
+            yield Finding("framing", State.WARNING, f"{times} × {what}", advice)
+
+
+def _process(role: str, host: str, port: int) -> Finding:
+    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/readyz"  # noqa: S104
+    try:
+        with urllib.request.urlopen(address, timeout=3):
+            return Finding(f"handoff {role}", State.OK, f"ready (port {port})")
+    except urllib.error.HTTPError as error:
+        checks: Iterable[dict[str, str]] = json.loads(error.read())["checks"]
+        why = "; ".join(f"{check['name']}: {check['why']}" for check in checks if not check["ok"])
+        return Finding(f"handoff {role}", State.WRONG, why, "the reasons name what it waits for")
+    except OSError:
+        return Finding(
+            f"handoff {role}",
+            State.WARNING,
+            f"does not run (nothing on port {port})",
+            f"start `handoff {role}` or `handoff up`",
+        )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    if settings.tls_cert is None:
+        text = "MLLP is not encrypted"
+        loopback = settings.mllp_host in {"127.0.0.1", "::1", "localhost"}
+        state = State.OK if loopback else State.WARNING
+        yield Finding(
+            "certificates", state, text, "" if loopback else "set HANDOFF_TLS_CERT and HANDOFF_TLS_KEY, or use a VPN"
+        )
+        return
+    for path in filter(None, (settings.tls_cert, settings.tls_client_ca)):
+        try:
+            for certificate in x509.load_pem_x509_certificates(path.read_bytes()):
+                left = certificate.not_valid_after_utc - datetime.now(UTC)
+                state = State.WRONG if left < timedelta(0) else State.WARNING if left < timedelta(days=30) else State.OK
+                what = f"{path}: valid until {certificate.not_valid_after_utc:%Y-%m-%d}"
+                yield Finding("certificates", state, what, "" if state is State.OK else "renew it")
+        except (OSError, ValueError):
+            yield Finding(
+                "certificates", State.WRONG, f"{path} is not a readable PEM certificate", "correct the path or the file"
+            )
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError):
+        yield Finding(
+            "certificates", State.WRONG, "certificate and key do not belong together", "correct HANDOFF_TLS_KEY"
+        )

@@ -1,0 +1,402 @@
+"""Messages in, in order; for each, what we understood of it and what would come of it, out. No broker, no store.
+
+`Core` is the pure core over a history kept in memory. Without a panel every patient counts as enrolled, under the
+identifiers the hospital uses, so that an analyst sees everything a feed would come to. Time stands where the messages
+put it: a message is decided as if it had come when it was recorded, so the same file always explains the same.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from parsers.events import RECORD_NUMBERS, Event, Identifier, PersonName
+from parsers.feeds import Feed
+from parsers.files.panel import PanelReader, PanelRow, enrollee_of
+from parsers.hl7.adt import read_adt, read_fields
+from parsers.hl7.batches import split
+from parsers.hl7.er7 import peek
+from parsers.outcomes import NoTransition, Reject, TestMessage
+from parsers.people import Enrollee
+from rules.deciding.decide import World, decide, unsure
+from rules.deciding.late_enrollment import looks_back, worth_keeping
+from rules.deciding.versions import Route
+from rules.decisions import Alert, AlertKind, Decision, Grade, History, Match, Reason, Stay
+from rules.matching.compare import PanelRecord
+from rules.matching.index import PanelIndex
+from rules.policy.policy import Policy, default_policy, load_policy
+from rules.telling.directory import Directory
+from rules.telling.routes import Routed, Routes, default_routes
+from streams.run.problems import Problem
+from streams.run.rule_files import routes_of
+from streams.run.settings import load_settings
+
+NO_PANEL: Final = {"panel": "none given"}
+_NOT_A_PERSON: Final = frozenset({"AN", "VN", "SS", "SSN", "DL", "NI"})  # HL7 table 0203
+_CHUNK_BYTES: Final = 1 << 20
+_KEPT_FOR: Final = timedelta(days=14)  # as the worker keeps them unless HANDOFF_UNMATCHED_DAYS says otherwise
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_KNOWN: Final = datetime(9990, 1, 1, tzinfo=UTC)  # when a file's message came: no bound for the times in it
+
+
+class Core:
+    """The pure core over messages in order, with everything it has to remember in memory."""
+
+    def __init__(
+        self,
+        panel: Iterable[Enrollee] | None = None,
+        *,
+        policy: Policy | None = None,
+        test: bool = False,
+        fields: bool = False,
+        feed_for: Callable[[str, str], Feed] = lambda _application, _facility: Feed(),
+        route: Route | None = None,
+    ) -> None:
+        self._people = _Everyone() if panel is None else _Panel(panel)
+        self._policy = policy or default_policy()
+        self._route = route or plain_route()
+        self._test = test
+        self._fields = fields
+        self._feed_for = feed_for
+        self._seen: set[str] = set()
+        self._stays: dict[str, Stay] = {}
+        self._stays_of: dict[str, dict[str, None]] = defaultdict(dict)  # enrollee or key -> stay ids
+        self._keyed: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._alerts: dict[str, Alert] = {}
+        self._nobodys: dict[tuple[str, str], dict[str, Event]] = defaultdict(dict)  # number or key -> kept events
+        self.n = 0
+
+    def step(self, data: bytes, reject: Reject | None = None) -> dict[str, Any]:
+        """One message; `reject` when whoever cut the file found it wanting. The object of `handoff explain --json`."""
+        self.n += 1
+        glance = peek(data) if data else None
+        known = glance if glance is not None and not isinstance(glance, Reject) else None
+        answer: dict[str, Any] = {
+            "n": self.n,
+            "control_id": known.control_id if known else "",
+            "trigger": known.trigger if known else "",
+            "ending": "",
+            "code": "",
+            "place": "",
+            "event": None,
+            "stay": None,
+            "match": None,
+            "decision": None,
+            "alert": None,
+        }
+        if self._fields:
+            answer["fields"] = read_fields(data)
+        reading = reject or read_adt(
+            data, self._feed_for, message_id=f"{self.n:032x}", received_at=_NOT_KNOWN, test_mode=self._test
+        )
+        match reading:
+            case Reject():
+                answer |= {"ending": "reject", "code": reading.code.value, "place": reading.place}
+            case NoTransition():
+                answer |= {"ending": "no_transition", "trigger": reading.trigger}
+            case TestMessage():
+                answer |= {"ending": "test_message", "trigger": reading.trigger}
+            case Event():
+                event = reading.model_copy(update={"received_at": max(reading.recorded_at, reading.occurred_at)})
+                answer |= self._event(event)
+        return answer
+
+    def _event(self, event: Event) -> dict[str, Any]:
+        day = event.occurred_at.astimezone(self._policy.tz).date()
+        parts = event.parts()
+        found = [self._people.find(part, day) for part in parts]
+        whose = [(unsure(part, one), former) for part, (one, former) in zip(parts, found, strict=True)]
+        match, prior = whose[0]
+        history = self._history(event, whose)
+        world = World(self._policy, self._route, event.received_at)
+        decision = decide(event, match, prior, history, world, further=whose[1:])
+        self._seen.add(event.fingerprint)
+        self._keep(decision)
+        self._keep_nobodys(event, whose, decision)
+        for part, one in zip(parts, whose, strict=True):
+            self._meet(part, *one)
+        alert = _foremost(decision)
+        answer: dict[str, Any] = {
+            "trigger": event.trigger,
+            "ending": "duplicate" if decision.duplicate else "event",
+            "event": {
+                "kind": event.kind.value,
+                "facility": event.facility,
+                "occurred_at": event.occurred_at.isoformat(),
+                "recorded_at": event.recorded_at.isoformat(),
+                "class": event.visit.encounter_class.value if event.visit and event.visit.encounter_class else "",
+                "notes": [{"finding": note.finding.value, "place": note.place} for note in event.notes],
+            },
+            "stay": decision.stay_id or None,
+            "match": {"grade": match.grade.value, "enrollee": match.enrollee_id, "evidence": dict(match.evidence)},
+            "decision": {
+                "action": decision.action.value,
+                "reasons": [reason.value for reason in decision.reasons],
+            },
+            "alert": _shown(alert) if alert else None,
+        }
+        if len(decision.alerts) > 1:
+            answer["alerts"] = [_shown(one) for one in decision.alerts]
+        return answer
+
+    def _history(self, event: Event, whose: Sequence[tuple[Match, Match | None]]) -> History:
+        ids: dict[str, None] = {}
+        named = [found.enrollee_id for pair in whose for found in pair if found is not None and found.enrollee_id]
+        for enrollee_id in named:
+            ids |= self._stays_of[enrollee_id]
+        for part in event.parts():
+            keys: list[Identifier] = [*part.stay_keys]
+            if part.prior:
+                keys += [key for key in (part.prior.account, part.prior.visit) if key]
+            for key in keys:
+                ids |= self._keyed.get((key.system, key.value), {})
+        stays = tuple(self._stays[stay_id] for stay_id in ids)
+        people = dict.fromkeys([*named, *(stay.enrollee_id for stay in stays)])
+        sought = [one for part in event.parts() for one in looks_back(part)]
+        earlier = {
+            message_id: one
+            for number in sought
+            for message_id, one in self._nobodys.get((number.system, number.value), {}).items()
+            if event.received_at - one.received_at <= _KEPT_FOR
+        }
+        return History(
+            earlier=tuple(earlier[message_id] for message_id in sorted(earlier)),
+            stays=stays,
+            alerts=tuple(self._alerts[stay_id] for stay_id in ids if stay_id in self._alerts),
+            seen=event.fingerprint in self._seen,
+            enrollees=tuple(person for one in people if (person := self._people.get(one)) is not None),
+        )
+
+    def _keep(self, decision: Decision) -> None:
+        for stay in decision.stays:
+            before = self._stays.get(stay.stay_id)
+            if before is not None and before.enrollee_id != stay.enrollee_id:
+                self._stays_of[before.enrollee_id].pop(stay.stay_id, None)
+            self._stays[stay.stay_id] = stay
+            self._stays_of[stay.enrollee_id][stay.stay_id] = None
+            for key in stay.keys:
+                self._keyed[key.system, key.value][stay.stay_id] = None
+        for alert in decision.alerts:
+            self._alerts[alert.stay_id] = alert
+        self._people.learn((change.identifier, change.enrollee_id) for change in decision.crosswalk)
+
+    def _keep_nobodys(self, event: Event, whose: Sequence[tuple[Match, Match | None]], decision: Decision) -> None:
+        """What the worker keeps of people who are not on the panel, and no longer than until they are."""
+        for kept in self._nobodys.values() if decision.caught_up else ():
+            for message_id in decision.caught_up:
+                kept.pop(message_id, None)
+        if any(found and found.grade is not Grade.CERTAINLY_NOT for pair in whose for found in pair):
+            return
+        if worth_keeping(event):
+            for number in (*event.patient.identifiers, *event.stay_keys[:1]):
+                self._nobodys[number.system, number.value][event.message_id] = event
+
+    def _meet(self, event: Event, match: Match, prior: Match | None) -> None:
+        """What an automatic match shows of record numbers, as the store learns it: never in place of what is known."""
+        former = event.prior.identifiers if event.prior else ()
+        for found, numbers in ((match, event.patient.identifiers), (prior, former)):
+            if found and found.enrollee_id and found.grade in (Grade.CERTAIN, Grade.PROBABLE):
+                self._people.meet(numbers, found.enrollee_id)
+
+
+class _Everyone:
+    """No panel: whoever the hospital names is enrolled, under the first identifier it used for them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], str] = {}
+
+    def find(self, event: Event, _day: date) -> tuple[Match, Match | None]:
+        prior = event.prior
+        gone = self._person(prior.identifiers, prior.name, event) if prior and prior.identifiers else ""
+        here = self._person(event.patient.identifiers, event.patient.name, event)
+        return _certain(here), _certain(gone) if gone else None
+
+    def get(self, _enrollee_id: str) -> Enrollee | None:
+        return None
+
+    def learn(self, crosswalk: Iterable[tuple[Identifier, str | None]]) -> None:
+        for identifier, enrollee_id in crosswalk:
+            if enrollee_id is not None:
+                self._known[identifier.system, identifier.value] = enrollee_id
+
+    def meet(self, _numbers: Iterable[Identifier], _enrollee_id: str) -> None:
+        """Without a panel every number was learned as it was found."""
+
+    def _person(self, identifiers: Sequence[Identifier], name: PersonName, event: Event) -> str:
+        own = [(one.system, one.value) for one in identifiers if one.type.upper() not in _NOT_A_PERSON]
+        if not own:
+            patient = event.patient
+            own = [(event.facility, f"{name.family}^{name.given}^{patient.birth_date}")]
+        found = next((self._known[one] for one in own if one in self._known), "|".join(own[0]))
+        for one in own:
+            self._known.setdefault(one, found)
+        return found
+
+
+class _Panel:
+    """The people of a panel file, found as the worker finds them."""
+
+    def __init__(self, people: Iterable[Enrollee]) -> None:
+        self._people = {person.enrollee_id: person for person in people}
+        self._index = PanelIndex.build(record_of(person) for person in self._people.values())
+        self._known = {(one.system, one.value) for person in self._people.values() for one in person.mrns}
+
+    def find(self, event: Event, day: date) -> tuple[Match, Match | None]:
+        match = self._index.match(event.patient, event.facility, day)
+        return match, self._index.match_prior(event.prior, event.facility, day) if event.prior else None
+
+    def get(self, enrollee_id: str) -> Enrollee | None:
+        return self._people.get(enrollee_id)
+
+    def learn(self, crosswalk: Iterable[tuple[Identifier, str | None]]) -> None:
+        learned = [(one.system, one.value, enrollee_id) for one, enrollee_id in crosswalk]
+        if learned:
+            self._known.update((system, value) for system, value, _ in learned)
+            self._index.apply((), (), learned)
+
+    def meet(self, numbers: Iterable[Identifier], enrollee_id: str) -> None:
+        new = [one for one in numbers if one.type in RECORD_NUMBERS and one.system and one.value]
+        self.learn((one, enrollee_id) for one in new if (one.system, one.value) not in self._known)
+
+
+def record_of(person: Enrollee) -> PanelRecord:
+    """An enrollee as the index wants one."""
+    return PanelRecord(
+        enrollee_id=person.enrollee_id,
+        medicaid_id=person.medicaid_id,
+        ssn=person.ssn,
+        last=person.name.family,
+        first=person.name.given,
+        middle=person.name.middle,
+        suffix=person.name.suffix,
+        birth_date=person.birth_date.isoformat(),
+        sex=person.sex,
+        street=person.address.street,
+        city=person.address.city,
+        state=person.address.state,
+        zip=person.address.zip,
+        phone=person.phone,
+        mother_enrollee_id=person.mother_enrollee_id,
+        mrns=tuple((one.system, one.value) for one in person.mrns),
+        effective_from=person.effective_from.isoformat() if person.effective_from else "",
+        effective_to=person.effective_to.isoformat() if person.effective_to else "",
+    )
+
+
+def plain_route(directory: Directory | None = None, routes: Routes | None = None) -> Route:
+    """Routes, by default the shipped ones, over a directory, by default one without people: the central office's, which
+    stands for whoever carries the practice."""
+    routes, known = routes or default_routes(), directory or Directory()
+
+    def route(enrollee: Enrollee | None, kind: AlertKind, reasons: frozenset[Reason], at: datetime) -> Routed:
+        found = routes.route(known, enrollee, kind, reasons, at)
+        return found if directory else found._replace(to_practice=True)
+
+    return route
+
+
+def read_panel(path: Path) -> list[Enrollee]:
+    """The people of a panel file; lines that cannot be used are counted on standard error. Raises `Problem`."""
+    reader = PanelReader(datetime.now(default_policy().tz).date())
+    people: list[Enrollee] = []
+    rejected = 0
+    with path.open("rb") as file:
+        for row in reader.read(iter(lambda: file.read(_CHUNK_BYTES), b"")):
+            if isinstance(row, PanelRow):
+                people.append(enrollee_of(row))
+            else:
+                rejected += 1
+    if reader.faults:
+        raise Problem("\n".join(f"{path.name}: {fault.reason}" for fault in reader.faults))
+    if rejected:
+        sys.stderr.write(f"{path.name}: {rejected} lines cannot be used; `handoff panel check` names them\n")
+    return people
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy of a file. Raises `Problem` naming every fault of it."""
+    policy = load_policy(path.read_text(encoding="utf-8", errors="replace"))
+    if isinstance(policy, tuple):
+        raise Problem("\n".join(f"{path.name}: {fault.place}: {fault.message}" for fault in policy))
+    return policy
+
+
+def explain_files(core: Core, files: Iterable[Path]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Each message of the files with its object, as the files are read."""
+    for path in files:
+        with path.open("rb") as file:
+            for item in split(iter(lambda file=file: file.read(_CHUNK_BYTES), b"")):  # type: ignore[misc]
+                yield item.message, core.step(item.message, item.reject)
+
+
+def run_explain(
+    files: list[Path],
+    panel: Path | None = None,
+    policy: Path | None = None,
+    fields: bool = False,
+    test: bool = False,
+    as_json: bool = False,
+) -> int:
+    """`handoff explain`. Exit status 0 whenever every message got an ending."""
+    settings = load_settings()
+    core = Core(
+        read_panel(panel) if panel else None,
+        policy=read_policy(chosen) if (chosen := policy or settings.policy) else None,
+        test=test or settings.test_mode,
+        fields=fields,
+        feed_for=settings.feed_for,
+        route=plain_route(routes=routes_of(settings)),
+    )
+    steps = explain_files(core, files)
+    if as_json:
+        for _, answer in steps:
+            sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        return 0
+    from streams.commands.explain_page import print_page
+
+    print_page(steps)
+    return 0
+
+
+def _certain(enrollee_id: str) -> Match:
+    return Match(grade=Grade.CERTAIN, enrollee_id=enrollee_id, evidence=NO_PANEL)
+
+
+def _foremost(decision: Decision) -> Alert | None:
+    """The version that carries the decision's action."""
+    return next((alert for alert in decision.alerts if alert.action is decision.action), None)
+
+
+def _shown(alert: Alert) -> dict[str, Any]:
+    return {
+        "id": alert.alert_id,
+        "version": alert.version,
+        "action": alert.action.value,
+        "kind": alert.kind.value,
+        "class": alert.encounter_class.value,
+        "status": alert.status.value,
+        "priority": alert.priority.value,
+        "enrollee": alert.enrollee_id,
+        "owners": [owner.case_manager_id for owner in alert.owners],
+        "told": list(alert.told),
+        "rule": alert.rule,
+        "route": alert.route,
+        "reasons": [reason.value for reason in alert.reasons],
+        "changes": [change.model_dump() for change in alert.changes],
+        "clocks": [
+            {
+                "kind": clock.kind.value,
+                "status": clock.status.value,
+                "starts_at": clock.starts_at.isoformat(),
+                "due_at": clock.due_at.isoformat(),
+                "stopped_by": clock.stopped_by,
+                "met_at": clock.met_at.isoformat() if clock.met_at else "",
+                "hours_lost": clock.hours_lost,
+            }
+            for clock in alert.clocks
+        ],
+    }

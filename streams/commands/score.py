@@ -1,0 +1,273 @@
+"""A simulated state and what was told about it in; how right that was out.
+
+What was told comes from the pure core run over the messages, or, with `--alerts`, from the alert records a running
+pipeline sent (one JSON object a line, as on `toc.alerts.v1`). It is held against `truth.jsonl`
+(`streams.invented.lives` names its rows) by the control id of the message that caused each version:
+
+- **recall**: changes whose enrollee was told by one of the change's own messages;
+- **precision**: versions that tell a change, a retraction, or something that may be told;
+- **wrong person**: versions for an enrollee no row of that stay names; **duplicates**: further versions of one message
+  for the same enrollee, and versions caused by a message's copy; **stays with two alerts**: for one enrollee;
+- **retraction coverage**: of what was told and should be taken back, how much was, by the message that said so.
+"""
+
+import heapq
+import json
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rich.console import Console
+
+from parsers.hl7.batches import split
+from parsers.hl7.er7 import Peek, peek
+from parsers.hl7.times import Moment, read_time
+from streams.commands.explain import Core, plain_route, read_panel, read_policy
+from streams.invented.lives import LOCAL
+from streams.run.problems import Problem
+from streams.run.settings import load_settings
+
+WORST: Final = 20
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class Told(NamedTuple):
+    """One version of an alert, as far as a score needs it."""
+
+    control_id: str
+    alert_id: str
+    enrollee: str
+    action: str
+    status: str
+
+
+class _Truth:
+    """The rows of truth.jsonl, by the messages they lean on."""
+
+    def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
+        self.changes: list[dict[str, Any]] = []
+        self.retractions: list[dict[str, Any]] = []
+        self.by_message: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.stay_of: dict[str, str] = {}
+        self.named: dict[str, set[str]] = defaultdict(set)  # stay -> enrollees its rows name
+        self.faults: dict[str, list[str]] = {}
+        self.copies: set[str] = set()
+        for row in rows:
+            match row["row"]:
+                case "stay":
+                    self.stay_of |= dict.fromkeys(row["messages"], row["stay"])
+                    self.faults[row["stay"]] = row["faults"]
+                case "noise":
+                    for control_id in row["by"]:
+                        self.stay_of[control_id] = f"none of {row['enrollee']}"
+                    self.named[f"none of {row['enrollee']}"].add(row["enrollee"])
+                case "repeat":
+                    self.copies |= set(row["by"])
+                case kind:
+                    if kind == "change":
+                        self.changes.append(row)
+                    elif kind == "retraction":
+                        self.retractions.append(row)
+                    self.named[row["stay"]].add(row["enrollee"])
+                    for control_id in row["by"]:
+                        self.by_message[control_id].append(row)
+
+
+def read_truth(path: Path) -> list[dict[str, Any]]:
+    """The rows of a truth.jsonl. Raises `Problem` when it is not there or not JSON lines."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.strip()]
+    except OSError as error:
+        raise Problem(f"{path} cannot be read: {error.strerror}; `handoff simulate` writes it") from None
+    except ValueError:
+        raise Problem(f"{path} is not one JSON object a line; `handoff simulate` writes it") from None
+
+
+def messages_in_order(folder: Path) -> Iterator[bytes]:
+    """The messages of all hospitals of a state, as they arrived."""
+    yield from (data for _, _, data in heapq.merge(*(_arrivals(path, n) for n, path in enumerate(_files(folder)))))
+
+
+def _files(folder: Path) -> list[Path]:
+    found = sorted(folder.glob("*.hl7"))
+    if not found:
+        raise Problem(f"{folder} holds no .hl7 files; `handoff simulate` writes them")
+    return found
+
+
+def _arrivals(path: Path, number: int) -> Iterator[tuple[datetime, int, bytes]]:
+    """A file is in order of arrival; a message overtaken on its way has an older MSH-7 than the one before it."""
+    at = datetime.min.replace(tzinfo=UTC)
+    with path.open("rb") as file:
+        for item in split(iter(lambda: file.read(_CHUNK_BYTES), b"")):
+            seen = peek(item.message)
+            if isinstance(seen, Peek):
+                fields = seen.header.split(seen.field_separator.encode("latin-1"), 7)
+                sent = read_time(fields[6].decode("latin-1"), LOCAL.key) if len(fields) > 6 else None
+                if isinstance(sent, Moment):
+                    at = max(at, sent.at)
+            yield at, number, item.message
+
+
+def told_by_core(core: Core, data: bytes) -> list[Told]:
+    """The versions the core makes of one message."""
+    answer = core.step(data)
+    versions = answer.get("alerts") or ([answer["alert"]] if answer["alert"] else [])
+    return [Told(answer["control_id"], one["id"], one["enrollee"], one["action"], one["status"]) for one in versions]
+
+
+def told_by_pipeline(path: Path) -> Iterator[Told]:
+    """Versions a running pipeline told: alert records or bare alerts, one a line. Raises `Problem`."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                if line.strip():
+                    record = json.loads(line)
+                    one = record.get("alert", record)
+                    yield Told(one["control_id"], one["alert_id"], one["enrollee_id"], one["action"], one["status"])
+    except OSError as error:
+        raise Problem(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise Problem(f"{path} is not one alert record a line, as on toc.alerts.v1") from None
+
+
+def score(truth_rows: Iterable[dict[str, Any]], told: Iterable[Told]) -> dict[str, Any]:
+    """Everything but `messages` and `seconds` of the object `handoff score --json` prints."""
+    truth = _Truth(truth_rows)
+    seen: Counter[tuple[str, str]] = Counter()
+    retracted: set[tuple[str, str]] = set()
+    alerts_of: dict[tuple[str, str], set[str]] = defaultdict(set)
+    standing: dict[str, str] = {}
+    worst: list[dict[str, str]] = []
+    counts: Counter[str] = Counter()
+
+    def blame(what: str, one: Told, stay: str) -> None:
+        counts[what] += 1
+        if counts[what] <= WORST:
+            worst.append({"what": what, "stay": stay, "enrollee": one.enrollee, "message": one.control_id})
+
+    for one in told:
+        counts["versions"] += 1
+        stay = truth.stay_of.get(one.control_id, "")
+        seen[one.control_id, one.enrollee] += 1
+        if stay and not stay.startswith("none"):
+            alerts_of[stay, one.enrollee].add(one.alert_id)
+        standing[one.alert_id] = one.status
+        if one.action == "retract":
+            retracted.add((one.control_id, one.enrollee))
+        rows = truth.by_message.get(one.control_id, ())
+        if one.control_id in truth.copies or seen[one.control_id, one.enrollee] > 1:
+            blame("duplicate", one, stay)
+        elif one.enrollee not in truth.named.get(stay, ()):
+            blame("wrong_person", one, stay)
+        elif any(row["enrollee"] == one.enrollee for row in rows):
+            counts["right"] += 1
+        else:
+            blame("needless", one, stay)
+
+    by_kind: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    by_fault: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    hit_stays: set[tuple[str, str]] = set()
+    for change in truth.changes:
+        hit = any(seen[control_id, change["enrollee"]] for control_id in change["by"])
+        if hit:
+            hit_stays.add((change["stay"], change["enrollee"]))
+        else:
+            blame(f"missed {change['what']}", Told(change["by"][0], "", change["enrollee"], "", ""), change["stay"])
+        for tally in (by_kind[change["what"]], *(by_fault[fault] for fault in change["faults"] or ["none"])):
+            tally[0] += 1
+            tally[1] += hit
+    due = [row for row in truth.retractions if (row["stay"], row["enrollee"]) in hit_stays]
+    covered = 0
+    for row in due:
+        done = any(_took_back(control_id, row, retracted, seen) for control_id in row["by"])
+        covered += done
+        if not done:
+            blame(f"not taken back: {row['why']}", Told(row["by"][0], "", row["enrollee"], "", ""), row["stay"])
+    doubled = [key for key, ids in alerts_of.items() if len(ids) > 1]
+    for stay, enrollee in doubled[:WORST]:
+        worst.append({"what": "two alerts", "stay": stay, "enrollee": enrollee, "message": ""})
+    expected = len(truth.changes)
+    hits = sum(tally[1] for tally in by_kind.values())
+    return {
+        "expected": expected,
+        "alerts": counts["versions"],
+        "recall": _share(hits, expected),
+        "precision": _share(counts["right"], counts["versions"]),
+        "wrong_person": counts["wrong_person"],
+        "duplicates": counts["duplicate"],
+        "stays_with_two_alerts": len(doubled),
+        "retraction_coverage": _share(covered, len(due)),
+        "by_kind": {name: {"expected": n, "recall": _share(h, n)} for name, (n, h) in sorted(by_kind.items())},
+        "by_fault": {name: {"expected": n, "recall": _share(h, n)} for name, (n, h) in sorted(by_fault.items())},
+        "needless": counts["needless"],
+        "retractions": len(due),
+        "worst": worst,
+    }
+
+
+def _took_back(
+    control_id: str, row: dict[str, Any], retracted: set[tuple[str, str]], seen: Counter[tuple[str, str]]
+) -> bool:
+    """A discharge is taken back by a version that says so; everything else by a retraction."""
+    key = (control_id, row["enrollee"])
+    return key in retracted or (row["why"] == "cancelled_discharge" and seen[key] > 0)
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 6) if whole else 1.0
+
+
+def run_score(folder: Path, alerts: Path | None = None, policy: Path | None = None) -> dict[str, Any]:
+    """`handoff score`: `{"messages", "expected", "alerts", "recall", "precision", "wrong_person", "duplicates",
+    "stays_with_two_alerts", "retraction_coverage", "by_kind", "by_fault", "seconds", …}`; shares from 0 to 1.
+
+    Raises `Problem` when the folder holds no simulated state.
+    """
+    started = time.perf_counter()
+    truth = read_truth(folder / "truth.jsonl")
+    if alerts:
+        messages = sum(1 for _ in messages_in_order(folder))
+        result = score(truth, told_by_pipeline(alerts))
+    else:
+        core = Core(
+            read_panel(folder / "panel.csv"),
+            policy=read_policy(chosen) if (chosen := policy or load_settings().policy) else None,
+            route=plain_route(),
+        )
+        told: list[Told] = []
+        messages = 0
+        for data in messages_in_order(folder):
+            messages += 1
+            told += told_by_core(core, data)
+        result = score(truth, told)
+    return {"messages": messages, **result, "seconds": round(time.perf_counter() - started, 3)}
+
+
+def print_score(result: dict[str, Any], as_json: bool = False) -> None:
+    """The result for a person, or as one JSON object."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+        return
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(
+        f"{result['messages']:,} messages, {result['expected']:,} changes worth telling, "
+        f"{result['alerts']:,} versions told in {result['seconds']:.1f} s"
+    )
+    for name in ("recall", "precision", "retraction_coverage"):
+        out.print(f"  {name.replace('_', ' '):24} {result[name]:8.4%}")
+    for name in ("wrong_person", "duplicates", "stays_with_two_alerts", "needless"):
+        out.print(f"  {name.replace('_', ' '):24} {result[name]:8,}")
+    for title in ("by_kind", "by_fault"):
+        out.print(title.replace("_", " "))
+        for name, one in result[title].items():
+            out.print(f"  {name.replace('_', ' '):24} {one['recall']:8.4%} of {one['expected']:,}")
+    if result["worst"]:
+        out.print("look at")
+        for one in result["worst"]:
+            out.print(f"  {one['what']}: stay {one['stay']}, enrollee {one['enrollee']}, message {one['message']}")

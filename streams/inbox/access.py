@@ -1,0 +1,337 @@
+"""The store in, what one reader may see out: their rows, one stay whole, what caused a change. Nothing here renders.
+
+Every alert version passes `rules.telling.confidentiality.view` before it leaves this file, so no page can show more.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from sqlalchemy import func, select
+
+from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
+from rules.decisions import Action, Alert, Reason, Stay
+from rules.policy.policy import Policy, default_policy
+from rules.stays.moves import unheard_since
+from rules.telling.confidentiality import (
+    DEFAULT,
+    AlertView,
+    Confidentiality,
+    Relationship,
+    Tier,
+    audited,
+    former,
+    told_versions,
+    view,
+)
+from rules.telling.directory import Directory
+from streams.inbox.pages.list_rows import ReaderStay, Taken, ceilinged
+from streams.inbox.quiet import Around
+from streams.store import Store
+from streams.store.actions import ActionKind, ActionRow
+from streams.store.database import rows_among
+from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
+from streams.store.tables import alert_owners, alert_versions, alerts, from_us
+
+DIRECTORY_SECONDS: Final = 2.0
+SILENT_MINUTES: Final = 15  # a feed that sent nothing for so long is said to be silent
+FORGOTTEN_DAYS: Final = 30  # and one that sent nothing for so long is no longer counted
+LATE_ON_PURPOSE: Final = frozenset({Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
+SEEN_BY: Final = frozenset({ActionKind.ACKNOWLEDGED, ActionKind.TAKEN})
+
+
+class Deed(NamedTuple):
+    """What a person did about an alert."""
+
+    name: str
+    action: ActionKind
+    version: int
+    at: datetime
+    undone: bool
+
+
+class ToldPerson(NamedTuple):
+    """One person an alert is or was for."""
+
+    person: CaseManager
+    because: str
+    owning: bool
+    seen: bool  # the newest version
+    acknowledged: bool  # the newest version
+
+
+class StayDetail(NamedTuple):
+    """Everything the page of one stay shows."""
+
+    stay: ReaderStay
+    told: tuple[ToldPerson, ...]
+    deeds: tuple[Deed, ...]  # oldest first
+    earlier: tuple[AlertView, ...]  # newest first
+    earlier_withheld: int
+    practice: Practice | None
+    ruling: str  # which tier and why, for the audit
+
+
+class Cause(NamedTuple):
+    """The message behind an alert version."""
+
+    message_id: str
+    received_at: datetime | None
+    prompt: bool  # False: decided late on purpose
+
+
+class Heard(NamedTuple):
+    """When a hospital's feed was last heard."""
+
+    feed: str
+    received_at: datetime
+
+
+class Desk:
+    """Read access for pages. Methods run in a thread and raise `Unavailable`."""
+
+    def __init__(
+        self,
+        store: Store,
+        confidentiality: Confidentiality = DEFAULT,
+        policy: Callable[[], Policy] = default_policy,
+    ) -> None:
+        self.store = store
+        self.policy = policy  # the one in force
+        self._confidentiality = confidentiality
+        self._lock = threading.Lock()
+        self._directory = Directory()
+        self._version = -1
+        self._asked = float("-inf")
+        self._heard: dict[str, datetime] = {}
+        self._listened = float("-inf")
+
+    def directory(self) -> Directory:
+        """The directory as of at most two seconds ago."""
+        with self._lock:
+            if time.monotonic() - self._asked > DIRECTORY_SECONDS:
+                version = self.store.directory_version()
+                if version != self._version:
+                    self._directory = self.store.directory()
+                    self._version = version
+                self._asked = time.monotonic()
+            return self._directory
+
+    def person(self, case_manager_id: str) -> CaseManager | None:
+        """A case manager of the directory, the built-in central office included."""
+        return self.directory().person(case_manager_id)
+
+    def name(self, case_manager_id: str) -> str:
+        person = self.person(case_manager_id)
+        return person.name if person else "somebody no longer in the directory"
+
+    def stays(self, reader: CaseManager, now: datetime, ids: Sequence[str] | None = None) -> list[ReaderStay]:
+        """The stays of the reader's list, or those of them that are among `ids`."""
+        rows = self.store.rows_for(reader.case_manager_id, now, alert_ids=ids)
+        return [
+            self._stay(reader, row, row.unseen or (row.alert,), row.enrollee)
+            for row in rows
+            if row.enrollee is not None
+        ]
+
+    def _stay(self, reader: CaseManager, row: InboxRow, versions: Iterable[Alert], enrollee: Enrollee) -> ReaderStay:
+        who = reader.case_manager_id
+        newest = row.alert
+        versions, passed_to = tuple(versions), self._passed_to(row)
+        past = former(newest, enrollee, reader, self._network_id(enrollee))
+        if row.told_before and past:
+            told = told_versions(row.told_before, enrollee, reader, self._network_id(enrollee))
+            versions = tuple(alert for alert in told if alert.version > row.seen_version) or told[-1:]
+        takes = [action for action in row.actions if action.action is ActionKind.TAKEN]
+        return ReaderStay(
+            versions=ceilinged(tuple(self._view(alert, enrollee, reader, past) for alert in versions)),
+            seen=row.seen_version,
+            acknowledged=acknowledged(row.actions, who),
+            closed=acknowledged(row.actions, who, frozenset({ActionKind.ACKNOWLEDGED})),
+            taken=Taken(takes[-1].case_manager_id, self.name(takes[-1].case_manager_id)) if takes else None,
+            not_seen_by=tuple(
+                self.name(person)
+                for person in newest.told
+                if person != who and acknowledged(row.actions, person) < newest.version
+            ),
+            again=self._again(row, enrollee, reader),
+            unheard_since=unheard(newest, row.heard_at, self.policy(), datetime.now(UTC)),
+            passed_to=passed_to,
+            policy=self.policy(),
+        )
+
+    def _passed_to(self, row: InboxRow) -> tuple[str, ...]:
+        """With whom it is now, where it is not this reader's any more."""
+        if row.owning or row.alert.action is Action.RETRACT:
+            return ()
+        return tuple(self.name(owner.case_manager_id) for owner in row.alert.owners) or ("nobody",)
+
+    def _again(self, row: InboxRow, enrollee: Enrollee, reader: CaseManager) -> AlertView | None:
+        """A later stay that still runs, unless the reader may not know of it."""
+        policy, now = self.policy(), datetime.now(UTC)
+        going_on = (other.alert for other in row.again if unheard(other.alert, other.heard_at, policy, now) is None)
+        seen = (self._view(alert, enrollee, reader) for alert in going_on)
+        return next((found for found in seen if found.tier is not Tier.WITHHELD), None)
+
+    def _network_id(self, enrollee: Enrollee) -> str:
+        practice = self.directory().practices.get(enrollee.practice_id)
+        return practice.network_id if practice else ""
+
+    def _view(self, alert: Alert, enrollee: Enrollee, reader: CaseManager, past: bool = False) -> AlertView:
+        network_id = self._network_id(enrollee)
+        return view(alert, enrollee, reader, self._confidentiality, network_id=network_id, past=past)
+
+    def detail(self, reader: CaseManager, alert_id: str) -> StayDetail | None:
+        """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
+        who = reader.case_manager_id
+        page = self.store.stay_page(who, alert_id)
+        if page is None or page.row.enrollee is None:
+            return None
+        enrollee = page.row.enrollee
+        past = former(page.row.alert, enrollee, reader, self._network_id(enrollee))
+        versions = tuple(reversed(page.versions))
+        if past:
+            versions = told_versions(versions, enrollee, reader, self._network_id(enrollee))
+        stay = self._stay(reader, page.row._replace(told_before=()), versions, enrollee)
+        newest = page.row.alert
+        latest = stay.latest
+        known = {who, *latest.told, *(owner.case_manager_id for owner in latest.owners)}
+        told = []
+        for other in page.told:
+            person = self.person(other.case_manager_id)
+            if person is None or other.case_manager_id not in known:
+                continue
+            done = acknowledged(page.row.actions, other.case_manager_id) >= newest.version
+            because = other.because if latest.tier is Tier.FULL else ""
+            told.append(ToldPerson(person, because, other.owning, other.seen_version >= newest.version, done))
+        earlier = [
+            self._view(other.alert, enrollee, reader)
+            for other in page.earlier
+            if other.alert and not former(other.alert, enrollee, reader, self._network_id(enrollee))
+        ]
+        shown = tuple(item for item in earlier if item.tier is not Tier.WITHHELD)
+        return StayDetail(
+            stay=stay,
+            told=tuple(told),
+            deeds=tuple(
+                Deed(self.name(done.case_manager_id), done.action, done.version, done.at, done.undone)
+                for done in page.actions
+                if done.case_manager_id in known and done.action is not ActionKind.UNDONE
+            ),
+            earlier=shown,
+            earlier_withheld=len([item for item in earlier if item.relationship is not Relationship.NONE]) - len(shown),
+            practice=self.directory().practices.get(enrollee.practice_id) if latest.person and not past else None,
+            ruling=audited(newest, enrollee, latest, self._confidentiality),
+        )
+
+    def causes(self, positions: Sequence[int]) -> dict[int, Cause]:
+        """The message behind each of these alert versions."""
+        if not positions:
+            return {}
+        wanted = select(alert_versions.c.position, alert_versions.c.document)
+        with self.store.reading() as connection:
+            documents = connection.execute(wanted.where(alert_versions.c.position.in_(positions))).all()
+            found = {position: Alert.model_validate_json(document) for position, document in documents}
+            statement = "SELECT message_id, received_us FROM ledger WHERE message_id IN :among"
+            messages = list({alert.message_id for alert in found.values()})
+            received = {message: from_us(at) for message, at in rows_among(connection, statement, messages)}
+        return {
+            position: Cause(alert.message_id, received.get(alert.message_id), LATE_ON_PURPOSE.isdisjoint(alert.reasons))
+            for position, alert in found.items()
+        }
+
+    def last_alert_at(self, case_manager_id: str) -> datetime | None:
+        """When this person was last told something."""
+        wanted = (
+            select(func.max(alerts.c.decided_us))
+            .join(alert_owners, alert_owners.c.alert_id == alerts.c.alert_id)
+            .where(alert_owners.c.case_manager_id == case_manager_id)
+        )
+        with self.store.reading() as connection:
+            last = connection.scalar(wanted)
+        return from_us(last) if last is not None else None
+
+    def answers_for(self, reader: CaseManager, now: datetime) -> frozenset[str] | None:
+        """The practices whose people this reader answers for at this minute: those they carry, those of whom they stand
+        in for, a manager those of the network; `None` for the central office: everybody's.
+        """
+        if reader.role is Role.CENTRAL_OFFICE:
+            return None
+        directory = self.directory()
+        found = set(reader.practices)
+        for who in directory.absences:
+            absent = directory.person(who)
+            stands_in = directory.stand_in(absent, now) if absent and is_away(directory, who, now) else None
+            if absent and stands_in and stands_in[0].case_manager_id == reader.case_manager_id:
+                found |= {*absent.practices} | _of_network(directory, absent)
+        return frozenset(found | _of_network(directory, reader))
+
+    def around(self, reader: CaseManager, now: datetime, listed: Sequence[str]) -> Around:
+        """What stands behind a list, for what it says where it is empty."""
+        practices = self.answers_for(reader, now)
+        nobody_s = practices is not None and not practices
+        waiting = Elsewhere(0, 0) if nobody_s else self.store.elsewhere(reader.case_manager_id, practices, now)
+        watched = self.store.watched(practices)
+        absences = self.directory().absences.get(reader.case_manager_id, ())
+        away = next((one for one in absences if covers(one, now)), None)
+        stands_in = self.directory().stand_in(reader, now) if away else None
+        return Around(
+            people=None if nobody_s else watched.people,
+            in_hospital=waiting.in_hospital,
+            open_elsewhere=waiting.open,
+            feeds=watched.feeds,
+            received_at=watched.received_at,
+            quietest_at=watched.quietest_at,
+            away_until=away.ends if away else None,
+            stands_in=stands_in[0].name if stands_in else "",
+            listed=len(listed) if len(listed) < MOST_ROWS else self.store.rows_count(reader.case_manager_id, now),
+        )
+
+    def silent(self, now: datetime) -> tuple[list[Heard], int]:
+        """The feeds that have sent nothing for `SILENT_MINUTES`, longest first, and how many feeds there are."""
+        with self._lock:
+            if time.monotonic() - self._listened > DIRECTORY_SECONDS:
+                self._heard = self.store.feeds()
+                self._listened = time.monotonic()
+            heard = [Heard(feed, at) for feed, at in self._heard.items() if now - at < timedelta(days=FORGOTTEN_DAYS)]
+        silent = [one for one in heard if now - one.received_at >= timedelta(minutes=SILENT_MINUTES)]
+        return sorted(silent, key=lambda one: one.received_at), len(heard)
+
+
+def unheard(alert: Alert, heard_at: datetime | None, policy: Policy, now: datetime) -> datetime | None:
+    """When the stay of this alert was last heard of, if its discharge was never sent."""
+    stay = Stay(
+        stay_id=alert.stay_id,
+        enrollee_id=alert.enrollee_id,
+        facility=alert.facility,
+        status=alert.status,
+        encounter_class=alert.encounter_class,
+        started_at=alert.started_at,
+        last_recorded_at=heard_at,
+    )
+    return unheard_since(stay, policy, now)
+
+
+def covers(absence: Absence, at: datetime) -> bool:
+    return absence.starts <= at < absence.ends
+
+
+def is_away(directory: Directory, case_manager_id: str, at: datetime) -> bool:
+    return any(covers(absence, at) for absence in directory.absences.get(case_manager_id, ()))
+
+
+def _of_network(directory: Directory, person: CaseManager) -> set[str]:
+    """The practices of a manager's network."""
+    if person.role is not Role.MANAGER or not person.network_id:
+        return set()
+    return {one.practice_id for one in directory.practices.values() if one.network_id == person.network_id}
+
+
+def acknowledged(actions: Iterable[ActionRow], case_manager_id: str, by: frozenset[ActionKind] = SEEN_BY) -> int:
+    """The newest version this person acknowledged or took; 0 for none."""
+    return max(
+        (done.version for done in actions if done.case_manager_id == case_manager_id and done.action in by),
+        default=0,
+    )

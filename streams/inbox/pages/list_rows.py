@@ -1,0 +1,330 @@
+"""One row of the list out of what one reader may see of one stay: the sentence, its group and its place. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from parsers.events import EncounterClass
+from rules.decisions import Action, AlertKind, Clock, Priority, Reason, StayStatus
+from rules.policy.policy import Policy, default_policy
+from rules.telling.confidentiality import AlertView, PersonView, Tier, WhyWithheld
+from streams.words import stays as wording
+
+
+class Group(StrEnum):
+    """What to do next, most urgent first; the values are the anchors on the page."""
+
+    NOW = "now"
+    IN_HOSPITAL = "in-hospital"
+    HOME = "home"
+    FINISHED = "finished"
+
+
+GROUP_WORDS: Final = {
+    Group.NOW: "Now",
+    Group.IN_HOSPITAL: "In the hospital",
+    Group.HOME: "Home, follow-up running",
+    Group.FINISHED: "Finished",
+}
+
+_PRIORITIES: Final = tuple(Priority)
+
+
+class Taken(NamedTuple):
+    """Who said "this one is mine"."""
+
+    case_manager_id: str
+    name: str
+
+
+class ReaderStay(NamedTuple):
+    """One stay as one reader may see it. Every version here went through the confidentiality rules."""
+
+    versions: tuple[AlertView, ...]  # oldest first, never empty
+    seen: int = 0  # the latest version this reader looked at; 0: none
+    acknowledged: int = 0  # the latest version this reader acknowledged or took; 0: none
+    closed: int = 0  # the latest version this reader marked as seen, by a press of its own; 0: none
+    taken: Taken | None = None
+    not_seen_by: tuple[str, ...] = ()  # names of those told who have not acknowledged the latest version
+    again: AlertView | None = None  # a later stay of the same person that still runs, as this reader may see it
+    unheard_since: datetime | None = None  # no discharge was sent, and this is when the stay was last heard of
+    passed_to: tuple[str, ...] = ()  # it was this reader's, and is with these now
+    policy: Policy = default_policy()  # in force; words that name numbers take them from it
+
+    @property
+    def latest(self) -> AlertView:
+        return self.versions[-1]
+
+
+@dataclass(slots=True, frozen=True)
+class Row:
+    """Ready words; the template adds nothing but tags."""
+
+    alert_id: str
+    version: int
+    group: Group
+    rank: str  # sorts within the group as text
+    priority: str
+    priority_words: str
+    who: str
+    standing: str
+    marks: tuple[str, ...]
+    headline: str
+    when: str  # it happened; "" where `where` says since when
+    where: str
+    because: str  # why it is urgent; "" when it is not, or may not be said
+    struck: bool
+    retraction: str
+    step: str
+    left: str
+    due: str  # exact time, for the title
+    overdue: bool
+    owner: str
+    taken: bool
+    mine: bool
+    withheld: str
+    can_take: bool
+    can_acknowledge: bool
+    speak: str  # said once to a screen reader; "" for what is not urgent or not new
+
+
+def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = wording.ZONE) -> Row:
+    """The row of `stay` for the reader."""
+    alert = stay.latest
+    struck = is_struck(alert)
+    clock = _clock_of(stay)
+    left = wording.left(clock, now, zone, stay.policy) if clock else None
+    told = last_true(stay.versions) if struck else alert
+    marks = marks_of(stay)
+    who = who_of(alert.person, now, zone)
+    headline = headline_of(told)
+    priority = alert.priority or Priority.ROUTINE
+    urgent = priority is Priority.URGENT and not struck and not stay.passed_to
+    return Row(
+        alert_id=alert.alert_id,
+        version=alert.version,
+        group=group_of(stay, clock, now, zone),
+        rank=_rank(alert, priority, clock, bool(left and left.overdue), struck),
+        priority=priority.value,
+        priority_words=wording.PRIORITY_WORDS[priority],
+        who=who,
+        standing=wording.standing(alert.risk_tier, alert.ed_visits, alert.ed_window_days),
+        marks=marks,
+        headline=headline,
+        when="" if struck else when_of(told, now, zone),
+        where=where_of(told, now, zone, why=not struck),
+        because="" if struck else because_of(alert, stay.policy),
+        struck=struck,
+        retraction=retraction_of(alert, told, now, zone) if struck else "",
+        step=wording.step(clock, now, zone, stay.policy) if clock else _step_without_clock(stay, struck, now, zone),
+        left=left.words if left else "",
+        due=wording.moment(clock.due_at, now, zone) if clock else "",
+        overdue=bool(left and left.overdue),
+        owner=stay.taken.name if stay.taken else "",
+        taken=stay.taken is not None,
+        mine=stay.taken is not None and stay.taken.case_manager_id == reader_id,
+        withheld=withheld_of(alert),
+        can_take=not struck and not stay.passed_to and (stay.taken is None or stay.taken.case_manager_id != reader_id),
+        can_acknowledge=stay.closed < alert.version,
+        speak=f"Urgent: {who}. {headline}." if urgent and marks else "",
+    )
+
+
+def _clock_of(stay: ReaderStay) -> Clock | None:
+    """The clock that is the next step; none where there is nothing for this reader to do until something else comes."""
+    if is_struck(stay.latest) or stay.passed_to or waits_for_another(stay):
+        return None
+    return wording.next_clock(stay.latest.clocks)
+
+
+def waits_for_another(stay: ReaderStay) -> bool:
+    """The person is back in the hospital: what this stay asks for waits."""
+    over = stay.again is not None and stay.latest.status is StayStatus.FINISHED
+    return over and wording.next_clock(stay.latest.clocks) is not None
+
+
+_OURS: Final = frozenset({Reason.MATCH_REJECTED, Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
+
+
+def retraction_of(alert: AlertView, told: AlertView, now: datetime, zone: tzinfo = wording.ZONE) -> str:
+    """What was taken back, with the hospital's time for it; ours where a person of ours did it."""
+    ours = alert.occurred_at is None or not _OURS.isdisjoint(alert.reasons)
+    at = alert.decided_at if ours else alert.occurred_at or alert.decided_at
+    return wording.retraction(alert.reasons, told.kind or AlertKind.ADMISSION, at, now, zone)
+
+
+def because_of(alert: AlertView, policy: Policy) -> str:
+    """Why it is urgent, where the reader may know."""
+    if alert.priority is None or not alert.rule:
+        return ""
+    return wording.because(alert.priority, alert.reasons, alert.risk_tier, alert.rule, policy)
+
+
+def when_of(alert: AlertView, now: datetime, zone: tzinfo = wording.ZONE) -> str:
+    """When what the headline says happened; "" while the stay runs, which is said as since when."""
+    if alert.status is not StayStatus.FINISHED and alert.kind is not AlertKind.DEATH:
+        return ""
+    at = alert.ended_at or alert.occurred_at
+    return wording.time_or_moment(at, now, zone) if at else ""
+
+
+def is_struck(alert: AlertView) -> bool:
+    """It was taken back. The stay may go on, as an outpatient's does, and a later version may open the alert again."""
+    return alert.action is Action.RETRACT
+
+
+def group_of(stay: ReaderStay, clock: Clock | None, now: datetime, zone: tzinfo = wording.ZONE) -> Group:
+    """Now: overdue, due today, urgent and not yet dealt with by this reader, or taken back and not seen by them. What
+    this reader took stays with them until they mark it as seen."""
+    alert = stay.latest
+    unread = stay.acknowledged < alert.version
+    if is_struck(alert):
+        return Group.NOW if max(stay.seen, stay.acknowledged) < alert.version else Group.FINISHED
+    if stay.passed_to or waits_for_another(stay):
+        return Group.HOME
+    if unread and alert.priority is Priority.URGENT:
+        return Group.NOW
+    if clock is not None and clock.kind not in wording.PAPERWORK:
+        meant = wording.last_moment(clock, now, zone, stay.policy)
+        last = (meant - timedelta(minutes=1)).astimezone(zone).date()
+        if last <= now.astimezone(zone).date():
+            return Group.NOW
+    if alert.kind is AlertKind.DEATH:
+        return Group.NOW if unread else Group.FINISHED
+    if alert.status is not StayStatus.FINISHED:
+        return Group.FINISHED if stay.unheard_since else Group.IN_HOSPITAL
+    kept = stay.acknowledged >= alert.version > stay.closed
+    return Group.HOME if clock is not None or unread or kept else Group.FINISHED
+
+
+def marks_of(stay: ReaderStay) -> tuple[str, ...]:
+    """A word for each version the reader has not looked at, newest first, at most three, none twice."""
+    fresh = [alert for alert in stay.versions if alert.version > max(stay.seen, stay.acknowledged)]
+    if fresh and fresh[0].version == 1 and not is_struck(fresh[-1]):
+        return ("new",)
+    if fresh and is_struck(fresh[-1]):
+        fresh = fresh[-1:]
+    words = [
+        wording.mark(alert.action, alert.reasons, alert.encounter_class or EncounterClass.UNKNOWN, alert.version)
+        for alert in reversed(fresh)
+        if alert is fresh[-1] or not is_struck(alert)
+    ]
+    return tuple(dict.fromkeys(words))[:3]
+
+
+def who_of(person: PersonView | None, now: datetime, zone: tzinfo = wording.ZONE) -> str:
+    """ "Rosa Whitfield, 71 F"."""
+    if person is None:
+        return "Name withheld"
+    return wording.person_line(name_of(person), person.birth_date, person.sex, now, zone)
+
+
+def name_of(person: PersonView) -> str:
+    name = person.name
+    return " ".join(part for part in (name.given, name.family, name.suffix) if part) or "Name not given"
+
+
+def headline_of(alert: AlertView) -> str:
+    """What happened last; for a reader who may not know, that there is something."""
+    if alert.kind is None or alert.status is None:
+        return "A hospital stay"
+    encounter_class = alert.encounter_class or EncounterClass.UNKNOWN
+    return wording.headline(alert.kind, encounter_class, alert.status, alert.disposition, alert.reasons)
+
+
+def where_of(alert: AlertView, now: datetime, zone: tzinfo = wording.ZONE, *, why: bool = True) -> str:
+    """Where, how long, why: "Mission Hospital, 3 days · heart failure"."""
+    length = wording.length(alert.started_at, alert.ended_at, now, zone)
+    place = ", ".join(part for part in (wording.facility(alert.facility), length) if part)
+    reason = wording.why_there(alert.diagnoses, alert.complaint) if why else ""
+    return " · ".join(part for part in (place, reason) if part)
+
+
+def withheld_of(alert: AlertView) -> str:
+    """What this reader does not see, and the class of reason; "" when they see everything."""
+    if not alert.withheld:
+        return ""
+    why = alert.withheld[0].why
+    if alert.tier is Tier.WITHHELD:
+        reason = "it is not yours" if why is WhyWithheld.NOT_YOURS else "consent is needed"
+        return f"Withheld from you: who this is and what happened ({reason})"
+    if alert.tier is Tier.GENERAL:
+        reason = "not needed for your role" if why is WhyWithheld.MINIMUM_NECESSARY else "consent is needed"
+        return f"Withheld from you: where, why, and the medical details ({reason})"
+    return wording.withheld((item.part for item in alert.withheld), "not needed for your role")
+
+
+def ceilinged(versions: tuple[AlertView, ...]) -> tuple[AlertView, ...]:
+    """Older versions cut down to the tier of the newest, so that the story tells no more than the row may."""
+    newest = versions[-1]
+    if newest.tier is Tier.WITHHELD:
+        return (newest,)
+    if newest.tier is Tier.FULL:
+        return tuple(alert for alert in versions if alert.tier is not Tier.WITHHELD)
+    return tuple(
+        alert if alert.tier is Tier.GENERAL else _general(alert, newest)
+        for alert in versions
+        if alert.tier is not Tier.WITHHELD
+    )
+
+
+def _general(alert: AlertView, newest: AlertView) -> AlertView:
+    return AlertView(
+        alert_id=alert.alert_id,
+        version=alert.version,
+        action=alert.action,
+        decided_at=alert.decided_at,
+        tier=Tier.GENERAL,
+        relationship=newest.relationship,
+        withheld=newest.withheld,
+        person=newest.person,
+        kind=alert.kind,
+        encounter_class=alert.encounter_class,
+        status=alert.status,
+        priority=alert.priority,
+        occurred_at=alert.occurred_at,
+        started_at=alert.started_at,
+        ended_at=alert.ended_at,
+        risk_tier=newest.risk_tier,
+    )
+
+
+def last_true(versions: tuple[AlertView, ...]) -> AlertView:
+    """The version that a retraction strikes through."""
+    return next((alert for alert in reversed(versions) if not is_struck(alert)), versions[-1])
+
+
+def _step_without_clock(stay: ReaderStay, struck: bool, now: datetime, zone: tzinfo) -> str:
+    alert = stay.latest
+    if struck:
+        if max(stay.seen, stay.acknowledged) < alert.version:
+            return "Mark as seen"
+        others = len(stay.not_seen_by)
+        return f"Seen; {wording.count(others, 'person has', 'people have')} not seen it" if others else "Seen by all"
+    if stay.passed_to:
+        return f"With {', '.join(stay.passed_to)} now; nothing for you to do"
+    if stay.again is not None and waits_for_another(stay):
+        where = "in the ED" if stay.again.kind is AlertKind.ED_VISIT else "in the hospital"
+        return f"Back {where}: this follow-up waits"
+    if alert.kind is None or alert.status is None:
+        return "Ask for consent"
+    if stay.unheard_since is not None:
+        return wording.unheard(stay.unheard_since, now, zone)
+    return wording.waiting(alert.status, alert.kind, alert.expected_discharge, now, zone)
+
+
+def _rank(alert: AlertView, priority: Priority, clock: Clock | None, overdue: bool, struck: bool) -> str:
+    first = 2 if struck else 0 if overdue else 1
+    due = clock.due_at.timestamp() if clock else 9_999_999_999
+    newest_first = 9_999_999_999 - alert.decided_at.timestamp()
+    return f"{first}{_PRIORITIES.index(priority)}{due:010.0f}{newest_first:010.0f}{alert.alert_id}"
+
+
+def grouped(rows: Iterable[Row]) -> dict[Group, list[Row]]:
+    """All four groups in their order, each most urgent first."""
+    found: dict[Group, list[Row]] = {group: [] for group in Group}
+    for item in sorted(rows, key=lambda item: item.rank):
+        found[item.group].append(item)
+    return found

@@ -1,0 +1,384 @@
+"""The page of one stay, and both sides of a possible match, in ready words for the templates. Pure."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from itertools import chain
+from typing import Final
+
+from parsers.events import Address, Diagnosis, Event, FacilityKind, Patient
+from parsers.people import Enrollee
+from rules.decisions import Change, Reason
+from rules.policy.policy import Policy
+from rules.telling.confidentiality import AlertView, Tier
+from streams.inbox.access import StayDetail, ToldPerson
+from streams.inbox.pages import list_rows as rows
+from streams.store.actions import ActionKind
+from streams.store.reviews import Review, Verdict
+from streams.words import stays as wording
+
+DEED_WORDS: Final = {
+    ActionKind.TAKEN: "took it",
+    ActionKind.ACKNOWLEDGED: "marked it as seen",
+    ActionKind.REACHED: "reached the patient",
+    ActionKind.LEFT_MESSAGE: "left a message",
+    ActionKind.NOT_REACHED: "could not reach the patient",
+    ActionKind.VISIT_BOOKED: "booked a visit",
+    ActionKind.MEDICATION_RECONCILED: "reviewed the medicines",
+    ActionKind.HANDED_OVER: "handed it over",
+    ActionKind.NOT_OUR_PATIENT: "said: not our patient",
+    ActionKind.UNDONE: "took that back",
+}
+_SAID_BY_HEADLINE: Final = frozenset({"kind", "status", "disposition", "started_at", "ended_at"})
+
+
+_NAME_FIELDS: Final = ("last_name", "first_name", "middle_name", "suffix", "last", "first", "name")
+
+
+@dataclass(slots=True, frozen=True)
+class StoryItem:
+    """One entry of the timeline: a version, or what a person did."""
+
+    at: datetime
+    when: str
+    did: str
+    details: tuple[str, ...]
+    source: str
+
+
+@dataclass(slots=True, frozen=True)
+class Fact:
+    name: str
+    value: str
+    code: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class StayWords:
+    """Everything the template of one stay shows."""
+
+    row: rows.Row
+    phone: str
+    notice: str
+    withheld: str
+    diagnoses: tuple[Fact, ...]
+    complaint: str
+    about: tuple[Fact, ...]
+    contact: tuple[Fact, ...]
+    clocks: tuple[Fact, ...]
+    story: tuple[StoryItem, ...]
+    told: tuple[Fact, ...]
+    earlier: tuple[Fact, ...]
+    earlier_withheld: str
+    why: tuple[str, ...]
+    evidence: tuple[str, ...]
+
+
+def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo = wording.ZONE) -> StayWords:
+    """The words of the page."""
+    latest = detail.stay.latest
+    return StayWords(
+        row=rows.row(detail.stay, reader_id, now, zone),
+        phone=wording.phone(latest.person.phone) if latest.person and not rows.is_struck(latest) else "",
+        notice=latest.notice,
+        withheld=rows.withheld_of(latest),
+        diagnoses=tuple(
+            Fact(wording.diagnosis(item) or "Not named", "", wording.code(item)) for item in latest.diagnoses
+        ),
+        complaint=wording.plain(latest.complaint),
+        about=_about(latest, now, zone),
+        contact=_contact(detail, now),
+        clocks=tuple(
+            Fact(
+                wording.clock_name(clock, detail.stay.policy),
+                f"{wording.due(clock.due_at, now, zone)}, {wording.clock_state(clock, now, zone, detail.stay.policy)}",
+                " · ".join(wording.clock_notes(clock, now, zone)),
+            )
+            for clock in latest.clocks
+        ),
+        story=_story(detail, now, zone),
+        told=tuple(
+            Fact(
+                "You" if told.person.case_manager_id == reader_id else told.person.name,
+                wording.ROLE_WORDS[told.person.role],
+                _how_far(told),
+            )
+            for told in detail.told
+        ),
+        earlier=tuple(
+            Fact(
+                ", ".join(part for part in (rows.headline_of(item), wording.facility(item.facility)) if part),
+                wording.day(item.started_at or item.decided_at, now, zone),
+                wording.main_diagnosis(item.diagnoses, item.complaint),
+            )
+            for item in detail.earlier
+        ),
+        earlier_withheld=(
+            f"{wording.count(detail.earlier_withheld, 'earlier stay is', 'earlier stays are')} withheld from you"
+            if detail.earlier_withheld
+            else ""
+        ),
+        why=_why(latest, detail.stay.policy),
+        evidence=tuple(wording.evidence(latest.evidence)),
+    )
+
+
+def _how_far(told: ToldPerson) -> str:
+    if not told.owning:
+        return "it is not theirs any more"
+    if told.acknowledged:
+        return "marked as seen"
+    return "opened" if told.seen else "not opened yet"
+
+
+def _about(alert: AlertView, now: datetime, zone: tzinfo) -> tuple[Fact, ...]:
+    facts = (
+        ("Facility", wording.facility(alert.facility)),
+        ("Kind", wording.FACILITY_KIND_WORDS[alert.facility_kind] if alert.facility_kind else ""),
+        ("Unit", alert.unit),
+        ("Doctor", alert.attending),
+        ("Began", wording.moment(alert.started_at, now, zone) if alert.started_at else ""),
+        ("Ended", wording.moment(alert.ended_at, now, zone) if alert.ended_at else ""),
+        ("Went", wording.disposition(alert.disposition)),
+        ("Expected to leave", wording.day(alert.expected_discharge, now, zone) if alert.expected_discharge else ""),
+    )
+    return tuple(Fact(name, value) for name, value in facts if value)
+
+
+def _contact(detail: StayDetail, now: datetime) -> tuple[Fact, ...]:
+    person = detail.stay.latest.person
+    if person is None:
+        return ()
+    practice = detail.practice
+    today = now.astimezone(wording.ZONE).date()
+    facts = (
+        ("Phone", wording.phone(person.phone)),
+        ("Born", f"{wording.full_date(person.birth_date)}, {wording.age(person.birth_date, today)}"),
+        ("Address", address(person.address) if person.address else ""),
+        ("Language", person.language),
+        ("Practice", practice.name if practice else ""),
+        ("Practice phone", wording.phone(practice.phone) if practice else ""),
+        ("Programs", ", ".join(program.replace("_", " ") for program in person.programs)),
+        ("Member ID", person.enrollee_id),
+    )
+    return tuple(Fact(name, value) for name, value in facts if value)
+
+
+def address(item: Address) -> str:
+    """ "12 Oak St, Asheville, NC 28801"."""
+    return ", ".join(part for part in (item.street, item.city, f"{item.state} {item.zip}".strip()) if part)
+
+
+def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, ...]:
+    told = detail.stay.versions
+    policy = detail.stay.policy
+    versions = (
+        _version_item(alert, before, now, zone, policy) for before, alert in zip((None, *told), told, strict=False)
+    )
+    deeds = (
+        StoryItem(
+            deed.at,
+            wording.moment(deed.at, now, zone),
+            f"{deed.name} {DEED_WORDS[deed.action]}" + (", then took it back" if deed.undone else ""),
+            (),
+            "",
+        )
+        for deed in detail.deeds
+    )
+    return tuple(
+        sorted(chain(versions, deeds), key=lambda item: item.at)[::-1]
+    )  # of one instant: the later version first
+
+
+def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zone: tzinfo, policy: Policy) -> StoryItem:
+    headline = rows.headline_of(alert)
+    as_before = before is not None and rows.headline_of(before) == headline
+    reason = next((wording.reason(item, policy) for item in alert.reasons), headline)
+    did = reason if as_before or rows.is_struck(alert) else headline
+    told = [wording.reason(item, policy) for item in alert.reasons if not _obvious(item, alert)]
+    changed = [wording.change(_with_words(item, alert)) for item in alert.changes if _worth(item)]
+    happened = ""
+    if alert.occurred_at and abs((alert.decided_at - alert.occurred_at).total_seconds()) > 90:
+        happened = f"happened {wording.moment(alert.occurred_at, now, zone)}"
+    source = wording.feed_name(alert.trigger, alert.control_id) if alert.trigger else ""
+    return StoryItem(
+        alert.decided_at,
+        wording.moment(alert.decided_at, now, zone),
+        did or "Told",
+        tuple(dict.fromkeys(part for part in (*told, *changed, happened) if part and part != did)),
+        f"{wording.facility(alert.facility)}, {source}" if alert.facility and source else source,
+    )
+
+
+def _obvious(item: Reason, alert: AlertView) -> bool:
+    return item in {Reason.ED_ARRIVAL, Reason.ADMITTED, Reason.OBSERVATION, Reason.DISCHARGED} and not rows.is_struck(
+        alert
+    )
+
+
+def _with_words(item: Change, alert: AlertView) -> Change:
+    """A change of diagnoses, which names codes, with words beside them."""
+    if item.field != "diagnoses":
+        return item
+    words = {found.code: found for found in alert.diagnoses if found.code and found.text}
+
+    def named(codes: str) -> str:
+        parts = (words.get(code, Diagnosis(code=code)) for code in codes.split(", ") if code)
+        return ", ".join(
+            f"{wording.diagnosis(found)} ({found.code})" if found.text else wording.diagnosis(found) for found in parts
+        )
+
+    return item.model_copy(update={"before": named(item.before), "after": named(item.after)})
+
+
+def _worth(item: Change) -> bool:
+    return item.field not in _SAID_BY_HEADLINE and item.before != item.after
+
+
+def _why(alert: AlertView, policy: Policy) -> tuple[str, ...]:
+    if alert.tier is Tier.WITHHELD:
+        return ()
+    said = [wording.reason(item, policy) for item in alert.reasons]
+    lines = [
+        wording.GRADE_WORDS[alert.grade] if alert.grade else "",
+        f"What the message said: {'; '.join(said)}" if said else "",
+        f"Rule: {alert.rule.replace('_', ' ')}" if alert.rule else "",
+        f"Why you: {alert.route}" if alert.route else "",
+    ]
+    return tuple(line for line in lines if line)
+
+
+@dataclass(slots=True, frozen=True)
+class Comparison:
+    """One line of a possible match."""
+
+    name: str
+    theirs: str
+    ours: str
+    agreement: str
+    agrees: bool | None  # None: unclear, or not comparable
+    says: str = ""  # that in words; "" where there is nothing to compare
+
+
+@dataclass(slots=True, frozen=True)
+class ReviewWords:
+    """One possible match, both sides beside each other."""
+
+    review_id: str
+    waiting: str
+    lines: tuple[Comparison, ...]
+    not_sure: bool
+    unsure: str = ""  # who was not sure, and when
+
+
+def review_words(review: Review, now: datetime, who: str = "Somebody") -> ReviewWords | None:
+    """Both sides; `None` when there is nobody to compare with any more. `who` answered before, and was not sure."""
+    if review.enrollee is None or not review.records:
+        return None
+    record = review.records[-1]
+    patient, ours = record.event.patient, review.enrollee
+    found = record.match.evidence
+    theirs_address = patient.addresses[0] if patient.addresses else Address()
+    pairs = (
+        (
+            "Name",
+            _patient_name(patient),
+            _enrollee_name(ours),
+            ("last_name", "first_name", "middle_name", "suffix", "last", "first"),
+        ),
+        ("Birth date", _born(patient.birth_date), _born(ours.birth_date), ("birth_date",)),
+        ("Sex", patient.sex, ours.sex, ("sex",)),
+        ("Address", address(theirs_address), address(ours.address), ("address", "street", "zip", "city")),
+        (
+            "Phone",
+            ", ".join(wording.phone(number) for number in patient.phones),
+            wording.phone(ours.phone),
+            ("phone",),
+        ),
+        ("Social Security", _last_four(patient.ssn), _last_four(ours.ssn), ("ssn", "ssn4")),
+    )
+    lines = [
+        _compare(name, theirs, mine, [(key, found[key]) for key in keys if key in found])
+        for name, theirs, mine, keys in pairs
+    ]
+    named = {key for *_, keys in pairs for key in keys}
+    for key, word in found.items():
+        if key not in named:
+            lines.append(_compare(wording.field(key).capitalize(), "", "", [(key, word)]))
+    waited = wording.ago((now - review.opened_at).total_seconds())
+    messages = wording.count(len(review.records), "message waits", "messages wait")
+    return ReviewWords(
+        review_id=review.review_id,
+        waiting=f"{messages} for your answer. Opened {waited}." + _where(record.event),
+        lines=tuple(line for line in lines if line.theirs or line.ours or line.agreement),
+        not_sure=review.verdict is not None,
+        unsure=f"{who} was not sure." if review.verdict is not None else "",
+    )
+
+
+def _where(event: Event) -> str:
+    protected = event.facility_kind in {FacilityKind.PSYCHIATRIC, FacilityKind.SUBSTANCE_USE}
+    return (
+        " The facility is withheld until you have answered."
+        if protected
+        else f" From {wording.facility(event.facility)}."
+    )
+
+
+def _compare(name: str, theirs: str, ours: str, found: list[tuple[str, str]]) -> Comparison:
+    if found:
+        words = [text.partition(": ") for text in wording.evidence(dict(found))]
+        agreement = ", ".join(after if len(words) == 1 else f"{before} {after}" for before, _, after in words)
+        return _said(name, theirs, ours, agreement, wording.evidence_of(word for _, word in found))
+    if not theirs or not ours:
+        return Comparison(name, theirs, ours, "not given" if theirs or ours else "", None)
+    same = theirs.casefold() == ours.casefold()
+    agrees = wording.Evidence.AGREES if same else wording.Evidence.DISAGREES
+    return _said(name, theirs, ours, "the same" if same else "different", agrees)
+
+
+def _said(name: str, theirs: str, ours: str, agreement: str, evidence: wording.Evidence) -> Comparison:
+    agrees = {wording.Evidence.AGREES: True, wording.Evidence.DISAGREES: False}.get(evidence)
+    return Comparison(name, theirs, ours, agreement, agrees, evidence.value)
+
+
+VERDICT_WORDS: Final = {
+    Verdict.SAME: "the same person",
+    Verdict.DIFFERENT: "different people",
+    Verdict.NOT_SURE: "not sure",
+}
+
+
+@dataclass(slots=True, frozen=True)
+class AnswerWords:
+    """A review that was answered lately."""
+
+    review_id: str
+    words: str
+    mine: bool  # this reader's answer, and it can still be taken back
+
+
+def answer_words(review: Review, who: str, reader_id: str, now: datetime, zone: tzinfo = wording.ZONE) -> AnswerWords:
+    """ "Rosa Whitfield: M. Ortiz, RN said different people, 14:02"."""
+    verdict = VERDICT_WORDS[review.verdict] if review.verdict else "nothing"
+    whom = _enrollee_name(review.enrollee) if review.enrollee else "Somebody no longer on the panel"
+    when = wording.time_or_moment(review.decided_at, now, zone) if review.decided_at else ""
+    mine = review.undoable and review.decided_by == reader_id
+    return AnswerWords(review.review_id, f"{whom}: {who} said {verdict}, {when}", mine)
+
+
+def _patient_name(patient: Patient) -> str:
+    name = patient.name
+    return " ".join(part for part in (name.given, name.middle, name.family, name.suffix) if part)
+
+
+def _enrollee_name(enrollee: Enrollee) -> str:
+    name = enrollee.name
+    return " ".join(part for part in (name.given, name.middle, name.family, name.suffix) if part)
+
+
+def _born(on: date | None) -> str:
+    return wording.full_date(on) if on else ""
+
+
+def _last_four(number: str) -> str:
+    return f"ends in {number[-4:]}" if number else ""

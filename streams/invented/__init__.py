@@ -1,0 +1,1 @@
+"""Invented people, hospitals and lives, for the demo, the benches and the tests."""

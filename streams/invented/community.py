@@ -1,0 +1,309 @@
+"""An invented community: 14 networks, their practices and case managers, a panel, and hospitals that send ADT.
+
+Everything comes from a seed and is nobody's data. The panel is given as lines of `parsers.files.panel`, the
+directory as values, messages as bytes of HL7 v2.5.1 with CR line ends.
+"""
+
+import random
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NamedTuple
+
+from parsers.events import FacilityKind
+from parsers.feeds import Feed
+from parsers.files.panel import PanelRow
+from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
+
+FEMALE: Final = (
+    "Rosa Maria Linda Alice Grace Dorothy Hannah Imani Keisha Latoya Megan Nora Olivia Paula Quinn Renee Sofia "
+    "Tamika Ursula Violet Wendy Yolanda Zoe Abigail Beatrice Carmen Danielle Elena Fatima Gloria Harriet Irene "
+    "Jasmine Katherine Lucia Margaret Nadia Opal Priscilla Ruth Shanice Teresa Valerie Whitney Ximena Yvonne "
+    "Brenda Cynthia"
+).split()
+MALE: Final = (
+    "James Robert Luis Andre Benjamin Carlos Darnell Edward Felix George Harold Isaac Jamal Kevin Leon Marcus "
+    "Nathan Oscar Patrick Quentin Raymond Samuel Terrence Victor Walter Xavier Yusuf Zachary Anthony Brian Calvin "
+    "Dwight Ernest Francisco Gerald Hector Ivan Jerome Kenneth Lawrence Miguel Norman Otis Peter Russell Stanley "
+    "Thomas"
+).split()
+FAMILY: Final = (
+    "Whitfield Ortiz Bennett Caldwell Dawson Everett Fletcher Gaines Holloway Ingram Jernigan Kearns Locklear "
+    "McNeill Norwood Oxendine Pruitt Quick Ransom Spivey Tillman Underwood Vaughn Wooten Yarborough Zimmerman "
+    "Alston Barnhill Coley Dunston Eubanks Faircloth Gilchrist Hargrove Isley Joyner Kirkland Lassiter Moody "
+    "Newkirk Outlaw Pittman Rountree Staton Teague Upchurch Vick Winstead Yates Ayers Bullock Cherry Daughtry "
+    "Edmonds Farmer Godwin Hinton Ivey Jarman Kinlaw Lucas Melvin Nance Overby Penland Rhodes Sessoms Thigpen "
+    "Umstead Venable Womack Young Askew Batts Creech Dail Elmore Forbes Gupton Harrell Irvin Jolly Knox Ledford "
+    "Medlin Norris Oakley Peele Riddick"
+).split()
+STREETS: Final = ("Oak Maple Church Main Pine Elm Depot Mill Trade Ridge Creek Academy Railroad Poplar Sunset").split()
+PLACES: Final = (
+    ("Asheville", "Buncombe", "28801"), ("Boone", "Watauga", "28607"), ("Charlotte", "Mecklenburg", "28202"),
+    ("Durham", "Durham", "27701"), ("Elizabeth City", "Pasquotank", "27909"), ("Fayetteville", "Cumberland", "28301"),
+    ("Greensboro", "Guilford", "27401"), ("Greenville", "Pitt", "27834"), ("Hickory", "Catawba", "28601"),
+    ("New Bern", "Craven", "28560"), ("Raleigh", "Wake", "27601"), ("Rocky Mount", "Nash", "27801"),
+    ("Wilmington", "New Hanover", "28401"), ("Winston-Salem", "Forsyth", "27101"),
+)  # fmt: skip
+FEEDS: Final = tuple(
+    Feed(name=code.lower(), sending=(code,), facility=name, facility_kind=kind)
+    for code, name, kind in (
+        ("MISSION", "Laurel Gap Hospital", FacilityKind.ACUTE),
+        ("CAROLINAS", "Piedmont Meadows Medical Center", FacilityKind.ACUTE),
+        ("DUKEREG", "Quail Bend Regional Hospital", FacilityKind.ACUTE),
+        ("CAPEFEAR", "Heron Sound Medical Center", FacilityKind.ACUTE),
+        ("PITTMEM", "Longleaf Memorial Hospital", FacilityKind.ACUTE),
+        ("FORSYTH", "Balsam Hollow Behavioral Health", FacilityKind.PSYCHIATRIC),
+    )
+)
+HOSPITALS: Final = tuple(feed.sending[0] for feed in FEEDS)  # MSH-4
+COMPLAINTS: Final = (
+    "chest pain", "shortness of breath", "fall", "abdominal pain", "fever", "swelling of both legs", "dizziness",
+    "suicidal thoughts", "overdose", "high blood sugar", "headache", "back pain", "wound check", "weakness",
+)  # fmt: skip
+DIAGNOSES: Final = (
+    ("I50.9", "Heart failure, unspecified"), ("J44.1", "COPD with acute exacerbation"), ("E11.65", "Type 2 diabetes"),
+    ("R07.9", "Chest pain, unspecified"), ("N39.0", "Urinary tract infection"), ("F32.9", "Major depressive disorder"),
+    ("T40.1X1A", "Poisoning by heroin"), ("S72.001A", "Fracture of femur"), ("J18.9", "Pneumonia"), ("A41.9", "Sepsis"),
+)  # fmt: skip
+
+
+class Community(NamedTuple):
+    networks: tuple[Network, ...]
+    practices: tuple[Practice, ...]
+    case_managers: tuple[CaseManager, ...]
+    absences: tuple[Absence, ...]
+    lme_mcos: tuple[LmeMco, ...]
+
+
+def sample_directory(seed: int = 1) -> Community:
+    """14 networks with 12 practices and 5 case managers each, and one central office."""
+    dice = random.Random(seed)
+    networks, practices, people = [], [], []
+    for number, (city, county, _zip) in enumerate(PLACES, 1):
+        network = Network(network_id=f"N{number:02}", name=f"{city} Community Care")
+        networks.append(network)
+        own = [
+            Practice(
+                practice_id=f"P{number:02}{index:02}",
+                name=f"{dice.choice(FAMILY)} Family Medicine",
+                network_id=network.network_id,
+                county=county,
+                phone=f"828555{number:02}{index:02}",
+            )
+            for index in range(12)
+        ]
+        practices += own
+        for index, role in enumerate((Role.NURSE, Role.NURSE, Role.NURSE, Role.SOCIAL_WORKER, Role.MANAGER)):
+            given, family = dice.choice(FEMALE + MALE), dice.choice(FAMILY)
+            title = {Role.NURSE: ", RN", Role.SOCIAL_WORKER: ", LCSW"}.get(role, "")
+            carried = tuple(one.practice_id for one in own[index * 4 : index * 4 + 4]) if role is Role.NURSE else ()
+            person = CaseManager(
+                case_manager_id=f"{network.network_id}-{index}",
+                name=f"{given[0]}. {family}{title}",
+                role=role,
+                network_id=network.network_id,
+                practices=carried,
+            )
+            people.append(person)
+    people.append(CaseManager(case_manager_id="central-office", name="Central office", role=Role.CENTRAL_OFFICE))
+    return Community(tuple(networks), tuple(practices), tuple(people), (), ())
+
+
+class Person(NamedTuple):
+    """Somebody invented, on the panel or not, with one MRN at every hospital."""
+
+    number: int
+    given: str
+    family: str
+    middle: str
+    birth_date: date
+    sex: str
+    street: str
+    place: int
+    phone: str
+    on_panel: bool
+
+    @property
+    def medicaid_id(self) -> str:
+        return f"9{self.number:08d}{'KLMNPQRST'[self.number % 9]}"
+
+    def mrn(self, hospital: str) -> str:
+        return f"{hospital[0]}{HOSPITALS.index(hospital)}{self.number:08d}"
+
+
+def sample_person(number: int, *, on_panel: bool, seed: int = 1) -> Person:
+    """The same person for the same number and seed, without making the others."""
+    dice = random.Random(f"{seed}/{number}/{on_panel}")
+    sex = dice.choice("FM")
+    return Person(
+        number=number if on_panel else number + 50_000_000,
+        given=dice.choice(FEMALE if sex == "F" else MALE),
+        family=dice.choice(FAMILY) + (f"-{dice.choice(FAMILY)}" if dice.random() < 0.05 else ""),
+        middle=dice.choice(FEMALE if sex == "F" else MALE),
+        birth_date=date(1930, 1, 1) + timedelta(days=dice.randrange(365 * 92)),
+        sex=sex,
+        street=f"{dice.randrange(1, 9999)} {dice.choice(STREETS)} St",
+        place=dice.randrange(len(PLACES)),
+        phone=f"919{dice.randrange(2_000_000, 9_999_999)}",
+        on_panel=on_panel,
+    )
+
+
+def sample_panel(size: int, seed: int = 1) -> Iterator[PanelRow]:
+    """`size` lines of a panel."""
+    for number in range(size):
+        one = sample_person(number, on_panel=True, seed=seed)
+        dice = random.Random(f"{seed}/{number}/panel")
+        city, county, zip_code = PLACES[one.place]
+        yield PanelRow(
+            enrollee_id=f"SAMPLE-{number:08d}",
+            medicaid_id=one.medicaid_id,
+            ssn="",
+            last_name=one.family,
+            first_name=one.given,
+            middle_name=one.middle,
+            suffix="",
+            birth_date=one.birth_date.isoformat(),
+            sex=one.sex,
+            address=one.street,
+            city=city,
+            state="NC",
+            zip=zip_code,
+            county=county,
+            phone=one.phone,
+            mother_enrollee_id="",
+            mrns="",
+            practice_id=f"P{one.place + 1:02}{dice.randrange(12):02}",
+            pcp_npi="",
+            risk_tier=dice.choices(("high", "rising", "low"), (24, 26, 50))[0],
+            programs="",
+            consent="none" if number % 4 else "all",
+            effective_from="2020-01-01",
+            effective_to="",
+            language="",
+        )
+
+
+@dataclass(slots=True)
+class _Visit:
+    person: Person
+    hospital: str
+    number: str
+    started: datetime
+    patient_class: str
+    complaint: str
+    ended: datetime | None = None
+
+
+_REGULARS_SHARE: Final = 0.25
+
+# The mix of one large system's weekday, in percent: A08 and A31 drown what matters.
+MIX: Final[Mapping[str, float]] = {
+    "A08": 48.0, "A31": 30.0, "A04": 17.0, "A01": 1.2, "A02": 0.8, "A03": 1.6, "A06": 0.5, "A11": 0.2, "A13": 0.2,
+    "A28": 0.3, "A40": 0.2,
+}  # fmt: skip
+
+
+@dataclass
+class Hospitals:
+    """Endless ADT traffic of all hospitals together; `next(...)` gives one message and who sends it."""
+
+    panel_size: int
+    seed: int = 1
+    on_panel_share: float = 0.2
+    mix: Mapping[str, float] = field(default_factory=lambda: MIX)
+    regulars: Sequence[int] = ()  # numbers of people on the panel whom a quarter of the visits are about
+    run: str = "0"  # told apart from other runs by visit numbers and control ids
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(f"{self.seed}/{self.run}")
+        self._count = 0
+        self._open: deque[_Visit] = deque(maxlen=5000)
+        self._ended: deque[_Visit] = deque(maxlen=500)
+
+    def next(self, at: datetime | None = None) -> tuple[str, str, bytes]:
+        """(hospital, control id, message) of the next message, as sent at `at` (default: now)."""
+        at = at or datetime.now(UTC)
+        self._count += 1
+        trigger = self._dice.choices(tuple(self.mix), tuple(self.mix.values()))[0]
+        visit, trigger = self._visit_for(trigger, at)
+        control_id = f"{self.run}-{self._count:09d}"
+        return visit.hospital, control_id, self._message(trigger, visit, control_id, at)
+
+    def _visit_for(self, trigger: str, at: datetime) -> tuple[_Visit, str]:
+        dice = self._dice
+        if trigger in {"A03", "A02", "A06", "A11"} and self._open:
+            visit = dice.choice(self._open)
+            if trigger in {"A03", "A11"}:
+                self._open.remove(visit)
+                if trigger == "A03":
+                    visit.ended = at
+                    self._ended.append(visit)
+            if trigger == "A06":
+                visit.patient_class = "I"
+            return visit, trigger
+        if trigger == "A13" and self._ended:
+            visit = self._ended.pop()
+            visit.ended = None
+            self._open.append(visit)
+            return visit, trigger
+        if trigger == "A08" and self._open and dice.random() < 0.7:
+            return dice.choice(self._open), trigger
+        if trigger in {"A03", "A02", "A06", "A11", "A13"}:
+            trigger = "A01"
+        return self._new_visit(trigger, at), trigger
+
+    def _new_visit(self, trigger: str, at: datetime) -> _Visit:
+        dice = self._dice
+        on_panel = dice.random() < self.on_panel_share
+        if self.regulars and dice.random() < _REGULARS_SHARE:
+            person = sample_person(dice.choice(self.regulars), on_panel=True, seed=self.seed)
+        else:
+            number = dice.randrange(self.panel_size if on_panel else 5 * self.panel_size)
+            person = sample_person(number, on_panel=on_panel, seed=self.seed)
+        emergency = trigger == "A04" and dice.random() < 0.25
+        visit = _Visit(
+            person=person,
+            hospital=dice.choice(HOSPITALS),
+            number=f"V{self.run}{self._count:09d}",
+            started=at,
+            patient_class="I" if trigger == "A01" else "E" if emergency else "O",
+            complaint=dice.choice(COMPLAINTS),
+        )
+        if trigger == "A01" or emergency:
+            self._open.append(visit)
+        return visit
+
+    def _message(self, trigger: str, visit: _Visit, control_id: str, at: datetime) -> bytes:
+        one, hospital = visit.person, visit.hospital
+        city, _county, zip_code = PLACES[one.place]
+        now = _stamp(at)
+        identifiers = f"{one.mrn(hospital)}^^^{hospital}^MR"
+        if one.number % 3:
+            identifiers += f"~{one.medicaid_id}^^^NCMEDICAID^MA"
+        segments = [
+            f"MSH|^~\\&|EPIC|{hospital}|HANDOFF|NC|{now}||ADT^{trigger}|{control_id}|P|2.5.1|||AL|NE||UNICODE UTF-8",
+            f"EVN|{trigger}|{now}",
+            f"PID|1||{identifiers}||{one.family}^{one.given}^{one.middle}||{one.birth_date:%Y%m%d}|{one.sex}|||"
+            f"{one.street}^^{city}^NC^{zip_code}^USA||{one.phone}|||||A{visit.number}^^^{hospital}^AN",
+        ]
+        if trigger == "A40":
+            segments.append(f"MRG|T{one.mrn(hospital)}^^^{hospital}^MR")
+        elif trigger not in {"A28", "A31"}:
+            ended = _stamp(visit.ended) if visit.ended else ""
+            disposition = "01" if visit.ended else ""
+            segments.append(
+                f"PV1|1|{visit.patient_class}|{'ED' if visit.patient_class == 'E' else '4W'}^12^A^{hospital}||||"
+                f"1234^Adams^Ansel^^^^MD|||MED|||||||||{visit.number}^^^{hospital}^VN"
+                + "|" * 17 + f"{disposition}|||||||" + f"|{_stamp(visit.started)}|{ended}"
+            )  # fmt: skip
+            segments.append(f"PV2|||^{visit.complaint}")
+            if trigger in {"A03", "A08"} and self._dice.random() < 0.4:
+                code, text = self._dice.choice(DIAGNOSES)
+                segments.append(f"DG1|1||{code}^{text}^I10|||F")
+        return "\r".join(segments).encode() + b"\r"
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y%m%d%H%M%S+0000")

@@ -1,0 +1,263 @@
+"""Every setting of every process: from `HANDOFF_*` in the environment, then `handoff.toml`, then the default.
+
+`KAFKA_BOOTSTRAP_SERVERS` and `DATABASE_URL` are read under their usual names. A wrong value ends in
+`SettingsError`, whose text names the setting and what is expected and never repeats the value.
+"""
+
+import math
+import os
+import re
+import secrets
+import tomllib
+from contextlib import suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from parsers.feeds import Feed
+from streams.run.problems import Problem
+
+MiB = 1024 * 1024
+_KEY_DIGITS = 64
+REPLAY_DAYS = 7  # what adt.raw.v1 keeps, see streams.kafka.topics
+_own_file: ContextVar[bool] = ContextVar("own_file", default=False)
+
+
+class SettingsError(Problem):
+    """A setting cannot be used; the text says which and what is expected."""
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="HANDOFF_", extra="forbid", hide_input_in_errors=True, populate_by_name=True, frozen=True
+    )
+
+    data_dir: Path = Field(Path("handoff-data"), description="folder of everything kept: store, journal, key, settings")
+    kafka_bootstrap_servers: str = Field(
+        "",
+        validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"),
+        description="host:port,… of Apache Kafka; empty: the embedded broker that `up` and `demo` run",
+    )
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT",
+        pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
+        description="how we speak to Apache Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    )
+    kafka_ca: Path | None = Field(None, description="PEM of the CA that signed the brokers; empty: the system's CAs")
+    kafka_cert: Path | None = Field(None, description="PEM certificate chain we show to Apache Kafka")
+    kafka_key: Path | None = Field(None, description="PEM private key of kafka_cert")
+    kafka_sasl_mechanism: str = Field(
+        "SCRAM-SHA-512",
+        pattern="^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$",
+        description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    )
+    kafka_sasl_username: str = Field("", description="whom we sign in to Apache Kafka as")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="and with what")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        description="postgresql://user:password@host/name; empty: SQLite in the data folder",
+    )
+    hash_key: SecretStr = Field(
+        SecretStr(""),
+        description="secret of the keyed hashes on topics; the same for all processes; empty: kept in the data folder",
+    )
+    test_mode: bool = Field(False, description="take messages whose MSH-11 is D, T or N as if it were P")
+    feeds: tuple[Feed, ...] = Field(
+        (), description="how each hospital's feed is to be read ([[feeds]] in handoff.toml)"
+    )
+    policy: Path | None = Field(None, description="a policy.toml of your own instead of the shipped one")
+    routes: Path | None = Field(None, description="a routes.toml of your own instead of the shipped one")
+    confidentiality: Path | None = Field(
+        None, description="a confidentiality.toml of your own instead of the shipped one"
+    )
+
+    mllp_host: str = Field("127.0.0.1", description="address the MLLP listener binds to")
+    mllp_port: int = Field(2575, ge=0, le=65535, description="its port; 0 takes any free one")
+    tls_cert: Path | None = Field(None, description="PEM certificate chain: MLLP and POST /hl7 speak TLS 1.2+ when set")
+    tls_key: Path | None = Field(None, description="PEM private key of tls_cert")
+    tls_client_ca: Path | None = Field(None, description="PEM CA: clients must show a certificate it signed")
+    http_port: int = Field(2580, ge=0, le=65535, description="port of POST /hl7, on mllp_host")
+    http_token: SecretStr = Field(SecretStr(""), description="bearer token POST /hl7 asks for; empty: loopback only")
+    max_frame_bytes: int = Field(10 * MiB, ge=1024, le=64 * MiB, description="largest message taken")
+    frame_seconds: float = Field(30, gt=0, description="longest time from a frame's first byte to its last")
+    idle_seconds: float = Field(3600, gt=0, description="a connection silent for so long is closed")
+    max_connections: int = Field(1000, ge=1, description="connections in all")
+    max_connections_per_peer: int = Field(100, ge=1, description="connections from one address")
+    max_buffered_bytes: int = Field(256 * MiB, ge=MiB, description="bytes of unfinished and unanswered frames in all")
+    accept_seconds: float = Field(5, gt=0, description="how long the broker or the disk may take before we answer AE")
+
+    journal_segment_bytes: int = Field(64 * MiB, ge=MiB, description="size of one journal segment (embedded broker)")
+    journal_keep_hours: float = Field(24, ge=0, description="how long a segment stays after all its messages ended")
+    broker_max_mb: int = Field(160, ge=64, description="memory at which `up` recycles the embedded broker")
+
+    batch_max: int = Field(200, ge=1, le=10_000, description="most records in one batch of the worker")
+    batch_seconds: float = Field(0.005, gt=0, le=5, description="how long a record waits for others to its batch")
+    partitions: int = Field(8, ge=1, le=1024, description="partitions of each topic, when we create it")
+    replication: int = Field(1, ge=1, le=9, description="replication factor of each topic, when we create it")
+    crash_limit: int = Field(100, ge=1, description="quarantined records in ten minutes that park their sender")
+
+    inbox_host: str = Field("127.0.0.1", description="address the inbox binds to; loopback until real sign-in exists")
+    inbox_port: int = Field(8080, ge=0, le=65535, description="its port")
+    lock_minutes: float = Field(15, gt=0, description="an idle page locks after so long")
+
+    metrics_host: str = Field("127.0.0.1", description="address of /metrics, /healthz and /readyz")
+    listen_metrics_port: int = Field(9101, ge=0, le=65535, description="their port on the listener")
+    work_metrics_port: int = Field(9102, ge=0, le=65535, description="their port on the worker")
+    inbox_metrics_port: int = Field(9103, ge=0, le=65535, description="their port on the inbox")
+
+    ledger_days: int = Field(35, ge=1, description="how long the ending of each message is kept")
+    unmatched_days: int = Field(
+        14, ge=0, description="how long events of unknown people wait, encrypted, for late enrollment"
+    )
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
+
+    @field_validator("ledger_days")
+    @classmethod
+    def _longer_than_any_replay(cls, value: int, info: ValidationInfo) -> int:
+        hours = info.data.get("journal_keep_hours", 0)
+        least = 1 + max(REPLAY_DAYS, math.ceil(hours / 24))
+        if value < least:
+            raise ValueError(f"expected at least {least}: longer than a message may come again")
+        return value
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if value and not all(
+            re.fullmatch(r"[^\s,:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", part) for part in value.split(",")
+        ):
+            raise ValueError("expected host:port, several separated by commas")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not re.match(r"postgres(ql)?(\+psycopg)?://", value.get_secret_value()):
+            raise ValueError("expected postgresql://user:password@host/name")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        given = getattr(init_settings, "init_kwargs", {}).get("data_dir")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file(given))
+
+    @property
+    def embedded(self) -> bool:
+        """No Apache Kafka configured: the embedded broker carries, the journal is the durable place."""
+        return not self.kafka_bootstrap_servers
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy URL of the store."""
+        url = self.database_url.get_secret_value()
+        if not url:
+            return f"sqlite:///{self.data_dir.absolute() / 'handoff.sqlite3'}"
+        return "postgresql+psycopg://" + url.split("://", 1)[1] if "://" in url else url
+
+    def secret(self) -> bytes:
+        """Key of the keyed hashes; made once and kept in the data folder when none is configured."""
+        if configured := self.hash_key.get_secret_value():
+            return configured.encode()
+        path = self.data_dir / "hash.key"
+        private_folder(self.data_dir)
+        if not path.exists():
+            _make_key(path)
+        key = path.read_text(encoding="utf-8", errors="replace").strip().encode()
+        if len(key) < _KEY_DIGITS:
+            raise SettingsError(
+                f"{path} is empty or cut short: bring it back from your copy of the data folder; on a folder that has "
+                "taken no message yet, delete it and start again"
+            )
+        return key
+
+    def has_secret(self) -> bool:
+        """Whether `secret` would find a key and not make one."""
+        return bool(self.hash_key.get_secret_value()) or (self.data_dir / "hash.key").exists()
+
+    def feed_for(self, application: str, facility: str) -> Feed:
+        """The feed configured for MSH-3/MSH-4, else the one named `default`, else a plain one."""
+        fallback = Feed()
+        for feed in self.feeds:
+            if facility in feed.sending or f"{application}|{facility}" in feed.sending:
+                return feed
+            if feed.name == "default":
+                fallback = feed
+        return fallback
+
+
+def environment_name(setting: str) -> str:
+    """The environment variable a setting is read from."""
+    field = Settings.model_fields.get(setting)
+    if field and isinstance(field.validation_alias, AliasChoices):
+        return str(field.validation_alias.choices[0])
+    return f"HANDOFF_{setting.upper()}"
+
+
+def _make_key(path: Path) -> None:
+    """Whole or not at all, and the same one for all who make it at the same time: written aside, then linked."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(_KEY_DIGITS // 2))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _config_file(folder: Path | str | None = None) -> Path:
+    if not _own_file.get() and (named := os.environ.get("HANDOFF_CONFIG")):
+        return Path(named)
+    return Path(folder or os.environ.get("HANDOFF_DATA_DIR", "handoff-data")) / "handoff.toml"
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made if need be, readable by its owner only."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise SettingsError(
+            f"{path} cannot be a folder, a file is in its way: set HANDOFF_DATA_DIR to another"
+        ) from None
+    path.chmod(0o700)
+    return path
+
+
+def load_settings(*, only_own_file: bool = False, **overrides: Any) -> Settings:
+    """Settings of this process. Raises `SettingsError` naming every wrong one.
+
+    `handoff.toml` is the one in the data folder; HANDOFF_CONFIG names another, unless `only_own_file`.
+    """
+    before = _own_file.set(only_own_file)
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
+    except tomllib.TOMLDecodeError:
+        where = _config_file(overrides.get("data_dir"))
+        raise SettingsError(f"{where} is not valid TOML: check quotes and brackets") from None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{_config_file(overrides.get('data_dir'))} cannot be read") from None
+    finally:
+        _own_file.reset(before)
+
+
+def _explain(fault: Any) -> str:
+    setting = str(fault["loc"][0]).lower() if fault["loc"] else "settings"
+    place = ".".join(str(part) for part in fault["loc"][1:])
+    field = Settings.model_fields.get(setting)
+    meaning = f" ({field.description})" if field and field.description else ""
+    return f"{environment_name(setting)}{' at ' + place if place else ''}: {fault['msg']}{meaning}"

@@ -1,0 +1,125 @@
+"""What was committed, in the order of commits: a reader that asks for everything after a position misses nothing.
+
+Alert versions and actions draw their positions from one counter whose row a transaction takes last and holds to its
+end, so a smaller position never becomes visible after a greater one.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlalchemy import func, literal, select, union_all
+
+from streams.kafka.topics import AlertRecord
+from streams.store.database import Database, rows_among
+from streams.store.tables import actions, alert_versions, from_us, outbox
+
+
+class FeedKind(StrEnum):
+    ALERT = "alert"  # a new version
+    ACTION = "action"  # somebody did something
+
+
+class FeedItem(NamedTuple):
+    """One change of one alert. `people`: everyone the alert was ever for."""
+
+    position: int
+    kind: FeedKind
+    alert_id: str
+    version: int
+    at: datetime
+    people: tuple[str, ...]
+    by: str = ""  # case_manager_id of an action
+    action: str = ""
+
+
+class Feed(Database):
+    """Positions, changes and the outbox."""
+
+    def position(self) -> int:
+        """The position of the last commit; 0 before the first."""
+        with self.reading() as connection:
+            found = rows_among(connection, "SELECT value FROM counters WHERE name IN :among", ["position"])
+            return int(found[0][0]) if found else 0
+
+    def changes(self, after: int, limit: int = 500) -> list[FeedItem]:
+        """What was committed after a position, oldest first, at most `limit` items."""
+        versions = select(
+            alert_versions.c.position,
+            literal(str(FeedKind.ALERT)).label("kind"),
+            alert_versions.c.alert_id,
+            alert_versions.c.version,
+            alert_versions.c.decided_us.label("at_us"),
+            literal("").label("by"),
+            literal("").label("action"),
+        ).where(alert_versions.c.position > after)
+        acts = select(
+            actions.c.position,
+            literal(str(FeedKind.ACTION)),
+            actions.c.alert_id,
+            actions.c.version,
+            actions.c.at_us,
+            actions.c.case_manager_id,
+            actions.c.action,
+        ).where(actions.c.position > after)
+        with self.reading() as connection:
+            rows = connection.execute(
+                union_all(
+                    select(versions.order_by(alert_versions.c.position).limit(limit).subquery()),
+                    select(acts.order_by(actions.c.position).limit(limit).subquery()),
+                )
+            ).all()
+            rows = sorted(rows, key=lambda row: row[0])[:limit]
+            people: dict[str, list[str]] = {}
+            owners = (
+                "SELECT alert_id, case_manager_id FROM alert_owners WHERE alert_id IN :among ORDER BY case_manager_id"
+            )
+            for alert_id, person in rows_among(connection, owners, list({row[2] for row in rows})):
+                people.setdefault(alert_id, []).append(person)
+        return [
+            FeedItem(
+                row[0], FeedKind(row[1]), row[2], row[3], from_us(row[4]), tuple(people.get(row[2], ())), row[5], row[6]
+            )
+            for row in rows
+        ]
+
+    def unsent(self, limit: int = 500) -> list[tuple[int, AlertRecord]]:
+        """Alert versions that are not yet on the alerts topic, oldest first: (position, record)."""
+        wanted = (
+            select(alert_versions.c.position, alert_versions.c.document)
+            .join(outbox, outbox.c.position == alert_versions.c.position)
+            .order_by(outbox.c.position)
+            .limit(limit)
+        )
+        with self.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return [(position, _record(position, document)) for position, document in rows]
+
+    def versions(self, after: int, limit: int = 500) -> list[AlertRecord]:
+        """Alert versions after a position, oldest first."""
+        wanted = select(alert_versions.c.position, alert_versions.c.document).where(alert_versions.c.position > after)
+        with self.reading() as connection:
+            rows = connection.execute(wanted.order_by(alert_versions.c.position).limit(limit)).all()
+        return [_record(position, document) for position, document in rows]
+
+    def sent(self, positions: Sequence[int]) -> None:
+        """Forget what is on the alerts topic now."""
+        if positions:
+            with self.writing() as connection:
+                connection.execute(outbox.delete().where(outbox.c.position.in_(positions)))
+
+    def outbox_size(self) -> int:
+        """How many alert versions are not yet on the alerts topic."""
+        with self.reading() as connection:
+            return int(connection.scalar(select(func.count()).select_from(outbox)) or 0)
+
+    def outbox_age(self, now: datetime) -> float:
+        """Seconds since the oldest unsent alert version was decided; 0 when all are sent."""
+        with self.reading() as connection:
+            oldest = connection.scalar(select(func.min(outbox.c.decided_us)))
+        return max(0.0, (now - from_us(oldest)).total_seconds()) if oldest else 0.0
+
+
+def _record(position: int, document: str) -> AlertRecord:
+    return AlertRecord.model_validate_json(f'{{"position":{position},"alert":{document}}}')

@@ -1,0 +1,122 @@
+"""Networks, practices, people, their absences and LME/MCOs in; the directory that routing asks out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Table, select
+
+from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
+from rules.telling.directory import Directory
+from streams.store.database import Database, Row, next_values, write_rows
+from streams.store.tables import absences, case_managers, counters, from_us, lme_mcos, networks, practices, to_us
+
+
+def _rows(table: Table, values: Sequence[Any]) -> list[Row]:
+    match table.name:
+        case "case_managers":
+            return [
+                (
+                    who.case_manager_id,
+                    who.name,
+                    str(who.role),
+                    who.network_id,
+                    who.lme_mco_id,
+                    who.email,
+                    ";".join(who.practices),
+                    who.hours,
+                )
+                for who in values
+            ]
+        case "absences":
+            return [(gone.case_manager_id, to_us(gone.starts), to_us(gone.ends), gone.backup_id) for gone in values]
+        case "lme_mcos":
+            return [(plan.lme_mco_id, plan.name, ";".join(plan.counties)) for plan in values]
+        case "networks":
+            return [(network.network_id, network.name) for network in values]
+        case _:
+            return [(place.practice_id, place.name, place.network_id, place.county, place.phone) for place in values]
+
+
+class Directories(Database):
+    """The directory. Its version grows with every load, so that live processes see that they have to read it again."""
+
+    def load_directory(
+        self,
+        networks_: Sequence[Network] = (),
+        practices_: Sequence[Practice] = (),
+        case_managers_: Sequence[CaseManager] = (),
+        absences_: Sequence[Absence] = (),
+        lme_mcos_: Sequence[LmeMco] = (),
+        replace: bool = True,
+    ) -> int:
+        """Write the directory in one transaction: instead of what is there, or (`replace=False`) over it.
+
+        Gives the new version. A key that comes twice keeps its last value.
+        """
+        parts = (
+            (networks, networks_),
+            (practices, practices_),
+            (case_managers, case_managers_),
+            (absences, absences_),
+            (lme_mcos, lme_mcos_),
+        )
+        with self.writing() as connection:
+            for table, values in parts:
+                if replace:
+                    connection.execute(table.delete())
+                names = tuple(table.c.keys())
+                keys = tuple(table.primary_key.columns.keys())
+                rows = {row[: len(keys)]: row for row in _rows(table, values)}
+                changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys)
+                rest = f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+                write_rows(connection, table, names, list(rows.values()), rest)
+            return next_values(connection, "directory", 1)[0]
+
+    def directory(self) -> Directory:
+        """The directory as it stands."""
+        with self.reading() as connection:
+            return Directory(
+                [Network(**row._mapping) for row in connection.execute(select(networks))],
+                [Practice(**row._mapping) for row in connection.execute(select(practices))],
+                [_case_manager(row) for row in connection.execute(select(case_managers))],
+                [
+                    Absence(
+                        case_manager_id=row.case_manager_id,
+                        starts=from_us(row.starts_us),
+                        ends=from_us(row.ends_us),
+                        backup_id=row.backup_id,
+                    )
+                    for row in connection.execute(select(absences))
+                ],
+                [
+                    LmeMco(lme_mco_id=row.lme_mco_id, name=row.name, counties=_split(row.counties))
+                    for row in connection.execute(select(lme_mcos))
+                ],
+            )
+
+    def case_managers(self) -> list[CaseManager]:
+        """Everyone who can own an alert, by name."""
+        with self.reading() as connection:
+            return [_case_manager(row) for row in connection.execute(select(case_managers).order_by("name"))]
+
+    def directory_version(self) -> int:
+        """Grows with every load; 0 before the first."""
+        with self.reading() as connection:
+            return int(connection.scalar(select(counters.c.value).where(counters.c.name == "directory")) or 0)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(";") if part)
+
+
+def _case_manager(row: Any) -> CaseManager:
+    return CaseManager(
+        case_manager_id=row.case_manager_id,
+        name=row.name,
+        role=Role(row.role),
+        network_id=row.network_id,
+        lme_mco_id=row.lme_mco_id,
+        email=row.email,
+        practices=_split(row.practices),
+        hours=row.hours,
+    )

@@ -1,0 +1,390 @@
+"""What the inbox page shows: a person's rows, one stay in full, who has how much open. Reads only."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, case, func, or_, select
+
+from parsers.people import CaseManager, Enrollee
+from rules.decisions import Action, Alert, Priority, Stay, StayStatus
+from streams.store.actions import ActionKind, ActionRow
+from streams.store.database import Database, rows_among
+from streams.store.panel_rows import EnrolleeRow, enrollee_on, load_enrollees
+from streams.store.tables import (
+    alert_owners,
+    alert_versions,
+    alerts,
+    counters,
+    enrollees,
+    feeds,
+    from_us,
+    ledger,
+    seen,
+    stays,
+    to_us,
+)
+
+EARLIER_DAYS: Final = 365
+SHOWN_DAYS: Final = 60  # a finished row leaves the page after so long
+PASSED_ON_DAYS: Final = 7  # so long a row that went over to others is still shown to who did not look
+MOST_ROWS: Final = 2_000
+LIVING: Final = (str(StayStatus.IN_PROGRESS), str(StayStatus.ON_LEAVE), str(StayStatus.PLANNED))
+NOT_A_STAY: Final = (str(StayStatus.CANCELLED), str(StayStatus.ENTERED_IN_ERROR))
+_TAKEN_BACK: Final = alerts.c.action == str(Action.RETRACT)
+_LIVES: Final = alerts.c.status.in_(LIVING) & ~_TAKEN_BACK
+_UNSEEN: Final = func.coalesce(seen.c.version, 0) < alerts.c.version
+_UNANSWERED: Final = alerts.c.acknowledged_version < alerts.c.version
+_IS_OPEN: Final = or_(_TAKEN_BACK & _UNSEEN, ~_TAKEN_BACK & or_(_LIVES, _UNANSWERED))
+_URGENCY: Final = case({str(priority): place for place, priority in enumerate(Priority)}, value=alerts.c.priority)
+
+
+class InboxRow(NamedTuple):
+    """One stay of one person as one reader sees it."""
+
+    alert: Alert  # newest version
+    enrollee: Enrollee | None  # as the panel has them today; None when they are not on it
+    actions: tuple[ActionRow, ...]  # of everybody, oldest first, those undone left out
+    unseen: tuple[Alert, ...]  # versions the reader has not looked at, oldest first
+    seen_version: int  # 0: never looked at
+    acknowledged_version: int  # newest that anybody has acknowledged
+    position: int
+    owning: bool  # False: it was this reader's once, and was taken back
+    because: str  # the route that made it theirs
+    seen_at: datetime | None = None  # when the reader last looked at it
+    told_before: tuple[Alert, ...] = ()  # all versions, oldest first, where it is not this reader's any more
+    again: tuple["Running", ...] = ()  # later ones of the same person that still run, where this one is over
+    heard_at: datetime | None = None  # when the stay was last heard of, by the hospital's time
+
+    @property
+    def open(self) -> bool:
+        """Whether it still asks for something: the patient is in, or nobody has acknowledged the newest version; what
+        was taken back asks only to be seen.
+        """
+        if self.alert.action is Action.RETRACT:
+            return self.seen_version < self.alert.version
+        return self.alert.status in LIVING or self.acknowledged_version < self.alert.version
+
+
+class Running(NamedTuple):
+    """An alert whose stay still runs."""
+
+    alert: Alert
+    heard_at: datetime | None
+
+
+class EarlierStay(NamedTuple):
+    stay: Stay
+    alert: Alert | None
+
+
+class Told(NamedTuple):
+    """Someone else an alert is or was for."""
+
+    case_manager_id: str
+    because: str
+    owning: bool
+    seen_version: int
+
+
+class StayPage(NamedTuple):
+    """Everything about one stay."""
+
+    row: InboxRow
+    stay: Stay
+    versions: tuple[Alert, ...]  # newest first
+    actions: tuple[ActionRow, ...]  # of everybody, oldest first, those undone among them
+    told: tuple[Told, ...]
+    earlier: tuple[EarlierStay, ...]  # of the same person, within 12 months before, newest first
+
+
+class Load(NamedTuple):
+    """How much one person has open."""
+
+    case_manager: CaseManager
+    open: int
+
+
+class Watched(NamedTuple):
+    """What stands behind an empty inbox."""
+
+    people: int  # on the panels of the practices asked about
+    feeds: int  # hospitals that have ever sent
+    received_at: datetime | None  # of the last message of any of them
+    quietest_at: datetime | None = None  # of the last message of the one that has been silent longest
+
+
+class Elsewhere(NamedTuple):
+    """What there is of a reader's people."""
+
+    in_hospital: int  # stays that run, whoever has them
+    open: int  # stays that ask for something and are not this reader's
+
+
+class Inbox(Database):
+    """Queries of the page."""
+
+    def rows_for(
+        self, case_manager_id: str, now: datetime, *, alert_ids: Sequence[str] | None = None, limit: int = MOST_ROWS
+    ) -> list[InboxRow]:
+        """What is this person's, newest change first: living stays, what changed in the last 60 days, what was taken
+        back and they have not looked at, and what went over to others lately without their having looked. `alert_ids`
+        narrows it to some. Over `limit` it is what is open, most urgent and oldest first, that stays.
+        """
+        wanted = _rows(case_manager_id).where(_listed(now)).limit(limit)
+        if alert_ids is not None:
+            wanted = wanted.where(alerts.c.alert_id.in_(alert_ids))
+        over = case((_IS_OPEN, 0), else_=1)
+        wanted = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
+        with self.reading() as connection:
+            found = _inbox_rows(connection, connection.execute(wanted).all())
+        shown = [row for row in found if row.owning or not _looked_since(row, case_manager_id)]
+        return sorted(shown, key=lambda row: -row.position)
+
+    def rows_count(self, case_manager_id: str, now: datetime) -> int:
+        """How many rows `rows_for` would give without its limit."""
+        wanted = select(func.count()).select_from(_rows(case_manager_id).where(_listed(now)).subquery())
+        with self.reading() as connection:
+            return int(connection.scalar(wanted) or 0)
+
+    def may_see(self, case_manager_id: str, alert_id: str) -> bool:
+        """Whether the alert is or was this person's."""
+        wanted = select(func.count()).where(
+            alert_owners.c.case_manager_id == case_manager_id, alert_owners.c.alert_id == alert_id
+        )
+        with self.reading() as connection:
+            return bool(connection.scalar(wanted))
+
+    def stay_page(self, case_manager_id: str, alert_id: str) -> StayPage | None:
+        """One stay in full as this person sees it; None when the alert is not and was never theirs."""
+        with self.reading() as connection:
+            found = connection.execute(_rows(case_manager_id).where(alerts.c.alert_id == alert_id)).all()
+            if not found:
+                return None
+            row = _inbox_rows(connection, found)[0]
+            versions = connection.scalars(
+                select(alert_versions.c.document)
+                .where(alert_versions.c.alert_id == alert_id)
+                .order_by(alert_versions.c.version.desc())
+            )
+            stay = connection.scalar(select(stays.c.document).where(stays.c.stay_id == row.alert.stay_id))
+            if stay is None:
+                return None
+            told = connection.execute(
+                select(
+                    alert_owners.c.case_manager_id,
+                    alert_owners.c.because,
+                    alert_owners.c.owning,
+                    func.coalesce(seen.c.version, 0),
+                )
+                .outerjoin(
+                    seen,
+                    (seen.c.alert_id == alert_owners.c.alert_id)
+                    & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
+                )
+                .where(alert_owners.c.alert_id == alert_id)
+                .order_by(alert_owners.c.owning.desc(), alert_owners.c.case_manager_id)
+            )
+            return StayPage(
+                row,
+                Stay.model_validate_json(stay),
+                tuple(Alert.model_validate_json(document) for document in versions),
+                tuple(_actions(connection, [alert_id], undone=True).get(alert_id, ())),
+                tuple(Told(who, because, bool(owning), version) for who, because, owning, version in told),
+                _earlier(connection, row.alert),
+            )
+
+    def loads(self, people: Sequence[CaseManager]) -> list[Load]:
+        """Open rows of each of these people, busiest first."""
+        wanted = (
+            select(alert_owners.c.case_manager_id, func.count())
+            .join(alerts, alerts.c.alert_id == alert_owners.c.alert_id)
+            .outerjoin(
+                seen,
+                (seen.c.alert_id == alert_owners.c.alert_id)
+                & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
+            )
+            .where(alert_owners.c.owning == 1, _IS_OPEN)
+            .group_by(alert_owners.c.case_manager_id)
+        )
+        with self.reading() as connection:
+            counts = {row[0]: row[1] for row in connection.execute(wanted)}
+        found = [Load(person, counts.get(person.case_manager_id, 0)) for person in people]
+        return sorted(found, key=lambda load: (-load.open, load.case_manager.name, load.case_manager.case_manager_id))
+
+    def elsewhere(self, case_manager_id: str, practice_ids: Collection[str] | None, now: datetime) -> Elsewhere:
+        """What there is of the people of these practices (`None`: of everybody), whoever has it."""
+        owned = (alert_owners.c.alert_id == alerts.c.alert_id) & (alert_owners.c.case_manager_id == case_manager_id)
+        with_others = select(alert_owners.c.alert_id).where(owned, alert_owners.c.owning == 1).exists()
+        asks = ~_TAKEN_BACK & or_(_LIVES, _UNANSWERED) & ~with_others
+        recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
+        inside = _LIVES & (alerts.c.status != str(StayStatus.PLANNED))
+        sums = (func.coalesce(func.sum(case((found, 1), else_=0)), 0) for found in (inside, asks))
+        wanted = select(*sums).where(or_(_LIVES, _UNANSWERED & recent))
+        if practice_ids is not None:
+            theirs = select(enrollees.c.enrollee_id).where(enrollees.c.practice_id.in_(sorted(practice_ids)))
+            wanted = wanted.where(alerts.c.enrollee_id.in_(theirs))
+        with self.reading() as connection:
+            living, unanswered = connection.execute(wanted).one()
+            return Elsewhere(int(living), int(unanswered))
+
+    def watched(self, practice_ids: Collection[str] | None) -> Watched:
+        """Who is being watched for a reader who answers for these practices; all enrollees for `None`."""
+        people = select(func.count()).select_from(enrollees).where(enrollees.c.gone == 0)
+        if practice_ids is not None:
+            people = people.where(enrollees.c.practice_id.in_(sorted(practice_ids)))
+        newest = select(ledger.c.received_us).order_by(ledger.c.message_id.desc()).limit(1)
+        heard = select(func.count(), func.min(feeds.c.received_us)).select_from(feeds)
+        with self.reading() as connection:
+            last = connection.scalar(newest)
+            number, quietest = connection.execute(heard).one()
+            return Watched(
+                int(connection.scalar(people) or 0),
+                int(number),
+                from_us(last) if last is not None else None,
+                from_us(quietest) if quietest is not None else None,
+            )
+
+    def last_change(self) -> tuple[int, datetime | None]:
+        """Position of the last commit, and when the newest alert version was decided."""
+        newest = select(alert_versions.c.decided_us).order_by(alert_versions.c.position.desc()).limit(1)
+        with self.reading() as connection:
+            position = connection.scalar(select(counters.c.value).where(counters.c.name == "position"))
+            at = connection.scalar(newest)
+            return int(position or 0), from_us(at) if at is not None else None
+
+
+def _listed(now: datetime) -> Any:
+    recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
+    just_now = alerts.c.decided_us >= to_us(now - timedelta(days=PASSED_ON_DAYS))
+    mine = (alert_owners.c.owning == 1) & or_(_LIVES, recent)
+    looked = func.coalesce(seen.c.seen_us, 0) >= alerts.c.decided_us
+    passed_on = (alert_owners.c.owning == 0) & ~_TAKEN_BACK & ~looked & just_now
+    return or_(mine, _TAKEN_BACK & _UNSEEN, passed_on)
+
+
+def _looked_since(row: InboxRow, case_manager_id: str) -> bool:
+    """Whether somebody whose row it was has looked at it since it went over to others."""
+    if row.alert.action is Action.RETRACT:
+        return False
+    owned = [any(owner.case_manager_id == case_manager_id for owner in alert.owners) for alert in row.told_before]
+    after = row.told_before[len(owned) - owned[::-1].index(True) :] if True in owned else row.told_before
+    return row.seen_at is not None and bool(after) and row.seen_at >= after[0].decided_at
+
+
+def _rows(case_manager_id: str) -> Any:
+    return (
+        select(
+            alerts.c.alert_id,
+            alerts.c.enrollee_id,
+            alerts.c.position,
+            alerts.c.version,
+            alerts.c.status,
+            alerts.c.acknowledged_version,
+            alerts.c.document,
+            alert_owners.c.owning,
+            alert_owners.c.because,
+            case((seen.c.version.is_(None), 0), else_=seen.c.version).label("seen_version"),
+            seen.c.seen_us,
+            stays.c.active_us,
+        )
+        .select_from(alert_owners)
+        .join(alerts, alerts.c.alert_id == alert_owners.c.alert_id)
+        .outerjoin(stays, stays.c.stay_id == alerts.c.stay_id)
+        .outerjoin(
+            seen,
+            (seen.c.alert_id == alert_owners.c.alert_id) & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
+        )
+        .where(alert_owners.c.case_manager_id == case_manager_id)
+    )
+
+
+def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
+    people: dict[str, EnrolleeRow]
+    people, _ = load_enrollees(connection, {row.enrollee_id for row in found}, None)
+    ids = [row.alert_id for row in found]
+    actions = _actions(connection, ids)
+    others = {row.alert_id for row in found if not row.owning}
+    behind = {row.alert_id: row.seen_version for row in found if row.seen_version < row.version and row.version > 1}
+    unseen: dict[str, list[Alert]] = {}
+    before: dict[str, list[Alert]] = {}
+    statement = "SELECT alert_id, version, document FROM alert_versions WHERE alert_id IN :among ORDER BY version"
+    for alert_id, version, document in rows_among(connection, statement, list(others | set(behind))):
+        if alert_id in others or version > behind[alert_id]:
+            alert = Alert.model_validate_json(document)
+            if alert_id in others:
+                before.setdefault(alert_id, []).append(alert)
+            if version > behind.get(alert_id, version):
+                unseen.setdefault(alert_id, []).append(alert)
+    again = _running(connection, {row.enrollee_id for row in found if row.status == StayStatus.FINISHED})
+    rows = []
+    for row in found:
+        alert = Alert.model_validate_json(row.document)
+        news = tuple(unseen.get(row.alert_id, (alert,) if row.seen_version < row.version else ()))
+        person = people.get(row.enrollee_id)
+        rows.append(
+            InboxRow(
+                alert,
+                enrollee_on(person, (), None) if person else None,
+                tuple(actions.get(row.alert_id, ())),
+                news,
+                row.seen_version,
+                row.acknowledged_version,
+                row.position,
+                bool(row.owning),
+                row.because,
+                from_us(row.seen_us) if row.seen_us is not None else None,
+                tuple(before.get(row.alert_id, ())),
+                tuple(other for other in again.get(row.enrollee_id, ()) if _later(other.alert, alert)),
+                from_us(row.active_us) if row.active_us is not None else None,
+            )
+        )
+    return rows
+
+
+def _running(connection: Connection, enrollee_ids: set[str]) -> dict[str, list[Running]]:
+    """Alerts of these people whose stay still runs."""
+    found: dict[str, list[Running]] = {}
+    columns = "a.enrollee_id, a.status, a.action, s.active_us, a.document"
+    statement = (
+        f"SELECT {columns} FROM alerts a LEFT JOIN stays s ON s.stay_id = a.stay_id WHERE a.enrollee_id IN :among"  # noqa: S608
+    )
+    for enrollee_id, status, action, active_us, document in rows_among(connection, statement, list(enrollee_ids)):
+        if status in (StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE) and action != Action.RETRACT:
+            heard = from_us(active_us) if active_us is not None else None
+            found.setdefault(enrollee_id, []).append(Running(Alert.model_validate_json(document), heard))
+    return found
+
+
+def _later(other: Alert, alert: Alert) -> bool:
+    """The other stay was heard of after this one ended, so the person is in the hospital again."""
+    ended = alert.ended_at or alert.occurred_at
+    return other.alert_id != alert.alert_id and alert.status is StayStatus.FINISHED and other.occurred_at > ended
+
+
+def _actions(connection: Connection, alert_ids: Sequence[str], *, undone: bool = False) -> dict[str, list[ActionRow]]:
+    found: dict[str, list[ActionRow]] = {}
+    columns = "position, alert_id, case_manager_id, action, version, at_us, note, undone"
+    statement = f"SELECT {columns} FROM actions WHERE alert_id IN :among ORDER BY position"  # noqa: S608
+    for position, alert_id, person, action, version, at, note, gone in rows_among(connection, statement, alert_ids):
+        if undone or not (gone or action == ActionKind.UNDONE):
+            row = ActionRow(position, alert_id, person, ActionKind(action), version, from_us(at), note, bool(gone))
+            found.setdefault(alert_id, []).append(row)
+    return found
+
+
+def _earlier(connection: Connection, alert: Alert) -> tuple[EarlierStay, ...]:
+    until = to_us(alert.started_at or alert.occurred_at)
+    since = until - EARLIER_DAYS * 24 * 3600 * 1_000_000
+    rows = connection.execute(
+        select(stays.c.document, alerts.c.document)
+        .outerjoin(alerts, alerts.c.stay_id == stays.c.stay_id)
+        .where(stays.c.enrollee_id == alert.enrollee_id, stays.c.active_us >= since, stays.c.stay_id != alert.stay_id)
+        .where(stays.c.status.not_in(NOT_A_STAY), or_(alerts.c.action.is_(None), ~_TAKEN_BACK))
+        .order_by(stays.c.active_us.desc())
+    )
+    found = [
+        EarlierStay(Stay.model_validate_json(stay), Alert.model_validate_json(told) if told else None)
+        for stay, told in rows
+    ]
+    return tuple(one for one in found if not one.stay.started_at or to_us(one.stay.started_at) <= until)

@@ -1,0 +1,142 @@
+"""Endings of messages in, each kept once by message id; which have ended, and how many ended how."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, func, select
+
+from rules.endings import LedgerEntry
+from streams.store.database import Database, Row, rows_among, write_new, write_rows
+from streams.store.tables import feeds, fingerprints, from_us, ledger, to_us
+
+COLUMNS: Final = ("message_id", "ending", "code", "received_us", "ended_us", "place", "feed", "control_id", "trigger")
+PRUNED_AT_ONCE: Final = 5_000
+HEARD_EVERY_US: Final = 3_000_000
+
+
+class Timing(NamedTuple):
+    """One message's way through; times are whole microseconds since 1970 UTC."""
+
+    message_id: str
+    ending: str
+    code: str
+    received_us: int
+    ended_us: int
+
+
+def ledger_row(entry: LedgerEntry) -> Row:
+    """The row of one ending, in the order of `COLUMNS`."""
+    return (
+        entry.message_id,
+        str(entry.ending),
+        entry.code,
+        to_us(entry.received_at),
+        to_us(datetime.now(UTC)),
+        entry.place,
+        entry.feed,
+        entry.control_id,
+        entry.trigger,
+    )
+
+
+def endings_of(connection: Connection, message_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """(ending, code) of those of the messages that have ended."""
+    found = rows_among(
+        connection, "SELECT message_id, ending, code FROM ledger WHERE message_id IN :among", message_ids
+    )
+    return {row[0]: (row[1], row[2]) for row in found}
+
+
+class Endings(Database):
+    """The ledger, and when each feed was last heard."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._heard: dict[str, int] = {}
+
+    def end(self, entries: Sequence[LedgerEntry]) -> int:
+        """Write endings in one statement; a message that has ended already keeps its ending.
+
+        Gives how many were new. Raises `Unavailable`.
+        """
+        return len(self.end_new(entries))
+
+    def end_new(self, entries: Sequence[LedgerEntry]) -> set[str]:
+        """As `end`; gives the ids of the messages whose ending is new."""
+        if not entries:
+            return set()
+        rows = [ledger_row(entry) for entry in entries]
+        with self.writing_each() as connection:
+            new = write_new(connection, ledger, COLUMNS, rows)
+            self._hear(connection, entries)
+        return new
+
+    def feeds(self) -> dict[str, datetime]:
+        """When each feed last sent something, a few seconds coarse."""
+        with self.reading() as connection:
+            return {row.feed: from_us(row.received_us) for row in connection.execute(select(feeds))}
+
+    def _hear(self, connection: Connection, entries: Iterable[LedgerEntry]) -> None:
+        """Note the feeds that were heard, each seldom enough that no two transactions wait for its row."""
+        newest: dict[str, int] = {}
+        for entry in entries:
+            if entry.feed:
+                newest[entry.feed] = max(newest.get(entry.feed, 0), to_us(entry.received_at))
+        stale = [(feed, us) for feed, us in sorted(newest.items()) if us - self._heard.get(feed, 0) > HEARD_EVERY_US]
+        rest = "ON CONFLICT (feed) DO UPDATE SET received_us = excluded.received_us "
+        write_rows(
+            connection,
+            feeds,
+            ("feed", "received_us"),
+            stale,
+            rest + "WHERE excluded.received_us > feeds.received_us",
+        )
+        self._heard.update(stale)
+
+    def ended(self, message_ids: Sequence[str]) -> set[str]:
+        """Those of the messages that have ended."""
+        with self.reading() as connection:
+            return set(endings_of(connection, message_ids))
+
+    def count_ended(self, first_id: str, last_id: str) -> int:
+        """How many messages between the two ids, both included, have ended."""
+        with self.reading() as connection:
+            where = ledger.c.message_id.between(first_id, last_id)
+            return int(connection.scalar(select(func.count()).select_from(ledger).where(where)) or 0)
+
+    def ended_between(self, first_id: str, last_id: str) -> set[str]:
+        """Ids of the messages between the two, both included, that have ended."""
+        with self.reading() as connection:
+            where = ledger.c.message_id.between(first_id, last_id)
+            return set(connection.scalars(select(ledger.c.message_id).where(where)))
+
+    def endings(self, since: str = "") -> dict[str, int]:
+        """How many messages in the ledger ended how; with `since`, of those from that message id on."""
+        with self.reading() as connection:
+            where = ledger.c.message_id >= since
+            rows = connection.execute(select(ledger.c.ending, func.count()).where(where).group_by(ledger.c.ending))
+            return {row[0]: row[1] for row in rows}
+
+    def timings(self, since: str) -> Iterator[Timing]:
+        """When each message from this id on was received and ended, in order of receipt."""
+        columns = (ledger.c.message_id, ledger.c.ending, ledger.c.code, ledger.c.received_us, ledger.c.ended_us)
+        with self.reading() as connection:
+            where = ledger.c.message_id >= since
+            for row in connection.execute(select(*columns).where(where).order_by(ledger.c.message_id)):
+                yield Timing(*row)
+
+    def prune(self, now: datetime, days: int = 35) -> int:
+        """Forget endings of messages received more than `days` ago; gives how many. Small transactions, none long."""
+        limit, gone = to_us(now - timedelta(days=days)), 0
+        for table, key in ((ledger, ledger.c.message_id), (fingerprints, fingerprints.c.fingerprint)):
+            order = key if table is ledger else fingerprints.c.received_us
+            while True:
+                oldest = select(key.label("key"), table.c.received_us).order_by(order).limit(PRUNED_AT_ONCE).subquery()
+                with self.writing() as connection:
+                    old = select(oldest.c.key).where(oldest.c.received_us < limit)
+                    count = connection.execute(table.delete().where(key.in_(old))).rowcount
+                gone += count if table is ledger else 0
+                if count < PRUNED_AT_ONCE:
+                    break
+        return gone

@@ -1,0 +1,40 @@
+"""Settings in, the open store out, for commands: what a user can mend comes as a `Problem`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from streams.run.problems import Problem
+from streams.run.settings import Settings, private_folder
+from streams.store import Damaged, Store, Unavailable
+
+
+@contextmanager
+def open_store(settings: Settings, *, migrate: bool | None = None) -> Iterator[Store]:
+    """The store, closed afterwards; brought up to date first with `migrate`, or where it is the data folder's own.
+
+    Raises `Problem` when it cannot be opened or goes away within the block, also `StoreOutdated`, which is one.
+    """
+    own = not settings.database_url.get_secret_value()
+    if own:
+        private_folder(settings.data_dir)
+    try:
+        store = Store.open(settings.store_url, migrate=own if migrate is None else migrate)
+    except Unavailable as error:
+        raise Problem(said_of(error, settings)) from None
+    except ValueError:
+        raise Problem("DATABASE_URL is not a database URL: expected postgresql://user:password@host/name") from None
+    try:
+        yield store
+    except Unavailable as error:
+        raise Problem(f"{said_of(error, settings)}; nothing is half done, try again then") from None
+    finally:
+        store.close()
+
+
+def said_of(error: Unavailable, settings: Settings) -> str:
+    """Why the database cannot be used and what to do, in a sentence."""
+    if isinstance(error, Damaged):
+        return f"the store is damaged ({error}): stop everything and bring back your last copy of the data folder"
+    if not settings.database_url.get_secret_value():
+        return f"the store in {settings.data_dir} cannot be used now ({error}): is the disk full, the folder writable?"
+    return f"the database does not answer ({error}): check DATABASE_URL and that the server is up"

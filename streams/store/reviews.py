@@ -1,0 +1,437 @@
+"""Possible matches in, a person's verdict kept for good: what waits, what was decided, and what is decided anew.
+
+A verdict is about a pair: the patient (first medical record number with its authority, and birth date; else name, birth
+date and sex) and the enrollee. It is never overridden by the machine. A pair that nobody has decided on has at most one
+review, however many messages wait under it.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, func, select, update
+
+from parsers.events import RECORD_NUMBERS, Identifier, Patient, Value
+from parsers.people import Enrollee
+from rules.decisions import Grade, Reason
+from rules.endings import Ending
+from rules.matching.person import is_nobodys
+from streams.kafka.topics import EventRecord
+from streams.store.audit import Audited, note
+from streams.store.database import Database, Row, next_values, rows_among, write_rows
+from streams.store.ledger import endings_of
+from streams.store.panel_rows import enrollee_on, load_enrollees
+from streams.store.tables import (
+    crosswalk,
+    enrollees,
+    event_outbox,
+    from_us,
+    ledger,
+    review_events,
+    reviews,
+    to_us,
+)
+from streams.store.unmatched import forget
+
+LEARNED_TYPES: Final = RECORD_NUMBERS
+
+HELD_AT_ONCE: Final = 500
+
+
+class Verdict(StrEnum):
+    SAME = "same"
+    DIFFERENT = "different"
+    NOT_SURE = "not_sure"
+
+
+UNDO_SECONDS: Final = 10  # so long an answer given on the page can be taken back: nothing comes of it before
+_OPEN: Final = ("", str(Verdict.NOT_SURE))
+_SOON: Final = {Verdict.SAME: "same_soon", Verdict.DIFFERENT: "different_soon"}  # in `reviews.verdict` until then
+_MEANT: Final = {kept: verdict for verdict, kept in _SOON.items()}
+
+
+class Review(Value):
+    """Both sides of one possible match, and what was said about it."""
+
+    review_id: str
+    enrollee: Enrollee | None  # None: the line has left the panel
+    records: tuple[EventRecord, ...]  # what waits, oldest first; () once decided
+    weight: float
+    opened_at: datetime
+    verdict: Verdict | None = None
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    undoable: bool = False  # nothing came of the verdict yet
+    note: str = ""
+
+
+class Reviewed(NamedTuple):
+    """What a verdict did: `changed` is False when somebody had decided before."""
+
+    changed: bool
+    released: int = 0
+    dropped: int = 0
+
+
+class Asked(NamedTuple):
+    """What became of events of people perhaps enrolled late."""
+
+    released: int  # a person had said before that it is them
+    waiting: int  # wait for a verdict now, and did not before
+
+
+def learnable(identifiers: Sequence[Identifier]) -> list[Identifier]:
+    """Those that name a person within their authority (HL7 table 0203): no account, visit, license or SSN, and nothing
+    that stands for a number that is not known."""
+    return [
+        number
+        for number in identifiers
+        if number.system and number.type in LEARNED_TYPES and not is_nobodys(number.value)
+    ]
+
+
+def pair_of(patient: Patient, enrollee_id: str) -> str:
+    """Digest that is the same whenever the same patient is compared with the same enrollee."""
+    born = patient.birth_date.isoformat() if patient.birth_date else ""
+    numbers = sorted((number.system, number.value) for number in learnable(patient.identifiers))
+    who = (*numbers[0], born) if numbers else (patient.name.family, patient.name.given, born, patient.sex)
+    text = "\x1f".join((enrollee_id, *who)).casefold()
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def verdicts_of(connection: Connection, pairs: Sequence[str]) -> dict[str, Verdict]:
+    """Standing verdicts by pair."""
+    rows = rows_among(connection, "SELECT pair, verdict FROM reviews WHERE pair IN :among", pairs)
+    return {row[0]: Verdict(row[1]) for row in rows if row[1] and row[1] not in _MEANT}
+
+
+def untold(ending: tuple[str, str]) -> bool:
+    """Whether (ending, code) is of a message that waits for a verdict, or that was nobody's so far."""
+    return ending[0] == Ending.HELD or ending in (
+        (Ending.SUPPRESSED, Reason.NOT_ON_PANEL),
+        (Ending.SUPPRESSED, Reason.MATCH_REJECTED),
+    )
+
+
+def add_waiting(connection: Connection, held: Sequence[EventRecord], now: datetime) -> None:
+    """Let events wait under the review of their pair, opening it where there is none."""
+    if not held:
+        return
+    pairs = _asked_before(connection, held, [_pair(record) for record in held])
+    opened: dict[str, Row] = {}
+    for record, pair in zip(held, pairs, strict=True):
+        row = (record.event.message_id, pair, record.match.enrollee_id or "", to_us(now), record.match.weight)
+        opened.setdefault(pair, row)
+    columns = ("review_id", "pair", "enrollee_id", "opened_us", "weight")
+    write_rows(connection, reviews, columns, list(opened.values()), "ON CONFLICT DO NOTHING")
+    ids = {
+        row[0]: row[1]
+        for row in rows_among(connection, "SELECT pair, review_id FROM reviews WHERE pair IN :among", list(opened))
+    }
+    rows = [
+        (ids[pair], record.event.message_id, record.model_dump_json()) for record, pair in zip(held, pairs, strict=True)
+    ]
+    write_rows(connection, review_events, ("review_id", "message_id", "document"), rows, "ON CONFLICT DO NOTHING")
+
+
+def _asked_before(connection: Connection, held: Sequence[EventRecord], pairs: list[str]) -> list[str]:
+    """The pairs; in the place of a new one that of the review that waits for this patient and enrollee already.
+
+    It is the same patient when a record number is shared and the birth dates do not differ: a message that adds a
+    birth date or a number makes another digest but not another question.
+    """
+    known = {row[0] for row in rows_among(connection, "SELECT pair FROM reviews WHERE pair IN :among", pairs)}
+    asked: dict[str, dict[str, list[Patient]]] = {}
+    statement = (
+        "SELECT r.pair, e.document FROM reviews r JOIN review_events e ON e.review_id = r.review_id"
+        " WHERE r.verdict IN ('', 'not_sure') AND r.enrollee_id IN :among ORDER BY r.review_id, e.message_id"
+    )
+    new = {record.match.enrollee_id or "" for record, pair in zip(held, pairs, strict=True) if pair not in known}
+    for pair, document in rows_among(connection, statement, sorted(new)):
+        record = EventRecord.model_validate_json(document)
+        asked.setdefault(record.match.enrollee_id or "", {}).setdefault(pair, []).append(record.event.patient)
+    found: list[str] = []
+    for record, own in zip(held, pairs, strict=True):
+        before = asked.setdefault(record.match.enrollee_id or "", {})
+        same = (pair for pair, earlier in before.items() if _is_one_of(record.event.patient, earlier))
+        found.append(own if own in known else next(same, own))
+        before.setdefault(found[-1], []).append(record.event.patient)
+    return found
+
+
+def _is_one_of(patient: Patient, asked: Sequence[Patient]) -> bool:
+    numbers = {(number.system, number.value) for number in learnable(patient.identifiers)}
+    theirs = {(number.system, number.value) for one in asked for number in learnable(one.identifiers)}
+    births = {one.birth_date for one in (patient, *asked)} - {None}
+    return not numbers.isdisjoint(theirs) and len(births) <= 1
+
+
+def put_events(connection: Connection, records: Sequence[EventRecord], now: datetime) -> None:
+    """Line events up for the events topic, to be decided (again) there."""
+    if not records:
+        return
+    rows = [
+        (outbox_id, record.event.message_id, to_us(now), record.model_dump_json())
+        for outbox_id, record in zip(next_values(connection, "events", len(records)), records, strict=True)
+    ]
+    write_rows(connection, event_outbox, ("outbox_id", "message_id", "written_us", "document"), rows)
+
+
+class Reviewing(Database):
+    """The review queue, and the way back of events that are decided again."""
+
+    def reviews_waiting(self, limit: int = 100, practices: Collection[str] | None = None) -> list[Review]:
+        """What nobody has settled, never looked at before not-sure, oldest first: of everybody, or with `practices` of
+        people on their panels."""
+        with self.reading() as connection:
+            found = connection.execute(
+                _asked_of(select(reviews), practices)
+                .where(reviews.c.verdict.in_(_OPEN))
+                .order_by(reviews.c.verdict, reviews.c.opened_us, reviews.c.review_id)
+                .limit(limit)
+            ).all()
+            return _reviews(connection, found)
+
+    def reviews_answered(
+        self, since: datetime, limit: int = 20, practices: Collection[str] | None = None
+    ) -> list[Review]:
+        """What was answered since then, newest first."""
+        with self.reading() as connection:
+            found = connection.execute(
+                _asked_of(select(reviews), practices)
+                .where(reviews.c.verdict != "", reviews.c.decided_us >= to_us(since))
+                .order_by(reviews.c.decided_us.desc(), reviews.c.review_id)
+                .limit(limit)
+            ).all()
+            return _reviews(connection, found)
+
+    def review(self, review_id: str) -> Review | None:
+        """One review, settled or not."""
+        with self.reading() as connection:
+            found = connection.execute(select(reviews).where(reviews.c.review_id == review_id)).all()
+            return next(iter(_reviews(connection, found)), None)
+
+    def review_count(self, practices: Collection[str] | None = None) -> int:
+        """How many pairs wait for a person: of everybody, or of people on the panels of `practices`."""
+        with self.reading() as connection:
+            waiting = _asked_of(select(func.count()).select_from(reviews), practices)
+            return int(connection.scalar(waiting.where(reviews.c.verdict.in_(_OPEN))) or 0)
+
+    def settle_review(
+        self,
+        review_id: str,
+        verdict: Verdict,
+        case_manager_id: str,
+        at: datetime,
+        note_text: str = "",
+        *,
+        undoable: bool = False,
+    ) -> Reviewed:
+        """Keep a person's verdict. The first same or different stands; a later one changes nothing.
+
+        Same: every waiting event is released as a certain match through the event outbox, and the crosswalk learns the
+        patient's numbers. Different: the waiting events end as suppressed (match_rejected) and are dropped. Not sure:
+        they go on waiting. With `undoable` all of that happens `UNDO_SECONDS` later (`take_effect`), and until then
+        what comes of this pair waits too. Raises `KeyError` for an unknown review.
+        """
+        with self.writing() as connection:
+            row = connection.execute(
+                select(reviews).where(reviews.c.review_id == review_id).with_for_update()
+            ).one_or_none()
+            if row is None:
+                raise KeyError("no such review")
+            if row.verdict not in _OPEN:
+                return Reviewed(False)
+            kept = _SOON.get(verdict, str(verdict)) if undoable else str(verdict)
+            connection.execute(
+                update(reviews)
+                .where(reviews.c.review_id == review_id)
+                .values(verdict=kept, decided_by=case_manager_id, decided_us=to_us(at), note=note_text)
+            )
+            note(connection, at, case_manager_id, Audited.REVIEWED, enrollee_id=row.enrollee_id, detail=str(verdict))
+            if verdict is Verdict.NOT_SURE:
+                return Reviewed(True)
+            waiting = _waiting(connection, [review_id]).get(review_id, [])
+            if not undoable:
+                _effect(connection, review_id, verdict, waiting, at)
+            same = verdict is Verdict.SAME
+            return Reviewed(True, len(waiting) if same else 0, 0 if same else len(waiting))
+
+    def undo_review(self, review_id: str, case_manager_id: str, at: datetime) -> None:
+        """Take one's own answer back, as long as nothing came of it. Raises `KeyError` when that is over."""
+        with self.writing() as connection:
+            row = connection.execute(
+                select(reviews).where(reviews.c.review_id == review_id).with_for_update()
+            ).one_or_none()
+            back = (*_SOON.values(), str(Verdict.NOT_SURE))
+            if row is None or row.decided_by != case_manager_id or row.verdict not in back:
+                raise KeyError("no answer of this person to take back")
+            gone = update(reviews).where(reviews.c.review_id == review_id)
+            connection.execute(gone.values(verdict="", decided_by="", decided_us=0, note=""))
+            what = _MEANT.get(row.verdict, row.verdict)
+            note(connection, at, case_manager_id, Audited.UNDID, enrollee_id=row.enrollee_id, detail=f"review: {what}")
+
+    def take_effect(self, now: datetime) -> int:
+        """Let answers that can no longer be undone have their effect; how many."""
+        due = to_us(now - timedelta(seconds=UNDO_SECONDS))
+        soon = select(reviews.c.review_id).where(reviews.c.verdict.in_(tuple(_MEANT)), reviews.c.decided_us <= due)
+        with self.reading() as connection:
+            ids = list(connection.scalars(soon.order_by(reviews.c.review_id)))
+        if not ids:
+            return 0
+        with self.writing() as connection:
+            locked = soon.add_columns(reviews.c.verdict).where(reviews.c.review_id.in_(ids)).with_for_update()
+            found = connection.execute(locked).all()
+            waiting = _waiting(connection, [row.review_id for row in found])
+            for row in found:
+                verdict = _MEANT[row.verdict]
+                now_known = update(reviews).where(reviews.c.review_id == row.review_id)
+                connection.execute(now_known.values(verdict=str(verdict)))
+                _effect(connection, row.review_id, verdict, waiting.get(row.review_id, []), now)
+        return len(found)
+
+    def release(self, records: Sequence[EventRecord], now: datetime) -> None:
+        """Line events up to be decided although their message has ended: waiting ones, and those of people enrolled
+        late (see `Unmatched`). They are marked `released`."""
+        with self.writing() as connection:
+            put_events(connection, [record.model_copy(update={"released": True}) for record in records], now)
+
+    def ask_late(self, records: Sequence[EventRecord], now: datetime) -> Asked:
+        """Ask about events that are only possibly of people enrolled late: they wait like held ones, until then nothing
+        leaves. A pair that a person has decided on is not asked about again: same is released, different dropped.
+        """
+        with self.writing() as connection:
+            before = endings_of(connection, [record.event.message_id for record in records])
+            open_ = [record for record in records if untold(before.get(record.event.message_id, _NOBODY_S))]
+            pairs = {record.event.message_id: _pair(record) for record in open_}
+            said = verdicts_of(connection, list(set(pairs.values())))
+            asked, certain = [], []
+            for record in open_:
+                match said.get(pairs[record.event.message_id]):
+                    case Verdict.SAME:
+                        certain.append(_as_certain(record))
+                    case None | Verdict.NOT_SURE:
+                        asked.append(record)
+            add_waiting(connection, asked, now)
+            waiting = _hold(connection, [record.event.message_id for record in asked])
+            forget(connection, [record.event.message_id for record in certain])
+            put_events(connection, certain, now)
+        return Asked(len(certain), waiting)
+
+    def unsent_events(self, limit: int = 200) -> list[tuple[int, EventRecord]]:
+        """What waits for the events topic, oldest first: (outbox id, record)."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                select(event_outbox.c.outbox_id, event_outbox.c.document)
+                .order_by(event_outbox.c.outbox_id)
+                .limit(limit)
+            ).all()
+        return [(row.outbox_id, EventRecord.model_validate_json(row.document)) for row in rows]
+
+    def sent_events(self, outbox_ids: Sequence[int]) -> None:
+        """Forget what is on the events topic now."""
+        if outbox_ids:
+            with self.writing() as connection:
+                connection.execute(event_outbox.delete().where(event_outbox.c.outbox_id.in_(outbox_ids)))
+
+
+def _asked_of(wanted: Any, practices: Collection[str] | None) -> Any:
+    """Only reviews about people of these practices."""
+    if practices is None:
+        return wanted
+    theirs = select(enrollees.c.enrollee_id).where(enrollees.c.practice_id.in_(sorted(practices)))
+    return wanted.where(reviews.c.enrollee_id.in_(theirs))
+
+
+def _effect(
+    connection: Connection, review_id: str, verdict: Verdict, waiting: Sequence[EventRecord], at: datetime
+) -> None:
+    connection.execute(review_events.delete().where(review_events.c.review_id == review_id))
+    if verdict is Verdict.SAME:
+        certain = [_as_certain(record) for record in waiting]
+        _teach(connection, certain)
+        forget(connection, [record.event.message_id for record in certain])
+        put_events(connection, certain, at)
+        return
+    connection.execute(
+        update(ledger)
+        .where(ledger.c.message_id.in_([record.event.message_id for record in waiting]))
+        .where(ledger.c.ending == str(Ending.HELD))
+        .values(ending=str(Ending.SUPPRESSED), code=str(Reason.MATCH_REJECTED))
+    )
+
+
+_NOBODY_S: Final = (str(Ending.SUPPRESSED), str(Reason.NOT_ON_PANEL))
+
+
+def _pair(record: EventRecord) -> str:
+    return pair_of(record.event.patient, record.match.enrollee_id or "")
+
+
+def _hold(connection: Connection, message_ids: Sequence[str]) -> int:
+    """Let messages that were nobody's wait instead; how many did not wait before."""
+    held = 0
+    for start in range(0, len(message_ids), HELD_AT_ONCE):
+        held += connection.execute(
+            update(ledger)
+            .where(ledger.c.message_id.in_(message_ids[start : start + HELD_AT_ONCE]))
+            .where(ledger.c.ending == str(Ending.SUPPRESSED))
+            .values(ending=str(Ending.HELD), code=str(Reason.POSSIBLE_MATCH))
+        ).rowcount
+    return held
+
+
+def _as_certain(record: EventRecord) -> EventRecord:
+    certain = record.match.model_copy(
+        update={"grade": Grade.CERTAIN, "evidence": {**record.match.evidence, "review": "same"}}
+    )
+    return record.model_copy(update={"match": certain, "released": True})
+
+
+def _teach(connection: Connection, records: Sequence[EventRecord]) -> None:
+    taught = {
+        (number.system, number.value): record.match.enrollee_id or ""
+        for record in records
+        for number in learnable(record.event.patient.identifiers)
+    }
+    if not taught:
+        return
+    seq = next_values(connection, "crosswalk", 1)[0]
+    write_rows(
+        connection,
+        crosswalk,
+        ("system", "value", "enrollee_id", "seq"),
+        [(*number, enrollee_id, seq) for number, enrollee_id in sorted(taught.items())],
+        "ON CONFLICT (system, value) DO UPDATE SET enrollee_id = excluded.enrollee_id, seq = excluded.seq",
+    )
+
+
+def _waiting(connection: Connection, review_ids: Sequence[str]) -> dict[str, list[EventRecord]]:
+    found: dict[str, list[EventRecord]] = {}
+    statement = "SELECT review_id, document FROM review_events WHERE review_id IN :among ORDER BY message_id"
+    for review_id, document in rows_among(connection, statement, review_ids):
+        found.setdefault(review_id, []).append(EventRecord.model_validate_json(document))
+    return found
+
+
+def _reviews(connection: Connection, rows: Sequence[Row]) -> list[Review]:
+    found = [row._mapping for row in rows]  # type: ignore[attr-defined]
+    people, _ = load_enrollees(connection, {row["enrollee_id"] for row in found}, None)
+    waiting = _waiting(connection, [row["review_id"] for row in found])
+    return [
+        Review(
+            review_id=row["review_id"],
+            enrollee=enrollee_on(people[row["enrollee_id"]], (), None) if row["enrollee_id"] in people else None,
+            records=tuple(waiting.get(row["review_id"], ())),
+            weight=row["weight"],
+            opened_at=from_us(row["opened_us"]),
+            verdict=_MEANT.get(row["verdict"]) or (Verdict(row["verdict"]) if row["verdict"] else None),
+            undoable=row["verdict"] in _MEANT or row["verdict"] == Verdict.NOT_SURE,
+            decided_by=row["decided_by"],
+            decided_at=from_us(row["decided_us"]) if row["decided_us"] else None,
+            note=row["note"],
+        )
+        for row in found
+    ]

@@ -1,0 +1,387 @@
+"""The tables of the store, the same on SQLite and PostgreSQL; `migrations` must always build exactly these.
+
+Times are whole microseconds since 1970 UTC (`*_us`). Dates of the panel are ISO text, "" when open. Documents are the
+JSON of the frozen values they are named after. Text is never NULL where "" says the same.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+metadata: Final = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"})
+
+
+def to_us(at: datetime) -> int:
+    """Whole microseconds since 1970 UTC of an aware time."""
+    return (at - EPOCH) // MICROSECOND
+
+
+def from_us(us: int) -> datetime:
+    """The aware UTC time of `to_us`."""
+    return EPOCH + timedelta(microseconds=us)
+
+
+def _text(name: str, default: str = "") -> Column[Any]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _whole(name: str, default: str | None = None) -> Column[Any]:
+    return Column(name, BigInteger, nullable=False, server_default=default)
+
+
+counters = Table(  # rows: position, crosswalk, panel, directory, events; a row is taken last in its transaction
+    "counters", metadata, Column("name", Text, primary_key=True), _whole("value", "0")
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    _text("ending"),
+    _text("code"),
+    _whole("received_us"),
+    _whole("ended_us"),
+    _text("place"),
+    _text("feed"),
+    _text("control_id"),
+    _text("trigger"),
+    sqlite_with_rowid=False,
+)
+
+fingerprints = Table(  # of decided events, to know what a sender sends again
+    "fingerprints",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    _text("message_id"),
+    _whole("received_us"),
+    Index("ix_fingerprints_received_us", "received_us"),
+    sqlite_with_rowid=False,
+)
+
+feeds = Table(  # when each feed last sent something, to a few seconds
+    "feeds", metadata, Column("feed", Text, primary_key=True), _whole("received_us")
+)
+
+enrollees = Table(
+    "enrollees",
+    metadata,
+    Column("enrollee_id", Text, primary_key=True),
+    _text("medicaid_id"),
+    _text("ssn"),
+    _text("last"),
+    _text("first"),
+    _text("middle"),
+    _text("suffix"),
+    _text("birth_date"),
+    _text("sex"),
+    _text("street"),
+    _text("city"),
+    _text("state"),
+    _text("zip"),
+    _text("county"),
+    _text("phone"),
+    _text("mother_enrollee_id"),
+    _text("mrns"),  # as in parsers.files.panel.PanelRow
+    _text("practice_id"),
+    _text("pcp_npi"),
+    _text("risk_tier"),
+    _text("programs"),  # as in parsers.files.panel.PanelRow
+    _text("consent"),
+    _text("effective_from"),
+    _text("effective_to"),
+    _text("language"),
+    _text("payer"),
+    _text("former_names"),  # these: see `streams.store.panel_rows`
+    _text("former_addresses"),
+    _text("former_phones"),
+    _text("former_mrns"),
+    _text("home_since"),  # first day practice_id is the home; "" for always; earlier days are in `homes`
+    _whole("gone", "0"),  # 1: left the panel so long ago that nobody is matched to this line
+    _whole("seq", "0"),  # panel counter of the load that wrote this line last
+    Index("ix_enrollees_seq", "seq"),
+    Index("ix_enrollees_practice_id", "practice_id", "gone"),
+)
+
+homes = Table(  # where an enrollee was at home before, by day, both days inclusive
+    "homes",
+    metadata,
+    _text("enrollee_id"),
+    _text("since"),
+    _text("until"),
+    _text("practice_id"),
+    _text("effective_from"),
+    _text("effective_to"),
+    PrimaryKeyConstraint("enrollee_id", "since"),
+)
+
+panel_loads = Table(
+    "panel_loads",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _whole("loaded_us"),
+    _text("mode"),
+    _whole("added"),
+    _whole("changed"),
+    _whole("moved"),
+    _whole("ended"),
+    _whole("size"),
+)
+
+crosswalk = Table(
+    "crosswalk",
+    metadata,
+    _text("system"),
+    _text("value"),
+    _text("enrollee_id"),  # "" says: nobody
+    _whole("seq"),
+    PrimaryKeyConstraint("system", "value"),
+    Index("ix_crosswalk_seq", "seq"),
+)
+
+networks = Table("networks", metadata, Column("network_id", Text, primary_key=True), _text("name"))
+practices = Table(
+    "practices",
+    metadata,
+    Column("practice_id", Text, primary_key=True),
+    _text("name"),
+    _text("network_id"),
+    _text("county"),
+    _text("phone"),
+)
+case_managers = Table(
+    "case_managers",
+    metadata,
+    Column("case_manager_id", Text, primary_key=True),
+    _text("name"),
+    _text("role"),
+    _text("network_id"),
+    _text("lme_mco_id"),
+    _text("email"),
+    _text("practices"),  # ; between
+    _text("hours"),
+)
+absences = Table(
+    "absences",
+    metadata,
+    _text("case_manager_id"),
+    _whole("starts_us"),
+    _whole("ends_us"),
+    _text("backup_id"),
+    PrimaryKeyConstraint("case_manager_id", "starts_us"),
+)
+lme_mcos = Table(
+    "lme_mcos",
+    metadata,
+    Column("lme_mco_id", Text, primary_key=True),
+    _text("name"),
+    _text("counties"),  # ; between
+)
+
+stays = Table(
+    "stays",
+    metadata,
+    Column("stay_id", Text, primary_key=True),
+    _text("enrollee_id"),
+    _text("facility"),
+    _text("status"),
+    _whole("active_us"),  # latest of start, end and last message
+    _whole("revision"),
+    _text("document"),  # rules.decisions.Stay
+    Index("ix_stays_enrollee_id", "enrollee_id", "active_us"),
+)
+stay_keys = Table(
+    "stay_keys",
+    metadata,
+    _text("key"),  # see `streams.store.decisions.stay_key`
+    _text("stay_id"),
+    PrimaryKeyConstraint("key", "stay_id"),
+    sqlite_with_rowid=False,
+)
+
+alerts = Table(  # the newest version of each
+    "alerts",
+    metadata,
+    Column("alert_id", Text, primary_key=True),
+    _text("stay_id"),
+    _text("enrollee_id"),
+    _text("kind"),
+    _text("status"),
+    _text("priority"),
+    _text("action"),
+    _whole("version"),
+    _whole("position"),
+    _whole("decided_us"),
+    _whole("acknowledged_version", "0"),
+    _text("document"),  # rules.decisions.Alert
+    Index("ix_alerts_enrollee_id", "enrollee_id"),
+    Index("ix_alerts_stay_id", "stay_id"),
+    Index(  # what is open, counted without reading documents
+        "ix_alerts_status",
+        *("status", "action", "version", "acknowledged_version", "decided_us", "enrollee_id", "alert_id"),
+    ),
+)
+alert_versions = Table(
+    "alert_versions",
+    metadata,
+    _text("alert_id"),
+    _whole("version"),
+    _whole("position"),
+    _whole("decided_us"),
+    _text("document"),
+    PrimaryKeyConstraint("alert_id", "version"),
+    Index("ix_alert_versions_position", "position", unique=True),
+)
+alert_owners = Table(  # everyone an alert was ever for; owning says whether it still is
+    "alert_owners",
+    metadata,
+    _text("case_manager_id"),
+    _text("alert_id"),
+    _text("because"),
+    _whole("owning"),
+    PrimaryKeyConstraint("case_manager_id", "alert_id"),
+    Index("ix_alert_owners_alert_id", "alert_id"),
+)
+outbox = Table(  # alert versions not yet on the alerts topic
+    "outbox",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    _whole("decided_us"),
+)
+event_outbox = Table(  # events to be decided again, not yet on the events topic
+    "event_outbox",
+    metadata,
+    Column("outbox_id", BigInteger, primary_key=True, autoincrement=False),  # counter: a number is never used again
+    _text("message_id"),
+    _whole("written_us"),
+    _text("document"),  # streams.kafka.topics.EventRecord
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    _text("alert_id"),
+    _text("case_manager_id"),
+    _text("action"),
+    _whole("version"),
+    _whole("at_us"),
+    _text("note"),
+    _whole("undone", "0"),
+    Index("ix_actions_alert_id", "alert_id"),
+)
+seen = Table(  # the newest version of an alert that a person has looked at
+    "seen",
+    metadata,
+    _text("case_manager_id"),
+    _text("alert_id"),
+    _whole("version"),
+    _whole("seen_us"),
+    PrimaryKeyConstraint("case_manager_id", "alert_id"),
+)
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_id", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=True),
+    _whole("at_us"),
+    _text("case_manager_id"),
+    _text("what"),
+    _text("alert_id"),
+    _text("enrollee_id"),
+    _text("detail"),
+    Index("ix_audit_alert_id", "alert_id"),
+    Index("ix_audit_enrollee_id", "enrollee_id"),
+    Index("ix_audit_at_us", "at_us"),
+)
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    _text("case_manager_id"),
+    _whole("expires_us"),
+    _whole("used_us", "0"),
+)
+sessions = Table(  # signed-in pages of the inbox; see `streams.inbox.links`
+    "sessions",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    _text("case_manager_id"),
+    _whole("made_us"),
+    _whole("active_us"),  # the person's last key, click or touch, to the minute
+    _whole("ended_us", "0"),
+)
+
+reviews = Table(  # one possible match of one patient with one enrollee
+    "reviews",
+    metadata,
+    Column("review_id", Text, primary_key=True),  # of the first message that asked
+    _text("pair"),
+    _text("enrollee_id"),
+    _text("verdict"),  # "" while nobody has decided
+    _text("decided_by"),
+    _whole("opened_us"),
+    _whole("decided_us", "0"),
+    _text("note"),
+    Column("weight", Float, nullable=False, server_default="0"),
+    Index("ix_reviews_pair", "pair", unique=True),
+    Index("ix_reviews_verdict", "verdict", "opened_us"),
+)
+review_events = Table(  # what waits for a verdict
+    "review_events",
+    metadata,
+    _text("review_id"),
+    _text("message_id"),
+    _text("document"),  # streams.kafka.topics.EventRecord
+    PrimaryKeyConstraint("review_id", "message_id"),
+)
+unmatched = Table(  # recent events about people not on the panel, encrypted
+    "unmatched",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    _whole("received_us"),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("ix_unmatched_received_us", "received_us"),
+)
+unmatched_keys = Table(  # keyed hashes by which a person enrolled later finds them
+    "unmatched_keys",
+    metadata,
+    _text("key"),
+    _text("message_id"),
+    PrimaryKeyConstraint("key", "message_id"),
+    Index("ix_unmatched_keys_message_id", "message_id"),
+    sqlite_with_rowid=False,
+)
+attempts = Table(  # how often a record that may be what stops a worker was taken up; see `streams.store.keeping_up`
+    "attempts",
+    metadata,
+    Column("record", Text, primary_key=True),
+    _whole("taken"),
+    _whole("at_us"),
+    Index("ix_attempts_at_us", "at_us"),
+)
+parked_feeds = Table(  # senders whose messages are set aside unread because too many of them made us fail
+    "parked_feeds",
+    metadata,
+    Column("sender", Text, primary_key=True),
+    _text("feed"),
+    _text("code"),
+    _whole("since_us"),
+)
+leases = Table(  # what only one process at a time does
+    "leases", metadata, Column("name", Text, primary_key=True), _text("holder"), _whole("until_us")
+)
+facts = Table("facts", metadata, Column("name", Text, primary_key=True), _text("value"))

@@ -1,0 +1,1 @@
+"""Values to plain American English, for people. Pure."""

@@ -1,0 +1,1 @@
+"""The process `handoff work`: raw messages to events to decisions."""

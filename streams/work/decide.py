@@ -1,0 +1,247 @@
+"""Event records in; decisions in the store and alert versions on `toc.alerts.v1` out, all of them safely kept.
+
+A batch is one transaction. One that fails is run record by record, and only the record that fails alone goes to
+quarantine. What the store says is told is published while the next batch is decided; `relay` publishes what a kill left
+in the outbox.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from rules.deciding.decide import World, decide
+from rules.decisions import Decision, History
+from streams.kafka.client import Outlet, Output
+from streams.kafka.topics import AlertRecord, Envelope, EventRecord, Topic, keyed_hash
+from streams.run import metrics
+from streams.run.metrics import Part, Stage
+from streams.store import Outcome, Store, Unavailable
+from streams.work.attempts import TAKEN_UP_TOO_OFTEN, Attempts
+from streams.work.quarantine import Brake, Crash, place_of
+from streams.work.read import RawRecord, brake_on, count_ending, envelope_of, event_output, write_endings
+from streams.work.unavailable import Waiting
+
+T = TypeVar("T")
+
+_RELAY_BATCH: Final = 500
+_LEASE_SECONDS: Final = 30.0  # in which others leave the outbox to whoever began with it
+_RELEASED: Final = b'"released":true'
+_IN_HAND_SECONDS: Final = 5.0  # a younger outbox row is still in the hands of whoever wrote it
+
+
+class _Taken(NamedTuple):
+    """A record of `toc.events.v1` that could be read."""
+
+    envelope: Envelope
+    record: EventRecord
+    raw: RawRecord
+
+    def crash(self, error: str, place: str = "") -> Crash:
+        return _crash(self.raw, self.envelope, error, place)
+
+
+class _Work:
+    """A batch that is being decided: what is left of it, and what came of the rest."""
+
+    def __init__(self, taken: Sequence[_Taken]) -> None:
+        self.left = list(taken)
+        self.one_by_one = False
+        self.outcomes: list[Outcome] = []
+        self.crashes: list[Crash] = []
+
+
+class DecideStage:
+    """Decides batches of event records. `world` gives policy, routing and the time to decide by."""
+
+    def __init__(
+        self,
+        store: Store,
+        outlet: Outlet,
+        executor: Executor,
+        waiting: Waiting,
+        brake: Brake,
+        world: Callable[[], World],
+        secret: bytes,
+    ) -> None:
+        self._store = store
+        self._outlet = outlet
+        self._executor = executor
+        self._waiting = waiting
+        self._brake = brake
+        self._world = world
+        self._secret = secret
+        self._me = uuid.uuid4().hex
+        self._telling: asyncio.Task[None] | None = None
+        self._attempts: Attempts[RawRecord] = Attempts(store, Stage.DECIDE, _id_of, self._in_store)
+
+    async def run(self, records: Sequence[RawRecord]) -> None:
+        """Returns when every record is decided or in quarantine; what is told lies in the outbox until it is.
+
+        So the next batch need not wait for it.
+        """
+        metrics.BATCH.labels(Stage.DECIDE).observe(len(records))
+        released = {_id_of(raw) for raw in records if _RELEASED in (raw.value or b"")}
+        await self._attempts.each(records, self._run, self._give_up, released)
+
+    async def _give_up(self, raw: RawRecord) -> None:
+        await self._quarantine([_crash(raw, envelope_of(raw), TAKEN_UP_TOO_OFTEN)])
+
+    async def _run(self, records: Sequence[RawRecord]) -> None:
+        taken, crashes = _take(records)
+        work = _Work(taken)
+        await self._in_store(self._decide, work)
+        self._count(taken, work.outcomes)
+        alerts = [alert for outcome in work.outcomes for alert in outcome.alerts]
+        if alerts:
+            await self.told()
+            self._telling = asyncio.create_task(self._tell_now(alerts))
+        await self._quarantine(crashes + work.crashes)
+
+    async def _quarantine(self, crashes: Sequence[Crash]) -> None:
+        if crashes:
+            dead = [crash.output() for crash in crashes]
+            await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(dead), "decide")
+            await self._in_store(write_endings, self._store, [crash.entry() for crash in crashes], Stage.DECIDE)
+            await brake_on(crashes, self._brake, self._store, self._in_store)
+
+    async def gauge(self, now: datetime) -> None:
+        """Says how much lies in the outbox, also while the broker is away. Raises `Unavailable`."""
+        metrics.OUTBOX_SIZE.set(await self._in_thread(self._store.outbox_size))
+        metrics.OUTBOX_AGE.set(await self._in_thread(self._store.outbox_age, now))
+
+    async def relay(self, now: datetime) -> int:
+        """Publishes what lies in the outbox longer than it should, alerts and released events; gives how many.
+
+        One worker at a time does it for all; one that ends leaves it to the others soon after.
+        """
+        await self._in_thread(self._store.take_effect, now)
+        alerts = await self._in_thread(self._store.unsent, _RELAY_BATCH)
+        old = [record for _, record in alerts if now - record.alert.decided_at >= timedelta(seconds=_IN_HAND_SECONDS)]
+        events = await self._in_thread(self._store.unsent_events, _RELAY_BATCH)
+        if not (old or events):
+            return 0
+        if not await self._in_thread(self._store.lease, "relay", self._me, now, _LEASE_SECONDS):
+            return 0
+        await self._tell(old)
+        if events:
+            outputs = [self._event_output(record) for _, record in events]
+            await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "relay")
+            await self._in_thread(self._store.sent_events, [outbox_id for outbox_id, _ in events])
+        return len(old) + len(events)
+
+    def _event_output(self, record: EventRecord) -> Output:
+        matches = (match for part in record.parts() for match in (part.match, part.prior_match) if match)
+        owner = next((match.enrollee_id for match in matches if match.enrollee_id), None)
+        envelope = Envelope(record.event.message_id, record.event.received_at)
+        return event_output(record, keyed_hash(self._secret, owner or record.event.message_id), envelope)
+
+    def _in_thread(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
+        return asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+    async def _in_store(self, function: Callable[..., T], *arguments: object) -> T:
+        return await self._waiting.until(Part.STORE, lambda: self._in_thread(function, *arguments), "decide")
+
+    async def told(self) -> None:
+        """Returns when the alerts of the last batch stand on their topic."""
+        if self._telling:
+            await self._telling
+
+    async def _tell_now(self, alerts: Sequence[AlertRecord]) -> None:
+        committed = datetime.now(UTC)
+        await self._tell(alerts)
+        metrics.STAGE.labels(Stage.TOLD).observe(metrics.seconds_since(committed))
+
+    async def _tell(self, alerts: Sequence[AlertRecord]) -> None:
+        if not alerts:
+            return
+        outputs = [
+            Output(
+                Topic.ALERTS,
+                keyed_hash(self._secret, record.alert.alert_id),
+                record.__pydantic_serializer__.to_json(record),
+                [("id", f"{record.alert.alert_id}:{record.alert.version}".encode()), ("schema", b"1")],
+            )
+            for record in alerts
+        ]
+        await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "tell")
+        positions = [record.position for record in alerts]
+        await self._waiting.until(Part.STORE, lambda: self._in_thread(self._store.sent, positions), "tell")
+
+    def _decide(self, work: "_Work") -> None:
+        """In the thread of the store. Raises `Unavailable`; called again with the same work it goes on behind that."""
+        if not work.one_by_one:
+            try:
+                work.outcomes += self._commit(work.left)
+                work.left = []
+            except Unavailable:
+                raise
+            except Exception:  # noqa: BLE001 the one guard: isolate the record that fails
+                work.one_by_one = True
+        while work.left:
+            one = work.left[0]
+            try:
+                work.outcomes += self._commit([one])
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 as above
+                work.crashes.append(one.crash(type(error).__name__, place_of(error)))
+            work.left = work.left[1:]
+
+    def _commit(self, taken: Sequence[_Taken]) -> list[Outcome]:
+        if not taken:
+            return []
+        world = self._world()
+
+        def conclude(record: EventRecord, history: History) -> Decision:
+            further = [(one.match, one.prior_match) for one in record.further]
+            return decide(
+                record.event,
+                record.match,
+                record.prior_match,
+                history,
+                world,
+                released=record.released,
+                further=further,
+            )
+
+        return self._store.decide([one.record for one in taken], conclude, world.now, self._secret)
+
+    @staticmethod
+    def _count(taken: Sequence[_Taken], outcomes: Sequence[Outcome]) -> None:
+        forwarded = {one.envelope.message_id: one.raw.timestamp for one in taken}
+        now = datetime.now(UTC).timestamp()
+        for outcome in outcomes:
+            if outcome.entry is None:
+                metrics.REDELIVERED.labels(Stage.DECIDE).inc()
+                continue
+            count_ending(outcome.entry)
+            if outcome.decision and outcome.decision.reasons:
+                metrics.REASONS.labels(outcome.decision.reasons[0]).inc()
+            metrics.STAGE.labels(Stage.DECIDE).observe(max(0.0, now - forwarded.get(outcome.message_id, now)))
+
+
+def _id_of(raw: RawRecord) -> str:
+    return envelope_of(raw).message_id
+
+
+def _crash(raw: RawRecord, envelope: Envelope, error: str, place: str = "") -> Crash:
+    sender = envelope.sender or envelope.feed
+    return Crash(Stage.DECIDE, error, envelope, raw.key or b"", raw.value or b"", place, sender)
+
+
+def _take(records: Sequence[RawRecord]) -> tuple[list[_Taken], list[Crash]]:
+    taken, crashes = [], []
+    for raw in records:
+        envelope = envelope_of(raw)
+        try:
+            record = EventRecord.model_validate_json(raw.value or b"")
+        except (ValidationError, ValueError) as error:
+            crashes.append(_crash(raw, envelope, type(error).__name__, place_of(error)))
+            continue
+        taken.append(_Taken(envelope._replace(message_id=record.event.message_id), record, raw))
+    return taken, crashes

@@ -1,0 +1,101 @@
+"""A record our own code could not process: the guard's finding in, a record on `adt.quarantine.v1` and an ending out.
+
+Says stage, exception type and the place in our code only: the text of an exception about HL7 is PHI. Quarantine holds
+the failing record's own bytes, which are the hospital's when reading failed and the `EventRecord` as JSON when deciding
+did; header `code` is `stage:ExceptionType`, header `place` the file and line of our innermost frame.
+
+A sender whose messages make us fail again and again is parked: its messages go to quarantine unread, with code
+`parked`, until somebody takes it back; all others go on. That is written in the store, so every worker heeds it and a
+restart changes nothing.
+"""
+
+import collections
+import time
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from rules.endings import Ending, LedgerEntry
+from streams.kafka.client import Output
+from streams.kafka.topics import Envelope, Topic
+from streams.run import metrics
+from streams.run.metrics import Stage
+
+PARKED: Final = "parked"
+_WINDOW_SECONDS: Final = 600.0
+_MOST_SENDERS: Final = 10_000  # that are counted at one time
+_ROOT: Final = Path(__file__).resolve().parents[1]
+_OURS: Final = tuple(f"{_ROOT / part}/" for part in ("parsers", "rules", "streams"))
+
+
+def place_of(error: BaseException) -> str:
+    """File and line of the innermost frame of ours, "" for none; nothing else of an exception may be kept."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if (file := frame.f_code.co_filename).startswith(_OURS):
+            place = f"{Path(file).relative_to(_ROOT).as_posix()}:{line}"
+    return place
+
+
+class Crash(NamedTuple):
+    """Where our code failed on which record, and with what type of exception; or what is set aside as `PARKED`."""
+
+    stage: Stage
+    error: str  # name of the exception's type
+    envelope: Envelope
+    key: bytes
+    value: bytes
+    place: str = ""  # file and line of our innermost frame
+    sender: str = ""  # as in `streams.kafka.topics.Envelope`
+
+    def __repr__(self) -> str:
+        return f"<Crash {self.code}>"
+
+    @property
+    def code(self) -> str:
+        return PARKED if self.error == PARKED else f"{self.stage.value}:{self.error}"
+
+    def output(self) -> Output:
+        headers = self.envelope._replace(code=self.code, place=self.place).headers()
+        return Output(Topic.QUARANTINE, self.key, self.value, headers)
+
+    def entry(self) -> LedgerEntry:
+        """The message's ending; nothing of its content, which may be what we stumbled over."""
+        return LedgerEntry(
+            message_id=self.envelope.message_id,
+            ending=Ending.QUARANTINED,
+            code=self.code,
+            received_at=self.envelope.received_at,
+            place=self.place,
+            feed=self.envelope.feed,
+        )
+
+
+class Brake:
+    """Counts quarantined records by sender; `parked` are the senders whose messages are set aside unread."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._times: dict[str, collections.deque[float]] = {}
+        self.parked: frozenset[str] = frozenset()
+
+    def count(self, crash: Crash) -> bool:
+        """True at the limit-th crash of a sender within ten minutes: park it."""
+        metrics.QUARANTINED.labels(crash.stage).inc()
+        if crash.sender in self.parked:
+            return False
+        if len(self._times) > _MOST_SENDERS:
+            self._times.clear()
+        now = time.monotonic()
+        times = self._times.setdefault(crash.sender, collections.deque(maxlen=self._limit))
+        times.append(now)
+        if len(times) < self._limit or now - times[0] >= _WINDOW_SECONDS:
+            return False
+        del self._times[crash.sender]
+        return True
+
+    def take_over(self, senders: Iterable[str]) -> None:
+        """What the store says is parked now."""
+        self.parked = frozenset(senders)
+        metrics.PARKED_FEEDS.set(len(self.parked))

@@ -1,0 +1,161 @@
+"""`handoff doctor`: each part that is missing or wrong is named, with what to do; a healthy set-up is all right."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from parsers.outcomes import RejectCode
+from streams.commands.doctor import Finding, State, examine, run_doctor
+from streams.invented.community import sample_directory, sample_panel
+from streams.run import metrics
+from streams.run.health import Health
+from streams.run.settings import load_settings
+from streams.store import Store
+from streams.store.keys import secret_of
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in ("HANDOFF_CONFIG", "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HANDOFF_DATA_DIR", str(tmp_path / "data"))
+    for role in ("LISTEN", "WORK", "INBOX"):
+        monkeypatch.setenv(f"HANDOFF_{role}_METRICS_PORT", "1")
+    (tmp_path / "data").mkdir(mode=0o700)
+    return tmp_path / "data"
+
+
+def found(part: str) -> Finding:
+    return next(finding for finding in examine() if finding.part == part)
+
+
+def certificate(path: Path, days: int) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now - timedelta(days=400)).not_valid_after(now + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    path.with_suffix(".key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )  # fmt: skip
+
+
+def test_a_wrong_setting_is_the_only_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDOFF_MLLP_PORT", "seven")
+    assert [finding.part for finding in examine()] == ["settings"]
+    assert "HANDOFF_MLLP_PORT" in found("settings").what
+
+
+def test_a_folder_that_others_can_read(folder: Path) -> None:
+    folder.chmod(0o755)
+    assert found("data folder").state is State.WRONG
+    assert "chmod 700" in found("data folder").do
+
+
+def test_a_kafka_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    assert found("broker").state is State.WRONG
+    assert "KAFKA_BOOTSTRAP_SERVERS" in found("broker").what
+
+
+@pytest.mark.parametrize("setting", ["policy", "routes", "confidentiality"])
+def test_rules_with_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str) -> None:
+    assert found(setting).what == "the shipped one"
+    file = tmp_path / "own.toml"
+    monkeypatch.setenv(f"HANDOFF_{setting.upper()}", str(file))
+    assert found(setting) == Finding(
+        setting, State.WRONG, f"{file} cannot be read", f"correct HANDOFF_{setting.upper()}"
+    )
+    file.write_text("nonsense = 1\n")
+    assert found(setting).state is State.WRONG
+    assert "nonsense: " in found(setting).what
+    file.write_bytes(
+        resources.files("rules")
+        .joinpath("policy" if setting == "policy" else "telling", f"{setting}.toml")
+        .read_bytes()
+    )
+    assert found(setting) == Finding(setting, State.OK, str(file))
+
+
+def test_an_empty_panel_and_then_a_loaded_one(folder: Path) -> None:
+    store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
+    assert found("panel").state is State.WRONG
+    assert found("directory").state is State.WARNING
+    town = sample_directory()
+    store.load_directory(town.networks, town.practices, town.case_managers, town.absences, town.lme_mcos, replace=True)
+    store.load_panel(sample_panel(20), full=True, now=datetime.now(UTC) - timedelta(days=91))
+    assert (found("panel").state, found("panel").what) == (State.WARNING, "20 enrollees, not refreshed in 90 days")
+    store.load_panel(sample_panel(20), full=True, now=datetime.now(UTC))
+    assert found("panel").state is State.OK
+    assert found("directory").state is State.OK
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("days", "state"), [(-1, State.WRONG), (10, State.WARNING), (300, State.OK)], ids=["expired", "soon", "fresh"]
+)
+def test_a_certificate_s_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days: int, state: State) -> None:
+    certificate(tmp_path / "cert.pem", days)
+    monkeypatch.setenv("HANDOFF_TLS_CERT", str(tmp_path / "cert.pem"))
+    monkeypatch.setenv("HANDOFF_TLS_KEY", str(tmp_path / "cert.key"))
+    assert found("certificates").state is state
+
+
+def test_a_key_of_another_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    certificate(tmp_path / "cert.pem", 300)
+    certificate(tmp_path / "other.pem", 300)
+    monkeypatch.setenv("HANDOFF_TLS_CERT", str(tmp_path / "cert.pem"))
+    monkeypatch.setenv("HANDOFF_TLS_KEY", str(tmp_path / "other.key"))
+    assert [finding.state for finding in examine() if finding.part == "certificates"] == [State.OK, State.WRONG]
+
+
+def test_json_and_status(capsys: pytest.CaptureFixture[str]) -> None:
+    status = run_doctor(as_json=True)
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is (status == 0)
+    assert all({"part", "state", "what", "do"} == set(check) for check in report["checks"])
+    assert all(check["do"] for check in report["checks"] if check["state"] == "wrong")
+
+
+def test_wrong_framing_is_said(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    scrape = metrics.serve("127.0.0.1", 0, lambda: Health(()))
+    try:
+        monkeypatch.setenv("HANDOFF_LISTEN_METRICS_PORT", str(scrape.port))
+        metrics.REFUSED.labels(RejectCode.FRAME_GARBAGE).inc()
+        finding = found("framing")
+    finally:
+        scrape.close()
+    assert finding.state is State.WARNING
+    assert "without its start (VT)" in finding.what
+
+
+def test_a_parked_feed(folder: Path) -> None:
+    store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
+    assert "parked feed" not in {finding.part for finding in examine()}
+    store.park("EPIC|NORTH", "default", "read:KeyError", datetime(2026, 11, 25, tzinfo=UTC))
+    assert found("parked feed").state is State.WRONG
+    assert "EPIC|NORTH since 2026-11-25 00:00 UTC, after read:KeyError" in found("parked feed").what
+    store.close()
+
+
+def test_a_hash_key_that_is_missing(folder: Path) -> None:
+    store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
+    assert found("hash key") == Finding("hash key", State.OK, "is made at the first start")
+    secret_of(load_settings(), store)
+    assert found("hash key") == Finding("hash key", State.OK, "there")
+    (folder / "hash.key").unlink()
+    assert found("hash key").state is State.WRONG
+    store.close()

@@ -1,0 +1,76 @@
+"""docker/ is held equal to the program: its commands, variables, ports and health checks, without a Docker engine."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from streams.cli import app
+from streams.run.settings import Settings, environment_name
+
+DOCKER = Path(__file__).resolve().parents[2] / "docker"
+COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yml").read_text())
+OURS = {name: service for name, service in COMPOSE["services"].items() if service.get("image") == "warm-handoff"}
+DOCKERFILE = (DOCKER / "Dockerfile").read_text()
+DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
+HEALTH_PORTS = {
+    "listen": DEFAULTS["listen_metrics_port"],
+    "work": DEFAULTS["work_metrics_port"],
+    "inbox": DEFAULTS["inbox_metrics_port"],
+}
+
+
+def variables() -> set[str]:
+    return {environment_name(name) for name in Settings.model_fields}
+
+
+def test_the_three_processes_and_their_servers_are_there() -> None:
+    assert set(COMPOSE["services"]) == {"kafka", "postgres", "prometheus", "migrate", "listen", "work", "inbox"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_command_exists(name: str) -> None:
+    command = typer.main.get_command(app)
+    (word,) = OURS[name]["command"]
+    assert word in command.commands  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_variables_are_settings(name: str) -> None:
+    assert set(OURS[name]["environment"]) <= variables()
+
+
+def test_the_image_sets_only_our_variables() -> None:
+    assert set(re.findall(r"\b(HANDOFF_\w+)=", DOCKERFILE)) <= variables()
+
+
+def test_the_image_exposes_every_port_and_runs_as_nobody_special() -> None:
+    exposed = {int(port) for port in re.findall(r"^EXPOSE (.*)$", DOCKERFILE, re.M)[0].split()}
+    assert exposed == {value for name, value in DEFAULTS.items() if name.endswith("_port")}
+    assert re.search(r"^USER (?!root)\w+$", DOCKERFILE, re.M)
+
+
+@pytest.mark.parametrize("name", HEALTH_PORTS)
+def test_health_check_asks_the_process_s_own_port(name: str) -> None:
+    test = " ".join(OURS[name]["healthcheck"]["test"])
+    assert f"http://127.0.0.1:{HEALTH_PORTS[name]}/healthz" in test
+
+
+def test_prometheus_scrapes_every_process() -> None:
+    jobs = yaml.safe_load((DOCKER / "prometheus.yml").read_text())["scrape_configs"]
+    targets = {target for job in jobs for config in job["static_configs"] for target in config["targets"]}
+    assert targets == {f"{name}:{port}" for name, port in HEALTH_PORTS.items()}
+
+
+def test_published_ports_are_ours_and_the_inbox_stays_on_loopback() -> None:
+    assert COMPOSE["services"]["listen"]["ports"] == [f"{DEFAULTS['mllp_port']}:{DEFAULTS['mllp_port']}"]
+    assert COMPOSE["services"]["inbox"]["ports"] == [f"127.0.0.1:{DEFAULTS['inbox_port']}:{DEFAULTS['inbox_port']}"]
+    assert "ports" not in COMPOSE["services"]["kafka"]
+    assert "ports" not in COMPOSE["services"]["postgres"]
+
+
+def test_the_image_copies_every_package() -> None:
+    assert all(f"COPY {package} {package}" in DOCKERFILE for package in ("parsers", "rules", "streams"))

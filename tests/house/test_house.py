@@ -1,0 +1,55 @@
+"""The house rules as tests: lint, format, types, architecture, and README's lists equal to the code's."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["lint-imports", "--no-logo"]],
+    ids=["lint", "format", "types", "architecture"],
+)
+def test_checks_pass(command: list[str]) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COV_")}
+    done = subprocess.run(
+        [str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True, timeout=280, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_top_level_is_what_was_agreed() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    top = {name.split("/")[0] for name in tracked if name}
+    assert top <= {
+        "pyproject.toml", "streams", "parsers", "rules", "docker", "tests", "README.md", "LICENSE", ".ci",
+        "constraints.txt", ".gitignore", ".dockerignore",
+    }  # fmt: skip
+
+
+def test_no_registry_host_and_no_path_of_a_machine_is_committed() -> None:
+    listing = (
+        subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    )
+    suspicious = re.compile(
+        r"https?://[^\s\"']*(pypi|maven|npmjs|artifactory|nexus)|/(work|root)/[\w.]|/home/[a-z]\w*/", re.I
+    )
+    found = []
+    for name in filter(None, listing):
+        path = ROOT / name
+        if (
+            path != Path(__file__)
+            and path.suffix in {".py", ".md", ".toml", ".txt", ".yml", ".xml", ".html", ".js", ".css", ""}
+            and path.is_file()
+        ):
+            found += [name for line in path.read_text(errors="replace").splitlines() if suspicious.search(line)]
+    assert found == []

@@ -1,0 +1,91 @@
+"""README's lists are the code's: topics, endings, reject codes, reasons, settings, metrics, commands.
+
+`UPDATE_README=1` rewrites the tables; the review is the diff.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from parsers.outcomes import RejectCode
+from rules.decisions import Reason
+from rules.endings import Ending
+from streams.cli import app
+from streams.kafka.topics import TOPICS
+from streams.run import metrics
+from streams.run.settings import Settings, environment_name
+from streams.words import stays as wording
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines
+    )
+
+
+def _topics() -> str:
+    rows = [
+        (
+            f"`{topic}`",
+            spec.key,
+            spec.value if isinstance(spec.value, str) else spec.value.__name__,
+            f"{spec.retention_days} days",
+        )
+        for topic, spec in TOPICS.items()
+    ]
+    return _table(("topic", "key", "value", "kept"), rows)
+
+
+def _settings() -> str:
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = default.get_secret_value() if hasattr(default, "get_secret_value") else default
+        shown = "" if shown in (None, ()) else str(shown)
+        rows.append((f"`{environment_name(name)}`", shown, field.description or ""))
+    return _table(("setting", "default", "what it is"), rows)
+
+
+def _metrics() -> str:
+    found = [metric for metric in metrics.REGISTRY.collect() if metric.name.startswith("toc_")]
+    rows = [(f"`{one.name}{'_total' if one.type == 'counter' else ''}`", one.type, one.documentation) for one in found]
+    return _table(("metric", "type", "what it is"), rows)
+
+
+def _words(values: type[Ending] | type[RejectCode]) -> str:
+    return ", ".join(f"`{value}`" for value in values)
+
+
+def _commands() -> str:
+    command = typer.main.get_command(app)
+    rows = [(f"`handoff {name}`", (sub.help or "").strip().splitlines()[0]) for name, sub in command.commands.items()]  # type: ignore[attr-defined]
+    return _table(("command", "what it does"), rows)
+
+
+BLOCKS = {
+    "topics": _topics,
+    "endings": lambda: _words(Ending),
+    "rejects": lambda: _words(RejectCode),
+    "reasons": lambda: _table(("reason", "in words"), [(f"`{reason}`", wording.reason(reason)) for reason in Reason]),
+    "settings": _settings,
+    "metrics": _metrics,
+    "commands": _commands,
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_list_is_the_code_s(name: str) -> None:
+    expected = BLOCKS[name]()
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
+    text = README.read_text()
+    assert pattern.search(text), f"README has no block {name}"
+    if os.environ.get("UPDATE_README"):
+        README.write_text(pattern.sub(lambda found: found[1] + expected + "\n" + found[2], text))
+        return
+    assert pattern.search(text)[0] == f"<!-- {name} -->\n{expected}\n<!-- end -->"  # type: ignore[index]

@@ -1,0 +1,1018 @@
+"""The inbox over a real store: who gets in, what they see, what they can do, and what never leaves."""
+
+import asyncio
+import re
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+
+import httpx
+import pytest
+import uvicorn
+from structlog.testing import capture_logs
+
+from parsers.events import (
+    Diagnosis,
+    EncounterClass,
+    FacilityKind,
+)
+from parsers.people import Consent
+from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
+from streams.inbox import serving
+from streams.inbox.access import Desk
+from streams.inbox.app import COOKIE, Inbox, _open_to_others
+from streams.inbox.guesses import Guesses
+from streams.inbox.links import NoInbox, find_session, make_link, open_session
+from streams.inbox.live import Live
+from streams.inbox.pages import list_rows as rows
+from streams.run.metrics import REGISTRY
+from streams.run.problems import Problem
+from streams.run.settings import Settings
+from streams.store.actions import ActionKind, TooLate
+from streams.store.audit import Audited
+from tests.rigs.inbox import (
+    BROWN,
+    FAR,
+    LANE,
+    MARKER,
+    ORTIZ,
+    alert,
+    clock,
+    discharge,
+    hold,
+    load_people,
+    open_store,
+    person,
+    tell,
+    town,
+)
+
+BASE = "http://127.0.0.1:8080"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)
+
+
+@pytest.fixture
+def store(settings):
+    opened = open_store(settings)
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def browser(settings, store, who=ORTIZ, *, demo=False):
+    """A signed-in client of a served inbox, or with `who=None` one that is not."""
+    with served(settings, store, who, demo=demo) as (client, _):
+        yield client
+
+
+@contextmanager
+def served(settings, store, who=ORTIZ, *, demo=False):
+    """Such a client, and the inbox."""
+    inbox = Inbox(settings, store, demo=demo)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(inbox.app(), log_config=None, access_log=False, lifespan="on", http=serving.TimedProtocol)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20) as client:
+            if who is not None:
+                session = open_session(store, who.case_manager_id, datetime.now(UTC))
+                client.cookies.set(COOKIE, session.secret)
+                client.headers["X-CSRF-Token"] = session.csrf
+            yield client, inbox
+    finally:
+        inbox.live.close()
+        server.should_exit = True
+        thread.join(20)
+        listening.close()
+
+
+def rows_of(html):
+    """{alert_id: text of the row}, and the groups by alert."""
+    found = {}
+    for match in re.finditer(r'<li class="row.*?</li>', html, re.S):
+        item = match.group()
+        name = re.search(r'data-id="(.*?)"', item).group(1)
+        found[name] = (
+            re.search(r'data-group="(.*?)"', item).group(1),
+            " ".join(re.sub(r"<[^>]+>", " ", item).split()),
+        )
+    return found
+
+
+# getting in
+
+
+def test_a_link_signs_in_once_and_its_session_outlives_a_restart(settings, store):
+    load_people(store)
+    token = store.make_sign_in_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+    with browser(settings, store, None) as client:
+        first = client.post("/sign-in", data={"t": token})
+        assert (first.status_code, first.headers["location"]) == (303, "/")
+        cookie = first.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert "path=/" in cookie
+        secret = client.cookies[COOKIE]
+        client.cookies.clear()
+        assert client.post("/sign-in", data={"t": token}).status_code == 401
+    with browser(settings, store, None) as client:
+        client.cookies.set(COOKIE, secret)
+        assert "M. Ortiz, RN" in client.get("/").text
+
+
+@pytest.mark.parametrize("cookie", ["", "made-up"])
+def test_nobody_gets_in_without_a_session(settings, store, cookie):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store, None) as client:
+        if cookie:
+            client.cookies.set(COOKIE, cookie)
+        for path in ("/", "/list", "/stay/a1", "/stay/a1/part", "/stream", "/stream/all", "/still", "/review"):
+            answer = client.get(path)
+            assert answer.status_code == 401, path
+            assert "Whitfield" not in answer.text
+
+
+def test_an_idle_page_locks_and_a_demo_unlocks_it(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    long_ago = datetime.now(UTC) - timedelta(minutes=16)
+    for demo in (False, True):
+        session = open_session(store, ORTIZ.case_manager_id, long_ago)
+        with browser(settings, store, None, demo=demo) as client:
+            client.cookies.set(COOKIE, session.secret)
+            locked = client.get("/")
+            assert locked.status_code == 401
+            assert "Locked" in locked.text
+            assert "Whitfield" not in locked.text
+            assert client.get("/stream").status_code == 401
+            assert client.post("/stay/a1/take", data={"version": 3, "csrf": session.csrf}).status_code == 401
+            unlocked = client.post("/unlock", data={"csrf": session.csrf})
+            assert unlocked.status_code == (303 if demo else 404)
+            assert client.get("/").status_code == (200 if demo else 401)
+
+
+def test_signing_out_ends_the_session_everywhere(settings, store):
+    load_people(store)
+    with browser(settings, store) as client:
+        secret = client.cookies[COOKIE]
+        assert client.post("/sign-out").status_code == 303
+    assert find_session(store, secret, datetime.now(UTC)) is None
+
+
+def test_a_session_does_not_last_for_ever(store):
+    load_people(store)
+    session = open_session(store, ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(hours=13))
+    assert find_session(store, session.secret, datetime.now(UTC)) is None
+
+
+def test_links_are_for_people_in_the_directory_and_for_the_busiest_when_nobody_is_named(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    with pytest.raises(NoInbox, match="start"):
+        make_link(settings, None, store=store)
+    (settings.data_dir / "inbox.json").write_text(f'{{"url": "{BASE}", "pid": 1}}')
+    tell(store, *versions)
+    assert store.redeem(make_link(settings, None, store=store).partition("t=")[2], datetime.now(UTC)) == "cm-ortiz"
+    with pytest.raises(NoInbox, match="directory"):
+        make_link(settings, "cm-nobody", store=store)
+
+
+# what a browser may be made to do
+
+
+def test_requests_under_a_foreign_name_or_from_a_foreign_page_do_nothing(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store) as client:
+        assert client.get("/", headers={"Host": "rebound.example:8080"}).status_code == 421
+        assert client.get("/", headers={"Host": "localhost:8080"}).status_code in {200, 401}
+        act = {"url": "/stay/a1/take", "data": {"version": 3}}
+        assert client.post(**act, headers={"Origin": "https://evil.example"}).status_code == 403
+        assert client.post(**act, headers={"Origin": "null"}).status_code == 403
+        assert client.post(**act, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+        assert client.post(**act, headers={"X-CSRF-Token": "guess"}).status_code == 401
+        assert client.get("/stay/a1/take").status_code == 405
+        assert store.stay_page("cm-ortiz", "a1").actions == ()
+        assert client.post(**act, headers={"Origin": str(client.base_url).rstrip("/")}).status_code == 303
+        assert len(store.stay_page("cm-ortiz", "a1").actions) == 1
+
+
+def test_pages_stay_here(settings, store):
+    load_people(store)
+    with browser(settings, store) as client:
+        for path in ("/", "/list", "/stay/none", "/review", "/still"):
+            headers = client.get(path).headers
+            assert headers["cache-control"] == "no-store"
+            assert headers["referrer-policy"] == "same-origin"
+            policy = headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+        style = re.search(r'href="(/static/inbox.css[^"]*)"', client.get("/").text).group(1)
+        assert "immutable" in client.get(style).headers["cache-control"]
+        assert client.get("/static/../app.py").status_code == 404
+
+
+def test_templates_hold_no_inline_script_or_style(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store, demo=True) as client:
+        for path in ("/", "/stay/a1", "/become", "/review"):
+            html = client.get(path).text
+            assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*src=)", html), path
+
+
+# what they see
+
+
+def test_the_list_groups_rows_by_what_to_do_and_each_reads_as_a_sentence(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    store.act("a2", "cm-ortiz", ActionKind.TAKEN, 1, datetime.now(UTC))
+    store.act("a9", "cm-ortiz", ActionKind.ACKNOWLEDGED, 1, datetime.now(UTC))
+    store.mark_seen("cm-ortiz", {"a1": 2}, datetime.now(UTC))
+    with browser(settings, store) as client:
+        html = client.get("/").text
+    found = rows_of(html)
+    assert {name: group for name, (group, _) in found.items()} == {
+        "a1": "now",
+        "a2": "now",
+        "a3": "in-hospital",
+        "a4": "now",
+        "a5": "in-hospital",
+        "a6": "home",
+        "a7": "in-hospital",
+        "a8": "in-hospital",
+        "a9": "finished",
+    }
+    rosa = found["a1"][1]
+    assert rosa.startswith(
+        "urgent Rosa Whitfield, 71 F high risk · 4th ED in 60 d now discharged Discharged home, against"
+    )
+    assert "Mission Hospital, 3 days · heart failure" in rosa
+    assert "not taken yet" in rosa
+    assert "4 h overdue · yours" in found["a2"][1]
+    assert '<span class="on-paper">M. Ortiz, RN</span>' in html
+    assert re.search(r"Cancelled by the hospital \d\d:\d\d: this admission did not happen", found["a4"][1])
+    assert html.index('id="r-a2"') < html.index('id="r-a1"') < html.index('id="r-a4"') < html.index('id="r-a8"')
+    title = re.search(r"<title>(.*?)</title>", html).group(1)
+    assert title == "Inbox · Warm Handoff"
+
+
+def test_an_empty_list_teaches(settings, store):
+    load_people(store, [person(1), person(2)])
+    with browser(settings, store) as client:
+        html = client.get("/").text
+    assert "Nobody needs you now. 2 people on your panel are being watched at 0 hospitals; no message has come" in html
+
+
+def test_a_taken_back_row_stays_until_this_reader_has_seen_it(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee), alert(enrollee, version=2, action=Action.RETRACT, status=StayStatus.CANCELLED,
+                                       reasons=(Reason.ADMISSION_CANCELLED,)))  # fmt: skip
+    with browser(settings, store) as client:
+        group, text = rows_of(client.get("/").text)["s1"]
+        assert group == "now"
+        assert "Mark as seen" in text
+        assert "<del>Admitted</del>" in client.get("/").text
+        assert client.post("/stay/s1/acknowledge", data={"version": 2}).status_code == 303
+        assert rows_of(client.get("/").text).get("s1", ("finished",))[0] == "finished"
+
+
+def test_a_person_in_the_hospital_waits_for_the_discharge_and_for_somebody_to_take_them(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    now = datetime.now(UTC)
+    notice = clock(ClockKind.TRC_ADMISSION_NOTICE).model_copy(update={"status": ClockStatus.MET, "met_at": now})
+    tell(store, alert(enrollee, clocks=(notice,)))
+    with browser(settings, store) as client:
+        group, text = rows_of(client.get("/").text)["s1"]
+        assert group == "in-hospital"
+        assert "In the hospital; the clocks start at discharge" in text
+        assert "not taken yet" in text
+        assert "Take it" in text
+        assert "Notice of admission in the record (TRC)" in client.get("/stay/s1").text
+
+
+def test_what_is_finished_asks_nobody_to_take_it(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, discharge(enrollee, clocks=()))
+    with browser(settings, store) as client:
+        group, text = rows_of(client.get("/").text)["s1"]
+        assert (group, "Take it" in text) == ("home", True)
+        client.post("/stay/s1/acknowledge", data={"version": 1})
+        group, text = rows_of(client.get("/").text)["s1"]
+        assert (group, "Take it" in text, "not taken yet" in text) == ("finished", False, False)
+
+
+def test_back_to_outpatient_strikes_the_row_until_it_is_seen_and_a_later_version_opens_it_again(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    back = {"action": Action.RETRACT, "encounter_class": EncounterClass.AMBULATORY, "trigger": "A07",
+            "reasons": (Reason.BACK_TO_OUTPATIENT,)}  # fmt: skip
+    tell(store, alert(enrollee), alert(enrollee, version=2, **back))
+    with browser(settings, store) as client:
+        html = client.get("/").text
+        group, text = rows_of(html)["s1"]
+        assert group == "now"
+        assert "<del>Admitted</del>" in html
+        assert ">now outpatient</span>" in html
+        assert "no longer an inpatient, now outpatient" in text
+        client.post("/stay/s1/acknowledge", data={"version": 2})
+        html = client.get("/").text
+        assert rows_of(html)["s1"][0] == "finished"
+        tell(store, alert(enrollee, version=3))
+        html = client.get("/").text
+        assert rows_of(html)["s1"][0] == "in-hospital"
+        assert "<del>" not in html
+        assert ">now admitted</span>" in html
+
+
+def test_somebody_else_s_stay_is_not_there(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store, FAR) as client:
+        assert rows_of(client.get("/").text) == {}
+        for answer in (
+            client.get("/stay/a1"),
+            client.get("/stay/nowhere"),
+            client.post("/stay/a1/take", data={"version": 1}),
+        ):
+            assert answer.status_code == 404
+            assert "Whitfield" not in answer.text
+
+
+def test_what_a_reader_may_not_know_is_named_and_not_shown(settings, store):
+    otis = person(7, "Otis", "Gaines")
+    ruth = person(8, "Ruth", "Holloway", practice_id="p1")
+    load_people(store, [otis, ruth])
+    tell(
+        store, alert(otis, "w1", facility="Balsam Center", facility_kind=FacilityKind.PSYCHIATRIC, attending="Lee, Ann")
+    )
+    plan = {"owners": (Owner(case_manager_id="cc-lane", because="lme_mco"),), "told": ("cc-lane",)}
+    tell(
+        store,
+        alert(ruth, "w2", attending="Lee, Ann", **plan),
+        alert(
+            ruth, "w2", 2, attending="Lee, Ann", reasons=(Reason.DIAGNOSIS_ADDED,),
+            diagnoses=(Diagnosis(code="F32.9", system="I10", text="Major depressive disorder"),), **plan,
+        ),
+    )  # fmt: skip
+    secret = re.compile("Gaines|Balsam|Lee, Ann|shortness|depress|F32")
+    with browser(settings, store, ORTIZ) as client:
+        page, stay = client.get("/").text, client.get("/stay/w1").text
+        assert "Withheld from you: who this is and what happened (consent is needed)" in page
+        assert "Withheld from you" in stay
+        assert not secret.search(page + stay)
+    with browser(settings, store, LANE) as client:
+        page, stay = client.get("/").text, client.get("/stay/w2").text
+        assert "Ruth Holloway" in page
+        assert "Withheld from you: where, why, and the medical details (consent is needed)" in page
+        assert not re.search("Mission|Lee, Ann|shortness|depress|F32", page + stay)
+
+
+def test_the_page_of_a_stay_tells_its_story_and_why(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    store.act("a1", "cm-brown", ActionKind.ACKNOWLEDGED, 3, datetime.now(UTC))
+    with browser(settings, store) as client:
+        html = client.get("/stay/a1").text
+    text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    for words in (
+        "kind of stay: in the ED → inpatient",
+        "Mission Hospital, message A06, number 4712",
+        "T. Brown, RN marked it as seen",
+        "heart failure ICD-10 I50.9",
+        "828-555-0147",
+        "Haywood Family Medicine",
+        "This is certainly the person on your panel",
+        "birth date: the same",
+        "First contact after discharge (TCM, 2 working days)",
+        "None that we know of.",
+    ):
+        assert words in text, words
+    story = text[text.index("The story so far") :]
+    assert story.index("T. Brown") < story.index("Discharged home") < story.index("Admitted") < story.index("In the ED")
+    assert "Whitfield" not in re.search(r"<title>(.*?)</title>", html).group(1)
+    with browser(settings, store) as client:
+        assert "20 Mar" not in client.get("/stay/a8").text
+        ruth = " ".join(re.sub(r"<[^>]+>", " ", client.get("/stay/a8").text).split())
+    assert "Discharged to a skilled nursing facility, Mission Hospital" in ruth[ruth.index("Earlier stays") :]
+
+
+# what they do
+
+
+def test_an_action_is_written_once_shown_and_can_be_undone(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    json = {"Accept": "application/json"}
+    with browser(settings, store) as client, browser(settings, store, BROWN) as other:
+        done = client.post("/stay/a1/take", data={"version": 3}, headers=json).json()
+        again = client.post("/stay/a1/take", data={"version": 3}, headers=json).json()
+        assert done == again
+        assert "M. Ortiz, RN" in rows_of(other.get("/").text)["a1"][1]
+        assert "yours" in rows_of(client.get("/").text)["a1"][1]
+        assert other.post("/stay/a1/undo", data=done).status_code == 409
+        assert client.post("/stay/a1/undo", data=done, headers=json).json()["position"] > done["position"]
+        assert client.post("/stay/a1/undo", data=done).status_code == 409
+        assert "not taken yet" in rows_of(other.get("/").text)["a1"][1]
+        for bad in ({"version": "4"}, {"version": "0"}, {"version": "x"}, {}):
+            assert client.post("/stay/a1/take", data=bad).status_code in {400, 409}
+        assert client.post("/stay/a1/delete", data={"version": 3}).status_code == 400
+    assert [row.what for row in store.audit_of(alert_id="a1")] == [Audited.UNDID, Audited.ACTED]
+
+
+def test_reading_is_audited(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store) as client:
+        client.get("/")
+        client.get("/stay/a1")
+        client.get("/stay/a1/part")
+    assert [(row.what, row.enrollee_id) for row in store.audit_of(alert_id="a1")] == [
+        (Audited.AUTO, "E00001"),  # the page fetched it by itself: nobody may have looked
+        (Audited.READ_STAY, "E00001"),
+    ]
+    assert Audited.READ_LIST in {row.what for row in store.audit_of()}
+
+
+@pytest.mark.parametrize(
+    ("host", "warned"),
+    [
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("localhost", False),
+        ("::", True),
+        ("10.1.2.3", True),
+        ("inbox.example", True),
+    ],
+)
+def test_an_inbox_others_can_reach_is_told_apart(host, warned):
+    assert _open_to_others(host) == warned
+
+
+def test_the_phone_to_call_can_be_dialed(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee))
+    with browser(settings, store) as client:
+        assert 'Phone <a href="tel:+18285550147">828-555-0147</a>' in client.get("/stay/s1").text
+
+
+def test_opening_a_stay_takes_its_mark_away(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store) as client:
+        assert " new " in rows_of(client.get("/").text)["a8"][1]
+        assert '<span class="mark">new</span>' in client.get("/stay/a8").text
+        assert " new " not in rows_of(client.get("/").text)["a8"][1]
+        tell(store, alert(people[7], "a8", 2, reasons=(Reason.CLASS_CHANGED, Reason.ADMITTED)))
+        assert " now inpatient " in rows_of(client.get("/").text)["a8"][1]
+
+
+def test_only_a_demo_lets_one_become_another(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store) as client:
+        assert client.get("/become").status_code == 404
+        assert client.post("/become", data={"who": "cm-brown"}).status_code == 404
+    with browser(settings, store, demo=True) as client:
+        page = client.get("/become").text
+        assert page.index("M. Ortiz") < page.index("T. Brown")
+        assert "9 open" in page
+        before = client.cookies[COOKIE]
+        assert client.post("/become", data={"who": "nobody"}).status_code == 400
+        answer = client.post("/become", data={"who": "cm-brown"})
+        assert answer.status_code == 303
+        client.cookies.clear()
+        client.cookies.set(COOKIE, answer.headers["set-cookie"].split("=")[1].split(";")[0])
+        assert "T. Brown, RN" in client.get("/").text
+    assert find_session(store, before, datetime.now(UTC)) is None
+
+
+# possible matches
+
+
+def test_a_possible_match_shows_both_sides_and_a_person_decides_for_good(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    review = hold(store, enrollee)
+    with browser(settings, store, FAR) as client:
+        assert "Whitf" not in client.get("/review").text
+        assert client.post(f"/review/{review}", data={"verdict": "same"}).status_code == 404
+    with browser(settings, store) as client:
+        assert "1 to review" in client.get("/").text
+        page = client.get("/review").text
+        text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+        assert "Name Rosa Whitfeild Rosa Whitfield close" in text
+        assert "Name Rosa Whitfeild Rosa Whitfield close (unclear)" in text
+        assert "Birth date 4 Mar 1955 4 Mar 1955 the same (agrees)" in text
+        assert client.post(f"/review/{review}", data={"verdict": "perhaps"}).status_code == 400
+        for verdict, said in (
+            ("not_sure", "Kept: not sure"),
+            ("same", "Kept: the same person"),
+            ("different", "Somebody answered this before you. M. Ortiz, RN said “same person”, "),
+        ):
+            answer = client.post(f"/review/{review}", data={"verdict": verdict})
+            assert answer.status_code == 303
+            page = client.get(answer.headers["location"]).text
+            assert said in page
+            assert ("M. Ortiz, RN was not sure" in page) == (verdict == "not_sure")
+            assert ("M. Ortiz, RN said the same person" in page) == (verdict != "not_sure")
+        assert "Nothing waits for your answer" in client.get("/review").text
+        assert store.unsent_events() == []
+        assert "waits for an answer again" in client.get(client.post(f"/review/{review}/undo").headers["location"]).text
+        client.post(f"/review/{review}", data={"verdict": "same"})
+        store.take_effect(datetime.now(UTC) + timedelta(seconds=10))
+        assert "Too late" in client.get(client.post(f"/review/{review}/undo").headers["location"]).text
+    assert len(store.unsent_events()) == 1
+
+
+def test_reviews_are_those_of_one_s_own_practices_and_the_audit_says_whose(settings, store):
+    theirs, mine = person(1, practice_id="p2"), person(2)
+    load_people(store, [theirs, mine])
+    hold(store, theirs, "e" * 32)
+    hold(store, mine, "f" * 32)
+    with browser(settings, store, BROWN) as client:  # carries p1 alone, of the same network
+        assert "1 to review" in client.get("/").text
+        assert client.get("/review").text.count('class="pair card"') == 1
+        assert client.post(f"/review/{'e' * 32}", data={"verdict": "same"}).status_code == 404
+    read = [row.enrollee_id for row in store.audit_of() if row.what is Audited.READ_REVIEW]
+    assert read == [mine.enrollee_id]
+
+
+def test_hostile_text_from_a_hospital_is_text(settings, store):
+    enrollee = person(1, family="<script>alert(1)</script>")
+    load_people(store, [enrollee])
+    tell(store, discharge(enrollee, complaint='"><img src=x onerror=alert(1)>', facility="<b>Mission</b>"))
+    with browser(settings, store) as client:
+        for path in ("/", "/stay/s1"):
+            html = client.get(path).text
+            assert "<img src=x" not in html
+            assert "<script>alert" not in html
+            assert "<b>Mission" not in html
+
+
+def test_no_identifier_of_a_patient_is_in_an_address(settings, store):
+    enrollee = person(1, given=MARKER, family=MARKER)
+    load_people(store, [enrollee])
+    tell(store, discharge(enrollee, facility=MARKER, complaint=MARKER, control_id=MARKER))
+    with browser(settings, store) as client:
+        for path in ("/", "/stay/s1"):
+            html = client.get(path).text
+            assert MARKER in html
+            for name, value in re.findall(r'(href|src|action|id|data-[a-z-]+)="([^"]*)"', html):
+                assert MARKER not in value or name == "data-speak"
+                assert "E00001" not in value
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_urgency_is_said_in_a_word_beside_its_shape(settings, store, priority):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee, priority=priority, encounter_class=EncounterClass.INPATIENT))
+    with browser(settings, store) as client:
+        html = client.get("/").text
+    assert re.search(r'<svg class="shape"[^>]*aria-hidden="true"', html)
+    words = {"urgent": "urgent", "high": "high", "routine": "routine", "digest": "digest"}[priority]
+    assert rows_of(html)["s1"][1].startswith(words)
+
+
+def test_the_page_counts_by_the_policy_in_force_also_when_it_changes(settings, store, tmp_path, monkeypatch):
+    file = tmp_path / "policy.toml"
+    shipped = resources.files("rules").joinpath("policy.toml").read_text()
+    file.write_text(shipped.replace("closed = []", 'closed = ["2026-11-23"]'))
+    inbox = Inbox(settings.model_copy(update={"policy": file}), store)
+    enrollee, now = person(1), datetime(2026, 11, 20, 19, 2, tzinfo=UTC)
+    load_people(store, [enrollee])
+    due = datetime(2026, 11, 25, 22, tzinfo=UTC)
+    call = clock().model_copy(update={"due_at": due, "calendar": "federal"})
+    tell(store, discharge(enrollee, clocks=(call,)))
+
+    def left():
+        (stay,) = inbox.desk.stays(ORTIZ, now)
+        return rows.row(stay, ORTIZ.case_manager_id, now).left
+
+    assert left() == "2 working days left"
+    file.write_text(shipped)
+    monkeypatch.setattr("streams.run.policy_file._POLICY_SECONDS", 0.0)
+    assert left() == "3 working days left"
+
+
+def test_consent_opens_what_was_withheld(settings, store):
+    otis = person(7, "Otis", "Gaines", consent=Consent.ALL)
+    load_people(store, [otis])
+    tell(store, alert(otis, "w1", facility="Balsam Center", facility_kind=FacilityKind.SUBSTANCE_USE))
+    with browser(settings, store) as client:
+        page = client.get("/stay/w1").text
+    assert "Balsam Center" in page
+    assert "42 CFR part 2 prohibits unauthorized" in page
+
+
+def test_a_confidentiality_file_of_your_own_says_how_far_content_goes(settings, store, tmp_path):
+    otis = person(7, "Otis", "Gaines", sex="M", consent=Consent.NONE)
+    load_people(store, [otis])
+    tell(store, alert(otis, "a7", 1, facility="Balsam Center", facility_kind=FacilityKind.PSYCHIATRIC))
+    assert [stay.latest.tier for stay in Inbox(settings, store).desk.stays(ORTIZ, datetime.now(UTC))] == ["withheld"]
+    file = tmp_path / "confidentiality.toml"
+    own = settings.model_copy(update={"confidentiality": file})
+    file.write_text('facility_122c = "general"\n')
+    [stay] = Inbox(own, store).desk.stays(ORTIZ, datetime.now(UTC))
+    assert (stay.latest.tier, stay.latest.facility, stay.latest.person.name.family) == ("general", "", "Gaines")
+    assert Inbox(own, store).desk.detail(ORTIZ, "a7").ruling == "general: facility_122c"
+    file.write_text('facility_122c = "full"\n')
+    with pytest.raises(Problem, match=r"(?s)has faults.*facility_122c: expected 'general' or 'withheld'"):
+        Inbox(own, store)
+    with pytest.raises(Problem, match="cannot be read"):
+        Inbox(settings.model_copy(update={"confidentiality": tmp_path}), store)
+
+
+def test_a_change_of_diagnoses_has_words_beside_its_codes(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    found = (Diagnosis(code="J18.9", system="I10", text="Pneumonia"), Diagnosis(code="I50.9", system="I10"))
+    coded = alert(
+        enrollee, version=2, reasons=(Reason.DIAGNOSIS_ADDED,), diagnoses=found,
+        changes=(Change(field="diagnoses", after="J18.9, I50.9"),),
+    )  # fmt: skip
+    tell(store, alert(enrollee), coded)
+    with browser(settings, store) as client:
+        page = client.get("/stay/s1").text
+    assert "diagnoses: pneumonia (J18.9), heart or circulation (I50.9)" in page
+    assert '<span class="did">The hospital added a diagnosis</span>' in page
+
+
+def test_the_time_to_the_page_is_observed_once_for_each_prompt_change(settings, store):
+    def observed():
+        return REGISTRY.get_sample_value("toc_stage_seconds_count", {"stage": "shown"}) or 0
+
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee), alert(enrollee, version=2, reasons=(Reason.LATE_ENROLLMENT,)))
+    store.act("s1", "cm-ortiz", ActionKind.TAKEN, 2, datetime.now(UTC))
+    live = Live(Desk(store))
+    changes = live.read(0, 10)
+    assert [(bool(change.message_id), change.prompt) for change in changes] == [
+        (True, True),
+        (True, False),
+        (False, True),
+    ]
+    before = observed()
+    live.written(changes)
+    live.written(changes)
+    assert observed() == before + 1
+
+
+def test_a_page_that_asks_for_what_this_process_never_saw_fetches_anew(store):
+    live = Live(Desk(store))
+    assert live.after(0) == []
+    assert live.after(7) is None
+
+
+# what a page does by itself, and what only a person does
+
+BY_ITSELF = {"Sec-Fetch-Mode": "navigate"}
+BY_HAND = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"}
+TAKEN_BACK = {
+    "version": 2,
+    "action": Action.RETRACT,
+    "status": StayStatus.CANCELLED,
+    "reasons": (Reason.ADMISSION_CANCELLED,),
+}
+
+
+def seen_version(store, alert_id="s1", who=ORTIZ):
+    return store.stay_page(who.case_manager_id, alert_id).row.seen_version
+
+
+def test_only_a_person_who_comes_marks_a_stay_seen(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee))
+    with browser(settings, store) as client:
+        client.get("/stay/s1/part")
+        client.get("/list")
+        client.get("/stay/s1", headers=BY_ITSELF)
+        client.head("/stay/s1")
+        assert seen_version(store) == 0
+        assert {row.what for row in store.audit_of()} == {Audited.AUTO}
+        client.get("/stay/s1", headers=BY_HAND)
+        assert seen_version(store) == 1
+        tell(store, alert(enrollee, version=2, reasons=(Reason.DIAGNOSIS_ADDED,)))
+        client.get("/stay/s1/part")
+        assert seen_version(store) == 1
+        assert client.post("/stay/s1/seen", data={"version": 2}).status_code == 204
+        assert seen_version(store) == 2
+        assert store.audit_of(alert_id="s1")[0].what is Audited.READ_STAY
+        for bad, status in (("/stay/s1/seen", 400), ("/stay/none/seen", 404)):
+            assert client.post(bad, data={"version": "x" if status == 400 else "1"}).status_code == status
+
+
+def test_a_retraction_is_seen_by_a_press_only(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee), alert(enrollee, **TAKEN_BACK))
+    with browser(settings, store) as client:
+        client.get("/stay/s1", headers=BY_HAND)
+        client.post("/stay/s1/seen", data={"version": 2})
+        assert seen_version(store) == 1
+        assert rows_of(client.get("/").text)["s1"][0] == "now"
+        client.post("/stay/s1/acknowledge", data={"version": 2})
+        assert seen_version(store) == 2
+
+
+def left_of(client):
+    return client.get("/left").json()["left"]
+
+
+def test_only_gestures_keep_a_session_open(settings, store):
+    load_people(store, [person(1)])
+    session = open_session(store, ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(minutes=14))
+    with browser(settings, store, None) as client:
+        client.cookies.set(COOKIE, session.secret)
+        client.headers["X-CSRF-Token"] = session.csrf
+        for path in ("/", "/list", "/review", "/still", "/left", "/stay/none"):
+            client.get(path, headers=BY_ITSELF)
+        assert 55 < left_of(client) < 60
+        assert client.post("/here", data={"ago": "20000"}).status_code == 204
+        assert 14 * 60 + 30 < left_of(client) < 14 * 60 + 41
+        client.post("/here", data={"ago": "999999999"})
+        client.post("/here", data={"ago": "-1"})
+        assert left_of(client) > 14 * 60 + 50
+        client.get("/", headers=BY_HAND)
+        assert left_of(client) > 14 * 60 + 58
+
+
+def test_a_locked_stay_unlocks_to_where_it_was(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    for asked, given in (("/stay/a1", "/stay/a1"), ("/review", "/review"), ("https://evil.example/stay/a1", "/")):
+        session = open_session(store, ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(minutes=16))
+        with browser(settings, store, None, demo=True) as client:
+            client.cookies.set(COOKIE, session.secret)
+            if asked.startswith("/"):
+                assert f'name="back" value="{asked}"' in client.get(asked).text
+            answer = client.post("/unlock", data={"csrf": session.csrf, "back": asked})
+            assert answer.headers["location"] == given
+
+
+# live, or said not to be
+
+
+def test_a_page_is_not_live_when_the_poller_has_ended(settings, store, monkeypatch):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+
+    async def broken(_self):
+        raise RuntimeError
+
+    with served(settings, store) as (client, inbox):
+        with client.stream("GET", "/stream") as answer:
+            lines = answer.iter_lines()
+            assert any(line == "event: beat" for line in lines)
+            assert inbox.health().live
+            monkeypatch.setattr(Live, "_poll", broken)
+            list(lines)  # ends by itself
+        assert not inbox.health().live
+        assert client.get("/still").status_code == 503
+        assert client.get("/stream").status_code == 503
+    assert inbox.live.dead
+
+
+def test_a_poller_that_was_cancelled_unasked_is_dead(settings, store):
+    live = Live(Desk(store))
+
+    async def cancelled():
+        poller = asyncio.create_task(live.run())
+        poller.add_done_callback(live.ended)
+        await asyncio.sleep(0.1)
+        assert live.fresh(datetime.now(UTC))
+        assert not live.fresh(datetime.now(UTC) + timedelta(seconds=6))
+        poller.cancel()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(cancelled())
+    assert live.dead
+    assert not live.fresh(datetime.now(UTC))
+
+
+def test_a_feed_that_sends_nothing_is_named(store):
+    now = datetime.now(UTC)
+    with store.writing() as connection:
+        for feed, ago in (("PARDEE", 19), ("MISSION", 1), ("AVERY", 600), ("CLOSED", 60 * 24 * 31)):
+            at = int((now - timedelta(minutes=ago)).timestamp() * 1e6)
+            connection.exec_driver_sql(f"INSERT INTO feeds VALUES ('{feed}', {at})")
+    silent, feeds = Desk(store).silent(now)
+    assert ([one.feed for one in silent], feeds) == (["AVERY", "PARDEE"], 3)
+
+
+def test_rows_stop_flowing_at_once_when_the_session_ends(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store) as client, client.stream("GET", "/stream") as answer:
+        lines = answer.iter_lines()
+        assert any(line == "event: beat" for line in lines)
+        with httpx.Client(base_url=client.base_url, cookies=client.cookies, headers=client.headers) as other:
+            began = time.monotonic()
+            other.post("/sign-out")
+            tell(store, alert(people[5], "after"))
+            rest = list(lines)
+        assert time.monotonic() - began < 1.5
+        assert "event: locked" in rest
+        assert "event: row" not in rest
+
+
+# taking over, undoing
+
+
+def test_a_stay_is_not_taken_from_its_holder_without_a_question(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    json = {"Accept": "application/json"}
+    with browser(settings, store) as client, browser(settings, store, BROWN) as other:
+        client.post("/stay/a1/take", data={"version": 3})
+        asked = other.post("/stay/a1/take", data={"version": 3}, headers=json)
+        assert (asked.status_code, asked.json()) == (
+            409,
+            {"question": "M. Ortiz, RN has this. Take it over?", "over": "cm-ortiz"},
+        )
+        page = other.post("/stay/a1/take", data={"version": 3})
+        assert page.status_code == 409
+        assert "Take it over from M. Ortiz, RN" in page.text
+        assert 'name="over" value="cm-ortiz"' in page.text
+        assert "M. Ortiz, RN" in rows_of(other.get("/").text)["a1"][1]
+        assert other.post("/stay/a1/take", data={"version": 3, "over": "cm-far"}).status_code == 409
+        assert 'name="over" value="cm-ortiz"' in other.get("/stay/a1").text  # its button says "Take it over"
+        assert other.post("/stay/a1/take", data={"version": 3, "over": "cm-ortiz"}).status_code == 303
+        assert "yours" in rows_of(other.get("/").text)["a1"][1]
+
+
+def test_undo_has_a_limit_here_too(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    tell(store, alert(enrollee))
+    now = datetime.now(UTC)
+    early = store.act("s1", "cm-ortiz", ActionKind.ACKNOWLEDGED, 1, now - timedelta(seconds=13))
+    with browser(settings, store) as client:
+        assert client.post("/stay/s1/undo", data={"position": early}).status_code == 200
+        late = store.act("s1", "cm-ortiz", ActionKind.ACKNOWLEDGED, 1, now - timedelta(seconds=17))
+        answer = client.post("/stay/s1/undo", data={"position": late})
+        assert (answer.status_code, answer.text) == (409, "too late")
+    with pytest.raises(TooLate):
+        store.undo(late, "cm-ortiz", datetime.now(UTC))
+
+
+# signing in
+
+
+def test_looking_at_a_link_does_not_use_it_up(settings, store):
+    load_people(store)
+    token = store.make_sign_in_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+    with browser(settings, store, None) as client:
+        assert client.head(f"/sign-in?t={token}").status_code == 200
+        page = client.get(f"/sign-in?t={token}")
+        assert page.status_code == 200
+        assert COOKIE not in client.cookies
+        assert "Sign in as M. Ortiz, RN" in page.text
+        assert client.post("/sign-in", data={"t": token}, headers={"Origin": "https://evil.example"}).status_code == 403
+        assert client.post("/sign-in", data={"t": token}).status_code == 303
+        assert client.get(f"/sign-in?t={token}").status_code == 401
+
+
+def test_guessed_links_are_limited_and_logged(settings, store):
+    load_people(store)
+    token = store.make_sign_in_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+    with browser(settings, store, None) as client, capture_logs() as logs:
+        for number in range(10):
+            assert client.post("/sign-in", data={"t": f"guess{number}"}).status_code == 401
+        answer = client.post("/sign-in", data={"t": token})
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) > 30
+    refused = [line for line in logs if line["event"] == "sign_in_refused"]
+    assert [line["for_a_minute"] for line in refused] == [False] * 9 + [True]
+    assert "guess" not in str(logs)
+
+
+def test_an_address_may_guess_again_after_a_minute():
+    guesses = Guesses()
+    for number in range(10):
+        guesses.wrong("2001:db8::1", float(number))
+    assert guesses.wait("2001:db8::ffff", 10.0) == pytest.approx(50.0)  # one /64 is one address
+    assert guesses.wait("2001:db8:0:1::1", 10.0) == 0
+    assert guesses.wait("not an address", 10.0) == 0
+    assert guesses.wait("2001:db8::1", 61.0) == 0
+
+
+def test_signing_in_again_ends_the_session_before_it(settings, store):
+    load_people(store)
+    with browser(settings, store) as client:
+        before = client.cookies[COOKIE]
+        token = store.make_sign_in_link(BROWN.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+        assert client.post("/sign-in", data={"t": token}).status_code == 303
+    assert find_session(store, before, datetime.now(UTC)) is None
+
+
+# bytes
+
+
+def test_a_list_that_did_not_change_is_not_sent_again(settings, store):
+    crowd = [person(1000 + number, given=f"Given{number}", family=f"Family{number}") for number in range(300)]
+    load_people(store, crowd)
+    tell(store, *(alert(one, f"c{number}") for number, one in enumerate(crowd)))
+    tell(store, alert(crowd[0], "now", priority=Priority.URGENT))
+    with browser(settings, store) as client:
+        raw = httpx.get(f"{client.base_url}/list", cookies=client.cookies, headers={"Accept-Encoding": "identity"})
+        with client.stream("GET", "/list") as answer:
+            sent = sum(len(part) for part in answer.iter_raw())
+        assert answer.headers["content-encoding"] == "gzip"
+        assert sent < len(raw.content) / 10
+        print(f"301 rows: {len(raw.content):,} bytes, {sent:,} compressed, 0 when nothing changed")
+        again = client.get("/list", headers={"If-None-Match": raw.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["x-position"] == str(store.position())
+        tell(store, alert(crowd[0], "new"))
+        assert client.get("/list", headers={"If-None-Match": raw.headers["etag"]}).status_code == 200
+
+
+def test_what_was_searched_for_comes_back_to_its_session_only(settings, store):
+    load_people(store)
+    with browser(settings, store) as client:
+        assert client.post("/place", data={"place": "0" * 16, "padded": "00ff"}).status_code == 204
+        assert client.get("/place/" + "0" * 16).text == "00ff"
+        assert client.get("/place/" + "1" * 16).text == ""
+        for bad in ({"place": "x", "padded": "00"}, {"place": "0" * 16, "padded": "Rosa"}):
+            assert client.post("/place", data=bad).status_code == 400
+        for number in range(25):
+            client.post("/place", data={"place": f"{number:016x}", "padded": "11"})
+        assert client.get("/place/" + "0" * 16).text == ""
+        assert client.get(f"/place/{24:016x}").text == "11"
+
+
+@pytest.mark.parametrize("host", ["[::1", "[", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080"])
+def test_a_host_that_is_not_ours_gets_nothing(settings, store, host):
+    load_people(store)
+    with browser(settings, store) as client:
+        assert client.get("/", headers={"Host": host}).status_code == 421
+        assert client.post("/sign-out", headers={"Origin": f"http://{host}"}).status_code == 403
+
+
+def test_a_request_that_does_not_come_whole_is_given_up(settings, store, monkeypatch):
+    monkeypatch.setattr(serving, "REQUEST_SECONDS", 0.4)
+    load_people(store)
+    begun = {
+        "nothing": b"",
+        "half a header": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-",
+        "half a body": b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nt=",
+    }
+    with browser(settings, store, None) as client:
+        for name, sent in begun.items():
+            with socket.create_connection((client.base_url.host, client.base_url.port), timeout=5) as peer:
+                began = time.monotonic()
+                peer.sendall(sent)
+                while peer.recv(4096):
+                    pass
+                assert 0.2 < time.monotonic() - began < 2, name
+        assert client.get("/sign-in?t=x").status_code == 401
+        time.sleep(0.6)
+        assert client.get("/sign-in?t=x").status_code == 401
+
+
+def test_head_answers_like_get_without_a_body(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store) as client:
+        for path in ("/", "/list", "/stay/a1", "/stream", "/stream/all", "/review", "/still"):
+            answer = client.head(path, timeout=3)
+            assert (answer.status_code, answer.content) == (204 if path == "/still" else 200, b""), path
+    with browser(settings, store, None) as client:
+        assert client.head("/").status_code == 401

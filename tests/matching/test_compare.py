@@ -1,0 +1,642 @@
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parsers.events import Address, Identifier, Patient, PersonName
+from rules.decisions import Grade
+from rules.matching import evidence
+from rules.matching.compare import compare
+from rules.matching.grades import grade, rank
+from rules.matching.person import (
+    PanelRecord,
+    is_nobodys,
+    read_birth,
+    read_identifier,
+    read_patient,
+    read_phone,
+    read_record,
+    read_sex,
+    read_ssn,
+    read_street,
+    read_zip,
+)
+
+MILLION = 1_000_000
+ROSA = PanelRecord(
+    "E1", "900123456K", "245671234", "Whitfield", "Rosalind", "Marie", "", "1954-03-07", "F", "12 Oak Street Apt 4",
+    "Asheville", "NC", "28801-1234", "(828) 555-0142", "", (("NORTH", "0012345"),),
+)  # fmt: skip
+BARE = ROSA._replace(medicaid_id="", ssn="", mrns=())
+
+
+def graded(one: PanelRecord, other: PanelRecord = ROSA, size: int = MILLION) -> Grade:
+    return grade(compare(read_record(one), read_record(other)), size)
+
+
+def test_values_do_not_show_who_they_are_about():
+    assert (
+        f"{ROSA!r} {ROSA} {read_record(ROSA)!r} {read_record(ROSA)}" == "<PanelRecord> <PanelRecord> <Person> <Person>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("245-67-1234", "245671234"),
+        ("1234", "1234"),
+        ("0000", ""),
+        ("999999999", ""),
+        ("000121234", ""),
+        ("123456789", ""),
+        ("666121234", ""),
+        ("912121234", ""),
+        ("245001234", ""),
+        ("245670000", ""),
+        ("111111111", ""),
+        ("24567", ""),
+        ("", ""),
+    ],
+)
+def test_ssn(text, digits):
+    assert read_ssn(text) == digits
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1954-03-07", 19540307), ("1900-01-01", 0), ("1970-01-01", 0), ("", 0), ("unknown", 0), ("1944-87-20", 19448720)],
+)
+def test_birth_date(text, number):
+    assert read_birth(text) == number
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "expected"),
+    [
+        (read_phone, "+1 (828) 555-0142", "8285550142"),
+        (read_phone, "9999999999", ""),
+        (read_phone, "1234567890", ""),
+        (read_phone, "411", ""),
+        (read_street, "12 North Oak Street, Apt. 4B", "12 N OAK ST"),
+        (read_street, "12 N. Oak St", "12 N OAK ST"),
+        (read_street, "12 Élm Ave #3", "12 ELM AVE 3"),
+        (read_street, "12Oak St", "12 OAK ST"),
+        (read_street, "9th St", "9TH ST"),
+        (read_street, "12B Oak St", "12B OAK ST"),
+        (read_street, "homeless", ""),
+        (read_zip, "28801-1234", "28801"),
+        (read_zip, "k1a 0b1", "K1A0B1"),
+        (read_sex, "female", "F"),
+        (read_sex, "U", ""),
+    ],
+)
+def test_fields(read, text, expected):
+    assert read(text) == expected
+
+
+def test_identifier_ignores_case_space_and_leading_zeros():
+    assert read_identifier(" north ", "0012345") == ("NORTH", "12345")
+    assert read_identifier("N", "000") == ("N", "000")
+
+
+@pytest.mark.parametrize(
+    ("value", "nobodys"),
+    [
+        *dict.fromkeys(("UNKNOWN", "unknown", "N/A", "000000", "0", "0-0", "-", "99999999"), True).items(),
+        *dict.fromkeys(("XXXXXX", "123456789", "not available", "No MRN", "TBD", "", " "), True).items(),
+        *dict.fromkeys(("7", "111", "12345", "100", "0012345", "NEW1", "E7", "TEST7", "A0000"), False).items(),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_nobodys(value, nobodys):
+    assert is_nobodys(value) is nobodys
+
+
+def test_numbers_that_are_nobodys_are_not_compared():
+    nobody = PanelRecord("E1", "UNKNOWN", mrns=(("NORTH", "000000"), ("NORTH", "N/A")))
+    assert read_record(nobody) == read_record(PanelRecord(""))
+    identifiers = (
+        Identifier(system="NORTH", value="UNKNOWN", type="MR"),
+        Identifier(system="", value="000", type="MA"),
+    )
+    assert read_patient(Patient(identifiers=identifiers), "NORTH") == read_record(PanelRecord(""))
+
+
+# --- pairs: what differs from ROSA, the grade, and the words that say why ------------------------------------------
+
+CASES = {
+    "the same": (ROSA, Grade.CERTAIN, {"ssn": "equal", "medicaid_id": "equal", "mrn": "equal", "address": "equal"}),
+    "name, birth date, address, phone": (BARE, Grade.CERTAIN, {"last_name": "equal", "phone": "equal"}),
+    "typo in the first name": (BARE._replace(first="Rosalnd"), Grade.PROBABLE, {"first_name": "similar"}),
+    "typo in the last name": (BARE._replace(last="Whitfeild"), Grade.PROBABLE, {"last_name": "similar"}),
+    "initial only": (BARE._replace(first="R"), Grade.PROBABLE, {"first_name": "initial equal"}),
+    "goes by the middle name": (
+        BARE._replace(first="Marie", middle=""),
+        Grade.POSSIBLE,
+        {"first_name": "middle name"},
+    ),
+    "names swapped": (
+        BARE._replace(first="Whitfield", last="Rosalind"),
+        Grade.PROBABLE,
+        {"first_name": "swapped", "last_name": "swapped"},
+    ),
+    "month and day swapped": (
+        BARE._replace(birth_date="1954-07-03"),
+        Grade.CERTAIN,
+        {"birth_date": "month and day swapped"},
+    ),
+    "one digit of the birth date": (
+        BARE._replace(birth_date="1964-03-07"),
+        Grade.PROBABLE,
+        {"birth_date": "one digit differs"},
+    ),
+    "one part of the birth date": (
+        BARE._replace(birth_date="1954-03-28"),
+        Grade.PROBABLE,
+        {"birth_date": "one part differs"},
+    ),
+    "hyphenated": (BARE._replace(last="Whitfield-Mora"), Grade.PROBABLE, {"last_name": "part equal"}),
+    "married, same home": (BARE._replace(last="Mora"), Grade.PROBABLE, {"last_name": "differs"}),
+    "half of a double name, same address": (
+        BARE._replace(last="Whitfield-Mora", phone=""),
+        Grade.PROBABLE,
+        {"last_name": "part equal", "middle_name": "equal"},
+    ),
+    "half of a double name, same address, no middle name": (
+        BARE._replace(last="Whitfield-Mora", phone="", middle=""),
+        Grade.POSSIBLE,
+        {"last_name": "part equal", "address": "equal"},
+    ),
+    "half of a double name, an SSN nearly": (
+        BARE._replace(last="Whitfield-Mora", phone="", middle="", street="", ssn="245671243"),
+        Grade.PROBABLE,
+        {"last_name": "part equal", "ssn": "one digit differs"},
+    ),
+    "goes by the middle name, same address": (
+        BARE._replace(first="Marie", middle="", phone=""),
+        Grade.POSSIBLE,
+        {"first_name": "middle name"},
+    ),
+    "one digit of the birth date, same address": (
+        BARE._replace(birth_date="1964-03-07", phone="", middle=""),
+        Grade.POSSIBLE,
+        {"birth_date": "one digit differs"},
+    ),
+    "one digit of the birth date, same address and initial": (
+        BARE._replace(birth_date="1964-03-07", phone="", middle="M"),
+        Grade.PROBABLE,
+        {"birth_date": "one digit differs", "middle_name": "initial equal"},
+    ),
+    "married, same address": (
+        BARE._replace(last="Mora", phone="", middle=""),
+        Grade.POSSIBLE,
+        {"last_name": "differs", "address": "equal"},
+    ),
+    "another last name under the same MRN": (
+        PanelRecord("", last="Mora", first="Rosalind", birth_date="1954-03-07", sex="F", mrns=ROSA.mrns),
+        Grade.POSSIBLE,
+        {"last_name": "differs", "mrn": "equal"},
+    ),
+    "another last name under the same MRN and phone": (
+        PanelRecord("", last="Mora", first="Rosalind", birth_date="1954-03-07", phone=ROSA.phone, mrns=ROSA.mrns),
+        Grade.PROBABLE,
+        {"last_name": "differs", "mrn": "equal"},
+    ),
+    "twin of the same first name": (
+        BARE._replace(middle="Luz"),
+        Grade.POSSIBLE,
+        {"first_name": "equal", "middle_name": "differs", "address": "equal", "phone": "equal"},
+    ),
+    "another middle name under the same MRN": (
+        BARE._replace(middle="Luz", mrns=ROSA.mrns),
+        Grade.PROBABLE,
+        {"middle_name": "differs", "mrn": "equal"},
+    ),
+    "a longer name is another name": (
+        PanelRecord("", last="Whitfield", first="Rosalindana", birth_date="1954-03-07", ssn=ROSA.ssn),
+        Grade.POSSIBLE,
+        {"first_name": "another name", "ssn": "equal"},
+    ),
+    "accents": (BARE._replace(last="WHÍTFIELD"), Grade.CERTAIN, {"last_name": "equal"}),
+    "moved, nothing else known": (
+        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="", middle=""),
+        Grade.POSSIBLE,
+        {"address": "differs"},
+    ),
+    "only ZIP, city and sex beside name and birth date": (
+        BARE._replace(street="", phone="", middle=""),
+        Grade.POSSIBLE,
+        {"zip": "equal", "city": "equal", "sex": "equal"},
+    ),
+    "moved, the whole middle name": (
+        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="9195550100"),
+        Grade.PROBABLE,
+        {"middle_name": "equal", "address": "differs", "phone": "differs"},
+    ),
+    "moved, an initial many bear": (
+        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="", middle="M"),
+        Grade.POSSIBLE,
+        {"middle_name": "initial equal"},
+    ),
+    "moved, the whole middle name, another SSN": (
+        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="", ssn="501239876"),
+        Grade.POSSIBLE,
+        {"middle_name": "equal", "ssn": "differs"},
+    ),
+    "born on the same day, a generation apart": (
+        BARE._replace(birth_date="1974-03-07"),
+        Grade.POSSIBLE,
+        {"birth_date": "a generation apart"},
+    ),
+    "moved, last four of the SSN": (
+        BARE._replace(street="9 Elm Rd", zip="27601", phone="", ssn="1234"),
+        Grade.CERTAIN,
+        {"ssn": "last four equal"},
+    ),
+    "another SSN": (BARE._replace(ssn="501239876"), Grade.POSSIBLE, {"ssn": "differs"}),
+    "another SSN, the same MRN": (
+        BARE._replace(ssn="501239876", mrns=ROSA.mrns),
+        Grade.POSSIBLE,
+        {"ssn": "differs", "mrn": "equal"},
+    ),
+    "another SSN and no home in common": (
+        BARE._replace(ssn="501239876", middle="", street="9 Elm Rd", zip="27601", phone="9195550100"),
+        Grade.CERTAINLY_NOT,
+        {"ssn": "differs"},
+    ),
+    "last four off by a digit": (BARE._replace(ssn="1235"), Grade.CERTAIN, {"ssn": "last four nearly equal"}),
+    "twin": (BARE._replace(first="Margaret", middle=""), Grade.CERTAINLY_NOT, {"first_name": "differs"}),
+    "twin whose name rhymes": (BARE._replace(first="Mosalind"), Grade.POSSIBLE, {"first_name": "first letter differs"}),
+    "twin whose first name is the other's middle name": (
+        BARE._replace(first="Marie", middle="Peggy"),
+        Grade.CERTAINLY_NOT,
+        {"first_name": "differs"},
+    ),
+    "first and middle name swapped": (
+        BARE._replace(first="Marie", middle="Rosalind", phone=""),
+        Grade.PROBABLE,
+        {"first_name": "middle name", "middle_name": "rare and equal"},
+    ),
+    "sister": (BARE._replace(first="Margaret", birth_date="1957-11-20"), Grade.CERTAINLY_NOT, {}),
+    "sister under the same SSN": (
+        BARE._replace(first="Margaret", birth_date="1957-11-20", ssn=ROSA.ssn),
+        Grade.POSSIBLE,
+        {"ssn": "equal"},
+    ),
+    "daughter of the same name": (
+        BARE._replace(birth_date="1981-11-20", middle=""),
+        Grade.CERTAINLY_NOT,
+        {"birth_date": "years apart"},
+    ),
+    "birth date of about that time": (
+        BARE._replace(birth_date="1957-11-20", middle=""),
+        Grade.POSSIBLE,
+        {"birth_date": "differs"},
+    ),
+    "birth date missing, same home and phone": (BARE._replace(birth_date=""), Grade.POSSIBLE, {"address": "equal"}),
+    "default birth date is missing": (BARE._replace(birth_date="1900-01-01"), Grade.POSSIBLE, {}),
+    "no first name": (BARE._replace(first="BABYGIRL", middle=""), Grade.POSSIBLE, {"last_name": "equal"}),
+    "nobody in common": (
+        PanelRecord("", last="Ito", first="Ken", birth_date="1999-09-09", sex="M"),
+        Grade.CERTAINLY_NOT,
+        {},
+    ),
+    "MRN of somebody else entirely": (
+        PanelRecord("", last="Ito", first="Ken", birth_date="1999-09-09", sex="M", mrns=ROSA.mrns),
+        Grade.CERTAINLY_NOT,
+        {"mrn": "equal"},
+    ),
+    "newborn under the mother's MRN": (
+        PanelRecord("", last="Whitfield", first="Ken", birth_date="2026-09-09", sex="M", mrns=ROSA.mrns),
+        Grade.POSSIBLE,
+        {"mrn": "equal"},
+    ),
+    "MRN of another hospital": (
+        PanelRecord("", last="Ito", first="Ken", birth_date="1999-09-09", mrns=(("SOUTH", "12345"),)),
+        Grade.CERTAINLY_NOT,
+        {},
+    ),
+    "an MRN and nothing else": (PanelRecord("", mrns=ROSA.mrns), Grade.CERTAIN, {"mrn": "equal"}),
+    "a Medicaid id and nothing else": (PanelRecord("", "900123456k"), Grade.CERTAIN, {"medicaid_id": "equal"}),
+    "an SSN and nothing else": (PanelRecord("", ssn=ROSA.ssn), Grade.PROBABLE, {"ssn": "equal"}),
+    "an MRN and the other sex": (PanelRecord("", sex="M", mrns=ROSA.mrns), Grade.POSSIBLE, {"sex": "differs"}),
+    "a sex and nothing else": (PanelRecord("", sex="F"), Grade.CERTAINLY_NOT, {"sex": "equal"}),
+    "Medicaid id mistyped": (
+        BARE._replace(medicaid_id="900123465K"),
+        Grade.CERTAIN,
+        {"medicaid_id": "one digit differs"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_pairs(name):
+    other, expected, words = CASES[name]
+    comparison = compare(read_record(other), read_record(ROSA))
+    assert words.items() <= comparison.evidence.items(), comparison.evidence
+    assert grade(comparison, MILLION) is expected, comparison
+
+
+JAMES = BARE._replace(first="James", middle="", sex="M", ssn="245671234")
+
+
+@pytest.mark.parametrize("written", ["AJMES", "AMES", "KAMES"])
+def test_a_slip_in_the_first_letter_is_a_slip_where_a_number_agrees(written):
+    comparison = compare(read_record(JAMES._replace(first=written)), read_record(JAMES))
+    assert rank(grade(comparison, MILLION)) >= rank(Grade.PROBABLE), comparison
+    assert graded(JAMES._replace(first=written, ssn=""), JAMES) is Grade.POSSIBLE  # Jayden and Kayden
+    assert graded(JAMES._replace(first=written, ssn="501239876"), JAMES) is Grade.CERTAINLY_NOT
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Ray", "Roy"), ("Anna", "Hanna"), ("Daniel", "Danielle"), ("Harry", "Larry")]
+)
+def test_two_names_that_people_bear_are_no_slip(one, other):
+    twins = [BARE._replace(first=name, middle="") for name in (one, other)]
+    assert compare(*map(read_record, twins)).evidence["first_name"] == "another name"
+    assert graded(*twins) is Grade.POSSIBLE
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Sara", "Sarah"), ("Steven", "Stephen"), ("Brian", "Bryan"), ("Clair", "Claire")]
+)
+def test_two_spellings_of_one_name(one, other):
+    assert graded(*[BARE._replace(first=name, middle="") for name in (one, other)]) in (Grade.PROBABLE, Grade.CERTAIN)
+
+
+@pytest.mark.parametrize("size", [2, MILLION])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            PanelRecord("", last="Langberg", first="BABYBOY", birth_date="2026-03-01", sex="M", street="4710 Mill St",
+                        zip="28801", phone="9194431156"),
+            PanelRecord("E1", last="Langberg", first="Ivan", birth_date="2016-03-14", sex="M", street="4710 Mill St",
+                        zip="28801", phone="9194431156"),
+        ),
+        (
+            PanelRecord("", last="Ward", first="John", middle="Paul", birth_date="2018-02-11", street="1 Elm Rd",
+                        zip="27601", phone="9195550100"),
+            PanelRecord("E1", last="Ward", first="John", middle="Paul", birth_date="1942-05-30", street="12 Oak St",
+                        zip="28801", phone="8285550142"),
+        ),
+        (
+            PanelRecord("", last="Ward", first="Marcus", birth_date="1980-02-11", street="1 Elm Rd", zip="27601"),
+            PanelRecord("E1", last="Ward", first="George", birth_date="1980-02-11", street="12 Oak St", zip="28801"),
+        ),
+        (
+            PanelRecord("", last="Ward", first="Marcus", birth_date="1980-02-11"),
+            PanelRecord("E1", last="Ward", first="George", birth_date="1980-02-11", street="12 Oak St", zip="28801"),
+        ),
+    ],
+    ids=["a newborn without a name and a brother of ten", "a boy and an old man", "Marcus and George", "no address"],
+)  # fmt: skip
+def test_nobody_need_be_asked(one, other, size):
+    assert graded(one, other, size) is graded(other, one, size) is Grade.CERTAINLY_NOT
+
+
+def test_twins_are_asked_about_on_a_short_list_only():
+    twin = BARE._replace(first="Margaret", middle="")
+    assert graded(twin, size=5_000) is Grade.POSSIBLE
+    assert graded(twin._replace(ssn="501239876"), size=5_000) is Grade.CERTAINLY_NOT
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "word"),
+    [
+        ("小明", "小明", "equal"),
+        ("红", "小明", "differs"),
+        ("小明", "小红", "differs"),
+        ("明", "明华", "differs"),
+        ("민수", "민호", "differs"),
+        ("Иван", "ИВАН", "equal"),
+        ("Артём", "Артем", "equal"),
+        ("Иван", "Пётр", "differs"),
+        ("Алексендр", "Александр", "similar"),
+        ("Ｒｏｓａ", "Rosa", "equal"),
+        ("ﾊﾅｺ", "ハナコ", "equal"),
+        ("か", "が", "differs"),
+        ("राम", "रमेश", "differs"),
+        ("مُحَمَّد", "محمد", "equal"),
+        ("Rose\u0301", "Rosé", "equal"),
+        ("Rosa", "红", "another script"),
+    ],
+)
+def test_first_names_in_any_script(one, other, word):
+    comparison = compare(*(read_record(BARE._replace(first=name, middle="")) for name in (one, other)))
+    assert comparison.evidence["first_name"] == word
+
+
+def test_a_name_in_any_script_holds_a_number():
+    number = PanelRecord("", last="王", first="小明", birth_date="1990-01-15", sex="M", mrns=(("MISSION", "1006"),))
+    assert graded(PanelRecord("", last="王", first="小明", mrns=number.mrns), number) is Grade.PROBABLE
+    for last, first in (("李", "红"), ("Li", "Hong"), ("Иванов", "Иван")):
+        named = PanelRecord("", last=last, first=first, mrns=number.mrns)
+        assert rank(graded(named, number)) < rank(Grade.PROBABLE)
+    romanized = PanelRecord("", last="Wang", first="Xiaoming", birth_date="1990-01-15", sex="M", mrns=number.mrns)
+    assert graded(romanized, number) is Grade.PROBABLE
+
+
+def test_an_alias_that_can_be_read_decides():
+    both = BARE._replace(last="王", first="小明", former_names=(("Wang", "Xiaoming"),))
+    assert graded(BARE._replace(last="Wang", first="Xiaoming"), both) is Grade.CERTAIN
+    assert compare(read_record(BARE), read_record(both)).evidence["first_name"] == "differs"
+
+
+@pytest.mark.parametrize(
+    ("word", "agrees"),
+    [
+        *dict.fromkeys(("equal", "nickname", "similar", "month and day swapped", "last four equal"), True).items(),
+        *dict.fromkeys(("differs", "another name", "a generation apart", "years apart"), False).items(),
+        ("another enrollee agrees as well", False),
+        *dict.fromkeys(("another script", "first letter differs", "same number", "shared"), None).items(),
+        ("ZIP: 74 people, 0 compared", None),
+    ],
+)
+def test_whether_a_word_of_evidence_agrees(word, agrees):
+    assert evidence.agrees(word) is agrees
+
+
+def test_nickname():
+    comparison = compare(read_record(BARE._replace(first="Liz")), read_record(BARE._replace(first="Elizabeth")))
+    assert comparison.evidence["first_name"] == "nickname"
+    assert grade(comparison, MILLION) is Grade.CERTAIN
+
+
+def test_an_initial_few_bear_tells_people_who_moved():
+    moved = BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="", middle="V")
+    on_file = ROSA._replace(middle="Violet")
+    comparison = compare(read_record(moved), read_record(on_file))
+    assert comparison.evidence["middle_name"] == "rare initial equal"
+    assert graded(moved, on_file) is Grade.PROBABLE
+    assert graded(moved._replace(first="Rosalnd"), on_file) is Grade.POSSIBLE
+    assert graded(moved._replace(sex="M"), on_file) is Grade.POSSIBLE
+
+
+def test_twins_whose_names_are_short_for_one_another():
+    mary, marie = BARE._replace(first="Mary", middle=""), BARE._replace(first="Marie")
+    assert graded(mary, marie) is Grade.CERTAIN
+    assert graded(mary._replace(ssn="501239876"), marie._replace(ssn=ROSA.ssn)) is Grade.POSSIBLE
+    assert graded(mary._replace(middle="Ann"), marie) is Grade.POSSIBLE
+
+
+def test_junior_and_senior_are_two_people():
+    senior = BARE._replace(suffix="Sr")
+    junior = BARE._replace(suffix="", last="Whitfield Jr")
+    assert compare(read_record(junior), read_record(senior)).evidence["suffix"] == "differs"
+    assert graded(junior, senior) is Grade.POSSIBLE
+    assert graded(junior._replace(birth_date="1981-11-20"), senior) is Grade.CERTAINLY_NOT
+
+
+def test_sex_decides_between_eric_and_erica():
+    eric = BARE._replace(first="Eric", sex="M")
+    assert graded(eric, BARE._replace(first="Erica")) is Grade.POSSIBLE
+
+
+def test_former_names_addresses_and_phones_count():
+    changed = ROSA._replace(
+        last="Mora", street="9 Elm Rd", zip="27601", phone="9195550100", former_names=(("Whitfield", ""),),
+        former_addresses=((ROSA.street, ROSA.zip),), former_phones=(ROSA.phone,),
+    )  # fmt: skip
+    comparison = compare(read_record(BARE), read_record(changed))
+    assert comparison.evidence["last_name"] == "former name equal"
+    assert comparison.evidence["address"] == "former address equal"
+    assert comparison.evidence["phone"] == "equal"
+    assert grade(comparison, MILLION) is Grade.CERTAIN
+
+
+def test_a_shared_ssn_weighs_less():
+    one, other = read_record(ROSA._replace(medicaid_id="", mrns=())), read_record(ROSA)
+    alone, shared = compare(one, other), compare(one, other, ssn_shared=True)
+    assert shared.evidence["ssn"] == "shared"
+    assert shared.weight < alone.weight - 10
+
+
+def test_the_house_number_of_another_street_counts_on_a_short_list_only():
+    street = BARE._replace(street="12 Elm Rd", phone="", middle="")
+    assert compare(read_record(street), read_record(ROSA)).evidence["address"] == "same number"
+    assert compare(read_record(street._replace(street="12")), read_record(ROSA)).evidence["address"] == "same number"
+    assert graded(street, size=5_000) is graded(street._replace(street="12"), size=5_000) is Grade.PROBABLE
+    assert graded(street, size=MILLION) is graded(street._replace(street="12"), size=MILLION) is Grade.POSSIBLE
+    assert graded(street._replace(zip="27601"), size=5_000) is Grade.POSSIBLE
+
+
+def test_another_last_name_at_the_same_address_is_enough_on_a_short_list():
+    married = BARE._replace(last="Mora", phone="", middle="")
+    assert graded(married, size=5_000) is Grade.PROBABLE
+    assert graded(married, size=MILLION) is Grade.POSSIBLE
+    assert graded(married._replace(first="Rosalnd"), size=5_000) is Grade.POSSIBLE
+    assert graded(married._replace(street="", phone=BARE.phone), size=5_000) is Grade.POSSIBLE
+
+
+def test_common_names_weigh_less():
+    smith = BARE._replace(last="Smith", first="Mary")
+    common = compare(read_record(smith), read_record(smith))
+    rare = compare(read_record(BARE), read_record(BARE))
+    assert common.weight < rare.weight - 6
+
+
+def test_the_bar_rises_with_the_panel():
+    neighbor = BARE._replace(street="77 Oak St", phone="", middle="")
+    assert graded(neighbor, size=1_000) is Grade.PROBABLE
+    assert graded(neighbor, size=MILLION) is Grade.POSSIBLE
+    sizes = [graded(BARE._replace(street="", phone="", middle=""), size=10**power) for power in range(0, 28, 2)]
+    assert [rank(each) for each in sizes] == sorted((rank(each) for each in sizes), reverse=True)
+    assert sizes[-1] is Grade.CERTAINLY_NOT
+
+
+# --- a message's patient ------------------------------------------------------------------------------------------
+
+
+def test_patient_is_read_with_the_facility_as_authority():
+    patient = Patient(
+        identifiers=(
+            Identifier(system="", value="12345", type="MR"),
+            Identifier(system="NCMEDICAID", value="900123456K", type="MA"),
+            Identifier(system="SSA", value="245-67-1234", type="SS"),
+            Identifier(system="PLAN", value="X1"),
+            Identifier(system="PLAN", value=""),
+        ),
+        name=PersonName(family="Whitfield", given="Rosalind", suffix="Jr"),
+        other_names=(PersonName(family="Mora"), PersonName(family="Whitfield", given="Rosalind")),
+        birth_date=date(1954, 3, 7),
+        sex="F",
+        addresses=(Address(street="12 Oak St", city="Asheville", zip="28801"),),
+        phones=("8285550142", "0000000000"),
+    )
+    person = read_patient(patient, "North")
+    assert person.mrns == (("NORTH", "12345"), ("PLAN", "X1"))
+    assert person.medicaid == ("900123456K",)
+    assert person.maybe_medicaid == ("X1",)
+    assert person.ssn == "245671234"
+    assert [(last.key, first.key) for last, first in person.names] == [("WHITFIELD", "ROSALIND"), ("MORA", "ROSALIND")]
+    assert person.suffix == "JR"
+    assert person.birth == 19540307
+    assert person.phones == ("8285550142",)
+    assert read_patient(Patient(), "North") == read_record(PanelRecord(""))
+
+
+# --- properties -----------------------------------------------------------------------------------------------------
+
+BLANKS = {
+    "medicaid_id": "", "ssn": "", "last": "", "first": "", "middle": "", "suffix": "", "birth_date": "", "sex": "",
+    "street": "", "city": "", "zip": "", "phone": "", "mother_enrollee_id": "", "mrns": (),
+}  # fmt: skip
+POOL = {
+    "medicaid_id": ["", "900123456K", "900999999T"],
+    "ssn": ["", "245671234", "245671243", "501239876", "1234"],
+    "last": ["", "Whitfield", "Whitfeild", "Mora", "Whitfield-Mora", "Rosalind"],
+    "first": ["", "Rosalind", "Roz", "Mosalind", "Margaret", "R", "Whitfield"],
+    "middle": ["", "Marie", "M", "Ann"],
+    "suffix": ["", "Jr", "Sr"],
+    "birth_date": ["", "1954-03-07", "1954-07-03", "1954-03-17", "1981-11-20", "1900-01-01"],
+    "sex": ["", "F", "M"],
+    "street": ["", "12 Oak St", "12 Oka St", "9 Elm Rd", "99 Oak St"],
+    "city": ["", "Asheville", "Raleigh"],
+    "zip": ["", "28801", "27601"],
+    "phone": ["", "8285550142", "9195550100"],
+    "mother_enrollee_id": ["", "E7", "E8"],
+    "mrns": [(), (("NORTH", "12345"),), (("NORTH", "777"),), (("SOUTH", "12345"),)],
+}
+PEOPLE = st.fixed_dictionaries({field: st.sampled_from(values) for field, values in POOL.items()}).map(
+    lambda fields: PanelRecord("", **fields)
+)
+SIZES = st.sampled_from([100, 10_000, MILLION, 10_000_000])
+
+
+def test_a_namesake_is_never_automatic_on_a_list_of_any_size():
+    namesake = BARE._replace(street="9 Elm Rd", phone="9195550100", middle="")
+    for size in (1, 100, 10_000, MILLION):
+        assert graded(namesake, size=size) is Grade.POSSIBLE
+        assert graded(namesake._replace(street="", phone=""), size=size) is Grade.POSSIBLE
+
+
+@settings(max_examples=150, deadline=None)
+@given(PEOPLE, PEOPLE, st.sampled_from(sorted(BLANKS)), SIZES)
+def test_blanking_a_field_never_turns_not_into_certain(one, other, field, size):
+    if graded(one, other, size) is Grade.CERTAINLY_NOT:
+        assert graded(one._replace(**{field: BLANKS[field]}), other, size) is not Grade.CERTAIN
+
+
+@settings(max_examples=150, deadline=None)
+@given(PEOPLE, PEOPLE, SIZES)
+def test_a_disagreeing_identifier_never_raises_a_grade(one, other, size):
+    before = rank(graded(one, other, size))
+    for added in ({"ssn": "601457788"}, {"medicaid_id": "955555555T"}, {"mrns": (*one.mrns, ("NORTH", "424242"))}):
+        if not getattr(one, next(iter(added))) or "mrns" in added:
+            assert rank(graded(one._replace(**added), other, size)) <= before
+
+
+@settings(max_examples=80, deadline=None)
+@given(PEOPLE, PEOPLE, SIZES)
+def test_both_ways_round_the_grade_is_the_same(one, other, size):
+    assert graded(one, other, size) is graded(other, one, size)
+
+
+@settings(max_examples=80, deadline=None)
+@given(PEOPLE, PEOPLE)
+def test_automatic_needs_a_third_element(one, other):
+    comparison = compare(read_record(one), read_record(other))
+    if rank(grade(comparison, MILLION)) >= rank(Grade.PROBABLE):
+        said = {field for field, word in comparison.evidence.items() if evidence.agrees(word) is not False}
+        assert said - {"last_name", "first_name", "birth_date", "zip", "city", "sex"}

@@ -1,0 +1,104 @@
+"""Every story folder, run through the whole core, comes to what a person wrote down and to what was reviewed.
+
+`0_adt.hl7` is what hospitals sent; `story.toml` says by hand what must come of it; `1_explained.json` is everything
+the core said, rewritten by `UPDATE_STORIES=1` and reviewed by diff. A folder may hold a `panel.csv` (each practice has
+a team of its own) and a `policy.toml`.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from parsers.hl7.batches import split
+from parsers.hl7.triggers import TRIGGERS
+from rules.decisions import Owner
+from rules.telling.routes import Routed
+from streams.commands.explain import Core, read_panel, read_policy
+
+FOLDERS = sorted(path for path in (Path(__file__).parent).iterdir() if path.is_dir())
+LOCAL = ZoneInfo("America/New_York")
+
+
+def team(enrollee: Any, kind: Any, reasons: Any, at: Any) -> Routed:
+    who = f"team-{enrollee.practice_id}" if enrollee else "central-office"
+    return Routed((Owner(case_manager_id=who, because="practice"),), "The practice's team.")
+
+
+def core_for(folder: Path, facts: dict[str, Any]) -> Core:
+    panel, policy = folder / "panel.csv", folder / "policy.toml"
+    return Core(
+        read_panel(panel) if panel.exists() else None,
+        policy=read_policy(policy) if policy.exists() else None,
+        test=facts.get("test_mode", True),
+        route=team,
+    )
+
+
+def messages(folder: Path) -> Iterator[tuple[bytes, Any]]:
+    for item in split((folder / "0_adt.hl7").read_bytes()):
+        yield item.message, item.reject
+
+
+def told(answer: dict[str, Any]) -> str:
+    """One message in the words of `story.toml`: trigger, what was done and why, and the version it made."""
+    if answer["ending"] == "reject":
+        return f"{answer['trigger'] or '?'} reject {answer['code']} {answer['place']}".strip()
+    if answer["ending"] != "event":
+        return f"{answer['trigger']} {answer['ending']}"
+    words = [f"{answer['trigger']} {answer['decision']['action']} {','.join(answer['decision']['reasons'])}"]
+    for alert in answer.get("alerts") or ([answer["alert"]] if answer["alert"] else []):
+        again = "" if len(answer.get("alerts", ())) < 2 else f"{alert['action']} "
+        who = ",".join(alert["told"] if alert["action"] == "retract" else alert["owners"])
+        line = f"{again}v{alert['version']} {alert['kind']} {alert['class']} {alert['status']} {alert['priority']}"
+        words.append(f"{line} {who}")
+    return " | ".join(words)
+
+
+def runs(lines: list[str]) -> list[str]:
+    """Equal lines one after the other, counted."""
+    found: list[tuple[str, int]] = []
+    for line in lines:
+        if found and found[-1][0] == line:
+            found[-1] = (line, found[-1][1] + 1)
+        else:
+            found.append((line, 1))
+    return [line if count == 1 else f"{count} x {line}" for line, count in found]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_story(folder: Path) -> None:
+    facts = tomllib.loads((folder / "story.toml").read_text())
+    core = core_for(folder, facts)
+    answers = [core.step(data, reject) for data, reject in messages(folder)]
+    assert runs([told(answer) for answer in answers]) == facts["expect"], facts["title"]
+    for clock in facts.get("clocks", ()):
+        found = {one["kind"]: one for one in answers[clock["message"] - 1]["alert"]["clocks"]}
+        if clock["status"] == "absent":
+            assert clock["kind"] not in found
+            continue
+        due = datetime.fromisoformat(found[clock["kind"]]["due_at"]).astimezone(LOCAL)
+        assert (f"{due:%Y-%m-%d %H:%M}", found[clock["kind"]]["status"]) == (clock["due"], clock["status"]), clock
+    expected = folder / "1_explained.json"
+    text = "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
+    if os.environ.get("UPDATE_STORIES"):
+        expected.write_text(text)
+    assert expected.read_text() == text
+
+
+def test_every_trigger_has_its_story() -> None:
+    """Drop a row of the trigger table, or add one, and the trigger is named here."""
+    told_of = {line.split(" x ")[-1].split()[0] for folder in FOLDERS for line in expectations(folder)}
+    unassigned = {"A30", "A39", "A46", "A49", "A57", "A58", "A59"}  # like A40 and A35, or never assigned by HL7
+    assert {f"A{number:02}" for number in range(1, 63)} - told_of - unassigned == set()
+    assert set(TRIGGERS) == {f"A{number:02}" for number in range(1, 63)}
+
+
+def expectations(folder: Path) -> list[str]:
+    return list(tomllib.loads((folder / "story.toml").read_text())["expect"])
