@@ -41,7 +41,7 @@ def test_no_registry_host_and_no_path_of_a_machine_is_committed() -> None:
         subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     )
     suspicious = re.compile(
-        r"https?://[^\s\"']*(pypi|maven|npmjs|artifactory|nexus)|/(work|root)/[\w.]|/home/[a-z]\w*/", re.I
+        r"https?://[^\s\"']*(pypi|maven|npmjs|artifactory|nexus)|(?<!\w)/(work|root)/[\w.]|/home/[a-z]\w*/", re.I
     )
     found = []
     for name in filter(None, listing):
