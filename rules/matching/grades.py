@@ -54,6 +54,7 @@ CERTAIN_BITS: Final = 18.0
 PROBABLE_BITS: Final = 9.0
 POSSIBLE_BITS: Final = -4.0
 NAMESAKES_FROM: Final = 17_000  # people; up to here no two of one name and birth date live in one street by chance
+FEW_PEOPLE: Final = 1_000  # among so few a stranger of the same names, birth date and sex comes once in a lifetime
 _GRADE_ORDER: Final = {Grade.CERTAINLY_NOT: 0, Grade.POSSIBLE: 1, Grade.PROBABLE: 2, Grade.CERTAIN: 3}
 _ANOTHER: Final = (DIFFERS, ANOTHER_NAME)
 _NOT_NAMED: Final = (*_ANOTHER, ANOTHER_SCRIPT)
@@ -187,6 +188,7 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
         alone = alone or (near_home and panel_size <= NAMESAKES_FROM)
         nearly = evidence.get(PHONE) == ONE_DIGIT or (given and evidence.get(ZIP) == EQUAL)
         alone = alone or (sure and birth == EQUAL and nearly)
+        alone = alone or (panel_size <= FEW_PEOPLE and _says_no_more(evidence))
         alone = alone and not opposed
         return Grade.PROBABLE if alone else Grade.POSSIBLE
     if opposed:
@@ -204,6 +206,11 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
     if birth in _SURE_DATE and sure:
         return Grade.CERTAIN
     return Grade.PROBABLE
+
+
+def _says_no_more(evidence: dict[str, str]) -> bool:
+    """Names, birth date and sex are equal, and the message gives nothing else that could speak for or against."""
+    return evidence == dict.fromkeys((LAST_NAME, FIRST_NAME, BIRTH_DATE, SEX), EQUAL)
 
 
 def _two_people(evidence: dict[str, str], first: str | None, places: int, panel_size: int) -> bool:

@@ -25,7 +25,7 @@ from streams.run.metrics import Stage
 PARKED: Final = "parked"
 _WINDOW_SECONDS: Final = 600.0
 _MOST_SENDERS: Final = 10_000  # that are counted at one time
-_ROOT: Final = Path(__file__).resolve().parents[1]
+_ROOT: Final = Path(__file__).resolve().parents[2]
 _OURS: Final = tuple(f"{_ROOT / part}/" for part in ("parsers", "rules", "streams"))
 
 
