@@ -53,6 +53,7 @@ from rules.matching.evidence import (
 CERTAIN_BITS: Final = 18.0
 PROBABLE_BITS: Final = 9.0
 POSSIBLE_BITS: Final = -4.0
+POSSIBLE_BITS_OF_FEW: Final = -6.0  # up to `NAMESAKES_FROM` people questions are few
 NAMESAKES_FROM: Final = 17_000  # people; up to here no two of one name and birth date live in one street by chance
 FEW_PEOPLE: Final = 1_000  # among so few a stranger of the same names, birth date and sex comes once in a lifetime
 _GRADE_ORDER: Final = {Grade.CERTAINLY_NOT: 0, Grade.POSSIBLE: 1, Grade.PROBABLE: 2, Grade.CERTAIN: 3}
@@ -76,6 +77,11 @@ _SURE_DATE: Final = (EQUAL, DAY_AND_MONTH)
 def rank(grade: Grade) -> int:
     """0 certainly-not, 1 possible, 2 probable, 3 certain."""
     return _GRADE_ORDER[grade]
+
+
+def possible_bits(panel_size: int) -> float:
+    """The weight, less the panel's size, from which a person is asked."""
+    return POSSIBLE_BITS if panel_size > NAMESAKES_FROM else POSSIBLE_BITS_OF_FEW
 
 
 def lower(one: Grade, other: Grade) -> Grade:
@@ -116,7 +122,7 @@ def hold_down(ceiling: Grade, comparison: Comparison, weight: float, panel_size:
     if bits >= PROBABLE_BITS:
         return lower(ceiling, Grade.PROBABLE)
     known = EQUAL in (evidence.get(MRN), evidence.get(MEDICAID_ID)) and evidence.get(LAST_NAME) != DIFFERS
-    return lower(ceiling, Grade.POSSIBLE) if known or bits >= POSSIBLE_BITS else Grade.CERTAINLY_NOT
+    return lower(ceiling, Grade.POSSIBLE) if known or bits >= possible_bits(panel_size) else Grade.CERTAINLY_NOT
 
 
 def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
