@@ -28,7 +28,9 @@ def variables() -> set[str]:
 
 
 def test_the_three_processes_and_their_servers_are_there() -> None:
-    assert set(COMPOSE["services"]) == {"kafka", "postgres", "prometheus", "migrate", "listen", "work", "inbox"}
+    assert set(COMPOSE["services"]) == {
+        *("kafka", "postgres", "prometheus", "grafana", "migrate", "listen", "work", "inbox")
+    }
 
 
 @pytest.mark.parametrize("name", OURS)
