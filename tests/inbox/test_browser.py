@@ -764,6 +764,8 @@ def test_a_row_that_leaves_the_list_does_not_slip_away_under_the_pointer(chrome,
     before = top_of(page, "a3")
     elsewhere = {"owners": (Owner(case_manager_id="cm-brown", because="practice"),), "told": ("cm-brown",)}
     tell(inbox.store, alert(inbox.people[2], "a3", 2, **elsewhere))
+    expect(row(page, "a3")).to_contain_text("With T. Brown, RN now")
+    inbox.store.act("a3", "cm-ortiz", ActionKind.ACKNOWLEDGED, 2, datetime.now(UTC))
     expect(row(page, "a3")).to_contain_text("No longer on your list")
     assert abs(top_of(page, "a3") - before) < 1.5
     page.mouse.move(1, 1)

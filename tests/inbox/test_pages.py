@@ -604,7 +604,7 @@ def test_urgency_is_said_in_a_word_beside_its_shape(settings, store, priority):
 
 def test_the_page_counts_by_the_policy_in_force_also_when_it_changes(settings, store, tmp_path, monkeypatch):
     file = tmp_path / "policy.toml"
-    shipped = resources.files("rules").joinpath("policy.toml").read_text()
+    shipped = resources.files("rules.policy").joinpath("policy.toml").read_text()
     file.write_text(shipped.replace("closed = []", 'closed = ["2026-11-23"]'))
     inbox = Inbox(settings.model_copy(update={"policy": file}), store)
     enrollee, now = person(1), datetime(2026, 11, 20, 19, 2, tzinfo=UTC)

@@ -223,7 +223,7 @@ def test_a_task_that_ends_unasked_ends_the_process_with_its_place(settings, monk
         raise KeyError("QZXPHI")
 
     monkeypatch.setattr(listener, "_keep_tls", broken)
-    with pytest.raises(TaskEnded, match=r"ended unasked \(KeyError at test_listener.py:\d+\)") as raised:
+    with pytest.raises(TaskEnded, match=r"ended unasked \(KeyError at test_process.py:\d+\)") as raised:
         asyncio.run(asyncio.wait_for(serve(settings), 30))
     assert "QZXPHI" not in str(raised.value)
     assert listener.run_listener(settings) == 70

@@ -14,6 +14,7 @@ const NOT_UNDONE = {
 };
 
 let undo = null;
+let writing = null; // the row may show an action before its answer is here
 let hide = null;
 
 export function token() {
@@ -60,7 +61,12 @@ function ask(question) {
 }
 
 // Gives the position the action was written at, or null.
-export async function act(id, action, version, over = "") {
+export function act(id, action, version, over = "") {
+  writing = write(id, action, version, over);
+  return writing;
+}
+
+async function write(id, action, version, over) {
   let answer;
   try {
     answer = await post(`/stay/${id}/${action}`, { version, over });
@@ -71,7 +77,7 @@ export async function act(id, action, version, over = "") {
       say(DONE[action], true);
       return told.position;
     }
-    if (told.question) return (await ask(told.question)) ? act(id, action, version, told.over) : null;
+    if (told.question) return (await ask(told.question)) ? write(id, action, version, told.over) : null;
   } catch {
     answer = null;
   }
@@ -80,6 +86,7 @@ export async function act(id, action, version, over = "") {
 }
 
 export async function undoLast() {
+  await writing;
   if (!undo) return null;
   const last = undo;
   undo = null;
