@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from parsers.events import (
@@ -135,6 +135,15 @@ class _Cut:
     pv1: Segment | None
 
 
+class _Part(NamedTuple):
+    """One group as it was read."""
+
+    patient: Patient
+    visit: Visit | None
+    prior: Prior | None
+    stay_keys: tuple[Identifier, ...]
+
+
 class _Reader:
     """One message on its way to an event."""
 
@@ -146,6 +155,7 @@ class _Reader:
         self.notes = {(one.finding, one.place): None for one in message.notes}
         self.facility = ""
         self.facility_from = ""
+        self.sender = ""
         self.zone = feed.zone
 
     def note(self, finding: Finding, place: str) -> None:
@@ -207,6 +217,7 @@ class _Reader:
         if not control_id:
             self.note(Finding.CONTROL_ID_MISSING, "MSH-10")
         self.facility = self._facility()
+        self.sender = self._namespace("MSH-4") or self._namespace("MSH-3") or self.feed.name
         self.zone = self.feed.zone_at(self.facility)
 
         recorded, recorded_from = self._recorded(received_at)
@@ -214,12 +225,12 @@ class _Reader:
         if occurred is None:
             return Reject(code=RejectCode.TIME_MISSING, place="EVN-2")
         read = [self._group(cut, kind, occurred, recorded) for cut in self._cuts(kind, pid)]
-        groups = [one for one in read if isinstance(one, Group)]
+        groups = [one for one in read if isinstance(one, _Part)]
         if not groups:
             return next(one for one in read if isinstance(one, Reject))
         if len(groups) < len(read):
             self.note(Finding.STRUCTURE_WRONG, "MRG")
-        if kind not in _GROUPED and self._two_patients():
+        if kind not in _GROUPED and len(message.segments("PID")) > 1 and self._two_patients():
             self.note(Finding.STRUCTURE_WRONG, "PID")
         first = groups[0]
         unknown_escape = message.unknown_escape
@@ -234,7 +245,7 @@ class _Reader:
             facility=self.facility,
             facility_kind=self.feed.facility_kinds.get(self.facility, self.feed.facility_kind),
             facility_from=self.facility_from,
-            sender=self._sender(),
+            sender=self.sender,
             occurred_at=occurred,
             recorded_at=recorded.at if recorded else occurred,
             recorded_from=recorded_from,
@@ -247,7 +258,7 @@ class _Reader:
             cleared=self._cleared(),
             fingerprint=fingerprint(message),
             notes=tuple(note(finding, place) for finding, place in self.notes),
-            groups=tuple(groups[1:]),
+            groups=tuple(Group.model_validate(one._asdict()) for one in groups[1:]),
         )
 
     def _cuts(self, kind: EventKind, pid: Segment) -> "list[_Cut]":
@@ -256,8 +267,10 @@ class _Reader:
         All MRG that give way to one PID are one group of a merge of persons; accounts and visits are one each.
         """
         message = self.message
+        if kind not in _GROUPED:
+            return [_Cut(pid, message.segments("MRG")[:_MAX_REPETITIONS], message.first("PV1"))]
         segments = {name: message.segments(name) for name in ("PID", "MRG", "PV1")}
-        if kind not in _GROUPED or max(map(len, segments.values())) < 2:
+        if max(map(len, segments.values())) < 2:
             return [_Cut(pid, segments["MRG"][:_MAX_REPETITIONS], message.first("PV1"))]
         following = {name: iter(found) for name, found in segments.items()}
         cuts = [_Cut(pid, [], None)]
@@ -284,7 +297,7 @@ class _Reader:
                 cuts.append(_Cut(last.pid, last.merged, segment))
         return cuts[:_MAX_REPETITIONS]
 
-    def _group(self, cut: "_Cut", kind: EventKind, occurred: datetime, recorded: Moment | None) -> Group | Reject:
+    def _group(self, cut: "_Cut", kind: EventKind, occurred: datetime, recorded: Moment | None) -> "_Part | Reject":
         visit = self._visit(cut.pv1, kind, recorded) if cut.pv1 else None
         patient = self._patient(cut.pid)
         name = patient.name
@@ -299,7 +312,7 @@ class _Reader:
         prior = self._prior(cut.merged) if cut.merged else None
         if kind is EventKind.PERSON_MERGED and prior is not None and not prior.identifiers:
             return Reject(code=RejectCode.PATIENT_MISSING, place="MRG-1")
-        return Group(patient=patient, visit=visit, prior=prior, stay_keys=self._stay_keys(kind, patient, visit, prior))
+        return _Part(patient, visit, prior, self._stay_keys(kind, patient, visit, prior))
 
     def _two_patients(self) -> bool:
         """A further PID that shares no PID-3 with the first one and has another name or birth date."""
@@ -358,7 +371,9 @@ class _Reader:
 
         Of a minute or a day in EVN-2, MSH-7 tells the part that was not sent.
         """
-        told, made = self.time(self.evn, 2), self.time(self.header, 7)
+        told = self.time(self.evn, 2)
+        alike = told is not None and self.evn is not None and self.evn.raw(2) == self.header.raw(7)
+        made = told if alike else self.time(self.header, 7)
         if made and made.at > received_at + _ZONES_DIFFER:
             self.note(Finding.TIME_IMPLAUSIBLE, "MSH-7")
             made = made._replace(at=received_at, precision=Precision.SECOND)
@@ -367,7 +382,7 @@ class _Reader:
         if told.at > received_at + _ZONES_DIFFER:
             self.note(Finding.TIME_IMPLAUSIBLE, "EVN-2")
             return made or told._replace(at=received_at, precision=Precision.SECOND), "MSH-7"
-        if made is None:
+        if made is None or alike:
             return told, "EVN-2"
         if told.precision < Precision.DAY and made.precision > told.precision:
             return made, "MSH-7"
@@ -562,6 +577,7 @@ class _Reader:
             self.note(Finding.CLASS_MISSING, "PV1-2")
         expected_admit, expected_discharge = self.time(pv2, 8), self.time(pv2, 9)
         attending = self._parts(pv1, 7)
+        diagnoses, deleted = self._diagnoses()
         return Visit(
             encounter_class=encounter_class,
             class_code=_clip(_clean(pv1.get(2)), 50),
@@ -584,8 +600,8 @@ class _Reader:
             expected_discharge=expected_discharge.at if expected_discharge else None,
             complaint=(_clean(pv2.get(3, 2)) or _clean(pv2.get(3))) if pv2 else "",
             newborn=(pv2.get(36) if pv2 else "").strip().upper()[:1] == "Y" or pv1.get(4).strip().upper() == "N",
-            diagnoses=self._diagnoses(deleted=False),
-            diagnoses_deleted=self._diagnoses(deleted=True) if self.message.first("DG1") else (),
+            diagnoses=diagnoses,
+            diagnoses_deleted=deleted,
         )
 
     def _parts(self, segment: Segment, number: int) -> list[str]:
@@ -621,15 +637,14 @@ class _Reader:
             self.note(Finding.DISPOSITION_UNKNOWN, "PV1-36")
         return found.code
 
-    def _diagnoses(self, deleted: bool) -> tuple[Diagnosis, ...]:
-        """DG1; those whose action code (DG1-21) is D are no longer so."""
+    def _diagnoses(self) -> tuple[tuple[Diagnosis, ...], tuple[Diagnosis, ...]]:
+        """DG1; and those whose action code (DG1-21) is D, which are no longer so."""
         segments = self.message.segments("DG1")
         if len(segments) > _MAX_REPETITIONS:
             self.note(Finding.VALUE_TOO_LONG, "DG1")
         found: list[Diagnosis] = []
+        gone: list[Diagnosis] = []
         for segment in segments[:_MAX_REPETITIONS]:
-            if (segment.get(21).strip().upper() == "D") is not deleted:
-                continue
             rank = _DIGITS.fullmatch(segment.get(15).strip()[:4])
             diagnosis = Diagnosis(
                 code=self.code(segment.get(3, 1), "DG1-3"),
@@ -639,8 +654,8 @@ class _Reader:
                 rank=int(rank[0]) if rank else None,
             )
             if diagnosis.code or diagnosis.text:
-                found.append(diagnosis)
-        return _unique(found)
+                (gone if segment.get(21).strip().upper() == "D" else found).append(diagnosis)
+        return _unique(found), _unique(gone)
 
     def _is_newborn(self, patient: Patient, occurred: datetime) -> bool:
         given = patient.name.given.upper()
@@ -668,9 +683,6 @@ class _Reader:
             name=self._name(names[0]) if names else PersonName(),
         )
 
-    def _sender(self) -> str:
-        return self._namespace("MSH-4") or self._namespace("MSH-3") or self.feed.name
-
     def _key(self, sort: str, number: Identifier) -> Identifier:
         return Identifier(system=f"{sort}|{self.facility}|{number.system}", value=number.value)
 
@@ -679,7 +691,7 @@ class _Reader:
     ) -> tuple[Identifier, ...]:
         keys: dict[tuple[str, str], None] = {}  # system and value
         people = [*patient.identifiers[:1], *(prior.identifiers[:1] if prior else ())]
-        sender = self._sender()
+        sender = self.sender
         number = visit.number if visit else None
         if visit and number:
             keys[f"visit|{self.facility}|{number.system}", number.value] = None
