@@ -24,7 +24,11 @@ from rules.decisions import (
     StayStatus,
 )
 from rules.matching.person import is_nobodys
-from rules.stays.moves import DEAD, OPEN, Move, Step, advance, anew, find, folded, joined, key_in, under, visit_key
+from rules.stays.find import anew, find
+from rules.stays.keys import joined, key_in, under, visit_key
+from rules.stays.moves import advance, folded
+from rules.stays.registers import Step
+from rules.stays.table import DEAD, OPEN, Move
 
 __all__ = ["World", "decide", "unsure", "worth_asking"]
 

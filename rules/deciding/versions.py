@@ -24,7 +24,9 @@ from rules.decisions import (
     StayStatus,
 )
 from rules.policy.policy import Facts, Policy, Telling, Topic, local_day
-from rules.stays.moves import DEAD, OPEN, RANK, TOLD_CLASSES, Step, unheard_since
+from rules.stays.find import unheard_since
+from rules.stays.registers import Step
+from rules.stays.table import DEAD, OPEN, RANK, TOLD_CLASSES
 from rules.telling.routes import Routed
 
 Route = Callable[[Enrollee | None, AlertKind, frozenset[Reason], datetime], Routed]

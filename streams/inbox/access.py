@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
 from rules.decisions import Action, Alert, Reason, Stay
 from rules.policy.policy import Policy, default_policy
-from rules.stays.moves import unheard_since
+from rules.stays.find import unheard_since
 from rules.telling.confidentiality import (
     DEFAULT,
     AlertView,

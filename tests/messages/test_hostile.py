@@ -9,7 +9,7 @@ import pytest
 from parsers.events import Event, Finding, Identifier
 from parsers.hl7.adt import read_fields
 from parsers.people import Enrollee
-from rules.stays.moves import MOST_KEYS, joined
+from rules.stays.keys import MOST_KEYS, joined
 from streams.commands.explain import Core
 from tests.rigs.hostile_shapes import HEADER, PID, PV1, SHAPES, read
 
