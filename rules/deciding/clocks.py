@@ -24,7 +24,8 @@ import holidays
 from parsers.events import Diagnosis, EncounterClass, FacilityKind
 from parsers.people import Enrollee, Payer, RiskTier
 from rules.decisions import Clock, ClockKind, ClockStatus, DischargeElement, Reason, Stay, StayStatus
-from rules.policy.policy import Business, Calendar, Policy, WhenUnknown, code_in
+from rules.policy.icd10 import code_in
+from rules.policy.policy import Business, Calendar, Policy, WhenUnknown
 
 INPATIENT_LIKE: Final = frozenset({EncounterClass.INPATIENT, EncounterClass.OBSERVATION, EncounterClass.UNKNOWN})
 MEASURES: Final = frozenset(

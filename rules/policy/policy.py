@@ -4,29 +4,23 @@ A policy that loads always decides: its last rule holds for everything.
 """
 
 import re
-import tomllib
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from enum import StrEnum
 from functools import cache, cached_property
 from importlib import resources
-from typing import Annotated, Any, Final, NamedTuple, Self, TypeVar
+from typing import Annotated, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import holidays
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from parsers.events import Diagnosis, EncounterClass, FacilityKind
 from parsers.hours import EXPECTED, Spans, read_hours, within
 from parsers.people import Payer, RiskTier
 from rules.decisions import AlertKind, ClockKind, Priority, Reason
-
-
-class PolicyFault(NamedTuple):
-    """What is wrong in a policy file: where, and what is expected there."""
-
-    place: str  # for example "rules[2].priority"
-    message: str
+from rules.policy.icd10 import ICD_CODE, Codes, code_in
+from rules.policy.rule_file import PolicyFault, checked
 
 
 class Telling(StrEnum):
@@ -53,25 +47,12 @@ def _zone(name: str) -> str:
     return name
 
 
-_ICD: Final = re.compile(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?")
-
-
-def _codes(codes: tuple[str, ...]) -> tuple[str, ...]:
-    for code in codes:
-        low, dash, high = code.partition("-")
-        ends = (low, high) if dash else (low,)
-        if not all(_ICD.fullmatch(end) for end in ends) or (dash and low > high):
-            raise ValueError("expected ICD-10 codes or ranges such as F20-F29 or T14.91")
-    return codes
-
-
 def _state(code: str) -> str:
     if code and code not in holidays.list_supported_countries()["US"]:
         raise ValueError("expected a US state such as NC, or empty for federal holidays only")
     return code
 
 
-Codes = Annotated[tuple[str, ...], AfterValidator(_codes)]
 Days = Annotated[int, Field(ge=1, le=3660)]
 
 
@@ -147,7 +128,7 @@ class Topic(_Part):
 
     def worded(self, diagnoses: Iterable[Diagnosis]) -> bool:
         """A diagnosis without an ICD-10 code speaks of it in its words, as a complaint does."""
-        return any(self.said(one.text) for one in diagnoses if not _ICD.fullmatch(one.code.strip().upper()))
+        return any(self.said(one.text) for one in diagnoses if not ICD_CODE.fullmatch(one.code.strip().upper()))
 
     def coded(self, diagnoses: Iterable[Diagnosis]) -> bool:
         return any(code_in(diagnosis, self.codes) for diagnosis in diagnoses)
@@ -287,24 +268,9 @@ class Policy(_Part):
         return rule.priority
 
 
-M = TypeVar("M", bound=BaseModel)
-
-
 def load_policy(text: str) -> Policy | tuple[PolicyFault, ...]:
     """The policy a file describes, or every fault in it at once."""
     return checked(text, Policy)
-
-
-def checked(text: str, model: type[M]) -> M | tuple[PolicyFault, ...]:
-    """TOML text as a value of `model`, or every fault in it at once."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        return (PolicyFault("file", f"is not valid TOML: {error}"),)
-    try:
-        return model.model_validate(table)
-    except ValidationError as error:
-        return tuple(_fault(found) for found in error.errors(include_input=False, include_url=False))
 
 
 @cache
@@ -316,16 +282,6 @@ def default_policy() -> Policy:
     return policy
 
 
-def code_in(diagnosis: Diagnosis, codes: Iterable[str]) -> bool:
-    """The diagnosis has an ICD-10-CM code in one of the ranges; T36-T50 only as poisoning (6th character 1 to 4)."""
-    if diagnosis.system.upper().replace("-", "").startswith(("I9", "ICD9")):
-        return False
-    code = diagnosis.code.upper().replace(".", "").strip()
-    if not code:
-        return False
-    return any(_in_range(code, entry) for entry in codes)
-
-
 def local_day(at: datetime, zone: ZoneInfo) -> date:
     return at.astimezone(zone).date()
 
@@ -335,30 +291,8 @@ _DENIED: Final = re.compile(
 )
 
 
-@cache
-def _bounds(entry: str) -> tuple[str, str]:
-    low, _, high = entry.replace(".", "").partition("-")
-    return low, high or low
-
-
-def _in_range(code: str, entry: str) -> bool:
-    low, high = _bounds(entry)
-    if not low <= code[: len(low)] or not code[: len(high)] <= high:
-        return False
-    effect = code[5:6]
-    return not ("T36" <= code[:3] <= "T50" and effect in ("5", "6"))
-
-
 def _phrases(words: tuple[str, ...]) -> re.Pattern[str] | None:
     if not words:
         return None
     pattern = "|".join(r"\s+".join(map(re.escape, word.split())) for word in sorted(words, key=len, reverse=True))
     return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE)
-
-
-def _fault(found: Any) -> PolicyFault:
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
-    message = str(found["msg"]).removeprefix("Value error, ")
-    if not place:
-        place, _, message = message.partition(": ")
-    return PolicyFault(place, message)

@@ -6,7 +6,6 @@ from typing import Final
 
 from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier, Visit
 from rules.decisions import Stay, StayStatus
-from rules.policy.policy import Policy
 from rules.stays.keys import SAID, key_in, visit_key
 from rules.stays.table import (
     ADMITTED_HERE,
@@ -139,21 +138,6 @@ def anew(event: Event, enrollee_id: str, stays: Sequence[Stay]) -> bool:
     if not known or event.recorded_at <= max(known):
         return False
     return event.kind in STARTS if stay is None else stay.memory.get(SAID, "") not in ("", event.fingerprint)
-
-
-def unheard_since(stay: Stay, policy: Policy, now: datetime) -> datetime | None:
-    """When a stay was last heard of whose end the hospital never sent: open, and silent for longer than the policy's
-    hours for its class. `None` while it still counts as going on.
-
-    Nothing of the stay changes by it: it stands out of the way, and any message about it is taken as before. So what
-    is open too long is no place for keyless messages either (`find` has narrower bounds than this).
-    """
-    if stay.status not in OPEN:
-        return None
-    heard = max((at for at in (stay.last_recorded_at, stay.started_at) if at), default=None)
-    if heard is None or now - heard <= timedelta(hours=policy.unheard.hours(stay.encounter_class)):
-        return None
-    return heard
 
 
 def _begin(stay: Stay) -> float:

@@ -4,17 +4,13 @@ A tree of routes as data (`routes.toml`): depth first, first match, `continue` l
 the root owns what nobody else does.
 """
 
-import tomllib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
-from importlib import resources
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from parsers.hours import EXPECTED, Spans, read_hours, within
+from parsers.hours import Spans, within
 from parsers.people import CaseManager, Enrollee, RiskTier, Role
 from rules.decisions import AlertKind, Owner, Reason
 from rules.telling.directory import LOCAL_ZONE, Answer, Directory, Level, county_key
@@ -67,7 +63,7 @@ class Route:
 
     @property
     def unconditional(self) -> bool:
-        return self.hours is None and not any(getattr(self, name) for name in _LISTS)
+        return self.hours is None and not any(getattr(self, name) for name in LISTS)
 
 
 class _Facts(NamedTuple):
@@ -125,29 +121,7 @@ def _of_medical_home(person: CaseManager, facts: _Facts) -> bool:
     return of_network or (bool(facts.practice_id) and facts.practice_id in person.practices)
 
 
-@cache
-def default_routes() -> Routes:
-    """The routes shipped with the package."""
-    routes = load_routes(resources.files("rules.telling").joinpath("routes.toml").read_text(encoding="utf-8"))
-    if isinstance(routes, list):
-        raise TypeError("the shipped routes.toml has faults")
-    return routes
-
-
-def load_routes(toml_text: str) -> Routes | list[Fault]:
-    """The tree a file describes, or every fault in it at once."""
-    try:
-        table = tomllib.loads(toml_text)
-    except tomllib.TOMLDecodeError as error:
-        return [Fault("file", f"is not valid TOML: {error}")]
-    reader = _Reader()
-    root = reader.root(table)
-    return reader.faults or Routes(root)
-
-
-_LISTS: Final = ("practices", "networks", "counties", "risk_tiers", "kinds", "programs", "reasons")
-_CLOSED: Final[dict[str, type[StrEnum]]] = {"risk_tiers": RiskTier, "kinds": AlertKind, "reasons": Reason}
-_KEYS: Final = {*_LISTS, "name", "to", "role", "case_manager", "hours", "continue", "routes"}
+LISTS: Final = ("practices", "networks", "counties", "risk_tiers", "kinds", "programs", "reasons")
 _LEVEL_OF: Final = {
     Target.PRACTICE: Level.PRACTICE,
     Target.NETWORK: Level.NETWORK,
@@ -174,7 +148,7 @@ def _facts(
         "counties": _some(county_key(county)),
         "risk_tiers": frozenset([(enrollee.risk_tier if enrollee else RiskTier.UNKNOWN).value]),
         "kinds": frozenset([kind.value]),
-        "programs": frozenset(_program_key(program) for program in (enrollee.programs if enrollee else ())),
+        "programs": frozenset(program_key(program) for program in (enrollee.programs if enrollee else ())),
         "reasons": frozenset(reason.value for reason in reasons),
     }
     enrollee_id = enrollee.enrollee_id if enrollee else ""
@@ -185,7 +159,7 @@ def _some(value: str) -> frozenset[str]:
     return frozenset([value]) if value else frozenset()
 
 
-def _program_key(program: str) -> str:
+def program_key(program: str) -> str:
     return "_".join(program.casefold().replace("-", " ").replace("_", " ").split())
 
 
@@ -205,7 +179,7 @@ def _matching(route: Route, facts: _Facts) -> list[Route]:
 def _holds(route: Route, facts: _Facts) -> bool:
     if route.hours is not None and not within(route.hours, facts.local):
         return False
-    for name in _LISTS:
+    for name in LISTS:
         wanted: frozenset[str] = getattr(route, name)
         if wanted and wanted.isdisjoint(facts.lists[name]):
             return False
@@ -267,7 +241,7 @@ def _nobody_at_practice(directory: Directory, facts: _Facts, role: Role | None) 
 
 def _condition_words(route: Route, facts: _Facts) -> str:
     met: list[str] = []
-    for name in _LISTS:
+    for name in LISTS:
         wanted: frozenset[str] = getattr(route, name)
         met.extend(f"{_WORDS[name]} {value.replace('_', ' ')}" for value in sorted(wanted & facts.lists[name]))
     if route.hours is not None:
@@ -284,102 +258,3 @@ _WORDS: Final = {
     "programs": "the enrollee is in the program",
     "reasons": "the reason is",
 }
-
-
-Chosen = TypeVar("Chosen", bound=StrEnum)
-
-
-class _Reader:
-    """Turns tables into routes and gathers every fault on the way."""
-
-    def __init__(self) -> None:
-        self.faults: list[Fault] = []
-
-    def root(self, table: dict[str, Any]) -> Route:
-        for key in (*_LISTS, "hours", "continue"):
-            if key in table:
-                self._fault(key, "the root takes everything: put conditions on a route below it")
-        plain = {key: value for key, value in table.items() if key not in (*_LISTS, "hours", "continue")}
-        default = Route(Level.CENTRAL_OFFICE.value, Target.CENTRAL_OFFICE)
-        return self._route({"name": default.name, **plain}, default, "")
-
-    def _route(self, table: dict[str, Any], parent: Route, place: str) -> Route:
-        for key in sorted(table.keys() - _KEYS):
-            self._fault(_join(place, key), f"is not a key of a route; known keys: {', '.join(sorted(_KEYS))}")
-        name = self._text(table, "name", place)
-        if not name:
-            self._fault(_join(place, "name"), "is missing: every route has a name, which the explanation uses")
-        to = self._choice(table, "to", Target, place) or parent.to
-        role = self._choice(table, "role", Role, place) or parent.role
-        case_manager = self._text(table, "case_manager", place) or parent.case_manager
-        if to is Target.CASE_MANAGER and not case_manager:
-            self._fault(_join(place, "case_manager"), 'is missing: to = "case_manager" needs the id of a person')
-        hours_text = self._text(table, "hours", place)
-        hours = read_hours(hours_text) if hours_text else None
-        if hours_text and hours is None:
-            self._fault(_join(place, "hours"), f"expects {EXPECTED}")
-        go_on = table.get("continue", False)
-        if not isinstance(go_on, bool):
-            self._fault(_join(place, "continue"), "expects true or false")
-        lists: dict[str, Any] = {key: self._list(table, key, place) for key in _LISTS}
-        own = Route(name, to, role, case_manager, hours=hours, hours_text=hours_text, go_on=bool(go_on), **lists)
-        return replace(own, routes=tuple(self._children(table, own, place)))
-
-    def _children(self, table: dict[str, Any], parent: Route, place: str) -> Iterator[Route]:
-        tables = table.get("routes", [])
-        if not isinstance(tables, list) or not all(isinstance(child, dict) for child in tables):
-            self._fault(_join(place, "routes"), "expects [[routes]] tables")
-            return
-        closed_by = ""
-        for number, child in enumerate(tables):
-            where = _join(place, f"routes[{number}]")
-            if closed_by:
-                self._fault(where, f"is never reached: {closed_by} takes everything and does not continue")
-            route = self._route(child, parent, where)
-            if route.unconditional and not route.go_on:
-                closed_by = closed_by or route.name or where
-            yield route
-
-    def _text(self, table: dict[str, Any], key: str, place: str) -> str:
-        value = table.get(key, "")
-        if not isinstance(value, str):
-            self._fault(_join(place, key), "expects text")
-            return ""
-        return value.strip()
-
-    def _choice(self, table: dict[str, Any], key: str, choices: type[Chosen], place: str) -> Chosen | None:
-        value = self._text(table, key, place)
-        if value and value not in set(choices):
-            self._fault(_join(place, key), f"expects one of {', '.join(choices)}")
-            return None
-        return choices(value) if value else None
-
-    def _list(self, table: dict[str, Any], key: str, place: str) -> frozenset[str]:
-        value = table.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
-            self._fault(_join(place, key), "expects a list of texts")
-            return frozenset()
-        if key in table and not value:
-            self._fault(_join(place, key), "is empty and would hold for everything: leave it out instead")
-        if choices := _CLOSED.get(key):
-            for unknown in sorted(set(value) - set(choices)):
-                self._fault(_join(place, key), f"{unknown!r} is not one of {', '.join(choices)}")
-        return frozenset(_spelled(key, value))
-
-    def _fault(self, place: str, message: str) -> None:
-        self.faults.append(Fault(place, message))
-
-
-def _spelled(key: str, values: Iterable[str]) -> Iterator[str]:
-    for value in values:
-        match key:
-            case "counties":
-                yield county_key(value)
-            case "programs":
-                yield _program_key(value)
-            case _:
-                yield value.strip()
-
-
-def _join(place: str, key: str) -> str:
-    return f"{place}.{key}" if place else key

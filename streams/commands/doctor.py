@@ -106,7 +106,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 def _rules(settings: Settings) -> Iterator[Finding]:
     from rules.policy.policy import load_policy
     from rules.telling.confidentiality import load_confidentiality
-    from rules.telling.routes import load_routes
+    from rules.telling.routes_file import load_routes
 
     for setting, load in (("policy", load_policy), ("routes", load_routes), ("confidentiality", load_confidentiality)):
         file: Path | None = getattr(settings, setting)

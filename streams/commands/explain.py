@@ -21,15 +21,17 @@ from parsers.hl7.batches import split
 from parsers.hl7.er7 import peek
 from parsers.outcomes import NoTransition, Reject, TestMessage
 from parsers.people import Enrollee
-from rules.deciding.decide import World, decide, unsure
+from rules.deciding.case import Route
+from rules.deciding.decide import World, decide
+from rules.deciding.groups import unsure
 from rules.deciding.late_enrollment import looks_back, worth_keeping
-from rules.deciding.versions import Route
 from rules.decisions import Alert, AlertKind, Decision, Grade, History, Match, Reason, Stay
 from rules.matching.compare import PanelRecord
 from rules.matching.index import PanelIndex
 from rules.policy.policy import Policy, default_policy, load_policy
 from rules.telling.directory import Directory
-from rules.telling.routes import Routed, Routes, default_routes
+from rules.telling.routes import Routed, Routes
+from rules.telling.routes_file import default_routes
 from streams.run.problems import Problem
 from streams.run.rule_files import routes_of
 from streams.run.settings import load_settings

@@ -1,6 +1,6 @@
 """The store in, what one reader may see out: their rows, one stay whole, what caused a change. Nothing here renders.
 
-Every alert version passes `rules.telling.confidentiality.view` before it leaves this file, so no page can show more.
+Every alert version passes `rules.telling.views.view` before it leaves this file, so no page can show more.
 """
 
 import threading
@@ -14,19 +14,10 @@ from sqlalchemy import func, select
 from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
 from rules.decisions import Action, Alert, Reason, Stay
 from rules.policy.policy import Policy, default_policy
-from rules.stays.find import unheard_since
-from rules.telling.confidentiality import (
-    DEFAULT,
-    AlertView,
-    Confidentiality,
-    Relationship,
-    Tier,
-    audited,
-    former,
-    told_versions,
-    view,
-)
+from rules.stays.unheard import unheard_since
+from rules.telling.confidentiality import DEFAULT, Confidentiality, Relationship, Tier
 from rules.telling.directory import Directory
+from rules.telling.views import AlertView, audited, former, told_versions, view
 from streams.inbox.pages.list_rows import ReaderStay, Taken, ceilinged
 from streams.inbox.quiet import Around
 from streams.store import Store

@@ -6,7 +6,8 @@ from typing import Final
 
 import structlog
 
-from rules.policy.policy import Policy, PolicyFault, default_policy, load_policy
+from rules.policy.policy import Policy, default_policy, load_policy
+from rules.policy.rule_file import PolicyFault
 from streams.run import metrics
 from streams.run.settings import SettingsError
 

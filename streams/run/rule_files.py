@@ -1,6 +1,7 @@
 """Settings in, the routes of this process out."""
 
-from rules.telling.routes import Routes, default_routes, load_routes
+from rules.telling.routes import Routes
+from rules.telling.routes_file import default_routes, load_routes
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 

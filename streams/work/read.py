@@ -22,7 +22,7 @@ from parsers.feeds import Feed
 from parsers.hl7.adt import read_adt
 from parsers.hl7.er7 import Peek, peek
 from parsers.outcomes import NoTransition, Reject, RejectCode, TestMessage
-from rules.deciding.decide import unsure
+from rules.deciding.groups import unsure
 from rules.deciding.late_enrollment import worth_keeping
 from rules.decisions import Grade, Match, Reason
 from rules.endings import Ending, LedgerEntry

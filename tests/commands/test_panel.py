@@ -12,12 +12,12 @@ import pytest
 
 from parsers.events import Address, EncounterClass, Event, EventKind, Identifier, Patient, PersonName, Visit
 from parsers.people import Absence
+from rules.deciding.case import World
 from rules.deciding.decide import decide
-from rules.deciding.versions import World
 from rules.decisions import Action, AlertKind, Decision, Grade, History, Match, Reason
 from rules.endings import Ending, LedgerEntry
 from rules.policy.policy import default_policy
-from rules.telling.routes import default_routes
+from rules.telling.routes_file import default_routes
 from streams.commands.directory import run_directory_check, run_directory_load
 from streams.commands.panel import run_panel_check, run_panel_load
 from streams.commands.review import run_review

@@ -7,13 +7,13 @@ import pytest
 
 from parsers.events import EncounterClass, Event, EventKind, Identifier, PersonName, Visit
 from parsers.people import Enrollee
+from rules.deciding.case import World
 from rules.deciding.decide import decide
 from rules.deciding.late_enrollment import late, missed
-from rules.deciding.versions import World
 from rules.decisions import Action, Grade, History, Match, Reason
 from rules.policy.policy import default_policy
 from rules.telling.directory import Directory
-from rules.telling.routes import default_routes
+from rules.telling.routes_file import default_routes
 
 NOW = datetime(2026, 11, 20, 14, tzinfo=UTC)
 

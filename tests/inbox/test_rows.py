@@ -10,7 +10,8 @@ from parsers.events import Diagnosis, EncounterClass, PersonName
 from parsers.people import Absence, CaseManager, Network, Practice, Role
 from rules.decisions import Action, AlertKind, Clock, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
 from rules.policy.policy import default_policy
-from rules.telling.confidentiality import AlertView, PersonView, Relationship, Tier
+from rules.telling.confidentiality import Relationship, Tier
+from rules.telling.views import AlertView, PersonView
 from streams.inbox import quiet
 from streams.inbox.access import Deed, Desk, StayDetail
 from streams.inbox.pages import list_rows as rows

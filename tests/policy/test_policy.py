@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from parsers.events import Diagnosis, EncounterClass, FacilityKind
 from parsers.people import RiskTier
 from rules.decisions import AlertKind, Priority, Reason
-from rules.policy.policy import Facts, Policy, code_in, default_policy, load_policy
+from rules.policy.icd10 import code_in
+from rules.policy.policy import Facts, Policy, default_policy, load_policy
 
 LAST = '\n[[rules]]\nname = "last"\n'
 

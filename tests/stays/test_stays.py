@@ -8,10 +8,11 @@ from parsers.events import EncounterClass, Event, EventKind, FacilityKind, Ident
 from parsers.events import Finding as F
 from rules.decisions import Stay, StayStatus
 from rules.policy.policy import Unheard, default_policy
-from rules.stays.find import find, unheard_since
+from rules.stays.find import find
 from rules.stays.keys import under
 from rules.stays.moves import advance, folded
 from rules.stays.table import TABLE, Move, State
+from rules.stays.unheard import unheard_since
 
 START = datetime(2026, 11, 10, 14, 0, tzinfo=UTC)
 NUMBER = Identifier(system="visit|MISSION|MISSION", value="V1")

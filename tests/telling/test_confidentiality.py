@@ -25,22 +25,16 @@ from rules.decisions import (
 from rules.telling.confidentiality import (
     DEFAULT,
     PART2_NOTICE,
-    AlertView,
-    Basis,
     Confidentiality,
     Relationship,
     Tier,
-    WhyWithheld,
-    audited,
     default_confidentiality,
-    former,
     load_confidentiality,
     relationship_of,
     rule_on,
-    sensitivity,
-    told_versions,
-    view,
 )
+from rules.telling.sensitivity import Basis, sensitivity
+from rules.telling.views import AlertView, WhyWithheld, audited, former, told_versions, view
 
 AT = datetime(2026, 11, 20, 14, tzinfo=UTC)
 NURSE = CaseManager(case_manager_id="nurse", name="M. Ortiz", role=Role.NURSE, network_id="N1", practices=("P1",))

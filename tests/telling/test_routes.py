@@ -11,7 +11,8 @@ from parsers.events import Address, PersonName
 from parsers.people import Absence, CaseManager, Enrollee, LmeMco, Network, Practice, RiskTier, Role
 from rules.decisions import AlertKind, Reason
 from rules.telling.directory import Directory, Level, county_key
-from rules.telling.routes import Fault, Routed, Routes, default_routes, load_routes
+from rules.telling.routes import Fault, Routed, Routes
+from rules.telling.routes_file import default_routes, load_routes
 
 MONDAY_NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
 MONDAY_NIGHT = datetime(2026, 11, 24, 3, tzinfo=UTC)

@@ -13,7 +13,7 @@ from rules.decisions import Reason
 from rules.endings import Ending
 from rules.matching.index import PanelIndex
 from rules.policy.policy import default_policy
-from rules.telling.routes import default_routes
+from rules.telling.routes_file import default_routes
 from streams.invented.community import sample_directory, sample_panel
 from streams.kafka.client import BrokerAway
 from streams.kafka.topics import AlertRecord, Envelope, EventRecord, Topic, keyed_hash

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from parsers.events import EncounterClass
 from rules.decisions import Action, AlertKind, Clock, Priority, Reason, StayStatus
 from rules.policy.policy import Policy, default_policy
-from rules.telling.confidentiality import AlertView, PersonView, Tier, WhyWithheld
+from rules.telling.confidentiality import Tier
+from rules.telling.views import AlertView, PersonView, WhyWithheld
 from streams.words import stays as wording
 
 

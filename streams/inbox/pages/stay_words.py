@@ -9,7 +9,8 @@ from parsers.events import Address, Diagnosis, Event, FacilityKind, Patient
 from parsers.people import Enrollee
 from rules.decisions import Change, Reason
 from rules.policy.policy import Policy
-from rules.telling.confidentiality import AlertView, Tier
+from rules.telling.confidentiality import Tier
+from rules.telling.views import AlertView
 from streams.inbox.access import StayDetail, ToldPerson
 from streams.inbox.pages import list_rows as rows
 from streams.store.actions import ActionKind

@@ -1,0 +1,66 @@
+"""A message that carries several groups: an id for each, what is known after one, and one answer out of all."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from parsers.events import Event, Finding
+from rules.decisions import (
+    Action,
+    Decision,
+    Grade,
+    History,
+    Match,
+    Reason,
+)
+
+_FOREMOST: Final = (Action.NOTIFY, Action.AMEND, Action.RETRACT, Action.HOLD, Action.SUPPRESS)
+KNOWN: Final = frozenset({Grade.CERTAIN, Grade.PROBABLE})
+
+
+class Ids(NamedTuple):
+    """Of one event or group: the message id it waits under if a person is to decide, and what names its stays."""
+
+    waits_under: str
+    stays: str
+
+
+def part_id(message_id: str, number: int) -> str:
+    """An id for one group of a message of several; it sorts by time of receipt as the message's own does."""
+    return f"{message_id[:12]}{blake2b(f'{message_id}:{number}'.encode(), digest_size=10).hexdigest()}"
+
+
+def known_after(history: History, decision: Decision) -> History:
+    """What is known once a group is decided, to the next one of its message."""
+    stays = {stay.stay_id: stay for stay in (*history.stays, *decision.stays)}
+    alerts = {alert.alert_id: alert for alert in (*history.alerts, *decision.alerts)}
+    return history.model_copy(update={"stays": tuple(stays.values()), "alerts": tuple(alerts.values())})
+
+
+def together(found: Sequence[Decision], waiting: dict[int, str]) -> Decision:
+    """One answer to a message of several groups: the foremost action, and everything that is to be written."""
+    action = min((one.action for one in found), key=_FOREMOST.index)
+    first = [one for one in found if one.action is action]
+    reasons = sorted((reason for one in first for reason in one.reasons), key=Reason.NOT_ON_PANEL.__eq__)
+    return Decision(
+        action=action,
+        reasons=tuple(dict.fromkeys([Reason.POSSIBLE_MATCH, *reasons] if waiting else reasons)),
+        stays=tuple({stay.stay_id: stay for one in found for stay in one.stays}.values()),
+        alerts=tuple(alert for one in found for alert in one.alerts),
+        crosswalk=tuple(change for one in found for change in one.crosswalk),
+        stay_id=next((one.stay_id for one in first if one.stay_id), ""),
+        waits=bool(waiting),
+        caught_up=tuple(one for each in found for one in each.caught_up),
+        waiting=waiting,
+    )
+
+
+def unsure(event: Event, match: Match) -> Match:
+    """The match of a message that names two patients though it is about one: the visit may be the other one's, so a
+    person is asked."""
+    two = any(note.finding is Finding.STRUCTURE_WRONG and note.place == "PID" for note in event.notes)
+    if not two or match.grade not in KNOWN:
+        return match
+    return match.model_copy(
+        update={"grade": Grade.POSSIBLE, "evidence": {**match.evidence, "message": "names_two_patients"}}
+    )
