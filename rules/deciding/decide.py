@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from parsers.events import Event, EventKind
 from rules.deciding.case import World
 from rules.deciding.groups import KNOWN, Ids, known_after, part_id, together, unsure
+from rules.deciding.merges import merge
+from rules.deciding.moves import move, take_back
 from rules.deciding.workspace import IDENTITY, MERGES, MOVES, Desk, held, suppressed, unsaid
 from rules.decisions import (
     Action,
@@ -71,15 +73,15 @@ def _decide(
     if known is None and match.grade is Grade.POSSIBLE and not released and not unsaid(event):
         former = prior_known if prior_known not in (match.enrollee_id, match.runner_up) else None
         if former and (event.kind is EventKind.PERSON_MERGED or event.kind in MOVES):
-            return Desk(event, match, history, world, released, ids).take_back(former)
+            return take_back(Desk(event, match, history, world, released, ids), former)
         return held(event)
     if known is None and prior_known is None:
         return suppressed(Reason.MATCH_REJECTED if released else Reason.NOT_ON_PANEL)
     desk = Desk(event, match, history, world, released, ids)
     if event.kind in MERGES:
-        return desk.merge(known, prior_known)
+        return merge(desk, known, prior_known)
     if event.kind in MOVES:
-        return desk.move(known, prior_known)
+        return move(desk, known, prior_known)
     if known is None:
         return suppressed(Reason.NOT_ON_PANEL)
     if event.kind in IDENTITY:
