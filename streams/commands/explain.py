@@ -16,9 +16,10 @@ from typing import Any, Final
 from parsers.events import RECORD_NUMBERS, Event, Identifier, PersonName
 from parsers.feeds import Feed
 from parsers.files.panel import PanelReader, PanelRow, enrollee_of
-from parsers.hl7.adt import read_adt, read_fields
+from parsers.hl7.adt import read_adt
 from parsers.hl7.batches import split
 from parsers.hl7.er7 import peek
+from parsers.hl7.fields import read_fields
 from parsers.outcomes import NoTransition, Reject, TestMessage
 from parsers.people import Enrollee
 from rules.deciding.case import Route

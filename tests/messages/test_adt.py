@@ -22,8 +22,10 @@ from parsers.events import (
     PersonName,
 )
 from parsers.feeds import Feed
-from parsers.hl7.adt import CLASSES, FIELDS, read_adt, read_fields
+from parsers.hl7.adt import read_adt
+from parsers.hl7.fields import FIELDS, read_fields
 from parsers.hl7.placeholders import is_placeholder
+from parsers.hl7.reader import CLASSES
 from parsers.outcomes import NoTransition, Reading, Reject, RejectCode, TestMessage
 from streams.run.settings import Settings
 

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parsers.feeds import Feed
-from parsers.hl7.adt import FIELDS, read_adt, read_fields
+from parsers.hl7.adt import read_adt
 from parsers.hl7.batches import split
 from parsers.hl7.er7 import Message
+from parsers.hl7.fields import FIELDS, read_fields
 from parsers.outcomes import Reject, RejectCode
 from tests.messages.test_adt import AT
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from parsers.events import Event, Finding, Identifier
-from parsers.hl7.adt import read_fields
+from parsers.hl7.fields import read_fields
 from parsers.people import Enrollee
 from rules.stays.keys import MOST_KEYS, joined
 from streams.commands.explain import Core

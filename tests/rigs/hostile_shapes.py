@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from parsers.feeds import Feed
-from parsers.hl7.adt import read_adt, read_fields
+from parsers.hl7.adt import read_adt
+from parsers.hl7.fields import read_fields
 
 HEADER: Final = b"MSH|^~\\&|EPIC|MISSION|WH|WH|20261110101500||ADT^A01^ADT_A01|%s|P|2.5.1\rEVN|A01|20261110101500\r"
 PID: Final = b"PID|1||MR1^^^MISSION^MR||Roe^Ann||19580314|F|||12 Oak Lane^^Durham^NC^27701"

@@ -1,0 +1,175 @@
+"""PID and MRG: whom a message is about, and the identity that gives way."""
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from parsers.events import (
+    Address,
+    Finding,
+    Identifier,
+    Patient,
+    PersonName,
+    Prior,
+)
+from parsers.hl7.er7 import Segment
+from parsers.hl7.reader import (
+    DEFAULT_BIRTH_DATES,
+    DIGITS,
+    MAX_NAMES,
+    MAX_PHONES,
+    MAX_REPETITIONS,
+    NEWBORN_DAYS,
+    NEWBORN_NAME,
+    PLACEHOLDER_NAMES,
+    YES_NO,
+    clean,
+    _digits,
+    has_clock_time,
+    sex,
+    ssn,
+)
+from parsers.hl7.times import Moment, Precision, read_date, read_time
+
+if TYPE_CHECKING:
+    from parsers.hl7.reader import Reader
+
+
+def read_patient(reader: "Reader", pid: Segment) -> Patient:
+    first_name, other_names = read_names(reader, pid)
+    birth_raw = pid.get(7)
+    birth_date = read_date(birth_raw)
+    if isinstance(birth_date, Finding):
+        reader.note(birth_date, "PID-7")
+        birth_date = None
+    elif birth_date in DEFAULT_BIRTH_DATES:
+        reader.note(Finding.DEFAULT_BIRTH_DATE, "PID-7")
+    birth = read_time(birth_raw, reader.zone) if birth_date and has_clock_time(birth_raw) else None
+    identifiers = all_identifiers(reader, pid)
+    deceased, died_at = read_death(reader, pid, birth_date)
+    order = DIGITS.fullmatch(pid.get(25).strip()[:3])
+    return Patient(
+        identifiers=identifiers,
+        name=first_name,
+        other_names=other_names,
+        mother_maiden_name=clean(pid.get(6)),
+        birth_date=birth_date,
+        birth_time=birth.at if isinstance(birth, Moment) and birth.precision >= Precision.HOUR else None,
+        sex=sex(pid.get(8)),
+        addresses=read_addresses(reader, pid),
+        phones=read_phones(reader, pid),
+        ssn=ssn(pid.get(19), identifiers),
+        account=reader.identifier(pid.raw(18), "PID-18"),
+        mother=reader.few([*reader.identifiers(pid, 21)], MAX_NAMES, "PID-21"),
+        multiple_birth=pid.get(24).strip().upper()[:1] == "Y",
+        birth_order=int(order[0]) if order else None,
+        language=clean(pid.get(15)) or clean(pid.get(15, 2)),
+        deceased=deceased,
+        deceased_at=died_at,
+    )
+
+
+def read_death(reader: "Reader", pid: Segment, birth_date: date | None) -> tuple[bool | None, datetime | None]:
+    """PID-30, else that PID-29 names a time: an indicator that says the person lives goes before the time."""
+    death = reader.time(pid, 29)
+    deceased = YES_NO.get(pid.get(30).strip().upper()[:1])
+    if death is None:
+        return deceased, None
+    impossible = death.day in DEFAULT_BIRTH_DATES or (birth_date is not None and death.day < birth_date)
+    if deceased is False or impossible:
+        reader.note(Finding.DEATH_DISAGREES, "PID-29" if impossible else "PID-30")
+        return deceased, None
+    return True, death.at
+
+
+def read_names(reader: "Reader", pid: Segment) -> tuple[PersonName, tuple[PersonName, ...]]:
+    found = [read_name(reader, raw) for number in (5, 9) for raw in pid.repetitions(number)]
+    names = reader.few([name for name in found if name.family or name.given], MAX_NAMES, "PID-5")
+    if not names:
+        return PersonName(), ()
+    first = names[0]
+    family, given = first.family.upper(), first.given.upper()
+    nobody = family in PLACEHOLDER_NAMES or family.startswith("ZZ")
+    if nobody or (given and NEWBORN_NAME.fullmatch(given)):
+        reader.note(Finding.PLACEHOLDER_NAME, "PID-5")
+    return first, names[1:]
+
+
+def read_name(reader: "Reader", raw: str) -> PersonName:
+    """XPN (2.3 and later) and PN: family, given, middle, suffix are the first four components in both."""
+    family, given, middle, suffix = reader.texts(raw, 4)
+    return PersonName(family=family, given=given, middle=middle, suffix=suffix)
+
+
+def all_identifiers(reader: "Reader", pid: Segment) -> tuple[Identifier, ...]:
+    found: dict[tuple[str, str], Identifier] = {}
+    for number in (3, 2, 4):
+        for one in reader.identifiers(pid, number):
+            if number == 3 or all(one.value != known for _, known in found):
+                found.setdefault((one.system, one.value), one)
+    return reader.few([*found.values()], MAX_REPETITIONS, "PID-3")
+
+
+def read_addresses(reader: "Reader", pid: Segment) -> tuple[Address, ...]:
+    found: list[Address] = []
+    own_county = clean(pid.get(12))
+    for raw in pid.repetitions(11):
+        street, _, city, state, zip_code, _, _, _, county = reader.texts(raw, 9)
+        if street or city or state or zip_code:
+            county = county or own_county
+            found.append(Address(street=street, city=city, state=state, zip=zip_code, county=county))
+    return reader.few(found, MAX_NAMES, "PID-11")
+
+
+def read_phones(reader: "Reader", pid: Segment) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for number in (13, 14):
+        for raw in pid.repetitions(number):
+            parts = reader.message.parts(raw)
+            parts += [""] * (12 - len(parts))
+            text = parts[0] if "@" not in parts[0] else ""
+            digits = _digits(text) or _digits(parts[5]) + _digits(parts[6]) or _digits(parts[11])
+            if len(digits) == 11 and digits[0] == "1":
+                digits = digits[1:]
+            if 7 <= len(digits) <= 15:
+                found.setdefault(digits)
+    return reader.few([*found], MAX_PHONES, "PID-13")
+
+
+def two_patients(reader: "Reader") -> bool:
+    """A further PID that shares no PID-3 with the first one and has another name or birth date."""
+    first, *others = reader.message.segments("PID")[:MAX_REPETITIONS]
+    known = {one.value for one in reader.identifiers(first, 3)} if others else set()
+    for other in others:
+        numbers = {one.value for one in reader.identifiers(other, 3)}
+        if known.isdisjoint(numbers) and (other.raw(5), other.raw(7)) != (first.raw(5), first.raw(7)):
+            return True
+    return False
+
+
+def is_newborn(reader: "Reader", patient: Patient, occurred: datetime) -> bool:
+    given = patient.name.given.upper()
+    if not given or not NEWBORN_NAME.fullmatch(given):
+        return False
+    day = occurred.astimezone(ZoneInfo(reader.feed.zone)).date()
+    return patient.birth_date is None or day - patient.birth_date <= timedelta(days=NEWBORN_DAYS)
+
+
+def read_prior(reader: "Reader", segments: list[Segment]) -> Prior:
+    """The MRG segments of one group: the identities that give way to the one of its PID."""
+    identifiers: dict[Identifier, None] = {}
+    for segment in segments:
+        for number in (1, 4, 2):
+            if found := reader.identifiers(segment, number):
+                identifiers.update(dict.fromkeys(found))
+                break
+    merged = segments[0]
+    names = merged.repetitions(7)
+    visit = reader.identifier(merged.raw(5), "MRG-5")
+    account = reader.identifier(merged.raw(3), "MRG-3")
+    return Prior(
+        identifiers=reader.few([*identifiers], MAX_REPETITIONS, "MRG-1"),
+        account=reader.key("account", account) if account else None,
+        visit=reader.key("visit", visit) if visit else None,
+        name=read_name(reader, names[0]) if names else PersonName(),
+    )

@@ -1,0 +1,271 @@
+"""One message being read: its segments, what was odd about it, and the ways to read one field."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from hashlib import blake2b
+from typing import Final, NamedTuple, TypeVar
+
+from parsers.events import (
+    EncounterClass,
+    EventKind,
+    Finding,
+    Identifier,
+    Patient,
+    Prior,
+    Visit,
+)
+from parsers.feeds import Feed
+from parsers.hl7.er7 import NULL, Message, Segment
+from parsers.hl7.placeholders import is_placeholder
+from parsers.hl7.times import Moment, Precision, read_time
+from parsers.hl7.triggers import MERGES
+
+VERSIONS: Final = frozenset("2.1 2.2 2.3 2.3.1 2.4 2.5 2.5.1 2.6 2.7 2.7.1 2.8 2.8.1 2.8.2 2.9 2.9.1".split())
+# HL7 table 0004 (patient class), HL7 v3 ActEncounterCode, and the words that need no table
+CLASSES: Final[dict[str, EncounterClass]] = {
+    code: encounter_class
+    for encounter_class, codes in {
+        EncounterClass.EMERGENCY: "E EMER EMERGENCY ER ED",
+        EncounterClass.INPATIENT: "I IMP INP IP INPATIENT ACUTE NONAC B OBSTETRICS",
+        EncounterClass.OBSERVATION: "OBS OBSENC OBSERVATION OBV OV",
+        EncounterClass.AMBULATORY: "O AMB OP OUT OUTP OUTPT OUTPATIENT CLINIC R RECURRING HH VR FLD SS C N",
+        EncounterClass.PRE_ADMISSION: "P PRE PRENC PREADMIT PRE-ADMIT",
+    }.items()
+    for code in codes.split()
+}
+# HL7 table 0103: T training, D debugging; N (not for production) and the words that need no table
+TEST_WORDS: Final = frozenset(
+    "T D N TEST TESTING TRN TRAIN TRAINING DEBUG DEBUGGING DEV DEVELOPMENT NONPROD NON-PROD".split()
+)
+OBSERVATION_WORDS: Final = frozenset(code for code, kind in CLASSES.items() if kind is EncounterClass.OBSERVATION)
+_T = TypeVar("_T")
+MAX_TEXT: Final = 500  # characters of a text that people read
+_MAX_CODE: Final = 50  # characters of a code and of the system it is from
+MAX_IDENTIFIER: Final = 200
+LONG_LINE: Final = 4 * MAX_TEXT
+MAX_REPETITIONS: Final = 100  # segments of one name that are read, and identifiers that are kept
+MAX_NAMES: Final = 10  # and addresses and mothers; a person moves and marries, but not more often than that
+MAX_PHONES: Final = 20
+_MAX_NOTES: Final = 100  # a message with more is a fault of another kind, and the first say so
+MAX_SEARCHED: Final = 262_144  # characters in which unknown escapes are looked for
+DIGITS: Final = re.compile(r"\d+", re.ASCII)
+NEWBORN_NAME: Final = re.compile(
+    r"BB|BG|(?:BABY|INFANT|NEWBORN)(?:[ -]?(?:BOY|GIRL|MALE|FEMALE))?(?:[ -]?[A-D1-4])?|(?:BOY|GIRL)(?:[ -][A-D1-4])?"
+)
+YES_NO: Final = {"Y": True, "T": True, "1": True, "N": False, "F": False, "0": False}  # table 0136, and booleans
+PLACEHOLDER_NAMES: Final = frozenset({"DOE", "UNKNOWN", "UNIDENTIFIED", "TEST", "TRAUMA", "NONAME", "NO NAME"})
+DEFAULT_BIRTH_DATES: Final = frozenset({date(1800, 1, 1), date(1900, 1, 1), date(1901, 1, 1), date(1111, 11, 11)})
+NEWBORN_DAYS: Final = 60
+CLEARABLE: Final = ("PID", "PV1", "PV2", "DG1")
+BEGUN: Final = frozenset({EventKind.ADMITTED, EventKind.DISCHARGED, EventKind.TRANSFERRED})
+ADMISSION_TIME: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+ZONES_DIFFER: Final = timedelta(hours=15)  # no zone that was read for another is further off
+_LONGEST_STAY: Final = timedelta(days=20 * 366)
+AHEAD: Final = timedelta(days=1)  # PV1-44 of an admission, PV1-45 of a discharge
+PLANNED_AHEAD: Final = timedelta(days=366)
+LENGTHS: Final = {
+    Precision.DAY: timedelta(days=1),
+    Precision.HOUR: timedelta(hours=1),
+    Precision.MINUTE: timedelta(minutes=1),
+    Precision.SECOND: timedelta(seconds=1),
+}
+STAY_EVENTS: Final = frozenset(
+    {EventKind.ADMITTED, EventKind.REGISTERED, EventKind.DISCHARGED, EventKind.TRANSFERRED, EventKind.CLASS_CHANGED}
+)
+GROUPED: Final = MERGES | {EventKind.LINKED, EventKind.UNLINKED}
+
+
+@dataclass(slots=True)
+class Cut:
+    """The segments of one group."""
+
+    pid: Segment
+    merged: list[Segment]
+    pv1: Segment | None
+
+
+class Part(NamedTuple):
+    """One group as it was read."""
+
+    patient: Patient
+    visit: Visit | None
+    prior: Prior | None
+    stay_keys: tuple[Identifier, ...]
+
+
+class Reader:
+    """One message on its way to an event."""
+
+    def __init__(self, message: Message, feed: Feed) -> None:
+        self.message = message
+        self.feed = feed
+        self.header = message.segments("MSH")[0]
+        self.evn = message.first("EVN")
+        self.notes = {(one.finding, one.place): None for one in message.notes}
+        self.facility = ""
+        self.facility_from = ""
+        self.sender = ""
+        self.zone = feed.zone
+
+    def note(self, finding: Finding, place: str) -> None:
+        if len(self.notes) < _MAX_NOTES:
+            self.notes[finding, place] = None
+
+    def few(self, values: list[_T], most: int, place: str) -> tuple[_T, ...]:
+        """Each value once and no more than `most` of them; that there were more is noted."""
+        if len(values) < 2:
+            return tuple(values)
+        found = tuple(dict.fromkeys(values))
+        if len(found) > most:
+            self.note(Finding.VALUE_TOO_LONG, place)
+            return found[:most]
+        return found
+
+    def namespace(self, address: str) -> str:
+        """The name in a field or component of type HD; its universal id when it has no name."""
+        value = self.message.get(address)
+        if not value and self.message.raw(address):
+            inner = "." in address.partition("-")[2]
+            value = self.message.get(f"{address}.2")
+            if not value and not inner:
+                value = self.message.get(f"{address}.1.2")
+        return clip(clean(value), MAX_IDENTIFIER)
+
+    def time(self, segment: Segment | None, number: int) -> Moment | None:
+        """The time in a field, with what is odd about it noted."""
+        if segment is None or not (raw := segment.get(number)):
+            return None
+        read = read_time(raw, self.zone)
+        if read is None:
+            return None
+        if not isinstance(read, Finding) and read.precision < Precision.DAY and segment.name in ("PV1", "PV2"):
+            read = Finding.TIME_UNREADABLE  # a month is no time of a visit
+        if isinstance(read, Finding):
+            self.note(read, f"{segment.name}-{number}")
+            return None
+        if read.finding:
+            self.note(read.finding, f"{segment.name}-{number}")
+        if not read.offset_sent:
+            self.note(Finding.TIME_ZONE_ASSUMED, "MSH-7")
+        return read
+
+    def plausible(self, pv1: Segment | None, number: int, recorded: Moment | None, ahead: timedelta) -> Moment | None:
+        """PV1-44 or PV1-45, unless it is a placeholder: decades before the message, or further ahead of it."""
+        found = self.time(pv1, number)
+        if found is None or recorded is None or recorded.at - _LONGEST_STAY < found.at <= recorded.at + ahead:
+            return found
+        self.note(Finding.TIME_IMPLAUSIBLE, f"PV1-{number}")
+        return None
+
+    def texts(self, raw: str, count: int) -> list[str]:
+        """The first `count` components of one raw repetition."""
+        texts = [clean(part) if part else "" for part in self.message.parts(raw)[:count]]
+        return texts if len(texts) == count else texts + [""] * (count - len(texts))
+
+    def code(self, text: str, place: str) -> str:
+        """A code or the name of a code system; none is longer than 50 characters."""
+        if not text:
+            return text
+        found = clean(text)
+        if len(found) > _MAX_CODE:
+            self.note(Finding.VALUE_TOO_LONG, place)
+            return found[:_MAX_CODE]
+        return found
+
+    def identifiers(self, segment: Segment, number: int) -> tuple[Identifier, ...]:
+        if not segment.raw(number):
+            return ()
+        place = f"{segment.name}-{number}"
+        read = [self.identifier(raw, place) for raw in segment.repetitions(number)]
+        return unique([one for one in read if one])
+
+    def identifier(self, raw: str, place: str) -> Identifier | None:
+        """One CX; an authority that was not sent is the feed's, else the facility."""
+        if not raw or raw == NULL:
+            return None
+        message = self.message
+        mark = message.delimiters.repetition
+        if mark and mark in raw:
+            raw = raw.split(mark, 1)[0]
+        parts = message.parts(raw)
+        value = clean(parts[0])
+        if not value:
+            return None
+        if len(value) > MAX_IDENTIFIER:
+            self.note(Finding.VALUE_TOO_LONG, place)
+            return None
+        if is_placeholder(value):
+            self.note(Finding.PLACEHOLDER_NUMBER, place)
+            return None
+        authority = clean(parts[3]) if len(parts) > 3 else ""
+        if not authority and len(parts) > 3:
+            authority = clean(message.part(raw, 4, 2))
+        if not authority and place[:3] != "PV1" and place not in ("PID-18", "MRG-3", "MRG-5"):
+            self.note(Finding.AUTHORITY_MISSING, place)
+            authority = self.feed.authority or self.facility
+        return Identifier(
+            system=authority[:MAX_IDENTIFIER], value=value, type=clean(parts[4])[:20] if len(parts) > 4 else ""
+        )
+
+    def parts(self, segment: Segment, number: int) -> list[str]:
+        """The first four components of a field, clean."""
+        repetitions = segment.repetitions(number)
+        return self.texts(repetitions[0], 4) if repetitions else ["", "", "", ""]
+
+    def key(self, sort: str, number: Identifier) -> Identifier:
+        return Identifier(system=f"{sort}|{self.facility}|{number.system}", value=number.value)
+
+
+def fingerprint(message: Message) -> str:
+    """32 hex digits, equal for two messages that say the same: all but MSH-7, MSH-10 and how lines end."""
+    separator = message.delimiters.field
+    fields = message.lines[0].split(separator)
+    fields.insert(1, separator)
+    for index in (7, 10):
+        if index < len(fields):
+            fields[index] = ""
+    text = "\r".join(["\x1e".join(fields), *message.lines[1:]])
+    if message.unread:
+        text += message.unread
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def unique(values: list[_T]) -> tuple[_T, ...]:
+    return tuple(values) if len(values) < 2 else tuple(dict.fromkeys(values))
+
+
+def clean(text: str) -> str:
+    """One line, without control characters or blanks around it."""
+    if not text:
+        return text
+    if not text.isprintable():
+        text = " ".join("".join(one if one.isprintable() else " " for one in text[: 4 * MAX_TEXT]).split())
+    return text.strip()[:MAX_TEXT]
+
+
+def clip(text: str, length: int) -> str:
+    return text[:length]
+
+
+def _digits(text: str) -> str:
+    return "".join(DIGITS.findall(text[:100])) if text else ""
+
+
+def sex(text: str) -> str:
+    """HL7 table 0001."""
+    code = text.strip().upper()[:1]
+    return code if code in ("F", "M", "O", "U", "A", "N", "") else "U"
+
+
+def ssn(text: str, identifiers: Iterable[Identifier]) -> str:
+    """PID-19, else a PID-3 of type SS (HL7 table 0203): nine digits."""
+    candidates = (text, *(one.value for one in identifiers if one.type in ("SS", "SSN")))
+    return next((digits for digits in map(_digits, candidates) if len(digits) == 9), "")
+
+
+def has_clock_time(raw: str) -> bool:
+    """Whether more than a day was sent, and more than a midnight that stands for nothing."""
+    return bool(raw.strip()[8:14].strip("0T:"))
