@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from parsers.files.csv_lines import Lines, Records, RowReject, cell_count, read_header
-from parsers.files.panel import read_date
+from parsers.files.csv_lines import Lines, Records, read_header
+from parsers.files.dates import read_date
+from parsers.files.row_faults import RowReject, cell_count
 from parsers.hours import EXPECTED, read_hours
 from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
 

@@ -24,7 +24,7 @@ from parsers.hl7.reader import (
     PLACEHOLDER_NAMES,
     YES_NO,
     clean,
-    _digits,
+    digits_in,
     has_clock_time,
     sex,
     ssn,
@@ -128,7 +128,7 @@ def read_phones(reader: "Reader", pid: Segment) -> tuple[str, ...]:
             parts = reader.message.parts(raw)
             parts += [""] * (12 - len(parts))
             text = parts[0] if "@" not in parts[0] else ""
-            digits = _digits(text) or _digits(parts[5]) + _digits(parts[6]) or _digits(parts[11])
+            digits = digits_in(text) or digits_in(parts[5]) + digits_in(parts[6]) or digits_in(parts[11])
             if len(digits) == 11 and digits[0] == "1":
                 digits = digits[1:]
             if 7 <= len(digits) <= 15:

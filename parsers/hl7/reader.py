@@ -250,7 +250,7 @@ def clip(text: str, length: int) -> str:
     return text[:length]
 
 
-def _digits(text: str) -> str:
+def digits_in(text: str) -> str:
     return "".join(DIGITS.findall(text[:100])) if text else ""
 
 
@@ -263,7 +263,7 @@ def sex(text: str) -> str:
 def ssn(text: str, identifiers: Iterable[Identifier]) -> str:
     """PID-19, else a PID-3 of type SS (HL7 table 0203): nine digits."""
     candidates = (text, *(one.value for one in identifiers if one.type in ("SS", "SSN")))
-    return next((digits for digits in map(_digits, candidates) if len(digits) == 9), "")
+    return next((digits for digits in map(digits_in, candidates) if len(digits) == 9), "")
 
 
 def has_clock_time(raw: str) -> bool:

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from parsers.events import RECORD_NUMBERS, Event, Identifier, PersonName
 from parsers.feeds import Feed
-from parsers.files.panel import PanelReader, PanelRow, enrollee_of
+from parsers.files.panel import PanelReader
+from parsers.files.panel_columns import PanelRow, enrollee_of
 from parsers.hl7.adt import read_adt
 from parsers.hl7.batches import split
 from parsers.hl7.er7 import peek

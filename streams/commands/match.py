@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from parsers.files.csv_lines import Lines, Records, RowReject, read_header
+from parsers.files.csv_lines import Lines, Records, read_header
+from parsers.files.row_faults import RowReject
 from rules.matching.compare import compare
 from rules.matching.grades import grade
 from rules.matching.index import PanelIndex

@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from parsers.events import Event
-from parsers.files.csv_lines import REJECT_COLUMNS, RowCode, RowReject, rejected_row
-from parsers.files.panel import PanelReader, PanelRow
+from parsers.files.panel import PanelReader
+from parsers.files.panel_columns import PanelRow
+from parsers.files.row_faults import REJECT_COLUMNS, RowCode, RowReject, rejected_row
 from rules.deciding.decide import worth_asking
 from rules.deciding.late_enrollment import missed
 from rules.decisions import Grade, Match

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from parsers.events import FacilityKind
 from parsers.feeds import Feed
-from parsers.files.panel import PanelRow
+from parsers.files.panel_columns import PanelRow
 from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
 
 FEMALE: Final = (

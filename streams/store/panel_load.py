@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from parsers.files.panel import PanelRow, split_mrns
+from parsers.files.panel_columns import PanelRow, split_mrns
 from parsers.people import Enrollee
 from rules.matching.compare import PanelRecord
 from streams.store.database import Database, Row, Unavailable, next_values, rows_among, translated

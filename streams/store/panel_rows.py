@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from parsers.events import Address, Identifier, PersonName
-from parsers.files.panel import PanelRow, split_mrns
+from parsers.files.panel_columns import PanelRow, split_mrns
 from parsers.people import Consent, Enrollee, Payer, RiskTier
 from rules.matching.compare import PanelRecord
 from streams.store.database import rows_among

@@ -18,7 +18,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, func, select
 
 from parsers.events import Event, EventKind
-from parsers.files.panel import split_mrns
+from parsers.files.panel_columns import split_mrns
 from rules.deciding.late_enrollment import looks_back
 from streams.store.database import Database, rows_among, write_rows
 from streams.store.panel_rows import stream_rows

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parsers.files.csv_lines import REJECT_COLUMNS, RowCode, RowReject, rejected_row
-from parsers.files.panel import NOTE_SAMPLES, PanelReader, PanelRow, enrollee_of, read_date, split_mrns
+from parsers.files.dates import read_date
+from parsers.files.panel import NOTE_SAMPLES, PanelReader
+from parsers.files.panel_columns import PanelRow, enrollee_of, split_mrns
+from parsers.files.row_faults import REJECT_COLUMNS, RowCode, RowReject, rejected_row
 from parsers.people import Consent, Payer, RiskTier
 
 TODAY = date(2026, 11, 22)

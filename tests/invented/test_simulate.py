@@ -10,7 +10,8 @@ import pytest
 
 from parsers.events import Event, EventKind, Finding
 from parsers.feeds import Feed
-from parsers.files.panel import PanelReader, PanelRow
+from parsers.files.panel import PanelReader
+from parsers.files.panel_columns import PanelRow
 from parsers.hl7.adt import read_adt
 from parsers.hl7.batches import split
 from parsers.hl7.er7 import Peek, peek

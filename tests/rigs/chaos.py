@@ -225,7 +225,7 @@ class Stack:
             )
 
     def _load_people(self) -> None:
-        from parsers.files.panel import PanelRow
+        from parsers.files.panel_columns import PanelRow
         from streams.invented.community import sample_directory
         from streams.store import Store
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from parsers.events import Event, EventKind, Identifier, Patient, PersonName, Visit
-from parsers.files.panel import PanelRow
+from parsers.files.panel_columns import PanelRow
 from rules.decisions import (
     Action,
     Alert,
