@@ -131,7 +131,7 @@ def inbox() -> None:
 
 
 def _process(run: object) -> None:
-    from streams.up.supervisor import end_with_parent
+    from streams.run.parent import end_with_parent
 
     settings = _settings()
     _logging(settings)
@@ -354,8 +354,8 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Write HL7 files of simulated lives, with the truth of who should have been told what and when."""
-    from streams.commands.send import print_json
-    from streams.invented.lives import run_simulate
+    from streams.commands.printing import print_json
+    from streams.commands.simulate import run_simulate
 
     written = run_simulate(patients, days, seed, out, faults)
     if json:

@@ -22,7 +22,7 @@ import psutil
 from rules.decisions import Grade
 from rules.matching.index import PanelIndex
 from rules.matching.person import PanelRecord, Person, read_record
-from streams.commands.send import print_json
+from streams.commands.printing import print_json
 from streams.invented.hard_people import Query, World
 
 QUERIES: Final = 20_000

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from parsers.files.directory import DirectoryFiles, Kind, read_directory
 from rules.telling.directory import LOCAL_ZONE, Cover, Directory
-from streams.commands.send import print_json
+from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.opening import open_store

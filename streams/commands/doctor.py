@@ -24,12 +24,14 @@ from rich.table import Table
 from rich.text import Text
 
 from parsers.outcomes import RejectCode
-from streams.kafka.client import BrokerAway, OffsetClient, bootstrap_servers, client_options, missing_topics
-from streams.run.problems import Problem
-from streams.run.settings import Settings, SettingsError, environment_name, load_settings
+from streams.kafka.admin import missing_topics
+from streams.kafka.client import BrokerAway, bootstrap_servers, client_options
+from streams.kafka.generation import current_generation
+from streams.kafka.offsets import OffsetClient
+from streams.run.problems import Problem, SettingsError
+from streams.run.settings import Settings, environment_name, load_settings
 from streams.store import Store, StoreOutdated, Unavailable
 from streams.store.keeping_up import HASH_KEY
-from streams.up.embedded_broker import current_generation
 
 
 class State(StrEnum):

@@ -22,11 +22,13 @@ from rich.table import Table
 
 from parsers.outcomes import Reject
 from rules.endings import Ending
-from streams.commands.send import print_json, read_messages
-from streams.kafka.client import BrokerAway, client_options, ensure_topics_async, record_bytes
-from streams.listen.durable import KafkaDurable
+from streams.commands.printing import print_json
+from streams.commands.send import read_messages
+from streams.kafka.admin import ensure_topics_async
+from streams.kafka.client import BrokerAway, client_options, record_bytes
 from streams.listen.http import MESSAGE_ID_HEADER
 from streams.listen.intake import Door, Fate, judge
+from streams.listen.into_kafka import KafkaDurable
 from streams.run.metrics import Way
 from streams.run.problems import Problem
 from streams.run.settings import Settings

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from parsers.events import Patient, PersonName
 from parsers.people import Enrollee
-from streams.commands.send import print_json
+from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from rules.decisions import AlertKind, Reason
 from rules.telling.directory import LOCAL_ZONE
-from streams.commands.send import print_json
+from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.rule_files import routes_of
 from streams.run.settings import Settings

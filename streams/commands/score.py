@@ -27,7 +27,7 @@ from parsers.hl7.batches import split
 from parsers.hl7.er7 import Peek, peek
 from parsers.hl7.times import Moment, read_time
 from streams.commands.explain import Core, plain_route, read_panel, read_policy
-from streams.invented.lives import LOCAL
+from streams.invented.drafts import LOCAL
 from streams.run.problems import Problem
 from streams.run.settings import load_settings
 

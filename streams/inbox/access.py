@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import func, select
-
 from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
 from rules.decisions import Action, Alert, Reason, Stay
 from rules.policy.policy import Policy, default_policy
@@ -22,9 +20,7 @@ from streams.inbox.pages.list_rows import ReaderStay, Taken, ceilinged
 from streams.inbox.quiet import Around
 from streams.store import Store
 from streams.store.actions import ActionKind, ActionRow
-from streams.store.database import rows_among
 from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
-from streams.store.tables import alert_owners, alert_versions, alerts, from_us
 
 DIRECTORY_SECONDS: Final = 2.0
 SILENT_MINUTES: Final = 15  # a feed that sent nothing for so long is said to be silent
@@ -221,28 +217,14 @@ class Desk:
         """The message behind each of these alert versions."""
         if not positions:
             return {}
-        wanted = select(alert_versions.c.position, alert_versions.c.document)
-        with self.store.reading() as connection:
-            documents = connection.execute(wanted.where(alert_versions.c.position.in_(positions))).all()
-            found = {position: Alert.model_validate_json(document) for position, document in documents}
-            statement = "SELECT message_id, received_us FROM ledger WHERE message_id IN :among"
-            messages = list({alert.message_id for alert in found.values()})
-            received = {message: from_us(at) for message, at in rows_among(connection, statement, messages)}
         return {
-            position: Cause(alert.message_id, received.get(alert.message_id), LATE_ON_PURPOSE.isdisjoint(alert.reasons))
-            for position, alert in found.items()
+            position: Cause(alert.message_id, received, LATE_ON_PURPOSE.isdisjoint(alert.reasons))
+            for position, alert, received in self.store.versions_at(positions)
         }
 
     def last_alert_at(self, case_manager_id: str) -> datetime | None:
         """When this person was last told something."""
-        wanted = (
-            select(func.max(alerts.c.decided_us))
-            .join(alert_owners, alert_owners.c.alert_id == alerts.c.alert_id)
-            .where(alert_owners.c.case_manager_id == case_manager_id)
-        )
-        with self.store.reading() as connection:
-            last = connection.scalar(wanted)
-        return from_us(last) if last is not None else None
+        return self.store.last_told_at(case_manager_id)
 
     def answers_for(self, reader: CaseManager, now: datetime) -> frozenset[str] | None:
         """The practices whose people this reader answers for at this minute: those they carry, those of whom they stand

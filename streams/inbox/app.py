@@ -40,30 +40,25 @@ from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
 from streams.inbox import quiet
 from streams.inbox.access import Desk, StayDetail
 from streams.inbox.guesses import Guesses
-from streams.inbox.links import (
-    Session,
-    end_session,
-    find_session,
-    open_session,
-    touch_session,
-)
 from streams.inbox.live import Change, Live, sse
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.presence import Presence
 from streams.inbox.same_origin import Guard
 from streams.inbox.serving import StoppingServer, TimedProtocol, listening_socket
-from streams.run import metrics
 from streams.run.confidentiality_file import confidentiality_of
+from streams.run.files import private_folder
 from streams.run.health import Check, Health, Needed
 from streams.run.policy_file import PolicyFile
-from streams.run.settings import Settings, private_folder
+from streams.run.scrape import serve_for
+from streams.run.settings import Settings
 from streams.store import Store, Unavailable
 from streams.store.actions import UNDO_SECONDS, ActionKind, HeldBy, TooLate
 from streams.store.audit import Audited
 from streams.store.changes import FeedKind
 from streams.store.reviews import UNDO_SECONDS as REVIEW_UNDO_SECONDS
 from streams.store.reviews import Verdict
+from streams.store.sessions import Session, end_session, find_session, open_session, touch_session
 from streams.words import stays as wording
 
 COOKIE: Final = "handoff_session"
@@ -871,7 +866,7 @@ def _tel(phone: str) -> str:
     return f"+1{digits}" if len(digits) == 10 else ""
 
 
-def _open_to_others(host: str) -> bool:
+def open_to_others(host: str) -> bool:
     try:
         return not ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -909,9 +904,7 @@ def run_inbox(settings: Settings, *, demo: bool | None = None) -> None:
     """Serves the inbox and its metrics until SIGINT or SIGTERM. `HANDOFF_DEMO=1` stands for `demo`."""
     store = Store.open(settings.store_url)
     inbox = Inbox(settings, store, demo=os.environ.get("HANDOFF_DEMO") == "1" if demo is None else demo)
-    scrape = metrics.serve_for(
-        "HANDOFF_INBOX_METRICS_PORT", settings.metrics_host, settings.inbox_metrics_port, inbox.health
-    )
+    scrape = serve_for("HANDOFF_INBOX_METRICS_PORT", settings.metrics_host, settings.inbox_metrics_port, inbox.health)
     listening = listening_socket(settings.inbox_host, settings.inbox_port)
     port = listening.getsockname()[1]
     host = f"[{settings.inbox_host}]" if ":" in settings.inbox_host else settings.inbox_host
@@ -928,7 +921,7 @@ def run_inbox(settings: Settings, *, demo: bool | None = None) -> None:
         timeout_keep_alive=30,
     )
     server = StoppingServer(config, inbox.live.close)
-    if _open_to_others(settings.inbox_host):
+    if open_to_others(settings.inbox_host):
         log.warning("inbox_open_to_the_network", why="it speaks plain HTTP: bind it to loopback")
     log.info("inbox_started", port=port, metrics_port=scrape.port)
     try:

@@ -8,7 +8,8 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Final
 
-from streams.inbox.links import SESSION_HOURS, TOUCH_SECONDS
+from streams.inbox.links import TOUCH_SECONDS
+from streams.store.sessions import SESSION_HOURS
 
 PLACES_KEPT: Final = 20  # of one session
 

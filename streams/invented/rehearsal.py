@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rules.endings import balance
-from streams.commands.send import Ack, MllpClient
 from streams.inbox.links import make_link
-from streams.invented.community import FEEDS, HOSPITALS, MIX, Hospitals, sample_directory, sample_panel
+from streams.invented.community import FEEDS, HOSPITALS, sample_directory, sample_panel
+from streams.invented.hospitals import MIX, Hospitals
 from streams.listen.message_ids import new_message_id
+from streams.listen.mllp_client import Ack, MllpClient
+from streams.run.files import private_folder
 from streams.run.problems import Problem
-from streams.run.settings import Settings, load_settings, private_folder
+from streams.run.settings import Settings, load_settings
 from streams.store import Store
 from streams.store.keys import secret_of
 from streams.up.supervisor import StopSignal, Supervisor, wait_until_up

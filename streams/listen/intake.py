@@ -22,7 +22,7 @@ from parsers.hl7.er7 import NULL, Peek, peek
 from parsers.hl7.several import messages_in
 from parsers.hl7.triggers import is_adt
 from parsers.outcomes import Reject, RejectCode
-from streams.kafka.topics import keyed_hash
+from streams.kafka.records import keyed_hash
 from streams.listen.durable import Accepted, Durable, Refused, Stored
 from streams.listen.message_ids import new_message_id
 from streams.run import metrics

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from streams.listen.folder_lock import FolderLock, command_of_listener
-from streams.run.settings import private_folder
+from streams.run.files import private_folder
 
 log = structlog.get_logger()
 

@@ -19,15 +19,18 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from streams.kafka.topics import Envelope, Topic
-from streams.listen.durable import JournalDurable, abandon, is_dead, together
+from streams.kafka.generation import Generation, current_generation
+from streams.kafka.records import Envelope
+from streams.kafka.topics import Topic
+from streams.listen.durable import together
+from streams.listen.into_journal import JournalDurable
+from streams.listen.into_kafka import abandon, is_dead
 from streams.listen.journal import Journal, Position, Record
 from streams.listen.message_ids import new_message_id
 from streams.run import metrics
 from streams.run.metrics import Part
 from streams.run.settings import Settings
 from streams.store import Unavailable
-from streams.up.embedded_broker import Generation, current_generation
 
 log = structlog.get_logger()
 

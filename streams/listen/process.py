@@ -17,22 +17,25 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from streams.kafka.client import BrokerAway, TopicsUnusable, client_options, ensure_topics_async, record_bytes
+from streams.kafka.admin import TopicsUnusable, ensure_topics_async
+from streams.kafka.client import BrokerAway, client_options, record_bytes
 from streams.listen.connections import Limits, raise_file_limit
-from streams.listen.durable import Durable, JournalDurable, KafkaDurable
+from streams.listen.durable import Durable
 from streams.listen.http import HttpIn
 from streams.listen.intake import Door
+from streams.listen.into_journal import JournalDurable
+from streams.listen.into_kafka import KafkaDurable
 from streams.listen.journal import Journal
 from streams.listen.message_ids import continue_after
 from streams.listen.mllp import MllpServer
 from streams.listen.playback import Publisher
 from streams.listen.tls import TlsFiles
-from streams.run import metrics
+from streams.run import scrape
+from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.problems import Problem
-from streams.run.settings import Settings, private_folder
+from streams.run.settings import Settings
 from streams.store import Store
-from streams.up.embedded_broker import write_atomically
 
 log = structlog.get_logger()
 
@@ -190,9 +193,9 @@ async def _bind(start: Callable[[], object], names: str) -> None:
         raise Problem(f"{names}: cannot listen there ({os.strerror(error.errno or 0)}): choose another") from None
 
 
-async def _scrape(settings: Settings, health: Callable[[], Health]) -> metrics.Scrape:
+async def _scrape(settings: Settings, health: Callable[[], Health]) -> scrape.Scrape:
     try:
-        return metrics.serve(settings.metrics_host, settings.listen_metrics_port, health)
+        return scrape.serve(settings.metrics_host, settings.listen_metrics_port, health)
     except OSError as error:
         names = "HANDOFF_METRICS_HOST and HANDOFF_LISTEN_METRICS_PORT"
         raise Problem(f"{names}: cannot listen there ({os.strerror(error.errno or 0)}): choose another") from None

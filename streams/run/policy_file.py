@@ -9,7 +9,7 @@ import structlog
 from rules.policy.policy import Policy, default_policy, load_policy
 from rules.policy.rule_file import PolicyFault
 from streams.run import metrics
-from streams.run.settings import SettingsError
+from streams.run.problems import SettingsError
 
 _POLICY_SECONDS: Final = 2.0
 

@@ -18,16 +18,13 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, Validation
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from parsers.feeds import Feed
-from streams.run.problems import Problem
+from streams.run.files import private_folder
+from streams.run.problems import SettingsError
 
 MiB = 1024 * 1024
 _KEY_DIGITS = 64
 REPLAY_DAYS = 7  # what adt.raw.v1 keeps, see streams.kafka.topics
 _own_file: ContextVar[bool] = ContextVar("own_file", default=False)
-
-
-class SettingsError(Problem):
-    """A setting cannot be used; the text says which and what is expected."""
 
 
 class Settings(BaseSettings):
@@ -222,18 +219,6 @@ def _config_file(folder: Path | str | None = None) -> Path:
     if not _own_file.get() and (named := os.environ.get("HANDOFF_CONFIG")):
         return Path(named)
     return Path(folder or os.environ.get("HANDOFF_DATA_DIR", "handoff-data")) / "handoff.toml"
-
-
-def private_folder(path: Path) -> Path:
-    """The folder, made if need be, readable by its owner only."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise SettingsError(
-            f"{path} cannot be a folder, a file is in its way: set HANDOFF_DATA_DIR to another"
-        ) from None
-    path.chmod(0o700)
-    return path
 
 
 def load_settings(*, only_own_file: bool = False, **overrides: Any) -> Settings:

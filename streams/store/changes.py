@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from sqlalchemy import func, literal, select, union_all
 
-from streams.kafka.topics import AlertRecord
+from rules.decisions import Alert
+from streams.kafka.records import AlertRecord
 from streams.store.database import Database, rows_among
-from streams.store.tables import actions, alert_versions, from_us, outbox
+from streams.store.tables import actions, alert_owners, alert_versions, alerts, from_us, outbox
 
 
 class FeedKind(StrEnum):
@@ -102,6 +103,28 @@ class Feed(Database):
         with self.reading() as connection:
             rows = connection.execute(wanted.order_by(alert_versions.c.position).limit(limit)).all()
         return [_record(position, document) for position, document in rows]
+
+    def versions_at(self, positions: Sequence[int]) -> list[tuple[int, Alert, datetime | None]]:
+        """Position, version, and when the message that caused it was received, as far as the ledger still knows."""
+        wanted = select(alert_versions.c.position, alert_versions.c.document)
+        with self.reading() as connection:
+            documents = connection.execute(wanted.where(alert_versions.c.position.in_(positions))).all()
+            found = [(position, Alert.model_validate_json(document)) for position, document in documents]
+            statement = "SELECT message_id, received_us FROM ledger WHERE message_id IN :among"
+            messages = list({alert.message_id for _, alert in found})
+            received = {message: from_us(at) for message, at in rows_among(connection, statement, messages)}
+        return [(position, alert, received.get(alert.message_id)) for position, alert in found]
+
+    def last_told_at(self, case_manager_id: str) -> datetime | None:
+        """When this person was last told something."""
+        wanted = (
+            select(func.max(alerts.c.decided_us))
+            .join(alert_owners, alert_owners.c.alert_id == alerts.c.alert_id)
+            .where(alert_owners.c.case_manager_id == case_manager_id)
+        )
+        with self.reading() as connection:
+            last = connection.scalar(wanted)
+        return from_us(last) if last is not None else None
 
     def sent(self, positions: Sequence[int]) -> None:
         """Forget what is on the alerts topic now."""

@@ -23,7 +23,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from streams.run.settings import SettingsError, private_folder
+from streams.run.files import private_folder
+from streams.run.problems import SettingsError
 
 BUSY_SECONDS: Final = 10
 CONNECT_SECONDS: Final = 5

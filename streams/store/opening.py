@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from streams.run.files import private_folder
 from streams.run.problems import Problem
-from streams.run.settings import Settings, private_folder
+from streams.run.settings import Settings
 from streams.store import Damaged, Store, Unavailable
 
 

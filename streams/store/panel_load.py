@@ -18,6 +18,7 @@ from parsers.files.panel_columns import PanelRow, split_mrns
 from parsers.people import Enrollee
 from rules.matching.compare import PanelRecord
 from streams.store.database import Database, Row, Unavailable, next_values, rows_among, translated
+from streams.store.panel_read import CURSOR_SHIFT, READ_AT_ONCE, PanelChanges, counters_now, cursor_of
 from streams.store.panel_rows import (
     FILE_COLUMNS,
     KEPT_COLUMNS,
@@ -29,14 +30,11 @@ from streams.store.panel_rows import (
     row_of,
     stream_rows,
 )
-from streams.store.tables import counters, crosswalk, enrollees, from_us, panel_loads, to_us
+from streams.store.tables import crosswalk, enrollees, from_us, panel_loads, to_us
 
 STAGED_AT_ONCE: Final = 10_000
-READ_AT_ONCE: Final = 5_000
 ENDED_KEPT_DAYS: Final = 400  # so long after the last day late messages still find a person
-CURSOR_SHIFT: Final = 40
 MET_BY: Final = tuple(name for name in RECORD_COLUMNS if name in FILE_COLUMNS)  # what can make somebody a match
-
 Progress = Callable[[str, int], None]
 
 
@@ -54,15 +52,6 @@ class PanelReport(NamedTuple):
     end_share: float  # of those who were on the panel
     size: int  # lines on the panel after it
     refused: bool = False  # more would end than allowed, and nothing was written
-
-
-class PanelChanges(NamedTuple):
-    """What the matcher has to learn. `seq` is to be handed back next time."""
-
-    seq: int
-    enrollee_ids: tuple[str, ...] = ()  # new or changed
-    removed: tuple[str, ...] = ()
-    crosswalk: tuple[tuple[str, str, str | None], ...] = ()  # system, value, enrollee_id or nobody
 
 
 class Panel(Database):
@@ -146,13 +135,13 @@ class Panel(Database):
     def panel_seq(self) -> int:
         """What to hand to `panel_changes` by whoever reads the whole panel after this call."""
         with self.reading() as connection:
-            return _cursor(*_counters(connection))
+            return cursor_of(*counters_now(connection))
 
     def panel_changes(self, after: int) -> PanelChanges:
         """Enrollees and crosswalk entries written after `after` (a `seq` of before; only ever handed back)."""
         old_panel, old_crosswalk = after >> CURSOR_SHIFT, after & ((1 << CURSOR_SHIFT) - 1)
         with self.reading() as connection:
-            new_panel, new_crosswalk = _counters(connection)
+            new_panel, new_crosswalk = counters_now(connection)
             changed: list[Row] = []
             learned: list[Row] = []
             if new_panel > old_panel:
@@ -164,7 +153,7 @@ class Panel(Database):
                 numbers = select(crosswalk.c.system, crosswalk.c.value, crosswalk.c.enrollee_id).where(entries)
                 learned = [tuple(row) for row in connection.execute(numbers)]
         return PanelChanges(
-            _cursor(new_panel, new_crosswalk),
+            cursor_of(new_panel, new_crosswalk),
             tuple(row[0] for row in changed if not row[1]),
             tuple(row[0] for row in changed if row[1]),
             tuple((system, value, enrollee_id or None) for system, value, enrollee_id in learned),
@@ -186,16 +175,6 @@ class Panel(Database):
         """Time since the last load; None before the first. A panel older than 90 days is to be flagged."""
         loaded = self.panel_loaded_at()
         return (now or datetime.now(UTC)) - loaded if loaded else None
-
-
-def _counters(connection: Connection) -> tuple[int, int]:
-    wanted = select(counters.c.name, counters.c.value).where(counters.c.name.in_(("panel", "crosswalk")))
-    found = {row[0]: row[1] for row in connection.execute(wanted)}
-    return found["panel"], found["crosswalk"]
-
-
-def _cursor(panel: int, numbers: int) -> int:
-    return (panel << CURSOR_SHIFT) + numbers
 
 
 def _stage(connection: Connection, rows: Iterable[Any], tell: Progress) -> int:

@@ -18,7 +18,7 @@ from parsers.people import Enrollee
 from rules.decisions import Grade, Reason
 from rules.endings import Ending
 from rules.matching.person import is_nobodys
-from streams.kafka.topics import EventRecord
+from streams.kafka.records import EventRecord
 from streams.store.audit import Audited, note
 from streams.store.database import Database, Row, next_values, rows_among, write_rows
 from streams.store.ledger import endings_of

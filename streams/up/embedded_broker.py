@@ -4,64 +4,23 @@ It keeps its log in memory only, so whoever runs it tells the others of each new
 in the data folder: a new generation means that topics, records, offsets and groups are gone.
 """
 
-import ctypes
-import json
 import os
-import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 
+from streams.kafka.generation import current_generation
+from streams.run.files import write_atomically
+from streams.run.parent import die_with_parent
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 
 
 class BrokerMissing(Problem):
     """The embedded broker is not installed or does not start; the text says what to do."""
-
-
-class Generation(NamedTuple):
-    """Which embedded broker is the current one."""
-
-    generation: int
-    bootstrap: str
-    pid: int
-
-
-def current_generation(data_dir: Path) -> Generation | None:
-    """What `broker.json` says, or None while there is none."""
-    try:
-        found = json.loads((data_dir / "broker.json").read_text())
-        return Generation(int(found["generation"]), str(found["bootstrap"]), int(found["pid"]))
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
-
-
-def write_atomically(path: Path, value: object) -> None:
-    """The JSON of `value` in a file that its readers see whole or not at all, readable by the owner only."""
-    partial = path.with_suffix(".partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(value, file)
-    partial.replace(path)
-
-
-def die_with_parent() -> Callable[[], None] | None:
-    """What a child runs before it starts, so that the kernel ends it when its parent is killed (Linux)."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def arm() -> None:
-        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-    return arm
 
 
 class EmbeddedBroker:

@@ -16,14 +16,17 @@ from pydantic import ValidationError
 
 from rules.deciding.decide import World, decide
 from rules.decisions import Decision, History
-from streams.kafka.client import Outlet, Output
-from streams.kafka.topics import AlertRecord, Envelope, EventRecord, Topic, keyed_hash
+from streams.kafka.outlet import Outlet, Output
+from streams.kafka.records import AlertRecord, Envelope, EventRecord, keyed_hash
+from streams.kafka.topics import Topic
 from streams.run import metrics
 from streams.run.metrics import Part, Stage
 from streams.store import Outcome, Store, Unavailable
 from streams.work.attempts import TAKEN_UP_TOO_OFTEN, Attempts
+from streams.work.counting import count_ending, write_endings
 from streams.work.quarantine import Brake, Crash, place_of
-from streams.work.read import RawRecord, brake_on, count_ending, envelope_of, event_output, write_endings
+from streams.work.read import brake_on
+from streams.work.reader import RawRecord, envelope_of, event_output
 from streams.work.unavailable import Waiting
 
 T = TypeVar("T")

@@ -13,58 +13,50 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-import faust
 import structlog
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
 from rules.deciding.decide import World
-from streams.kafka.client import (
-    GROUP,
-    BrokerAway,
-    Outlet,
-    bootstrap_servers,
-    client_dead,
-    client_options,
-    ensure_topics,
-    record_bytes,
-)
+from streams.kafka.admin import ensure_topics
+from streams.kafka.client import BrokerAway, bootstrap_servers, client_dead, record_bytes
+from streams.kafka.offsets import GROUP
+from streams.kafka.outlet import Outlet
 from streams.kafka.topics import Topic
-from streams.run import metrics
+from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.metrics import Part
 from streams.run.policy_file import PolicyFile
 from streams.run.problems import Problem
 from streams.run.rule_files import routes_of
-from streams.run.settings import Settings, private_folder
+from streams.run.scrape import serve_for
+from streams.run.settings import Settings
 from streams.store import Damaged, Store, Unavailable
 from streams.store.keys import secret_of
 from streams.store.opening import said_of
-from streams.up.embedded_broker import write_atomically
 from streams.work.decide import DecideStage
+from streams.work.faust_app import FETCH_WAIT, FaustApp, batches_of, faust_credentials, raw_record
+from streams.work.leave import leave
 from streams.work.live_panel import PanelWatch
 from streams.work.quarantine import Brake
-from streams.work.read import RawRecord, Reader, ReadStage
+from streams.work.read import ReadStage
+from streams.work.reader import RawRecord, Reader
 from streams.work.unavailable import Waiting, park
 from streams.work.watchdog import Exit, Watchdog
 
 log = structlog.get_logger()
-
 _SESSION_SECONDS: Final = 6.0  # Apache Kafka's least; a killed worker's partitions wait so long
 _HEARTBEAT_SECONDS: Final = 2.0
 _COMMIT_SECONDS: Final = 1.0
 _RELAY_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 3600.0
 _STOP_SECONDS: Final = 8.0
-_FETCH_WAIT: Final = (20, 64 * 1024)  # ms, bytes: whichever comes first; a fetch for each record costs more than it
 _EMBEDDED_FETCH_WAIT: Final = (50, 1)  # the embedded broker answers a waiting fetch only at half of the time
 _EMBEDDED_REBALANCE_SECONDS: Final = 3.0  # there every join waits for half of it, whoever is there
-_BATCH_BYTES: Final = 1024 * 1024  # so that a batch of large messages is committed before anybody loses patience
 _FOREVER_SECONDS: Final = 30 * 24 * 3600.0
 _SWITCH_SECONDS: Final = 0.0005  # a tenth of Python's: every answer of the database waits for the interpreter's lock
 _COLLECT_AFTER: Final = (10_000, 10, 10)  # the first is 700 in Python: less than one batch makes
@@ -82,7 +74,7 @@ def run_worker(settings: Settings) -> None:
     waiting = Waiting()
     policy = PolicyFile(settings.policy)
     workers: list[Worker] = []  # this one, once it is there
-    scrape = metrics.serve_for(
+    scrape = serve_for(
         "HANDOFF_WORK_METRICS_PORT",
         settings.metrics_host,
         settings.work_metrics_port,
@@ -135,60 +127,6 @@ def _open_store(settings: Settings, waiting: Waiting) -> Store:
         else:
             waiting.back(Part.STORE)
             return store
-
-
-def leave(code: int, why: str) -> NoReturn:
-    """Ends the process now: no `finally`, no ack, no commit. What was in hand comes again."""
-    log.log(logging.INFO if code == 0 else logging.ERROR, "worker_ends", why=why, code=int(code))
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
-    os._exit(int(code))
-
-
-def faust_credentials(settings: Settings) -> Any:
-    """What `client_options` says, for Faust's own clients; None for a plain connection."""
-    options = client_options(settings)
-    if not options:
-        return None
-    if "sasl_mechanism" not in options:
-        return faust.SSLCredentials(options["ssl_context"])
-    return faust.SASLCredentials(
-        mechanism=options["sasl_mechanism"],
-        username=options["sasl_plain_username"],
-        password=options["sasl_plain_password"],
-        ssl_context=options.get("ssl_context"),
-    )
-
-
-class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's consumer with another wait of a fetch, which Faust fixes at 1,500 ms or the first byte."""
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms, consumer._fetch_min_bytes = self.app.fetch_wait
-        return consumer
-
-
-class _Consumer(Consumer):  # type: ignore[misc]
-    def _new_consumer_thread(self) -> _ConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
-
-
-class _Transport(Transport):  # type: ignore[misc]
-    Consumer = _Consumer
-
-
-class _App(faust.App):  # type: ignore[misc]
-    """A Faust app that never stops by itself: a crash of any service ends the process before anything is acked."""
-
-    fetch_wait = _FETCH_WAIT
-
-    def _new_transport(self) -> _Transport:
-        return _Transport(self.conf.broker_consumer, self)
-
-    def _crash(self, reason: BaseException) -> None:
-        leave(Exit.STUCK, f"faust:{type(reason).__name__}")
 
 
 class Worker:
@@ -256,7 +194,7 @@ class Worker:
 
     def _make_app(self) -> Any:
         settings = self._settings
-        app = _App(
+        app = FaustApp(
             GROUP,
             broker_credentials=faust_credentials(settings),
             broker=";".join(f"kafka://{server.strip()}" for server in self._bootstrap.split(",")),
@@ -288,7 +226,7 @@ class Worker:
             key_serializer="raw",
             value_serializer="raw",
         )
-        app.fetch_wait = _EMBEDDED_FETCH_WAIT if settings.embedded else _FETCH_WAIT
+        app.fetch_wait = _EMBEDDED_FETCH_WAIT if settings.embedded else FETCH_WAIT
         brake = self._brake
         first = ThreadPoolExecutor(1, "store-read")
         second = first if self._store.backend == "sqlite" else ThreadPoolExecutor(1, "store-decide")
@@ -314,11 +252,11 @@ class Worker:
 
         async def agent(stream: Any) -> None:
             try:
-                async for messages in _batches(app, stream, settings.batch_max, settings.batch_seconds):
+                async for messages in batches_of(app, stream, settings.batch_max, settings.batch_seconds):
                     if self._waiting.stopping:
                         await park()
                     self._busy.add(name)
-                    await run([_raw(message) for message in messages])
+                    await run([raw_record(message) for message in messages])
                     self._busy.discard(name)
             except BaseException as error:  # noqa: BLE001 whatever leaves the loop is acked, so nothing may
                 leave(Exit.STUCK, f"{name}:{type(error).__name__}")
@@ -393,51 +331,3 @@ class Worker:
             async with asyncio.timeout(1):
                 await self._outlet.close()
         leave(Exit.AGAIN, "stopped")
-
-
-async def _batches(app: Any, stream: Any, most: int, seconds: float) -> AsyncIterator[list[Any]]:
-    """Faust's messages, at most `most` and `_BATCH_BYTES` (or one) at once.
-
-    `seconds` is how long the first waits for others to come.
-    Acks a batch when the next one is asked for, as `stream.take_events` does, which runs several tasks for each message
-    and wakes up for nothing all the time. And it acks what it leaves out, because the partitions were assigned anew
-    since: such messages come again, so here they are left out and no more.
-    """
-    await stream.maybe_start()
-    queue = stream.channel.queue
-    ahead: Any = None  # did not fit any more
-    while True:
-        events, ahead = [ahead if ahead is not None else await queue.get()], None
-        size = len(events[0].message.value or b"")
-        await asyncio.sleep(seconds)
-        while len(events) < most and size < _BATCH_BYTES and not queue.empty():
-            following = queue.get_nowait()
-            size += len(following.message.value or b"")
-            if size > _BATCH_BYTES:
-                ahead = following
-                break
-            events.append(following)
-        messages = []
-        for message in (event.message for event in events):
-            if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:
-                continue
-            if not message.tracked:
-                message.tracked = True
-                app.consumer.track_message(message)
-            messages.append(message)
-        if messages:
-            yield messages
-        for message in messages:
-            message.ack(app.consumer)
-
-
-def _raw(message: Any) -> RawRecord:
-    return RawRecord(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.timestamp or 0.0,
-        message.key,
-        message.value,
-        message.headers,
-    )

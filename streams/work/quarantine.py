@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from rules.endings import Ending, LedgerEntry
-from streams.kafka.client import Output
-from streams.kafka.topics import Envelope, Topic
+from streams.kafka.outlet import Output
+from streams.kafka.records import Envelope
+from streams.kafka.topics import Topic
 from streams.run import metrics
 from streams.run.metrics import Stage
 
@@ -47,7 +48,7 @@ class Crash(NamedTuple):
     key: bytes
     value: bytes
     place: str = ""  # file and line of our innermost frame
-    sender: str = ""  # as in `streams.kafka.topics.Envelope`
+    sender: str = ""  # as in `streams.kafka.records.Envelope`
 
     def __repr__(self) -> str:
         return f"<Crash {self.code}>"

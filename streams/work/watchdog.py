@@ -20,12 +20,14 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.kafka.client import BrokerAway, OffsetClient, Offsets, client_dead, client_options, missing_topics
+from streams.kafka.admin import missing_topics
+from streams.kafka.client import BrokerAway, client_dead, client_options
+from streams.kafka.generation import current_generation
+from streams.kafka.offsets import OffsetClient, Offsets
 from streams.run import metrics
 from streams.run.health import Check, Health, Needed
 from streams.run.metrics import Part
 from streams.run.settings import Settings
-from streams.up.embedded_broker import current_generation
 from streams.work.unavailable import Waiting
 
 log = structlog.get_logger()

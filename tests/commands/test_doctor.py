@@ -16,6 +16,7 @@ from streams.commands.doctor import Finding, State, examine, run_doctor
 from streams.invented.community import sample_directory, sample_panel
 from streams.run import metrics
 from streams.run.health import Health
+from streams.run.scrape import serve
 from streams.run.settings import load_settings
 from streams.store import Store
 from streams.store.keys import secret_of
@@ -131,7 +132,7 @@ def test_json_and_status(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_wrong_framing_is_said(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    scrape = metrics.serve("127.0.0.1", 0, lambda: Health(()))
+    scrape = serve("127.0.0.1", 0, lambda: Health(()))
     try:
         monkeypatch.setenv("HANDOFF_LISTEN_METRICS_PORT", str(scrape.port))
         metrics.REFUSED.labels(RejectCode.FRAME_GARBAGE).inc()

@@ -23,14 +23,14 @@ from streams.commands.panel import run_panel_check, run_panel_load
 from streams.commands.review import run_review
 from streams.commands.route import run_route
 from streams.invented.community import sample_directory, sample_panel
-from streams.kafka.topics import EventRecord
+from streams.kafka.records import EventRecord
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store
-from streams.store.decisions import Outcome
 from streams.store.opening import open_store
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.reviews import Verdict
+from streams.store.workspace import Outcome
 
 HEADER = "enrollee_id,medicaid_id,last_name,first_name,birth_date,sex,address,zip,phone,practice_id,effective_from\n"
 NOW = datetime.now(UTC)
@@ -233,7 +233,7 @@ def test_who_joins_the_panel_in_hospital_is_told_of_late(
 ) -> None:
     if large:  # of which only the part in question is indexed
         monkeypatch.setattr("streams.commands.panel.LARGE_FROM", 1)
-        monkeypatch.setattr("streams.commands.panel.PEOPLE_PER_EVENT", 1)
+        monkeypatch.setattr("streams.follow.late_enrollment.PEOPLE_PER_EVENT", 1)
         monkeypatch.setattr("streams.commands.panel.PanelIndex", None)
     load(settings, panel_file(tmp_path, person(1)), capsys)
     event = admission("0" * 31 + "1")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streams.commands.score import Told, print_score, run_score, score
-from streams.invented.lives import run_simulate
+from streams.commands.simulate import run_simulate
 from streams.run.problems import Problem
 
 TRUTH: list[dict[str, Any]] = [

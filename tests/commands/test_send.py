@@ -12,10 +12,12 @@ from aiokafka import AIOKafkaConsumer
 
 from rules.endings import Ending, LedgerEntry
 from streams.commands.ingest import run_ingest
-from streams.commands.send import read_ack, run_send
-from streams.kafka.client import ensure_topics
-from streams.kafka.topics import Envelope, Topic
+from streams.commands.send import run_send
+from streams.kafka.admin import ensure_topics
+from streams.kafka.records import Envelope
+from streams.kafka.topics import Topic
 from streams.listen.durable import Away
+from streams.listen.mllp_client import read_ack
 from streams.run.problems import Problem
 from streams.run.settings import load_settings
 from streams.store import Store

@@ -23,9 +23,9 @@ from parsers.people import Consent
 from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
 from streams.inbox import serving
 from streams.inbox.access import Desk
-from streams.inbox.app import COOKIE, Inbox, _open_to_others
+from streams.inbox.app import COOKIE, Inbox, open_to_others
 from streams.inbox.guesses import Guesses
-from streams.inbox.links import NoInbox, find_session, make_link, open_session
+from streams.inbox.links import NoInbox, make_link
 from streams.inbox.live import Live
 from streams.inbox.pages import list_rows as rows
 from streams.run.metrics import REGISTRY
@@ -33,6 +33,7 @@ from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.actions import ActionKind, TooLate
 from streams.store.audit import Audited
+from streams.store.sessions import find_session, open_session
 from tests.rigs.inbox import (
     BROWN,
     FAR,
@@ -470,7 +471,7 @@ def test_reading_is_audited(settings, store):
     ],
 )
 def test_an_inbox_others_can_reach_is_told_apart(host, warned):
-    assert _open_to_others(host) == warned
+    assert open_to_others(host) == warned
 
 
 def test_the_phone_to_call_can_be_dialed(settings, store):

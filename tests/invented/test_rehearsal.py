@@ -11,7 +11,8 @@ from parsers.feeds import Feed
 from rules.decisions import Action, Clock, ClockKind, Priority, Stay, StayStatus
 from streams.commands.demo import CaseManagers, answer_to, regulars_of
 from streams.inbox.links import busiest
-from streams.invented.community import FEEDS, HOSPITALS, Hospitals, sample_directory, sample_panel
+from streams.invented.community import FEEDS, HOSPITALS, sample_directory, sample_panel
+from streams.invented.hospitals import Hospitals
 from streams.invented.rehearsal import write_feeds
 from streams.run.settings import load_settings
 from streams.store import Store

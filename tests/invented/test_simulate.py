@@ -18,16 +18,9 @@ from parsers.hl7.er7 import Peek, peek
 from parsers.outcomes import NoTransition
 from streams.commands.directory import read_folder
 from streams.commands.score import messages_in_order
-from streams.invented.lives import (
-    PANEL_HEADER,
-    START,
-    Faults,
-    SentMessage,
-    Simulation,
-    load_faults,
-    run_simulate,
-    simulate,
-)
+from streams.commands.simulate import load_faults, run_simulate
+from streams.invented.drafts import PANEL_HEADER, START, Faults, SentMessage
+from streams.invented.lives import Simulation, simulate
 from streams.run.problems import Problem
 from tests.messages.test_adt import AT
 

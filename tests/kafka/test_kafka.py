@@ -8,12 +8,17 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
+from streams.kafka import admin
 from streams.kafka import client as kafka
-from streams.kafka.client import BrokerAway, OffsetClient, Outlet, Output, TopicsUnusable, ensure_topics
+from streams.kafka.admin import TopicsUnusable, ensure_topics
+from streams.kafka.client import BrokerAway
+from streams.kafka.offsets import OffsetClient
+from streams.kafka.outlet import Outlet, Output
 from streams.kafka.topics import TOPICS, Topic
-from streams.run.settings import Settings, SettingsError
+from streams.run.problems import SettingsError
+from streams.run.settings import Settings
 from streams.up.embedded_broker import EmbeddedBroker
-from streams.work.process import faust_credentials
+from streams.work.faust_app import faust_credentials
 from tests.commands.test_doctor import certificate
 from tests.rigs.worker import Rig, adt
 
@@ -48,7 +53,7 @@ def test_topics_are_there_and_a_second_time_changes_nothing(settings):
         await admin.start()
         try:
             topics = await admin.describe_topics([topic.value for topic in Topic])
-            return {topic["topic"]: len(topic["partitions"]) for topic in topics}, await kafka._describe_configs(
+            return {topic["topic"]: len(topic["partitions"]) for topic in topics}, await admin._describe_configs(
                 admin, list(Topic)
             )
         finally:
@@ -146,9 +151,9 @@ def test_offsets_are_the_brokers_own(settings):
 
 
 def test_a_missing_topic_is_told_from_a_missing_broker(settings, port):
-    assert asyncio.run(kafka.missing_topics(kafka.bootstrap_servers(settings))) == set()
+    assert asyncio.run(admin.missing_topics(kafka.bootstrap_servers(settings))) == set()
     with pytest.raises(BrokerAway):
-        asyncio.run(kafka.missing_topics(f"127.0.0.1:{port}", seconds=2))
+        asyncio.run(admin.missing_topics(f"127.0.0.1:{port}", seconds=2))
 
 
 def secured(**more):
@@ -233,7 +238,7 @@ def test_every_client_is_given_them(monkeypatch, tmp_path):
     with pytest.raises(Stop):
         asyncio.run(OffsetClient("kafka:9093", **kafka.client_options(settings)).ask())
     with pytest.raises(Stop):
-        asyncio.run(kafka.missing_topics("kafka:9093", **kafka.client_options(settings)))
+        asyncio.run(admin.missing_topics("kafka:9093", **kafka.client_options(settings)))
     assert [user for _, user in made] == ["us"] * 4
 
 

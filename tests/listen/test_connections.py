@@ -10,9 +10,9 @@ import time
 import pytest
 import structlog
 
-from streams.commands.send import MllpClient
 from streams.listen import connections
 from streams.listen.connections import Closed, Limits, peer_of
+from streams.listen.mllp_client import MllpClient
 from streams.run.metrics import Way
 from streams.run.settings import load_settings
 from tests.listen.test_mllp import certificates, client_context, counted, frame, message, run, serving, tls_settings

@@ -15,14 +15,17 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from rules.endings import Ending, LedgerEntry
-from streams.commands.send import MllpClient
-from streams.kafka.client import ensure_topics
-from streams.kafka.topics import Envelope, Topic
+from streams.kafka.admin import ensure_topics
+from streams.kafka.records import Envelope
+from streams.kafka.topics import Topic
 from streams.listen import playback as publisher_module
-from streams.listen.durable import Accepted, Away, JournalDurable, KafkaDurable, Refused, Stored
+from streams.listen.durable import Accepted, Away, Refused, Stored
 from streams.listen.intake import Door
+from streams.listen.into_journal import JournalDurable
+from streams.listen.into_kafka import KafkaDurable
 from streams.listen.journal import Journal
 from streams.listen.message_ids import new_message_id
+from streams.listen.mllp_client import MllpClient
 from streams.listen.playback import Publisher
 from streams.listen.process import serve
 from streams.run import metrics

@@ -7,10 +7,10 @@ import httpx
 import pytest
 import structlog
 
-from streams.commands.send import read_ack
 from streams.listen import http as http_in
 from streams.listen.durable import Away
 from streams.listen.http import MESSAGE_ID_HEADER
+from streams.listen.mllp_client import read_ack
 from tests.listen.test_mllp import (
     MARKER,
     certificates,

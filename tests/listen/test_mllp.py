@@ -24,13 +24,13 @@ from prometheus_client.exposition import generate_latest
 
 from parsers.hl7.er7 import Peek, peek
 from parsers.hl7.several import messages_in
-from streams.commands.send import MllpClient, read_ack
 from streams.listen import mllp as mllp_server
 from streams.listen.connections import Closed, Limits
 from streams.listen.durable import Away, Refused, Stored
 from streams.listen.http import HttpIn
 from streams.listen.intake import Door, Fate, ack_code, second_ack_code
 from streams.listen.mllp import WINDOW, MllpServer
+from streams.listen.mllp_client import MllpClient, read_ack
 from streams.listen.tls import tls_context
 from streams.run import metrics
 from streams.run.problems import Problem

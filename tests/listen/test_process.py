@@ -18,8 +18,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from streams.commands.send import MllpClient
 from streams.listen import process as listener
+from streams.listen.mllp_client import MllpClient
 from streams.listen.process import TaskEnded, serve
 from streams.listen.tls import TlsFiles
 from streams.run.problems import Problem

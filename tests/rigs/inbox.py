@@ -39,7 +39,7 @@ from rules.decisions import (
     StayStatus,
 )
 from streams.inbox.links import make_link
-from streams.kafka.topics import EventRecord
+from streams.kafka.records import EventRecord
 from streams.listen.message_ids import new_message_id
 from streams.store import Store
 

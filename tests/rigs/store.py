@@ -24,7 +24,7 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
-from streams.kafka.topics import EventRecord
+from streams.kafka.records import EventRecord
 from streams.store import Store
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -19,10 +19,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.invented.community import PLACES, sample_directory, sample_panel, sample_person
 from streams.kafka import client as kafka
-from streams.kafka.client import ensure_topics, make_producer
-from streams.kafka.topics import AlertRecord, Envelope, Topic, keyed_hash
+from streams.kafka.admin import ensure_topics
+from streams.kafka.client import make_producer
+from streams.kafka.records import AlertRecord, Envelope, keyed_hash
+from streams.kafka.topics import Topic
 from streams.listen.message_ids import new_message_id
-from streams.run.settings import Settings, private_folder
+from streams.run.files import private_folder
+from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.changes import FeedKind
 from streams.up.supervisor import as_environment

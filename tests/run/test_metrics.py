@@ -9,6 +9,7 @@ import pytest
 from parsers.outcomes import RejectCode
 from streams.run import metrics
 from streams.run.health import Check, Health, Needed
+from streams.run.scrape import serve
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def scrape():
             raise state["health"]
         return state["health"]
 
-    server = metrics.serve("127.0.0.1", 0, health)
+    server = serve("127.0.0.1", 0, health)
     yield server, state
     server.close()
 

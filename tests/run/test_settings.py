@@ -7,7 +7,8 @@ import pytest
 
 from streams.invented.rehearsal import rehearsal_settings
 from streams.kafka.topics import TOPICS, Topic
-from streams.run.settings import REPLAY_DAYS, Settings, SettingsError, environment_name, load_settings
+from streams.run.problems import SettingsError
+from streams.run.settings import REPLAY_DAYS, Settings, environment_name, load_settings
 
 
 @pytest.fixture(autouse=True)

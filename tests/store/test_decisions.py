@@ -23,7 +23,7 @@ from rules.decisions import (
 from rules.endings import Ending, LedgerEntry, balance
 from rules.policy.policy import default_policy
 from streams.commands.explain import plain_route
-from streams.kafka.topics import EventRecord
+from streams.kafka.records import EventRecord
 from streams.store import Store, Unavailable
 from streams.store.audit import Audited
 from streams.store.changes import FeedKind

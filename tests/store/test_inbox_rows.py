@@ -9,7 +9,7 @@ from parsers.events import EventKind
 from parsers.people import CaseManager, Role
 from rules.decisions import Action, Decision, History, Owner, Priority, Reason, StayStatus
 from rules.endings import Ending, LedgerEntry
-from streams.kafka.topics import EventRecord
+from streams.kafka.records import EventRecord
 from streams.store import Store
 from streams.store.actions import ActionKind
 from streams.store.audit import Audited

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import insert
 
 from rules.endings import Ending, LedgerEntry
-from streams.inbox.links import find_session, open_session
 from streams.store import Damaged, Store, Unavailable
 from streams.store.actions import UNDO_GRACE_SECONDS, UNDO_SECONDS, ActionKind, TooLate
+from streams.store.sessions import find_session, open_session
 from streams.store.tables import unmatched
 from tests.rigs.store import NOW, days, decide, message_id, record, store, store_url
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from streams.run.problems import Problem
-from streams.run.settings import Settings, SettingsError
+from streams.run.problems import Problem, SettingsError
+from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.keys import secret_of, trace_of
 from streams.store.tables import unmatched

@@ -229,7 +229,7 @@ def test_progress_is_told(store: Store) -> None:
 
 
 def test_many_changes_are_written_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.store.panel_load.READ_AT_ONCE", 2)
+    monkeypatch.setattr("streams.store.panel_read.READ_AT_ONCE", 2)
     monkeypatch.setattr("streams.store.panel_load.STAGED_AT_ONCE", 2)
     load(store, *panel(7))
     seq = store.panel_seq()

@@ -14,7 +14,8 @@ from streams.store import Store
 from streams.work import read as reading
 from streams.work.attempts import LARGE_BYTES, WARY_RECORDS
 from streams.work.quarantine import Brake
-from streams.work.read import Reader, ReadStage
+from streams.work.read import ReadStage
+from streams.work.reader import Reader
 from streams.work.unavailable import Waiting
 from tests.rigs.worker import adt
 from tests.work.test_stages import SECRET, FakeOutlet, raw

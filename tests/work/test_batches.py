@@ -3,7 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
-from streams.work.process import _batches
+from streams.work.faust_app import batches_of
 
 
 class Message:
@@ -42,7 +42,7 @@ class Stream:
 def test_a_batch_is_acked_when_the_next_is_asked_for():
     async def run():
         app, messages = App(), [Message(number, 1) for number in range(5)]
-        batches = _batches(app, Stream(messages), 3, 0.001)
+        batches = batches_of(app, Stream(messages), 3, 0.001)
         assert await anext(batches) == messages[:3]
         assert not any(message.acked for message in messages)
         assert await anext(batches) == messages[3:]
@@ -56,7 +56,7 @@ def test_what_was_fetched_before_a_rebalance_is_left_out_and_never_acked():
         app, old, new = App(), [Message(number, 1) for number in range(2)], [Message(number, 2) for number in range(2)]
         app.consumer_generation_id = 2
         stream = Stream(old)
-        batches = _batches(app, stream, 1, 0.001)
+        batches = batches_of(app, stream, 1, 0.001)
         waiting = asyncio.ensure_future(anext(batches))
         await asyncio.sleep(0.05)
         assert not waiting.done()
@@ -72,7 +72,7 @@ def test_nothing_is_taken_while_partitions_are_being_assigned():
     async def run():
         app, message = App(), Message(0, 1)
         app.flowing = False
-        waiting = asyncio.ensure_future(anext(_batches(app, Stream([message]), 5, 0.001)))
+        waiting = asyncio.ensure_future(anext(batches_of(app, Stream([message]), 5, 0.001)))
         await asyncio.sleep(0.05)
         assert not waiting.done()
         assert not message.tracked
@@ -84,7 +84,7 @@ def test_nothing_is_taken_while_partitions_are_being_assigned():
 def test_large_messages_come_in_batches_that_are_soon_over():
     async def run():
         messages = [Message(number, 1, size) for number, size in enumerate((400_000, 400_000, 400_000, 9_000_000, 1))]
-        batches = _batches(App(), Stream(messages), 200, 0.001)
+        batches = batches_of(App(), Stream(messages), 200, 0.001)
         return [[message.offset for message in await anext(batches)] for _ in range(4)]
 
     assert asyncio.run(run()) == [[0, 1], [2], [3], [4]]

@@ -22,7 +22,7 @@ from rules.decisions import Action, Decision, Grade, History, Match, Reason
 from rules.endings import Ending
 from rules.policy.policy import default_policy
 from streams.commands.explain import plain_route
-from streams.kafka.topics import EventRecord, Whose
+from streams.kafka.records import EventRecord, Whose
 from streams.store import Store
 from streams.store.reviews import Verdict
 from tests.rigs.store import NOW, message_id, record, store, store_url

@@ -16,7 +16,8 @@ from rules.policy.policy import default_policy
 from rules.telling.routes_file import default_routes
 from streams.invented.community import sample_directory, sample_panel
 from streams.kafka.client import BrokerAway
-from streams.kafka.topics import AlertRecord, Envelope, EventRecord, Topic, keyed_hash
+from streams.kafka.records import AlertRecord, Envelope, EventRecord, keyed_hash
+from streams.kafka.topics import Topic
 from streams.run.metrics import REGISTRY, Part, Stage
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
@@ -24,7 +25,8 @@ from streams.work import decide as deciding
 from streams.work import read as reading
 from streams.work.decide import DecideStage
 from streams.work.quarantine import Brake, Crash
-from streams.work.read import Ended, RawRecord, Reader, ReadStage, envelope_of
+from streams.work.read import ReadStage
+from streams.work.reader import Ended, RawRecord, Reader, envelope_of
 from streams.work.unavailable import Waiting
 from tests.rigs.worker import adt
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from aiokafka import TopicPartition
 
-from streams.kafka.client import Offsets
+from streams.kafka.offsets import Offsets
 from streams.kafka.topics import Topic
 from streams.run.metrics import Part
 from streams.run.settings import Settings
