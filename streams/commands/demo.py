@@ -31,6 +31,7 @@ from streams.run.logs import configure
 from streams.store import Store, Unavailable
 from streams.store.actions import ActionKind
 from streams.up.supervisor import StopSignal
+from streams.words import reasons as reason_words
 from streams.words import stays as wording
 
 _PANEL = 10_000
@@ -159,7 +160,7 @@ class _Screen:
             table.add_row(
                 f"{alert.decided_at.astimezone():%H:%M:%S}",
                 Text(wording.PRIORITY_WORDS[alert.priority], style=_COLORS[alert.priority]),
-                wording.reason(alert.reasons[0]),
+                reason_words.reason(alert.reasons[0]),
                 alert.facility,
                 owners,
                 str(alert.version),

@@ -59,7 +59,8 @@ from streams.store.changes import FeedKind
 from streams.store.reviews import UNDO_SECONDS as REVIEW_UNDO_SECONDS
 from streams.store.reviews import Verdict
 from streams.store.sessions import Session, end_session, find_session, open_session, touch_session
-from streams.words import stays as wording
+from streams.words import people as people_words
+from streams.words import times as time_words
 
 COOKIE: Final = "handoff_session"
 BEAT_SECONDS: Final = 3.0
@@ -233,7 +234,7 @@ class Inbox:
             )
             return self._page("words.html", 401, heading="Please sign in", lines=lines, button=None)
         person = await run_in_threadpool(self.desk.name, session.case_manager_id)
-        since = wording.time_or_moment(session.active_at, datetime.now(UTC))
+        since = time_words.time_or_moment(session.active_at, datetime.now(UTC))
         lines = (
             f"{person} has not touched this page since {since}, so it shows nothing.",
             "" if self.demo else "Open it again with a new one-time link: handoff sign-in",
@@ -291,7 +292,7 @@ class Inbox:
             csrf=reader.session.csrf,
             position=position,
             last_alert=int((now - last).total_seconds()) if last else "",
-            now_words=wording.moment(now, now),
+            now_words=time_words.moment(now, now),
             groups=self._groups(reader, found, now),
             reviews=self.store.review_count(self.desk.answers_for(reader.person, now)),
         )
@@ -732,7 +733,7 @@ class Inbox:
                 {
                     "id": person.case_manager_id,
                     "name": person.name,
-                    "role": wording.ROLE_WORDS[person.role],
+                    "role": people_words.ROLE_WORDS[person.role],
                     "place": network.name if network else plan.name if plan else "",
                     "open": f"{load.open:,} open",
                 }
@@ -769,7 +770,7 @@ class Inbox:
         practices = self.desk.answers_for(reader.person, now)
         before = self.store.review(of) if of and said else None
         if before and before.verdict and before.decided_at and self._may_review(reader.person, before.enrollee):
-            name, when = self.desk.name(before.decided_by), wording.time_or_moment(before.decided_at, now)
+            name, when = self.desk.name(before.decided_by), time_words.time_or_moment(before.decided_at, now)
             said = f"{said} {name} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
         found = [
             (review, words)

@@ -8,7 +8,8 @@ from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 from streams.inbox.pages.list_rows import Group
-from streams.words import stays as wording
+from streams.words import numbers as number_words
+from streams.words import times as time_words
 
 
 class Around(NamedTuple):
@@ -25,7 +26,7 @@ class Around(NamedTuple):
     listed: int = 0  # rows there are, shown or not
 
 
-def empty_words(around: Around, now: datetime, zone: tzinfo = wording.ZONE) -> dict[Group, str]:
+def empty_words(around: Around, now: datetime, zone: tzinfo = time_words.ZONE) -> dict[Group, str]:
     """What to say where a group has no row."""
     return {
         Group.NOW: f"{_now(around, now, zone)} {_watching(around, now)}",
@@ -48,7 +49,7 @@ def cut_words(shown: int, listed: int) -> str:
 def _now(around: Around, now: datetime, zone: tzinfo) -> str:
     if around.away_until is not None:
         who = f"{around.stands_in} answers for you" if around.stands_in else "nobody stands in for you by name"
-        lead = f"You are away until {wording.time_or_moment(around.away_until, now, zone)}; {who}."
+        lead = f"You are away until {time_words.time_or_moment(around.away_until, now, zone)}; {who}."
         return f"{lead} {_elsewhere(around)}".strip()
     if around.open_elsewhere:
         return f"Nothing on this list is due now. {_elsewhere(around)}"
@@ -58,7 +59,7 @@ def _now(around: Around, now: datetime, zone: tzinfo) -> str:
 def _elsewhere(around: Around) -> str:
     if not around.open_elsewhere:
         return ""
-    stays = wording.count(
+    stays = number_words.count(
         around.open_elsewhere, "stay of people you answer for is", "stays of people you answer for are"
     )
     return f"{stays} open with others."
@@ -69,21 +70,21 @@ def _in_hospital(around: Around) -> str:
         return "Nobody further on this list is in a hospital."
     if not around.in_hospital:
         return "Nobody of yours is in a hospital that we hear from."
-    stays = wording.count(
+    stays = number_words.count(
         around.in_hospital, "stay of people you answer for has", "stays of people you answer for have"
     )
     return f"{stays} not ended: above, or on lists of others."
 
 
 def _watching(around: Around, now: datetime) -> str:
-    hospitals = wording.count(around.feeds, "hospital")
+    hospitals = number_words.count(around.feeds, "hospital")
     if around.received_at is None:
         heard = "no message has come yet"
     else:
-        heard = f"the last message came {wording.ago((now - around.received_at).total_seconds())}"
+        heard = f"the last message came {time_words.ago((now - around.received_at).total_seconds())}"
         if around.feeds > 1 and around.quietest_at is not None:
-            heard += f", the quietest hospital's {wording.ago((now - around.quietest_at).total_seconds())}"
+            heard += f", the quietest hospital's {time_words.ago((now - around.quietest_at).total_seconds())}"
     if around.people is None:
         return f"What is routed to you comes here from {hospitals}; {heard}."
-    people = wording.count(around.people, "person", "people")
+    people = number_words.count(around.people, "person", "people")
     return f"{people} on your panel {'is' if around.people == 1 else 'are'} being watched at {hospitals}; {heard}."

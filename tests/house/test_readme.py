@@ -17,7 +17,7 @@ from streams.cli import app
 from streams.kafka.topics import TOPICS
 from streams.run import metrics
 from streams.run.settings import Settings, environment_name
-from streams.words import stays as wording
+from streams.words import reasons as reason_words
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -72,7 +72,9 @@ BLOCKS = {
     "topics": _topics,
     "endings": lambda: _words(Ending),
     "rejects": lambda: _words(RejectCode),
-    "reasons": lambda: _table(("reason", "in words"), [(f"`{reason}`", wording.reason(reason)) for reason in Reason]),
+    "reasons": lambda: _table(
+        ("reason", "in words"), [(f"`{reason}`", reason_words.reason(reason)) for reason in Reason]
+    ),
     "settings": _settings,
     "metrics": _metrics,
     "commands": _commands,

@@ -19,7 +19,7 @@ from streams.inbox.pages import stay_words as pages
 from streams.inbox.pages.list_rows import Group, ReaderStay, Taken
 from streams.store import Store
 from streams.store.actions import ActionKind
-from streams.words import stays as wording
+from streams.words import matches as match_words
 from tests.rigs.inbox import alert, discharge, person, tell
 
 NOW = datetime(2026, 11, 20, 19, 2, tzinfo=UTC)  # Friday 14:02 in North Carolina
@@ -169,22 +169,22 @@ class TestWords:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["equal"], wording.Evidence.AGREES),
-        (["equal", "nickname"], wording.Evidence.AGREES),
-        (["another name"], wording.Evidence.DISAGREES),
-        (["a generation apart"], wording.Evidence.DISAGREES),
-        (["equal", "differs"], wording.Evidence.DISAGREES),
-        (["another enrollee agrees as well"], wording.Evidence.UNCLEAR),
-        (["one digit differs"], wording.Evidence.UNCLEAR),
-        (["month and day swapped"], wording.Evidence.UNCLEAR),
-        (["last four equal"], wording.Evidence.UNCLEAR),
-        (["same street"], wording.Evidence.UNCLEAR),
-        (["a word of tomorrow"], wording.Evidence.UNCLEAR),
-        ([], wording.Evidence.UNCLEAR),
+        (["equal"], match_words.Evidence.AGREES),
+        (["equal", "nickname"], match_words.Evidence.AGREES),
+        (["another name"], match_words.Evidence.DISAGREES),
+        (["a generation apart"], match_words.Evidence.DISAGREES),
+        (["equal", "differs"], match_words.Evidence.DISAGREES),
+        (["another enrollee agrees as well"], match_words.Evidence.UNCLEAR),
+        (["one digit differs"], match_words.Evidence.UNCLEAR),
+        (["month and day swapped"], match_words.Evidence.UNCLEAR),
+        (["last four equal"], match_words.Evidence.UNCLEAR),
+        (["same street"], match_words.Evidence.UNCLEAR),
+        (["a word of tomorrow"], match_words.Evidence.UNCLEAR),
+        ([], match_words.Evidence.UNCLEAR),
     ],
 )
 def test_only_what_is_known_to_agree_agrees(words, says):
-    assert wording.evidence_of(words) is says
+    assert match_words.evidence_of(words) is says
 
 
 # what an empty list may say

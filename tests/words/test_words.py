@@ -25,23 +25,30 @@ from rules.policy.policy import default_policy
 from streams.inbox.pages.list_rows import GROUP_WORDS, Group
 from streams.inbox.pages.stay_words import DEED_WORDS
 from streams.store.actions import ActionKind
+from streams.words import clocks as clock_words
+from streams.words import diagnoses as diagnosis_words
+from streams.words import matches as match_words
+from streams.words import numbers as number_words
+from streams.words import people as people_words
+from streams.words import reasons as reason_words
 from streams.words import stays as wording
+from streams.words import times as time_words
 
 NOW = datetime(2026, 11, 20, 19, 2, tzinfo=UTC)  # Friday 14:02 in North Carolina
 
 TOTAL = {
-    "reasons": (wording.REASON_WORDS, Reason),
+    "reasons": (reason_words.REASON_WORDS, Reason),
     "priorities": (wording.PRIORITY_WORDS, Priority),
-    "risk": (wording.RISK_WORDS, RiskTier),
-    "roles": (wording.ROLE_WORDS, Role),
+    "risk": (people_words.RISK_WORDS, RiskTier),
+    "roles": (people_words.ROLE_WORDS, Role),
     "classes": (wording.CLASS_WORDS, EncounterClass),
     "statuses": (wording.STATUS_WORDS, StayStatus),
     "facilities": (wording.FACILITY_KIND_WORDS, FacilityKind),
     "consent": (wording.CONSENT_WORDS, Consent),
-    "grades": (wording.GRADE_WORDS, Grade),
-    "clocks": (wording.CLOCK_WORDS, ClockKind),
-    "elements": (wording.ELEMENT_WORDS, DischargeElement),
-    "clock statuses": (wording.CLOCK_STATUS_WORDS, ClockStatus),
+    "grades": (match_words.GRADE_WORDS, Grade),
+    "clocks": (clock_words.CLOCK_WORDS, ClockKind),
+    "elements": (clock_words.ELEMENT_WORDS, DischargeElement),
+    "clock statuses": (clock_words.CLOCK_STATUS_WORDS, ClockStatus),
     "groups": (GROUP_WORDS, Group),
     "deeds": (DEED_WORDS, ActionKind),
 }
@@ -55,7 +62,7 @@ def test_every_member_has_words(name):
 
 @pytest.mark.parametrize("item", Reason)
 def test_reasons_are_sentences_without_codes(item):
-    text = wording.reason(item)
+    text = reason_words.reason(item)
     assert text[0].isupper()
     assert "_" not in text
     assert not text.endswith(".")
@@ -73,7 +80,7 @@ def test_reasons_are_sentences_without_codes(item):
     ],
 )
 def test_moments(at, text):
-    assert wording.moment(at, NOW) == text
+    assert time_words.moment(at, NOW) == text
 
 
 @pytest.mark.parametrize(
@@ -90,15 +97,15 @@ def test_moments(at, text):
     ],
 )
 def test_spans(seconds, text):
-    assert wording.span(seconds) == text
-    assert wording.ago(seconds) == f"{text} ago"
+    assert time_words.span(seconds) == text
+    assert time_words.ago(seconds) == f"{text} ago"
 
 
 @pytest.mark.parametrize(
     ("number", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (21, "21st"), (112, "112th")]
 )
 def test_ordinals(number, text):
-    assert wording.ordinal(number) == text
+    assert number_words.ordinal(number) == text
 
 
 @pytest.mark.parametrize(
@@ -115,7 +122,7 @@ def test_ordinals(number, text):
     ],
 )
 def test_ages(born, on, text):
-    assert wording.age(born, on) == text
+    assert people_words.age(born, on) == text
 
 
 def clock(kind, hours=None, due=None):
@@ -147,15 +154,15 @@ def clock(kind, hours=None, due=None):
 )  # fmt: skip
 def test_clocks(kind, due, step, left, overdue):
     one = clock(ClockKind(kind), due=datetime(*due, tzinfo=UTC))
-    assert wording.step(one, NOW) == step
-    assert wording.left(one, NOW) == (left, overdue)
+    assert clock_words.step(one, NOW) == step
+    assert clock_words.left(one, NOW) == (left, overdue)
 
 
 def test_where_no_working_day_is_left_the_deadline_itself_is_said():
     saturday = NOW + timedelta(days=1)
     one = clock(ClockKind.FUH_7, due=datetime(2026, 11, 23, 4, 59, 59, tzinfo=UTC))
-    assert wording.step(one, saturday) == "Mental-health visit by Sun 22 Nov"
-    assert wording.left(one, saturday) == ("1 day left", False)
+    assert clock_words.step(one, saturday) == "Mental-health visit by Sun 22 Nov"
+    assert clock_words.left(one, saturday) == ("1 day left", False)
 
 
 def of_policy(**more):
@@ -167,52 +174,54 @@ def test_working_days_are_those_of_the_policy_in_force_and_of_the_clock_s_calend
     call = clock(ClockKind.TCM_CONTACT, due=datetime(2026, 11, 30, 22, tzinfo=UTC))
     federal = call.model_copy(update={"calendar": "federal"})
     closed = of_policy(business={"closed": (date(2026, 11, 23), date(2026, 11, 24))})
-    assert wording.left(call, NOW).words == "4 working days left"
-    assert wording.left(call, NOW, policy=closed).words == "2 working days left"
-    assert wording.left(federal, NOW).words == "5 working days left"
-    assert wording.left(federal, NOW, policy=closed).words == "3 working days left"
+    assert clock_words.left(call, NOW).words == "4 working days left"
+    assert clock_words.left(call, NOW, policy=closed).words == "2 working days left"
+    assert clock_words.left(federal, NOW).words == "5 working days left"
+    assert clock_words.left(federal, NOW, policy=closed).words == "3 working days left"
     visit = clock(ClockKind.TCM_VISIT, due=datetime(2026, 11, 25, 4, 59, 59, tzinfo=UTC))
-    assert wording.step(visit, NOW, policy=closed) == ("Visit by Fri 20 Nov, the last working day before Tue 24 Nov")
+    assert clock_words.step(visit, NOW, policy=closed) == (
+        "Visit by Fri 20 Nov, the last working day before Tue 24 Nov"
+    )
 
 
 def test_numbers_in_words_are_those_of_the_policy_in_force():
     ours = of_policy(
         windows={"readmission_days": 60}, clocks={"tcm_contact_business_days": 3, "trc_follow_up_days": 20}
     )
-    assert wording.reason(Reason.READMISSION, ours) == "Is back in the hospital within 60 days of a discharge"
-    assert wording.reason(Reason.READMISSION, default_policy()).endswith("within 30 days of a discharge")
-    assert wording.clock_name(clock(ClockKind.TCM_CONTACT, 1), ours).endswith("(TCM, 3 working days)")
-    assert wording.clock_name(clock(ClockKind.TRC_ENGAGEMENT, 1), ours).endswith("within 20 days")
-    assert not any(char.isdigit() for words in wording.REASON_WORDS.values() for char in words)
+    assert reason_words.reason(Reason.READMISSION, ours) == "Is back in the hospital within 60 days of a discharge"
+    assert reason_words.reason(Reason.READMISSION, default_policy()).endswith("within 30 days of a discharge")
+    assert clock_words.clock_name(clock(ClockKind.TCM_CONTACT, 1), ours).endswith("(TCM, 3 working days)")
+    assert clock_words.clock_name(clock(ClockKind.TRC_ENGAGEMENT, 1), ours).endswith("within 20 days")
+    assert not any(char.isdigit() for words in reason_words.REASON_WORDS.values() for char in words)
 
 
 def test_what_else_is_true_of_a_clock_is_said():
     papers = clock(ClockKind.TRC_DISCHARGE_INFORMATION, 20).model_copy(
         update={"notice_at": NOW, "missing": (DischargeElement.MEDICINES, DischargeElement.INSTRUCTIONS)}
     )
-    assert wording.clock_notes(papers, NOW) == [
+    assert clock_words.clock_notes(papers, NOW) == [
         "notice in time (Fri 20 Nov, 14:02), information still to get: current medicines and allergies; "
         "instructions for care"
     ]
     late = papers.model_copy(update={"notice_at": None, "assumed": True})
-    assert wording.clock_notes(late, NOW)[0].startswith("no notice in time; to get: current medicines")
-    assert wording.clock_notes(late, NOW)[1].startswith("assumed: the panel does not say who pays")
+    assert clock_words.clock_notes(late, NOW)[0].startswith("no notice in time; to get: current medicines")
+    assert clock_words.clock_notes(late, NOW)[1].startswith("assumed: the panel does not say who pays")
     call = clock(ClockKind.TCM_CONTACT, 20).model_copy(update={"calendar": "NC", "tries": 2})
-    assert wording.clock_notes(call, NOW) == [
+    assert clock_words.clock_notes(call, NOW) == [
         "working days without the holidays of NC",
         "2 separate tries in time count as tried",
     ]
     ward = clock(ClockKind.FUH_7, 20).model_copy(update={"same_day": False})
-    assert wording.clock_notes(ward, NOW) == ["the day of the discharge does not count"]
+    assert clock_words.clock_notes(ward, NOW) == ["the day of the discharge does not count"]
 
 
 def test_a_missed_step_stays_the_next_one_until_somebody_did_it():
     call = clock(ClockKind.TCM_CONTACT, -3).model_copy(update={"status": ClockStatus.MISSED})
     visit = clock(ClockKind.TCM_VISIT, 150)
     paper = clock(ClockKind.TRC_DISCHARGE_INFORMATION, -9).model_copy(update={"status": ClockStatus.MISSED})
-    assert wording.next_clock([visit, paper, call]) == call
-    assert wording.next_clock([visit, paper, call.model_copy(update={"status": ClockStatus.MET})]) == visit
-    assert wording.next_clock([paper]) is None
+    assert clock_words.next_clock([visit, paper, call]) == call
+    assert clock_words.next_clock([visit, paper, call.model_copy(update={"status": ClockStatus.MET})]) == visit
+    assert clock_words.next_clock([paper]) is None
 
 
 @pytest.mark.parametrize(
@@ -233,10 +242,10 @@ def test_why_it_is_urgent(rule, reasons, priority, tier, text):
 
 def test_the_complaint_stands_beside_the_diagnosis():
     heart = [Diagnosis(code="I50.9", text="Heart failure, unspecified")]
-    assert wording.why_there(heart, "SUICIDAL THOUGHTS") == "heart failure · came with “suicidal thoughts”"
-    assert wording.why_there(heart, "Heart failure") == "heart failure"
-    assert wording.why_there([], "cough") == "“cough”"
-    assert wording.why_there([], "") == ""
+    assert diagnosis_words.why_there(heart, "SUICIDAL THOUGHTS") == "heart failure · came with “suicidal thoughts”"
+    assert diagnosis_words.why_there(heart, "Heart failure") == "heart failure"
+    assert diagnosis_words.why_there([], "cough") == "“cough”"
+    assert diagnosis_words.why_there([], "") == ""
 
 
 def test_the_next_step_is_the_earliest_clock_that_a_person_acts_on():
@@ -244,9 +253,9 @@ def test_the_next_step_is_the_earliest_clock_that_a_person_acts_on():
     call = clock(ClockKind.TCM_CONTACT, 40)
     visit = clock(ClockKind.TCM_VISIT, 150)
     met = clock(ClockKind.FUH_7, 1).model_copy(update={"status": ClockStatus.MET})
-    assert wording.next_clock([visit, paper, met, call]) == call
-    assert wording.next_clock([paper, met]) == paper
-    assert wording.next_clock([met]) is None
+    assert clock_words.next_clock([visit, paper, met, call]) == call
+    assert clock_words.next_clock([paper, met]) == paper
+    assert clock_words.next_clock([met]) is None
 
 
 DISCHARGED = frozenset({Reason.DISCHARGED})
@@ -345,7 +354,7 @@ def test_retractions(reasons, kind, text):
 )
 def test_what_waits_without_a_clock(status, kind, expected, text):
     leaves = NOW + timedelta(days=expected) if expected else None
-    assert wording.waiting(StayStatus(status), AlertKind(kind), leaves, NOW) == text
+    assert clock_words.waiting(StayStatus(status), AlertKind(kind), leaves, NOW) == text
 
 
 @pytest.mark.parametrize(
@@ -366,7 +375,7 @@ def test_what_became_of_a_clock(status, met_at, text):
         status=status,
         met_at=met_at,
     )
-    assert wording.clock_state(found, NOW) == text.format(today=wording.day(NOW, NOW))
+    assert clock_words.clock_state(found, NOW) == text.format(today=time_words.day(NOW, NOW))
 
 
 @pytest.mark.parametrize(
@@ -401,8 +410,8 @@ def test_marks(reasons, encounter_class, version, text):
 )
 def test_lengths(hours, ended, text):
     started = NOW - timedelta(hours=hours)
-    assert wording.length(started, NOW if ended else None, NOW) == text
-    assert wording.length(None, NOW, NOW) == ""
+    assert time_words.length(started, NOW if ended else None, NOW) == text
+    assert time_words.length(None, NOW, NOW) == ""
 
 
 @pytest.mark.parametrize(
@@ -418,16 +427,16 @@ def test_lengths(hours, ended, text):
     ],
 )
 def test_diagnoses(item, text):
-    assert wording.diagnosis(item) == text
+    assert diagnosis_words.diagnosis(item) == text
 
 
 def test_a_final_diagnosis_goes_before_an_admitting_one_and_both_before_the_complaint():
     admitting = Diagnosis(text="Chest pain", type="A", rank=1)
     final = Diagnosis(text="Pneumonia", type="F", rank=2)
-    assert wording.main_diagnosis([admitting, final], "cough") == "pneumonia"
-    assert wording.main_diagnosis([Diagnosis(type="F"), admitting], "cough") == "chest pain"
-    assert wording.main_diagnosis([], "COUGH AND FEVER") == "“cough and fever”"
-    assert wording.main_diagnosis([], " ") == ""
+    assert diagnosis_words.main_diagnosis([admitting, final], "cough") == "pneumonia"
+    assert diagnosis_words.main_diagnosis([Diagnosis(type="F"), admitting], "cough") == "chest pain"
+    assert diagnosis_words.main_diagnosis([], "COUGH AND FEVER") == "“cough and fever”"
+    assert diagnosis_words.main_diagnosis([], " ") == ""
 
 
 @pytest.mark.parametrize(
@@ -448,28 +457,28 @@ def test_changes(item, text):
 
 
 def test_the_person_line_and_standing():
-    assert wording.person_line("Rosa Whitfield", date(1955, 3, 4), "F", NOW) == "Rosa Whitfield, 71 F"
-    assert wording.person_line("Rosa Whitfield", None, "", NOW) == "Rosa Whitfield"
-    assert wording.standing(RiskTier.HIGH, 4, 60) == "high risk · 4th ED in 60 d"
-    assert wording.standing(RiskTier.UNKNOWN, 1, 60) == ""
+    assert people_words.person_line("Rosa Whitfield", date(1955, 3, 4), "F", NOW) == "Rosa Whitfield, 71 F"
+    assert people_words.person_line("Rosa Whitfield", None, "", NOW) == "Rosa Whitfield"
+    assert people_words.standing(RiskTier.HIGH, 4, 60) == "high risk · 4th ED in 60 d"
+    assert people_words.standing(RiskTier.UNKNOWN, 1, 60) == ""
 
 
 def test_codes_stand_beside_words():
-    assert wording.code(Diagnosis(code="I50.9", system="I10")) == "ICD-10 I50.9"
-    assert wording.code(Diagnosis(code="428.0", system="I9C")) == "ICD-9 428.0"
-    assert wording.code(Diagnosis(code="X", system="LOCAL")) == "LOCAL X"
-    assert wording.code(Diagnosis(text="Asthma")) == ""
+    assert diagnosis_words.code(Diagnosis(code="I50.9", system="I10")) == "ICD-10 I50.9"
+    assert diagnosis_words.code(Diagnosis(code="428.0", system="I9C")) == "ICD-9 428.0"
+    assert diagnosis_words.code(Diagnosis(code="X", system="LOCAL")) == "LOCAL X"
+    assert diagnosis_words.code(Diagnosis(text="Asthma")) == ""
 
 
 def test_small_words():
-    assert wording.count(1, "person", "people") == "1 person"
-    assert wording.count(1204, "person", "people") == "1,204 people"
-    assert wording.phone("18285550147") == wording.phone("8285550147") == "828-555-0147"
-    assert wording.phone("911") == "911"
+    assert number_words.count(1, "person", "people") == "1 person"
+    assert number_words.count(1204, "person", "people") == "1,204 people"
+    assert people_words.phone("18285550147") == people_words.phone("8285550147") == "828-555-0147"
+    assert people_words.phone("911") == "911"
     assert wording.facility("MISSION") == "Mission"
     assert wording.facility("UNC") == "UNC"
     assert wording.facility("Mission Hospital") == "Mission Hospital"
-    assert wording.evidence({"birth_date": "equal", "first": "nickname"}) == [
+    assert match_words.evidence({"birth_date": "equal", "first": "nickname"}) == [
         "birth date: the same",
         "first name: a nickname of it",
     ]

@@ -11,7 +11,12 @@ from rules.decisions import Action, AlertKind, Clock, Priority, Reason, StayStat
 from rules.policy.policy import Policy, default_policy
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView, PersonView, WhyWithheld
+from streams.words import clocks as clock_words
+from streams.words import diagnoses as diagnosis_words
+from streams.words import numbers as number_words
+from streams.words import people as people_words
 from streams.words import stays as wording
+from streams.words import times as time_words
 
 
 class Group(StrEnum):
@@ -91,12 +96,12 @@ class Row:
     speak: str  # said once to a screen reader; "" for what is not urgent or not new
 
 
-def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = wording.ZONE) -> Row:
+def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_words.ZONE) -> Row:
     """The row of `stay` for the reader."""
     alert = stay.latest
     struck = is_struck(alert)
     clock = _clock_of(stay)
-    left = wording.left(clock, now, zone, stay.policy) if clock else None
+    left = clock_words.left(clock, now, zone, stay.policy) if clock else None
     told = last_true(stay.versions) if struck else alert
     marks = marks_of(stay)
     who = who_of(alert.person, now, zone)
@@ -111,7 +116,7 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = wording.
         priority=priority.value,
         priority_words=wording.PRIORITY_WORDS[priority],
         who=who,
-        standing=wording.standing(alert.risk_tier, alert.ed_visits, alert.ed_window_days),
+        standing=people_words.standing(alert.risk_tier, alert.ed_visits, alert.ed_window_days),
         marks=marks,
         headline=headline,
         when="" if struck else when_of(told, now, zone),
@@ -119,9 +124,9 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = wording.
         because="" if struck else because_of(alert, stay.policy),
         struck=struck,
         retraction=retraction_of(alert, told, now, zone) if struck else "",
-        step=wording.step(clock, now, zone, stay.policy) if clock else _step_without_clock(stay, struck, now, zone),
+        step=clock_words.step(clock, now, zone, stay.policy) if clock else _step_without_clock(stay, struck, now, zone),
         left=left.words if left else "",
-        due=wording.moment(clock.due_at, now, zone) if clock else "",
+        due=time_words.moment(clock.due_at, now, zone) if clock else "",
         overdue=bool(left and left.overdue),
         owner=stay.taken.name if stay.taken else "",
         taken=stay.taken is not None,
@@ -137,19 +142,19 @@ def _clock_of(stay: ReaderStay) -> Clock | None:
     """The clock that is the next step; none where there is nothing for this reader to do until something else comes."""
     if is_struck(stay.latest) or stay.passed_to or waits_for_another(stay):
         return None
-    return wording.next_clock(stay.latest.clocks)
+    return clock_words.next_clock(stay.latest.clocks)
 
 
 def waits_for_another(stay: ReaderStay) -> bool:
     """The person is back in the hospital: what this stay asks for waits."""
     over = stay.again is not None and stay.latest.status is StayStatus.FINISHED
-    return over and wording.next_clock(stay.latest.clocks) is not None
+    return over and clock_words.next_clock(stay.latest.clocks) is not None
 
 
 _OURS: Final = frozenset({Reason.MATCH_REJECTED, Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
 
 
-def retraction_of(alert: AlertView, told: AlertView, now: datetime, zone: tzinfo = wording.ZONE) -> str:
+def retraction_of(alert: AlertView, told: AlertView, now: datetime, zone: tzinfo = time_words.ZONE) -> str:
     """What was taken back, with the hospital's time for it; ours where a person of ours did it."""
     ours = alert.occurred_at is None or not _OURS.isdisjoint(alert.reasons)
     at = alert.decided_at if ours else alert.occurred_at or alert.decided_at
@@ -163,12 +168,12 @@ def because_of(alert: AlertView, policy: Policy) -> str:
     return wording.because(alert.priority, alert.reasons, alert.risk_tier, alert.rule, policy)
 
 
-def when_of(alert: AlertView, now: datetime, zone: tzinfo = wording.ZONE) -> str:
+def when_of(alert: AlertView, now: datetime, zone: tzinfo = time_words.ZONE) -> str:
     """When what the headline says happened; "" while the stay runs, which is said as since when."""
     if alert.status is not StayStatus.FINISHED and alert.kind is not AlertKind.DEATH:
         return ""
     at = alert.ended_at or alert.occurred_at
-    return wording.time_or_moment(at, now, zone) if at else ""
+    return time_words.time_or_moment(at, now, zone) if at else ""
 
 
 def is_struck(alert: AlertView) -> bool:
@@ -176,7 +181,7 @@ def is_struck(alert: AlertView) -> bool:
     return alert.action is Action.RETRACT
 
 
-def group_of(stay: ReaderStay, clock: Clock | None, now: datetime, zone: tzinfo = wording.ZONE) -> Group:
+def group_of(stay: ReaderStay, clock: Clock | None, now: datetime, zone: tzinfo = time_words.ZONE) -> Group:
     """Now: overdue, due today, urgent and not yet dealt with by this reader, or taken back and not seen by them. What
     this reader took stays with them until they mark it as seen."""
     alert = stay.latest
@@ -187,8 +192,8 @@ def group_of(stay: ReaderStay, clock: Clock | None, now: datetime, zone: tzinfo 
         return Group.HOME
     if unread and alert.priority is Priority.URGENT:
         return Group.NOW
-    if clock is not None and clock.kind not in wording.PAPERWORK:
-        meant = wording.last_moment(clock, now, zone, stay.policy)
+    if clock is not None and clock.kind not in clock_words.PAPERWORK:
+        meant = clock_words.last_moment(clock, now, zone, stay.policy)
         last = (meant - timedelta(minutes=1)).astimezone(zone).date()
         if last <= now.astimezone(zone).date():
             return Group.NOW
@@ -215,11 +220,11 @@ def marks_of(stay: ReaderStay) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))[:3]
 
 
-def who_of(person: PersonView | None, now: datetime, zone: tzinfo = wording.ZONE) -> str:
+def who_of(person: PersonView | None, now: datetime, zone: tzinfo = time_words.ZONE) -> str:
     """ "Rosa Whitfield, 71 F"."""
     if person is None:
         return "Name withheld"
-    return wording.person_line(name_of(person), person.birth_date, person.sex, now, zone)
+    return people_words.person_line(name_of(person), person.birth_date, person.sex, now, zone)
 
 
 def name_of(person: PersonView) -> str:
@@ -235,11 +240,11 @@ def headline_of(alert: AlertView) -> str:
     return wording.headline(alert.kind, encounter_class, alert.status, alert.disposition, alert.reasons)
 
 
-def where_of(alert: AlertView, now: datetime, zone: tzinfo = wording.ZONE, *, why: bool = True) -> str:
+def where_of(alert: AlertView, now: datetime, zone: tzinfo = time_words.ZONE, *, why: bool = True) -> str:
     """Where, how long, why: "Mission Hospital, 3 days · heart failure"."""
-    length = wording.length(alert.started_at, alert.ended_at, now, zone)
+    length = time_words.length(alert.started_at, alert.ended_at, now, zone)
     place = ", ".join(part for part in (wording.facility(alert.facility), length) if part)
-    reason = wording.why_there(alert.diagnoses, alert.complaint) if why else ""
+    reason = diagnosis_words.why_there(alert.diagnoses, alert.complaint) if why else ""
     return " · ".join(part for part in (place, reason) if part)
 
 
@@ -303,7 +308,9 @@ def _step_without_clock(stay: ReaderStay, struck: bool, now: datetime, zone: tzi
         if max(stay.seen, stay.acknowledged) < alert.version:
             return "Mark as seen"
         others = len(stay.not_seen_by)
-        return f"Seen; {wording.count(others, 'person has', 'people have')} not seen it" if others else "Seen by all"
+        return (
+            f"Seen; {number_words.count(others, 'person has', 'people have')} not seen it" if others else "Seen by all"
+        )
     if stay.passed_to:
         return f"With {', '.join(stay.passed_to)} now; nothing for you to do"
     if stay.again is not None and waits_for_another(stay):
@@ -313,7 +320,7 @@ def _step_without_clock(stay: ReaderStay, struck: bool, now: datetime, zone: tzi
         return "Ask for consent"
     if stay.unheard_since is not None:
         return wording.unheard(stay.unheard_since, now, zone)
-    return wording.waiting(alert.status, alert.kind, alert.expected_discharge, now, zone)
+    return clock_words.waiting(alert.status, alert.kind, alert.expected_discharge, now, zone)
 
 
 def _rank(alert: AlertView, priority: Priority, clock: Clock | None, overdue: bool, struck: bool) -> str:

@@ -15,7 +15,14 @@ from streams.inbox.access import StayDetail, ToldPerson
 from streams.inbox.pages import list_rows as rows
 from streams.store.actions import ActionKind
 from streams.store.reviews import Review, Verdict
+from streams.words import clocks as clock_words
+from streams.words import diagnoses as diagnosis_words
+from streams.words import matches as match_words
+from streams.words import numbers as number_words
+from streams.words import people as people_words
+from streams.words import reasons as reason_words
 from streams.words import stays as wording
+from streams.words import times as time_words
 
 DEED_WORDS: Final = {
     ActionKind.TAKEN: "took it",
@@ -74,25 +81,27 @@ class StayWords:
     evidence: tuple[str, ...]
 
 
-def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo = wording.ZONE) -> StayWords:
+def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo = time_words.ZONE) -> StayWords:
     """The words of the page."""
     latest = detail.stay.latest
     return StayWords(
         row=rows.row(detail.stay, reader_id, now, zone),
-        phone=wording.phone(latest.person.phone) if latest.person and not rows.is_struck(latest) else "",
+        phone=people_words.phone(latest.person.phone) if latest.person and not rows.is_struck(latest) else "",
         notice=latest.notice,
         withheld=rows.withheld_of(latest),
         diagnoses=tuple(
-            Fact(wording.diagnosis(item) or "Not named", "", wording.code(item)) for item in latest.diagnoses
+            Fact(diagnosis_words.diagnosis(item) or "Not named", "", diagnosis_words.code(item))
+            for item in latest.diagnoses
         ),
-        complaint=wording.plain(latest.complaint),
+        complaint=diagnosis_words.plain(latest.complaint),
         about=_about(latest, now, zone),
         contact=_contact(detail, now),
         clocks=tuple(
             Fact(
-                wording.clock_name(clock, detail.stay.policy),
-                f"{wording.due(clock.due_at, now, zone)}, {wording.clock_state(clock, now, zone, detail.stay.policy)}",
-                " · ".join(wording.clock_notes(clock, now, zone)),
+                clock_words.clock_name(clock, detail.stay.policy),
+                f"{clock_words.due(clock.due_at, now, zone)}, "
+                f"{clock_words.clock_state(clock, now, zone, detail.stay.policy)}",
+                " · ".join(clock_words.clock_notes(clock, now, zone)),
             )
             for clock in latest.clocks
         ),
@@ -100,7 +109,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
         told=tuple(
             Fact(
                 "You" if told.person.case_manager_id == reader_id else told.person.name,
-                wording.ROLE_WORDS[told.person.role],
+                people_words.ROLE_WORDS[told.person.role],
                 _how_far(told),
             )
             for told in detail.told
@@ -108,18 +117,18 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
         earlier=tuple(
             Fact(
                 ", ".join(part for part in (rows.headline_of(item), wording.facility(item.facility)) if part),
-                wording.day(item.started_at or item.decided_at, now, zone),
-                wording.main_diagnosis(item.diagnoses, item.complaint),
+                time_words.day(item.started_at or item.decided_at, now, zone),
+                diagnosis_words.main_diagnosis(item.diagnoses, item.complaint),
             )
             for item in detail.earlier
         ),
         earlier_withheld=(
-            f"{wording.count(detail.earlier_withheld, 'earlier stay is', 'earlier stays are')} withheld from you"
+            f"{number_words.count(detail.earlier_withheld, 'earlier stay is', 'earlier stays are')} withheld from you"
             if detail.earlier_withheld
             else ""
         ),
         why=_why(latest, detail.stay.policy),
-        evidence=tuple(wording.evidence(latest.evidence)),
+        evidence=tuple(match_words.evidence(latest.evidence)),
     )
 
 
@@ -137,10 +146,10 @@ def _about(alert: AlertView, now: datetime, zone: tzinfo) -> tuple[Fact, ...]:
         ("Kind", wording.FACILITY_KIND_WORDS[alert.facility_kind] if alert.facility_kind else ""),
         ("Unit", alert.unit),
         ("Doctor", alert.attending),
-        ("Began", wording.moment(alert.started_at, now, zone) if alert.started_at else ""),
-        ("Ended", wording.moment(alert.ended_at, now, zone) if alert.ended_at else ""),
+        ("Began", time_words.moment(alert.started_at, now, zone) if alert.started_at else ""),
+        ("Ended", time_words.moment(alert.ended_at, now, zone) if alert.ended_at else ""),
         ("Went", wording.disposition(alert.disposition)),
-        ("Expected to leave", wording.day(alert.expected_discharge, now, zone) if alert.expected_discharge else ""),
+        ("Expected to leave", time_words.day(alert.expected_discharge, now, zone) if alert.expected_discharge else ""),
     )
     return tuple(Fact(name, value) for name, value in facts if value)
 
@@ -150,14 +159,14 @@ def _contact(detail: StayDetail, now: datetime) -> tuple[Fact, ...]:
     if person is None:
         return ()
     practice = detail.practice
-    today = now.astimezone(wording.ZONE).date()
+    today = now.astimezone(time_words.ZONE).date()
     facts = (
-        ("Phone", wording.phone(person.phone)),
-        ("Born", f"{wording.full_date(person.birth_date)}, {wording.age(person.birth_date, today)}"),
+        ("Phone", people_words.phone(person.phone)),
+        ("Born", f"{time_words.full_date(person.birth_date)}, {people_words.age(person.birth_date, today)}"),
         ("Address", address(person.address) if person.address else ""),
         ("Language", person.language),
         ("Practice", practice.name if practice else ""),
-        ("Practice phone", wording.phone(practice.phone) if practice else ""),
+        ("Practice phone", people_words.phone(practice.phone) if practice else ""),
         ("Programs", ", ".join(program.replace("_", " ") for program in person.programs)),
         ("Member ID", person.enrollee_id),
     )
@@ -178,7 +187,7 @@ def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, 
     deeds = (
         StoryItem(
             deed.at,
-            wording.moment(deed.at, now, zone),
+            time_words.moment(deed.at, now, zone),
             f"{deed.name} {DEED_WORDS[deed.action]}" + (", then took it back" if deed.undone else ""),
             (),
             "",
@@ -193,17 +202,17 @@ def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, 
 def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zone: tzinfo, policy: Policy) -> StoryItem:
     headline = rows.headline_of(alert)
     as_before = before is not None and rows.headline_of(before) == headline
-    reason = next((wording.reason(item, policy) for item in alert.reasons), headline)
+    reason = next((reason_words.reason(item, policy) for item in alert.reasons), headline)
     did = reason if as_before or rows.is_struck(alert) else headline
-    told = [wording.reason(item, policy) for item in alert.reasons if not _obvious(item, alert)]
+    told = [reason_words.reason(item, policy) for item in alert.reasons if not _obvious(item, alert)]
     changed = [wording.change(_with_words(item, alert)) for item in alert.changes if _worth(item)]
     happened = ""
     if alert.occurred_at and abs((alert.decided_at - alert.occurred_at).total_seconds()) > 90:
-        happened = f"happened {wording.moment(alert.occurred_at, now, zone)}"
+        happened = f"happened {time_words.moment(alert.occurred_at, now, zone)}"
     source = wording.feed_name(alert.trigger, alert.control_id) if alert.trigger else ""
     return StoryItem(
         alert.decided_at,
-        wording.moment(alert.decided_at, now, zone),
+        time_words.moment(alert.decided_at, now, zone),
         did or "Told",
         tuple(dict.fromkeys(part for part in (*told, *changed, happened) if part and part != did)),
         f"{wording.facility(alert.facility)}, {source}" if alert.facility and source else source,
@@ -225,7 +234,8 @@ def _with_words(item: Change, alert: AlertView) -> Change:
     def named(codes: str) -> str:
         parts = (words.get(code, Diagnosis(code=code)) for code in codes.split(", ") if code)
         return ", ".join(
-            f"{wording.diagnosis(found)} ({found.code})" if found.text else wording.diagnosis(found) for found in parts
+            f"{diagnosis_words.diagnosis(found)} ({found.code})" if found.text else diagnosis_words.diagnosis(found)
+            for found in parts
         )
 
     return item.model_copy(update={"before": named(item.before), "after": named(item.after)})
@@ -238,9 +248,9 @@ def _worth(item: Change) -> bool:
 def _why(alert: AlertView, policy: Policy) -> tuple[str, ...]:
     if alert.tier is Tier.WITHHELD:
         return ()
-    said = [wording.reason(item, policy) for item in alert.reasons]
+    said = [reason_words.reason(item, policy) for item in alert.reasons]
     lines = [
-        wording.GRADE_WORDS[alert.grade] if alert.grade else "",
+        match_words.GRADE_WORDS[alert.grade] if alert.grade else "",
         f"What the message said: {'; '.join(said)}" if said else "",
         f"Rule: {alert.rule.replace('_', ' ')}" if alert.rule else "",
         f"Why you: {alert.route}" if alert.route else "",
@@ -291,8 +301,8 @@ def review_words(review: Review, now: datetime, who: str = "Somebody") -> Review
         ("Address", address(theirs_address), address(ours.address), ("address", "street", "zip", "city")),
         (
             "Phone",
-            ", ".join(wording.phone(number) for number in patient.phones),
-            wording.phone(ours.phone),
+            ", ".join(people_words.phone(number) for number in patient.phones),
+            people_words.phone(ours.phone),
             ("phone",),
         ),
         ("Social Security", _last_four(patient.ssn), _last_four(ours.ssn), ("ssn", "ssn4")),
@@ -305,8 +315,8 @@ def review_words(review: Review, now: datetime, who: str = "Somebody") -> Review
     for key, word in found.items():
         if key not in named:
             lines.append(_compare(wording.field(key).capitalize(), "", "", [(key, word)]))
-    waited = wording.ago((now - review.opened_at).total_seconds())
-    messages = wording.count(len(review.records), "message waits", "messages wait")
+    waited = time_words.ago((now - review.opened_at).total_seconds())
+    messages = number_words.count(len(review.records), "message waits", "messages wait")
     return ReviewWords(
         review_id=review.review_id,
         waiting=f"{messages} for your answer. Opened {waited}." + _where(record.event),
@@ -327,18 +337,18 @@ def _where(event: Event) -> str:
 
 def _compare(name: str, theirs: str, ours: str, found: list[tuple[str, str]]) -> Comparison:
     if found:
-        words = [text.partition(": ") for text in wording.evidence(dict(found))]
+        words = [text.partition(": ") for text in match_words.evidence(dict(found))]
         agreement = ", ".join(after if len(words) == 1 else f"{before} {after}" for before, _, after in words)
-        return _said(name, theirs, ours, agreement, wording.evidence_of(word for _, word in found))
+        return _said(name, theirs, ours, agreement, match_words.evidence_of(word for _, word in found))
     if not theirs or not ours:
         return Comparison(name, theirs, ours, "not given" if theirs or ours else "", None)
     same = theirs.casefold() == ours.casefold()
-    agrees = wording.Evidence.AGREES if same else wording.Evidence.DISAGREES
+    agrees = match_words.Evidence.AGREES if same else match_words.Evidence.DISAGREES
     return _said(name, theirs, ours, "the same" if same else "different", agrees)
 
 
-def _said(name: str, theirs: str, ours: str, agreement: str, evidence: wording.Evidence) -> Comparison:
-    agrees = {wording.Evidence.AGREES: True, wording.Evidence.DISAGREES: False}.get(evidence)
+def _said(name: str, theirs: str, ours: str, agreement: str, evidence: match_words.Evidence) -> Comparison:
+    agrees = {match_words.Evidence.AGREES: True, match_words.Evidence.DISAGREES: False}.get(evidence)
     return Comparison(name, theirs, ours, agreement, agrees, evidence.value)
 
 
@@ -358,11 +368,13 @@ class AnswerWords:
     mine: bool  # this reader's answer, and it can still be taken back
 
 
-def answer_words(review: Review, who: str, reader_id: str, now: datetime, zone: tzinfo = wording.ZONE) -> AnswerWords:
+def answer_words(
+    review: Review, who: str, reader_id: str, now: datetime, zone: tzinfo = time_words.ZONE
+) -> AnswerWords:
     """ "Rosa Whitfield: M. Ortiz, RN said different people, 14:02"."""
     verdict = VERDICT_WORDS[review.verdict] if review.verdict else "nothing"
     whom = _enrollee_name(review.enrollee) if review.enrollee else "Somebody no longer on the panel"
-    when = wording.time_or_moment(review.decided_at, now, zone) if review.decided_at else ""
+    when = time_words.time_or_moment(review.decided_at, now, zone) if review.decided_at else ""
     mine = review.undoable and review.decided_by == reader_id
     return AnswerWords(review.review_id, f"{whom}: {who} said {verdict}, {when}", mine)
 
@@ -378,7 +390,7 @@ def _enrollee_name(enrollee: Enrollee) -> str:
 
 
 def _born(on: date | None) -> str:
-    return wording.full_date(on) if on else ""
+    return time_words.full_date(on) if on else ""
 
 
 def _last_four(number: str) -> str:

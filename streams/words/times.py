@@ -1,0 +1,87 @@
+"""Times and spans as people say them, in the zone of the policy."""
+
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from rules.decisions import (
+    Clock,
+)
+from streams.words.numbers import count
+
+ZONE: Final[tzinfo] = ZoneInfo("America/New_York")
+
+
+def moment(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
+    """ "Tue 24 Nov, 17:00"; with the year when it is not this one."""
+    local = at.astimezone(zone)
+    year = "" if local.year == now.astimezone(zone).year else f" {local.year}"
+    return f"{_day(local.date())}{year}, {local:%H:%M}"
+
+
+def day(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
+    """ "Tue 24 Nov"; with the year when it is not this one."""
+    local = at.astimezone(zone)
+    return _day(local.date()) + ("" if local.year == now.astimezone(zone).year else f" {local.year}")
+
+
+def time_or_moment(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
+    """ "14:02" today, "Tue 24 Nov, 17:00" otherwise."""
+    same_day = at.astimezone(zone).date() == now.astimezone(zone).date()
+    return f"{at.astimezone(zone):%H:%M}" if same_day else moment(at, now, zone)
+
+
+def full_date(on: date) -> str:
+    """ "4 Mar 1954"."""
+    return f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
+
+
+def ago(seconds: float) -> str:
+    """ "40 s ago", "5 min ago", "3 h ago", "2 days ago"."""
+    return f"{span(seconds)} ago"
+
+
+def span(seconds: float) -> str:
+    """A length of time in one unit, rounded down: "40 s", "5 min", "3 h", "2 days"."""
+    seconds = max(0.0, seconds)
+    if seconds < 60:
+        return f"{int(seconds)} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min"
+    if seconds < 48 * 3600:
+        return f"{int(seconds // 3600)} h"
+    return f"{int(seconds // 86400)} days"
+
+
+def length(started: datetime | None, ended: datetime | None, now: datetime, zone: tzinfo = ZONE) -> str:
+    """How long: "3 days" or "5 h" of a stay that ended; "since Mon 23 Nov, 14:10" of one that runs; "" unknown."""
+    if started is None:
+        return ""
+    if ended is None:
+        return f"since {time_or_moment(started, now, zone)}"
+    if ended <= started:
+        return ""
+    if ended - started < timedelta(minutes=1):
+        return ""
+    nights = (ended.astimezone(zone).date() - started.astimezone(zone).date()).days
+    if nights >= 1 and ended - started >= timedelta(hours=20):
+        return count(nights, "day")
+    return span((ended - started).total_seconds())
+
+
+def day_of(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> str:
+    """The day a clock ends with."""
+    return day(clock.due_at - timedelta(minutes=1), now, zone)
+
+
+def utc(at: datetime) -> str:
+    """For `datetime` attributes: ISO 8601 in UTC to the second."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _day(on: date) -> str:
+    return f"{_DAYS[on.weekday()]} {on.day} {_MONTHS[on.month - 1]}"
