@@ -125,7 +125,7 @@ def work() -> None:
 @app.command()
 def inbox() -> None:
     """Run the inbox: the page case managers keep open."""
-    from streams.inbox.app import run_inbox
+    from streams.inbox.process import run_inbox
 
     _process(run_inbox)
 

@@ -23,11 +23,13 @@ from parsers.people import Consent
 from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
 from streams.inbox import serving
 from streams.inbox.access import Desk
-from streams.inbox.app import COOKIE, Inbox, open_to_others
+from streams.inbox.app import app
 from streams.inbox.guesses import Guesses
 from streams.inbox.links import NoInbox, make_link
 from streams.inbox.live import Live
 from streams.inbox.pages import list_rows as rows
+from streams.inbox.process import open_to_others
+from streams.inbox.request import COOKIE, Inbox
 from streams.run.metrics import REGISTRY
 from streams.run.problems import Problem
 from streams.run.settings import Settings
@@ -79,7 +81,7 @@ def served(settings, store, who=ORTIZ, *, demo=False):
     inbox = Inbox(settings, store, demo=demo)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(inbox.app(), log_config=None, access_log=False, lifespan="on", http=serving.TimedProtocol)
+        uvicorn.Config(app(inbox), log_config=None, access_log=False, lifespan="on", http=serving.TimedProtocol)
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

@@ -47,7 +47,7 @@ MARKER = "Zqxmarker"
 RUN = (
     "import sys; from streams.run.logs import configure; configure('DEBUG'); "
     "from streams.run.settings import load_settings; "
-    "from streams.inbox.app import run_inbox; run_inbox(load_settings())"
+    "from streams.inbox.process import run_inbox; run_inbox(load_settings())"
 )
 
 ORTIZ = CaseManager(

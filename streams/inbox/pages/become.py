@@ -1,0 +1,66 @@
+"""The demo: look as somebody else."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import (
+    PlainTextResponse,
+    Response,
+)
+
+from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
+from streams.inbox.pages.session import (
+    end_of,
+    enter,
+)
+from streams.store.audit import Audited
+from streams.words import people as people_words
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
+
+
+async def become_page(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    await inbox.came(request, reader)
+    if not inbox.demo:
+        return PlainTextResponse("not here", 404)
+    people = await run_in_threadpool(partial(people_of, inbox))
+    return inbox.page("become.html", reader=reader.person, csrf=reader.session.csrf, people=people)
+
+
+def people_of(inbox: "Inbox") -> list[dict[str, str]]:
+    directory = inbox.desk.directory()
+    loads = inbox.store.loads([*directory.case_managers.values(), BUILT_IN_CENTRAL_OFFICE])
+    found = []
+    for load in loads:
+        person = load.case_manager
+        network = directory.networks.get(person.network_id)
+        plan = directory.lme_mcos.get(person.lme_mco_id)
+        found.append(
+            {
+                "id": person.case_manager_id,
+                "name": person.name,
+                "role": people_words.ROLE_WORDS[person.role],
+                "place": network.name if network else plan.name if plan else "",
+                "open": f"{load.open:,} open",
+            }
+        )
+    return found
+
+
+async def become(inbox: "Inbox", request: Request) -> Response:
+    if not inbox.demo:
+        return PlainTextResponse("not here", 404)
+    reader = await inbox.reader(request)
+    form = await inbox.posted(request, reader)
+    who = str(form.get("who", ""))
+    if await run_in_threadpool(inbox.desk.person, who) is None:
+        return PlainTextResponse("no such person", 400)
+    now = datetime.now(UTC)
+    await run_in_threadpool(inbox.store.audit, who, Audited.SWITCHED, now)
+    await end_of(inbox, reader.session)
+    return await enter(inbox, who, now)

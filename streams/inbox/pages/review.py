@@ -1,0 +1,104 @@
+"""Possible matches that wait for a person."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import (
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
+
+from parsers.people import CaseManager, Enrollee
+from streams.inbox.pages import stay_words as pages
+from streams.inbox.request import REVIEWS_ANSWERED_HOURS, REVIEWS_SHOWN, SAID_OF_REVIEW, WORDS_OF_VERDICT, Reader
+from streams.store.audit import Audited
+from streams.store.reviews import Verdict
+from streams.words import times as time_words
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
+
+
+async def review_page(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    await inbox.came(request, reader)
+    said = SAID_OF_REVIEW.get(request.query_params.get("said", ""), "")
+    return await run_in_threadpool(partial(render_reviews, inbox), reader, said, request.query_params.get("of", ""))
+
+
+def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Response:
+    now, who = datetime.now(UTC), reader.person.case_manager_id
+    practices = inbox.desk.answers_for(reader.person, now)
+    before = inbox.store.review(of) if of and said else None
+    if before and before.verdict and before.decided_at and may_review(inbox, reader.person, before.enrollee):
+        name, when = inbox.desk.name(before.decided_by), time_words.time_or_moment(before.decided_at, now)
+        said = f"{said} {name} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
+    found = [
+        (review, words)
+        for review in inbox.store.reviews_waiting(REVIEWS_SHOWN, practices)
+        if (words := pages.review_words(review, now, inbox.desk.name(review.decided_by)))
+    ]
+    since = now - timedelta(hours=REVIEWS_ANSWERED_HOURS)
+    answered = inbox.store.reviews_answered(since, REVIEWS_SHOWN, practices)
+    shown = [*(review for review, _ in found), *answered]
+    read = [review.enrollee.enrollee_id for review in shown if review.enrollee]
+    inbox.store.audit_people(who, Audited.READ_REVIEW, now, read, f"{len(found)} pairs")
+    waiting = inbox.store.review_count(practices)
+    more = f"{waiting:,} wait; these are the oldest {len(found)}." if waiting > len(found) else ""
+    return inbox.page(
+        "review.html",
+        reader=reader.person,
+        csrf=reader.session.csrf,
+        reviews=waiting,
+        reviews_waiting=[words for _, words in found],
+        answered=[pages.answer_words(one, inbox.desk.name(one.decided_by), who, now) for one in answered],
+        more=more,
+        said=said,
+    )
+
+
+async def take_back_review(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    await inbox.posted(request, reader)
+    return await run_in_threadpool(partial(take_back, inbox), reader, request.path_params["review_id"])
+
+
+def take_back(inbox: "Inbox", reader: Reader, review_id: str) -> Response:
+    review = inbox.store.review(review_id)
+    if review is None or not may_review(inbox, reader.person, review.enrollee):
+        return PlainTextResponse("not yours", 404)
+    try:
+        inbox.store.undo_review(review_id, reader.person.case_manager_id, datetime.now(UTC))
+    except KeyError:
+        return RedirectResponse("/review?said=over", 303)
+    return RedirectResponse("/review?said=undone", 303)
+
+
+async def settle(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    form = await inbox.posted(request, reader)
+    word = str(form.get("verdict", ""))
+    if word not in set(Verdict):
+        return PlainTextResponse("no such answer", 400)
+    return await run_in_threadpool(
+        partial(write_verdict, inbox), reader, request.path_params["review_id"], Verdict(word)
+    )
+
+
+def write_verdict(inbox: "Inbox", reader: Reader, review_id: str, verdict: Verdict) -> Response:
+    review = inbox.store.review(review_id)
+    if review is None or not may_review(inbox, reader.person, review.enrollee):
+        return PlainTextResponse("not yours", 404)
+    who, now = reader.person.case_manager_id, datetime.now(UTC)
+    done = inbox.store.settle_review(review_id, verdict, who, now, undoable=True)
+    said = verdict.value if done.changed else f"before&of={review_id}"
+    return RedirectResponse(f"/review?said={said}", 303)
+
+
+def may_review(inbox: "Inbox", reader: CaseManager, enrollee: Enrollee | None) -> bool:
+    practices = inbox.desk.answers_for(reader, datetime.now(UTC))
+    return enrollee is not None and (practices is None or enrollee.practice_id in practices)

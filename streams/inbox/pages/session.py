@@ -1,0 +1,131 @@
+"""Signing in and out, the lock, and where a reader was."""
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import (
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
+
+from streams.inbox.pages.stream import is_fresh
+from streams.inbox.request import COOKIE
+from streams.store.sessions import Session, end_session, find_session, open_session
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
+
+
+async def sign_in_page(inbox: "Inbox", request: Request) -> Response:
+    """Asks for a press; mail scanners and previews that open the link do not use it up."""
+    token = request.query_params.get("t", "")
+    who = await tried(inbox, request, inbox.store.link_for, token)
+    if isinstance(who, Response):
+        return who
+    name = await run_in_threadpool(inbox.desk.name, who)
+    button = {"action": "/sign-in", "words": f"Sign in as {name}", "fields": {"t": token}}
+    return inbox.page("words.html", heading="Open the inbox", lines=("This link works once.",), button=button)
+
+
+async def sign_in(inbox: "Inbox", request: Request) -> Response:
+    form = await request.form(max_files=0, max_fields=5)
+    who = await tried(inbox, request, inbox.store.redeem, str(form.get("t", "")))
+    if isinstance(who, Response):
+        return who
+    before = request.cookies.get(COOKIE, "")
+    now = datetime.now(UTC)
+    if session := await run_in_threadpool(find_session, inbox.store, before, now):
+        await end_of(inbox, session)
+    return await enter(inbox, who, now)
+
+
+async def tried(
+    inbox: "Inbox", request: Request, ask: Callable[[str, datetime], str | None], token: str
+) -> str | Response:
+    """Whom the link is for, or the page that says why it opens nothing."""
+    address = request.client.host if request.client else ""
+    if wait := inbox.guesses.wait(address, time.monotonic()):
+        lines = ("Too many links were tried from here. Wait a minute.",)
+        answer = inbox.page("words.html", 429, heading="Please wait", lines=lines, button=None)
+        answer.headers["Retry-After"] = str(int(wait) + 1)
+        return answer
+    who = await run_in_threadpool(ask, token, datetime.now(UTC))
+    if who is not None:
+        return who
+    inbox.guesses.wrong(address, time.monotonic())
+    told = ("This link was used already, or it is older than 15 minutes.", "A new one comes with: handoff sign-in")
+    heading = "This link no longer opens the inbox"
+    return inbox.page("words.html", 401, heading=heading, lines=told, button=None)
+
+
+async def end_of(inbox: "Inbox", session: Session) -> None:
+    await run_in_threadpool(end_session, inbox.store, session, datetime.now(UTC))
+    inbox.presence.end(session.secret)
+
+
+async def enter(inbox: "Inbox", who: str, now: datetime) -> Response:
+    session = await run_in_threadpool(open_session, inbox.store, who, now)
+    answer = RedirectResponse("/", 303)
+    answer.set_cookie(COOKIE, session.secret, httponly=True, samesite="strict", path="/")
+    return answer
+
+
+async def sign_out(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request, locked_too=True)
+    await inbox.posted(request, reader)
+    await end_of(inbox, reader.session)
+    answer = RedirectResponse("/", 303)
+    answer.delete_cookie(COOKIE, path="/")
+    return answer
+
+
+async def unlock(inbox: "Inbox", request: Request) -> Response:
+    if not inbox.demo:
+        return PlainTextResponse("not here", 404)
+    reader = await inbox.reader(request, locked_too=True)
+    form = await inbox.posted(request, reader)
+    back = str(form.get("back", ""))
+    known = back in {"/become", "/review"} or re.fullmatch(r"/stay/[^/?#\\]+", back)
+    return RedirectResponse(back if known else "/", 303)
+
+
+async def still(inbox: "Inbox", request: Request) -> Response:
+    """Whether a page that lost its stream may open it again."""
+    await inbox.reader(request)
+    if not await is_fresh(inbox):
+        return PlainTextResponse("not live now", 503)
+    return Response(status_code=204)
+
+
+async def time_left(inbox: "Inbox", request: Request) -> Response:
+    """Seconds until the session locks, whichever tab its last gesture was in."""
+    reader = await inbox.reader(request)
+    return JSONResponse({"left": inbox.locks_in(reader.session)})
+
+
+async def here(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    await inbox.posted(request, reader)
+    return Response(status_code=204)
+
+
+async def put_place(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    form = await inbox.posted(request, reader)
+    place, padded = str(form.get("place", "")), str(form.get("padded", ""))
+    if not re.fullmatch(r"[0-9a-f]{16}", place) or not re.fullmatch(r"[0-9a-f]{0,512}", padded):
+        return PlainTextResponse("no such place", 400)
+    inbox.presence.put_place(reader.session.secret, place, padded)
+    return Response(status_code=204)
+
+
+async def place(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    return PlainTextResponse(inbox.presence.place(reader.session.secret, request.path_params["place"]))

@@ -1,0 +1,172 @@
+"""The event streams: what changed, to every open page."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import (
+    PlainTextResponse,
+    Response,
+)
+
+from parsers.people import CaseManager
+from streams.inbox.live import Change, sse
+from streams.inbox.pages import list_rows as rows
+from streams.inbox.request import BEAT_SECONDS, MOST_READ_AGAIN, MOST_ROWS_AT_ONCE, Reader, SignedOut, bare, events, log
+from streams.store import Unavailable
+from streams.store.changes import FeedKind
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
+
+
+async def stream(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    if not await is_fresh(inbox):
+        return PlainTextResponse("not live now", 503)
+    start = await start_of(inbox, request)
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
+    return events(changes(inbox, request, reader, start))
+
+
+async def is_fresh(inbox: "Inbox") -> bool:
+    """Whether the pages can be live; waits a moment for a poller that has just begun."""
+    for _ in range(40):
+        if inbox.live.polled_at or inbox.live.dead or inbox.live.closing:
+            break
+        await asyncio.sleep(0.05)
+    return inbox.live.fresh(datetime.now(UTC))
+
+
+async def start_of(inbox: "Inbox", request: Request) -> int:
+    given = request.headers.get("last-event-id") or request.query_params.get("after", "")
+    return int(given) if given.isdecimal() else await run_in_threadpool(inbox.store.position)
+
+
+async def changes(inbox: "Inbox", request: Request, reader: Reader, position: int) -> AsyncIterator[bytes]:
+    """Rows of the reader's stays as they change; a beat every few seconds; where the page must refetch, that."""
+    who = reader.person.case_manager_id
+    wake = inbox.live.subscribe()
+    inbox.presence.opened(reader.session.secret, wake)
+    try:
+        yield b"retry: 1000\n\n"
+        loop = asyncio.get_running_loop()
+        next_beat = loop.time()
+        while inbox.live.fresh(datetime.now(UTC)) and not await request.is_disconnected():
+            wake.clear()
+            changes = await changes_after(inbox, position)
+            mine = [change for change in changes or () if who in change.item.people]
+            beat = loop.time() >= next_beat
+            reader = await inbox.reader(request)  # nothing flows once it has signed out or is locked
+            if changes is None:
+                position = inbox.live.position
+                yield sse("refetch", {}, position)
+            elif changes:
+                position = changes[-1].item.position
+                if len({change.item.alert_id for change in mine}) > MOST_ROWS_AT_ONCE:
+                    yield sse("refetch", {}, position)
+                    inbox.live.written(mine)
+                elif mine:
+                    for event in await run_in_threadpool(partial(row_events, inbox), reader, mine):
+                        yield event
+                    inbox.live.written(mine)
+                    yield sse("at", {}, position)
+            if beat:
+                next_beat = loop.time() + BEAT_SECONDS
+                yield sse("beat", await run_in_threadpool(partial(beat_now, inbox), reader), position)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), max(0.01, next_beat - loop.time()))
+    except SignedOut:
+        yield sse("locked", {})
+    except Unavailable:
+        log.info("inbox_stream_ended", why="store away")
+    finally:
+        inbox.presence.closed(reader.session.secret, wake)
+        inbox.live.unsubscribe(wake)
+
+
+def beat_now(inbox: "Inbox", reader: Reader) -> dict[str, Any]:
+    """What the line at the top of a page says: ages in seconds."""
+    now = datetime.now(UTC)
+    silent, feeds = inbox.desk.silent(now)
+    return {
+        "last_alert": last_alert_age(inbox, reader.person),
+        "left": inbox.locks_in(reader.session),
+        "silent": [{"name": heard.feed, "since": int((now - heard.received_at).total_seconds())} for heard in silent],
+        "feeds": feeds,
+    }
+
+
+async def changes_after(inbox: "Inbox", position: int) -> list[Change] | None:
+    """Like `Live.after`, but asks the store for what was before this process, and waits a moment for a poller that
+    has not caught up with this page yet."""
+    for _ in range(40):
+        if position <= inbox.live.position and inbox.live.polled_at:
+            break
+        await asyncio.sleep(0.05)
+    remembered = inbox.live.after(position)
+    if remembered is not None:
+        return remembered
+    if position > inbox.live.position:
+        return None
+    found = await run_in_threadpool(inbox.live.read, position, MOST_READ_AGAIN)
+    return found if len(found) < MOST_READ_AGAIN else None
+
+
+def row_events(inbox: "Inbox", reader: Reader, changes: list[Change]) -> list[bytes]:
+    now = datetime.now(UTC)
+    last = {change.item.alert_id: change.item.position for change in changes}
+    told = {change.item.alert_id for change in changes if change.item.kind is FeedKind.ALERT}
+    stays = {stay.latest.alert_id: stay for stay in inbox.desk.stays(reader.person, now, list(last))}
+    events = []
+    for alert_id, position in sorted(last.items(), key=lambda item: item[1]):
+        stay = stays.get(alert_id)
+        if stay is None:
+            events.append(sse("gone", {"id": alert_id}, position))
+            continue
+        row = rows.row(stay, reader.person.case_manager_id, now)
+        html = inbox.render("row.html", row=row)
+        data = {"id": alert_id, "html": html, "told": alert_id in told, "speak": row.speak}
+        events.append(sse("row", data, position))
+    return events
+
+
+def last_alert_age(inbox: "Inbox", reader: CaseManager) -> int | None:
+    at = inbox.desk.last_alert_at(reader.case_manager_id)
+    return max(0, int((datetime.now(UTC) - at).total_seconds())) if at else None
+
+
+async def stream_all(inbox: "Inbox", request: Request) -> Response:
+    """Every change of every alert as JSON without PHI, for harnesses that measure."""
+    await inbox.reader(request, locked_too=True)
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
+    return events(all_changes(inbox, request, await start_of(inbox, request)))
+
+
+async def all_changes(inbox: "Inbox", request: Request, position: int) -> AsyncIterator[bytes]:
+    wake = inbox.live.subscribe()
+    try:
+        yield sse("beat", {}, position)
+        while not inbox.live.closing and not inbox.live.dead and not await request.is_disconnected():
+            wake.clear()
+            changes = await changes_after(inbox, position)
+            if changes is None:
+                position = inbox.live.position
+                yield sse("refetch", {}, position)
+            elif changes:
+                position = changes[-1].item.position
+                yield b"".join(bare(change) for change in changes)
+                inbox.live.written(changes)
+            try:
+                await asyncio.wait_for(wake.wait(), BEAT_SECONDS)
+            except TimeoutError:
+                yield sse("beat", {}, position)
+    finally:
+        inbox.live.unsubscribe(wake)

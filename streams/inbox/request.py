@@ -1,0 +1,273 @@
+"""A request in, who makes it and whether they may out; and how an answer is rendered."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import jinja2
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.staticfiles import StaticFiles
+
+from parsers.people import CaseManager
+from streams.inbox.access import Desk
+from streams.inbox.guesses import Guesses
+from streams.inbox.live import Change, Live, sse
+from streams.inbox.pages import stay_words as pages
+from streams.inbox.presence import Presence
+from streams.run.confidentiality_file import confidentiality_of
+from streams.run.health import Check, Health, Needed
+from streams.run.policy_file import PolicyFile
+from streams.run.settings import Settings
+from streams.store import Store
+from streams.store.actions import UNDO_SECONDS, ActionKind
+from streams.store.reviews import UNDO_SECONDS as REVIEW_UNDO_SECONDS
+from streams.store.reviews import Verdict
+from streams.store.sessions import Session, find_session, touch_session
+from streams.words import times as time_words
+
+COOKIE: Final = "handoff_session"
+BEAT_SECONDS: Final = 3.0
+LONGEST_AGO_MS: Final = 60_000  # a page reports a gesture within seconds, or as soon as it can
+MOST_ROWS_AT_ONCE: Final = 60  # more at once: the page fetches its list anew
+MOST_READ_AGAIN: Final = 1_000
+REVIEWS_SHOWN: Final = 20
+REVIEWS_ANSWERED_HOURS: Final = 24
+ACTS: Final = {"take": ActionKind.TAKEN, "acknowledge": ActionKind.ACKNOWLEDGED}
+SAID_OF_REVIEW: Final = {
+    Verdict.SAME.value: f"Kept: the same person. What waited goes out in {REVIEW_UNDO_SECONDS} seconds.",
+    Verdict.DIFFERENT.value: "Kept: different people. Nobody is told.",
+    "undone": "Taken back. It waits for an answer again.",
+    "over": "Too late to take that back: it has had its effect.",
+    Verdict.NOT_SURE.value: "Kept: not sure. It goes on waiting.",
+    "before": "Somebody answered this before you.",
+}
+WORDS_OF_VERDICT: Final = {
+    Verdict.SAME: "same person",
+    Verdict.DIFFERENT: "different people",
+    Verdict.NOT_SURE: "not sure",
+}
+HERE: Final = Path(__file__).parent
+log = structlog.get_logger()
+
+
+class Reader(NamedTuple):
+    """Who is at the page."""
+
+    session: Session
+    person: CaseManager
+
+
+class SignedOut(Exception):
+    """No session, or a locked one."""
+
+    def __init__(self, session: Session | None = None) -> None:
+        super().__init__()
+        self.session = session
+
+
+@lru_cache(maxsize=64)
+def asset(name: str) -> str:
+    """Address of one of our static files; changes when the file does."""
+    return f"/static/{name}?v={hashlib.sha256((HERE / 'static' / name).read_bytes()).hexdigest()[:12]}"
+
+
+class Inbox:
+    """The pages. `demo` lets a reader become another and unlock with one press."""
+
+    def __init__(self, settings: Settings, store: Store, *, demo: bool = False) -> None:
+        self.settings = settings
+        self.store = store
+        self.desk = Desk(store, confidentiality_of(settings), PolicyFile(settings.policy).current)
+        self.live = Live(self.desk)
+        self.demo = demo
+        self.presence = Presence()
+        self.guesses = Guesses()
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    # who is there
+
+    async def reader(self, request: Request, *, locked_too: bool = False) -> Reader:
+        secret = request.cookies.get(COOKIE, "")
+        now = datetime.now(UTC)
+        session = await run_in_threadpool(find_session, self.store, secret, now)
+        if session is None:
+            raise SignedOut
+        session = session._replace(active_at=self.presence.touched(secret, session.active_at))
+        if session.locked(now, self.settings.lock_minutes) and not locked_too:
+            raise SignedOut(session)
+        person = await run_in_threadpool(self.desk.person, session.case_manager_id)
+        if person is None:
+            raise SignedOut
+        return Reader(session, person)
+
+    async def posted(self, request: Request, reader: Reader) -> FormData:
+        form = await request.form(max_files=0, max_fields=20)
+        given = request.headers.get("x-csrf-token") or str(form.get("csrf", ""))
+        if given != reader.session.csrf:
+            raise SignedOut
+        ago = str(form.get("ago", "0"))
+        since = min(int(ago), LONGEST_AGO_MS) if ago.isdecimal() else 0
+        await self._touch(reader.session, datetime.now(UTC) - timedelta(milliseconds=since))
+        return form
+
+    async def _touch(self, session: Session, at: datetime) -> None:
+        if self.presence.touch(session.secret, at):
+            await run_in_threadpool(touch_session, self.store, session, at)
+
+    async def came(self, request: Request, reader: Reader) -> bool:
+        """Whether a person opened this page, rather than the page itself; that is a gesture."""
+        if request.headers.get("sec-fetch-user") == "?1":
+            await self._touch(reader.session, datetime.now(UTC))
+            return True
+        return request.method == "GET" and "sec-fetch-mode" not in request.headers
+
+    def locks_in(self, session: Session) -> float:
+        """Seconds until the session locks."""
+        locks_at = session.active_at + timedelta(minutes=self.settings.lock_minutes)
+        return max(0.0, round((locks_at - datetime.now(UTC)).total_seconds(), 1))
+
+    async def signed_out(self, request: Request, error: Exception) -> Response:
+        session = error.session if isinstance(error, SignedOut) else None
+        if request.method not in {"GET", "HEAD"} or request.url.path not in {"/", "/become", "/review"} | _stay_paths(
+            request
+        ):
+            return PlainTextResponse("signed out", 401)
+        if session is None:
+            lines = (
+                "This page opens with a one-time link.",
+                "The person who runs this inbox makes one with: handoff sign-in",
+            )
+            return self.page("words.html", 401, heading="Please sign in", lines=lines, button=None)
+        person = await run_in_threadpool(self.desk.name, session.case_manager_id)
+        since = time_words.time_or_moment(session.active_at, datetime.now(UTC))
+        lines = (
+            f"{person} has not touched this page since {since}, so it shows nothing.",
+            "" if self.demo else "Open it again with a new one-time link: handoff sign-in",
+        )
+        fields = {"back": request.url.path}
+        button = {"action": "/unlock", "words": f"Unlock as {person}", "fields": fields} if self.demo else None
+        return self.page(
+            "words.html",
+            401,
+            heading="Locked",
+            lines=[line for line in lines if line],
+            button=button,
+            csrf=session.csrf,
+        )
+
+    async def away(self, request: Request, _error: Exception) -> Response:
+        if request.method not in {"GET", "HEAD"}:
+            return PlainTextResponse("the store does not answer now", 503)
+        lines = ("The store behind this page does not answer. Nothing is lost.", "Reload the page in a moment.")
+        return self.page("words.html", 503, heading="Not available right now", lines=lines, button=None)
+
+    def page(self, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
+        return HTMLResponse(self.render(template, **values), status)
+
+    def render(self, template: str, /, **values: Any) -> str:
+        known: dict[str, Any] = {
+            "asset": asset,
+            "csrf": "",
+            "reader": None,
+            "demo": self.demo,
+            "reviews": 0,
+            "script": "",
+            "lock_seconds": self.settings.lock_minutes * 60,
+            "undo_seconds": UNDO_SECONDS,
+        }
+        return self._templates.get_template(template).render(known | values)
+
+    # the list
+
+    # one stay
+
+    # live
+
+    # signing in and out
+
+    # possible matches
+
+    # health
+
+    def health(self) -> Health:
+        """Live while the poller runs; ready while the store answers it."""
+        answers = self.live.fresh(datetime.now(UTC))
+        why = "" if answers else "the store does not answer: see `handoff doctor`"
+        return Health(
+            (
+                Check("poller", ok=not self.live.dead, why="the poller has ended: restart", needed=Needed.LIVE),
+                Check("store", ok=answers, why=why, needed=Needed.READY),
+            )
+        )
+
+
+def _stay_paths(request: Request) -> set[str]:
+    path = request.url.path
+    return {path} if path.startswith("/stay/") and path.count("/") == 2 else set()
+
+
+def wants_json(request: Request) -> bool:
+    return "application/json" in request.headers.get("accept", "")
+
+
+async def gone_away(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)
+
+
+def news(stay: pages.StayWords) -> str:
+    """What changed last, for a page that changed by itself."""
+    if stay.row.marks:
+        return ", ".join(stay.row.marks)
+    return stay.story[0].did if stay.story else ""
+
+
+def tel(phone: str) -> str:
+    """What a telephone dials (RFC 3966) for a number of ten digits, else ""."""
+    digits = "".join(one for one in phone if one.isdigit())
+    return f"+1{digits}" if len(digits) == 10 else ""
+
+
+def bare(change: Change) -> bytes:
+    item = change.item
+    data = {
+        "position": item.position,
+        "kind": item.kind.value,
+        "alert_id": item.alert_id,
+        "version": item.version,
+        "message_id": change.message_id,
+        "received_at": change.received_at.isoformat() if change.received_at else "",
+        "prompt": change.prompt,
+    }
+    return sse("change", data, item.position)
+
+
+def events(stream: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+class Assets(StaticFiles):
+    """Our static files; their addresses change with their content, so they may be kept."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["Cache-Control"] = "max-age=31536000, immutable"
+        return answer
