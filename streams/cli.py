@@ -29,9 +29,13 @@ panel_app = typer.Typer(no_args_is_help=True, help="Load or check the panel: the
 directory_app = typer.Typer(
     no_args_is_help=True, help="Load or check the directory: networks, practices, people, cover."
 )
+destination_app = typer.Typer(
+    no_args_is_help=True, help="Places outside that are told: webhooks, FHIR servers, folders, mail."
+)
 bench_app = typer.Typer(help="Measure the whole way, or a part of it.")
 app.add_typer(panel_app, name="panel")
 app.add_typer(directory_app, name="directory")
+app.add_typer(destination_app, name="destination")
 app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
@@ -128,6 +132,18 @@ def inbox() -> None:
     from streams.inbox.process import run_inbox
 
     _process(run_inbox)
+
+
+@app.command()
+def tell() -> None:
+    """Tell systems and people outside: webhooks, FHIR servers, files, mail. Start as many as there is work.
+
+    What is due is written with each alert version; `handoff destination add` says to whom. Ends with 0 on SIGTERM, when
+    what was in flight is done.
+    """
+    from streams.tell.process import run_tell
+
+    _process(run_tell)
 
 
 def _process(run: object) -> None:
@@ -266,6 +282,161 @@ def directory_check(
     from streams.commands.directory import run_directory_check
 
     raise typer.Exit(run_directory_check(_settings(), folder, as_json=json))
+
+
+Which = Annotated[str, typer.Argument(metavar="DESTINATION", help="Its id, as `handoff destination list` shows it.")]
+
+
+@destination_app.command("add")
+def destination_add(
+    destination_id: Annotated[str, typer.Argument(metavar="DESTINATION", help="A short id of your choice.")],
+    address: Annotated[str, typer.Argument(help="https:// URL, host:port, folder or e-mail address.")],
+    form: Annotated[str, typer.Option("--form", help="webhook_json, da_vinci, hl7_mdm, csv, ndjson, nudge or digest.")],
+    whose: Annotated[
+        str,
+        typer.Option("--whose", help="person, practice, network, plan, central_office, hospital or partner, with id."),
+    ],
+    name: Annotated[str, typer.Option("--name", help="What people call it.")] = "",
+    tier: Annotated[str, typer.Option("--tier", help="At most so much: full, general or withheld.")] = "full",
+    kinds: Annotated[list[str] | None, typer.Option("--kind", help="Only alerts of this kind; repeatable.")] = None,
+    priorities: Annotated[
+        list[str] | None, typer.Option("--priority", help="Only alerts of this priority; repeatable.")
+    ] = None,
+    reasons: Annotated[
+        list[str] | None, typer.Option("--reason", help="Only alerts with this reason; repeatable.")
+    ] = None,
+    facilities: Annotated[
+        list[str] | None, typer.Option("--facility", help="Only stays at this hospital; repeatable.")
+    ] = None,
+    programs: Annotated[
+        list[str] | None, typer.Option("--program", help="Only people in this program; repeatable.")
+    ] = None,
+    hours: Annotated[str, typer.Option("--hours", help="Only then, such as 'Mon-Fri 08:00-17:00'.")] = "",
+    every_minutes: Annotated[
+        int, typer.Option("--every-minutes", min=0, help="Files and mails: at most one every so many minutes.")
+    ] = 0,
+    empty_files: Annotated[bool, typer.Option("--empty-files", help="A file also when nothing was to tell.")] = False,
+    headers: Annotated[
+        list[str] | None, typer.Option("--header", help="'Name: value' sent along over HTTP; repeatable.")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="NAME=VALUE; files: what. MLLP: application, facility (MSH-5, MSH-6), tls=1."),
+    ] = None,
+    bearer: Annotated[bool, typer.Option("--bearer", help="Read a bearer token from standard input.")] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="The address may lie in your own network, also without TLS.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Add a place that is told from now on, and print its signing secret, once.
+
+    For example: handoff destination add oak https://ehr.example/hook --form webhook_json --whose practice:P0001
+    What it may read follows from whose it is, as on the page, and can only be narrowed. Then try it with `handoff
+    destination test`. Running workers know it within a second.
+    """
+    from streams.commands.destination import run_add
+
+    raise typer.Exit(
+        run_add(
+            _settings(), destination_id, address, form=form, whose=whose, name=name, tier=tier, hours=hours,
+            wants={"kinds": kinds, "priorities": priorities, "reasons": reasons, "facilities": facilities,
+                   "programs": programs},
+            every_minutes=every_minutes, empty_files=empty_files, headers=headers or [], options=options or [],
+            bearer=bearer,
+            allow_private=allow_private, as_json=json,
+        )
+    )  # fmt: skip
+
+
+@destination_app.command("list")
+def destination_list(json: Json = False) -> None:
+    """List who is told, how each does and what waits for it; due = delivered + waiting + given up + superseded."""
+    from streams.commands.destination import run_list
+
+    raise typer.Exit(run_list(_settings(), as_json=json))
+
+
+@destination_app.command("test")
+def destination_test(destination_id: Which, json: Json = False) -> None:
+    """Send a sample that is marked as a test and is about nobody, and say what came back."""
+    from streams.commands.destination import run_test
+
+    raise typer.Exit(run_test(_settings(), destination_id, as_json=json))
+
+
+@destination_app.command("schema")
+def destination_schema() -> None:
+    """Print the JSON Schema of a webhook's body and of a line of NDJSON."""
+    from streams.commands.printing import print_json
+    from streams.tell.forms.json import schema
+
+    print_json(schema())
+
+
+@destination_app.command("told")
+def destination_told(
+    enrollee: Annotated[str, typer.Argument(help="Enrollee id.")],
+    by: Annotated[str, typer.Option("--by", help="Your case manager id; the look is audited.")],
+    json: Json = False,
+) -> None:
+    """List what left about one person, or may have: to whom, when and how much of it (an accounting of disclosures)."""
+    from streams.commands.destination import run_told
+
+    raise typer.Exit(run_told(_settings(), enrollee, by, as_json=json))
+
+
+@destination_app.command("pause")
+def destination_pause(destination_id: Which) -> None:
+    """Tell it nothing for now; what is due to it is kept."""
+    from streams.commands.destination import run_state
+
+    raise typer.Exit(run_state(_settings(), destination_id, "paused"))
+
+
+@destination_app.command("resume")
+def destination_resume(destination_id: Which) -> None:
+    """Tell it again, beginning with what was kept."""
+    from streams.commands.destination import run_state
+
+    raise typer.Exit(run_state(_settings(), destination_id, "active"))
+
+
+@destination_app.command("remove")
+def destination_remove(destination_id: Which) -> None:
+    """Tell it nothing any more; what waits for it is given up, what it was told stays on record."""
+    from streams.commands.destination import run_state
+
+    raise typer.Exit(run_state(_settings(), destination_id, "removed"))
+
+
+@destination_app.command("replay")
+def destination_replay(
+    destination_id: Which,
+    since: Annotated[datetime, typer.Option(help="What became due from then on (your local time).")],
+    until: Annotated[datetime | None, typer.Option(help="And before then; now unless given.")] = None,
+    delivered: Annotated[
+        bool, typer.Option("--delivered", help="Also what was delivered; the ids stay the same.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Tell a span again: what was given up, and with --delivered everything."""
+    from streams.commands.destination import run_replay
+
+    raise typer.Exit(run_replay(_settings(), destination_id, since, until, delivered=delivered, as_json=json))
+
+
+@destination_app.command("secret")
+def destination_secret(
+    destination_id: Which,
+    overlap_hours: Annotated[float, typer.Option(min=0, help="The old one is valid so much longer.")] = 24,
+    bearer: Annotated[bool, typer.Option("--bearer", help="A bearer token, from standard input, instead.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a new signing secret and print it, once; the old one stays valid for a day unless you say otherwise."""
+    from streams.commands.destination import run_secret
+
+    raise typer.Exit(run_secret(_settings(), destination_id, overlap_hours, bearer=bearer, as_json=json))
 
 
 @app.command()

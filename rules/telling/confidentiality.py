@@ -85,6 +85,7 @@ def default_confidentiality() -> Confidentiality:
 
 
 DEFAULT: Final = Confidentiality()
+OPENNESS: Final = (Tier.WITHHELD, Tier.GENERAL, Tier.FULL)
 # 42 CFR 2.32, the short form, in the words of the rule of 2024 (89 FR 12472; "use or" is what it added to 2018's).
 PART2_NOTICE: Final = "42 CFR part 2 prohibits unauthorized use or disclosure of these records."
 

@@ -21,6 +21,7 @@ from rules.decisions import (
 )
 from rules.telling.confidentiality import (
     DEFAULT,
+    OPENNESS,
     PART2_NOTICE,
     TELLING_CLOCKS,
     Confidentiality,
@@ -126,23 +127,29 @@ def view(
     the recipient by a person, which makes them as near as an owner. `past`: the recipient is a `former` one, who does
     not learn where the enrollee lives and is at home now.
     """
-    found = _viewed(alert, enrollee, recipient, policy, network_id, assigned)
+    relationship = relationship_of(alert, enrollee, recipient, network_id, assigned)
+    found = view_as(alert, enrollee, relationship, recipient.case_manager_id, policy)
     if not past or found.person is None:
         return found
     now = {"phone": "", "address": None, "practice_id": "", "programs": (), "language": ""}
     return found.model_copy(update={"person": found.person.model_copy(update=now)})
 
 
-def _viewed(
-    alert: Alert, enrollee: Enrollee, recipient: CaseManager, policy: Confidentiality, network_id: str, assigned: bool
+def view_as(
+    alert: Alert,
+    enrollee: Enrollee,
+    relationship: Relationship,
+    who: str,
+    policy: Confidentiality = DEFAULT,
+    at_most: Tier = Tier.FULL,
 ) -> AlertView:
-    relationship = relationship_of(alert, enrollee, recipient, network_id, assigned)
+    """What somebody, or a system, may read who is that to the enrollee. `who`: their id, `at_most`: a tighter tier."""
     ruling = rule_on(alert, enrollee, relationship, policy)
-    match ruling.tier:
+    match min(ruling.tier, at_most, key=OPENNESS.index):
         case Tier.FULL:
             return _full(alert, enrollee, relationship)
         case Tier.GENERAL:
-            return _general(alert, enrollee, relationship, recipient, ruling)
+            return _general(alert, enrollee, relationship, who, ruling)
     why = WhyWithheld.NOT_YOURS if relationship is Relationship.NONE else WhyWithheld.CONSENT_NEEDED
     return AlertView(
         alert_id=alert.alert_id,
@@ -305,10 +312,7 @@ def _full(alert: Alert, enrollee: Enrollee, relationship: Relationship) -> Alert
     )
 
 
-def _general(
-    alert: Alert, enrollee: Enrollee, relationship: Relationship, recipient: CaseManager, ruling: Ruling
-) -> AlertView:
-    who = recipient.case_manager_id
+def _general(alert: Alert, enrollee: Enrollee, relationship: Relationship, who: str, ruling: Ruling) -> AlertView:
     owners = tuple(owner for owner in alert.owners if owner.case_manager_id == who or owner.because in _GENERAL_OWNERS)
     visible = {who, *(owner.case_manager_id for owner in owners)}
     why = WhyWithheld.MINIMUM_NECESSARY if ruling.bases == (Basis.MINIMUM_NECESSARY,) else WhyWithheld.CONSENT_NEEDED

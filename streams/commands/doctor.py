@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parsers.outcomes import RejectCode
+from rules.telling.destinations import State as Told
 from streams.kafka.admin import missing_topics
 from streams.kafka.client import BrokerAway, bootstrap_servers, client_options
 from streams.kafka.generation import current_generation
@@ -188,6 +189,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
             do = "its messages lie unread on adt.quarantine.v1 (code parked): upgrade, or see the code and place there"
             yield Finding("parked feed", State.WRONG, what, do)
         yield from _panel(store)
+        yield from _destinations(store)
     finally:
         store.close()
 
@@ -209,11 +211,28 @@ def _panel(store: Store) -> Iterator[Finding]:
         )
 
 
+def _destinations(store: Store) -> Iterator[Finding]:
+    sums = store.sums()
+    for row in store.destinations():
+        name = row.destination.destination_id
+        waiting = sums[name].waiting if name in sums else 0
+        part = f"destination {name}"
+        if row.destination.state is Told.PAUSED:
+            why = f"paused ({row.why}), {waiting} wait"
+            yield Finding(part, State.WARNING, why, f"`handoff destination test {name}`, then `resume`")
+        elif row.failures:
+            why = f"failing: {row.last_failure}, {row.failures} times in a row, {waiting} wait"
+            yield Finding(part, State.WARNING, why, f"`handoff destination test {name}` says what comes back")
+        else:
+            yield Finding(part, State.OK, f"{row.destination.form} by {row.destination.way}, {waiting} wait")
+
+
 def _processes(settings: Settings) -> Iterator[Finding]:
     ports = {
         "listen": settings.listen_metrics_port,
         "work": settings.work_metrics_port,
         "inbox": settings.inbox_metrics_port,
+        "tell": settings.tell_metrics_port,
     }
     for role, port in ports.items():
         yield _process(role, settings.metrics_host, port)

@@ -23,13 +23,13 @@ from parsers.hl7.er7 import peek
 from parsers.hl7.fields import read_fields
 from parsers.outcomes import NoTransition, Reject, TestMessage
 from parsers.people import Enrollee
-from rules.deciding.case import Route
-from rules.deciding.decide import World, decide
+from rules.deciding.case import Route, World
+from rules.deciding.decide import decide
 from rules.deciding.groups import unsure
 from rules.deciding.late_enrollment import looks_back, worth_keeping
 from rules.decisions import Alert, AlertKind, Decision, Grade, History, Match, Reason, Stay
-from rules.matching.compare import PanelRecord
 from rules.matching.index import PanelIndex
+from rules.matching.person import PanelRecord
 from rules.policy.policy import Policy, default_policy, load_policy
 from rules.telling.directory import Directory
 from rules.telling.routes import Routed, Routes

@@ -20,6 +20,7 @@ from streams.inbox.pages.list_rows import ReaderStay, Taken, ceilinged
 from streams.inbox.quiet import Around
 from streams.store import Store
 from streams.store.actions import ActionKind, ActionRow
+from streams.store.deliveries import DeliveryRow, DeliveryState
 from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
 
 DIRECTORY_SECONDS: Final = 2.0
@@ -49,6 +50,17 @@ class ToldPerson(NamedTuple):
     acknowledged: bool  # the newest version
 
 
+class ToldSystem(NamedTuple):
+    """The newest version that a place outside was told, or is to be."""
+
+    name: str
+    form: str
+    version: int
+    state: DeliveryState
+    failure: str  # of the last try
+    at: datetime | None  # when it ended
+
+
 class StayDetail(NamedTuple):
     """Everything the page of one stay shows."""
 
@@ -59,6 +71,7 @@ class StayDetail(NamedTuple):
     earlier_withheld: int
     practice: Practice | None
     ruling: str  # which tier and why, for the audit
+    systems: tuple[ToldSystem, ...] = ()  # only for who reads the whole of it
 
 
 class Cause(NamedTuple):
@@ -211,6 +224,20 @@ class Desk:
             earlier_withheld=len([item for item in earlier if item.relationship is not Relationship.NONE]) - len(shown),
             practice=self.directory().practices.get(enrollee.practice_id) if latest.person and not past else None,
             ruling=audited(newest, enrollee, latest, self._confidentiality),
+            systems=self._systems(alert_id) if latest.tier is Tier.FULL else (),
+        )
+
+    def _systems(self, alert_id: str) -> tuple[ToldSystem, ...]:
+        newest: dict[str, DeliveryRow] = {}
+        for row in self.store.deliveries_of(alert_id=alert_id):
+            newest.setdefault(row.destination_id, row)
+        if not newest:
+            return ()
+        rows = {one.destination.destination_id: one.destination for one in self.store.destinations()}
+        return tuple(
+            ToldSystem(rows[where].name, rows[where].form, row.version, row.state, row.failure, row.ended_at)
+            for where, row in sorted(newest.items())
+            if where in rows
         )
 
     def causes(self, positions: Sequence[int]) -> dict[int, Cause]:

@@ -54,6 +54,7 @@ def rehearsal_settings(folder: Path) -> Settings:
         listen_metrics_port=0,
         work_metrics_port=0,
         inbox_metrics_port=0,
+        tell_metrics_port=0,
     )
 
 

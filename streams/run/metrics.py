@@ -94,6 +94,15 @@ UNAVAILABLE: Final = _counter("toc_unavailable", "Attempts in vain because somet
 OUTBOX_AGE: Final = _gauge("toc_outbox_age_seconds", "Age of the oldest alert version not on its topic yet")
 OUTBOX_SIZE: Final = _gauge("toc_outbox_alerts", "Alert versions not on their topic yet")
 INBOX_STREAMS: Final = _gauge("toc_inbox_streams", "Pages that listen for changes")
+
+# Ways out. One delivery is one alert version to one destination.
+DELIVERIES: Final = _counter("toc_deliveries", "Tries to deliver, by how they ended", "way", "form", "said")
+DELIVERY_FAILURES: Final = _counter("toc_delivery_failures", "Failed tries, by why", "way", "failure")  # Failure
+DELIVERY: Final = _seconds("toc_delivery_seconds", "From decision committed to delivered", "way")  # WayKind
+DELIVERIES_WAITING: Final = _gauge("toc_deliveries_waiting", "Deliveries that are due and not ended")
+DELIVERIES_AGE: Final = _gauge("toc_deliveries_age_seconds", "Age of the oldest delivery that could be tried now")
+DESTINATIONS_PAUSED: Final = _counter("toc_destinations_paused", "Destinations paused after failing")
+
 # What we decide by.
 PANEL_SIZE: Final = _gauge("toc_panel_enrollees", "Enrollees on the panel in memory")
 PANEL_AGE: Final = _gauge("toc_panel_age_seconds", "Time since the panel was last loaded")

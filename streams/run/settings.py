@@ -101,10 +101,25 @@ class Settings(BaseSettings):
     inbox_port: int = Field(8080, ge=0, le=65535, description="its port")
     lock_minutes: float = Field(15, gt=0, description="an idle page locks after so long")
 
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="smtps://user:password@host:port, or smtp:// for STARTTLS, of the relay that mails go to; "
+        "empty: no mail",
+    )
+    mail_from: str = Field("", description="address that mails come from")
+    front_page: str = Field("", description="URL of the inbox's front page, as people reach it: all that a mail links")
+    tell_allow: tuple[str, ...] = Field(
+        (), description='networks of your own that every destination may lie in, such as ["10.1.0.0/16"]'
+    )
+    tell_hold_seconds: float = Field(
+        60, ge=1, description="what a process that died had in hand is told by another after so long"
+    )
+
     metrics_host: str = Field("127.0.0.1", description="address of /metrics, /healthz and /readyz")
     listen_metrics_port: int = Field(9101, ge=0, le=65535, description="their port on the listener")
     work_metrics_port: int = Field(9102, ge=0, le=65535, description="their port on the worker")
     inbox_metrics_port: int = Field(9103, ge=0, le=65535, description="their port on the inbox")
+    tell_metrics_port: int = Field(9104, ge=0, le=65535, description="their port on `handoff tell`")
 
     ledger_days: int = Field(35, ge=1, description="how long the ending of each message is kept")
     unmatched_days: int = Field(

@@ -13,12 +13,15 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from rules.decisions import Action, Decision, Grade, History, Match, Reason
+from parsers.people import Enrollee
+from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reason
 from rules.endings import LedgerEntry
 from streams.kafka.records import AlertRecord, EventRecord, Whose
 from streams.store.database import Changed, Row, next_values, rows_among, write_rows
+from streams.store.deliveries import AskDue, write_due
 from streams.store.ledger import COLUMNS as LEDGER_COLUMNS
 from streams.store.ledger import Endings, endings_of, ledger_row
+from streams.store.panel_rows import enrollee_on
 from streams.store.reviews import Verdict, add_waiting, pair_of, untold
 from streams.store.tables import (
     alert_owners,
@@ -83,11 +86,13 @@ class Deciding(Endings):
         decide: Callable[[EventRecord, History], Decision],
         now: datetime,
         secret: bytes = b"",
+        ask_due: AskDue | None = None,
     ) -> list[Outcome]:
         """Decide a batch in one transaction; gives one `Outcome` per record, in order.
 
         A record whose message has ended is `redelivered` and changes nothing; a released one takes the place of the
         ending it waited under. A pair of patient and enrollee that a person has decided on is not asked about again.
+        `ask_due`: to which destinations a new version is due, asked within the transaction.
         Raises `Unavailable` (try the same again); anything else, also from `decide`, is a bug of ours, and nothing of
         the batch is written.
         """
@@ -116,7 +121,10 @@ class Deciding(Endings):
                 decided.append((settled, decision))
             entries = [ledger_entry(*pair) for pair in decided if pair]
             self._hear(connection, entries)
-            records = iter(_flush(connection, work, [*entries, *work.held_apart], before))
+            told_records = _flush(connection, work, [*entries, *work.held_apart], before)
+            if ask_due is not None:
+                write_due(connection, [_with_enrollee(work, record) for record in told_records], ask_due)
+            records = iter(told_records)
         outcomes = []
         for record, pair in zip(batch, decided, strict=True):
             if pair is None:
@@ -282,6 +290,13 @@ def _write_alerts(connection: Connection, work: Work) -> list[AlertRecord]:
     return [
         AlertRecord(position=position, alert=alert) for position, alert in zip(positions, work.new_alerts, strict=True)
     ]
+
+
+def _with_enrollee(work: Work, record: AlertRecord) -> tuple[int, Alert, Enrollee | None]:
+    alert = record.alert
+    row = work.enrollees.get(alert.enrollee_id)
+    enrollee = enrollee_on(row, work.homes.get(alert.enrollee_id, ()), alert.occurred_at) if row else None
+    return record.position, alert, enrollee
 
 
 def _expect(written: int, wanted: int) -> None:

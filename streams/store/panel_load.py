@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from parsers.files.panel_columns import PanelRow, split_mrns
 from parsers.people import Enrollee
-from rules.matching.compare import PanelRecord
+from rules.matching.person import PanelRecord
 from streams.store.database import Database, Row, Unavailable, next_values, rows_among, translated
 from streams.store.panel_read import CURSOR_SHIFT, READ_AT_ONCE, PanelChanges, counters_now, cursor_of
 from streams.store.panel_rows import (

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from parsers.events import Address, Identifier, PersonName
 from parsers.files.panel_columns import PanelRow, split_mrns
 from parsers.people import Consent, Enrollee, Payer, RiskTier
-from rules.matching.compare import PanelRecord
+from rules.matching.person import PanelRecord
 from streams.store.database import rows_among
 
 US: Final = "\x1f"

@@ -7,6 +7,7 @@ from streams.store.audit import Auditing
 from streams.store.changes import Feed
 from streams.store.database import Database, make_engine
 from streams.store.decisions import Deciding
+from streams.store.deliveries import Deliveries
 from streams.store.directory import Directories
 from streams.store.inbox_rows import Inbox
 from streams.store.keeping_up import KeepingUp
@@ -17,7 +18,9 @@ from streams.store.sign_in import SignIn
 from streams.store.unmatched import Unmatched
 
 
-class Store(Deciding, Feed, Inbox, Actions, Reviewing, Unmatched, Panel, Directories, SignIn, Auditing, KeepingUp):
+class Store(
+    Deciding, Feed, Inbox, Actions, Reviewing, Unmatched, Panel, Directories, SignIn, Auditing, KeepingUp, Deliveries
+):
     """Everything a process asks of the database. Methods are safe to call from several threads."""
 
     @classmethod

@@ -385,3 +385,54 @@ leases = Table(  # what only one process at a time does
     "leases", metadata, Column("name", Text, primary_key=True), _text("holder"), _whole("until_us")
 )
 facts = Table("facts", metadata, Column("name", Text, primary_key=True), _text("value"))
+
+destinations = Table(  # places outside that are told
+    "destinations",
+    metadata,
+    Column("destination_id", Text, primary_key=True),
+    _text("state"),  # rules.telling.destinations.State
+    _text("document"),  # rules.telling.destinations.Destination
+    _text("why"),  # of the state, in words that hold no address
+    _whole("changed_us"),
+    _whole("rests_until_us", "0"),  # after a failure nothing is tried there before
+    _whole("failures", "0"),  # one after the other
+    _whole("first_failed_us", "0"),  # since the last success
+    _whole("last_failed_us", "0"),
+    _whole("succeeded_us", "0"),
+    _text("last_failure"),  # rules.telling.attempts.Failure
+    _whole("sequence", "0"),  # of its files, without holes
+)
+destination_secrets = Table(  # encrypted; two of a name may be valid at once while one is rotated
+    "destination_secrets",
+    metadata,
+    _text("destination_id"),
+    _text("name"),
+    _whole("made_us"),
+    _whole("until_us", "0"),  # 0: until another says otherwise
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("destination_id", "name", "made_us"),
+)
+deliveries = Table(  # one alert version to one destination
+    "deliveries",
+    metadata,
+    Column("delivery_id", Text, primary_key=True),
+    _text("destination_id"),
+    _text("alert_id"),
+    _whole("version"),
+    _whole("position"),  # of the alert version: the order in which a destination is told
+    _text("state"),  # waiting, delivered, given_up, superseded
+    _whole("due_us"),  # of the next try
+    _whole("tries", "0"),
+    _whole("claimed_until_us", "0"),
+    _text("claimed_by"),
+    _whole("batch", "0"),  # of the file it went into; 0: none
+    _whole("maybe", "0"),  # 1: a try timed out, so it may have arrived
+    _text("failure"),  # of the last try
+    _text("status"),  # the receiver's code
+    _text("tier"),  # how much of the alert went along
+    _whole("made_us"),
+    _whole("ended_us", "0"),
+    Index("ix_deliveries_state", "state", "destination_id", "due_us"),
+    Index("ix_deliveries_destination_id", "destination_id", "made_us"),
+    Index("ix_deliveries_alert_id", "alert_id", "destination_id", "version"),
+)

@@ -1,4 +1,4 @@
-"""`handoff up`: the embedded broker, listener, worker and inbox as children, started again whenever one ends.
+"""`handoff up`: the embedded broker, listener, worker, inbox and ways out as children, started again whenever one ends.
 
 Recycling keeps memory bounded: the embedded broker never forgets a record, so before it passes
 `broker_max_mb` the worker is stopped, an empty broker takes its place, and the listener, which goes on
@@ -32,7 +32,7 @@ from streams.up.child import WHERE, Child, HealthLook
 from streams.up.embedded_broker import EmbeddedBroker
 
 log = structlog.get_logger()
-ROLES: Final = ("work", "listen", "inbox")  # in the order of their start
+ROLES: Final = ("work", "listen", "inbox", "tell")  # in the order of their start
 
 
 class AlreadyRunning(Problem):
@@ -150,7 +150,7 @@ class Supervisor:
 def as_environment(settings: Settings) -> dict[str, str]:
     """What the children need to come to the same settings: whatever was given to us other than by default."""
     found: dict[str, str] = {environment_name("data_dir"): str(settings.data_dir.absolute())}
-    for name in settings.model_fields_set - {"data_dir", "feeds"}:
+    for name in settings.model_fields_set - {"data_dir", "feeds", "tell_allow"}:
         value = getattr(settings, name)
         if value is None:
             continue

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from rules.deciding.decide import World, decide
+from rules.deciding.case import World
+from rules.deciding.decide import decide
 from rules.decisions import Decision, History
 from streams.kafka.outlet import Outlet, Output
 from streams.kafka.records import AlertRecord, Envelope, EventRecord, keyed_hash
@@ -22,6 +23,7 @@ from streams.kafka.topics import Topic
 from streams.run import metrics
 from streams.run.metrics import Part, Stage
 from streams.store import Outcome, Store, Unavailable
+from streams.store.deliveries import AskDue
 from streams.work.attempts import TAKEN_UP_TOO_OFTEN, Attempts
 from streams.work.counting import count_ending, write_endings
 from streams.work.quarantine import Brake, Crash, place_of
@@ -59,7 +61,9 @@ class _Work:
 
 
 class DecideStage:
-    """Decides batches of event records. `world` gives policy, routing and the time to decide by."""
+    """Decides batches of event records. `world` gives policy, routing and the time to decide by; `ask_due` to whom a
+    new version is due, `None` while there is no destination.
+    """
 
     def __init__(
         self,
@@ -70,8 +74,10 @@ class DecideStage:
         brake: Brake,
         world: Callable[[], World],
         secret: bytes,
+        ask_due: Callable[[], AskDue | None] = lambda: None,
     ) -> None:
         self._store = store
+        self._ask_due = ask_due
         self._outlet = outlet
         self._executor = executor
         self._waiting = waiting
@@ -212,7 +218,7 @@ class DecideStage:
                 further=further,
             )
 
-        return self._store.decide([one.record for one in taken], conclude, world.now, self._secret)
+        return self._store.decide([one.record for one in taken], conclude, world.now, self._secret, self._ask_due())
 
     @staticmethod
     def _count(taken: Sequence[_Taken], outcomes: Sequence[Outcome]) -> None:

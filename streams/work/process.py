@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import structlog
 
-from rules.deciding.decide import World
+from rules.deciding.case import World
 from streams.kafka.admin import ensure_topics
 from streams.kafka.client import BrokerAway, bootstrap_servers, client_dead, record_bytes
 from streams.kafka.offsets import GROUP
@@ -41,6 +41,7 @@ from streams.store.opening import said_of
 from streams.work.decide import DecideStage
 from streams.work.faust_app import FETCH_WAIT, FaustApp, batches_of, faust_credentials, raw_record
 from streams.work.leave import leave
+from streams.work.live_destinations import LiveDestinations
 from streams.work.live_panel import PanelWatch
 from streams.work.quarantine import Brake
 from streams.work.read import ReadStage
@@ -232,7 +233,10 @@ class Worker:
         second = first if self._store.backend == "sqlite" else ThreadPoolExecutor(1, "store-decide")
         reader = Reader(settings, self._secret, self._panel.index, lambda: brake.parked)
         read = ReadStage(reader, self._outlet, self._store, first, self._waiting, brake, self._secret)
-        self._decide = DecideStage(self._store, self._outlet, second, self._waiting, brake, self._world, self._secret)
+        destinations = LiveDestinations(self._store, self._panel.directory)
+        self._decide = DecideStage(
+            self._store, self._outlet, second, self._waiting, brake, self._world, self._secret, destinations.ask
+        )
         self._agent(app, Topic.RAW, "read", read.run)
         self._agent(app, Topic.EVENTS, "decide", self._decide.run)
         return app

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from parsers.outcomes import RejectCode
+from rules.telling.attempts import Failure
 from streams.commands.doctor import Finding, State, examine, run_doctor
 from streams.invented.community import sample_directory, sample_panel
 from streams.run import metrics
@@ -20,6 +21,7 @@ from streams.run.scrape import serve
 from streams.run.settings import load_settings
 from streams.store import Store
 from streams.store.keys import secret_of
+from tests.rigs.telling import destination
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in ("HANDOFF_CONFIG", "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HANDOFF_DATA_DIR", str(tmp_path / "data"))
-    for role in ("LISTEN", "WORK", "INBOX"):
+    for role in ("LISTEN", "WORK", "INBOX", "TELL"):
         monkeypatch.setenv(f"HANDOFF_{role}_METRICS_PORT", "1")
     (tmp_path / "data").mkdir(mode=0o700)
     return tmp_path / "data"
@@ -160,3 +162,16 @@ def test_a_hash_key_that_is_missing(folder: Path) -> None:
     (folder / "hash.key").unlink()
     assert found("hash key").state is State.WRONG
     store.close()
+
+
+def test_a_destination_that_fails_and_one_that_is_paused(folder: Path) -> None:
+    store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
+    now = datetime.now(UTC)
+    for name in ("good", "bad", "resting"):
+        store.put_destination(destination(name), now)
+    store.failed("bad", Failure.TLS, now, now)
+    store.pause_destination("resting", "gone", now)
+    store.close()
+    assert found("destination good").state is State.OK
+    assert found("destination bad").what == "failing: tls, 1 times in a row, 0 wait"
+    assert found("destination resting").what == "paused (gone), 0 wait"

@@ -232,9 +232,9 @@ def test_who_joins_the_panel_in_hospital_is_told_of_late(
     large: bool,
 ) -> None:
     if large:  # of which only the part in question is indexed
-        monkeypatch.setattr("streams.commands.panel.LARGE_FROM", 1)
+        monkeypatch.setattr("streams.follow.late_enrollment.LARGE_FROM", 1)
         monkeypatch.setattr("streams.follow.late_enrollment.PEOPLE_PER_EVENT", 1)
-        monkeypatch.setattr("streams.commands.panel.PanelIndex", None)
+        monkeypatch.setattr("streams.follow.late_enrollment.PanelIndex", None)
     load(settings, panel_file(tmp_path, person(1)), capsys)
     event = admission("0" * 31 + "1")
     stranger = admission("0" * 31 + "2").model_copy(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from parsers.events import EncounterClass, Event, EventKind, FacilityKind, Identifier, Patient, PersonName, Prior, Visit
 from parsers.people import Consent, Enrollee, RiskTier
-from rules.deciding.decide import World, decide
+from rules.deciding.case import World
+from rules.deciding.decide import decide
 from rules.decisions import (
     Action,
     AlertKind,

@@ -20,6 +20,7 @@ HEALTH_PORTS = {
     "listen": DEFAULTS["listen_metrics_port"],
     "work": DEFAULTS["work_metrics_port"],
     "inbox": DEFAULTS["inbox_metrics_port"],
+    "tell": DEFAULTS["tell_metrics_port"],
 }
 
 
@@ -27,9 +28,9 @@ def variables() -> set[str]:
     return {environment_name(name) for name in Settings.model_fields}
 
 
-def test_the_three_processes_and_their_servers_are_there() -> None:
+def test_the_four_processes_and_their_servers_are_there() -> None:
     assert set(COMPOSE["services"]) == {
-        *("kafka", "postgres", "prometheus", "grafana", "migrate", "listen", "work", "inbox")
+        *("kafka", "postgres", "prometheus", "grafana", "migrate", "listen", "work", "inbox", "tell")
     }
 
 

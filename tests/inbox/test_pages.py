@@ -35,7 +35,9 @@ from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.actions import ActionKind, TooLate
 from streams.store.audit import Audited
+from streams.store.database import write_rows
 from streams.store.sessions import find_session, open_session
+from streams.store.tables import deliveries, to_us
 from tests.rigs.inbox import (
     BROWN,
     FAR,
@@ -52,6 +54,7 @@ from tests.rigs.inbox import (
     tell,
     town,
 )
+from tests.rigs.telling import destination
 
 BASE = "http://127.0.0.1:8080"
 
@@ -1019,3 +1022,26 @@ def test_head_answers_like_get_without_a_body(settings, store):
             assert (answer.status_code, answer.content) == (204 if path == "/still" else 200, b""), path
     with browser(settings, store, None) as client:
         assert client.head("/").status_code == 401
+
+
+def test_the_page_of_a_stay_says_which_systems_were_told_and_whether_it_arrived(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    now = datetime.now(UTC)
+    columns = ("delivery_id", "destination_id", "alert_id", "version", "position", "state", "failure", "ended_us")
+    rows = [
+        ("1", "oak", "a1", 1, 1, "delivered", "", to_us(now)),
+        ("2", "oak", "a1", 2, 2, "waiting", "server_error", 0),
+        ("3", "plan", "a1", 2, 2, "delivered", "", to_us(now)),
+        ("4", "fax", "a1", 2, 2, "given_up", "refused", to_us(now)),
+    ]
+    for name in ("oak", "plan", "fax"):
+        store.put_destination(destination(name), now)
+    with store.writing() as connection:
+        write_rows(connection, deliveries, (*columns, "due_us", "made_us"), [(*row, 0, 0) for row in rows])
+    with browser(settings, store) as client:
+        text = " ".join(re.sub(r"<[^>]+>", " ", client.get("/stay/a1").text).split())
+    assert "oak system, by webhook not arrived yet, tried again" in text
+    assert "plan system, by webhook arrived" in text
+    assert "fax system, by webhook did not arrive" in text

@@ -6,9 +6,10 @@ import uuid
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
-from streams.kafka import admin
+from streams.kafka import admin, offsets
 from streams.kafka import client as kafka
 from streams.kafka.admin import TopicsUnusable, ensure_topics
 from streams.kafka.client import BrokerAway
@@ -49,15 +50,15 @@ def test_topics_are_there_and_a_second_time_changes_nothing(settings):
     assert ensure_topics(settings) == ()
 
     async def described():
-        admin = kafka.AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers(settings))
-        await admin.start()
+        client = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers(settings))
+        await client.start()
         try:
-            topics = await admin.describe_topics([topic.value for topic in Topic])
+            topics = await client.describe_topics([topic.value for topic in Topic])
             return {topic["topic"]: len(topic["partitions"]) for topic in topics}, await admin._describe_configs(
-                admin, list(Topic)
+                client, list(Topic)
             )
         finally:
-            await admin.close()
+            await client.close()
 
     partitions, configs = asyncio.run(described())
     assert partitions == dict.fromkeys((topic.value for topic in Topic), settings.partitions)
@@ -228,8 +229,8 @@ def test_every_client_is_given_them(monkeypatch, tmp_path):
 
         return make
 
-    for name in ("AIOKafkaProducer", "AIOKafkaConsumer", "AIOKafkaAdminClient"):
-        monkeypatch.setattr(kafka, name, note(name))
+    for where, name in (*((kafka, "AIOKafkaProducer"), (offsets, "AIOKafkaConsumer"), (admin, "AIOKafkaAdminClient")),):
+        monkeypatch.setattr(where, name, note(name))
     settings = secured(kafka_security_protocol="SASL_SSL", data_dir=tmp_path)
     with pytest.raises(Stop):
         kafka.make_producer(settings)

@@ -306,7 +306,7 @@ def test_publishing_holds_bytes_in_hand_not_a_mean(embedded, monkeypatch):
             ledger.ended |= {frame.message_id for frame in small}
             for frame in [*small, *large]:
                 await durable.accept(frame)
-            found = ids(await records(bootstrap_of(settings), seconds=3, until=2020))
+            found = ids(await records(bootstrap_of(settings), seconds=15, until=2001))
             assert 2000 < len(found) <= 2004
             assert 2000 < publisher._at.total <= 2004
             for _ in range(200):
@@ -571,7 +571,7 @@ def test_the_publisher_survives_a_folder_that_cannot_be_read_for_a_while(tmp_pat
     ],
 )
 def test_what_the_disk_says_is_named_and_heals_without_a_sender(tmp_path, monkeypatch, number, away, words):
-    monkeypatch.setattr("streams.listen.durable._PROBE_SECONDS", 0.05)
+    monkeypatch.setattr("streams.listen.into_journal.PROBE_SECONDS", 0.05)
 
     async def story():
         async with journaling(tmp_path) as (durable, _):

@@ -182,6 +182,7 @@ class Stack:
             "HANDOFF_LISTEN_METRICS_PORT": str(free_port()),
             "HANDOFF_WORK_METRICS_PORT": str(free_port()),
             "HANDOFF_INBOX_METRICS_PORT": str(free_port()),
+            "HANDOFF_TELL_METRICS_PORT": str(free_port()),
             "HANDOFF_ACCEPT_SECONDS": "3",
         }
         self.url = f"sqlite:///{folder / 'data' / 'handoff.sqlite3'}"

@@ -206,6 +206,7 @@ class InboxProcess:
             "HANDOFF_DATA_DIR": str(self.settings.data_dir),
             "HANDOFF_INBOX_PORT": str(self.settings.inbox_port),
             "HANDOFF_INBOX_METRICS_PORT": "0",
+            "HANDOFF_TELL_METRICS_PORT": "0",
             "HANDOFF_LOCK_MINUTES": str(self.settings.lock_minutes),
             "HANDOFF_DEMO": "1" if self._demo else "0",
             "DATABASE_URL": self.settings.database_url.get_secret_value(),

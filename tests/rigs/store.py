@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from parsers.events import Event, EventKind, Identifier, Patient, PersonName, Visit
+from parsers.events import EncounterClass, Event, EventKind, Identifier, Patient, PersonName, Visit
 from parsers.files.panel_columns import PanelRow
 from rules.decisions import (
     Action,
     Alert,
     AlertKind,
     Decision,
-    EncounterClass,
     Grade,
     History,
     Match,

@@ -72,4 +72,16 @@ def test_another_path_is_not_found(scrape):
 def test_every_label_of_the_table_is_a_closed_set():
     for collector in list(metrics.REGISTRY._collector_to_names):
         for label in getattr(collector, "_labelnames", ()):
-            assert label in {"way", "code", "ending", "reason", "stage", "topic", "part", "outcome"}
+            assert label in {
+                "way",
+                "form",
+                "said",
+                "failure",
+                "code",
+                "ending",
+                "reason",
+                "stage",
+                "topic",
+                "part",
+                "outcome",
+            }

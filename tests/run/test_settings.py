@@ -50,6 +50,7 @@ GIVEN = {  # where the default's own text is none that can be given
     "kafka_bootstrap_servers": "kafka:9092",
     "database_url": "postgresql://db/handoff",
     "feeds": "[]",
+    "tell_allow": "[]",
     **dict.fromkeys(
         (
             "policy",

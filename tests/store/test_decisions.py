@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from parsers.events import EventKind, Identifier, Patient, Prior
-from rules.deciding.decide import World
+from rules.deciding.case import World
 from rules.deciding.decide import decide as decide_by_rules
 from rules.decisions import (
     Action,

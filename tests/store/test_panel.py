@@ -8,7 +8,7 @@ import pytest
 
 from parsers.events import Address, Identifier, PersonName
 from parsers.people import Consent, Enrollee, Payer, RiskTier
-from rules.matching.compare import PanelRecord
+from rules.matching.person import PanelRecord
 from streams.store import Store, Unavailable
 from streams.store import database as engine_module
 from streams.store.panel_rows import enrollee_on, load_enrollees

@@ -38,6 +38,7 @@ class Up:
             "HANDOFF_LISTEN_METRICS_PORT": "0",
             "HANDOFF_WORK_METRICS_PORT": "0",
             "HANDOFF_INBOX_METRICS_PORT": "0",
+            "HANDOFF_TELL_METRICS_PORT": "0",
             **settings,
         }
         self.process: subprocess.Popen[bytes] | None = None

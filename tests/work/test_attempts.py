@@ -11,7 +11,7 @@ from rules.matching.index import PanelIndex
 from streams.kafka.topics import Topic
 from streams.run.settings import Settings
 from streams.store import Store
-from streams.work import read as reading
+from streams.work import reader as reading
 from streams.work.attempts import LARGE_BYTES, WARY_RECORDS
 from streams.work.quarantine import Brake
 from streams.work.read import ReadStage

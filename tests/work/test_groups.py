@@ -16,7 +16,7 @@ from parsers.events import (
     Prior,
     Visit,
 )
-from rules.deciding.decide import World
+from rules.deciding.case import World
 from rules.deciding.decide import decide as decide_by_rules
 from rules.decisions import Action, Decision, Grade, History, Match, Reason
 from rules.endings import Ending

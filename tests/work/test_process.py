@@ -127,13 +127,13 @@ def decide(event, *more, **named):
         raise KeyError("POISON^PATIENT")
     return real(event, *more, **named)
 streams.work.decide.decide = decide
-import streams.work.read
-really = streams.work.read.read_adt
+import streams.work.reader
+really = streams.work.reader.read_adt
 def read_adt(data, *more, **named):
     if b"VENOM" in data:
         raise ZeroDivisionError("VENOM^PATIENT")
     return really(data, *more, **named)
-streams.work.read.read_adt = read_adt
+streams.work.reader.read_adt = read_adt
 """
     rig.start(broken + RUN)
     rig.send(adt("A01", 1), adt("A01", 2, family="POISON"), adt("A01", 3), adt("A01", 4, family="VENOM"), adt("A01", 5))

@@ -8,11 +8,12 @@ import pytest
 
 from parsers.events import EventKind
 from parsers.hl7.adt import read_adt
-from rules.deciding.decide import World
+from rules.deciding.case import World
 from rules.decisions import Reason
 from rules.endings import Ending
 from rules.matching.index import PanelIndex
 from rules.policy.policy import default_policy
+from rules.telling.destinations import FormKind, State, Whose
 from rules.telling.routes_file import default_routes
 from streams.invented.community import sample_directory, sample_panel
 from streams.kafka.client import BrokerAway
@@ -22,12 +23,14 @@ from streams.run.metrics import REGISTRY, Part, Stage
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
 from streams.work import decide as deciding
-from streams.work import read as reading
+from streams.work import reader as reading
 from streams.work.decide import DecideStage
+from streams.work.live_destinations import LiveDestinations
 from streams.work.quarantine import Brake, Crash
 from streams.work.read import ReadStage
 from streams.work.reader import Ended, RawRecord, Reader, envelope_of
 from streams.work.unavailable import Waiting
+from tests.rigs.telling import destination
 from tests.rigs.worker import adt
 
 SECRET = b"of the test"
@@ -434,7 +437,7 @@ def test_a_crash_says_where_it_was_and_whose_it_was(settings, store, executor, m
     feeds = ({"name": "mission", "sending": ["MISSION"]},)
     reader = Reader(Settings(data_dir=settings.data_dir, feeds=feeds), SECRET, lambda: PanelIndex.build([], []))
     (crash,) = reader.read_batch([raw(adt("A01", 1))]).crashes
-    assert crash.place.startswith("streams/work/read.py:")
+    assert crash.place.startswith("streams/work/reader.py:")
     assert crash.place.partition(":")[2].isdecimal()
     assert (crash.sender, crash.entry().feed, crash.entry().place) == ("mission", "mission", crash.place)
     headers = dict(crash.output().headers)
@@ -525,3 +528,20 @@ def test_what_one_can_do_says_nothing_about_what_another_cannot():
     assert waiting.seconds(Part.STORE) > 0
     waiting.back(Part.STORE, "decide")
     assert waiting.seconds(Part.STORE) == 0
+
+
+def test_a_version_is_due_to_a_destination_within_a_second_and_nothing_is_asked_without_one(reader, store, executor):
+    directory, routes = store.directory(), default_routes()
+    world = World(default_policy(), lambda *facts: routes.route(directory, *facts), AT)
+    live = LiveDestinations(store, lambda: directory)
+    assert live.ask() is None
+    stage = DecideStage(store, FakeOutlet(), executor, Waiting(), Brake(100), lambda: world, SECRET, live.ask)
+    to = destination("d1", FormKind.WEBHOOK_JSON, Whose.CENTRAL_OFFICE)
+    store.put_destination(to, AT)
+    assert live.ask() is None, "asked of the store once a second"
+    live._looked = 0.0
+    tell(stage, events(reader, adt("A01", 1), adt("A03", 1, minutes=60)))
+    assert [row.version for row in store.deliveries_of(destination_id="d1")] == [2, 1]
+    store.put_destination(to.model_copy(update={"state": State.REMOVED}), AT)
+    live._looked = 0.0
+    assert live.ask() is None

@@ -11,9 +11,10 @@ from rules.decisions import Change, Reason
 from rules.policy.policy import Policy
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
-from streams.inbox.access import StayDetail, ToldPerson
+from streams.inbox.access import StayDetail, ToldPerson, ToldSystem
 from streams.inbox.pages import list_rows as rows
 from streams.store.actions import ActionKind
+from streams.store.deliveries import DeliveryState
 from streams.store.reviews import Review, Verdict
 from streams.words import clocks as clock_words
 from streams.words import diagnoses as diagnosis_words
@@ -113,6 +114,10 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
                 _how_far(told),
             )
             for told in detail.told
+        )
+        + tuple(
+            Fact(system.name, _FORM_WORDS.get(system.form, system.form), _whether_arrived(system, now, zone))
+            for system in detail.systems
         ),
         earlier=tuple(
             Fact(
@@ -130,6 +135,27 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
         why=_why(latest, detail.stay.policy),
         evidence=tuple(match_words.evidence(latest.evidence)),
     )
+
+
+_FORM_WORDS: Final = {
+    "webhook_json": "system, by webhook",
+    "da_vinci": "system, by FHIR",
+    "hl7_mdm": "system, by HL7",
+    "csv": "file",
+    "ndjson": "file",
+    "nudge": "mail without patient data",
+    "digest": "mail without patient data",
+}
+
+
+def _whether_arrived(system: ToldSystem, now: datetime, zone: tzinfo) -> str:
+    match system.state:
+        case DeliveryState.DELIVERED if system.at:
+            return f"arrived {time_words.time_or_moment(system.at, now, zone)}"
+        case DeliveryState.WAITING:
+            return "on its way" if not system.failure else "not arrived yet, tried again"
+        case _:
+            return "did not arrive"
 
 
 def _how_far(told: ToldPerson) -> str:

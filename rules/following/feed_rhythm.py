@@ -1,0 +1,158 @@
+"""When a feed was heard in; how it usually talks and whether it has fallen silent out. Pure: `now` is an argument.
+
+What is counted is visits (distinct visit numbers), not messages, which come in bursts of some 3.6 a visit. The rhythm
+is the mean number of visits in each hour of the week over the last eight weeks, smoothed over three hours, with a
+floor. A feed is late once so many visits were to be expected since it was last heard that hearing none is unlikely, and
+silent at the level L = ln(30 N) for N visits a month: a Poisson feed then raises about one false alarm a month,
+whatever its size. A moving mean of the last day scales the expectation down on holidays and other slow days.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+HOURS: Final = 168  # of a week, from Monday 00:00 local
+WEEKS: Final = 8
+FLOOR: Final = 0.02  # visits an hour
+LEARNING: Final = timedelta(weeks=2)
+LATE_AT: Final = 0.6  # of the level
+SLOWEST: Final = 0.25  # a day is never taken to be slower than this share of the usual
+DOUBT: Final = 1.25  # the level is raised by so much for what days differ beyond chance
+
+
+class Talk(StrEnum):
+    """How a feed is."""
+
+    LEARNING = "learning"
+    TALKING = "talking"
+    LATE = "late"
+    SILENT = "silent"
+    PAUSED = "paused"  # planned, by a person
+
+
+class Rhythm(NamedTuple):
+    """How a feed usually talks."""
+
+    per_hour: tuple[float, ...]  # visits, for each hour of the week
+    since: datetime  # heard first
+    month: float  # visits in thirty days
+
+    @property
+    def level(self) -> float:
+        return DOUBT * math.log(30 * max(self.month, 2.0))
+
+
+class Silence(NamedTuple):
+    """How a feed is now, and what was to be expected."""
+
+    talk: Talk
+    last_heard: datetime | None
+    expected: float  # visits since then
+    usual_gap: timedelta | None  # between two visits at this hour
+
+
+def hour_of_week(at: datetime, zone: ZoneInfo) -> int:
+    """0 is Monday from midnight to one, local."""
+    local = at.astimezone(zone)
+    return local.weekday() * 24 + local.hour
+
+
+def learn(counts: Mapping[datetime, int], now: datetime, zone: ZoneInfo) -> Rhythm | None:
+    """The rhythm out of visits by full hour (UTC). `None` before the first visit."""
+    heard = [at for at, count in counts.items() if count and at <= now]
+    if not heard:
+        return None
+    since = min(heard)
+    start = max(since, now - timedelta(weeks=WEEKS)).replace(minute=0, second=0, microsecond=0)
+    sums, hours = [0.0] * HOURS, [0] * HOURS
+    at = start
+    while at + timedelta(hours=1) <= now:
+        place = hour_of_week(at, zone)
+        sums[place] += counts.get(at, 0)
+        hours[place] += 1
+        at += timedelta(hours=1)
+    total, count = sum(sums), sum(hours)
+    mean = total / count if count else 0.0
+    rates = [sums[place] / hours[place] if hours[place] else mean for place in range(HOURS)]
+    smooth = tuple(
+        max((rates[place - 1] + rates[place] + rates[(place + 1) % HOURS]) / 3, FLOOR) for place in range(HOURS)
+    )
+    return Rhythm(smooth, since, mean * 720)
+
+
+def expected(rhythm: Rhythm, since: datetime, until: datetime, zone: ZoneInfo) -> float:
+    """Visits to be expected in a span."""
+    total, at = 0.0, since
+    while at < until:
+        edge = (at + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
+        edge = min(edge if edge > at else at + timedelta(hours=1), until)
+        total += rhythm.per_hour[hour_of_week(at, zone)] * (edge - at).total_seconds() / 3600
+        at = edge
+    return total
+
+
+def pace(rhythm: Rhythm, counts: Mapping[datetime, int], until: datetime, zone: ZoneInfo) -> float:
+    """How fast the day before `until` was against the usual, at most 1: slow days make us patient, never hasty."""
+    start = until - timedelta(hours=24)
+    usual = expected(rhythm, start, until, zone)
+    came = sum(count for at, count in counts.items() if start <= at < until)
+    return min(1.0, max(SLOWEST, (came + 1.0) / (usual + 1.0)))
+
+
+def silence(
+    rhythm: Rhythm | None,
+    last_heard: datetime | None,
+    counts: Mapping[datetime, int],
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    pauses: Iterable[tuple[datetime, datetime]] = (),
+    slow_days: Sequence[datetime] = (),
+) -> Silence:
+    """How a feed is at `now`. `pauses`: planned down-times. `slow_days`: days that go slow (any moment of each)."""
+    planned = list(pauses)
+    if any(start <= now < end for start, end in planned):
+        return Silence(Talk.PAUSED, last_heard, 0.0, None)
+    if rhythm is None or last_heard is None:
+        return Silence(Talk.LEARNING, last_heard, 0.0, None)
+    since = max([last_heard, *(end for _, end in planned if end <= now)])
+    due = _patient(rhythm, since, now, zone, slow_days) * pace(rhythm, counts, last_heard, zone)
+    usual = rhythm.per_hour[hour_of_week(now, zone)]
+    gap = timedelta(hours=1 / usual) if usual > FLOOR else None
+    if now - rhythm.since < LEARNING:
+        return Silence(Talk.LEARNING, last_heard, due, gap)
+    if due >= rhythm.level:
+        return Silence(Talk.SILENT, last_heard, due, gap)
+    return Silence(Talk.LATE if due >= LATE_AT * rhythm.level else Talk.TALKING, last_heard, due, gap)
+
+
+def _patient(rhythm: Rhythm, since: datetime, until: datetime, zone: ZoneInfo, slow_days: Sequence[datetime]) -> float:
+    """What was to be expected, a slow day counting for half."""
+    slow = {day.astimezone(zone).date() for day in slow_days}
+    total, at = 0.0, since
+    while at < until:
+        midnight = (at.astimezone(zone) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        edge = min(midnight.astimezone(UTC), until)
+        total += expected(rhythm, at, edge, zone) * (0.5 if at.astimezone(zone).date() in slow else 1.0)
+        at = edge
+    return total
+
+
+class Share(NamedTuple):
+    """How often something came against how often it usually does, over the same span."""
+
+    came: int
+    usual: float
+
+    @property
+    def z(self) -> float:
+        """How many standard deviations of a Poisson count it lies away; negative: too few."""
+        return (self.came - self.usual) / math.sqrt(max(self.usual, 1.0))
+
+
+def gone(share: Share, *, least: float = 16.0, beyond: float = 4.0) -> bool:
+    """Whether one kind of event, or one facility, has fallen away while the feed talks on."""
+    return share.usual >= least and share.z <= -beyond

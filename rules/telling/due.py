@@ -1,0 +1,67 @@
+"""Destinations in; for each alert version the ones it is due to, out: by whose they are, not by asking each of them.
+
+Ten thousand practices that each have a destination cost an alert one look, because it has one practice.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from parsers.people import Enrollee
+from rules.decisions import Alert
+from rules.telling.confidentiality import Relationship, relationship_of
+from rules.telling.destinations import Destination, State, Whose, relationship_to, wanted
+from rules.telling.directory import Directory
+
+_TO_ALL: Final = ""
+
+
+class DestinationIndex:
+    """Every destination that is told or paused, by whose it is."""
+
+    def __init__(self, destinations: Iterable[Destination] = ()) -> None:
+        self._by_id: dict[str, Destination] = {}
+        self._by_owner: dict[tuple[Whose, str], list[Destination]] = {}
+        for destination in destinations:
+            if destination.state is State.REMOVED:
+                continue
+            self._by_id[destination.destination_id] = destination
+            to_all = destination.whose in (Whose.CENTRAL_OFFICE, Whose.PARTNER)
+            owner = _TO_ALL if to_all else destination.owner_id
+            self._by_owner.setdefault((destination.whose, owner), []).append(destination)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def due(self, alert: Alert, enrollee: Enrollee, told: Collection[str], directory: Directory) -> list[Destination]:
+        """The destinations one version is due to. `told`: ids of those that have an earlier one, or may have."""
+        practice = directory.practices.get(enrollee.practice_id)
+        plan = directory.lme_mco_for(enrollee.address.county)
+        owners = [
+            (Whose.PRACTICE, enrollee.practice_id),
+            (Whose.NETWORK, practice.network_id if practice else ""),
+            (Whose.PLAN, plan.lme_mco_id if plan else ""),
+            (Whose.HOSPITAL, alert.facility),
+            (Whose.CENTRAL_OFFICE, _TO_ALL),
+            (Whose.PARTNER, _TO_ALL),
+            *((Whose.PERSON, owner.case_manager_id) for owner in alert.owners),
+        ]
+        candidates: dict[str, Destination] = {}
+        for owner in owners:
+            candidates.update((one.destination_id, one) for one in self._by_owner.get(owner, ()))
+        candidates.update((one, self._by_id[one]) for one in told if one in self._by_id)
+        return [
+            one
+            for one in candidates.values()
+            if wanted(one, alert, enrollee, related(one, alert, enrollee, directory), one.destination_id in told)
+        ]
+
+
+def related(destination: Destination, alert: Alert, enrollee: Enrollee, directory: Directory) -> Relationship:
+    """What a destination is to the enrollee of an alert, by the directory of now."""
+    practice = directory.practices.get(enrollee.practice_id)
+    network_id = practice.network_id if practice else ""
+    if destination.whose is Whose.PERSON:
+        person = directory.person(destination.owner_id)
+        return relationship_of(alert, enrollee, person, network_id) if person is not None else Relationship.NONE
+    plan = directory.lme_mco_for(enrollee.address.county)
+    return relationship_to(destination, alert, enrollee, network_id, plan.lme_mco_id if plan else "")

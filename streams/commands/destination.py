@@ -1,0 +1,347 @@
+"""`handoff destination …`: places outside that are told: made, listed, tried, paused, told again.
+
+JSON of `list`, one object a line: `{"destination_id", "name", "whose", "owner_id", "form", "way", "address", "state",
+"why", "failures", "last_failure", "succeeded_at", "due", "waiting", "delivered", "given_up", "superseded"}`; of `add`
+and `secret`: `{"destination_id", "secret"}`; of `test`: `{"destination_id", "delivered", "failure", "status"}`; of
+`replay`: `{"destination_id", "again"}`; of `told`, one object a line: `{"at", "destination_id", "alert_id", "version",
+"tier", "arrived"}`, where arrived is delivered or maybe.
+"""
+
+import asyncio
+import base64
+import re
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from pydantic import ValidationError
+
+from parsers.hours import EXPECTED, read_hours
+from rules.telling.destinations import WAYS_OF, Destination, FormKind, State, WayKind, Whose
+from streams.commands.printing import print_json
+from streams.run.problems import Problem
+from streams.run.settings import Settings
+from streams.store import Store
+from streams.store.audit import Audited
+from streams.store.deliveries import DeliveryState, Sums
+from streams.store.destinations import DestinationRow
+from streams.store.opening import open_store
+from streams.tell.addresses import NotAllowed, look_up, resolve
+from streams.tell.process import make_forms, make_ways, policy_of
+from streams.tell.way import Delivered, NotDelivered, Secrets
+from streams.tell.ways.http import BEARER, SIGNING
+
+FORMS: Final = (
+    FormKind.WEBHOOK_JSON,
+    FormKind.DA_VINCI,
+    FormKind.HL7_MDM,
+    FormKind.CSV,
+    FormKind.NDJSON,
+    FormKind.NUDGE,
+    FormKind.DIGEST,
+)
+OPTIONS: Final = ("what", "application", "facility", "tls")
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def run_add(
+    settings: Settings,
+    destination_id: str,
+    address: str,
+    *,
+    form: str,
+    whose: str,
+    name: str,
+    tier: str,
+    hours: str,
+    wants: Mapping[str, Sequence[str] | None],
+    every_minutes: int,
+    empty_files: bool,
+    headers: Sequence[str],
+    options: Sequence[str],
+    bearer: bool,
+    allow_private: bool,
+    as_json: bool = False,
+) -> int:
+    """Adds one destination and prints its signing secret where it signs."""
+    if not _ID.fullmatch(destination_id):
+        raise Problem("a destination's id is lower-case letters, digits, - and _, for example oak-street")
+    if form not in FORMS:
+        raise Problem(f"--form is one of {', '.join(FORMS)}")
+    kind, _, owner = whose.partition(":")
+    if kind not in set(Whose):
+        raise Problem(f"--whose is one of {', '.join(Whose)}, with its id after a colon: practice:P0001")
+    if read_hours(hours) is None:
+        raise Problem(f"--hours: expected {EXPECTED}")
+    try:
+        made = Destination.model_validate(
+            {
+                "destination_id": destination_id,
+                "name": name or destination_id,
+                "whose": kind,
+                "owner_id": owner,
+                "form": form,
+                "way": WAYS_OF[FormKind(form)],
+                "address": address,
+                "wants": {key: values for key, values in wants.items() if values},
+                "tier": tier,
+                "hours": hours,
+                "every_minutes": every_minutes,
+                "empty_files": empty_files,
+                "allow_private": allow_private,
+                "headers": [_header(text) for text in headers],
+                "options": dict(_option(text) for text in options),
+            }
+        )
+    except ValidationError as error:
+        raise Problem("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
+    _check_address(settings, made)
+    token = _token() if bearer else ""
+    with open_store(settings) as store:
+        if store.destination(destination_id) is not None:
+            raise Problem("there is one of that id: `handoff destination remove` it first, or choose another id")
+        now = datetime.now(UTC)
+        signing = _signing() if made.form is FormKind.WEBHOOK_JSON else ""
+        if signing:
+            store.put_secret(destination_id, SIGNING, signing, settings.secret(), now, timedelta())
+        if token:
+            store.put_secret(destination_id, BEARER, token, settings.secret(), now, timedelta())
+        store.put_destination(made, now)
+    if as_json:
+        print_json({"destination_id": destination_id, "secret": signing})
+        return 0
+    typer.echo(f"{destination_id} is told from now on; try it: handoff destination test {destination_id}")
+    if signing:
+        typer.echo(f"secret  {signing}  (shown once; the receiver verifies webhook-signature with it)")
+    return 0
+
+
+def run_list(settings: Settings, *, as_json: bool = False) -> int:
+    """Every destination with its sums."""
+    with open_store(settings) as store:
+        rows, sums = store.destinations(), store.sums()
+    for row in rows:
+        shown = _shown(row, sums.get(row.destination.destination_id, Sums()))
+        if as_json:
+            print_json(shown)
+        else:
+            typer.echo(_line(shown))
+    if not rows and not as_json:
+        typer.echo("nobody outside is told: `handoff destination add --help` shows how")
+    return 0
+
+
+def run_test(settings: Settings, destination_id: str, *, as_json: bool = False) -> int:
+    """Sends the sample; 0 when it was taken."""
+    with open_store(settings) as store:
+        row = _row(store, destination_id)
+        said = asyncio.run(_try(settings, store, row.destination))
+    delivered = isinstance(said, Delivered)
+    failure = said.failure if isinstance(said, NotDelivered) else ""
+    if as_json:
+        answer = {"delivered": delivered, "failure": failure, "status": said.status}
+        print_json({"destination_id": destination_id, **answer})
+    else:
+        status = f" ({said.status})" if said.status else ""
+        typer.echo(f"{destination_id} took the test{status}" if delivered else f"not taken: {failure}{status}")
+    return 0 if delivered else 1
+
+
+def run_state(settings: Settings, destination_id: str, state: str) -> int:
+    """Pauses, resumes or removes one."""
+    with open_store(settings) as store:
+        row = _row(store, destination_id)
+        changed = row.destination.model_copy(update={"state": State(state)})
+        store.put_destination(changed, datetime.now(UTC), "by a person" if state == State.PAUSED else "")
+    typer.echo(f"{destination_id} is {state}")
+    return 0
+
+
+def run_replay(
+    settings: Settings,
+    destination_id: str,
+    since: datetime,
+    until: datetime | None,
+    *,
+    delivered: bool,
+    as_json: bool = False,
+) -> int:
+    """Makes a span wait again."""
+    states = [DeliveryState.GIVEN_UP, *([DeliveryState.DELIVERED] if delivered else [])]
+    with open_store(settings) as store:
+        _row(store, destination_id)
+        now = datetime.now(UTC)
+        end = until.astimezone(UTC) if until else now
+        again = store.replay(destination_id, since.astimezone(UTC), end, states, now)
+    if as_json:
+        print_json({"destination_id": destination_id, "again": again})
+    else:
+        typer.echo(f"{again:,} deliveries wait again, under the ids they had")
+    return 0
+
+
+def run_secret(
+    settings: Settings, destination_id: str, overlap_hours: float, *, bearer: bool, as_json: bool = False
+) -> int:
+    """A new secret, printed once when we made it."""
+    value = _token() if bearer else _signing()
+    with open_store(settings) as store:
+        row = _row(store, destination_id)
+        if row.destination.way is not WayKind.HTTP:
+            raise Problem(f"what goes by {row.destination.way} has no secret")
+        name = BEARER if bearer else SIGNING
+        overlap = timedelta(hours=0 if bearer else overlap_hours)
+        store.put_secret(destination_id, name, value, settings.secret(), datetime.now(UTC), overlap)
+    shown = "" if bearer else value
+    if as_json:
+        print_json({"destination_id": destination_id, "secret": shown})
+    else:
+        typer.echo(f"secret  {shown}  (shown once)" if shown else "the token is kept and never shown")
+    return 0
+
+
+def run_told(settings: Settings, enrollee_id: str, by: str, *, as_json: bool = False) -> int:
+    """What left about one person, newest first."""
+    with open_store(settings) as store:
+        if store.directory().person(by) is None:
+            raise Problem("--by: no such case manager in the directory")
+        rows = store.disclosures_of(enrollee_id)
+        now = datetime.now(UTC)
+        store.audit(by, Audited.READ_STAY, now, enrollee_id=enrollee_id, detail=f"{len(rows)} disclosures")
+    for row in rows:
+        at = (row.ended_at or row.made_at).isoformat(timespec="seconds")
+        arrived = "delivered" if row.state is DeliveryState.DELIVERED else "maybe"
+        if as_json:
+            shown = {"at": at, "destination_id": row.destination_id, "alert_id": row.alert_id}
+            print_json({**shown, "version": row.version, "tier": row.tier, "arrived": arrived})
+        else:
+            typer.echo(f"{at}  {row.destination_id:20} version {row.version}, {row.tier or 'unknown'} tier, {arrived}")
+    if not rows and not as_json:
+        typer.echo("nothing about them has left")
+    return 0
+
+
+async def _try(settings: Settings, store: Store, destination: Destination) -> Delivered | NotDelivered:
+    ways = make_ways(settings)
+    try:
+        way = ways.get(destination.way)
+        form = make_forms(settings, store, policy_of(settings).tz).get(destination.form)
+        if way is None or form is None:
+            raise Problem(
+                "HANDOFF_SMTP_URL is not set: no mail can go"
+                if destination.way is WayKind.SMTP
+                else f"this program cannot send {destination.form} by {destination.way}"
+            )
+        now = datetime.now(UTC)
+        try:
+            opened = Secrets(store.secrets_of(destination.destination_id, settings.secret(), now))
+        except ValueError as error:
+            raise Problem(str(error)) from None
+        return await way.deliver(form.sample(destination, now), destination, opened)
+    finally:
+        for one in ways.values():
+            await one.close()
+
+
+def _check_address(settings: Settings, made: Destination) -> None:
+    match made.way:
+        case WayKind.HTTP:
+            try:
+                asyncio.run(look_up(made.address, private=made.allow_private, allowed=settings.tell_allow))
+            except NotAllowed as error:
+                hint = "; --allow-private takes it all the same" if "private" in str(error) else ""
+                raise Problem(f"{error}{hint}") from None
+            except (OSError, UnicodeError):
+                raise Problem("the address's host cannot be found: check its spelling") from None
+        case WayKind.MLLP:
+            host, _, port = made.address.rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+                raise Problem("the address must be host:port")
+            try:
+                asyncio.run(
+                    resolve(host.strip("[]"), int(port), private=made.allow_private, allowed=settings.tell_allow)
+                )
+            except NotAllowed as error:
+                raise Problem(f"{error}; --allow-private takes it all the same, and without TLS") from None
+            except (OSError, UnicodeError):
+                raise Problem("the address's host cannot be found: check its spelling") from None
+        case WayKind.FOLDER:
+            if not Path(made.address).is_absolute() or not Path(made.address).is_dir():
+                raise Problem("the address must be the absolute path of a folder that is there")
+        case WayKind.SMTP:
+            if not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", made.address):
+                raise Problem("the address must be one e-mail address")
+            if made.whose is not Whose.PERSON:
+                raise Problem("a mail counts what waits for a person: --whose person:ID")
+
+
+def _row(store: Store, destination_id: str) -> DestinationRow:
+    row = store.destination(destination_id)
+    if row is None:
+        raise Problem("there is no such destination: `handoff destination list` shows those there are")
+    return row
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not re.fullmatch(r"[A-Za-z0-9-]+", name.strip()) or not value.strip().isprintable():
+        raise Problem("--header is 'Name: value'")
+    if name.strip().lower().startswith(("webhook-", "content-", "host", "transfer-encoding")):
+        raise Problem(f"--header cannot be {name.strip()}: that one is ours")
+    return name.strip(), value.strip()
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or name not in OPTIONS or not re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", value):
+        raise Problem(f"--option is NAME=VALUE, its names are {', '.join(OPTIONS)}")
+    return name, value
+
+
+def _signing() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _token() -> str:
+    token = sys.stdin.readline().strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise Problem('--bearer reads the token from standard input: printf %s "$TOKEN" | handoff destination …')
+    return token
+
+
+def _explain(fault: Any) -> str:
+    place = " ".join(str(part) for part in fault["loc"] if not isinstance(part, int))
+    return f"{place + ': ' if place else ''}{fault['msg'].removeprefix('Value error, ')}"
+
+
+def _shown(row: DestinationRow, sums: Sums) -> dict[str, Any]:
+    one = row.destination
+    return {
+        "destination_id": one.destination_id,
+        "name": one.name,
+        "whose": one.whose,
+        "owner_id": one.owner_id,
+        "form": one.form,
+        "way": one.way,
+        "address": one.address.partition("?")[0],
+        "state": one.state,
+        "why": row.why,
+        "failures": row.failures,
+        "last_failure": row.last_failure,
+        "succeeded_at": row.succeeded_at.isoformat() if row.succeeded_at else None,
+        **sums._asdict(),
+    }
+
+
+def _line(shown: Mapping[str, Any]) -> str:
+    state = shown["state"] + (f" ({shown['why']})" if shown["why"] else "")
+    trouble = f", failing: {shown['last_failure']} × {shown['failures']}" if shown["failures"] else ""
+    return (
+        f"{shown['destination_id']:20} {state}{trouble}: {shown['form']} to {shown['address']}, "
+        f"{shown['due']:,} due = {shown['delivered']:,} delivered + {shown['waiting']:,} waiting"
+        f" + {shown['given_up']:,} given up + {shown['superseded']:,} superseded"
+    )

@@ -1,0 +1,527 @@
+"""Deliveries in: what is due, written with the version that made it due; claimed, tried and ended, each once, out.
+
+A delivery is one alert version to one destination and keeps its id for good. The sum that must hold, for every
+destination and for all: due = delivered + waiting + given up + superseded.
+
+Of one alert a destination has at most one delivery in hand, the oldest, so that versions arrive in order; another alert
+never waits for it. Whoever claims one holds it for a while and ends it with the name it claimed it under; a worker that
+hung loses it, and the receiver tells the repetition by the id.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import BigInteger, Connection, Text, bindparam, case, func, or_, select, text, update
+
+from parsers.people import Enrollee
+from rules.decisions import Alert
+from rules.telling.attempts import GiveUp
+from rules.telling.destinations import STATES, Destination, State
+from streams.store.database import Row, rows_among, write_rows
+from streams.store.destinations import GIVEN_UP, WAITING, WELL, Destinations
+from streams.store.panel_rows import enrollee_on, load_enrollees
+from streams.store.tables import alert_versions, alerts, deliveries, destinations, from_us, to_us
+
+
+class DeliveryState(StrEnum):
+    WAITING = WAITING
+    DELIVERED = "delivered"
+    GIVEN_UP = GIVEN_UP
+    SUPERSEDED = "superseded"
+
+
+class Due(NamedTuple):
+    """What a version is due to, as asked within the transaction that writes it."""
+
+    alert: Alert
+    enrollee: Enrollee
+    told: frozenset[str]  # destination ids that have an earlier version, or may have
+
+
+class Claimed(NamedTuple):
+    """A delivery in hand."""
+
+    delivery_id: str
+    destination_id: str
+    alert: Alert
+    position: int
+    tries: int  # before this one
+    made_at: datetime
+    batch: int
+
+    def __repr__(self) -> str:
+        return f"<Claimed {self.delivery_id}>"
+
+
+class End(NamedTuple):
+    """What became of a delivery in hand: ended, or waiting for another try at `at`, or given back untried."""
+
+    delivery_id: str
+    destination_id: str
+    state: DeliveryState
+    at: datetime  # when it ended, or when it is tried again
+    failure: str = ""  # Failure or GiveUp
+    status: str = ""  # the receiver's code
+    tier: str = ""  # how much of the alert went along
+    maybe: bool = False  # nobody knows whether it arrived
+    tried: bool = True
+
+
+class Sums(NamedTuple):
+    """How many deliveries of a destination are where."""
+
+    due: int = 0
+    waiting: int = 0
+    delivered: int = 0
+    given_up: int = 0
+    superseded: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        return self.due == self.waiting + self.delivered + self.given_up + self.superseded
+
+
+class Backlog(NamedTuple):
+    """What waits in all."""
+
+    waiting: int
+    oldest_due_at: datetime | None  # of what could be tried now
+
+
+class DeliveryRow(NamedTuple):
+    """What a page shows of one delivery."""
+
+    delivery_id: str
+    destination_id: str
+    alert_id: str
+    version: int
+    state: DeliveryState
+    tries: int
+    failure: str
+    status: str
+    tier: str
+    maybe: bool
+    made_at: datetime
+    ended_at: datetime | None
+    next_at: datetime | None
+
+
+_COLUMNS: Final = ("delivery_id", "destination_id", "alert_id", "version", "position", "state", "due_us", "made_us")
+_TOLD: Final = (
+    "SELECT alert_id, destination_id FROM deliveries WHERE alert_id IN :among"
+    " AND (state IN ('delivered', 'waiting') OR maybe = 1)"
+)
+# One step an index entry: from each destination for which something waits to the next, whatever the backlog of each.
+_READY: Final = text(
+    "WITH RECURSIVE those(id) AS ("
+    " SELECT (SELECT min(destination_id) FROM deliveries WHERE state = 'waiting')"
+    " UNION ALL"
+    " SELECT (SELECT min(destination_id) FROM deliveries WHERE state = 'waiting' AND destination_id > those.id)"
+    " FROM those WHERE those.id IS NOT NULL)"
+    " SELECT those.id, ("
+    "  SELECT due_us FROM deliveries AS one WHERE state = 'waiting' AND destination_id = those.id AND due_us <= :now"
+    "  AND claimed_until_us <= :now AND NOT EXISTS (SELECT 1 FROM deliveries AS older"
+    "   WHERE older.alert_id = one.alert_id AND older.destination_id = one.destination_id"
+    "   AND older.version < one.version AND older.state = 'waiting') ORDER BY due_us LIMIT 1) AS first"
+    " FROM those JOIN destinations ON destinations.destination_id = those.id"
+    " WHERE destinations.state = 'active' AND destinations.rests_until_us <= :now"
+)
+AskDue = Callable[[Due], Iterable[Destination]]
+
+
+def delivery_id(alert_id: str, version: int, destination_id: str) -> str:
+    """32 hex digits: always the same for the same delivery, and nothing can be read from them."""
+    return hashlib.sha256(f"{destination_id}\x1f{alert_id}\x1f{version}".encode()).hexdigest()[:32]
+
+
+def write_due(connection: Connection, versions: Sequence[tuple[int, Alert, Enrollee | None]], ask: AskDue) -> int:
+    """Write what `versions` (position, alert, enrollee on that day) are due to, in their transaction; gives how many.
+
+    A version is also due to whom an earlier version still waits for. Where the form is a state, the newer one takes the
+    place of an older one that nobody has in hand.
+    """
+    told: dict[str, set[str]] = {}
+    again = sorted({alert.alert_id for _, alert, _ in versions if alert.version > 1})
+    for alert_id, destination_id, *_ in rows_among(connection, _TOLD, again):
+        told.setdefault(alert_id, set()).add(destination_id)
+    rows: list[Row] = []
+    replaced: list[dict[str, Any]] = []
+    for position, alert, enrollee in versions:
+        if enrollee is None:
+            continue
+        at = to_us(alert.decided_at)
+        for destination in ask(Due(alert, enrollee, frozenset(told.get(alert.alert_id, ())))):
+            where = destination.destination_id
+            name = delivery_id(alert.alert_id, alert.version, where)
+            rows.append((name, where, alert.alert_id, alert.version, position, WAITING, at, at))
+            told.setdefault(alert.alert_id, set()).add(where)
+            if destination.form in STATES and alert.version > 1:
+                replaced.append({"b_alert": alert.alert_id, "b_where": where, "b_version": alert.version})
+    written = write_rows(connection, deliveries, _COLUMNS, rows, "ON CONFLICT DO NOTHING")
+    if replaced:
+        connection.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.alert_id == bindparam("b_alert"),
+                deliveries.c.destination_id == bindparam("b_where"),
+                deliveries.c.version < bindparam("b_version"),
+                deliveries.c.state == WAITING,
+                deliveries.c.claimed_until_us == 0,
+                deliveries.c.batch == 0,
+            )
+            .values(state=str(DeliveryState.SUPERSEDED), failure=str(GiveUp.SUPERSEDED), ended_us=deliveries.c.due_us),
+            replaced,
+        )
+    return written
+
+
+class Deliveries(Destinations):
+    """What is due to destinations."""
+
+    def claim(
+        self,
+        by: str,
+        now: datetime,
+        hold: timedelta,
+        *,
+        limit: int,
+        each: int,
+        most: int = 1000,
+        busy: Collection[str] = (),
+    ) -> list[Claimed]:
+        """Take deliveries that are due in hand until `now + hold`: at most `limit`, at most `each` of a destination.
+
+        Of at most `most` destinations, those first that have waited longest; of none that is `busy`, paused or resting;
+        of an alert only the oldest that waits there.
+        """
+        with self.reading() as connection:
+            ready = connection.execute(_READY, {"now": to_us(now)}).all()
+        occupied = set(busy)
+        waiting = sorted((first, where) for where, first in ready if first is not None and where not in occupied)
+        if not waiting:
+            return []
+        claimed: list[Claimed] = []
+        served = 0
+        with self.writing() as connection:
+            for _, where in waiting:
+                if len(claimed) >= limit or served >= most:
+                    break
+                taken = _take(connection, by, now, hold, _oldest(where, now).limit(min(each, limit - len(claimed))))
+                served += bool(taken)
+                claimed += taken
+        return claimed
+
+    def claim_all(
+        self, destination_id: str, by: str, now: datetime, hold: timedelta, limit: int, in_hand: Sequence[Claimed]
+    ) -> list[Claimed]:
+        """What is due to one destination, for one file: `in_hand` and every version more, in order.
+
+        When a file was cut off, only what went into it: the same file again.
+        """
+        mine = deliveries.c.claimed_by == by
+        cut = min((one.batch for one in in_hand if one.batch), default=0)
+        older = deliveries.alias("older")
+        blocked = (
+            select(older.c.delivery_id)
+            .where(
+                older.c.alert_id == deliveries.c.alert_id,
+                older.c.destination_id == deliveries.c.destination_id,
+                older.c.version < deliveries.c.version,
+                older.c.state == WAITING,
+                or_(older.c.due_us > to_us(now), (older.c.claimed_until_us > to_us(now)) & (older.c.claimed_by != by)),
+            )
+            .exists()
+        )
+        wanted = _waiting(destination_id).where(
+            or_(deliveries.c.claimed_until_us <= to_us(now), mine), deliveries.c.batch == cut
+        )
+        if not cut:
+            wanted = wanted.where(deliveries.c.due_us <= to_us(now), ~blocked).limit(limit)
+        with self.writing() as connection:
+            taken = _take(connection, by, now, hold, wanted.order_by(deliveries.c.position, deliveries.c.version))
+            kept = {one.delivery_id for one in taken}
+            others = [one.delivery_id for one in in_hand if one.delivery_id not in kept]
+            if others:
+                connection.execute(
+                    update(deliveries)
+                    .where(deliveries.c.delivery_id.in_(others), mine, deliveries.c.state == WAITING)
+                    .values(claimed_until_us=0, claimed_by="")
+                )
+        return taken
+
+    def number_batch(self, destination_id: str, claimed: Sequence[Claimed], after: int | None = None) -> int:
+        """Give deliveries that go into one file the file's number, so that a cut repeats the same file; gives it.
+
+        `after`: only when this was the number before, else 0.
+        """
+        counting = update(destinations).where(destinations.c.destination_id == destination_id)
+        if after is not None:
+            counting = counting.where(destinations.c.sequence == after)
+        with self.writing() as connection:
+            number = connection.execute(
+                counting.values(sequence=destinations.c.sequence + 1).returning(destinations.c.sequence)
+            ).scalar_one_or_none()
+            if number is None:
+                return 0
+            if claimed:
+                connection.execute(
+                    update(deliveries)
+                    .where(deliveries.c.delivery_id == bindparam("b_id"))
+                    .values(batch=bindparam("b_number")),
+                    [{"b_id": one.delivery_id, "b_number": number} for one in claimed],
+                )
+            return int(number)
+
+    def settle(self, ends: Sequence[End], by: str, now: datetime) -> int:
+        """Write what became of deliveries in hand; gives how many were still ours.
+
+        What was delivered also says that its destination is well.
+        """
+        if not ends:
+            return 0
+        well = sorted({end.destination_id for end in ends if end.state is DeliveryState.DELIVERED})
+        with self.writing() as connection:
+            result = connection.execute(_SETTLE, [_settled(end, by) for end in ends])
+            if well:
+                connection.execute(WELL, [{"b_where": where, "b_now": to_us(now)} for where in well])
+            return int(result.rowcount)
+
+    def hold_on(self, delivery_ids: Collection[str], by: str, until: datetime) -> None:
+        """Keep deliveries in hand for longer."""
+        if not delivery_ids:
+            return
+        with self.writing() as connection:
+            connection.execute(
+                update(deliveries)
+                .where(
+                    deliveries.c.delivery_id == bindparam("b_id"),
+                    deliveries.c.claimed_by == by,
+                    deliveries.c.state == WAITING,
+                )
+                .values(claimed_until_us=to_us(until)),
+                [{"b_id": one} for one in delivery_ids],
+            )
+
+    def waits(self, destination_id: str) -> bool:
+        """Whether anything waits for a destination."""
+        wanted = select(deliveries.c.delivery_id).where(
+            deliveries.c.state == WAITING, deliveries.c.destination_id == destination_id
+        )
+        with self.reading() as connection:
+            return connection.scalar(wanted.limit(1)) is not None
+
+    def enrollees_of(self, versions: Sequence[Alert]) -> dict[tuple[str, datetime], Enrollee]:
+        """The enrollee of each version as on the day it tells of, by (enrollee_id, occurred_at)."""
+        if not versions:
+            return {}
+        earliest = min(alert.occurred_at for alert in versions)
+        with self.reading() as connection:
+            rows, homes = load_enrollees(connection, {alert.enrollee_id for alert in versions}, earliest)
+        return {
+            (alert.enrollee_id, alert.occurred_at): enrollee_on(
+                rows[alert.enrollee_id], homes.get(alert.enrollee_id, ()), alert.occurred_at
+            )
+            for alert in versions
+            if alert.enrollee_id in rows
+        }
+
+    def replay(
+        self, destination_id: str, since: datetime, until: datetime, states: Collection[DeliveryState], now: datetime
+    ) -> int:
+        """Make deliveries of a span wait again, under the same ids; gives how many."""
+        with self.writing() as connection:
+            done = connection.execute(
+                update(deliveries)
+                .where(
+                    deliveries.c.destination_id == destination_id,
+                    deliveries.c.made_us >= to_us(since),
+                    deliveries.c.made_us < to_us(until),
+                    deliveries.c.state.in_([str(state) for state in states]),
+                )
+                .values(
+                    state=WAITING,
+                    due_us=to_us(now),
+                    tries=0,
+                    ended_us=0,
+                    batch=0,
+                    claimed_until_us=0,
+                    claimed_by="",
+                    maybe=case((deliveries.c.state == str(DeliveryState.DELIVERED), 1), else_=deliveries.c.maybe),
+                )
+            )
+            return int(done.rowcount)
+
+    def give_up_removed(self, now: datetime) -> int:
+        """End what became due to a destination while it was being removed; gives how many."""
+        removed = select(destinations.c.destination_id).where(destinations.c.state == str(State.REMOVED))
+        late = deliveries.c.destination_id.in_(removed) & (deliveries.c.state == WAITING)
+        with self.reading() as connection:
+            if not connection.scalar(select(deliveries.c.delivery_id).where(late).limit(1)):
+                return 0
+        with self.writing() as connection:
+            ended = connection.execute(
+                update(deliveries).where(late).values(state=GIVEN_UP, failure=str(GiveUp.REMOVED), ended_us=to_us(now))
+            )
+            return int(ended.rowcount)
+
+    def sums(self) -> dict[str, Sums]:
+        """How many deliveries of each destination are where."""
+        wanted = select(deliveries.c.destination_id, deliveries.c.state, func.count()).group_by(
+            deliveries.c.destination_id, deliveries.c.state
+        )
+        sums: dict[str, Sums] = {}
+        with self.reading() as connection:
+            for destination_id, state, count in connection.execute(wanted):
+                before = sums.get(destination_id, Sums())
+                sums[destination_id] = before._replace(**{state: count, "due": before.due + count})
+        return sums
+
+    def backlog(self, now: datetime) -> Backlog:
+        """How many deliveries wait, and since when the oldest that could be tried."""
+        with self.reading() as connection:
+            count = connection.scalar(select(func.count()).select_from(deliveries).where(deliveries.c.state == WAITING))
+            ready = connection.execute(_READY, {"now": to_us(now)}).all()
+        oldest = min((first for _, first in ready if first is not None), default=None)
+        return Backlog(int(count or 0), from_us(oldest) if oldest is not None else None)
+
+    def deliveries_of(self, *, alert_id: str = "", destination_id: str = "", limit: int = 500) -> list[DeliveryRow]:
+        """Newest first: of one alert, or of one destination."""
+        wanted = select(deliveries)
+        if alert_id:
+            wanted = wanted.where(deliveries.c.alert_id == alert_id)
+        if destination_id:
+            wanted = wanted.where(deliveries.c.destination_id == destination_id)
+        return self._shown(wanted, limit)
+
+    def disclosures_of(self, enrollee_id: str, limit: int = 500) -> list[DeliveryRow]:
+        """What left about one person, or may have, newest first."""
+        wanted = (
+            select(deliveries)
+            .join(alerts, alerts.c.alert_id == deliveries.c.alert_id)
+            .where(
+                alerts.c.enrollee_id == enrollee_id,
+                or_(deliveries.c.state == str(DeliveryState.DELIVERED), deliveries.c.maybe == 1),
+            )
+        )
+        return self._shown(wanted, limit)
+
+    def _shown(self, wanted: Any, limit: int) -> list[DeliveryRow]:
+        newest = wanted.order_by(deliveries.c.position.desc(), deliveries.c.destination_id).limit(limit)
+        with self.reading() as connection:
+            return [_shown(row) for row in connection.execute(newest)]
+
+
+_SETTLE: Final = (
+    update(deliveries)
+    .where(
+        deliveries.c.delivery_id == bindparam("b_id"),
+        deliveries.c.claimed_by == bindparam("b_by"),
+        deliveries.c.state == WAITING,
+    )
+    .values(
+        state=bindparam("b_state"),
+        due_us=func.coalesce(bindparam("b_due", type_=BigInteger), deliveries.c.due_us),
+        ended_us=bindparam("b_ended"),
+        failure=func.coalesce(bindparam("b_failure", type_=Text), deliveries.c.failure),
+        status=func.coalesce(bindparam("b_status", type_=Text), deliveries.c.status),
+        tier=bindparam("b_tier"),
+        maybe=deliveries.c.maybe + (1 - deliveries.c.maybe) * bindparam("b_maybe"),
+        tries=deliveries.c.tries + bindparam("b_tried"),
+        claimed_until_us=0,
+        claimed_by="",
+    )
+)
+
+
+def _settled(end: End, by: str) -> dict[str, Any]:
+    waits = end.state is DeliveryState.WAITING
+    return {
+        "b_id": end.delivery_id,
+        "b_by": by,
+        "b_state": str(end.state),
+        "b_due": to_us(end.at) if waits and end.tried else None,
+        "b_ended": 0 if waits else to_us(end.at),
+        "b_failure": end.failure if end.tried else None,
+        "b_status": end.status if end.tried else None,
+        "b_tier": end.tier,
+        "b_maybe": int(end.maybe),
+        "b_tried": int(end.tried),
+    }
+
+
+def _waiting(destination_id: str) -> Any:
+    return (
+        select(deliveries, alert_versions.c.document)
+        .join(
+            alert_versions,
+            (alert_versions.c.alert_id == deliveries.c.alert_id) & (alert_versions.c.version == deliveries.c.version),
+        )
+        .where(deliveries.c.destination_id == destination_id, deliveries.c.state == WAITING)
+        .with_for_update(of=deliveries, skip_locked=True)
+    )
+
+
+def _oldest(destination_id: str, now: datetime) -> Any:
+    """What is due to a destination, of each alert only the oldest version that waits there."""
+    older = deliveries.alias("older")
+    return (
+        _waiting(destination_id)
+        .where(
+            deliveries.c.due_us <= to_us(now),
+            deliveries.c.claimed_until_us <= to_us(now),
+            ~select(older.c.delivery_id)
+            .where(
+                older.c.alert_id == deliveries.c.alert_id,
+                older.c.destination_id == deliveries.c.destination_id,
+                older.c.version < deliveries.c.version,
+                older.c.state == WAITING,
+            )
+            .exists(),
+        )
+        .order_by(deliveries.c.due_us, deliveries.c.position)
+    )
+
+
+def _take(connection: Connection, by: str, now: datetime, hold: timedelta, wanted: Any) -> list[Claimed]:
+    rows = connection.execute(wanted).all()
+    if rows:
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.delivery_id == bindparam("b_id"))
+            .values(claimed_until_us=to_us(now + hold), claimed_by=by),
+            [{"b_id": row.delivery_id} for row in rows],
+        )
+    return [_claimed(row) for row in rows]
+
+
+def _claimed(row: Any) -> Claimed:
+    return Claimed(
+        row.delivery_id,
+        row.destination_id,
+        Alert.model_validate_json(row.document),
+        row.position,
+        row.tries,
+        from_us(row.made_us),
+        row.batch,
+    )
+
+
+def _shown(row: Any) -> DeliveryRow:
+    return DeliveryRow(
+        row.delivery_id,
+        row.destination_id,
+        row.alert_id,
+        row.version,
+        DeliveryState(row.state),
+        row.tries,
+        row.failure,
+        row.status,
+        row.tier,
+        bool(row.maybe),
+        from_us(row.made_us),
+        from_us(row.ended_us) if row.ended_us else None,
+        from_us(row.due_us) if row.state == WAITING else None,
+    )

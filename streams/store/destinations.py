@@ -1,0 +1,212 @@
+"""Destinations and their secrets in; what is kept of them and how each does out.
+
+The secret of a destination is encrypted under the key that every process has (`HANDOFF_HASH_KEY`) and is never shown
+again; while one is rotated two are valid at once.
+"""
+
+import base64
+import hashlib
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from cryptography.fernet import Fernet, InvalidToken
+from sqlalchemy import bindparam, func, insert, select, update
+
+from rules.telling.attempts import Failure, GiveUp
+from rules.telling.destinations import Destination, State
+from streams.store.database import Database, next_values, rows_among
+from streams.store.tables import deliveries, destination_secrets, destinations, from_us, to_us
+
+WAITING: Final = "waiting"  # streams.store.deliveries.DeliveryState
+GIVEN_UP: Final = "given_up"
+
+
+class DestinationRow(NamedTuple):
+    """A destination and how it does."""
+
+    destination: Destination
+    why: str  # of its state
+    failures: int  # one after the other
+    first_failed_at: datetime | None  # since the last success
+    last_failed_at: datetime | None
+    succeeded_at: datetime | None
+    last_failure: str
+    sequence: int  # of its last file
+
+
+@lru_cache(maxsize=4)
+def _lock(secret: bytes) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"destinations\x1f" + secret).digest()))
+
+
+class Destinations(Database):
+    """Destinations, their secrets and their health."""
+
+    def put_destination(self, destination: Destination, now: datetime, why: str = "") -> None:
+        """Write a destination, new or changed. What waits for one that is removed is given up."""
+        values = {
+            "state": str(destination.state),
+            "document": destination.model_dump_json(),
+            "why": why,
+            "changed_us": to_us(now),
+        }
+        with self.writing() as connection:
+            changed = connection.execute(
+                update(destinations)
+                .where(destinations.c.destination_id == destination.destination_id)
+                .values(**values, rests_until_us=0)
+            )
+            if not changed.rowcount:
+                connection.execute(insert(destinations).values(destination_id=destination.destination_id, **values))
+            if destination.state is State.REMOVED:
+                connection.execute(
+                    update(deliveries)
+                    .where(
+                        deliveries.c.destination_id == destination.destination_id,
+                        deliveries.c.state == WAITING,
+                    )
+                    .values(state=GIVEN_UP, failure=str(GiveUp.REMOVED), ended_us=to_us(now))
+                )
+            next_values(connection, "destinations", 1)
+
+    def destinations_version(self) -> int:
+        """Grows with every change of a destination."""
+        with self.reading() as connection:
+            rows = rows_among(connection, "SELECT value FROM counters WHERE name IN :among", ["destinations"])
+            return int(rows[0][0]) if rows else 0
+
+    def destinations(self) -> list[DestinationRow]:
+        """Every destination that was not removed, by id."""
+        wanted = (
+            select(destinations)
+            .where(destinations.c.state != str(State.REMOVED))
+            .order_by(destinations.c.destination_id)
+        )
+        with self.reading() as connection:
+            return [_destination(row) for row in connection.execute(wanted)]
+
+    def destination(self, destination_id: str) -> DestinationRow | None:
+        """One destination that was not removed."""
+        wanted = select(destinations).where(
+            destinations.c.destination_id == destination_id, destinations.c.state != str(State.REMOVED)
+        )
+        with self.reading() as connection:
+            row = connection.execute(wanted).one_or_none()
+            return _destination(row) if row else None
+
+    # secrets
+
+    def put_secret(
+        self, destination_id: str, name: str, value: str, key: bytes, now: datetime, overlap: timedelta
+    ) -> None:
+        """Keep a secret encrypted; one of that name that was valid stays so for `overlap`."""
+        with self.writing() as connection:
+            connection.execute(
+                update(destination_secrets)
+                .where(
+                    destination_secrets.c.destination_id == destination_id,
+                    destination_secrets.c.name == name,
+                    destination_secrets.c.until_us == 0,
+                )
+                .values(until_us=to_us(now + overlap))
+            )
+            connection.execute(
+                insert(destination_secrets).values(
+                    destination_id=destination_id,
+                    name=name,
+                    made_us=to_us(now),
+                    sealed=_lock(key).encrypt(value.encode()),
+                )
+            )
+
+    def secrets_of(self, destination_id: str, key: bytes, now: datetime) -> dict[str, tuple[str, ...]]:
+        """The secrets that are valid now, by name, the newest of each first. Raises `ValueError` under another key."""
+        wanted = (
+            select(destination_secrets)
+            .where(destination_secrets.c.destination_id == destination_id)
+            .order_by(destination_secrets.c.made_us.desc())
+        )
+        valid: dict[str, tuple[str, ...]] = {}
+        with self.reading() as connection:
+            for row in connection.execute(wanted):
+                if row.until_us and row.until_us <= to_us(now):
+                    continue
+                try:
+                    value = _lock(key).decrypt(row.sealed).decode()
+                except InvalidToken:
+                    raise ValueError("the secrets of this store were kept under another HANDOFF_HASH_KEY") from None
+                valid[row.name] = (*valid.get(row.name, ()), value)
+        return valid
+
+    # how each does
+
+    def rest(self, destination_id: str, until: datetime) -> None:
+        """Try nothing at a destination before `until`."""
+        with self.writing() as connection:
+            connection.execute(
+                update(destinations)
+                .where(destinations.c.destination_id == destination_id)
+                .values(rests_until_us=to_us(until))
+            )
+
+    def heard_well(self, destination_id: str, now: datetime) -> None:
+        """A destination took something."""
+        with self.writing() as connection:
+            connection.execute(WELL, [{"b_where": destination_id, "b_now": to_us(now)}])
+
+    def failed(
+        self, destination_id: str, failure: Failure, now: datetime, rests_until: datetime
+    ) -> DestinationRow | None:
+        """A destination failed; gives how it does now."""
+        with self.writing() as connection:
+            connection.execute(
+                update(destinations)
+                .where(destinations.c.destination_id == destination_id)
+                .values(
+                    failures=destinations.c.failures + 1,
+                    first_failed_us=func.coalesce(func.nullif(destinations.c.first_failed_us, 0), to_us(now)),
+                    last_failed_us=to_us(now),
+                    last_failure=str(failure),
+                    rests_until_us=to_us(rests_until),
+                )
+            )
+            row = connection.execute(
+                select(destinations).where(destinations.c.destination_id == destination_id)
+            ).one_or_none()
+            return _destination(row) if row else None
+
+    def pause_destination(self, destination_id: str, why: str, now: datetime) -> bool:
+        """Pause one that is active; gives whether it was."""
+        with self.writing() as connection:
+            paused = connection.execute(
+                update(destinations)
+                .where(
+                    destinations.c.destination_id == destination_id,
+                    destinations.c.state == str(State.ACTIVE),
+                )
+                .values(state=str(State.PAUSED), why=why, changed_us=to_us(now))
+            )
+            if paused.rowcount:
+                next_values(connection, "destinations", 1)
+            return bool(paused.rowcount)
+
+
+WELL: Final = (
+    update(destinations)
+    .where(destinations.c.destination_id == bindparam("b_where"))
+    .values(succeeded_us=bindparam("b_now"), failures=0, first_failed_us=0, last_failure="")
+)
+
+
+def _destination(row: Any) -> DestinationRow:
+    return DestinationRow(
+        Destination.model_validate_json(row.document).model_copy(update={"state": State(row.state)}),
+        row.why,
+        row.failures,
+        from_us(row.first_failed_us) if row.first_failed_us else None,
+        from_us(row.last_failed_us) if row.last_failed_us else None,
+        from_us(row.succeeded_us) if row.succeeded_us else None,
+        row.last_failure,
+        row.sequence,
+    )

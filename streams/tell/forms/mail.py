@@ -1,0 +1,71 @@
+"""How much waits for one person in; subject and text of a nudge or a daily digest out. No patient, no hospital, no id.
+
+What a mail may say is counts, priorities, when the first step is due, and the address of the inbox's front page: mail
+is read by relays, scanners and whoever looks over a shoulder.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+
+class Waiting(NamedTuple):
+    """What waits for one person."""
+
+    urgent: int = 0
+    soon: int = 0
+    routine: int = 0
+    taken_back: int = 0
+    asked: int = 0  # questions of colleagues, and what nobody took
+    first_due: datetime | None = None
+    quiet_hospitals: int = 0
+
+    @property
+    def people(self) -> int:
+        return self.urgent + self.soon + self.routine
+
+
+class Mail(NamedTuple):
+    subject: str
+    text: str
+
+
+def nudge(waiting: Waiting, front_page: str, zone: ZoneInfo) -> Mail:
+    """At once, when something urgent came or somebody asks."""
+    what = _people(waiting.urgent, "urgent") if waiting.urgent else _people(waiting.people, "new")
+    if not waiting.people and waiting.taken_back:
+        what = f"{waiting.taken_back} taken back by a hospital"
+    elif not waiting.people and waiting.asked:
+        what = f"{waiting.asked} waiting for your answer"
+    return Mail(f"Warm Handoff: {what}", _text(waiting, front_page, zone))
+
+
+def digest(waiting: Waiting, front_page: str, zone: ZoneInfo) -> Mail | None:
+    """Once a day; `None` when there is nothing to say."""
+    if not any(waiting[:5]) and not waiting.quiet_hospitals:
+        return None
+    return Mail(f"Warm Handoff: {_people(waiting.people, 'on your list')}", _text(waiting, front_page, zone))
+
+
+def _text(waiting: Waiting, front_page: str, zone: ZoneInfo) -> str:
+    lines = [
+        f"{count} {word}"
+        for count, word in (
+            (waiting.urgent, "urgent"),
+            (waiting.soon, "soon"),
+            (waiting.routine, "routine"),
+            (waiting.taken_back, "taken back by a hospital"),
+            (waiting.asked, "waiting for your answer"),
+        )
+        if count
+    ]
+    if waiting.first_due:
+        due = waiting.first_due.astimezone(zone)
+        lines.append(f"First step due {due:%a %b} {due.day}, {due:%I:%M %p}".replace(", 0", ", "))
+    if waiting.quiet_hospitals:
+        lines.append(f"{waiting.quiet_hospitals} hospitals have been quiet for longer than usual")
+    return "\n".join([*lines, "", f"Open your list: {front_page}", "", "This mail holds no patient's data.", ""])
+
+
+def _people(count: int, word: str) -> str:
+    return f"{count} {'person' if count == 1 else 'people'} {word}" if word != "urgent" else f"{count} urgent"

@@ -1,0 +1,215 @@
+"""The forms by name: what each makes of what is due to one destination.
+
+The bytes themselves are made in `streams.tell.forms`; here is which form batches, how its files are named and what a
+test of it looks like.
+"""
+
+import hashlib
+import json as json_lines
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from parsers.events import EncounterClass, PersonName
+from rules.decisions import Action, AlertKind, Priority, Reason, StayStatus
+from rules.telling.confidentiality import Relationship, Tier
+from rules.telling.destinations import Destination, FormKind
+from rules.telling.views import AlertView, PersonView
+from streams.tell.form import Form, Item
+from streams.tell.forms import csv, fhir, hl7v2, json, mail
+from streams.tell.way import Parcel
+
+JSON: Final = "application/json"
+TEST_ID: Final = "test"
+
+
+class WebhookJson:
+    """One signed POST a version: the published `StayEvent`."""
+
+    batches = False
+
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+        del to, number
+        return Parcel(items[0].delivery_id, json.body(items[0].seen), JSON)
+
+    def sample(self, to: Destination, now: datetime) -> Parcel:
+        return Parcel(_test_id(to, now), json.body(sample_view(now), test=True), JSON)
+
+    def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
+        del to, number, at
+        return None
+
+
+class DaVinci:
+    """One `$process-message` a version."""
+
+    batches = False
+
+    def __init__(self, sender: fhir.Sender) -> None:
+        self._sender = sender
+
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+        del number
+        body = fhir.bundle(items[0].seen, items[0].delivery_id, self._sender, to.address)
+        return None if body is None else Parcel(items[0].delivery_id, body, fhir.CONTENT_TYPE)
+
+    def sample(self, to: Destination, now: datetime) -> Parcel:
+        """Tagged HTEST (v3-ActReason: test health data)."""
+        body = fhir.bundle(sample_view(now), _test_id(to, now), self._sender, to.address)
+        assert body is not None
+        found: dict[str, Any] = json_lines.loads(body)
+        found["meta"]["tag"] = [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}]
+        return Parcel(_test_id(to, now), json_lines.dumps(found).encode(), fhir.CONTENT_TYPE)
+
+    def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
+        del to, number, at
+        return None
+
+
+class Mdm:
+    """One MDM message with a readable summary a version; `application` and `facility` are MSH-5 and MSH-6."""
+
+    batches = False
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+        del number
+        body = self._body(items[0].seen, items[0].delivery_id, to)
+        return None if body is None else Parcel(items[0].delivery_id, body, hl7v2.CONTENT_TYPE)
+
+    def sample(self, to: Destination, now: datetime) -> Parcel:
+        """MSH-11 is T: a training message."""
+        body = self._body(sample_view(now), _test_id(to, now), to)
+        assert body is not None
+        return Parcel(_test_id(to, now), body.replace(b"|P|2.5.1|", b"|T|2.5.1|", 1), hl7v2.CONTENT_TYPE)
+
+    def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
+        del to, number, at
+        return None
+
+    def _body(self, seen: AlertView, delivery_id: str, to: Destination) -> bytes | None:
+        receiver = (to.options.get("application", ""), to.options.get("facility", ""))
+        return hl7v2.mdm(seen, delivery_id, receiver, self._zone)
+
+
+class File:
+    """Rows of all that is due in one numbered file: `<what>_<UTC from>_<UTC to>_<sequence>.<ext>`."""
+
+    batches = True
+
+    def __init__(self, ext: str, content_type: str, header: bytes, row: Callable[[AlertView], bytes]) -> None:
+        self._ext = ext
+        self._content_type = content_type
+        self._header = header
+        self._row = row
+
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+        times = [item.made_at for item in items]
+        body = self._header + b"".join(self._row(item.seen) for item in items)
+        return self._file(to, number, body, min(times), max(times))
+
+    def sample(self, to: Destination, now: datetime) -> Parcel:
+        return self._file(to, 0, self._header + self._row(sample_view(now)), now, now, what="test")
+
+    def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
+        return self._file(to, number, self._header, at, at)
+
+    def _file(
+        self, to: Destination, number: int, body: bytes, since: datetime, until: datetime, what: str = ""
+    ) -> Parcel:
+        name = what or to.options.get("what", "stays")
+        return Parcel(
+            _batch_id(to, number),
+            body,
+            self._content_type,
+            name=f"{name}_{_stamp(since)}_{_stamp(until)}_{number:06}.{self._ext}",
+        )
+
+
+class CountingMail:
+    """One mail of counts for all that is due to a person: no patient, no hospital, no id."""
+
+    batches = True
+
+    def __init__(
+        self,
+        make: Callable[[mail.Waiting, str, ZoneInfo], mail.Mail | None],
+        waiting: Callable[[str], mail.Waiting],
+        front_page: str,
+        zone: ZoneInfo,
+    ) -> None:
+        self._make = make
+        self._waiting = waiting
+        self._front_page = front_page
+        self._zone = zone
+
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+        del items  # whatever made it due, a mail says how much waits now
+        made = self._make(self._waiting(to.owner_id), self._front_page, self._zone)
+        made = made or mail.Mail("Warm Handoff: nothing waits", f"Nothing waits.\n\n{self._front_page}\n")
+        return self._mail(_batch_id(to, number), made)
+
+    def sample(self, to: Destination, now: datetime) -> Parcel:
+        made = mail.nudge(mail.Waiting(), self._front_page, self._zone)
+        return self._mail(_test_id(to, now), made._replace(subject="Warm Handoff: a test"))
+
+    def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
+        del to, number, at
+        return None
+
+    @staticmethod
+    def _mail(parcel_id: str, made: mail.Mail) -> Parcel:
+        return Parcel(parcel_id, made.text.encode(), "text/plain", subject=made.subject)
+
+
+def forms(
+    sender: fhir.Sender, waiting: Callable[[str], mail.Waiting], front_page: str, zone: ZoneInfo
+) -> Mapping[FormKind, Form]:
+    """Every form there is. `waiting`: how much waits for a person."""
+    return {
+        FormKind.WEBHOOK_JSON: WebhookJson(),
+        FormKind.DA_VINCI: DaVinci(sender),
+        FormKind.HL7_MDM: Mdm(zone),
+        FormKind.CSV: File("csv", "text/csv", csv.header(), csv.row),
+        FormKind.NDJSON: File("ndjson", "application/x-ndjson", b"", lambda seen: json.body(seen) + b"\n"),
+        FormKind.NUDGE: CountingMail(mail.nudge, waiting, front_page, zone),
+        FormKind.DIGEST: CountingMail(mail.digest, waiting, front_page, zone),
+    }
+
+
+def sample_view(now: datetime) -> AlertView:
+    """An alert about nobody, for tests of a destination."""
+    return AlertView(
+        alert_id=TEST_ID,
+        version=1,
+        action=Action.NOTIFY,
+        decided_at=now,
+        tier=Tier.FULL,
+        relationship=Relationship.TREATING,
+        person=PersonView(
+            enrollee_id=TEST_ID, name=PersonName(family="TEST", given="NOBODY"), birth_date=date(1900, 1, 1)
+        ),
+        kind=AlertKind.ADMISSION,
+        encounter_class=EncounterClass.INPATIENT,
+        status=StayStatus.IN_PROGRESS,
+        priority=Priority.ROUTINE,
+        reasons=(Reason.ADMITTED,),
+        facility="TEST",
+        occurred_at=now,
+        started_at=now,
+    )
+
+
+def _batch_id(to: Destination, number: int) -> str:
+    return hashlib.sha256(f"{to.destination_id}\x1fbatch\x1f{number}".encode()).hexdigest()[:32]
+
+
+def _test_id(to: Destination, now: datetime) -> str:
+    return hashlib.sha256(f"{to.destination_id}\x1ftest\x1f{now.isoformat()}".encode()).hexdigest()[:32]
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -1,0 +1,221 @@
+"""The process `handoff tell`: settings and store in, deliveries out, until it is told to stop.
+
+As many as there is work: they share the store and no delivery is in two hands. What ends unasked ends the process, so
+that whoever runs it starts it again; what was in hand comes again under the same ids.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from rules.decisions import Action, ClockStatus, Priority
+from rules.policy.policy import Policy, default_policy, load_policy
+from rules.telling.destinations import FormKind, WayKind
+from streams.run import metrics
+from streams.run.confidentiality_file import confidentiality_of
+from streams.run.health import Check, Health, Needed
+from streams.run.problems import Problem
+from streams.run.scrape import serve_for
+from streams.run.settings import Settings
+from streams.store import Store, Unavailable
+from streams.tell.deliver import Known, Teller
+from streams.tell.form import Form
+from streams.tell.forms.fhir import Sender
+from streams.tell.forms.mail import Waiting
+from streams.tell.parcels import forms
+from streams.tell.way import Way
+from streams.tell.ways.folder import Folder
+from streams.tell.ways.http import Http
+from streams.tell.ways.mllp import Mllp
+from streams.tell.ways.smtp import Relay, Smtp
+
+log = structlog.get_logger()
+
+THREADS: Final = 4  # on the store
+LOOK_SECONDS: Final = 5.0
+OPEN_SECONDS: Final = 1.0
+STOP_SECONDS: Final = 25.0  # a try ends within this
+
+
+def run_tell(settings: Settings) -> int:
+    """Runs until SIGTERM or SIGINT; gives the exit status: 0 when it drained, 1 when something ended unasked.
+
+    Raises `Problem` for settings that cannot be used, also for a metrics port that is taken, and `StoreOutdated`.
+    """
+    tell = Tell(settings)
+    scrape = serve_for("HANDOFF_TELL_METRICS_PORT", settings.metrics_host, settings.tell_metrics_port, tell.health)
+    try:
+        return asyncio.run(tell.run())
+    finally:
+        scrape.close()
+
+
+def make_forms(settings: Settings, store: Store, zone: ZoneInfo) -> dict[FormKind, Form]:
+    """Every form, as this install sends it."""
+    front_page = settings.front_page or "the page you sign in to"
+    endpoint = settings.front_page or "urn:x-warm-handoff"
+
+    def waiting(case_manager_id: str) -> Waiting:
+        return waiting_of(store, case_manager_id, datetime.now(UTC))
+
+    return dict(forms(Sender("Warm Handoff", "", endpoint), waiting, front_page, zone))
+
+
+def make_ways(settings: Settings) -> dict[WayKind, Way]:
+    """The ways this process can go: mail only with a relay. Raises `Problem`."""
+    ways: dict[WayKind, Way] = {
+        WayKind.HTTP: Http(settings.tell_allow),
+        WayKind.MLLP: Mllp(settings.tell_allow),
+        WayKind.FOLDER: Folder(),
+    }
+    if url := settings.smtp_url.get_secret_value():
+        if not settings.mail_from:
+            raise Problem("HANDOFF_MAIL_FROM is missing: HANDOFF_SMTP_URL needs an address that mail comes from")
+        ways[WayKind.SMTP] = Smtp(Relay(url, settings.mail_from))
+    return ways
+
+
+def waiting_of(store: Store, case_manager_id: str, now: datetime) -> Waiting:
+    """How much is open for one person, as their page counts it."""
+    rows = [row for row in store.rows_for(case_manager_id, now) if row.open]
+    taken_back = [row for row in rows if row.alert.action is Action.RETRACT]
+    alerts = [row.alert for row in rows if row.alert.action is not Action.RETRACT]
+    count = {priority: sum(alert.priority is priority for alert in alerts) for priority in Priority}
+    due = [clock.due_at for alert in alerts for clock in alert.clocks if clock.status is ClockStatus.RUNNING]
+    return Waiting(
+        urgent=count[Priority.URGENT],
+        soon=count[Priority.HIGH],
+        routine=count[Priority.ROUTINE] + count[Priority.DIGEST],
+        taken_back=len(taken_back),
+        first_due=min(due, default=None),
+    )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The policy whose zone the hours of destinations are in. Raises `Problem`."""
+    if settings.policy is None:
+        return default_policy()
+    try:
+        loaded = load_policy(settings.policy.read_text())
+    except (OSError, UnicodeDecodeError):
+        raise Problem(f"{settings.policy} (HANDOFF_POLICY) cannot be read") from None
+    if isinstance(loaded, tuple):
+        raise Problem(f"{settings.policy} has faults: `handoff explain` names them")
+    return loaded
+
+
+class Tell:
+    """One process of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._policy = policy_of(settings)
+        self._confidentiality = confidentiality_of(settings)
+        self._ways = make_ways(settings)
+        self._store: Store | None = None
+        self._teller: Teller | None = None
+        self._known: Known | None = None
+        self._directory_version = -1
+        self._ended = ""
+        self._turned = time.monotonic()
+
+    def health(self) -> Health:
+        teller = self._teller
+        stale = time.monotonic() - self._turned > 60
+        why = (teller.away or teller.settler.away) if teller else "waiting for the store"
+        stuck = self._ended or ("stuck" if stale else "")
+        return Health(
+            (
+                Check("loop", ok=not stuck, why=stuck, needed=Needed.LIVE),
+                Check("store", ok=not why, why=why and f"the store is away: {why}", needed=Needed.READY),
+            )
+        )
+
+    async def run(self) -> int:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        executor = ThreadPoolExecutor(THREADS, "store")
+        store = await self._open(stopping)
+        if store is None:
+            return 0
+        self._store = store
+        settings = self._settings
+        await loop.run_in_executor(executor, self._refresh)
+        self._teller = Teller(
+            store,
+            make_forms(settings, store, self._policy.tz),
+            self._ways,
+            self._now_known,
+            settings.secret(),
+            f"{os.getpid()}-{os.urandom(4).hex()}",
+            executor=executor,
+            hold=timedelta(seconds=settings.tell_hold_seconds),
+        )
+        log.info("tell_started")
+        telling = asyncio.create_task(self._teller.run(stopping))
+        looking = asyncio.create_task(self._look(executor))
+        stop = asyncio.create_task(stopping.wait())
+        done, _ = await asyncio.wait((telling, looking, stop), return_when=asyncio.FIRST_COMPLETED)
+        unasked = not stopping.is_set()
+        if unasked:
+            ended = next(iter(done))
+            error = ended.exception()
+            self._ended = type(error).__name__ if error else "a task ended"
+            log.error("tell_ends", why=self._ended)
+        with suppress(Exception):
+            async with asyncio.timeout(0.1 if unasked else STOP_SECONDS):
+                await telling
+        for task in (telling, looking, stop):
+            task.cancel()
+        await asyncio.gather(telling, looking, stop, return_exceptions=True)
+        for way in self._ways.values():
+            await way.close()
+        store.close()
+        log.info("tell_stopped")
+        return 1 if unasked else 0
+
+    async def _open(self, stopping: asyncio.Event) -> Store | None:
+        while not stopping.is_set():
+            self._turned = time.monotonic()
+            try:
+                return await asyncio.to_thread(Store.open, self._settings.store_url)
+            except Unavailable:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), OPEN_SECONDS)
+        return None
+
+    def _now_known(self) -> Known:
+        assert self._known is not None
+        return self._known
+
+    async def _look(self, executor: ThreadPoolExecutor) -> None:
+        """Keeps the directory fresh and the gauges true."""
+        loop = asyncio.get_running_loop()
+        while True:
+            with suppress(Unavailable):
+                await loop.run_in_executor(executor, self._refresh)
+            self._turned = time.monotonic()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _refresh(self) -> None:
+        assert self._store is not None
+        version = self._store.directory_version()
+        if version != self._directory_version:
+            self._known = Known(self._store.directory(), self._confidentiality, self._policy)
+            self._directory_version = version
+        now = datetime.now(UTC)
+        self._store.give_up_removed(now)
+        backlog = self._store.backlog(now)
+        metrics.DELIVERIES_WAITING.set(backlog.waiting)
+        oldest = backlog.oldest_due_at
+        metrics.DELIVERIES_AGE.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)

@@ -1,0 +1,57 @@
+"""A parcel and a folder in, one file out: written under another name, synced, then renamed: whole or not there.
+
+A file of the same name and content is the same delivery come again and is left as it is. Beside each lies its SHA-256.
+"""
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+
+from rules.telling.attempts import Failure
+from rules.telling.destinations import Destination
+from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
+
+
+class Folder:
+    """Files into a folder of this machine."""
+
+    at_once = 1
+
+    async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        del secrets
+        return await asyncio.to_thread(_write, Path(to.address), parcel)
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def _write(folder: Path, parcel: Parcel) -> Delivered | NotDelivered:
+    if not parcel.name or "/" in parcel.name or parcel.name.startswith("."):
+        return NotDelivered(Failure.MISCONFIGURED)
+    try:
+        if not folder.is_dir():
+            return NotDelivered(Failure.NO_CONNECTION)
+        target = folder / parcel.name
+        if target.exists() and target.read_bytes() == parcel.body:
+            return Delivered("already")
+        digest = hashlib.sha256(parcel.body).hexdigest()
+        _whole(folder / f"{parcel.name}.sha256", f"{digest}  {parcel.name}\n".encode())
+        _whole(target, parcel.body)
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError:
+        return NotDelivered(Failure.NO_ROOM)
+    return Delivered("written")
+
+
+def _whole(path: Path, body: bytes) -> None:
+    partial = path.with_name(f"{path.name}.part")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

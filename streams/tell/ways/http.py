@@ -1,0 +1,157 @@
+"""A parcel and an address in, one POST and what the answer means out.
+
+Signed as Standard Webhooks 1.0.0 when the destination has a signing secret. The connection goes to the address that was
+judged (`streams.tell.addresses`), with the host's own name for TLS and in `Host`. Redirects are never followed; of an
+answer at most 20 kB are read, and nothing but its status is kept.
+"""
+
+import asyncio
+import base64
+import hmac
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import httpx2 as httpx
+
+from rules.telling.attempts import Failure
+from rules.telling.destinations import Destination
+from streams.tell.addresses import NotAllowed, Target, look_up
+from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
+
+CONNECT_SECONDS: Final = 5.0
+ALL_SECONDS: Final = 20.0
+READ_AT_MOST: Final = 20_000  # bytes of an answer
+USER_AGENT: Final = "warm-handoff"
+SIGNING: Final = "signing"  # name of a secret: whsec_ and base64
+BEARER: Final = "bearer"
+
+_STATUS: Final[Mapping[int, Failure]] = {
+    400: Failure.REFUSED, 404: Failure.REFUSED, 405: Failure.REFUSED, 413: Failure.REFUSED, 422: Failure.REFUSED,
+    401: Failure.NOT_ALLOWED, 403: Failure.NOT_ALLOWED, 408: Failure.SERVER_ERROR, 410: Failure.GONE,
+    425: Failure.SERVER_ERROR, 429: Failure.SLOW_DOWN, 502: Failure.SLOW_DOWN, 504: Failure.SLOW_DOWN,
+}  # fmt: skip
+
+
+def failure_of(status: int) -> Failure:
+    """What a status that is not 2xx means."""
+    if 300 <= status < 400:
+        return Failure.REDIRECTED
+    return _STATUS.get(status, Failure.SERVER_ERROR if status >= 500 else Failure.REFUSED)
+
+
+def retry_after(value: str, now: datetime) -> timedelta | None:
+    """`Retry-After` as a wait, from seconds or an HTTP date (RFC 9110 10.2.3); `None` when it is neither."""
+    if value.strip().isdigit():
+        return timedelta(seconds=min(int(value.strip()), 86_400 * 30))
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max((at if at.tzinfo else at.replace(tzinfo=UTC)) - now, timedelta())
+
+
+def signature(delivery_id: str, at: datetime, body: bytes, secrets: tuple[str, ...]) -> str:
+    """The header `webhook-signature`: one `v1` signature for each secret that is valid now, newest first."""
+    signed = b".".join((delivery_id.encode(), str(int(at.timestamp())).encode(), body))
+    return " ".join(
+        "v1,"
+        + base64.b64encode(hmac.digest(base64.b64decode(secret.removeprefix("whsec_")), signed, "sha256")).decode()
+        for secret in secrets
+    )
+
+
+class Http:
+    """POST to any number of addresses. One client, whose pool is bounded."""
+
+    at_once = 4
+
+    def __init__(self, allowed: tuple[str, ...] = (), now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._allowed = allowed
+        self._now = now
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(ALL_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=500, max_keepalive_connections=0),
+            follow_redirects=False,
+            trust_env=False,
+            verify=ssl.create_default_context(),
+        )
+
+    async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        try:
+            target = await look_up(to.address, private=to.allow_private, allowed=self._allowed)
+        except NotAllowed:
+            return NotDelivered(Failure.ADDRESS_REFUSED)
+        except (OSError, TimeoutError, UnicodeError):
+            return NotDelivered(Failure.NO_CONNECTION)
+        try:
+            async with asyncio.timeout(ALL_SECONDS):
+                return await self._post(parcel, target, dict(self._headers(parcel, to, secrets)))
+        except TimeoutError:
+            return NotDelivered(Failure.TIMED_OUT)
+        except httpx.ConnectTimeout:
+            return NotDelivered(Failure.NO_CONNECTION)
+        except httpx.TimeoutException:
+            return NotDelivered(Failure.TIMED_OUT)
+        except httpx.ConnectError as error:
+            return NotDelivered(Failure.TLS if _is_tls(error) else Failure.NO_CONNECTION)
+        except (httpx.RemoteProtocolError, httpx.DecodingError):
+            return NotDelivered(Failure.CONNECTION_LOST)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+            return NotDelivered(Failure.CONNECTION_LOST)
+
+    async def _post(self, parcel: Parcel, target: Target, headers: dict[str, str]) -> Delivered | NotDelivered:
+        address = target.addresses[0]
+        where = f"[{address}]" if ":" in address else address
+        request = self._client.build_request(
+            "POST",
+            f"{target.scheme}://{where}:{target.port}{target.path}",
+            content=parcel.body,
+            headers={**headers, "host": target.authority},
+            extensions={"sni_hostname": target.host},
+        )
+        answer = await self._client.send(request, stream=True)
+        try:
+            size = 0
+            async for chunk in answer.aiter_raw():
+                size += len(chunk)
+                if size > READ_AT_MOST:
+                    break
+        except (httpx.HTTPError, OSError):
+            if not answer.is_success:
+                raise
+        finally:
+            await answer.aclose()
+        if answer.is_success:
+            return Delivered(str(answer.status_code))
+        wait = retry_after(answer.headers.get("retry-after", ""), self._now())
+        return NotDelivered(failure_of(answer.status_code), str(answer.status_code), wait)
+
+    def _headers(self, parcel: Parcel, to: Destination, secrets: Secrets) -> list[tuple[str, str]]:
+        at = self._now()
+        found = [("user-agent", USER_AGENT), ("content-type", parcel.content_type)]
+        found += [(name.lower(), value) for name, value in to.headers]
+        found += [(name.lower(), value) for name, value in parcel.headers.items()]
+        signing = secrets.values.get(SIGNING, ())
+        if signing:
+            found += [
+                ("webhook-id", parcel.delivery_id),
+                ("webhook-timestamp", str(int(at.timestamp()))),
+                ("webhook-signature", signature(parcel.delivery_id, at, parcel.body, signing)),
+            ]
+        if bearer := secrets.newest(BEARER):
+            found.append(("authorization", f"Bearer {bearer}"))
+        return found
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _is_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,114 @@
+"""A parcel and host:port in, one HL7 v2 message over MLLP and what its acknowledgment means out.
+
+One connection a destination is kept, one message is in flight. AA and CA: taken. AE and CE: again later. AR and CR:
+never again (HL7 v2.5.1 2.9.2). Without an acknowledgment nobody knows, and the same message goes again on a new
+connection; a late acknowledgment of another message is told by MSA-2 and does not count.
+"""
+
+import asyncio
+import ssl
+from typing import Final
+
+from parsers.hl7.mllp import Decoder, frame
+from rules.telling.attempts import Failure
+from rules.telling.destinations import Destination
+from streams.tell.addresses import NotAllowed, resolve
+from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
+
+CONNECT_SECONDS: Final = 5.0
+ACK_SECONDS: Final = 25.0
+LARGEST_ACK: Final = 64 * 1024
+_SAID: Final = {
+    b"AA": None,
+    b"CA": None,
+    b"AE": Failure.SERVER_ERROR,
+    b"CE": Failure.SERVER_ERROR,
+    b"AR": Failure.NEVER,
+    b"CR": Failure.NEVER,
+}
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Mllp:
+    """MLLP to any number of receivers, TLS unless the destination says `plain` (only within one's own network)."""
+
+    at_once = 1
+
+    def __init__(self, allowed: tuple[str, ...] = ()) -> None:
+        self._allowed = allowed
+        self._open: dict[str, Streams] = {}
+
+    async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        del secrets
+        where = to.destination_id
+        kept = self._open.pop(where, None)
+        if kept is not None and (kept[0].at_eof() or kept[1].is_closing()):
+            kept[1].close()
+            kept = None
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                streams = kept or await self._connect(to)
+        except NotAllowed:
+            return NotDelivered(Failure.ADDRESS_REFUSED)
+        except ssl.SSLError:
+            return NotDelivered(Failure.TLS)
+        except (OSError, TimeoutError, ValueError):
+            return NotDelivered(Failure.NO_CONNECTION)
+        said: Delivered | NotDelivered
+        try:
+            async with asyncio.timeout(ACK_SECONDS):
+                said = await _exchange(*streams, parcel.body)
+        except TimeoutError:
+            said = NotDelivered(Failure.TIMED_OUT)
+        except OSError:
+            said = NotDelivered(Failure.CONNECTION_LOST)
+        if said.status:  # an acknowledgment: the connection is in step
+            self._open[where] = streams
+        else:
+            streams[1].close()
+        return said
+
+    async def _connect(self, to: Destination) -> Streams:
+        host, _, port = to.address.rpartition(":")
+        host = host.strip("[]")
+        addresses = await resolve(host, int(port), private=to.allow_private, allowed=self._allowed)
+        if to.allow_private and to.options.get("tls") != "1":
+            return await asyncio.open_connection(addresses[0], int(port))
+        context = ssl.create_default_context()
+        return await asyncio.open_connection(addresses[0], int(port), ssl=context, server_hostname=host)
+
+    async def close(self) -> None:
+        for _, writer in self._open.values():
+            writer.close()
+        self._open.clear()
+
+
+async def _exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: bytes
+) -> Delivered | NotDelivered:
+    writer.write(frame(message))
+    await writer.drain()
+    control_id = _field(message, b"MSH", 9)
+    decoder = Decoder(LARGEST_ACK)
+    while data := await reader.read(4096):
+        for ack in decoder.feed(data):
+            if not isinstance(ack, bytes):
+                return NotDelivered(Failure.BAD_ANSWER)
+            code = _field(ack, b"MSA", 1)
+            if code not in _SAID:
+                return NotDelivered(Failure.BAD_ANSWER)
+            if _field(ack, b"MSA", 2) != control_id:
+                continue  # a late one, of a message before
+            failure = _SAID[code]
+            return Delivered(code.decode()) if failure is None else NotDelivered(failure, code.decode())
+    return NotDelivered(Failure.CONNECTION_LOST)
+
+
+def _field(message: bytes, segment: bytes, number: int) -> bytes:
+    """A field of the first such segment; of MSH, whose separator is a field, one less than its number."""
+    for line in message.replace(b"\n", b"\r").split(b"\r"):
+        if line.startswith(segment) and len(line) > 3:
+            fields = line.split(message[3:4])
+            return fields[number].strip() if len(fields) > number else b""
+    return b""

@@ -1,0 +1,156 @@
+"""`handoff destination`: made, listed, tried, paused, told again; what cannot be is said in a sentence."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook
+from typer.testing import CliRunner
+
+from rules.telling.attempts import Failure
+from streams.cli import app
+from streams.run.problems import Problem
+from streams.run.settings import load_settings
+from streams.store import Store
+from streams.store.deliveries import DeliveryState, End
+from tests.rigs.receiver import Receiver
+from tests.rigs.store import line, record
+from tests.rigs.telling import told
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HANDOFF_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    return tmp_path
+
+
+def run(*words: str, status: int = 0, given: str | None = None) -> str:
+    result = CliRunner().invoke(app, ["destination", *words], input=given)
+    if isinstance(result.exception, Problem):
+        raise result.exception
+    assert result.exit_code == status, result.output
+    return result.output
+
+
+def add(name: str, address: str, *more: str, form: str = "webhook_json", whose: str = "practice:P1", **changes) -> str:
+    return run("add", name, address, "--form", form, "--whose", whose, *more, **changes)
+
+
+def one() -> dict:
+    (found,) = [json.loads(text) for text in run("list", "--json").splitlines()]
+    return found
+
+
+def test_a_webhook_is_added_tried_and_verified_with_the_secret_that_was_shown_once() -> None:
+    with Receiver() as receiver:
+        url = receiver.url("ok/x")
+        secret = json.loads(add("oak", url, "--allow-private", "--json"))["secret"]
+        assert json.loads(run("test", "oak", "--json")) == {
+            "destination_id": "oak",
+            "delivered": True,
+            "failure": "",
+            "status": "202",
+        }
+        (got,) = receiver.of("ok/x")
+        event = Webhook(secret).verify(got.body, got.headers)
+        assert event["test"] is True
+        assert secret not in run("list", "--json") + run("list")
+        rotated = json.loads(run("secret", "oak", "--json"))["secret"]
+        run("test", "oak")
+        for valid in (secret, rotated):
+            Webhook(valid).verify(receiver.of("ok/x")[1].body, receiver.of("ok/x")[1].headers)
+
+
+def test_a_test_that_is_not_taken_says_what_came_back() -> None:
+    with Receiver() as receiver:
+        add("oak", receiver.url("500/x"), "--allow-private")
+        assert run("test", "oak", status=1) == "not taken: server_error (500)\n"
+
+
+def test_a_bearer_token_comes_from_standard_input_and_goes_along() -> None:
+    with Receiver() as receiver:
+        add("oak", receiver.url("ok/x"), "--allow-private", "--bearer", "--header", "X-Site: 7", given="t0ken\n")
+        run("test", "oak")
+        (got,) = receiver.of("ok/x")
+        assert (got.headers["authorization"], got.headers["x-site"]) == ("Bearer t0ken", "7")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("Oak", "https://example.org/"), "lower-case"),
+        (("oak", "https://example.org/", "--form", "fax"), "--form is one of"),
+        (("oak", "https://example.org/", "--whose", "friend:1"), "--whose is one of"),
+        (("oak", "https://example.org/", "--whose", "practice"), "needs whose it is"),
+        (("oak", "https://example.org/", "--hours", "sometimes"), "hours such as"),
+        (("oak", "https://example.org/", "--priority", "soon"), "priorities"),
+        (("oak", "https://example.org/", "--tier", "all"), "tier"),
+        (("oak", "https://example.org/", "--header", "webhook-id: 1"), "ours"),
+        (("oak", "https://example.org/", "--option", "what=../x"), "--option is"),
+        (("oak", "nowhere", "--form", "hl7_mdm"), "host:port"),
+        (("oak", "127.0.0.1:2575", "--form", "hl7_mdm"), "--allow-private"),
+        (("oak", "http://example.org/"), "https://"),
+        (("oak", "https://127.0.0.1/"), "--allow-private"),
+        (("oak", "https://localhost:8443/"), "--allow-private"),
+        (("oak", "https://a:b@example.org/"), "user or a password"),
+        (("oak", "relative", "--form", "csv"), "absolute path"),
+        (("oak", "nobody", "--form", "nudge", "--whose", "person:ortiz"), "e-mail"),
+        (("oak", "a@example.org", "--form", "nudge"), "--whose person"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(words: tuple[str, ...], why: str) -> None:
+    usual = {"--form": "webhook_json", "--whose": "practice:P1"}
+    more = [text for name, value in usual.items() if name not in words for text in (name, value)]
+    with pytest.raises(Problem, match=why):
+        run("add", *words, *more)
+
+
+def test_there_is_no_such_destination_and_none_twice(here: Path) -> None:
+    with pytest.raises(Problem, match="no such destination"):
+        run("pause", "oak")
+    add("files", str(here), form="csv")
+    with pytest.raises(Problem, match="one of that id"):
+        add("files", str(here), form="csv")
+
+
+def test_paused_resumed_told_again_and_removed_and_the_sum_holds(here: Path) -> None:
+    add("files", str(here), form="ndjson")
+    now = datetime.now(UTC)
+    store = Store.open(load_settings().store_url)
+    store.load_panel([line()], full=True, now=now)
+    told(store, [row.destination for row in store.destinations()], record(1), now=now)
+    later = now + timedelta(minutes=1)
+    claimed = store.claim("x", later, timedelta(minutes=1), limit=9, each=9)
+    store.settle([End(claimed[0].delivery_id, "files", DeliveryState.GIVEN_UP, later, Failure.REFUSED)], "x", later)
+    store.close()
+    run("pause", "files")
+    assert (one()["state"], one()["due"], one()["given_up"]) == ("paused", 1, 1)
+    run("resume", "files")
+    span = ("--since", "2020-01-01", "--until", "2100-01-01")
+    assert json.loads(run("replay", "files", *span, "--json"))["again"] == 1
+    assert (one()["state"], one()["waiting"]) == ("active", 1)
+    assert "1 due = 0 delivered + 1 waiting + 0 given up + 0 superseded" in run("list")
+    run("remove", "files")
+    assert "nobody outside is told" in run("list")
+
+
+def test_what_left_about_one_person_is_listed_and_the_look_is_audited(here: Path) -> None:
+    add("files", str(here), form="ndjson")
+    now = datetime.now(UTC)
+    store = Store.open(load_settings().store_url)
+    store.load_panel([line()], full=True, now=now)
+    told(store, [row.destination for row in store.destinations()], record(1), now=now)
+    claimed = store.claim("x", now, timedelta(minutes=1), limit=9, each=9)
+    store.settle([End(claimed[0].delivery_id, "files", DeliveryState.DELIVERED, now, tier="full")], "x", now)
+    (row,) = [json.loads(text) for text in run("told", "E1", "--by", "central-office", "--json").splitlines()]
+    assert (row["destination_id"], row["version"], row["tier"], row["arrived"]) == ("files", 1, "full", "delivered")
+    assert [one.case_manager_id for one in store.audit_of(enrollee_id="E1")] == ["central-office"]
+    store.close()
+    with pytest.raises(Problem, match="no such case manager"):
+        run("told", "E1", "--by", "nobody")
+
+
+def test_the_schema_of_a_webhook_is_published() -> None:
+    assert json.loads(run("schema"))["title"] == "Warm Handoff stay event, version 1"

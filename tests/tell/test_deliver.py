@@ -1,0 +1,373 @@
+"""What is due arrives: in order for each alert, at least once, never where it may not; and the sums hold."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rules.policy.policy import default_policy
+from rules.telling.attempts import Failure, GiveUp
+from rules.telling.confidentiality import DEFAULT
+from rules.telling.destinations import FormKind, State, WayKind, Whose
+from streams.store import Store
+from streams.store.deliveries import DeliveryState, delivery_id
+from streams.tell.deliver import Known, Teller, next_slot, opens_in
+from streams.tell.forms.fhir import Sender
+from streams.tell.forms.mail import Waiting
+from streams.tell.parcels import forms
+from streams.tell.way import Delivered, NotDelivered, Parcel
+from streams.tell.ways.folder import Folder
+from streams.tell.ways.http import SIGNING
+from tests.rigs.receiver import Receiver
+from tests.rigs.store import line, message_id, record
+from tests.rigs.telling import DIRECTORY, NOW, SECRET, destination, minutes, retracting, take_back, told
+
+NOTHING = Waiting()
+SENDER = Sender("Warm Handoff", "", "https://handoff.example")
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store.open(f"sqlite:///{tmp_path / 'data' / 'handoff.sqlite3'}", migrate=True)
+    opened.load_panel([line(f"E{n}", mrns=f"MISSION:M{n}") for n in range(30)], full=True, now=NOW)
+    yield opened
+    opened.close()
+
+
+class Scripted:
+    """A way that says what it is told to, and Delivered once it has nothing more to say."""
+
+    at_once = 4
+
+    def __init__(self, *said: NotDelivered) -> None:
+        self.said = list(said)
+        self.sent: list[tuple[str, Parcel]] = []
+
+    async def deliver(self, parcel, to, secrets):
+        self.sent.append((to.destination_id, parcel))
+        return self.said.pop(0) if self.said else Delivered("ok")
+
+    async def close(self) -> None: ...
+
+
+class Rig:
+    """A teller whose clock the test moves."""
+
+    def __init__(self, store: Store, way, waiting: Waiting = NOTHING) -> None:
+        self.store = store
+        self.now = NOW
+        self.way = way
+        self.waiting = waiting
+        self.executor = ThreadPoolExecutor(2)
+
+    def _teller(self) -> Teller:
+        way = self.way
+        return Teller(
+            self.store,
+            forms(SENDER, lambda _: self.waiting, "https://handoff.example", default_policy().tz),
+            {WayKind.HTTP: way, WayKind.SMTP: way, WayKind.FOLDER: way},
+            lambda: Known(DIRECTORY, DEFAULT, default_policy()),
+            SECRET,
+            "rig",
+            executor=self.executor,
+            now=lambda: self.now,
+            chance=lambda: 0.5,
+        )
+
+    def turn(self, after: timedelta = timedelta()) -> None:
+        """Everything that is due after so long."""
+        self.now += after
+        asyncio.run(self._turn())
+
+    async def _turn(self) -> None:
+        teller = self._teller()
+        settling = asyncio.create_task(teller.settler.run())
+        while await teller.once():
+            await teller.settled()
+        settling.cancel()
+
+
+def rows(store: Store, name: str = "d1"):
+    return sorted(store.deliveries_of(destination_id=name), key=lambda row: (row.alert_id, row.version))
+
+
+def test_versions_arrive_in_order_under_their_ids(store: Store) -> None:
+    hook = destination()
+    store.put_destination(hook, NOW)
+    told(store, [hook], record(1), record(2), record(3, "E2", visit="V2"))
+    way = Scripted()
+    Rig(store, way).turn()
+    sent = [
+        (json.loads(parcel.body)["data"]["alert_id"], json.loads(parcel.body)["data"]["version"])
+        for _, parcel in way.sent
+    ]
+    assert [one for one in sent if one[0] == message_id(1)] == [(message_id(1), 1), (message_id(1), 2)]
+    assert {parcel.delivery_id for _, parcel in way.sent} == {delivery_id(*one, "d1") for one in sent}
+    assert {(row.state, row.tier, row.tries) for row in rows(store)} == {(DeliveryState.DELIVERED, "full", 1)}
+
+
+def test_a_failure_is_tried_again_and_the_destination_rests_meanwhile(store: Store) -> None:
+    hook = destination()
+    store.put_destination(hook, NOW)
+    told(store, [hook], record(1), record(3, "E2", visit="V2"))
+    way = Scripted(*[NotDelivered(Failure.SERVER_ERROR, "500")] * 2)
+    rig = Rig(store, way)
+    rig.turn()
+    assert {row.failure for row in rows(store)} == {"server_error"}
+    before = len(way.sent)
+    rig.turn(timedelta(seconds=4))
+    assert len(way.sent) == before
+    rig.turn(timedelta(seconds=30))
+    assert {row.state for row in rows(store)} == {DeliveryState.DELIVERED}
+    row = store.destination("d1")
+    assert row and row.failures == 0
+
+
+def test_what_the_receiver_refuses_is_given_up_after_few_tries_and_others_go_on(store: Store) -> None:
+    hook = destination()
+    store.put_destination(hook, NOW)
+    told(store, [hook], record(1))
+    rig = Rig(store, Scripted(*[NotDelivered(Failure.REFUSED, "400")] * 3))
+    for after in (0, 10, 600):
+        rig.turn(timedelta(seconds=after))
+    (row,) = rows(store)
+    assert (row.state, row.failure, row.status, row.tries) == (DeliveryState.GIVEN_UP, "refused", "400", 3)
+    told(store, [hook], record(2))
+    rig.turn(minutes(1))
+    assert rows(store)[1].state is DeliveryState.DELIVERED
+
+
+def test_days_of_silence_pause_a_destination_and_one_bad_night_does_not(store: Store) -> None:
+    hook = destination()
+    store.put_destination(hook, NOW)
+    told(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 9)))
+    rig = Rig(store, Scripted(*[NotDelivered(Failure.NO_CONNECTION)] * 400))
+    for _ in range(14):
+        rig.turn(timedelta(hours=1))
+    row = store.destination("d1")
+    assert row and row.destination.state is State.ACTIVE
+    for _ in range(12):
+        rig.turn(timedelta(hours=12))
+    row = store.destination("d1")
+    assert row and (row.destination.state, row.why) == (State.PAUSED, "no_connection")
+    assert store.sums()["d1"].balanced
+
+
+def test_a_time_out_on_the_first_version_does_not_keep_the_retraction_away(store: Store) -> None:
+    hook = destination()
+    store.put_destination(hook, NOW)
+    told(store, [hook], record(1))
+    way = Scripted(NotDelivered(Failure.TIMED_OUT))
+    rig = Rig(store, way)
+    rig.turn()
+    told(store, [hook], take_back(2), rule=retracting)
+    rig.turn(minutes(1))
+    assert [json.loads(parcel.body)["type"] for _, parcel in way.sent] == [
+        "stay.started",
+        "stay.started",
+        "stay.retracted",
+    ]
+
+
+def test_a_retraction_to_whom_the_person_is_nothing_any_more_holds_ids_only(store: Store) -> None:
+    hook, fhir = destination(), destination("f1", FormKind.DA_VINCI)
+    for one in (hook, fhir):
+        store.put_destination(one, NOW)
+    told(store, [hook, fhir], record(1))
+    way = Scripted()
+    rig = Rig(store, way)
+    rig.turn()
+    moved = line("E1", mrns="MISSION:M1", practice_id="P2", last_name="WHITFIELD")
+    store.load_panel([moved], full=False, now=NOW + minutes(1))
+    told(store, [hook, fhir], take_back(2, at=NOW + timedelta(days=2)), rule=retracting)
+    way.sent.clear()
+    rig.turn(timedelta(days=3))
+    assert {name for name, _ in way.sent} == {"d1", "f1"}
+    for _, parcel in way.sent:
+        assert message_id(1).encode() in parcel.body
+        assert not any(word in parcel.body for word in (b"WHITFIELD", b"ROSA", b"1955", b"E1", b"MISSION"))
+
+
+def test_what_a_form_cannot_tell_without_a_patient_is_given_up_by_name(store: Store) -> None:
+    fhir = destination("f1", FormKind.DA_VINCI, tier="withheld")
+    store.put_destination(fhir, NOW)
+    told(store, [fhir], record(1))
+    way = Scripted()
+    Rig(store, way).turn()
+    (row,) = rows(store, "f1")
+    assert (row.state, row.failure, way.sent) == (DeliveryState.GIVEN_UP, GiveUp.WITHHELD, [])
+
+
+def test_a_form_that_breaks_is_a_failure_with_a_name_and_hurts_nobody_else(store: Store) -> None:
+    bad, good = destination("bad"), destination("good")
+    for one in (bad, good):
+        store.put_destination(one, NOW)
+    told(store, [bad, good], record(1))
+
+    class Breaking(Scripted):
+        async def deliver(self, parcel, to, secrets):
+            if to.destination_id == "bad":
+                raise RuntimeError
+            return await super().deliver(parcel, to, secrets)
+
+    Rig(store, Breaking()).turn()
+    assert rows(store, "bad")[0].failure == Failure.CRASHED
+    assert rows(store, "good")[0].state is DeliveryState.DELIVERED
+
+
+def test_rows_of_all_that_is_due_in_one_file_numbered_and_named(store: Store, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    lines = destination("f1", FormKind.NDJSON, address=str(out), every_minutes=60)
+    store.put_destination(lines, NOW)
+    told(store, [lines], record(1), record(2), record(3, "E2", visit="V2"))
+    rig = Rig(store, Folder())
+    rig.turn()
+    told(store, [lines], record(4, "E3", visit="V3"))
+    rig.turn(minutes(1))
+    assert len(list(out.glob("*.ndjson"))) == 1, "at most one an hour"
+    rig.turn(minutes(60))
+    names = sorted(path.name for path in out.glob("*.ndjson"))
+    stamp = NOW.strftime("%Y%m%dT%H%M%SZ")
+    assert names == [f"stays_{stamp}_{stamp}_{n:06}.ndjson" for n in (1, 2)]
+    versions = [
+        (one["data"]["alert_id"], one["data"]["version"])
+        for name in names
+        for one in map(json.loads, (out / name).read_text().splitlines())
+    ]
+    assert versions == [(message_id(1), 1), (message_id(1), 2), (message_id(3), 1), (message_id(4), 1)]
+
+
+def test_a_person_is_nudged_once_for_all_that_came_and_no_patient_is_in_it(store: Store) -> None:
+    nudge = destination("n1", FormKind.NUDGE, Whose.PERSON, address="ortiz@example.org", every_minutes=30)
+    store.put_destination(nudge, NOW)
+    told(store, [nudge], record(1), record(3, "E2", visit="V2"))
+    way = Scripted()
+    Rig(store, way, Waiting(urgent=2, first_due=NOW)).turn()
+    ((_, parcel),) = way.sent
+    assert parcel.subject == "Warm Handoff: 2 urgent"
+    assert b"WHITFIELD" not in parcel.body and message_id(1).encode() not in parcel.body
+    assert {row.state for row in rows(store, "n1")} == {DeliveryState.DELIVERED}
+
+
+def test_outside_its_hours_a_destination_rests_until_they_begin(store: Store) -> None:
+    hook = destination(hours="08:00-17:00")
+    store.put_destination(hook, NOW)
+    told(store, [hook], record(1))
+    way = Scripted()
+    rig = Rig(store, way)
+    rig.turn()  # 07:00 in North Carolina
+    assert not way.sent
+    rig.turn(minutes(60))
+    assert len(way.sent) == 1
+    assert rows(store)[0].tries == 1
+
+
+def test_hours_and_slots() -> None:
+    zone = default_policy().tz
+    friday = datetime(2026, 11, 20, 17, 30, tzinfo=zone)
+    assert opens_in("Mon-Fri 08:00-17:00", friday) == timedelta(days=2, hours=14, minutes=30)
+    assert opens_in("", friday) == timedelta()
+    assert next_slot(datetime(2026, 1, 1, 10, 7, tzinfo=UTC), 15) == datetime(2026, 1, 1, 10, 15, tzinfo=UTC)
+
+
+MANNERS = ("500", "429", "hang", "reset", "redirect", "400")
+
+
+def test_killed_in_the_middle_of_a_flood_every_good_destination_gets_every_version(tmp_path: Path) -> None:
+    """50 destinations, ten of them bad, two processes of which one is killed four times; each practice's alerts go to
+    its own and nowhere else.
+    """
+    folder = tmp_path / "data"
+    opened = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
+    practices = 50
+    people = [line(f"E{n}", mrns=f"MISSION:M{n}", practice_id=f"P{n % practices}") for n in range(500)]
+    opened.load_panel(people, full=True, now=NOW)
+    opened.load_directory(
+        tuple(DIRECTORY.networks.values()),
+        tuple(DIRECTORY.practices.values()),
+        tuple(DIRECTORY.case_managers.values()),
+        (),
+        tuple(DIRECTORY.lme_mcos.values()),
+    )
+    with Receiver() as receiver:
+        made = []
+        for n in range(practices):
+            manner = MANNERS[n // 5 % len(MANNERS)] if n % 5 == 0 else "ok"
+            one = destination(f"d{n}", owner_id=f"P{n}", address=receiver.url(f"{manner}/d{n}"), allow_private=True)
+            opened.put_secret(one.destination_id, SIGNING, "whsec_" + "c2Vj" * 8, b"key", NOW, timedelta())
+            opened.put_destination(one, NOW)
+            made.append(one)
+        environment = {
+            **os.environ,
+            "HANDOFF_DATA_DIR": str(folder),
+            "HANDOFF_HASH_KEY": "key",
+            "HANDOFF_TELL_METRICS_PORT": "0",
+            "HANDOFF_TELL_HOLD_SECONDS": "2",
+        }
+        command = [sys.executable, "-m", "streams", "tell"]
+        processes = [subprocess.Popen(command, env=environment) for _ in range(2)]
+        number = 0
+        try:
+            for wave in range(4):
+                for _ in range(5):
+                    number += 1
+                    batch = [
+                        record(number * 1000 + n, f"E{n}", visit=f"V{n}", mrn=f"M{n}")
+                        for n in range(n_start(wave), 500, 2)
+                    ]
+                    told(opened, made, *batch)
+                time.sleep(1)
+                killed = processes.pop(0)
+                killed.kill()
+                killed.wait()
+                processes.append(subprocess.Popen(command, env=environment))
+            due = {
+                (row.destination_id, row.alert_id, row.version)
+                for one in made
+                for row in opened.deliveries_of(destination_id=one.destination_id, limit=10_000)
+            }
+            good = {one.destination_id for one in made if "/ok/" in one.address}
+            deadline = time.monotonic() + 150
+            while any(opened.sums()[name].waiting for name in good) and time.monotonic() < deadline:
+                time.sleep(0.5)
+            for process in processes:
+                process.send_signal(signal.SIGTERM)
+            assert [process.wait(40) for process in processes] == [0, 0]
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+        sums = opened.sums()
+        assert all(one.balanced for one in sums.values())
+        assert sum(one.due for one in sums.values()) == len(due) == 5000
+        got: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for one in receiver.got:
+            body = json.loads(one.body)["data"]
+            name = one.path.rpartition("/")[2]
+            assert body["person"]["practice_id"] == f"P{name[1:]}", "nobody gets another practice's people"
+            assert one.headers["webhook-id"] == delivery_id(body["alert_id"], body["version"], name)
+            got[name].append((body["alert_id"], body["version"]))
+        for name in good:
+            assert set(got[name]) == {(alert, version) for where, alert, version in due if where == name}
+            first: dict[tuple[str, int], int] = {}
+            for place, version in enumerate(got[name]):
+                first.setdefault(version, place)
+            for (alert, version), place in first.items():
+                assert version == 1 or first[alert, version - 1] < place, "in order for each alert"
+            assert sums[name].waiting == sums[name].given_up == 0
+        assert "stolen" not in got
+    opened.close()
+
+
+def n_start(wave: int) -> int:
+    return wave % 2

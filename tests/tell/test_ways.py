@@ -1,0 +1,229 @@
+"""Bytes to a place: what a receiver does is a value, every wait ends, nothing goes where it must not."""
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP as SmtpServer
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from rules.telling.attempts import Failure
+from rules.telling.destinations import Destination, FormKind, Whose
+from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
+from streams.tell.ways import http
+from streams.tell.ways.folder import Folder
+from streams.tell.ways.http import Http, retry_after, signature
+from streams.tell.ways.smtp import Relay, Smtp
+from tests.rigs.receiver import Receiver, make_ca, server_context
+from tests.rigs.telling import destination
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PARCEL = Parcel("a" * 32, b'{"type":"stay.started"}', "application/json")
+NONE = Secrets({})
+
+
+def post(url: str, secrets: Secrets = NONE, *, private: bool = True, parcel: Parcel = PARCEL, **changes: object):
+    async def once():
+        way = Http()
+        try:
+            return await way.deliver(parcel, destination(address=url, allow_private=private, **changes), secrets)
+        finally:
+            await way.close()
+
+    return asyncio.run(once())
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as one:
+        yield one
+
+
+@pytest.mark.parametrize(
+    ("manner", "failure"),
+    [
+        ("500", Failure.SERVER_ERROR),
+        ("400", Failure.REFUSED),
+        ("401", Failure.NOT_ALLOWED),
+        ("410", Failure.GONE),
+        ("503", Failure.SERVER_ERROR),
+        ("429", Failure.SLOW_DOWN),
+        ("redirect", Failure.REDIRECTED),
+        ("reset", Failure.CONNECTION_LOST),
+    ],
+)
+def test_what_an_answer_means(receiver: Receiver, manner: str, failure: Failure) -> None:
+    said = post(receiver.url(f"{manner}/x"))
+    assert isinstance(said, NotDelivered)
+    assert said.failure is failure
+    assert said.retry_after == (timedelta(seconds=7) if manner == "429" else None)
+    assert receiver.connections == 1, "a redirect is never followed"
+
+
+@pytest.mark.parametrize("manner", ["hang", "drip"])
+def test_every_wait_ends_and_nobody_knows_whether_it_arrived(
+    receiver: Receiver, manner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "ALL_SECONDS", 1.0)
+    began = time.monotonic()
+    said = post(receiver.url(f"{manner}/x"))
+    assert isinstance(said, NotDelivered)
+    assert said.failure is Failure.TIMED_OUT
+    assert time.monotonic() - began < 5
+
+
+def test_an_endless_answer_is_not_read(receiver: Receiver) -> None:
+    assert post(receiver.url("huge/x")) == Delivered("200")
+
+
+def test_nobody_there_and_no_such_name() -> None:
+    assert post("http://127.0.0.1:9/x") == NotDelivered(Failure.NO_CONNECTION)
+    assert post("https://no-such-host.invalid/x", private=False) == NotDelivered(Failure.NO_CONNECTION)
+
+
+def test_one_s_own_network_is_refused_without_a_connection(receiver: Receiver) -> None:
+    for url in (receiver.url("ok/x"), f"https://127.0.0.1:{receiver.port}/ok/x", f"https://localhost:{receiver.port}/"):
+        assert post(url, private=False) == NotDelivered(Failure.ADDRESS_REFUSED)
+    assert receiver.connections == 0
+
+
+def test_a_certificate_is_verified_under_the_host_s_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ca, cert, key = make_ca(tmp_path)
+    with Receiver(server_context(cert, key)) as receiver:
+        assert post(receiver.url("ok/x")) == NotDelivered(Failure.TLS)
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+        assert post(receiver.url("ok/x")) == Delivered("202")
+        assert post(receiver.url("ok/x").replace("127.0.0.1", "localhost")) == Delivered("202")
+        assert receiver.of("ok/x")[-1].headers["host"] == f"localhost:{receiver.port}"
+    other = tmp_path / "other"
+    other.mkdir()
+    ca, cert, key = make_ca(other, "elsewhere.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+    with Receiver(server_context(cert, key)) as receiver:
+        said = post(receiver.url("ok/x").replace("127.0.0.1", "localhost"))
+        assert said == NotDelivered(Failure.TLS), "the right CA, another's name"
+
+
+def test_the_published_library_verifies_what_is_sent_also_while_a_secret_is_rotated(receiver: Receiver) -> None:
+    old, new = "whsec_" + "b2xk" * 8, "whsec_" + "bmV3" * 8
+    assert post(receiver.url("ok/x"), Secrets({"signing": (new, old), "bearer": ("t0ken",)})) == Delivered("202")
+    (got,) = receiver.of("ok/x")
+    for secret in (old, new):
+        assert Webhook(secret).verify(got.body, got.headers) == json.loads(PARCEL.body)
+    with pytest.raises(WebhookVerificationError):
+        Webhook("whsec_" + "ZXZl" * 8).verify(got.body, got.headers)
+    assert got.headers["webhook-id"] == PARCEL.delivery_id
+    assert got.headers["authorization"] == "Bearer t0ken"
+
+
+def test_the_signature_is_that_of_the_published_vector() -> None:
+    at = datetime.fromtimestamp(1614265330, UTC)
+    made = signature("msg_p5jXN8AQM9LWM0D4loKWxJek", at, b'{"test": 2432232314}', ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
+    assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        ("120", timedelta(minutes=2)),
+        ("Sun, 22 Nov 2026 12:01:00 GMT", timedelta(minutes=1)),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", timedelta()),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after(value: str, wait: timedelta | None) -> None:
+    assert retry_after(value, NOW) == wait
+
+
+# folder
+
+
+def to_folder(folder: Path, parcel: Parcel):
+    to = destination(form=FormKind.CSV, address=str(folder))
+    return asyncio.run(Folder().deliver(parcel, to, NONE))
+
+
+def test_a_file_is_whole_with_its_sum_beside_it_and_the_same_again_is_no_second_one(tmp_path: Path) -> None:
+    parcel = Parcel("b" * 32, b"a,b\r\n", "text/csv", name="stays_1.csv")
+    assert to_folder(tmp_path, parcel) == Delivered("written")
+    assert to_folder(tmp_path, parcel) == Delivered("already")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stays_1.csv", "stays_1.csv.sha256"]
+    assert (tmp_path / "stays_1.csv.sha256").read_text().split()[1] == "stays_1.csv"
+
+
+def test_a_folder_that_is_away_and_a_name_that_leads_out(tmp_path: Path) -> None:
+    assert to_folder(tmp_path / "gone", PARCEL._replace(name="x")) == NotDelivered(Failure.NO_CONNECTION)
+    assert to_folder(tmp_path, PARCEL._replace(name="../x")) == NotDelivered(Failure.MISCONFIGURED)
+
+
+# mail
+
+
+class Mailbox:
+    def __init__(self) -> None:
+        self.mails: list = []
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("gone"):
+            return "550 5.1.1 no such user"
+        if address.startswith("later"):
+            return "451 4.3.0 later"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        self.mails.append(envelope)
+        return "250 OK"
+
+
+class StartTls(Controller):
+    def __init__(self, handler, context) -> None:
+        self._tls = context
+        super().__init__(handler, hostname="127.0.0.1", port=0)
+
+    def factory(self):
+        return SmtpServer(self.handler, tls_context=self._tls, require_starttls=True)
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path):
+    ca, cert, key = make_ca(tmp_path)
+    box = Mailbox()
+    server = StartTls(box, server_context(cert, key))
+    server.start()
+    yield box, server.port, ca
+    server.stop()
+
+
+def mail(port: int, ca: str, address: str = "ortiz@example.org"):
+    to: Destination = destination(form=FormKind.NUDGE, whose=Whose.PERSON, address=address)
+    parcel = Parcel("c" * 32, b"2 urgent\n", "text/plain", subject="Warm Handoff: 2 urgent")
+    way = Smtp(Relay(f"smtp://localhost:{port}", "handoff@example.org", ca), lambda: NOW)
+    return asyncio.run(way.deliver(parcel, to, NONE))
+
+
+def test_a_mail_goes_by_tls_and_says_that_it_is_automatic(mailbox) -> None:
+    box, port, ca = mailbox
+    assert mail(port, str(ca)) == Delivered("250")
+    (envelope,) = box.mails
+    text = envelope.content.decode()
+    assert "Auto-Submitted: auto-generated" in text
+    assert f"Message-ID: <{'c' * 32}@example.org>" in text
+    assert envelope.rcpt_tos == ["ortiz@example.org"]
+
+
+def test_what_a_relay_says_and_a_relay_nobody_vouches_for(mailbox) -> None:
+    box, port, ca = mailbox
+    assert mail(port, str(ca), "later@example.org") == NotDelivered(Failure.SERVER_ERROR, "451")
+    assert mail(port, str(ca), "gone@example.org") == NotDelivered(Failure.GONE, "550")
+    assert mail(port, "") == NotDelivered(Failure.TLS)
+    assert not box.mails
