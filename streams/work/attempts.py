@@ -59,14 +59,14 @@ class Attempts(Generic[R]):
     ) -> None:
         """Has `run` work on all of the records, in order; ids in `again` may have an ending and are to be run anew."""
         watched = {self._id_of(record) for record in records if self._to_be_noted(record)}
-        before = await self._in_store(self._note, watched, again) if watched else {}
+        before, ended = await self._in_store(self._note, watched, again) if watched else ({}, set())
         if not before:
             await run(records)
             return
         for group in self._groups(records, before):
-            names = [self._name(found) for found in map(self._id_of, group) if found in watched]
+            names = [self._name(found) for found in map(self._id_of, group) if found in watched - ended]
             taken = await self._in_store(self._store.take_up, names, datetime.now(UTC)) if names else {}
-            if max(taken.values(), default=0) > MOST_ATTEMPTS:  # then it is alone
+            if len(group) == 1 and max(taken.values(), default=0) > MOST_ATTEMPTS:
                 await give_up(group[0])
             else:
                 await run(group)
@@ -102,12 +102,16 @@ class Attempts(Generic[R]):
     def _name(self, message_id: str) -> str:
         return f"{self._stage.value}:{message_id}"
 
-    def _note(self, ids: Collection[str], again: Collection[str]) -> dict[str, int]:
-        """How often those were tried that may have ended a process; if none, all are noted as worked on together."""
+    def _note(self, ids: Collection[str], again: Collection[str]) -> tuple[dict[str, int], set[str]]:
+        """How often those were tried that may have ended a process; if none, all are noted as worked on together.
+
+        And which of those noted before have ended: another copy of such a record is no attempt at it.
+        """
         found = self._store.taken_up([self._name(one) for one in ids])
         known = {name.partition(":")[2]: taken for name, taken in found.items()}
-        for ended in (self._store.ended(sorted(known)) if known else set()) - set(again):
-            del known[ended]
+        ended = (self._store.ended(sorted(known)) if known else set()) - set(again)
+        for one in ended:
+            del known[one]
         if not known:
-            self._store.take_up([self._name(one) for one in ids], datetime.now(UTC))
-        return known
+            self._store.take_up([self._name(one) for one in ids if one not in ended], datetime.now(UTC))
+        return known, ended

@@ -306,7 +306,10 @@ def test_publishing_holds_bytes_in_hand_not_a_mean(embedded, monkeypatch):
             ledger.ended |= {frame.message_id for frame in small}
             for frame in [*small, *large]:
                 await durable.accept(frame)
-            found = ids(await records(bootstrap_of(settings), seconds=15, until=2001))
+            async with asyncio.timeout(20):
+                while publisher._at.total <= 2000:
+                    await asyncio.sleep(0.05)
+            found = ids(await records(bootstrap_of(settings), seconds=6, until=2020))
             assert 2000 < len(found) <= 2004
             assert 2000 < publisher._at.total <= 2004
             for _ in range(200):

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
@@ -80,6 +81,19 @@ def test_records_that_came_through_are_not_held_against_anybody(tmp_path, store,
         with ThreadPoolExecutor(1) as executor:
             asyncio.run(worker(tmp_path, store, outlet, executor).run(records))
     assert store.endings() == {"no_transition": 3}
+    assert outlet.on(Topic.QUARANTINE) == []
+
+
+def test_copies_of_what_has_ended_are_no_attempts_at_it(tmp_path, store, outlet, monkeypatch):
+    records = [raw(adt("A60", n), n) for n in range(1, 17)]
+    with ThreadPoolExecutor(1) as executor:
+        for _ in range(6):  # the topic holds each of them six times
+            asyncio.run(worker(tmp_path, store, outlet, executor).run(records))
+        cut_short = raw(adt("A60", 17), 17)
+        stage = worker(tmp_path, store, outlet, executor)
+        store.take_up([f"read:{stage._attempts._id_of(cut_short)}"], datetime.now(UTC))
+        asyncio.run(stage.run([*records, cut_short]))
+    assert store.endings() == {"no_transition": 17}
     assert outlet.on(Topic.QUARANTINE) == []
 
 
