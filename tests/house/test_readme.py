@@ -3,6 +3,7 @@
 `UPDATE_README=1` rewrites the tables; the review is the diff.
 """
 
+import ast
 import os
 import re
 from pathlib import Path
@@ -19,7 +20,8 @@ from streams.run import metrics
 from streams.run.settings import Settings, environment_name
 from streams.words import reasons as reason_words
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -68,7 +70,21 @@ def _commands() -> str:
     return _table(("command", "what it does"), rows)
 
 
+def _rooms() -> str:
+    rows = []
+    for top in ("parsers", "rules", "streams"):
+        for room in (
+            top,
+            *(found.parent.relative_to(ROOT).as_posix() for found in sorted((ROOT / top).glob("*/__init__.py"))),
+        ):
+            said = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text()))
+            assert said, f"{room} does not say what it is for"
+            rows.append((f"`{room}/`", said.splitlines()[0]))
+    return _table(("room", "what is done there"), rows)
+
+
 BLOCKS = {
+    "rooms": _rooms,
     "topics": _topics,
     "endings": lambda: _words(Ending),
     "rejects": lambda: _words(RejectCode),
@@ -91,3 +107,9 @@ def test_list_is_the_code_s(name: str) -> None:
         README.write_text(pattern.sub(lambda found: found[1] + expected + "\n" + found[2], text))
         return
     assert pattern.search(text)[0] == f"<!-- {name} -->\n{expected}\n<!-- end -->"  # type: ignore[index]
+
+
+def test_every_path_named_is_there() -> None:
+    named = re.findall(r"`((?:parsers|rules|streams|docker|tests)/[\w./]*)`", README.read_text())
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).exists()] == []
