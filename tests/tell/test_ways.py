@@ -134,6 +134,8 @@ def test_the_signature_is_that_of_the_published_vector() -> None:
         ("Sun, 22 Nov 2026 11:00:00 GMT", timedelta()),
         ("soon", None),
         ("", None),
+        ("\N{SUPERSCRIPT TWO}", None),
+        ("9" * 5000, timedelta(days=30)),
     ],
 )
 def test_retry_after(value: str, wait: timedelta | None) -> None:

@@ -44,10 +44,11 @@ def failure_of(status: int) -> Failure:
 
 def retry_after(value: str, now: datetime) -> timedelta | None:
     """`Retry-After` as a wait, from seconds or an HTTP date (RFC 9110 10.2.3); `None` when it is neither."""
-    if value.strip().isdigit():
-        return timedelta(seconds=min(int(value.strip()), 86_400 * 30))
+    said = value.strip()[:40]
+    if said.isdecimal():
+        return timedelta(seconds=min(int(said), 86_400 * 30))
     try:
-        at = parsedate_to_datetime(value)
+        at = parsedate_to_datetime(said)
     except ValueError:
         return None
     return max((at if at.tzinfo else at.replace(tzinfo=UTC)) - now, timedelta())
