@@ -84,6 +84,31 @@ def test_processes_that_start_together_migrate_once(store_url: str) -> None:
     assert faults == []
 
 
+def test_a_file_that_others_turn_to_wal_at_this_moment_is_waited_for(tmp_path: Path) -> None:
+    """SQLite answers SQLITE_BUSY at once there, whatever its busy time-out says."""
+    faults: list[BaseException] = []
+    for number in range(40):
+        url, together = f"sqlite:///{tmp_path / str(number)}.sqlite3", threading.Barrier(8)
+
+        def start(url: str = url, together: threading.Barrier = together) -> None:
+            together.wait()
+            engine = make_engine(url)
+            try:
+                with Database(engine).reading() as connection:
+                    connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+            except BaseException as error:  # noqa: BLE001
+                faults.append(error)
+            finally:
+                engine.dispose()
+
+        threads = [threading.Thread(target=start) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert faults == []
+
+
 @pytest.mark.parametrize("url", ["mysql://root:hunter2@host/x", "sqlite://", "hunter2"])
 def test_a_url_of_another_database_is_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(ValueError, match="store") as caught:
