@@ -13,6 +13,7 @@ from rules.decisions import (
     Match,
     Reason,
 )
+from rules.matching.evidence import Field, Note
 
 _FOREMOST: Final = (Action.NOTIFY, Action.AMEND, Action.RETRACT, Action.HOLD, Action.SUPPRESS)
 KNOWN: Final = frozenset({Grade.CERTAIN, Grade.PROBABLE})
@@ -62,5 +63,5 @@ def unsure(event: Event, match: Match) -> Match:
     if not two or match.grade not in KNOWN:
         return match
     return match.model_copy(
-        update={"grade": Grade.POSSIBLE, "evidence": {**match.evidence, "message": "names_two_patients"}}
+        update={"grade": Grade.POSSIBLE, "evidence": {**match.evidence, Field.MESSAGE: Note.TWO_PATIENTS}}
     )

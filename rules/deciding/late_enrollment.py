@@ -11,9 +11,8 @@ from typing import Final, NamedTuple
 from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier
 from parsers.people import Enrollee
 from rules.decisions import Grade, Match
+from rules.matching.evidence import Field, Note
 
-EVIDENCE: Final = "enrollment"  # key in `Match.evidence`
-LATE: Final = "late"  # its value: the match was made after the event, by today's panel
 _ENDS: Final = frozenset({EventKind.DISCHARGED})
 
 
@@ -71,7 +70,7 @@ def goes_back_to(event: Event, earlier: Event) -> bool:
 
 def late(match: Match) -> bool:
     """Whether the match was made because the person was enrolled after the event."""
-    return match.evidence.get(EVIDENCE) == LATE
+    return match.evidence.get(Field.ENROLLMENT) == Note.LATE
 
 
 def missed(
@@ -101,7 +100,7 @@ def missed(
         and not any((each.match.enrollee_id, key) in over for key in each.event.stay_keys)
     ]
     return [
-        Missed(event, match.model_copy(update={"evidence": {**match.evidence, EVIDENCE: LATE}}))
+        Missed(event, match.model_copy(update={"evidence": {**match.evidence, Field.ENROLLMENT: Note.LATE}}))
         for event, match in sorted(found, key=lambda each: each.event.message_id)
     ]
 

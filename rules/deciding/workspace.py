@@ -22,6 +22,7 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
+from rules.matching.evidence import Field
 from rules.matching.person import is_nobodys
 from rules.stays.find import find
 from rules.stays.keys import joined, key_in, under, visit_key
@@ -82,7 +83,7 @@ class Desk:
             before = self._taken_over(enrollee_id)
             if before is not None:
                 extra = (Reason.IDENTITY_CORRECTED,)
-            elif self.match.grade is Grade.CERTAIN and "mrn" not in self.match.evidence:
+            elif self.match.grade is Grade.CERTAIN and Field.MRN not in self.match.evidence:
                 self.learn(event.patient.identifiers[:1], enrollee_id)
         step = advance(event, kind, before, enrollee_id, self.new_id())
         if kind is EventKind.ADMIT_CANCELLED and step.stay and step.stay.status not in DEAD and not step.late:

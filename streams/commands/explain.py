@@ -28,6 +28,7 @@ from rules.deciding.decide import decide
 from rules.deciding.groups import unsure
 from rules.deciding.late_enrollment import looks_back, worth_keeping
 from rules.decisions import Alert, AlertKind, Decision, Grade, History, Match, Reason, Stay
+from rules.matching.evidence import Field, Note
 from rules.matching.index import PanelIndex
 from rules.matching.person import PanelRecord
 from rules.policy.policy import Policy, default_policy, load_policy
@@ -38,7 +39,7 @@ from streams.run.problems import Problem
 from streams.run.rule_files import routes_of
 from streams.run.settings import load_settings
 
-NO_PANEL: Final = {"panel": "none given"}
+NO_PANEL: Final = {Field.PANEL: Note.NONE_GIVEN}
 _NOT_A_PERSON: Final = frozenset({"AN", "VN", "SS", "SSN", "DL", "NI"})  # HL7 table 0203
 _CHUNK_BYTES: Final = 1 << 20
 _KEPT_FOR: Final = timedelta(days=14)  # as the worker keeps them unless HANDOFF_UNMATCHED_DAYS says otherwise

@@ -17,6 +17,7 @@ from parsers.events import RECORD_NUMBERS, Identifier, Patient, Value
 from parsers.people import Enrollee
 from rules.decisions import Grade, Reason
 from rules.endings import Ending
+from rules.matching.evidence import Field, Note
 from rules.matching.person import is_nobodys
 from streams.kafka.records import EventRecord
 from streams.store.audit import Audited, note
@@ -385,7 +386,7 @@ def _hold(connection: Connection, message_ids: Sequence[str]) -> int:
 
 def _as_certain(record: EventRecord) -> EventRecord:
     certain = record.match.model_copy(
-        update={"grade": Grade.CERTAIN, "evidence": {**record.match.evidence, "review": "same"}}
+        update={"grade": Grade.CERTAIN, "evidence": {**record.match.evidence, Field.REVIEW: Note.SAME}}
     )
     return record.model_copy(update={"match": certain, "released": True})
 

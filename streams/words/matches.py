@@ -1,13 +1,11 @@
 """Why we think that two people are one, in words that say what agrees and what does not."""
 
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
+from collections.abc import Mapping
 from typing import Final
 
-from rules.decisions import (
-    Grade,
-)
-from streams.words.stays import field
+from rules.decisions import Grade
+from rules.matching.evidence import Agreement, Field, Note
+from streams.words import stays as wording
 
 GRADE_WORDS: Final[Mapping[Grade, str]] = {
     Grade.CERTAIN: "This is certainly the person on your panel",
@@ -15,60 +13,74 @@ GRADE_WORDS: Final[Mapping[Grade, str]] = {
     Grade.POSSIBLE: "This may be the person on your panel; a person decides",
     Grade.CERTAINLY_NOT: "This is not a person on your panel",
 }
-_HOW_IT_WAS_SEARCHED: Final = frozenset({"large_block"})
-_AGREEMENT_WORDS: Final[Mapping[str, str]] = {
-    "names_two_patients": "names two patients, and the visit may be the other one's",
-    "equal": "the same",
-    "exact": "the same",
-    "agree": "the same",
-    "nickname": "a nickname of it",
-    "similar": "close",
-    "close": "close",
-    "typo": "one letter apart",
-    "swapped": "swapped around",
-    "initial": "same initial",
-    "last_four": "last four the same",
-    "last_four_equal": "last four the same",
-    "former": "the same as before",
-    "missing": "not given",
-    "absent": "not given",
-    "blank": "not given",
-    "different": "different",
-    "differs": "different",
-    "disagree": "different",
-    "none": "different",
+_FIELD_WORDS: Final[Mapping[str, str]] = {
+    Field.LAST_NAME: "last name",
+    Field.FIRST_NAME: "first name",
+    Field.MIDDLE_NAME: "middle name",
+    Field.SUFFIX: "Jr./Sr.",
+    Field.BIRTH_DATE: "birth date",
+    Field.SEX: "sex",
+    Field.SSN: "Social Security number",
+    Field.MEDICAID_ID: "Medicaid ID",
+    Field.MRN: "hospital record number",
+    Field.ADDRESS: "address",
+    Field.ZIP: "ZIP code",
+    Field.CITY: "city",
+    Field.PHONE: "phone",
+    Field.MOTHER: "mother",
+    Field.CONTESTED: "contested",
+    Field.LARGE_BLOCK: "searched",
+    Field.REVIEW: "review",
+    Field.MESSAGE: "message",
+    Field.ENROLLMENT: "enrollment",
+    Field.PANEL: "panel",
 }
+_SAID: Final[Mapping[str, str]] = {
+    Agreement.EQUAL: "the same",
+    Agreement.RARE: "the same, and rare",
+    Agreement.FORMER_NAME: "the same as before",
+    Agreement.FORMER_ADDRESS: "the same as before",
+    Agreement.NICKNAME: "a nickname of it",
+    Agreement.PART: "a part is the same",
+    Agreement.SIMILAR: "close",
+    Agreement.FIRST_LETTER: "first letter differs",
+    Agreement.INITIAL: "same initial",
+    Agreement.RARE_INITIAL: "same initial, and rare",
+    Agreement.BY_MIDDLE_NAME: "called by the middle name",
+    Agreement.SWAPPED: "swapped around",
+    Agreement.DAY_AND_MONTH: "month and day swapped",
+    Agreement.ONE_DIGIT: "one digit differs",
+    Agreement.ONE_PART: "one part differs",
+    Agreement.LAST_FOUR: "last four the same",
+    Agreement.LAST_FOUR_NEARLY: "last four nearly the same",
+    Agreement.SHARED: "the same, but others have it too",
+    Agreement.SAME_STREET: "same street",
+    Agreement.SAME_NUMBER: "same number",
+    Agreement.NUMBER_MISSING: "number missing",
+    Agreement.ANOTHER_SCRIPT: "another script",
+    Agreement.ANOTHER_NAME: "another name",
+    Agreement.GENERATION: "a generation apart",
+    Agreement.YEARS_APART: "years apart",
+    Agreement.ANOTHER_ENROLLEE: "another enrollee agrees as well",
+    Agreement.DIFFERS: "different",
+    Note.SAME: "the same person, as somebody said",
+    Note.TWO_PATIENTS: "names two patients, and the visit may be the other one's",
+    Note.LATE: "late",
+    Note.NONE_GIVEN: "none given",
+}
+assert _FIELD_WORDS.keys() == set(Field)
+assert _SAID.keys() == {*Agreement, *Note}
 
 
-class Evidence(StrEnum):
-    """What a compared field says about whether two people are one."""
-
-    AGREES = "agrees"
-    DISAGREES = "does not agree"
-    UNCLEAR = "unclear"
-
-
-_AGREES: Final = frozenset(
-    {"equal", "exact", "agree", "nickname", "rare", "rare and equal", "former", "former name equal"}
-    | {"former address equal"}
-)
-_DISAGREES: Final = frozenset(
-    {"differs", "different", "disagree", "none", "another name", "a generation apart", "years apart"}
-)
-
-
-def evidence_of(words: Iterable[str]) -> Evidence:
-    """What agreement words say together. Only what is known to agree agrees; a word nobody sorted is unclear."""
-    said = set(words)
-    if said & _DISAGREES:
-        return Evidence.DISAGREES
-    return Evidence.AGREES if said and said <= _AGREES else Evidence.UNCLEAR
+def field(name: str) -> str:
+    """A field of evidence as a reader calls it; one of another version by its own name."""
+    return _FIELD_WORDS.get(name) or wording.field(name)
 
 
 def evidence(found: Mapping[str, str]) -> list[str]:
-    """Each compared field and how it agreed: "birth date: the same"."""
+    """Each compared field and how it agreed: "birth date: the same"; how it was searched is nobody's reading."""
     return [
-        f"{field(name)}: {_AGREEMENT_WORDS.get(word, word.replace('_', ' '))}"
+        f"{field(name)}: {_SAID.get(word, word.replace('_', ' '))}"
         for name, word in found.items()
-        if name not in _HOW_IT_WAS_SEARCHED
+        if name != Field.LARGE_BLOCK
     ]

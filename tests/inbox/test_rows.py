@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from parsers.events import Diagnosis, EncounterClass, PersonName
 from parsers.people import Absence, CaseManager, Network, Practice, Role
 from rules.decisions import Action, AlertKind, Clock, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
+from rules.matching.evidence import Shown, shown_of
 from rules.policy.policy import default_policy
 from rules.telling.confidentiality import Relationship, Tier
 from rules.telling.views import AlertView, PersonView
@@ -19,7 +20,6 @@ from streams.inbox.pages import stay_words as pages
 from streams.inbox.pages.list_rows import Group, ReaderStay, Taken
 from streams.store import Store
 from streams.store.actions import ActionKind
-from streams.words import matches as match_words
 from tests.rigs.inbox import alert, discharge, person, tell
 
 NOW = datetime(2026, 11, 20, 19, 2, tzinfo=UTC)  # Friday 14:02 in North Carolina
@@ -169,22 +169,22 @@ class TestWords:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["equal"], match_words.Evidence.AGREES),
-        (["equal", "nickname"], match_words.Evidence.AGREES),
-        (["another name"], match_words.Evidence.DISAGREES),
-        (["a generation apart"], match_words.Evidence.DISAGREES),
-        (["equal", "differs"], match_words.Evidence.DISAGREES),
-        (["another enrollee agrees as well"], match_words.Evidence.UNCLEAR),
-        (["one digit differs"], match_words.Evidence.UNCLEAR),
-        (["month and day swapped"], match_words.Evidence.UNCLEAR),
-        (["last four equal"], match_words.Evidence.UNCLEAR),
-        (["same street"], match_words.Evidence.UNCLEAR),
-        (["a word of tomorrow"], match_words.Evidence.UNCLEAR),
-        ([], match_words.Evidence.UNCLEAR),
+        (["equal"], Shown.AGREES),
+        (["equal", "nickname"], Shown.AGREES),
+        (["another name"], Shown.DISAGREES),
+        (["a generation apart"], Shown.DISAGREES),
+        (["equal", "differs"], Shown.DISAGREES),
+        (["another enrollee agrees as well"], Shown.UNCLEAR),
+        (["one digit differs"], Shown.UNCLEAR),
+        (["month and day swapped"], Shown.UNCLEAR),
+        (["last four equal"], Shown.UNCLEAR),
+        (["same street"], Shown.UNCLEAR),
+        (["a word of tomorrow"], Shown.UNCLEAR),
+        ([], Shown.UNCLEAR),
     ],
 )
 def test_only_what_is_known_to_agree_agrees(words, says):
-    assert match_words.evidence_of(words) is says
+    assert shown_of(words) is says
 
 
 # what an empty list may say

@@ -323,7 +323,7 @@ def hold(store, enrollee, message_id="f" * 32):
     match = Match(
         grade=Grade.POSSIBLE,
         enrollee_id=enrollee.enrollee_id,
-        evidence={"birth_date": "equal", "last": "similar"},
+        evidence={"birth_date": "equal", "last_name": "similar"},
     )
     decision = Decision(action=Action.HOLD, reasons=(Reason.POSSIBLE_MATCH,))
     store.decide([EventRecord(event=event, match=match)], lambda _record, _history: decision, now)

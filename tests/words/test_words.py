@@ -17,10 +17,12 @@ from rules.decisions import (
     ClockStatus,
     DischargeElement,
     Grade,
+    Match,
     Priority,
     Reason,
     StayStatus,
 )
+from rules.matching.evidence import Agreement, Shown, agreement_of, shown_of
 from rules.policy.policy import default_policy
 from streams.inbox.pages.list_rows import GROUP_WORDS, Group
 from streams.inbox.pages.stay_words import DEED_WORDS
@@ -478,7 +480,29 @@ def test_small_words():
     assert wording.facility("MISSION") == "Mission"
     assert wording.facility("UNC") == "UNC"
     assert wording.facility("Mission Hospital") == "Mission Hospital"
-    assert match_words.evidence({"birth_date": "equal", "first": "nickname"}) == [
+    assert match_words.evidence({"birth_date": "equal", "first_name": "nickname"}) == [
         "birth date: the same",
         "first name: a nickname of it",
+    ]
+    assert match_words.evidence({"twin": "a_word of tomorrow"}) == ["twin: a word of tomorrow"]
+
+
+@pytest.mark.parametrize("agreement", Agreement)
+def test_no_page_calls_agreement_what_is_none(agreement):
+    assert agreement.agrees or agreement.shown is not Shown.AGREES
+    assert shown_of([Agreement.EQUAL, agreement]) is agreement.shown
+
+
+def test_evidence_kept_by_an_earlier_version_is_one_of_these_words():
+    kept = {"first_name": "former name equal", "ssn": "last four nearly equal", "message": "names_two_patients"}
+    match = Match.model_validate_json(Match(grade=Grade.POSSIBLE, evidence=kept).model_dump_json())
+    assert [agreement_of(word) for word in match.evidence.values()] == [
+        Agreement.FORMER_NAME,
+        Agreement.LAST_FOUR_NEARLY,
+        None,
+    ]
+    assert match_words.evidence(match.evidence) == [
+        "first name: the same as before",
+        "Social Security number: last four nearly the same",
+        "message: names two patients, and the visit may be the other one's",
     ]

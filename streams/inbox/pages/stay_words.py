@@ -8,6 +8,7 @@ from typing import Final
 from parsers.events import Address, Diagnosis, Event, FacilityKind, Patient
 from parsers.people import Enrollee
 from rules.decisions import Change, Reason
+from rules.matching.evidence import Field, Shown, shown_of
 from rules.policy.policy import Policy
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
@@ -38,9 +39,6 @@ DEED_WORDS: Final = {
     ActionKind.UNDONE: "took that back",
 }
 _SAID_BY_HEADLINE: Final = frozenset({"kind", "status", "disposition", "started_at", "ended_at"})
-
-
-_NAME_FIELDS: Final = ("last_name", "first_name", "middle_name", "suffix", "last", "first", "name")
 
 
 @dataclass(slots=True, frozen=True)
@@ -320,18 +318,18 @@ def review_words(review: Review, now: datetime, who: str = "Somebody") -> Review
             "Name",
             _patient_name(patient),
             _enrollee_name(ours),
-            ("last_name", "first_name", "middle_name", "suffix", "last", "first"),
+            (Field.LAST_NAME, Field.FIRST_NAME, Field.MIDDLE_NAME, Field.SUFFIX),
         ),
-        ("Birth date", _born(patient.birth_date), _born(ours.birth_date), ("birth_date",)),
-        ("Sex", patient.sex, ours.sex, ("sex",)),
-        ("Address", address(theirs_address), address(ours.address), ("address", "street", "zip", "city")),
+        ("Birth date", _born(patient.birth_date), _born(ours.birth_date), (Field.BIRTH_DATE,)),
+        ("Sex", patient.sex, ours.sex, (Field.SEX,)),
+        ("Address", address(theirs_address), address(ours.address), (Field.ADDRESS, Field.ZIP, Field.CITY)),
         (
             "Phone",
             ", ".join(people_words.phone(number) for number in patient.phones),
             people_words.phone(ours.phone),
-            ("phone",),
+            (Field.PHONE,),
         ),
-        ("Social Security", _last_four(patient.ssn), _last_four(ours.ssn), ("ssn", "ssn4")),
+        ("Social Security", _last_four(patient.ssn), _last_four(ours.ssn), (Field.SSN,)),
     )
     lines = [
         _compare(name, theirs, mine, [(key, found[key]) for key in keys if key in found])
@@ -340,7 +338,7 @@ def review_words(review: Review, now: datetime, who: str = "Somebody") -> Review
     named = {key for *_, keys in pairs for key in keys}
     for key, word in found.items():
         if key not in named:
-            lines.append(_compare(wording.field(key).capitalize(), "", "", [(key, word)]))
+            lines.append(_compare(match_words.field(key).capitalize(), "", "", [(key, word)]))
     waited = time_words.ago((now - review.opened_at).total_seconds())
     messages = number_words.count(len(review.records), "message waits", "messages wait")
     return ReviewWords(
@@ -365,16 +363,16 @@ def _compare(name: str, theirs: str, ours: str, found: list[tuple[str, str]]) ->
     if found:
         words = [text.partition(": ") for text in match_words.evidence(dict(found))]
         agreement = ", ".join(after if len(words) == 1 else f"{before} {after}" for before, _, after in words)
-        return _said(name, theirs, ours, agreement, match_words.evidence_of(word for _, word in found))
+        return _said(name, theirs, ours, agreement, shown_of(word for _, word in found))
     if not theirs or not ours:
         return Comparison(name, theirs, ours, "not given" if theirs or ours else "", None)
     same = theirs.casefold() == ours.casefold()
-    agrees = match_words.Evidence.AGREES if same else match_words.Evidence.DISAGREES
+    agrees = Shown.AGREES if same else Shown.DISAGREES
     return _said(name, theirs, ours, "the same" if same else "different", agrees)
 
 
-def _said(name: str, theirs: str, ours: str, agreement: str, evidence: match_words.Evidence) -> Comparison:
-    agrees = {match_words.Evidence.AGREES: True, match_words.Evidence.DISAGREES: False}.get(evidence)
+def _said(name: str, theirs: str, ours: str, agreement: str, evidence: Shown) -> Comparison:
+    agrees = {Shown.AGREES: True, Shown.DISAGREES: False}.get(evidence)
     return Comparison(name, theirs, ours, agreement, agrees, evidence.value)
 
 
