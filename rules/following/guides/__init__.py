@@ -1,0 +1,1 @@
+"""What to ask in a call, and the letter for whom nobody reached: TOML in English and Spanish in, checked values out."""
