@@ -227,6 +227,41 @@ def migrate(
     typer.echo("the store is up to date")
 
 
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Argument(dir_okay=False, help="The new file.")],
+    key_file: Annotated[Path, typer.Option(help="Its key, 64 hex digits; made where there is no such file yet.")],
+    json: Json = False,
+) -> None:
+    """Write store, keys, settings and journal into one sealed file, while everything runs.
+
+    Nobody opens it without the key: keep that elsewhere. `handoff restore` brings it back.
+    """
+    from streams.commands.backup import run_backup
+
+    raise typer.Exit(run_backup(_settings(), to, key_file, as_json=json))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of `handoff backup`.")],
+    key_file: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The key it was made with.")],
+    to: Annotated[Path | None, typer.Option(file_okay=False, help="The new data folder.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Read it whole and bring nothing back.")] = False,
+    json: Json = False,
+) -> None:
+    """Bring a backup back into a new data folder, or check that it could be.
+
+    Every byte and the whole store are checked before the folder is there. A backup of an older version is brought up to
+    date; one of a newer version is refused by name.
+    """
+    from streams.commands.backup import run_restore
+
+    if (to is None) is not check:
+        raise typer.BadParameter("give either --to FOLDER or --check")
+    raise typer.Exit(run_restore(file, to, key_file, as_json=json))
+
+
 @app.command("sign-in")
 def sign_in(
     person: Annotated[str | None, typer.Argument(help="Case manager id; the busiest one when left out.")] = None,

@@ -79,6 +79,7 @@ REASONS: Final = _counter("toc_reasons", "Decisions by their first reason", "rea
 QUARANTINED: Final = _counter("toc_quarantined", "Records our code could not process, by stage", "stage")  # Stage
 PARKED_FEEDS: Final = _gauge("toc_parked_feeds", "Senders whose messages are set aside because we failed on too many")
 PARKED: Final = _counter("toc_parked", "Messages of parked senders, set aside unread")
+BACKED_UP: Final = _gauge("toc_backup_timestamp_seconds", "When `handoff backup` last ended; 0 for never")
 REDELIVERED: Final = _counter("toc_redelivered", "Records that had their ending already", "stage")  # Stage
 END_TO_END: Final = _seconds("toc_end_to_end_seconds", "From frame received to ending committed")
 STAGE: Final = _seconds("toc_stage_seconds", "Time in one stage", "stage")  # Stage

@@ -10,6 +10,7 @@ from streams.store.database import Database, rows_among, write_rows
 from streams.store.tables import attempts, facts, from_us, leases, parked_feeds, sessions, sign_in_links, to_us
 
 HASH_KEY: Final = "hash_key"  # the fact that holds the trace of the key
+BACKED_UP: Final = "backed_up_at"  # the fact that says when the last backup ended
 _OLD_DAYS: Final = 7
 _AT_ONCE: Final = 5_000
 

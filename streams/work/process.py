@@ -27,6 +27,7 @@ from streams.kafka.client import BrokerAway, bootstrap_servers, client_dead, rec
 from streams.kafka.offsets import GROUP
 from streams.kafka.outlet import Outlet
 from streams.kafka.topics import Topic
+from streams.run import metrics
 from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.metrics import Part
@@ -36,6 +37,7 @@ from streams.run.rule_files import routes_of
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
 from streams.store import Damaged, Store, Unavailable
+from streams.store.keeping_up import BACKED_UP
 from streams.store.keys import secret_of
 from streams.store.opening import said_of
 from streams.work.decide import DecideStage
@@ -285,11 +287,13 @@ class Worker:
             try:
                 await self._decide.gauge(datetime.now(UTC))
                 parked = await asyncio.to_thread(self._store.parked)
+                backed_up = await asyncio.to_thread(self._store.fact, BACKED_UP)
             except Unavailable as error:
                 self._waiting.away(Part.STORE, type(error).__name__, "look_around")
             else:
                 self._waiting.back(Part.STORE, "look_around")
                 self._brake.take_over(one.sender for one in parked)
+                metrics.BACKED_UP.set(datetime.fromisoformat(backed_up).timestamp() if backed_up else 0)
             await asyncio.sleep(_RELAY_SECONDS)
 
     def _prune(self, now: datetime) -> None:

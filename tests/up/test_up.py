@@ -73,17 +73,22 @@ class Up:
 
     def send(self, first: int, last: int, padding: int = 0) -> None:
         """Admissions numbered `first` to `last` - 1, each sent until it is acknowledged with AA."""
+        self.send_all([(number, admission(number, padding)) for number in range(first, last)])
+
+    def send_all(self, messages: list[tuple[int, bytes]]) -> None:
+        """Messages with their control ids, in order, each sent until it is acknowledged with AA."""
         deadline = time.monotonic() + 120
-        number = first
-        while number < last:
+        left = messages[::-1]
+        while left:
             assert time.monotonic() < deadline, "messages were not acknowledged"
             try:
                 with socket.create_connection(("127.0.0.1", self.mllp), 5) as connection:
                     connection.settimeout(10)
-                    while number < last:
-                        connection.sendall(b"\x0b" + admission(number, padding) + b"\x1c\r")
-                        if f"MSA|AA|{number}".encode() in _answer(connection):
-                            number += 1
+                    while left:
+                        control_id, message = left[-1]
+                        connection.sendall(b"\x0b" + message + b"\x1c\r")
+                        if f"MSA|AA|{control_id}".encode() in _answer(connection):
+                            left.pop()
             except OSError:
                 time.sleep(0.1)
 

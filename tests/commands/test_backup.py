@@ -1,0 +1,153 @@
+"""Backups: sealed whole, opened by their key only, brought back on another folder where alerts go on."""
+
+import io
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.endings import Ending, LedgerEntry
+from streams.commands.backup import run_backup, run_restore
+from streams.commands.backup_file import Sealing, Unsealing
+from streams.run.problems import Problem
+from streams.run.settings import Settings, load_settings
+from streams.store import Store
+from tests.rigs.store import NOW, message_id
+from tests.up.test_up import HANDOFF, Up
+
+KEY = b"k" * 32
+PIECE = 1024 * 1024
+
+
+def sealed(path: Path, data: bytes) -> bytes:
+    with path.open("wb") as out, Sealing(out, KEY) as sealing:
+        for start in range(0, len(data), 700_001):
+            sealing.write(data[start : start + 700_001])
+    return path.read_bytes()
+
+
+def opened(data: bytes, key: bytes = KEY) -> bytes:
+    return Unsealing(io.BytesIO(data), key).read()
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 17])
+def test_what_goes_in_comes_out(tmp_path: Path, size: int) -> None:
+    data = bytes(range(256)) * (size // 256 + 1)
+    assert opened(sealed(tmp_path / "one", data[:size])) == data[:size]
+
+
+@given(at=st.floats(0, 1, exclude_max=True), how=st.sampled_from(["flip", "cut", "double", "swap"]))
+def test_no_changed_file_opens(tmp_path_factory: pytest.TempPathFactory, at: float, how: str) -> None:
+    whole = sealed(tmp_path_factory.mktemp("sealed") / "one", b"x" * (2 * PIECE + 5))
+    place = int(at * len(whole))
+    head, first = whole[:30], PIECE + 16
+    changed = {
+        "flip": whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :],
+        "cut": whole[:place],
+        "double": head + whole[30 : 30 + first] + whole[30:],
+        "swap": head + whole[30 + first : 30 + 2 * first] + whole[30 : 30 + first] + whole[30 + 2 * first :],
+    }[how]
+    with pytest.raises(Problem):
+        opened(changed)
+
+
+def test_another_key_is_named_as_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="the key is another one"):
+        opened(sealed(tmp_path / "one", b"x"), b"q" * 32)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    settings = load_settings(data_dir=tmp_path / "data")
+    settings.secret()
+    (tmp_path / "data" / "handoff.toml").write_text('log_level = "ERROR"\n')
+    (tmp_path / "data" / "journal").mkdir()
+    (tmp_path / "data" / "journal" / "1.journal").write_bytes(b"segment")
+    yield settings
+
+
+def ended(store: Store, first: int, last: int) -> None:
+    store.end([LedgerEntry(message_id(n), Ending.HELD, "", NOW) for n in range(first, last)])
+
+
+def test_a_store_that_is_written_meanwhile_comes_back_whole(settings: Settings, tmp_path: Path) -> None:
+    with closing(Store.open(settings.store_url, migrate=True)) as store:
+        ended(store, 0, 500)
+        assert run_backup(settings, tmp_path / "b", tmp_path / "key", as_json=True) == 0
+        ended(store, 500, 600)
+    assert b"segment" not in (tmp_path / "b").read_bytes()
+    assert run_restore(tmp_path / "b", None, tmp_path / "key", as_json=True) == 0
+    assert run_restore(tmp_path / "b", tmp_path / "other", tmp_path / "key", as_json=True) == 0
+    names = {path.relative_to(tmp_path / "other").as_posix() for path in (tmp_path / "other").rglob("*")}
+    assert names == {"handoff.sqlite3", "hash.key", "handoff.toml", "journal", "journal/1.journal"}
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "other").rglob("*")} == {0}
+    with closing(Store.open(f"sqlite:///{tmp_path / 'other' / 'handoff.sqlite3'}")) as store:
+        assert store.endings() == {"held": 500}
+
+
+def test_a_backup_goes_only_where_nothing_is(settings: Settings, tmp_path: Path) -> None:
+    run_backup(settings, tmp_path / "b", tmp_path / "key", as_json=True)
+    with pytest.raises(Problem, match="never overwritten"):
+        run_backup(settings, tmp_path / "b", tmp_path / "key", as_json=True)
+    with pytest.raises(Problem, match="not empty"):
+        run_restore(tmp_path / "b", settings.data_dir, tmp_path / "key", as_json=True)
+
+
+def test_a_backup_of_a_newer_version_is_refused_by_name(settings: Settings, tmp_path: Path) -> None:
+    Store.open(settings.store_url, migrate=True).close()
+    with closing(sqlite3.connect(settings.data_dir / "handoff.sqlite3")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    run_backup(settings, tmp_path / "b", tmp_path / "key", as_json=True)
+    with pytest.raises(Problem, match="made by a newer handoff"):
+        run_restore(tmp_path / "b", tmp_path / "other", tmp_path / "key", as_json=True)
+    assert not any((tmp_path / "other").iterdir())
+
+
+def run(up: Up, *words: str) -> str:
+    done = subprocess.run([*HANDOFF, *words], env=up.environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def tell(up: Up, trigger: str, control_id: int) -> None:
+    message = (
+        f"MSH|^~\\&|A|MERCY|B|C|20261122080000+0000||ADT^{trigger}|{control_id}|P|2.5.1\r"
+        f"EVN|{trigger}|20261122080000+0000\rPID|1||M1^^^MERCY^MR~900000001K^^^NC^MA||Whitfield^Rosa||19500304|F\r"
+        "PV1|1|I|4W^1^A^MERCY||||||||||||||||V1^^^MERCY^VN|||||||||||||||||01||||||||20261122080000+0000"
+        f"{'|20261122090000+0000' if trigger == 'A03' else ''}\r"
+    )
+    up.send_all([(control_id, message.encode())])
+
+
+def test_drill_an_alert_goes_on_where_its_backup_was_restored(tmp_path: Path) -> None:
+    panel = tmp_path / "panel.csv"
+    panel.write_text(
+        "enrollee_id,medicaid_id,last_name,first_name,birth_date,sex,practice_id,effective_from\n"
+        "E1,900000001K,Whitfield,Rosa,1950-03-04,F,P1,2024-01-01\n"
+    )
+    before = Up(tmp_path / "before")
+    run(before, "panel", "load", str(panel))
+    before.start()
+    try:
+        tell(before, "A01", 1)
+        before.wait_for_endings(1)
+        run(before, "backup", str(tmp_path / "b"), "--key-file", str(tmp_path / "key"))
+    finally:
+        before.kill_everything()
+    run(before, "restore", str(tmp_path / "b"), "--key-file", str(tmp_path / "key"), "--to", str(tmp_path / "after"))
+    after = Up(tmp_path / "after")
+    after.start()
+    try:
+        tell(after, "A03", 2)
+        after.wait_for_endings(2)
+        assert after.rows("SELECT ending FROM ledger ORDER BY message_id") == [("alerted",), ("amended",)]
+        assert after.rows("SELECT version, status FROM alerts") == [(2, "finished")]
+        assert after.stop() == 0
+    finally:
+        if after.process and after.process.poll() is None:
+            after.kill_everything()
