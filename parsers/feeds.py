@@ -63,3 +63,23 @@ class Feed(Value):
         if value and not codec_of(value) and not is_codec(value):
             raise ValueError("expected a Python codec name such as utf-8 or cp1252")
         return value
+
+
+class Feeds(Value):
+    """How each hospital's feed is to be read: the `[[feeds]]` of `handoff.toml`."""
+
+    feeds: tuple[Feed, ...] = ()
+
+    def feed_for(self, application: str, facility: str) -> Feed:
+        """The feed configured for MSH-3/MSH-4, else the one named `default`, else a plain one."""
+        fallback = Feed()
+        for feed in self.feeds:
+            if facility in feed.sending or f"{application}|{facility}" in feed.sending:
+                return feed
+            if feed.name == "default":
+                fallback = feed
+        return fallback
+
+    def named(self, name: str) -> Feed | None:
+        """The feed of this name."""
+        return next((feed for feed in self.feeds if feed.name == name), None)

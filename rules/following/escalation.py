@@ -24,7 +24,7 @@ from rules.following.meets import MEETS, Standing, Verdict
 from rules.following.spans import Office, Span
 from rules.following.state import FollowUp, FollowUpState
 from rules.policy.policy import Policy
-from rules.policy.rule_file import PolicyFault, checked
+from rules.policy.rule_file import RuleFault, checked
 from rules.telling.directory import Directory
 
 
@@ -280,7 +280,7 @@ def _people(step: Step, facts: Facts, directory: Directory, now: datetime) -> It
             yield root.case_manager, root.because
 
 
-def load_escalation(text: str) -> Escalation | tuple[PolicyFault, ...]:
+def load_escalation(text: str) -> Escalation | tuple[RuleFault, ...]:
     """The escalation rules a file describes, or every fault in it at once."""
     return checked(text, Escalation)
 

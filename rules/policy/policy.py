@@ -20,7 +20,7 @@ from parsers.hours import EXPECTED, Spans, read_hours, within
 from parsers.people import Payer, RiskTier
 from rules.decisions import AlertKind, ClockKind, Priority, Reason
 from rules.policy.icd10 import ICD_CODE, Codes, code_in
-from rules.policy.rule_file import PolicyFault, checked
+from rules.policy.rule_file import RuleFault, checked
 
 
 class Telling(StrEnum):
@@ -268,7 +268,7 @@ class Policy(_Part):
         return rule.priority
 
 
-def load_policy(text: str) -> Policy | tuple[PolicyFault, ...]:
+def load_policy(text: str) -> Policy | tuple[RuleFault, ...]:
     """The policy a file describes, or every fault in it at once."""
     return checked(text, Policy)
 

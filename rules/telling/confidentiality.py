@@ -20,7 +20,7 @@ from rules.decisions import (
     ClockKind,
     Reason,
 )
-from rules.policy.rule_file import PolicyFault, checked
+from rules.policy.rule_file import RuleFault, checked
 from rules.telling.sensitivity import Basis, sensitivity
 
 
@@ -68,7 +68,7 @@ class Ruling(NamedTuple):
     bases: tuple[Basis, ...]
 
 
-def load_confidentiality(text: str) -> Confidentiality | tuple[PolicyFault, ...]:
+def load_confidentiality(text: str) -> Confidentiality | tuple[RuleFault, ...]:
     """What a `confidentiality.toml` says, or every fault in it at once."""
     return checked(text, Confidentiality)
 

@@ -26,13 +26,6 @@ class Target(StrEnum):
     CASE_MANAGER = "case_manager"
 
 
-class Fault(NamedTuple):
-    """What is wrong in a routes file: where, and what is expected there."""
-
-    place: str  # for example "routes[1].kinds"
-    message: str
-
-
 class Routed(NamedTuple):
     """The owners, never none; and why, in plain words that name no enrollee but may tell a program or a reason."""
 

@@ -11,8 +11,9 @@ from typing import Any, Final, TypeVar
 from parsers.hours import EXPECTED, read_hours
 from parsers.people import RiskTier, Role
 from rules.decisions import AlertKind, Reason
+from rules.policy.rule_file import RuleFault
 from rules.telling.directory import Level, county_key
-from rules.telling.routes import LISTS, Fault, Route, Routes, Target, program_key
+from rules.telling.routes import LISTS, Route, Routes, Target, program_key
 
 
 @cache
@@ -24,12 +25,12 @@ def default_routes() -> Routes:
     return routes
 
 
-def load_routes(toml_text: str) -> Routes | list[Fault]:
+def load_routes(toml_text: str) -> Routes | list[RuleFault]:
     """The tree a file describes, or every fault in it at once."""
     try:
         table = tomllib.loads(toml_text)
     except tomllib.TOMLDecodeError as error:
-        return [Fault("file", f"is not valid TOML: {error}")]
+        return [RuleFault("file", f"is not valid TOML: {error}")]
     reader = _Reader()
     root = reader.root(table)
     return reader.faults or Routes(root)
@@ -44,7 +45,7 @@ class _Reader:
     """Turns tables into routes and gathers every fault on the way."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[RuleFault] = []
 
     def root(self, table: dict[str, Any]) -> Route:
         for key in (*LISTS, "hours", "continue"):
@@ -118,7 +119,7 @@ class _Reader:
         return frozenset(_spelled(key, value))
 
     def _fault(self, place: str, message: str) -> None:
-        self.faults.append(Fault(place, message))
+        self.faults.append(RuleFault(place, message))
 
 
 def _spelled(key: str, values: Iterable[str]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from parsers.hours import EXPECTED, read_hours
 from rules.telling.destinations import WAYS_OF, Destination, FormKind, State, WayKind, Whose
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
+from streams.run.rule_files import POLICY, RuleFile
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.audit import Audited
@@ -31,7 +32,7 @@ from streams.store.deliveries import DeliveryState, Sums
 from streams.store.destinations import DestinationRow
 from streams.store.opening import open_store
 from streams.tell.addresses import NotAllowed, look_up, resolve
-from streams.tell.process import make_forms, make_ways, policy_of
+from streams.tell.process import make_forms, make_ways
 from streams.tell.way import Delivered, NotDelivered, Secrets
 from streams.tell.ways.http import BEARER, SIGNING
 
@@ -229,7 +230,7 @@ async def _try(settings: Settings, store: Store, destination: Destination) -> De
     ways = make_ways(settings)
     try:
         way = ways.get(destination.way)
-        form = make_forms(settings, store, policy_of(settings).tz).get(destination.form)
+        form = make_forms(settings, store, RuleFile(POLICY, settings).current().tz).get(destination.form)
         if way is None or form is None:
             raise Problem(
                 "HANDOFF_SMTP_URL is not set: no mail can go"

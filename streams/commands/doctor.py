@@ -15,7 +15,6 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from cryptography import x509
@@ -30,6 +29,7 @@ from streams.kafka.client import BrokerAway, bootstrap_servers, client_options
 from streams.kafka.generation import current_generation
 from streams.kafka.offsets import OffsetClient
 from streams.run.problems import Problem, SettingsError
+from streams.run.rule_files import FEEDS, RULE_FILES, load_file
 from streams.run.settings import Settings, environment_name, load_settings
 from streams.store import Store, StoreOutdated, Unavailable
 from streams.store.keeping_up import HASH_KEY
@@ -107,25 +107,18 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 
 def _rules(settings: Settings) -> Iterator[Finding]:
-    from rules.policy.policy import load_policy
-    from rules.telling.confidentiality import load_confidentiality
-    from rules.telling.routes_file import load_routes
-
-    for setting, load in (("policy", load_policy), ("routes", load_routes), ("confidentiality", load_confidentiality)):
-        file: Path | None = getattr(settings, setting)
-        if file is None:
-            yield Finding(setting, State.OK, "the shipped one")
+    for kind in RULE_FILES:
+        file = kind.file(settings)
+        if file is None or (kind.may_be_missing and not file.exists()):
+            yield Finding(kind.rule, State.OK, "as the settings say" if kind is FEEDS else "the shipped one")
             continue
         try:
-            loaded: object = load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError):
-            yield Finding(setting, State.WRONG, f"{file} cannot be read", f"correct {environment_name(setting)}")
-            continue
-        if isinstance(loaded, tuple | list):
-            faults = "; ".join(f"{fault.place}: {fault.message}" for fault in loaded)
-            yield Finding(setting, State.WRONG, faults, f"correct {file}")
+            load_file(kind, file)
+        except SettingsError as error:
+            do = f"correct {file if file.is_file() else environment_name(kind.rule)}"
+            yield Finding(kind.rule, State.WRONG, str(error), do)
         else:
-            yield Finding(setting, State.OK, str(file))
+            yield Finding(kind.rule, State.OK, str(file))
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:

@@ -31,13 +31,13 @@ from rules.decisions import Alert, AlertKind, Decision, Grade, History, Match, R
 from rules.matching.evidence import Field, Note
 from rules.matching.index import PanelIndex
 from rules.matching.person import PanelRecord
-from rules.policy.policy import Policy, default_policy, load_policy
+from rules.policy.policy import Policy, default_policy
 from rules.telling.directory import Directory
 from rules.telling.routes import Routed, Routes
 from rules.telling.routes_file import default_routes
 from streams.run.problems import Problem
-from streams.run.rule_files import routes_of
-from streams.run.settings import load_settings
+from streams.run.rule_files import POLICY, ROUTES, RuleFile, load_file
+from streams.run.settings import Settings, load_settings
 
 NO_PANEL: Final = {Field.PANEL: Note.NONE_GIVEN}
 _NOT_A_PERSON: Final = frozenset({"AN", "VN", "SS", "SSN", "DL", "NI"})  # HL7 table 0203
@@ -321,12 +321,9 @@ def read_panel(path: Path) -> list[Enrollee]:
     return people
 
 
-def read_policy(path: Path) -> Policy:
-    """The policy of a file. Raises `Problem` naming every fault of it."""
-    policy = load_policy(path.read_text(encoding="utf-8", errors="replace"))
-    if isinstance(policy, tuple):
-        raise Problem("\n".join(f"{path.name}: {fault.place}: {fault.message}" for fault in policy))
-    return policy
+def read_policy(path: Path | None, settings: Settings) -> Policy:
+    """The policy of a file, else the configured one. Raises `Problem` naming every fault of it."""
+    return load_file(POLICY, path) if path else RuleFile(POLICY, settings).current()
 
 
 def explain_files(core: Core, files: Iterable[Path]) -> Iterator[tuple[bytes, dict[str, Any]]]:
@@ -349,11 +346,11 @@ def run_explain(
     settings = load_settings()
     core = Core(
         read_panel(panel) if panel else None,
-        policy=read_policy(chosen) if (chosen := policy or settings.policy) else None,
+        policy=read_policy(policy, settings),
         test=test or settings.test_mode,
         fields=fields,
         feed_for=settings.feed_for,
-        route=plain_route(routes=routes_of(settings)),
+        route=plain_route(routes=RuleFile(ROUTES, settings).current()),
     )
     steps = explain_files(core, files)
     if as_json:

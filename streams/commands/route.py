@@ -12,7 +12,7 @@ from rules.decisions import AlertKind, Reason
 from rules.telling.directory import LOCAL_ZONE
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
-from streams.run.rule_files import routes_of
+from streams.run.rule_files import ROUTES, RuleFile
 from streams.run.settings import Settings
 from streams.store.opening import open_store
 from streams.store.panel_rows import enrollee_on, load_enrollees
@@ -35,7 +35,7 @@ def run_route(
         raise Problem(f"{len(unknown)} of the reasons are not known; reasons are {', '.join(Reason)}")
     when = at or datetime.now(UTC)
     when = when.replace(tzinfo=ZoneInfo(LOCAL_ZONE)) if when.tzinfo is None else when
-    routes = routes_of(settings)
+    routes = RuleFile(ROUTES, settings).current()
     with open_store(settings) as store:
         directory = store.directory()
         with store.reading() as connection:

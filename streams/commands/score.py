@@ -237,7 +237,7 @@ def run_score(folder: Path, alerts: Path | None = None, policy: Path | None = No
     else:
         core = Core(
             read_panel(folder / "panel.csv"),
-            policy=read_policy(chosen) if (chosen := policy or load_settings().policy) else None,
+            policy=read_policy(policy, load_settings()),
             route=plain_route(),
         )
         told: list[Told] = []

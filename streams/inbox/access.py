@@ -13,7 +13,7 @@ from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
 from rules.decisions import Action, Alert, Reason, Stay
 from rules.policy.policy import Policy, default_policy
 from rules.stays.unheard import unheard_since
-from rules.telling.confidentiality import DEFAULT, Confidentiality, Relationship, Tier
+from rules.telling.confidentiality import Confidentiality, Relationship, Tier, default_confidentiality
 from rules.telling.directory import Directory
 from rules.telling.views import AlertView, audited, former, told_versions, view
 from streams.inbox.pages.list_rows import ReaderStay, Taken, ceilinged
@@ -95,7 +95,7 @@ class Desk:
     def __init__(
         self,
         store: Store,
-        confidentiality: Confidentiality = DEFAULT,
+        confidentiality: Callable[[], Confidentiality] = default_confidentiality,
         policy: Callable[[], Policy] = default_policy,
     ) -> None:
         self.store = store
@@ -181,7 +181,7 @@ class Desk:
 
     def _view(self, alert: Alert, enrollee: Enrollee, reader: CaseManager, past: bool = False) -> AlertView:
         network_id = self._network_id(enrollee)
-        return view(alert, enrollee, reader, self._confidentiality, network_id=network_id, past=past)
+        return view(alert, enrollee, reader, self._confidentiality(), network_id=network_id, past=past)
 
     def detail(self, reader: CaseManager, alert_id: str) -> StayDetail | None:
         """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
@@ -223,7 +223,7 @@ class Desk:
             earlier=shown,
             earlier_withheld=len([item for item in earlier if item.relationship is not Relationship.NONE]) - len(shown),
             practice=self.directory().practices.get(enrollee.practice_id) if latest.person and not past else None,
-            ruling=audited(newest, enrollee, latest, self._confidentiality),
+            ruling=audited(newest, enrollee, latest, self._confidentiality()),
             systems=self._systems(alert_id) if latest.tier is Tier.FULL else (),
         )
 

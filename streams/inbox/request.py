@@ -26,9 +26,8 @@ from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.presence import Presence
-from streams.run.confidentiality_file import confidentiality_of
 from streams.run.health import Check, Health, Needed
-from streams.run.policy_file import PolicyFile
+from streams.run.rule_files import CONFIDENTIALITY, POLICY, RuleFile
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.actions import UNDO_SECONDS, ActionKind
@@ -89,7 +88,7 @@ class Inbox:
     def __init__(self, settings: Settings, store: Store, *, demo: bool = False) -> None:
         self.settings = settings
         self.store = store
-        self.desk = Desk(store, confidentiality_of(settings), PolicyFile(settings.policy).current)
+        self.desk = Desk(store, RuleFile(CONFIDENTIALITY, settings).current, RuleFile(POLICY, settings).current)
         self.live = Live(self.desk)
         self.demo = demo
         self.presence = Presence()

@@ -107,7 +107,9 @@ DESTINATIONS_PAUSED: Final = _counter("toc_destinations_paused", "Destinations p
 # What we decide by.
 PANEL_SIZE: Final = _gauge("toc_panel_enrollees", "Enrollees on the panel in memory")
 PANEL_AGE: Final = _gauge("toc_panel_age_seconds", "Time since the panel was last loaded")
-POLICY_RELOAD_FAILURES: Final = _counter("toc_policy_reload_failures", "Policies that did not load; the old one stays")
+RULE_FILE_BAD: Final = _gauge(
+    "toc_rule_file_bad", "1 while a changed rule file has faults and the one before holds", "file"
+)  # Rule
 
 
 def seconds_since(moment: datetime) -> float:

@@ -14,10 +14,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from parsers.feeds import Feed
+from parsers.feeds import Feed, Feeds
 from streams.run.files import private_folder
 from streams.run.problems import SettingsError
 
@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     confidentiality: Path | None = Field(
         None, description="a confidentiality.toml of your own instead of the shipped one"
     )
+    escalation: Path | None = Field(None, description="an escalation.toml of your own instead of the shipped one")
 
     mllp_host: str = Field("127.0.0.1", description="address the MLLP listener binds to")
     mllp_port: int = Field(2575, ge=0, le=65535, description="its port; 0 takes any free one")
@@ -127,6 +128,8 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
 
+    _file: Path | None = PrivateAttr(None)
+
     @field_validator("ledger_days")
     @classmethod
     def _longer_than_any_replay(cls, value: int, info: ValidationInfo) -> int:
@@ -177,6 +180,11 @@ class Settings(BaseSettings):
             return f"sqlite:///{self.data_dir.absolute() / 'handoff.sqlite3'}"
         return "postgresql+psycopg://" + url.split("://", 1)[1] if "://" in url else url
 
+    @property
+    def feeds_file(self) -> Path | None:
+        """The `handoff.toml` that `feeds` follows, there or not; None where they were given otherwise."""
+        return self._file
+
     def secret(self) -> bytes:
         """Key of the keyed hashes; made once and kept in the data folder when none is configured."""
         if configured := self.hash_key.get_secret_value():
@@ -199,13 +207,7 @@ class Settings(BaseSettings):
 
     def feed_for(self, application: str, facility: str) -> Feed:
         """The feed configured for MSH-3/MSH-4, else the one named `default`, else a plain one."""
-        fallback = Feed()
-        for feed in self.feeds:
-            if facility in feed.sending or f"{application}|{facility}" in feed.sending:
-                return feed
-            if feed.name == "default":
-                fallback = feed
-        return fallback
+        return Feeds(feeds=self.feeds).feed_for(application, facility)
 
 
 def environment_name(setting: str) -> str:
@@ -243,7 +245,10 @@ def load_settings(*, only_own_file: bool = False, **overrides: Any) -> Settings:
     """
     before = _own_file.set(only_own_file)
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
+        if "feeds" not in overrides and environment_name("feeds") not in os.environ:
+            settings._file = _config_file(overrides.get("data_dir"))
+        return settings
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
     except tomllib.TOMLDecodeError:

@@ -17,12 +17,12 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from rules.decisions import Action, ClockStatus, Priority
-from rules.policy.policy import Policy, default_policy, load_policy
 from rules.telling.destinations import FormKind, WayKind
+from rules.telling.directory import Directory
 from streams.run import metrics
-from streams.run.confidentiality_file import confidentiality_of
 from streams.run.health import Check, Health, Needed
 from streams.run.problems import Problem
+from streams.run.rule_files import CONFIDENTIALITY, POLICY, RuleFile
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
@@ -99,30 +99,18 @@ def waiting_of(store: Store, case_manager_id: str, now: datetime) -> Waiting:
     )
 
 
-def policy_of(settings: Settings) -> Policy:
-    """The policy whose zone the hours of destinations are in. Raises `Problem`."""
-    if settings.policy is None:
-        return default_policy()
-    try:
-        loaded = load_policy(settings.policy.read_text())
-    except (OSError, UnicodeDecodeError):
-        raise Problem(f"{settings.policy} (HANDOFF_POLICY) cannot be read") from None
-    if isinstance(loaded, tuple):
-        raise Problem(f"{settings.policy} has faults: `handoff explain` names them")
-    return loaded
-
-
 class Tell:
     """One process of it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._policy = policy_of(settings)
-        self._confidentiality = confidentiality_of(settings)
+        self._policy = RuleFile(POLICY, settings)
+        self._confidentiality = RuleFile(CONFIDENTIALITY, settings)
         self._ways = make_ways(settings)
         self._store: Store | None = None
         self._teller: Teller | None = None
         self._known: Known | None = None
+        self._directory = Directory()
         self._directory_version = -1
         self._ended = ""
         self._turned = time.monotonic()
@@ -153,7 +141,7 @@ class Tell:
         await loop.run_in_executor(executor, self._refresh)
         self._teller = Teller(
             store,
-            make_forms(settings, store, self._policy.tz),
+            make_forms(settings, store, self._policy.current().tz),
             self._ways,
             self._now_known,
             settings.secret(),
@@ -211,8 +199,8 @@ class Tell:
         assert self._store is not None
         version = self._store.directory_version()
         if version != self._directory_version:
-            self._known = Known(self._store.directory(), self._confidentiality, self._policy)
-            self._directory_version = version
+            self._directory, self._directory_version = self._store.directory(), version
+        self._known = Known(self._directory, self._confidentiality.current(), self._policy.current())
         now = datetime.now(UTC)
         self._store.give_up_removed(now)
         backlog = self._store.backlog(now)

@@ -31,9 +31,8 @@ from streams.run import metrics
 from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.metrics import Part
-from streams.run.policy_file import PolicyFile
 from streams.run.problems import Problem
-from streams.run.rule_files import routes_of
+from streams.run.rule_files import FEEDS, POLICY, ROUTES, RuleFile
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
 from streams.store import Damaged, Store, Unavailable
@@ -75,7 +74,7 @@ def run_worker(settings: Settings) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     sys.setswitchinterval(_SWITCH_SECONDS)
     waiting = Waiting()
-    policy = PolicyFile(settings.policy)
+    rules = WorkerRules(settings)
     workers: list[Worker] = []  # this one, once it is there
     scrape = serve_for(
         "HANDOFF_WORK_METRICS_PORT",
@@ -91,7 +90,7 @@ def run_worker(settings: Settings) -> None:
     while not panel.wait(1.0):
         if not panel.alive():
             leave(Exit.STUCK, "panel_watch_ended")
-    worker = Worker(settings, store, panel, policy, waiting)
+    worker = Worker(settings, store, panel, rules, waiting)
     workers.append(worker)
     place = private_folder(settings.data_dir) / "worker.json"
     write_atomically(place, {"pid": os.getpid(), "metrics_port": scrape.port})
@@ -132,20 +131,33 @@ def _open_store(settings: Settings, waiting: Waiting) -> Store:
             return store
 
 
+class WorkerRules:
+    """The rule files that a worker decides by. Raises `SettingsError` when one it starts with has faults."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.policy = RuleFile(POLICY, settings)
+        self.routes = RuleFile(ROUTES, settings)
+        self.feeds = RuleFile(FEEDS, settings)
+
+    def look(self) -> None:
+        """Takes what has changed, so that a fault is seen before the next message comes."""
+        for file in (self.policy, self.routes, self.feeds):
+            file.current()
+
+
 class Worker:
     """One worker process: agents, stages, watchdog and the orderly way out."""
 
     def __init__(
-        self, settings: Settings, store: Store, panel: PanelWatch, policy: PolicyFile, waiting: Waiting
+        self, settings: Settings, store: Store, panel: PanelWatch, rules: WorkerRules, waiting: Waiting
     ) -> None:
         self._settings = settings
         self._store = store
         self._panel = panel
-        self._policy = policy
+        self._rules = rules
         self._waiting = waiting
         self._bootstrap = bootstrap_servers(settings)
         self._secret = secret_of(settings, store)
-        self._routes = routes_of(settings)
         self._brake = Brake(settings.crash_limit)
         self._brake.take_over(one.sender for one in store.parked())
         self._busy: set[str] = set()
@@ -233,7 +245,7 @@ class Worker:
         brake = self._brake
         first = ThreadPoolExecutor(1, "store-read")
         second = first if self._store.backend == "sqlite" else ThreadPoolExecutor(1, "store-decide")
-        reader = Reader(settings, self._secret, self._panel.index, lambda: brake.parked)
+        reader = Reader(settings, self._secret, self._panel.index, lambda: brake.parked, self._rules.feeds.current)
         read = ReadStage(reader, self._outlet, self._store, first, self._waiting, brake, self._secret)
         destinations = LiveDestinations(self._store, self._panel.directory)
         self._decide = DecideStage(
@@ -245,9 +257,9 @@ class Worker:
 
     def _world(self) -> World:
         directory = self._panel.directory()
-        routes = self._routes
+        routes = self._rules.routes.current()
         return World(
-            self._policy.current(),
+            self._rules.policy.current(),
             lambda enrollee, kind, reasons, at: routes.route(directory, enrollee, kind, reasons, at),
             datetime.now(UTC),
         )
@@ -282,8 +294,9 @@ class Worker:
             await asyncio.sleep(_RELAY_SECONDS)
 
     async def _look_around(self) -> None:
-        """Tells how much is to be published, and hears which senders are parked."""
+        """Tells how much is to be published, and hears which senders are parked and which rules have changed."""
         while not self._waiting.stopping:
+            await asyncio.to_thread(self._rules.look)
             try:
                 await self._decide.gauge(datetime.now(UTC))
                 parked = await asyncio.to_thread(self._store.parked)

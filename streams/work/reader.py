@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from parsers.events import Event
-from parsers.feeds import Feed
+from parsers.feeds import Feed, Feeds
 from parsers.hl7.adt import read_adt
 from parsers.hl7.er7 import Peek, peek
 from parsers.outcomes import NoTransition, Reject, TestMessage
@@ -68,7 +68,7 @@ class ReadBatch(NamedTuple):
 
 
 class Reader:
-    """Reads and matches. `panel` gives the index to use now; `secret` keys the hashes on topics."""
+    """Reads and matches. `panel` and `feeds` give what to use now; `secret` keys the hashes on topics."""
 
     def __init__(
         self,
@@ -76,12 +76,14 @@ class Reader:
         secret: bytes,
         panel: Callable[[], PanelIndex],
         parked: Callable[[], frozenset[str]] = frozenset,
+        feeds: Callable[[], Feeds] | None = None,
     ) -> None:
         self._settings = settings
         self._secret = secret
         self._panel = panel
         self._parked = parked
-        self._feeds = {feed.name: feed for feed in settings.feeds}
+        configured = Feeds(feeds=settings.feeds)
+        self._feeds = feeds or (lambda: configured)
 
     def read_batch(self, records: Sequence[RawRecord]) -> ReadBatch:
         """Never raises for what a record holds: the guard turns our own failures into `Crash`."""
@@ -115,7 +117,7 @@ class Reader:
         seen = header_of(record.value or b"")
         if seen is None:
             return "", ""
-        feed = self._settings.feed_for(seen.application, seen.facility)
+        feed = self._feeds().feed_for(seen.application, seen.facility)
         return _sender_of(feed, seen.application, seen.facility), feed.name
 
     def _read(self, record: RawRecord, envelope: Envelope) -> Forward | Ended:
@@ -125,7 +127,8 @@ class Reader:
 
         def feed_for(application: str, facility: str) -> Feed:
             nonlocal chosen, sender
-            chosen = self._feeds.get(envelope.feed) or self._settings.feed_for(application, facility)
+            feeds = self._feeds()
+            chosen = feeds.named(envelope.feed) or feeds.feed_for(application, facility)
             sender = sender or _sender_of(chosen, application, facility)
             return chosen
 

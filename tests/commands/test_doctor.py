@@ -74,22 +74,18 @@ def test_a_kafka_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "KAFKA_BOOTSTRAP_SERVERS" in found("broker").what
 
 
-@pytest.mark.parametrize("setting", ["policy", "routes", "confidentiality"])
+@pytest.mark.parametrize("setting", ["policy", "routes", "confidentiality", "escalation"])
 def test_rules_with_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str) -> None:
     assert found(setting).what == "the shipped one"
     file = tmp_path / "own.toml"
     monkeypatch.setenv(f"HANDOFF_{setting.upper()}", str(file))
-    assert found(setting) == Finding(
-        setting, State.WRONG, f"{file} cannot be read", f"correct HANDOFF_{setting.upper()}"
-    )
+    name = f"HANDOFF_{setting.upper()}"
+    assert found(setting) == Finding(setting, State.WRONG, f"{name}: {file} cannot be read", f"correct {name}")
     file.write_text("nonsense = 1\n")
     assert found(setting).state is State.WRONG
     assert "nonsense: " in found(setting).what
-    file.write_bytes(
-        resources.files("rules")
-        .joinpath("policy" if setting == "policy" else "telling", f"{setting}.toml")
-        .read_bytes()
-    )
+    folder = {"policy": "policy", "escalation": "following"}.get(setting, "telling")
+    file.write_bytes(resources.files("rules").joinpath(folder, f"{setting}.toml").read_bytes())
     assert found(setting) == Finding(setting, State.OK, str(file))
 
 

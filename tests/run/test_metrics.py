@@ -84,4 +84,5 @@ def test_every_label_of_the_table_is_a_closed_set():
                 "topic",
                 "part",
                 "outcome",
+                "file",
             }

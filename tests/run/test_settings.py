@@ -56,6 +56,7 @@ GIVEN = {  # where the default's own text is none that can be given
             "policy",
             "routes",
             "confidentiality",
+            "escalation",
             "tls_cert",
             "tls_key",
             "tls_client_ca",

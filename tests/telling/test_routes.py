@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from parsers.events import Address, PersonName
 from parsers.people import Absence, CaseManager, Enrollee, LmeMco, Network, Practice, RiskTier, Role
 from rules.decisions import AlertKind, Reason
+from rules.policy.rule_file import RuleFault
 from rules.telling.directory import Directory, Level, county_key
-from rules.telling.routes import Fault, Routed, Routes
+from rules.telling.routes import Routed, Routes
 from rules.telling.routes_file import default_routes, load_routes
 
 MONDAY_NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
@@ -364,7 +365,7 @@ def test_a_fault_is_named_with_its_place(name: str) -> None:
 def test_all_faults_come_at_once() -> None:
     faults = load_routes('to = "x"\ncolour = 1\n[[routes]]\nkinds = ["zz"]\nhours = "ab"\n')
     assert isinstance(faults, list)
-    assert all(isinstance(fault, Fault) for fault in faults)
+    assert all(isinstance(fault, RuleFault) for fault in faults)
     assert len(faults) == 5
 
 

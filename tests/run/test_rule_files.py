@@ -1,0 +1,135 @@
+"""Rule files: found, read, reloaded and reported alike, whichever it is; a bad change changes nothing."""
+
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from parsers.feeds import Feed
+from streams.run import rule_files
+from streams.run.metrics import REGISTRY
+from streams.run.problems import SettingsError
+from streams.run.rule_files import FEEDS, RULE_FILES, Rule, RuleFile, RuleKind
+from streams.run.settings import Settings, load_settings
+
+
+class Edit(NamedTuple):
+    """A file's text before and after an edit, and what tells the two values apart."""
+
+    before: str
+    after: str
+    shows: Callable[[Any], object]
+
+
+def _shipped(room: str, name: str) -> str:
+    return resources.files(room).joinpath(name).read_text()
+
+
+_POLICY, _ROUTES = _shipped("rules.policy", "policy.toml"), _shipped("rules.telling", "routes.toml")
+_ESCALATION = _shipped("rules.following", "escalation.toml")
+EDITS = {
+    Rule.POLICY: Edit(_POLICY, _POLICY.replace("readmission_days = 30", "readmission_days = 29"), lambda v: v.windows),
+    Rule.ROUTES: Edit(_ROUTES, 'name = "all"\nto = "central_office"\n', lambda v: v.root.name),
+    Rule.CONFIDENTIALITY: Edit('facility_122c = "withheld"', 'facility_122c = "general"', lambda v: v.facility_122c),
+    Rule.ESCALATION: Edit(
+        _ESCALATION, _ESCALATION.replace("Mon-Fri 08:00-17:00", "Mon-Fri 09:00-17:00"), lambda v: v.working_hours
+    ),
+    Rule.FEEDS: Edit('[[feeds]]\nname = "a"', '[[feeds]]\nname = "b"', lambda v: v.feeds[0].name),
+}
+
+
+@pytest.fixture(autouse=True)
+def at_each_look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(rule_files, "_LOOK_SECONDS", 0.0)
+    for name in ("HANDOFF_CONFIG", "HANDOFF_FEEDS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HANDOFF_DATA_DIR", str(tmp_path))
+
+
+def _file_of(kind: RuleKind[Any], folder: Path) -> tuple[Path, Settings]:
+    """A file of the kind with the text before the edit, and settings that name it."""
+    file = folder / ("handoff.toml" if kind is FEEDS else f"{kind.rule}.toml")
+    file.write_text(EDITS[kind.rule].before)
+    return file, load_settings(**({} if kind is FEEDS else {kind.rule.value: file}))
+
+
+def _bad(kind: RuleKind[Any]) -> float | None:
+    return REGISTRY.get_sample_value("toc_rule_file_bad", {"file": kind.rule.value})
+
+
+@pytest.mark.parametrize("kind", RULE_FILES, ids=[kind.rule for kind in RULE_FILES])
+def test_a_change_is_taken_and_a_bad_one_keeps_the_last_good_one(kind: RuleKind[Any], tmp_path: Path) -> None:
+    file, settings = _file_of(kind, tmp_path)
+    edit = EDITS[kind.rule]
+    rules = RuleFile(kind, settings)
+    first = edit.shows(rules.current())
+    assert _bad(kind) == 0
+
+    file.write_text(edit.after)
+    assert edit.shows(rules.current()) == first, "a file that may still be written to is not taken"
+    second = edit.shows(rules.current())
+    assert second != first
+
+    file.write_text("not [ TOML")
+    rules.current()
+    assert edit.shows(rules.current()) == second
+    assert _bad(kind) == 1
+
+    file.unlink()
+    rules.current()
+    assert edit.shows(rules.current()) == second
+    assert _bad(kind) == 1
+
+    file.write_text(edit.before)
+    rules.current()
+    assert edit.shows(rules.current()) == first
+    assert _bad(kind) == 0
+
+
+@pytest.mark.parametrize("kind", RULE_FILES, ids=[kind.rule for kind in RULE_FILES])
+def test_a_file_with_faults_starts_nothing_and_every_fault_is_said(kind: RuleKind[Any], tmp_path: Path) -> None:
+    file, settings = _file_of(kind, tmp_path)
+    file.write_text("[[feeds]]\nzone = 'Mars'\n[[feeds]]\ncolor = 1\n")
+    with pytest.raises(SettingsError, match="has faults") as error:
+        RuleFile(kind, settings)
+    assert str(file) in str(error.value)
+    if kind is FEEDS:
+        assert "feeds[0].zone" in str(error.value)
+        assert "feeds[1].color" in str(error.value)
+    else:
+        assert "feeds: " in str(error.value)
+
+
+@pytest.mark.parametrize("kind", RULE_FILES, ids=[kind.rule for kind in RULE_FILES])
+def test_a_file_that_is_named_must_be_there_but_handoff_toml_may_come_later(
+    kind: RuleKind[Any], tmp_path: Path
+) -> None:
+    file, settings = _file_of(kind, tmp_path)
+    file.unlink()
+    if kind is not FEEDS:
+        with pytest.raises(SettingsError, match="cannot be read"):
+            RuleFile(kind, settings)
+        return
+    feeds = RuleFile(FEEDS, load_settings())
+    assert feeds.current().feeds == ()
+    file.write_text('idle_seconds = 5\n[[feeds]]\nname = "late"\nsending = ["LATE"]\n')
+    feeds.current()
+    assert feeds.current().feed_for("X", "LATE").name == "late"
+    assert feeds.current().feed_for("X", "OTHER") == Feed()
+
+
+def test_feeds_given_otherwise_follow_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "handoff.toml").write_text('[[feeds]]\nname = "file"\n')
+    monkeypatch.setenv("HANDOFF_FEEDS", '[{"name": "environment"}]')
+    assert load_settings().feeds_file is None
+    assert [feed.name for feed in RuleFile(FEEDS, load_settings()).current().feeds] == ["environment"]
+    monkeypatch.delenv("HANDOFF_FEEDS")
+    assert load_settings(feeds=()).feeds_file is None
+    assert load_settings().feeds_file == tmp_path / "handoff.toml"
+
+
+def test_without_a_file_the_shipped_ones_hold(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert all(RuleFile(kind, settings).current() == kind.shipped(settings) for kind in RULE_FILES)
