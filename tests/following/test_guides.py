@@ -17,7 +17,7 @@ from rules.following.guides.guide import (
     load_guides,
 )
 from rules.following.guides.letter import Letter, default_letter, load_letter, printed
-from rules.policy.rule_file import PolicyFault
+from rules.policy.rule_file import RuleFault
 
 SMALL = """
 name = "small"
@@ -104,13 +104,13 @@ def test_an_answer_that_is_not_one_is_named():
 )
 def test_what_is_wrong_in_a_file_is_named_with_its_place(text, place, message):
     faults = load_guides([("a.toml", text)])
-    found = [fault for fault in faults if isinstance(fault, PolicyFault) and fault.place.startswith(place)]
+    found = [fault for fault in faults if isinstance(fault, RuleFault) and fault.place.startswith(place)]
     assert found, faults
     assert message in found[0].message
 
 
 def test_two_guides_of_one_name_are_a_fault_and_order_decides_between_two_that_fit():
-    assert load_guides([("a", SMALL), ("b", SMALL)]) == (PolicyFault("name", "every guide needs a name of its own"),)
+    assert load_guides([("a", SMALL), ("b", SMALL)]) == (RuleFault("name", "every guide needs a name of its own"),)
     second = SMALL.replace('"small"', '"second"').replace("order = 1", "order = 0")
     guides = load_guides([("a", SMALL), ("b", second)])
     assert all(isinstance(guide, Guide) for guide in guides)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from parsers.events import EncounterClass, FacilityKind
 from rules.decisions import Reason
-from rules.policy.rule_file import PolicyFault, checked
+from rules.policy.rule_file import RuleFault, checked
 
 
 class Language(StrEnum):
@@ -154,22 +154,22 @@ def guide_for(guides: Sequence[Guide], facts: Facts) -> Guide:
     return next(guide for guide in guides if guide.fit(facts))
 
 
-def load_guides(texts: Iterable[tuple[str, str]]) -> tuple[Guide, ...] | tuple[PolicyFault, ...]:
+def load_guides(texts: Iterable[tuple[str, str]]) -> tuple[Guide, ...] | tuple[RuleFault, ...]:
     """(file name, text) pairs as guides in their order, or every fault of every file at once."""
     guides: list[Guide] = []
-    faults: list[PolicyFault] = []
+    faults: list[RuleFault] = []
     for file, text in texts:
         found = checked(text, Guide)
         if isinstance(found, Guide):
             guides.append(found)
         else:
-            faults += [PolicyFault(f"{file}: {fault.place}", fault.message) for fault in found]
+            faults += [RuleFault(f"{file}: {fault.place}", fault.message) for fault in found]
     guides.sort(key=lambda guide: (guide.order, guide.name))
     names = [guide.name for guide in guides]
     if len(set(names)) != len(names):
-        faults.append(PolicyFault("name", "every guide needs a name of its own"))
+        faults.append(RuleFault("name", "every guide needs a name of its own"))
     if not faults and not any(guide.fit(Facts()) for guide in guides):
-        faults.append(PolicyFault("fits", "one guide must fit every stay: give the last one an empty row, [[fits]]"))
+        faults.append(RuleFault("fits", "one guide must fit every stay: give the last one an empty row, [[fits]]"))
     return tuple(faults) if faults else tuple(guides)
 
 

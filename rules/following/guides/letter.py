@@ -12,7 +12,7 @@ from typing import Annotated, Final, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rules.following.guides.guide import Language, Text
-from rules.policy.rule_file import PolicyFault, checked
+from rules.policy.rule_file import RuleFault, checked
 
 BLANKS: Final = frozenset({"name", "practice", "phone", "sender"})
 _BLANK: Final = re.compile(r"\{([^{}]*)\}")
@@ -59,7 +59,7 @@ def printed(letter: Letter, language: Language, *, name: str, practice: str, pho
     )
 
 
-def load_letter(text: str) -> Letter | tuple[PolicyFault, ...]:
+def load_letter(text: str) -> Letter | tuple[RuleFault, ...]:
     """The letter a file describes, or every fault in it at once."""
     return checked(text, Letter)
 
