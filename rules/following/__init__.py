@@ -4,8 +4,10 @@ acts        the vocabulary: one thing a person did, its fields, what is wrong wi
 state       how far we are with the patient: newest version and acts in, a follow-up state out (table state x word)
 holder      who has the stay: acts and directory in, holder, offers and open questions out
 meets       which act stops which clock, as rows: clocks and acts in, verdicts with the act that did it out
+loop        all three of one stay at once
 spans       a length of time as people say it, and the moment that long after or before another
 escalation  who must be asked now because nobody acted; the rules are `escalation.toml`
 feed_rhythm when a feed was heard in, how it usually talks and whether it fell silent out
 roles       who may see and do what: role, action and relation in, yes or no with the reason out
+allowed     who may write which act: the act, the stay and the directory in, the same out
 """

@@ -153,6 +153,9 @@ class ActFault(StrEnum):
     NO_SUCH_ACT = "no_such_act"
     TOO_LATE_TO_UNDO = "too_late_to_undo"
     ROLE_MAY_NOT = "role_may_not"
+    NO_SUCH_VERSION = "no_such_version"
+    NOT_ALLOWED = "not_allowed"  # by what the person is to the patient
+    ACT_ID_TAKEN = "act_id_taken"  # by another act
 
 
 class Fault(NamedTuple):

@@ -170,7 +170,7 @@ def glass_holds(broken_at: datetime | None, now: datetime) -> bool:
 def relation_of(
     person: CaseManager,
     alert: Alert,
-    enrollee: Enrollee,
+    enrollee: Enrollee | None,
     *,
     network_id: str = "",
     lme_mco_id: str = "",
@@ -198,7 +198,7 @@ def relation_of(
         return Relation.FORMER if told else Relation.NONE
     if person.role is Role.CENTRAL_OFFICE:
         return Relation.CENTRAL
-    if enrollee.practice_id in person.practices:
+    if enrollee is not None and enrollee.practice_id in person.practices:
         return Relation.PRACTICE
     if network_id and person.network_id == network_id:
         return Relation.NETWORK

@@ -16,6 +16,7 @@ from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from zlib import crc32
 
 from rich.console import Console, Group
@@ -23,13 +24,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from parsers.people import Role
 from rules.decisions import Action, Alert, ClockStatus, Priority, StayStatus
+from rules.following.acts import Act, ActKind
 from streams.inbox.links import busiest, make_link
 from streams.invented.community import sample_panel
 from streams.invented.rehearsal import Rehearsal, Tally, play, rehearsal_settings
 from streams.run.logs import configure
 from streams.store import Store, Unavailable
-from streams.store.actions import ActionKind
 from streams.up.supervisor import StopSignal
 from streams.words import reasons as reason_words
 from streams.words import stays as wording
@@ -124,18 +126,30 @@ class CaseManagers:
                 self._waiting.append((now + self._pause, record.alert))
             while self._waiting and self._waiting[0][0] <= now:
                 alert = self._waiting.popleft()[1]
-                if action := answer_to(alert):
-                    who = alert.owners[0].case_manager_id
-                    self._store.act(alert.alert_id, who, action, alert.version, datetime.now(UTC))
+                if kind := answer_to(alert):
+                    self._store.acts.write(_act_of(alert, kind), alert.alert_id, self._store.directory())
 
 
-def answer_to(alert: Alert) -> ActionKind | None:
+def _act_of(alert: Alert, kind: ActKind) -> Act:
+    now = datetime.now(UTC)
+    return Act(
+        act_id=uuid4().hex,
+        kind=kind,
+        by=alert.owners[0].case_manager_id,
+        role=Role.NURSE,  # the store writes the directory's
+        version=alert.version,
+        happened_at=now,
+        recorded_at=now,
+    )
+
+
+def answer_to(alert: Alert) -> ActKind | None:
     """Half of what asks for nothing more is marked as seen, a third of the rest is taken; what is urgent waits."""
     chance = crc32(alert.alert_id.encode())
     runs = any(clock.status is ClockStatus.RUNNING for clock in alert.clocks)
     if alert.action is Action.RETRACT or (alert.status is StayStatus.FINISHED and not runs):
-        return ActionKind.ACKNOWLEDGED if chance % 2 else None
-    return ActionKind.TAKEN if chance % 3 == 0 and alert.priority is not Priority.URGENT else None
+        return ActKind.NOTED if chance % 2 else None
+    return ActKind.TAKE if chance % 3 == 0 and alert.priority is not Priority.URGENT else None
 
 
 class _Screen:

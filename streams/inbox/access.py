@@ -11,15 +11,16 @@ from typing import Final, NamedTuple
 
 from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
 from rules.decisions import Action, Alert, Reason, Stay
+from rules.following.acts import Act, ActKind, effective
+from rules.following.holder import holding
 from rules.policy.policy import Policy, default_policy
 from rules.stays.unheard import unheard_since
 from rules.telling.confidentiality import Confidentiality, Relationship, Tier, default_confidentiality
-from rules.telling.directory import Directory
+from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE, Directory
 from rules.telling.views import AlertView, audited, former, told_versions, view
 from streams.inbox.pages.list_rows import ReaderStay, Taken, ceilinged
 from streams.inbox.quiet import Around
 from streams.store import Store
-from streams.store.actions import ActionKind, ActionRow
 from streams.store.deliveries import DeliveryRow, DeliveryState
 from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
 
@@ -27,14 +28,14 @@ DIRECTORY_SECONDS: Final = 2.0
 SILENT_MINUTES: Final = 15  # a feed that sent nothing for so long is said to be silent
 FORGOTTEN_DAYS: Final = 30  # and one that sent nothing for so long is no longer counted
 LATE_ON_PURPOSE: Final = frozenset({Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
-SEEN_BY: Final = frozenset({ActionKind.ACKNOWLEDGED, ActionKind.TAKEN})
+SEEN_BY: Final = frozenset({ActKind.NOTED, ActKind.TAKE})
 
 
 class Deed(NamedTuple):
     """What a person did about an alert."""
 
     name: str
-    action: ActionKind
+    kind: ActKind
     version: int
     at: datetime
     undone: bool
@@ -144,23 +145,28 @@ class Desk:
         if row.told_before and past:
             told = told_versions(row.told_before, enrollee, reader, self._network_id(enrollee))
             versions = tuple(alert for alert in told if alert.version > row.seen_version) or told[-1:]
-        takes = [action for action in row.actions if action.action is ActionKind.TAKEN]
+        holder = self._holder(row.acts)
         return ReaderStay(
             versions=ceilinged(tuple(self._view(alert, enrollee, reader, past) for alert in versions)),
             seen=row.seen_version,
-            acknowledged=acknowledged(row.actions, who),
-            closed=acknowledged(row.actions, who, frozenset({ActionKind.ACKNOWLEDGED})),
-            taken=Taken(takes[-1].case_manager_id, self.name(takes[-1].case_manager_id)) if takes else None,
+            acknowledged=acknowledged(row.acts, who),
+            closed=acknowledged(row.acts, who, frozenset({ActKind.NOTED})),
+            taken=Taken(holder, self.name(holder)) if holder else None,
             not_seen_by=tuple(
                 self.name(person)
                 for person in newest.told
-                if person != who and acknowledged(row.actions, person) < newest.version
+                if person != who and acknowledged(row.acts, person) < newest.version
             ),
             again=self._again(row, enrollee, reader),
             unheard_since=unheard(newest, row.heard_at, self.policy(), datetime.now(UTC)),
             passed_to=passed_to,
             policy=self.policy(),
         )
+
+    def _holder(self, acts: Iterable[Act]) -> str:
+        """Who took the stay, or was given it."""
+        staff = self.directory().case_managers.keys() | {BUILT_IN_CENTRAL_OFFICE.case_manager_id}
+        return holding(acts, (), staff).holder
 
     def _passed_to(self, row: InboxRow) -> tuple[str, ...]:
         """With whom it is now, where it is not this reader's any more."""
@@ -203,9 +209,10 @@ class Desk:
             person = self.person(other.case_manager_id)
             if person is None or other.case_manager_id not in known:
                 continue
-            done = acknowledged(page.row.actions, other.case_manager_id) >= newest.version
+            done = acknowledged(page.row.acts, other.case_manager_id) >= newest.version
             because = other.because if latest.tier is Tier.FULL else ""
             told.append(ToldPerson(person, because, other.owning, other.seen_version >= newest.version, done))
+        counting = {done.act_id for done in effective(page.acts)}
         earlier = [
             self._view(other.alert, enrollee, reader)
             for other in page.earlier
@@ -216,9 +223,9 @@ class Desk:
             stay=stay,
             told=tuple(told),
             deeds=tuple(
-                Deed(self.name(done.case_manager_id), done.action, done.version, done.at, done.undone)
-                for done in page.actions
-                if done.case_manager_id in known and done.action is not ActionKind.UNDONE
+                Deed(self.name(done.by), done.kind, done.version, done.happened_at, done.act_id not in counting)
+                for done in page.acts
+                if done.by in known and done.kind is not ActKind.UNDO
             ),
             earlier=shown,
             earlier_withheld=len([item for item in earlier if item.relationship is not Relationship.NONE]) - len(shown),
@@ -329,9 +336,6 @@ def _of_network(directory: Directory, person: CaseManager) -> set[str]:
     return {one.practice_id for one in directory.practices.values() if one.network_id == person.network_id}
 
 
-def acknowledged(actions: Iterable[ActionRow], case_manager_id: str, by: frozenset[ActionKind] = SEEN_BY) -> int:
-    """The newest version this person acknowledged or took; 0 for none."""
-    return max(
-        (done.version for done in actions if done.case_manager_id == case_manager_id and done.action in by),
-        default=0,
-    )
+def acknowledged(acts: Iterable[Act], case_manager_id: str, by: frozenset[ActKind] = SEEN_BY) -> int:
+    """The newest version this person noted or took; 0 for none."""
+    return max((done.version for done in acts if done.by == case_manager_id and done.kind in by), default=0)

@@ -21,6 +21,7 @@ from starlette.responses import (
 from starlette.staticfiles import StaticFiles
 
 from parsers.people import CaseManager
+from rules.following.acts import ActKind
 from streams.inbox.access import Desk
 from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
@@ -30,7 +31,6 @@ from streams.run.health import Check, Health, Needed
 from streams.run.rule_files import CONFIDENTIALITY, POLICY, RuleFile
 from streams.run.settings import Settings
 from streams.store import Store
-from streams.store.actions import UNDO_SECONDS, ActionKind
 from streams.store.reviews import UNDO_SECONDS as REVIEW_UNDO_SECONDS
 from streams.store.reviews import Verdict
 from streams.store.sessions import Session, find_session, touch_session
@@ -43,7 +43,8 @@ MOST_ROWS_AT_ONCE: Final = 60  # more at once: the page fetches its list anew
 MOST_READ_AGAIN: Final = 1_000
 REVIEWS_SHOWN: Final = 20
 REVIEWS_ANSWERED_HOURS: Final = 24
-ACTS: Final = {"take": ActionKind.TAKEN, "acknowledge": ActionKind.ACKNOWLEDGED}
+ACTS: Final = {"take": ActKind.TAKE, "acknowledge": ActKind.NOTED}
+UNDO_SECONDS: Final = 10  # how long a page offers to take an act back; `rules.following.acts` allows for a slow line
 SAID_OF_REVIEW: Final = {
     Verdict.SAME.value: f"Kept: the same person. What waited goes out in {REVIEW_UNDO_SECONDS} seconds.",
     Verdict.DIFFERENT.value: "Kept: different people. Nobody is told.",

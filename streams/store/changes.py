@@ -1,6 +1,6 @@
 """What was committed, in the order of commits: a reader that asks for everything after a position misses nothing.
 
-Alert versions and actions draw their positions from one counter whose row a transaction takes last and holds to its
+Alert versions and acts draw their positions from one counter whose row a transaction takes last and holds to its
 end, so a smaller position never becomes visible after a greater one.
 """
 
@@ -14,12 +14,12 @@ from sqlalchemy import func, literal, select, union_all
 from rules.decisions import Alert
 from streams.kafka.records import AlertRecord
 from streams.store.database import Database, rows_among
-from streams.store.tables import actions, alert_owners, alert_versions, alerts, from_us, outbox
+from streams.store.tables import acts, alert_owners, alert_versions, alerts, from_us, outbox
 
 
 class FeedKind(StrEnum):
     ALERT = "alert"  # a new version
-    ACTION = "action"  # somebody did something
+    ACTION = "action"  # somebody did something: `rules.following.acts`
 
 
 class FeedItem(NamedTuple):
@@ -31,8 +31,8 @@ class FeedItem(NamedTuple):
     version: int
     at: datetime
     people: tuple[str, ...]
-    by: str = ""  # case_manager_id of an action
-    action: str = ""
+    by: str = ""  # case_manager_id of an act
+    action: str = ""  # rules.following.acts.ActKind
 
 
 class Feed(Database):
@@ -55,20 +55,20 @@ class Feed(Database):
             literal("").label("by"),
             literal("").label("action"),
         ).where(alert_versions.c.position > after)
-        acts = select(
-            actions.c.position,
+        done = select(
+            acts.c.position,
             literal(str(FeedKind.ACTION)),
-            actions.c.alert_id,
-            actions.c.version,
-            actions.c.at_us,
-            actions.c.case_manager_id,
-            actions.c.action,
-        ).where(actions.c.position > after)
+            acts.c.alert_id,
+            acts.c.version,
+            acts.c.recorded_us,
+            acts.c.case_manager_id,
+            acts.c.kind,
+        ).where(acts.c.position > after)
         with self.reading() as connection:
             rows = connection.execute(
                 union_all(
                     select(versions.order_by(alert_versions.c.position).limit(limit).subquery()),
-                    select(acts.order_by(actions.c.position).limit(limit).subquery()),
+                    select(done.order_by(acts.c.position).limit(limit).subquery()),
                 )
             ).all()
             rows = sorted(rows, key=lambda row: row[0])[:limit]

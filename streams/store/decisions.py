@@ -233,7 +233,7 @@ def _write_alerts(connection: Connection, work: Work) -> list[AlertRecord]:
     if not work.new_alerts:
         return []
     again = sorted({alert.alert_id for alert in work.new_alerts if alert.version > 1})
-    if again and connection.dialect.name == "postgresql":  # before the counter, as `Actions.act` does: no deadlock
+    if again and connection.dialect.name == "postgresql":  # before the counter, as `Acts.write` does: no deadlock
         rows_among(connection, "SELECT 1 FROM alerts WHERE alert_id IN :among ORDER BY alert_id FOR UPDATE", again)
     positions = next_values(connection, "position", len(work.new_alerts))
     versions: list[Row] = []

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, case, func, or_, select
 
 from parsers.people import CaseManager, Enrollee
 from rules.decisions import Action, Alert, Priority, Stay, StayStatus
-from streams.store.actions import ActionKind, ActionRow
+from rules.following.acts import Act, effective
+from streams.store.acts import acts_of
 from streams.store.database import Database, rows_among
 from streams.store.panel_rows import EnrolleeRow, enrollee_on, load_enrollees
 from streams.store.tables import (
@@ -44,7 +45,7 @@ class InboxRow(NamedTuple):
 
     alert: Alert  # newest version
     enrollee: Enrollee | None  # as the panel has them today; None when they are not on it
-    actions: tuple[ActionRow, ...]  # of everybody, oldest first, those undone left out
+    acts: tuple[Act, ...]  # of everybody, those that count, by when they happened
     unseen: tuple[Alert, ...]  # versions the reader has not looked at, oldest first
     seen_version: int  # 0: never looked at
     acknowledged_version: int  # newest that anybody has acknowledged
@@ -93,7 +94,7 @@ class StayPage(NamedTuple):
     row: InboxRow
     stay: Stay
     versions: tuple[Alert, ...]  # newest first
-    actions: tuple[ActionRow, ...]  # of everybody, oldest first, those undone among them
+    acts: tuple[Act, ...]  # of everybody, as they were written, those taken back among them
     told: tuple[Told, ...]
     earlier: tuple[EarlierStay, ...]  # of the same person, within 12 months before, newest first
 
@@ -189,7 +190,7 @@ class Inbox(Database):
                 row,
                 Stay.model_validate_json(stay),
                 tuple(Alert.model_validate_json(document) for document in versions),
-                tuple(_actions(connection, [alert_id], undone=True).get(alert_id, ())),
+                acts_of(connection, [alert_id])[alert_id],
                 tuple(Told(who, because, bool(owning), version) for who, because, owning, version in told),
                 _earlier(connection, row.alert),
             )
@@ -303,7 +304,7 @@ def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
     people: dict[str, EnrolleeRow]
     people, _ = load_enrollees(connection, {row.enrollee_id for row in found}, None)
     ids = [row.alert_id for row in found]
-    actions = _actions(connection, ids)
+    acts = acts_of(connection, ids)
     others = {row.alert_id for row in found if not row.owning}
     behind = {row.alert_id: row.seen_version for row in found if row.seen_version < row.version and row.version > 1}
     unseen: dict[str, list[Alert]] = {}
@@ -326,7 +327,7 @@ def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
             InboxRow(
                 alert,
                 enrollee_on(person, (), None) if person else None,
-                tuple(actions.get(row.alert_id, ())),
+                effective(acts[row.alert_id]),
                 news,
                 row.seen_version,
                 row.acknowledged_version,
@@ -360,17 +361,6 @@ def _later(other: Alert, alert: Alert) -> bool:
     """The other stay was heard of after this one ended, so the person is in the hospital again."""
     ended = alert.ended_at or alert.occurred_at
     return other.alert_id != alert.alert_id and alert.status is StayStatus.FINISHED and other.occurred_at > ended
-
-
-def _actions(connection: Connection, alert_ids: Sequence[str], *, undone: bool = False) -> dict[str, list[ActionRow]]:
-    found: dict[str, list[ActionRow]] = {}
-    columns = "position, alert_id, case_manager_id, action, version, at_us, note, undone"
-    statement = f"SELECT {columns} FROM actions WHERE alert_id IN :among ORDER BY position"  # noqa: S608
-    for position, alert_id, person, action, version, at, note, gone in rows_among(connection, statement, alert_ids):
-        if undone or not (gone or action == ActionKind.UNDONE):
-            row = ActionRow(position, alert_id, person, ActionKind(action), version, from_us(at), note, bool(gone))
-            found.setdefault(alert_id, []).append(row)
-    return found
 
 
 def _earlier(connection: Connection, alert: Alert) -> tuple[EarlierStay, ...]:

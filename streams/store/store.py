@@ -2,7 +2,9 @@
 
 from typing import Self
 
-from streams.store.actions import Actions
+from sqlalchemy import Engine
+
+from streams.store.acts import Acts
 from streams.store.audit import Auditing
 from streams.store.changes import Feed
 from streams.store.database import Database, make_engine
@@ -14,14 +16,19 @@ from streams.store.keeping_up import KeepingUp
 from streams.store.migrating import MigrationState, StoreOutdated, TablesAre, migrate, state
 from streams.store.panel_load import Panel
 from streams.store.reviews import Reviewing
+from streams.store.seen import Seen
 from streams.store.sign_in import SignIn
 from streams.store.unmatched import Unmatched
 
 
 class Store(
-    Deciding, Feed, Inbox, Actions, Reviewing, Unmatched, Panel, Directories, SignIn, Auditing, KeepingUp, Deliveries
+    Deciding, Feed, Inbox, Seen, Reviewing, Unmatched, Panel, Directories, SignIn, Auditing, KeepingUp, Deliveries
 ):
     """Everything a process asks of the database. Methods are safe to call from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.acts = Acts(self)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = False) -> Self:

@@ -271,18 +271,22 @@ event_outbox = Table(  # events to be decided again, not yet on the events topic
     _text("document"),  # streams.kafka.topics.EventRecord
 )
 
-actions = Table(
-    "actions",
+acts = Table(  # what people did, append-only
+    "acts",
     metadata,
-    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("act_id", Text, primary_key=True),  # the sender's
+    _whole("position"),
     _text("alert_id"),
+    _text("enrollee_id"),  # whom it was done to
+    _text("kind"),
     _text("case_manager_id"),
-    _text("action"),
     _whole("version"),
-    _whole("at_us"),
-    _text("note"),
-    _whole("undone", "0"),
-    Index("ix_actions_alert_id", "alert_id"),
+    _whole("happened_us"),
+    _whole("recorded_us"),
+    _text("document"),  # rules.following.acts.Act
+    Index("ix_acts_position", "position", unique=True),
+    Index("ix_acts_alert_id", "alert_id"),
+    Index("ix_acts_enrollee_id", "enrollee_id"),
 )
 seen = Table(  # the newest version of an alert that a person has looked at
     "seen",

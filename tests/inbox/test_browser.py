@@ -13,9 +13,10 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from rules.decisions import Action, Owner, Priority, Reason, StayStatus
+from rules.following.acts import ActKind
 from streams.run.settings import Settings
-from streams.store.actions import ActionKind
 from tests.conftest import missing
+from tests.rigs.acts import acted
 from tests.rigs.inbox import (
     BROWN,
     MARKER,
@@ -135,7 +136,7 @@ def test_a_stream_cut_for_ten_seconds_misses_nothing_and_says_so_meanwhile(chrom
     expect(page.locator("#stale")).to_contain_text("Not live since", timeout=5_000)
     for number in range(8):
         tell(inbox.store, alert(inbox.people[5], f"cut{number}", complaint="", started_at=datetime.now(UTC)))
-    inbox.store.act("a8", "cm-ortiz", ActionKind.TAKEN, 1, datetime.now(UTC))
+    acted(inbox.store, "a8", "cm-ortiz", ActKind.TAKE, 1, datetime.now(UTC))
     page.wait_for_timeout(10_000)
     assert page.locator("[id^=r-cut]").count() == 0
     page.context.set_offline(False)
@@ -282,7 +283,7 @@ def test_a_new_urgent_row_is_spoken_once(chrome, inbox):
     urgent = alert(inbox.people[5], "loud", priority=Priority.URGENT, complaint="")
     tell(inbox.store, urgent, alert(inbox.people[5], "soft", priority=Priority.ROUTINE, complaint=""))
     row(page, "soft").wait_for(state="attached")
-    inbox.store.act("loud", "cm-ortiz", ActionKind.TAKEN, 1, datetime.now(UTC))
+    acted(inbox.store, "loud", "cm-ortiz", ActKind.TAKE, 1, datetime.now(UTC))
     expect(row(page, "loud")).to_contain_text("yours")
     assert page.locator("#spoken p").all_inner_texts() == ["Urgent: Grace Fletcher, 59 F. Admitted."]
     assert page.locator("#spoken").get_attribute("aria-live") == "polite"
@@ -440,7 +441,7 @@ def test_an_accessibility_checker_finds_nothing(chrome, inbox, axe, scheme, widt
         page.keyboard.press("?")
         assert faults(page, axe) == [], "help"
         page.keyboard.press("Escape")
-        inbox.store.act("a1", "cm-brown", ActionKind.TAKEN, 3, datetime.now(UTC))
+        acted(inbox.store, "a1", "cm-brown", ActKind.TAKE, 3, datetime.now(UTC))
         row(page, "a1").locator(".who").focus()
         page.keyboard.press("a")
         expect(page.locator("#ask")).to_be_visible()
@@ -661,7 +662,7 @@ def test_coming_back_finds_the_same_row_place_and_search(chrome, inbox):
 
 def test_taking_a_row_from_its_holder_asks_first(chrome, inbox):
     page = page_of(chrome, inbox)
-    inbox.store.act("a1", "cm-brown", ActionKind.TAKEN, 3, datetime.now(UTC))
+    acted(inbox.store, "a1", "cm-brown", ActKind.TAKE, 3, datetime.now(UTC))
     expect(row(page, "a1")).to_contain_text("T. Brown, RN")
     for answer, held in (("Leave it", "T. Brown, RN"), ("Take it over", "yours")):
         row(page, "a1").locator(".who").focus()
@@ -765,7 +766,7 @@ def test_a_row_that_leaves_the_list_does_not_slip_away_under_the_pointer(chrome,
     elsewhere = {"owners": (Owner(case_manager_id="cm-brown", because="practice"),), "told": ("cm-brown",)}
     tell(inbox.store, alert(inbox.people[2], "a3", 2, **elsewhere))
     expect(row(page, "a3")).to_contain_text("With T. Brown, RN now")
-    inbox.store.act("a3", "cm-ortiz", ActionKind.ACKNOWLEDGED, 2, datetime.now(UTC))
+    acted(inbox.store, "a3", "cm-ortiz", ActKind.NOTED, 2, datetime.now(UTC))
     expect(row(page, "a3")).to_contain_text("No longer on your list")
     assert abs(top_of(page, "a3") - before) < 1.5
     page.mouse.move(1, 1)

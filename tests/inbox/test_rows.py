@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from parsers.events import Diagnosis, EncounterClass, PersonName
 from parsers.people import Absence, CaseManager, Network, Practice, Role
 from rules.decisions import Action, AlertKind, Clock, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
+from rules.following.acts import ActKind
 from rules.matching.evidence import Shown, shown_of
 from rules.policy.policy import default_policy
 from rules.telling.confidentiality import Relationship, Tier
@@ -19,7 +20,7 @@ from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.pages.list_rows import Group, ReaderStay, Taken
 from streams.store import Store
-from streams.store.actions import ActionKind
+from tests.rigs.acts import acted
 from tests.rigs.inbox import alert, discharge, person, tell
 
 NOW = datetime(2026, 11, 20, 19, 2, tzinfo=UTC)  # Friday 14:02 in North Carolina
@@ -136,7 +137,7 @@ class TestWords:
     def test_versions_of_one_instant_stand_newest_first(self):
         admitted = seen(1, status=StayStatus.IN_PROGRESS, kind=AlertKind.ADMISSION, ended_at=None)
         died = seen(2, kind=AlertKind.DEATH, reasons=(Reason.DIED,))
-        deed = Deed("M. Ortiz, RN", ActionKind.TAKEN, 1, NOW - timedelta(minutes=31), undone=False)
+        deed = Deed("M. Ortiz, RN", ActKind.TAKE, 1, NOW - timedelta(minutes=31), undone=False)
         detail = StayDetail(ReaderStay((admitted, died)), (), (deed,), (), 0, None, "")
         said = [item.did for item in pages.stay_words(detail, ME, NOW).story]
         assert said == ["Died", "Admitted", "M. Ortiz, RN took it"]
@@ -246,7 +247,7 @@ def test_no_sentence_of_an_empty_list_is_false_for_any_role(away, told, tmp_path
         )
         tell(store, version)
         if acknowledged:
-            store.act(f"s{number}", owner, ActionKind.ACKNOWLEDGED, 1, now)
+            acted(store, f"s{number}", owner, ActKind.NOTED, 1, now)
         if living or not acknowledged:
             open_stays.append((practice, owner, living))
     desk = Desk(store)

@@ -9,6 +9,7 @@ import pytest
 from parsers.events import FacilityKind
 from parsers.feeds import Feed
 from rules.decisions import Action, Clock, ClockKind, Priority, Stay, StayStatus
+from rules.following.acts import ActKind
 from streams.commands.demo import CaseManagers, answer_to, regulars_of
 from streams.inbox.links import busiest
 from streams.invented.community import FEEDS, HOSPITALS, sample_directory, sample_panel
@@ -16,7 +17,6 @@ from streams.invented.hospitals import Hospitals
 from streams.invented.rehearsal import write_feeds
 from streams.run.settings import load_settings
 from streams.store import Store
-from streams.store.actions import ActionKind
 from tests.rigs.store import NOW, alert_of, decide, message_id, record
 
 
@@ -67,11 +67,11 @@ def clock():
 @pytest.mark.parametrize(
     ("name", "status", "action", "said", "answers"),
     [
-        ("in the hospital", StayStatus.IN_PROGRESS, Action.NOTIFY, {}, {None, ActionKind.TAKEN}),
+        ("in the hospital", StayStatus.IN_PROGRESS, Action.NOTIFY, {}, {None, ActKind.TAKE}),
         ("urgent waits", StayStatus.IN_PROGRESS, Action.NOTIFY, {"priority": Priority.URGENT}, {None}),
-        ("home, a clock runs", StayStatus.FINISHED, Action.AMEND, {"clocks": (clock(),)}, {None, ActionKind.TAKEN}),
-        ("left, nothing to do", StayStatus.FINISHED, Action.AMEND, {}, {None, ActionKind.ACKNOWLEDGED}),
-        ("taken back", StayStatus.IN_PROGRESS, Action.RETRACT, {}, {None, ActionKind.ACKNOWLEDGED}),
+        ("home, a clock runs", StayStatus.FINISHED, Action.AMEND, {"clocks": (clock(),)}, {None, ActKind.TAKE}),
+        ("left, nothing to do", StayStatus.FINISHED, Action.AMEND, {}, {None, ActKind.NOTED}),
+        ("taken back", StayStatus.IN_PROGRESS, Action.RETRACT, {}, {None, ActKind.NOTED}),
     ],
 )
 def test_what_people_do_about_an_alert(name, status, action, said, answers):
@@ -91,7 +91,7 @@ def test_people_act_after_a_while_and_nobody_else_does(tmp_path):
         people.work()
         people.work()
         rows = store.rows_for("ortiz", NOW)
-        done = {row.alert.alert_id: [act.action for act in row.actions] for row in rows}
+        done = {row.alert.alert_id: [act.kind for act in row.acts] for row in rows}
         expected = {row.alert.alert_id: [found] if (found := answer_to(row.alert)) else [] for row in rows}
         assert done == expected
         assert 0 < sum(map(len, done.values())) < 30

@@ -1,19 +1,18 @@
-"""What the inbox reads and what people write there: rows, stay pages, actions, what was seen, loads."""
+"""What the inbox reads and what people write there: rows, stay pages, what was seen, loads."""
 
 import time
 from collections.abc import Callable
-
-import pytest
 
 from parsers.events import EventKind
 from parsers.people import CaseManager, Role
 from rules.decisions import Action, Decision, History, Owner, Priority, Reason, StayStatus
 from rules.endings import Ending, LedgerEntry
+from rules.following.acts import ActKind
 from streams.kafka.records import EventRecord
 from streams.store import Store
-from streams.store.actions import ActionKind
 from streams.store.audit import Audited
 from streams.store.changes import FeedKind
+from tests.rigs.acts import acted
 from tests.rigs.store import NOW, alert_of, days, decide, line, message_id, record, store, store_url
 
 __all__ = ["store", "store_url"]
@@ -40,15 +39,13 @@ def retract(one: EventRecord, history: History) -> Decision:
 def test_a_row_carries_all_that_the_page_shows(store: Store) -> None:
     store.load_panel([line("E1")], full=True, now=NOW)
     store.decide([record(1), record(2), record(3, "E9", visit="V9", mrn="M9")], decide, NOW)
-    store.act(FIRST, "ortiz", ActionKind.TAKEN, 2, NOW, "mine")
+    acted(store, FIRST, "ortiz", ActKind.TAKE, 2, NOW, text="mine")
     stranger, row = store.rows_for("ortiz", NOW)
     assert (stranger.alert.enrollee_id, stranger.enrollee) == ("E9", None)
     assert row.enrollee is not None
     assert row.enrollee.name.family == "WHITFIELD"
     assert (row.alert.version, row.position, row.owning, row.because) == (2, 2, True, "practice")
-    assert [(act.case_manager_id, act.action, act.version, act.note) for act in row.actions] == [
-        ("ortiz", ActionKind.TAKEN, 2, "mine")
-    ]
+    assert [(act.by, act.kind, act.version, act.text) for act in row.acts] == [("ortiz", ActKind.TAKE, 2, "mine")]
     assert store.rows_for("lee", NOW) == []
     assert [found.alert.alert_id for found in store.rows_for("ortiz", NOW, alert_ids=[FIRST])] == [FIRST]
 
@@ -74,12 +71,12 @@ def test_a_new_alert_of_one_version_is_unseen(store: Store) -> None:
 
 def test_an_acknowledged_row_is_open_while_the_patient_is_in(store: Store) -> None:
     store.decide([record(1)], decide, NOW)
-    store.act(FIRST, "ortiz", ActionKind.ACKNOWLEDGED, 1, NOW)
+    acted(store, FIRST, "ortiz", ActKind.NOTED, 1, NOW)
     assert store.rows_for("ortiz", NOW)[0].open
     store.decide([record(2, kind=EventKind.DISCHARGED)], decide, NOW)
     row = store.rows_for("ortiz", NOW)[0]
     assert (row.open, row.acknowledged_version) == (True, 1)
-    store.act(FIRST, "ortiz", ActionKind.ACKNOWLEDGED, 2, NOW)
+    acted(store, FIRST, "ortiz", ActKind.NOTED, 2, NOW)
     assert not store.rows_for("ortiz", NOW)[0].open
 
 
@@ -111,7 +108,7 @@ def back_to_outpatient(one: EventRecord, history: History) -> Decision:
 def test_an_alert_taken_back_while_the_stay_goes_on_is_open_until_it_is_seen(store: Store) -> None:
     people = [CaseManager(case_manager_id=name, name=name, role=Role.NURSE) for name in ("lee", "ortiz")]
     store.decide([record(1)], told_to("ortiz", "lee"), NOW)
-    store.act(FIRST, "ortiz", ActionKind.ACKNOWLEDGED, 1, NOW)
+    acted(store, FIRST, "ortiz", ActKind.NOTED, 1, NOW)
     store.decide([record(2)], back_to_outpatient, NOW)
 
     def is_open() -> dict[str, list[bool]]:
@@ -122,7 +119,7 @@ def test_an_alert_taken_back_while_the_stay_goes_on_is_open_until_it_is_seen(sto
 
     assert store.rows_for("lee", NOW)[0].alert.status is StayStatus.IN_PROGRESS
     assert (is_open(), loads()) == ({"ortiz": [True], "lee": [True]}, {"ortiz": 1, "lee": 1})
-    store.act(FIRST, "ortiz", ActionKind.ACKNOWLEDGED, 2, NOW)
+    acted(store, FIRST, "ortiz", ActKind.NOTED, 2, NOW)
     assert (is_open(), loads()) == ({"ortiz": [False], "lee": [True]}, {"ortiz": 0, "lee": 1})
     store.mark_seen("lee", {FIRST: 2}, NOW)
     assert (is_open(), loads()) == ({"ortiz": [False], "lee": [False]}, {"ortiz": 0, "lee": 0})
@@ -142,59 +139,21 @@ def test_a_stay_taken_back_is_no_earlier_stay(store: Store) -> None:
 
 def test_an_action_is_a_change_everybody_hears_of(store: Store) -> None:
     store.decide([record(1)], told_to("ortiz", "lee"), NOW)
-    position = store.act(FIRST, "lee", ActionKind.REACHED, 1, NOW)
-    assert position == store.position() == 2
+    acted(store, FIRST, "lee", ActKind.NOTED, 1, NOW)
+    assert store.position() == 2
     (item,) = store.changes(1)
     assert (item.kind, item.alert_id, item.by, item.action, item.people, item.at) == (
         FeedKind.ACTION,
         FIRST,
         "lee",
-        "reached",
+        "noted",
         ("lee", "ortiz"),
         NOW,
     )
     audited = store.audit_of(alert_id=FIRST)
     assert [(row.what, row.case_manager_id, row.enrollee_id, row.detail) for row in audited] == [
-        (Audited.ACTED, "lee", "E1", "reached")
+        (Audited.ACTED, "lee", "E1", "noted")
     ]
-
-
-def test_taking_twice_is_taking_once_and_calling_twice_is_twice(store: Store) -> None:
-    store.decide([record(1)], decide, NOW)
-    assert store.act(FIRST, "ortiz", ActionKind.TAKEN, 1, NOW) == store.act(FIRST, "ortiz", ActionKind.TAKEN, 1, NOW)
-    first = store.act(FIRST, "ortiz", ActionKind.NOT_REACHED, 1, NOW)
-    assert store.act(FIRST, "ortiz", ActionKind.NOT_REACHED, 1, NOW) == first + 1
-
-
-@pytest.mark.parametrize(("alert_id", "version"), [("nothing", 1), (FIRST, 2), (FIRST, 0)])
-def test_an_action_about_what_is_not_there_is_refused(store: Store, alert_id: str, version: int) -> None:
-    store.decide([record(1)], decide, NOW)
-    with pytest.raises(KeyError):
-        store.act(alert_id, "ortiz", ActionKind.TAKEN, version, NOW)
-    assert store.position() == 1
-
-
-def test_one_s_own_action_can_be_undone_once(store: Store) -> None:
-    store.decide([record(1), record(2, kind=EventKind.DISCHARGED)], decide, NOW)
-    store.act(FIRST, "lee", ActionKind.ACKNOWLEDGED, 1, NOW)
-    position = store.act(FIRST, "ortiz", ActionKind.ACKNOWLEDGED, 2, NOW)
-    with pytest.raises(KeyError):
-        store.undo(position, "lee", NOW)
-    undone = store.undo(position, "ortiz", NOW)
-    row = store.rows_for("ortiz", NOW)[0]
-    assert (row.open, row.acknowledged_version) == (True, 1)
-    assert [act.case_manager_id for act in row.actions] == ["lee"]
-    for again in (position, undone):
-        with pytest.raises(KeyError):
-            store.undo(again, "ortiz", NOW)
-    page = store.stay_page("ortiz", FIRST)
-    assert page is not None
-    assert [(act.action, act.undone) for act in page.actions] == [
-        (ActionKind.ACKNOWLEDGED, False),
-        (ActionKind.ACKNOWLEDGED, True),
-        (ActionKind.UNDONE, False),
-    ]
-    assert store.act(FIRST, "ortiz", ActionKind.ACKNOWLEDGED, 2, NOW) == undone + 1
 
 
 def test_the_page_of_a_stay(store: Store) -> None:
@@ -229,7 +188,7 @@ def test_the_busiest_come_first(store: Store) -> None:
     store.decide([record(1)], told_to("ortiz", "lee"), NOW)
     store.decide([record(2, "E2", visit="V2", mrn="M2")], told_to("ortiz"), NOW)
     store.decide([record(3, "E3", visit="V3", mrn="M3", kind=EventKind.DISCHARGED)], told_to("ortiz"), NOW)
-    store.act(message_id(3), "ortiz", ActionKind.ACKNOWLEDGED, 1, NOW)
+    acted(store, message_id(3), "ortiz", ActKind.NOTED, 1, NOW)
     assert [(load.case_manager.case_manager_id, load.open) for load in store.loads(people)] == [
         ("ortiz", 2),
         ("lee", 1),
@@ -269,7 +228,7 @@ def test_over_the_limit_what_is_open_urgent_and_oldest_stays_and_the_count_is_th
         store.decide([one], with_priority(Priority.ROUTINE, "ortiz"), at)
     over = record(6, "E6", visit="V6", mrn="M6", kind=EventKind.DISCHARGED)
     store.decide([over], with_priority(Priority.URGENT, "ortiz"), NOW)
-    store.act(message_id(6), "ortiz", ActionKind.ACKNOWLEDGED, 1, NOW)
+    acted(store, message_id(6), "ortiz", ActKind.NOTED, 1, NOW)
     found = [row.alert.enrollee_id for row in store.rows_for("ortiz", NOW, limit=3)]
     assert found == ["E3", "E2", "E1"], "newest first of those that stay"
     assert len(store.rows_for("ortiz", NOW)) == store.rows_count("ortiz", NOW) == 6
@@ -316,7 +275,7 @@ def test_what_there_is_of_one_s_people_on_lists_of_others(store: Store) -> None:
     assert store.elsewhere("ortiz", ["P1", "P2"], NOW) == (1, 2)
     assert store.elsewhere("ortiz", ["P1"], NOW) == (1, 1)
     assert store.elsewhere("lee", None, NOW) == (1, 0)
-    store.act(message_id(2), "lee", ActionKind.ACKNOWLEDGED, 1, NOW)
+    acted(store, message_id(2), "lee", ActKind.NOTED, 1, NOW)
     assert store.elsewhere("ortiz", None, NOW) == (1, 1)
 
 

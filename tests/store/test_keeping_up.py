@@ -8,7 +8,6 @@ from sqlalchemy import insert
 
 from rules.endings import Ending, LedgerEntry
 from streams.store import Damaged, Store, Unavailable
-from streams.store.actions import UNDO_GRACE_SECONDS, UNDO_SECONDS, ActionKind, TooLate
 from streams.store.sessions import find_session, open_session
 from streams.store.tables import unmatched
 from tests.rigs.store import NOW, days, decide, message_id, record, store, store_url
@@ -76,15 +75,6 @@ def test_old_unmatched_events_are_forgotten_in_small_steps(store: Store, monkeyp
     assert store.seals()
     assert store.prune_unmatched(NOW) == 5
     assert not store.seals()
-
-
-def test_what_was_done_long_ago_is_not_undone(store: Store) -> None:
-    (outcome,) = store.decide([record(1)], decide, NOW)
-    alert = outcome.alerts[0].alert
-    position = store.act(alert.alert_id, "ortiz", ActionKind.TAKEN, 1, NOW)
-    with pytest.raises(TooLate):
-        store.undo(position, "ortiz", NOW + timedelta(seconds=UNDO_SECONDS + UNDO_GRACE_SECONDS + 1))
-    assert store.undo(position, "ortiz", NOW + timedelta(seconds=UNDO_SECONDS))
 
 
 def test_a_damaged_file_is_named_and_neither_our_fault_nor_a_message_s(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,10 +15,11 @@ from starlette.responses import (
 )
 
 from rules.decisions import Action
+from rules.following.acts import Act, ActFault, ActKind
 from streams.inbox.access import StayDetail
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.request import ACTS, Reader, news, tel, wants_json
-from streams.store.actions import ActionKind, HeldBy, TooLate
+from streams.store.acts import Absent, Again, Answered, Held, Refused, Written
 from streams.store.audit import Audited
 
 if TYPE_CHECKING:
@@ -112,30 +114,48 @@ def mark_seen(inbox: "Inbox", reader: Reader, alert_id: str, version: int) -> Re
 async def act(inbox: "Inbox", request: Request) -> Response:
     reader = await inbox.reader(request)
     form = await inbox.posted(request, reader)
-    action = ACTS.get(request.path_params["act"])
+    kind = ACTS.get(request.path_params["act"])
     version = str(form.get("version", ""))
-    if action is None or not version.isdecimal():
+    if kind is None or not version.isdecimal():
         return PlainTextResponse("no such action", 400)
-    over = str(form.get("over", ""))
-    return await run_in_threadpool(partial(write_act, inbox), request, reader, action, int(version), over)
+    now = datetime.now(UTC)
+    done = Act(
+        act_id=str(form.get("act", "")) or uuid4().hex,
+        kind=kind,
+        by=reader.person.case_manager_id,
+        role=reader.person.role,
+        version=int(version),
+        happened_at=now,
+        recorded_at=now,
+    )
+    return await run_in_threadpool(partial(write_act, inbox), request, reader, done, str(form.get("over", "")))
 
 
-def write_act(
-    inbox: "Inbox", request: Request, reader: Reader, action: ActionKind, version: int, over: str
-) -> Response:
+def write_act(inbox: "Inbox", request: Request, reader: Reader, act: Act, over: str) -> Response:
     alert_id = request.path_params["alert_id"]
-    who = reader.person.case_manager_id
-    if not inbox.store.may_see(who, alert_id):
+    if not inbox.store.may_see(act.by, alert_id):
         return PlainTextResponse("not yours", 404)
-    try:
-        position = inbox.store.act(alert_id, who, action, version, datetime.now(UTC), over=over)
-    except KeyError:
-        return PlainTextResponse("no such version", 409)
-    except HeldBy as held:
-        return held_by(inbox, request, reader, held.case_manager_id, version)
-    if wants_json(request):
-        return JSONResponse({"position": position})
-    return RedirectResponse(f"/stay/{alert_id}", 303)
+    match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over=over):
+        case Written(position, done) | Again(position, done):
+            if wants_json(request):
+                return JSONResponse({"position": position, "act": done.act_id})
+            return RedirectResponse(f"/stay/{alert_id}", 303)
+        case Held(holder):
+            return held_by(inbox, request, reader, holder, act.version)
+        case answer:
+            return refused(answer)
+
+
+def refused(answer: Answered) -> Response:
+    """Why nothing was written."""
+    found = {fault.code for fault in answer.faults} if isinstance(answer, Refused) else set()
+    if isinstance(answer, Absent) or ActFault.NOT_ALLOWED in found:
+        return PlainTextResponse("not yours", 404)
+    if ActFault.TOO_LATE_TO_UNDO in found:
+        return PlainTextResponse("too late", 409)
+    if found & {ActFault.NO_SUCH_ACT, ActFault.NOT_YOURS}:
+        return PlainTextResponse("nothing to undo", 409)
+    return PlainTextResponse("no such version", 409)
 
 
 def held_by(inbox: "Inbox", request: Request, reader: Reader, holder: str, version: int) -> Response:
@@ -160,15 +180,27 @@ def held_by(inbox: "Inbox", request: Request, reader: Reader, holder: str, versi
 async def undo(inbox: "Inbox", request: Request) -> Response:
     reader = await inbox.reader(request)
     form = await inbox.posted(request, reader)
-    position = str(form.get("position", ""))
-    if not position.isdecimal():
-        return PlainTextResponse("no such action", 400)
-    try:
-        back = await run_in_threadpool(
-            inbox.store.undo, int(position), reader.person.case_manager_id, datetime.now(UTC)
-        )
-    except KeyError:
+    return await run_in_threadpool(partial(take_back, inbox), reader, str(form.get("act", "")))
+
+
+def take_back(inbox: "Inbox", reader: Reader, act_id: str) -> Response:
+    there = inbox.store.acts.at(act_id)
+    if there is None:
         return PlainTextResponse("nothing to undo", 409)
-    except TooLate:
-        return PlainTextResponse("too late", 409)
-    return JSONResponse({"position": back})
+    alert_id, done = there
+    now = datetime.now(UTC)
+    back = Act(
+        act_id=f"undo-{act_id}",
+        kind=ActKind.UNDO,
+        by=reader.person.case_manager_id,
+        role=reader.person.role,
+        version=done.version,
+        happened_at=now,
+        recorded_at=now,
+        supersedes=act_id,
+    )
+    match inbox.store.acts.write(back, alert_id, inbox.desk.directory()):
+        case Written(position) | Again(position):
+            return JSONResponse({"position": position})
+        case answer:
+            return refused(answer)

@@ -8,13 +8,13 @@ from typing import Final
 from parsers.events import Address, Diagnosis, Event, FacilityKind, Patient
 from parsers.people import Enrollee
 from rules.decisions import Change, Reason
+from rules.following.acts import ActKind
 from rules.matching.evidence import Field, Shown, shown_of
 from rules.policy.policy import Policy
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
 from streams.inbox.access import StayDetail, ToldPerson, ToldSystem
 from streams.inbox.pages import list_rows as rows
-from streams.store.actions import ActionKind
 from streams.store.deliveries import DeliveryState
 from streams.store.reviews import Review, Verdict
 from streams.words import clocks as clock_words
@@ -27,16 +27,29 @@ from streams.words import stays as wording
 from streams.words import times as time_words
 
 DEED_WORDS: Final = {
-    ActionKind.TAKEN: "took it",
-    ActionKind.ACKNOWLEDGED: "marked it as seen",
-    ActionKind.REACHED: "reached the patient",
-    ActionKind.LEFT_MESSAGE: "left a message",
-    ActionKind.NOT_REACHED: "could not reach the patient",
-    ActionKind.VISIT_BOOKED: "booked a visit",
-    ActionKind.MEDICATION_RECONCILED: "reviewed the medicines",
-    ActionKind.HANDED_OVER: "handed it over",
-    ActionKind.NOT_OUR_PATIENT: "said: not our patient",
-    ActionKind.UNDONE: "took that back",
+    ActKind.TAKE: "took it",
+    ActKind.GIVE_BACK: "gave it back",
+    ActKind.HAND_OVER: "handed it over",
+    ActKind.ACCEPT: "accepted it",
+    ActKind.ASSIGN: "gave it to a colleague",
+    ActKind.ATTEMPT: "tried to reach the patient",
+    ActKind.UNABLE: "could not reach the patient",
+    ActKind.VISIT_BOOKED: "booked a visit",
+    ActKind.VISIT_KEPT: "wrote that the visit happened",
+    ActKind.VISIT_MISSED: "wrote that the visit did not happen",
+    ActKind.MEDICINES_RECONCILED: "reviewed the medicines",
+    ActKind.PAPERS_FILED: "filed the discharge papers",
+    ActKind.GUIDE_ANSWERED: "went through the call guide",
+    ActKind.REFERRAL: "worked on a referral",
+    ActKind.NOTE: "wrote a note",
+    ActKind.REMIND: "asked to be reminded",
+    ActKind.ASK: "asked a colleague",
+    ActKind.ANSWER: "answered",
+    ActKind.NOT_OURS: "said: not our patient",
+    ActKind.NOTED: "marked it as seen",
+    ActKind.CLOSE: "closed it",
+    ActKind.REOPEN: "opened it again",
+    ActKind.UNDO: "took that back",
 }
 _SAID_BY_HEADLINE: Final = frozenset({"kind", "status", "disposition", "started_at", "ended_at"})
 
@@ -212,7 +225,7 @@ def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, 
         StoryItem(
             deed.at,
             time_words.moment(deed.at, now, zone),
-            f"{deed.name} {DEED_WORDS[deed.action]}" + (", then took it back" if deed.undone else ""),
+            f"{deed.name} {DEED_WORDS[deed.kind]}" + (", then took it back" if deed.undone else ""),
             (),
             "",
         )

@@ -73,7 +73,7 @@ async function write(id, action, version, over) {
     if (answer.status === 401) return lockNow(), null;
     const told = answer.headers.get("content-type")?.includes("json") ? await answer.json() : {};
     if (answer.ok) {
-      undo = { id, position: told.position };
+      undo = { id, act: told.act };
       say(DONE[action], true);
       return told.position;
     }
@@ -91,7 +91,7 @@ export async function undoLast() {
   const last = undo;
   undo = null;
   try {
-    const answer = await post(`/stay/${last.id}/undo`, { position: last.position });
+    const answer = await post(`/stay/${last.id}/undo`, { act: last.act });
     if (answer.ok) {
       say(DONE.undo, false);
       return (await answer.json()).position;

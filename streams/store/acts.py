@@ -1,0 +1,255 @@
+"""What people do about a stay: one act in, written once or the reason why not; the acts of stays and people out.
+
+Acts are append-only. What is computed from them (state, holder, clocks) is never stored; `alerts.acknowledged_version`
+and `seen` only keep what lists are counted by. Acts stay with the enrollee they were done to; those of a stay that was
+merged into another one belong to that one's story too, as done on none of its versions.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, insert, select, update
+
+from parsers.people import CaseManager
+from rules.decisions import Alert, Stay
+from rules.following.acts import Act, ActFault, ActKind, Fault, effective, faults, may_replace
+from rules.following.allowed import may_write, relation
+from rules.following.holder import Holding, holding
+from rules.following.loop import Loop
+from rules.policy.policy import Policy
+from rules.telling.directory import Directory
+from streams.store.audit import Audited, note
+from streams.store.database import Database, next_values, rows_among
+from streams.store.loops import loops_of
+from streams.store.panel_rows import enrollee_on, load_enrollees
+from streams.store.seen import see
+from streams.store.tables import acts, alerts, to_us
+
+ONCE: Final = frozenset({ActKind.TAKE, ActKind.NOTED})  # doing them again to the same version changes nothing
+_NOT_COMPARED: Final = {"recorded_at", "happened_at", "role"}  # what a repetition may say anew
+
+
+class Written(NamedTuple):
+    """It stands in the story, at this place in the stream of commits."""
+
+    position: int
+    act: Act
+
+
+class Again(NamedTuple):
+    """It stood there before; nothing was added."""
+
+    position: int
+    act: Act
+
+
+class Refused(NamedTuple):
+    """Nothing was written, because of these."""
+
+    faults: tuple[Fault, ...]
+
+
+class Held(NamedTuple):
+    """Somebody else has the stay; whoever wants it says first that they take it from this person."""
+
+    by: str
+
+
+class Absent(NamedTuple):
+    """There is no such stay."""
+
+
+Answered = Written | Again | Refused | Held | Absent
+
+
+class Acts:
+    """Writes and reads acts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def write(self, act: Act, alert_id: str, directory: Directory, *, over: str | None = None) -> Answered:
+        """Write one act in one transaction with its audit row and its place among the changes.
+
+        `over` names the holder the person agreed to take the stay from ("": nobody); `None` asks nothing. The role is
+        the directory's. Raises `Unavailable`.
+        """
+        person = directory.person(act.by)
+        if person is None:
+            return Refused((Fault(ActFault.NOT_ALLOWED, "by"),))
+        act = act.model_copy(update={"role": person.role})
+        with self._database.writing() as connection:
+            alert = _newest(connection, alert_id)
+            if (there := _by_id(connection, act.act_id)) is not None:
+                return _again(there, act, alert_id)
+            if alert is None:
+                return Absent()
+            before = acts_of(connection, [alert_id])[alert_id]
+            staff = directory.case_managers.keys() | {person.case_manager_id}
+            held = holding(before, [owner.case_manager_id for owner in alert.owners], staff)
+            if found := _faults(act, alert, before):
+                return Refused(found)
+            if not _may(connection, person, act, alert, held, directory):
+                return Refused((Fault(ActFault.NOT_ALLOWED, "kind"),))
+            if act.kind in ONCE and (done := _same(act, before, staff)):
+                return Again(_position(connection, done.act_id), done)
+            if act.kind is ActKind.TAKE and over is not None and held.holder not in {"", act.by, over}:
+                return Held(held.holder)
+            return Written(_write(connection, act, alert, before), act)
+
+    def of_stay(self, alert_id: str) -> tuple[Act, ...]:
+        """The acts of one stay as they were written, oldest first, with those taken back."""
+        return self.of_stays([alert_id]).get(alert_id, ())
+
+    def of_stays(self, alert_ids: Sequence[str]) -> dict[str, tuple[Act, ...]]:
+        """The same of many."""
+        with self._database.reading() as connection:
+            return acts_of(connection, alert_ids)
+
+    def of_person(self, enrollee_id: str) -> tuple[tuple[str, Act], ...]:
+        """What was done about one enrollee, oldest first, with the id of the alert it was done about."""
+        wanted = select(acts.c.alert_id, acts.c.document).where(acts.c.enrollee_id == enrollee_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted.order_by(acts.c.position)).all()
+        return tuple((alert_id, Act.model_validate_json(document)) for alert_id, document in rows)
+
+    def at(self, act_id: str) -> tuple[str, Act] | None:
+        """One act, with the id of the alert it was done about."""
+        with self._database.reading() as connection:
+            row = _by_id(connection, act_id)
+        return (row.alert_id, Act.model_validate_json(row.document)) if row is not None else None
+
+    def loops(self, alert_ids: Sequence[str], directory: Directory, policy: Policy, now: datetime) -> dict[str, Loop]:
+        """What the follow-up of each of these stays comes to at `now`."""
+        with self._database.reading() as connection:
+            done = acts_of(connection, alert_ids)
+            return loops_of(connection, done, directory, policy, now)
+
+
+def acts_of(connection: Connection, alert_ids: Sequence[str]) -> dict[str, tuple[Act, ...]]:
+    """The acts of stays as written, oldest first; an entry for every alert there is."""
+    enrollees = dict(
+        rows_among(connection, "SELECT alert_id, enrollee_id FROM alerts WHERE alert_id IN :among", list(alert_ids))
+    )
+    into = _merged_into(connection, enrollees)
+    found: dict[str, list[Act]] = {alert_id: [] for alert_id in enrollees}
+    statement = "SELECT alert_id, enrollee_id, document FROM acts WHERE alert_id IN :among ORDER BY position"
+    for alert_id, enrollee_id, document in rows_among(connection, statement, [*enrollees, *into]):
+        act = Act.model_validate_json(document)
+        if enrollees.get(alert_id) == enrollee_id:
+            found[alert_id].append(act)
+        winner = into.get(alert_id)
+        if winner is not None and enrollees[winner] == enrollee_id:
+            found[winner].append(act.model_copy(update={"version": 0}))
+    return {alert_id: tuple(done) for alert_id, done in found.items()}
+
+
+def _merged_into(connection: Connection, enrollees: dict[str, str]) -> dict[str, str]:
+    """Stays that were merged into one of `enrollees`' keys, by any number of steps, with which."""
+    statement = "SELECT document FROM stays WHERE status = 'entered-in-error' AND enrollee_id IN :among"
+    gone = [
+        Stay.model_validate_json(document)
+        for (document,) in rows_among(connection, statement, list(set(enrollees.values())))
+    ]
+    after = {stay.stay_id: stay.merged_into for stay in gone if stay.merged_into}
+    found = {}
+    for stay_id, survivor in after.items():
+        end, trail = survivor, {stay_id}
+        while end in after and end not in trail:
+            trail.add(end)
+            end = after[end]
+        if end in enrollees:
+            found[stay_id] = end
+    return found
+
+
+def _by_id(connection: Connection, act_id: str) -> Any:
+    return connection.execute(select(acts).where(acts.c.act_id == act_id)).one_or_none()
+
+
+def _position(connection: Connection, act_id: str) -> int:
+    return int(connection.scalar(select(acts.c.position).where(acts.c.act_id == act_id)) or 0)
+
+
+def _again(row: Any, act: Act, alert_id: str) -> Answered:
+    there = Act.model_validate_json(row.document)
+    same = there.model_dump(exclude=_NOT_COMPARED) == act.model_dump(exclude=_NOT_COMPARED)
+    if not same or row.alert_id != alert_id:
+        return Refused((Fault(ActFault.ACT_ID_TAKEN, "act_id"),))
+    return Again(row.position, there)
+
+
+def _newest(connection: Connection, alert_id: str) -> Alert | None:
+    wanted = select(alerts.c.document).where(alerts.c.alert_id == alert_id).with_for_update()
+    document = connection.scalar(wanted)
+    return Alert.model_validate_json(document) if document is not None else None
+
+
+def _may(
+    connection: Connection, person: CaseManager, act: Act, alert: Alert, held: Holding, directory: Directory
+) -> bool:
+    people, _ = load_enrollees(connection, [alert.enrollee_id], None)
+    row = people.get(alert.enrollee_id)
+    enrollee = enrollee_on(row, (), None) if row else None
+    return bool(may_write(person, act.kind, relation(person, alert, enrollee, held, directory, act.recorded_at)))
+
+
+def _faults(act: Act, alert: Alert, before: Sequence[Act]) -> tuple[Fault, ...]:
+    began = (
+        alert.started_at if alert.started_at and alert.started_at <= act.recorded_at else None
+    )  # a planned one did not
+    found = [*faults(act, began)]
+    if not 1 <= act.version <= alert.version:
+        found.append(Fault(ActFault.NO_SUCH_VERSION, "version"))
+    replaced = may_replace(act, before)
+    gone = act.supersedes and act.supersedes not in {one.act_id for one in effective(before)}
+    if replaced is None and gone:
+        replaced = Fault(ActFault.NO_SUCH_ACT, "supersedes")
+    return (*found, replaced) if replaced is not None else tuple(found)
+
+
+def _same(act: Act, before: Sequence[Act], staff: Collection[str]) -> Act | None:
+    """What the same person did to the same version and still counts; taking counts while they have the stay."""
+    done = [
+        one
+        for one in effective(before)
+        if (one.kind, one.by, one.version) == (act.kind, act.by, act.version) and not act.supersedes
+    ]
+    if act.kind is ActKind.TAKE and holding(before, (), staff).holder != act.by:
+        return None
+    return done[-1] if done else None
+
+
+def _write(connection: Connection, act: Act, alert: Alert, before: Sequence[Act]) -> int:
+    note(
+        connection,
+        act.recorded_at,
+        act.by,
+        Audited.UNDID if act.kind is ActKind.UNDO else Audited.ACTED,
+        alert_id=alert.alert_id,
+        enrollee_id=alert.enrollee_id,
+        detail=next((str(one.kind) for one in before if one.act_id == act.supersedes), str(act.kind)),
+    )
+    noted = [one.version for one in effective((*before, act)) if one.kind is ActKind.NOTED]
+    connection.execute(
+        update(alerts).where(alerts.c.alert_id == alert.alert_id).values(acknowledged_version=max(noted, default=0))
+    )
+    if act.kind is not ActKind.UNDO:
+        see(connection, act.by, {alert.alert_id: act.version}, act.recorded_at)
+    position = next_values(connection, "position", 1)[0]
+    connection.execute(
+        insert(acts).values(
+            act_id=act.act_id,
+            position=position,
+            alert_id=alert.alert_id,
+            enrollee_id=alert.enrollee_id,
+            kind=str(act.kind),
+            case_manager_id=act.by,
+            version=act.version,
+            happened_us=to_us(act.happened_at),
+            recorded_us=to_us(act.recorded_at),
+            document=act.model_dump_json(),
+        )
+    )
+    return position

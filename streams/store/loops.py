@@ -1,0 +1,82 @@
+"""Acts of stays in, what the follow-up of each comes to out; the versions and other stays it needs are read here."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from rules.decisions import Alert, Stay, StayStatus
+from rules.following.acts import Act
+from rules.following.loop import Loop, loop
+from rules.policy.policy import Policy
+from rules.stays.unheard import unheard_since
+from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE, Directory
+from streams.store.database import rows_among
+
+_GOING_ON: Final = (StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE)
+
+
+class OtherStay(NamedTuple):
+    """A stay that goes on."""
+
+    alert: Alert
+    stay: Stay
+
+
+def loops_of(
+    connection: Connection,
+    done: Mapping[str, Sequence[Act]],
+    directory: Directory,
+    policy: Policy,
+    now: datetime,
+) -> dict[str, Loop]:
+    """The loop of each alert of which `done` gives the acts."""
+    versions = versions_of(connection, list(done))
+    finished = {told[-1].enrollee_id for told in versions.values() if told[-1].status is StayStatus.FINISHED}
+    going_on = _going_on(connection, finished, policy, now)
+    staff = directory.case_managers.keys() | {BUILT_IN_CENTRAL_OFFICE.case_manager_id}
+    return {
+        alert_id: loop(
+            told,
+            done[alert_id],
+            staff,
+            now,
+            policy.tz,
+            in_hospital_again=any(_later(other, told[-1]) for other in going_on.get(told[-1].enrollee_id, ())),
+        )
+        for alert_id, told in versions.items()
+    }
+
+
+def versions_of(connection: Connection, alert_ids: Sequence[str]) -> dict[str, list[Alert]]:
+    """All versions of these alerts, oldest first."""
+    found: dict[str, list[Alert]] = {}
+    statement = "SELECT alert_id, document FROM alert_versions WHERE alert_id IN :among ORDER BY version"
+    for alert_id, document in rows_among(connection, statement, alert_ids):
+        found.setdefault(alert_id, []).append(Alert.model_validate_json(document))
+    return found
+
+
+def _going_on(
+    connection: Connection, enrollee_ids: set[str], policy: Policy, now: datetime
+) -> dict[str, list[OtherStay]]:
+    """Stays of these people that go on, and are still heard of."""
+    statement = (
+        "SELECT a.document, s.document, a.status FROM alerts a JOIN stays s ON s.stay_id = a.stay_id "
+        "WHERE a.action <> 'retract' AND a.enrollee_id IN :among"
+    )
+    found: dict[str, list[OtherStay]] = {}
+    for alert_document, stay_document, status in rows_among(connection, statement, list(enrollee_ids)):
+        if status not in _GOING_ON:
+            continue
+        other = OtherStay(Alert.model_validate_json(alert_document), Stay.model_validate_json(stay_document))
+        if unheard_since(other.stay, policy, now) is None:
+            found.setdefault(other.alert.enrollee_id, []).append(other)
+    return found
+
+
+def _later(other: OtherStay, alert: Alert) -> bool:
+    """Whether the other stay was heard of after this one ended, so that the person is in the hospital again."""
+    ended = alert.ended_at or alert.occurred_at
+    return other.alert.alert_id != alert.alert_id and other.alert.occurred_at > ended
