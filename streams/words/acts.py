@@ -137,6 +137,9 @@ FAULT_WORDS: Final[Mapping[ActFault, str]] = {
     ActFault.NO_SUCH_ACT: "what it names is not there",
     ActFault.TOO_LATE_TO_UNDO: "too late to undo; correct it instead",
     ActFault.ROLE_MAY_NOT: "a nurse, a pharmacist or a prescriber must do this",
+    ActFault.NO_SUCH_VERSION: "this stay changed meanwhile; look again",
+    ActFault.NOT_ALLOWED: "this is not yours to do",
+    ActFault.ACT_ID_TAKEN: "another act has this id",
 }
 NEED_WORDS: Final[Mapping[Need, str]] = {
     Need.MEDICINES: "needs medicines",

@@ -126,7 +126,7 @@ def test_an_acknowledgement_and_its_undoing_show_in_a_second_browser(chrome, inb
     one.get_by_role("button", name="Undo (z)").click()
     expect(row(one, "a1")).to_contain_text("not taken yet", timeout=2_000)
     expect(two.locator(".todo")).to_contain_text("not taken yet", timeout=2_000)
-    expect(two.locator(".story")).to_contain_text("M. Ortiz, RN took it, then took it back")
+    expect(two.locator(".story")).to_contain_text("M. Ortiz, RN has this one, then took it back")
     assert one.complaints == two.complaints == []
 
 

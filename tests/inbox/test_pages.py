@@ -407,7 +407,7 @@ def test_the_page_of_a_stay_tells_its_story_and_why(settings, store):
     for words in (
         "kind of stay: in the ED → inpatient",
         "Mission Hospital, message A06, number 4712",
-        "T. Brown, RN marked it as seen",
+        "T. Brown, RN noted this",
         "heart failure ICD-10 I50.9",
         "828-555-0147",
         "Haywood Family Medicine",

@@ -140,7 +140,7 @@ class TestWords:
         deed = Deed("M. Ortiz, RN", ActKind.TAKE, 1, NOW - timedelta(minutes=31), undone=False)
         detail = StayDetail(ReaderStay((admitted, died)), (), (deed,), (), 0, None, "")
         said = [item.did for item in pages.stay_words(detail, ME, NOW).story]
-        assert said == ["Died", "Admitted", "M. Ortiz, RN took it"]
+        assert said == ["Died", "Admitted", "M. Ortiz, RN has this one"]
 
     def test_due_today_is_the_last_working_day_before_the_weekend(self):
         sunday = clock(ClockKind.TCM_VISIT, 57.9)

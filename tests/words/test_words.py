@@ -22,11 +22,9 @@ from rules.decisions import (
     Reason,
     StayStatus,
 )
-from rules.following.acts import ActKind
 from rules.matching.evidence import Agreement, Shown, agreement_of, shown_of
 from rules.policy.policy import default_policy
 from streams.inbox.pages.list_rows import GROUP_WORDS, Group
-from streams.inbox.pages.stay_words import DEED_WORDS
 from streams.words import clocks as clock_words
 from streams.words import diagnoses as diagnosis_words
 from streams.words import matches as match_words
@@ -52,7 +50,6 @@ TOTAL = {
     "elements": (clock_words.ELEMENT_WORDS, DischargeElement),
     "clock statuses": (clock_words.CLOCK_STATUS_WORDS, ClockStatus),
     "groups": (GROUP_WORDS, Group),
-    "deeds": (DEED_WORDS, ActKind),
 }
 
 

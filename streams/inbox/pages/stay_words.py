@@ -8,7 +8,6 @@ from typing import Final
 from parsers.events import Address, Diagnosis, Event, FacilityKind, Patient
 from parsers.people import Enrollee
 from rules.decisions import Change, Reason
-from rules.following.acts import ActKind
 from rules.matching.evidence import Field, Shown, shown_of
 from rules.policy.policy import Policy
 from rules.telling.confidentiality import Tier
@@ -17,6 +16,7 @@ from streams.inbox.access import StayDetail, ToldPerson, ToldSystem
 from streams.inbox.pages import list_rows as rows
 from streams.store.deliveries import DeliveryState
 from streams.store.reviews import Review, Verdict
+from streams.words import acts as act_words
 from streams.words import clocks as clock_words
 from streams.words import diagnoses as diagnosis_words
 from streams.words import matches as match_words
@@ -26,31 +26,6 @@ from streams.words import reasons as reason_words
 from streams.words import stays as wording
 from streams.words import times as time_words
 
-DEED_WORDS: Final = {
-    ActKind.TAKE: "took it",
-    ActKind.GIVE_BACK: "gave it back",
-    ActKind.HAND_OVER: "handed it over",
-    ActKind.ACCEPT: "accepted it",
-    ActKind.ASSIGN: "gave it to a colleague",
-    ActKind.ATTEMPT: "tried to reach the patient",
-    ActKind.UNABLE: "could not reach the patient",
-    ActKind.VISIT_BOOKED: "booked a visit",
-    ActKind.VISIT_KEPT: "wrote that the visit happened",
-    ActKind.VISIT_MISSED: "wrote that the visit did not happen",
-    ActKind.MEDICINES_RECONCILED: "reviewed the medicines",
-    ActKind.PAPERS_FILED: "filed the discharge papers",
-    ActKind.GUIDE_ANSWERED: "went through the call guide",
-    ActKind.REFERRAL: "worked on a referral",
-    ActKind.NOTE: "wrote a note",
-    ActKind.REMIND: "asked to be reminded",
-    ActKind.ASK: "asked a colleague",
-    ActKind.ANSWER: "answered",
-    ActKind.NOT_OURS: "said: not our patient",
-    ActKind.NOTED: "marked it as seen",
-    ActKind.CLOSE: "closed it",
-    ActKind.REOPEN: "opened it again",
-    ActKind.UNDO: "took that back",
-}
 _SAID_BY_HEADLINE: Final = frozenset({"kind", "status", "disposition", "started_at", "ended_at"})
 
 
@@ -225,7 +200,7 @@ def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, 
         StoryItem(
             deed.at,
             time_words.moment(deed.at, now, zone),
-            f"{deed.name} {DEED_WORDS[deed.kind]}" + (", then took it back" if deed.undone else ""),
+            f"{deed.name} {act_words.ACT_WORDS[deed.kind]}" + (", then took it back" if deed.undone else ""),
             (),
             "",
         )
