@@ -141,13 +141,13 @@ class Desk:
         who = reader.case_manager_id
         newest = row.alert
         versions, passed_to = tuple(versions), self._passed_to(row)
-        past = former(newest, enrollee, reader, self._network_id(enrollee))
+        past = former(newest, enrollee, reader, self._network_id(enrollee), assigned=row.asked)
         if row.told_before and past:
             told = told_versions(row.told_before, enrollee, reader, self._network_id(enrollee))
             versions = tuple(alert for alert in told if alert.version > row.seen_version) or told[-1:]
         holder = self._holder(row.acts)
         return ReaderStay(
-            versions=ceilinged(tuple(self._view(alert, enrollee, reader, past) for alert in versions)),
+            versions=ceilinged(tuple(self._view(alert, enrollee, reader, past, row.asked) for alert in versions)),
             seen=row.seen_version,
             acknowledged=acknowledged(row.acts, who),
             closed=acknowledged(row.acts, who, frozenset({ActKind.NOTED})),
@@ -170,7 +170,7 @@ class Desk:
 
     def _passed_to(self, row: InboxRow) -> tuple[str, ...]:
         """With whom it is now, where it is not this reader's any more."""
-        if row.owning or row.alert.action is Action.RETRACT:
+        if row.owning or row.asked or row.alert.action is Action.RETRACT:
             return ()
         return tuple(self.name(owner.case_manager_id) for owner in row.alert.owners) or ("nobody",)
 
@@ -185,9 +185,11 @@ class Desk:
         practice = self.directory().practices.get(enrollee.practice_id)
         return practice.network_id if practice else ""
 
-    def _view(self, alert: Alert, enrollee: Enrollee, reader: CaseManager, past: bool = False) -> AlertView:
-        network_id = self._network_id(enrollee)
-        return view(alert, enrollee, reader, self._confidentiality(), network_id=network_id, past=past)
+    def _view(
+        self, alert: Alert, enrollee: Enrollee, reader: CaseManager, past: bool = False, asked: bool = False
+    ) -> AlertView:
+        rules, network_id = self._confidentiality(), self._network_id(enrollee)
+        return view(alert, enrollee, reader, rules, network_id=network_id, assigned=asked, past=past)
 
     def detail(self, reader: CaseManager, alert_id: str) -> StayDetail | None:
         """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
@@ -196,7 +198,7 @@ class Desk:
         if page is None or page.row.enrollee is None:
             return None
         enrollee = page.row.enrollee
-        past = former(page.row.alert, enrollee, reader, self._network_id(enrollee))
+        past = former(page.row.alert, enrollee, reader, self._network_id(enrollee), assigned=page.row.asked)
         versions = tuple(reversed(page.versions))
         if past:
             versions = told_versions(versions, enrollee, reader, self._network_id(enrollee))

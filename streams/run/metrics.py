@@ -104,6 +104,13 @@ DELIVERIES_WAITING: Final = _gauge("toc_deliveries_waiting", "Deliveries that ar
 DELIVERIES_AGE: Final = _gauge("toc_deliveries_age_seconds", "Age of the oldest delivery that could be tried now")
 DESTINATIONS_PAUSED: Final = _counter("toc_destinations_paused", "Destinations paused after failing")
 
+# What nobody did in time. A run is a name from the escalation file in force, so there are as many as it has.
+ESCALATION_STEPS: Final = _counter("toc_escalation_steps", "Steps of escalation, by what came of it", "run", "came_to")
+ESCALATION_FAILED: Final = _counter("toc_escalation_failed", "Looks at a stay that our code could not do")
+ESCALATION_UNLOOKED: Final = _gauge("toc_escalation_unlooked", "Stays whose look is overdue: a step may be unasked")
+ESCALATION_UNHEARD: Final = _gauge("toc_escalation_unheard", "Changes that escalation has not read yet")
+TICK_RAN: Final = _gauge("toc_tick_timestamp_seconds", "When a repeated task was last done", "tick")  # TickName
+
 # What we decide by.
 PANEL_SIZE: Final = _gauge("toc_panel_enrollees", "Enrollees on the panel in memory")
 PANEL_AGE: Final = _gauge("toc_panel_age_seconds", "Time since the panel was last loaded")

@@ -21,12 +21,16 @@ from rules.policy.policy import Policy
 from rules.telling.directory import Directory
 from streams.store.audit import Audited, note
 from streams.store.database import Database, next_values, rows_among
-from streams.store.loops import loops_of
+from streams.store.loops import loops_of, versions_of
+from streams.store.nudges import stop_mail
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.seen import see
 from streams.store.tables import acts, alerts, to_us
 
 ONCE: Final = frozenset({ActKind.TAKE, ActKind.NOTED})  # doing them again to the same version changes nothing
+ASIDE: Final = frozenset(
+    {ActKind.NOTED, ActKind.NOTE, ActKind.REMIND, ActKind.ASK, ActKind.ANSWER, ActKind.UNDO}
+)  # nobody is spared a question by them
 _NOT_COMPARED: Final = {"recorded_at", "happened_at", "role"}  # what a repetition may say anew
 
 
@@ -124,7 +128,7 @@ class Acts:
         """What the follow-up of each of these stays comes to at `now`."""
         with self._database.reading() as connection:
             done = acts_of(connection, alert_ids)
-            return loops_of(connection, done, directory, policy, now)
+            return loops_of(connection, versions_of(connection, list(done)), done, directory, policy, now)
 
 
 def acts_of(connection: Connection, alert_ids: Sequence[str]) -> dict[str, tuple[Act, ...]]:
@@ -235,6 +239,8 @@ def _write(connection: Connection, act: Act, alert: Alert, before: Sequence[Act]
     connection.execute(
         update(alerts).where(alerts.c.alert_id == alert.alert_id).values(acknowledged_version=max(noted, default=0))
     )
+    if act.kind not in ASIDE:
+        stop_mail(connection, alert.alert_id, act.recorded_at)
     if act.kind is not ActKind.UNDO:
         see(connection, act.by, {alert.alert_id: act.version}, act.recorded_at)
     position = next_values(connection, "position", 1)[0]

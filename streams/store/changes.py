@@ -1,6 +1,6 @@
 """What was committed, in the order of commits: a reader that asks for everything after a position misses nothing.
 
-Alert versions and acts draw their positions from one counter whose row a transaction takes last and holds to its
+Alert versions, acts and steps draw their positions from one counter whose row a transaction takes last and holds to its
 end, so a smaller position never becomes visible after a greater one.
 """
 
@@ -14,12 +14,13 @@ from sqlalchemy import func, literal, select, union_all
 from rules.decisions import Alert
 from streams.kafka.records import AlertRecord
 from streams.store.database import Database, rows_among
-from streams.store.tables import acts, alert_owners, alert_versions, alerts, from_us, outbox
+from streams.store.tables import acts, alert_owners, alert_versions, alerts, escalation_steps, from_us, outbox
 
 
 class FeedKind(StrEnum):
     ALERT = "alert"  # a new version
     ACTION = "action"  # somebody did something: `rules.following.acts`
+    STEP = "step"  # somebody was asked because nobody acted, or is not asked any more
 
 
 class FeedItem(NamedTuple):
@@ -31,8 +32,8 @@ class FeedItem(NamedTuple):
     version: int
     at: datetime
     people: tuple[str, ...]
-    by: str = ""  # case_manager_id of an act
-    action: str = ""  # rules.following.acts.ActKind
+    by: str = ""  # case_manager_id of an act; whom a step asked
+    action: str = ""  # rules.following.acts.ActKind; rules.following.escalation.CameTo
 
 
 class Feed(Database):
@@ -64,11 +65,21 @@ class Feed(Database):
             acts.c.case_manager_id,
             acts.c.kind,
         ).where(acts.c.position > after)
+        steps = select(
+            escalation_steps.c.position,
+            literal(str(FeedKind.STEP)),
+            escalation_steps.c.alert_id,
+            literal(0),
+            escalation_steps.c.at_us,
+            escalation_steps.c.case_manager_id,
+            escalation_steps.c.came_to,
+        ).where(escalation_steps.c.position > after)
         with self.reading() as connection:
             rows = connection.execute(
                 union_all(
                     select(versions.order_by(alert_versions.c.position).limit(limit).subquery()),
                     select(done.order_by(acts.c.position).limit(limit).subquery()),
+                    select(steps.order_by(escalation_steps.c.position).limit(limit).subquery()),
                 )
             ).all()
             rows = sorted(rows, key=lambda row: row[0])[:limit]

@@ -7,7 +7,7 @@ elsewhere all the same makes the batch `Unavailable`, to be tried again on the n
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -99,7 +99,7 @@ class Deciding(Endings):
         if not batch:
             return []
         with self.writing() as connection:
-            _take_turns(connection, batch)
+            take_turns(connection, (match.enrollee_id or "" for match in matches(batch)))
             before = endings_of(connection, list({record.event.message_id for record in batch}))
             todo = [record for record in batch if _decidable(record, before.get(record.event.message_id))]
             if not todo:
@@ -162,13 +162,13 @@ def _settled(part: EventRecord, work: Work) -> Whose:
     return Whose(match=match, prior_match=settled.prior_match)
 
 
-def _take_turns(connection: Connection, batch: Sequence[EventRecord]) -> None:
+def take_turns(connection: Connection, enrollee_ids: Iterable[str]) -> None:
+    """Wait for every other transaction that changes stays or alerts of these people."""
     if connection.dialect.name != "postgresql":
         return
-    ids = {match.enrollee_id for match in matches(batch)}
     locks = sorted(
         int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
-        for name in ids
+        for name in set(enrollee_ids)
         if name
     )
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k", (locks,)).fetchall()

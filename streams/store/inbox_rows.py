@@ -56,6 +56,7 @@ class InboxRow(NamedTuple):
     told_before: tuple[Alert, ...] = ()  # all versions, oldest first, where it is not this reader's any more
     again: tuple["Running", ...] = ()  # later ones of the same person that still run, where this one is over
     heard_at: datetime | None = None  # when the stay was last heard of, by the hospital's time
+    asked: bool = False  # this reader was asked because nobody acted, and the question is open
 
     @property
     def open(self) -> bool:
@@ -139,7 +140,7 @@ class Inbox(Database):
         wanted = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
         with self.reading() as connection:
             found = _inbox_rows(connection, connection.execute(wanted).all())
-        shown = [row for row in found if row.owning or not _looked_since(row, case_manager_id)]
+        shown = [row for row in found if row.owning or row.asked or not _looked_since(row, case_manager_id)]
         return sorted(shown, key=lambda row: -row.position)
 
     def rows_count(self, case_manager_id: str, now: datetime) -> int:
@@ -258,7 +259,7 @@ class Inbox(Database):
 def _listed(now: datetime) -> Any:
     recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
     just_now = alerts.c.decided_us >= to_us(now - timedelta(days=PASSED_ON_DAYS))
-    mine = (alert_owners.c.owning == 1) & or_(_LIVES, recent)
+    mine = or_(alert_owners.c.owning == 1, alert_owners.c.asked == 1) & or_(_LIVES, recent)
     looked = func.coalesce(seen.c.seen_us, 0) >= alerts.c.decided_us
     passed_on = (alert_owners.c.owning == 0) & ~_TAKEN_BACK & ~looked & just_now
     return or_(mine, _TAKEN_BACK & _UNSEEN, passed_on)
@@ -284,6 +285,7 @@ def _rows(case_manager_id: str) -> Any:
             alerts.c.acknowledged_version,
             alerts.c.document,
             alert_owners.c.owning,
+            alert_owners.c.asked,
             alert_owners.c.because,
             case((seen.c.version.is_(None), 0), else_=seen.c.version).label("seen_version"),
             seen.c.seen_us,
@@ -305,7 +307,7 @@ def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
     people, _ = load_enrollees(connection, {row.enrollee_id for row in found}, None)
     ids = [row.alert_id for row in found]
     acts = acts_of(connection, ids)
-    others = {row.alert_id for row in found if not row.owning}
+    others = {row.alert_id for row in found if not (row.owning or row.asked)}
     behind = {row.alert_id: row.seen_version for row in found if row.seen_version < row.version and row.version > 1}
     unseen: dict[str, list[Alert]] = {}
     before: dict[str, list[Alert]] = {}
@@ -338,6 +340,7 @@ def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
                 tuple(before.get(row.alert_id, ())),
                 tuple(other for other in again.get(row.enrollee_id, ()) if _later(other.alert, alert)),
                 from_us(row.active_us) if row.active_us is not None else None,
+                bool(row.asked),
             )
         )
     return rows

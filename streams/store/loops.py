@@ -26,13 +26,13 @@ class OtherStay(NamedTuple):
 
 def loops_of(
     connection: Connection,
+    versions: Mapping[str, Sequence[Alert]],
     done: Mapping[str, Sequence[Act]],
     directory: Directory,
     policy: Policy,
     now: datetime,
 ) -> dict[str, Loop]:
-    """The loop of each alert of which `done` gives the acts."""
-    versions = versions_of(connection, list(done))
+    """The loop of each alert of which `versions` and `done` give all versions and acts, oldest first."""
     finished = {told[-1].enrollee_id for told in versions.values() if told[-1].status is StayStatus.FINISHED}
     going_on = _going_on(connection, finished, policy, now)
     staff = directory.case_managers.keys() | {BUILT_IN_CENTRAL_OFFICE.case_manager_id}

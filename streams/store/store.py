@@ -11,6 +11,7 @@ from streams.store.database import Database, make_engine
 from streams.store.decisions import Deciding
 from streams.store.deliveries import Deliveries
 from streams.store.directory import Directories
+from streams.store.escalations import Escalations
 from streams.store.inbox_rows import Inbox
 from streams.store.keeping_up import KeepingUp
 from streams.store.migrating import MigrationState, StoreOutdated, TablesAre, migrate, state
@@ -18,6 +19,7 @@ from streams.store.panel_load import Panel
 from streams.store.reviews import Reviewing
 from streams.store.seen import Seen
 from streams.store.sign_in import SignIn
+from streams.store.ticks import Ticks
 from streams.store.unmatched import Unmatched
 
 
@@ -29,6 +31,8 @@ class Store(
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self.acts = Acts(self)
+        self.escalations = Escalations(self)
+        self.ticks = Ticks(self)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = False) -> Self:

@@ -253,6 +253,7 @@ alert_owners = Table(  # everyone an alert was ever for; owning says whether it 
     _text("alert_id"),
     _text("because"),
     _whole("owning"),
+    _whole("asked", "0"),  # 1: a question of escalation to this person is open
     PrimaryKeyConstraint("case_manager_id", "alert_id"),
     Index("ix_alert_owners_alert_id", "alert_id"),
 )
@@ -287,6 +288,49 @@ acts = Table(  # what people did, append-only
     Index("ix_acts_position", "position", unique=True),
     Index("ix_acts_alert_id", "alert_id"),
     Index("ix_acts_enrollee_id", "enrollee_id"),
+)
+escalation_steps = Table(  # one question asked because nobody acted, or why it was not
+    "escalation_steps",
+    metadata,
+    _text("alert_id"),
+    _text("step_key"),  # rules.following.escalation.Step.key
+    _whole("position"),
+    _text("run"),
+    _whole("number"),
+    _text("clock"),
+    _whole("began_us"),
+    _whole("due_us"),
+    _whole("at_us"),
+    _text("came_to"),
+    _text("case_manager_id"),
+    _text("because"),
+    _whole("ended_us", "0"),  # 0: the question is open
+    PrimaryKeyConstraint("alert_id", "step_key"),
+    Index("ix_escalation_steps_position", "position", unique=True),
+)
+escalation_rules = Table(  # every set of rules there was; a run is asked under those it began under
+    "escalation_rules",
+    metadata,
+    Column("rules_hash", Text, nullable=False),
+    Column("since_us", BigInteger, primary_key=True, autoincrement=False),
+    _text("document"),  # rules.following.escalation.Escalation
+)
+escalation_looks = Table(  # when each stay is looked at next; 0: at once
+    "escalation_looks",
+    metadata,
+    Column("alert_id", Text, primary_key=True),
+    _whole("look_us"),
+    Index("ix_escalation_looks_look_us", "look_us"),
+)
+ticks = Table(  # what one process at a time does again and again; see `streams.store.ticks`
+    "ticks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("holder"),
+    _whole("token", "0"),
+    _whole("beat", "0"),
+    _whole("ran_us", "0"),
+    _whole("cursor", "0"),
 )
 seen = Table(  # the newest version of an alert that a person has looked at
     "seen",
@@ -436,6 +480,7 @@ deliveries = Table(  # one alert version to one destination
     _text("tier"),  # how much of the alert went along
     _whole("made_us"),
     _whole("ended_us", "0"),
+    _text("step_key"),  # of the step of escalation it is for; "": for the version
     Index("ix_deliveries_state", "state", "destination_id", "due_us"),
     Index("ix_deliveries_destination_id", "destination_id", "made_us"),
     Index("ix_deliveries_alert_id", "alert_id", "destination_id", "version"),

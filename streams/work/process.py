@@ -22,6 +22,8 @@ from typing import Any, Final
 import structlog
 
 from rules.deciding.case import World
+from streams.follow.overdue import Overdue
+from streams.follow.ticks import Tick, Ticker, TickName
 from streams.kafka.admin import ensure_topics
 from streams.kafka.client import BrokerAway, bootstrap_servers, client_dead, record_bytes
 from streams.kafka.offsets import GROUP
@@ -32,7 +34,7 @@ from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.metrics import Part
 from streams.run.problems import Problem
-from streams.run.rule_files import FEEDS, POLICY, ROUTES, RuleFile
+from streams.run.rule_files import ESCALATION, FEEDS, POLICY, ROUTES, RuleFile
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
 from streams.store import Damaged, Store, Unavailable
@@ -55,6 +57,7 @@ _SESSION_SECONDS: Final = 6.0  # Apache Kafka's least; a killed worker's partiti
 _HEARTBEAT_SECONDS: Final = 2.0
 _COMMIT_SECONDS: Final = 1.0
 _RELAY_SECONDS: Final = 2.0
+_TICK_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 3600.0
 _STOP_SECONDS: Final = 8.0
 _EMBEDDED_FETCH_WAIT: Final = (50, 1)  # the embedded broker answers a waiting fetch only at half of the time
@@ -138,10 +141,11 @@ class WorkerRules:
         self.policy = RuleFile(POLICY, settings)
         self.routes = RuleFile(ROUTES, settings)
         self.feeds = RuleFile(FEEDS, settings)
+        self.escalation = RuleFile(ESCALATION, settings)
 
     def look(self) -> None:
         """Takes what has changed, so that a fault is seen before the next message comes."""
-        for file in (self.policy, self.routes, self.feeds):
+        for file in (self.policy, self.routes, self.feeds, self.escalation):
             file.current()
 
 
@@ -165,10 +169,13 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._app: Any = None
         self._outlet = Outlet(settings, lambda: bootstrap_servers(settings))
+        overdue = Overdue(store, rules.escalation.current, rules.policy.current, panel.directory)
+        self._ticker = Ticker(store, (Tick(TickName.ESCALATION, _TICK_SECONDS, overdue.run),))
         self._watchdog = Watchdog(settings, self._bootstrap, waiting, self, panel.alive, leave)
 
     def health(self) -> Health:
-        return self._watchdog.health()
+        found = self._watchdog.health()
+        return found._replace(checks=(*found.checks, self._ticker.check()))
 
     async def run(self) -> None:
         """Never returns: ends in `leave`."""
@@ -178,6 +185,7 @@ class Worker:
             self._loop.add_signal_handler(number, stop.set)
         self._app = self._make_app()
         self._watchdog.start()
+        self._ticker.start()
         for chore in (self._relay(), self._look_around()):
             self._chores.add(task := asyncio.create_task(chore))
             task.add_done_callback(self._chore_ended)
@@ -331,6 +339,7 @@ class Worker:
         guard.daemon = True
         guard.start()
         deadline = time.monotonic() + _STOP_SECONDS / 2
+        giving_back = asyncio.create_task(asyncio.to_thread(self._ticker.stop, _STOP_SECONDS / 4))
         while self._busy and time.monotonic() < deadline:  # noqa: ASYNC110 two loops, one look each
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.05)  # the agents' loops come back for more, which acks their last batch
@@ -351,4 +360,5 @@ class Worker:
         with suppress(Exception):
             async with asyncio.timeout(1):
                 await self._outlet.close()
+        await giving_back
         leave(Exit.AGAIN, "stopped")

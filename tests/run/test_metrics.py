@@ -85,4 +85,7 @@ def test_every_label_of_the_table_is_a_closed_set():
                 "part",
                 "outcome",
                 "file",
+                "run",
+                "came_to",
+                "tick",
             }

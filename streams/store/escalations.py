@@ -1,0 +1,249 @@
+"""Steps of escalation: which stays to look at, what a look came to, and the questions that are open.
+
+A step is a row whose key is made from what it stands on (`rules.following.escalation.Step.key`), so whoever comes to it
+again writes nothing. With it, in one transaction, go everybody who is told of the stay (so that a retraction reaches
+them), the change that open pages hear of, and what is due to the person's mail.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, insert, select, update
+
+from rules.decisions import Alert
+from rules.following.escalation import CameTo, Escalation
+from rules.following.frozen import InForce
+from streams.store.database import Database, next_values, rows_among, write_rows
+from streams.store.decisions import take_turns
+from streams.store.looks import NEVER, Look, Rules, looked_at
+from streams.store.nudges import write_mail
+from streams.store.tables import (
+    acts,
+    alert_owners,
+    alert_versions,
+    alerts,
+    counters,
+    escalation_looks,
+    escalation_rules,
+    escalation_steps,
+    from_us,
+    ticks,
+    to_us,
+)
+from streams.store.ticks import Turn, fence
+
+AT_ONCE: Final = 0
+_READ_AT_ONCE: Final = 1_000
+_PEOPLE: Final = "SELECT enrollee_id FROM alerts WHERE alert_id IN :among"
+_STAYS: Final = "SELECT alert_id FROM alerts WHERE enrollee_id IN :among"
+
+
+class StepRow(NamedTuple):
+    """A step that was written."""
+
+    run: str
+    number: int
+    clock: str
+    due_at: datetime
+    at: datetime
+    came_to: CameTo
+    person: str  # case_manager_id; "" for nobody
+    because: str
+    ended_at: datetime | None
+
+
+class Escalations:
+    """Looks and steps. What writes takes the turn it writes under."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def in_force(self, turn: Turn, rules: Escalation, now: datetime) -> list[InForce]:
+        """Every set of rules there was, oldest first, up to `rules`; when that is new all stays are looked at."""
+        document = rules.model_dump_json()
+        name = hashlib.sha256(document.encode()).hexdigest()
+        wanted = select(escalation_rules).order_by(escalation_rules.c.since_us)
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted).all()
+        if not rows or rows[-1].rules_hash != name:
+            since = max(to_us(now), rows[-1].since_us + 1) if rows else 0
+            with self._database.writing() as connection:
+                fence(connection, turn)
+                row = {"rules_hash": name, "since_us": since, "document": document}
+                connection.execute(insert(escalation_rules).values(**row))
+                connection.execute(update(escalation_looks).values(look_us=AT_ONCE))
+            return self.in_force(turn, rules, now)
+        return [InForce(from_us(row.since_us), Escalation.model_validate_json(row.document)) for row in rows]
+
+    def hear(self, turn: Turn) -> int:
+        """Line up every stay of whoever something was told of or done about since the last time; gives how many.
+
+        Positions become visible in their order, so what is heard up to the counter is heard whole.
+        """
+        if not self.unheard(turn.name):
+            return 0
+        with self._database.writing() as connection:
+            fence(connection, turn)
+            last = _position(connection)
+            after = connection.scalar(select(ticks.c.cursor).where(ticks.c.name == turn.name)) or 0
+            found: list[tuple[int, str]] = []
+            for table in (alert_versions, acts):
+                wanted = select(table.c.position, table.c.alert_id).where(table.c.position > after)
+                rows = connection.execute(wanted.order_by(table.c.position).limit(_READ_AT_ONCE))
+                found += [(position, alert_id) for position, alert_id in rows]
+            found = sorted(found)[:_READ_AT_ONCE]
+            people = {row[0] for row in rows_among(connection, _PEOPLE, list({alert_id for _, alert_id in found}))}
+            stays = sorted({row[0] for row in rows_among(connection, _STAYS, sorted(people))})
+            rest = "ON CONFLICT (alert_id) DO UPDATE SET look_us = 0"
+            write_rows(connection, escalation_looks, ("alert_id", "look_us"), [(one, AT_ONCE) for one in stays], rest)
+            cursor = found[-1][0] if len(found) == _READ_AT_ONCE else last
+            connection.execute(update(ticks).where(ticks.c.name == turn.name).values(cursor=cursor))
+        return len(found)
+
+    def to_look_at(self, now: datetime, limit: int) -> dict[str, int]:
+        """Stays whose time has come, what changed and what is due by half and half, with the time that was set."""
+        looks = select(escalation_looks.c.alert_id, escalation_looks.c.look_us).limit(limit // 2)
+        changed = looks.where(escalation_looks.c.look_us == AT_ONCE)
+        late = looks.where(escalation_looks.c.look_us > AT_ONCE, escalation_looks.c.look_us <= to_us(now))
+        with self._database.reading() as connection:
+            rows = [*connection.execute(late.order_by(escalation_looks.c.look_us)), *connection.execute(changed)]
+        return {row.alert_id: row.look_us for row in rows}
+
+    def look(self, turn: Turn, set_for: Mapping[str, int], rules: Rules, now: datetime) -> list[StepRow]:
+        """Look at these stays (with the times that were set): writes what is due and when to look next."""
+        with self._database.reading() as connection:
+            before = looked_at(connection, list(set_for), rules, now)
+        steps: list[StepRow] = []
+        quiet: list[tuple[str, int, int]] = []
+        for alert_id, seen in set_for.items():
+            stay = before.get(alert_id)
+            if stay is None:
+                quiet.append((alert_id, seen, NEVER))
+            elif stay.due or stay.over:
+                steps += self._write(turn, alert_id, rules, now)
+            else:
+                quiet.append((alert_id, seen, stay.look_us))
+        with self._database.writing() as connection:
+            fence(connection, turn)
+            for alert_id, seen, look_us in quiet:
+                looks = escalation_looks.c
+                unchanged = (looks.alert_id == alert_id) & (looks.look_us == seen)
+                connection.execute(update(escalation_looks).where(unchanged).values(look_us=look_us))
+        return steps
+
+    def put_off(self, turn: Turn, alert_id: str, until: datetime) -> None:
+        """Look at a stay that could not be looked at again later."""
+        with self._database.writing() as connection:
+            fence(connection, turn)
+            which = escalation_looks.c.alert_id == alert_id
+            connection.execute(update(escalation_looks).where(which).values(look_us=to_us(until)))
+
+    def of_stay(self, alert_id: str) -> tuple[StepRow, ...]:
+        """The steps of one stay, in the order in which they were written."""
+        wanted = select(escalation_steps).where(escalation_steps.c.alert_id == alert_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted.order_by(escalation_steps.c.at_us, escalation_steps.c.due_us)).all()
+        return tuple(_step_row(row) for row in rows)
+
+    def unlooked(self, now: datetime, grace: timedelta) -> int:
+        """Stays whose look is overdue by more than `grace`: each may have a step that nobody has planned."""
+        late = to_us(now - grace)
+        wanted = select(escalation_looks.c.alert_id).where(
+            escalation_looks.c.look_us > AT_ONCE, escalation_looks.c.look_us < late
+        )
+        with self._database.reading() as connection:
+            return len(connection.execute(wanted.limit(_READ_AT_ONCE)).all())
+
+    def unheard(self, name: str) -> int:
+        """How many changes nobody has looked at."""
+        with self._database.reading() as connection:
+            cursor = connection.scalar(select(ticks.c.cursor).where(ticks.c.name == name))
+            return max(0, _position(connection) - int(cursor or 0))
+
+    def _write(self, turn: Turn, alert_id: str, rules: Rules, now: datetime) -> list[StepRow]:
+        with self._database.writing() as connection:
+            fence(connection, turn)
+            people = [row[0] for row in rows_among(connection, _PEOPLE, [alert_id])]
+            take_turns(connection, people)
+            connection.execute(select(alerts.c.alert_id).where(alerts.c.alert_id == alert_id).with_for_update())
+            stay = looked_at(connection, [alert_id], rules, now).get(alert_id)
+            if stay is None:
+                return []
+            _tell(connection, stay)
+            write_mail(connection, stay, rules.mail, now)
+            which = escalation_looks.c.alert_id == alert_id
+            connection.execute(update(escalation_looks).where(which).values(look_us=stay.look_us))
+            _write_steps(connection, stay, now)
+            names = [done.step.key for done in stay.due]
+            wanted = select(escalation_steps).where(
+                escalation_steps.c.alert_id == alert_id, escalation_steps.c.step_key.in_(names)
+            )
+            return [_step_row(row) for row in connection.execute(wanted.order_by(escalation_steps.c.due_us)).all()]
+
+
+def _position(connection: Connection) -> int:
+    return int(connection.scalar(select(counters.c.value).where(counters.c.name == "position")) or 0)
+
+
+def _tell(connection: Connection, stay: Look) -> None:
+    """Everybody asked is told of the stay from now on; whose questions are all over is asked no more."""
+    document = connection.scalar(select(alerts.c.document).where(alerts.c.alert_id == stay.alert_id)) or ""
+    alert = Alert.model_validate_json(document)
+    asked = {done.person.case_manager_id: done.because for done in stay.due if done.person}
+    told = alert.model_copy(update={"told": tuple(dict.fromkeys((*alert.told, *asked)))})
+    which = alerts.c.alert_id == stay.alert_id
+    connection.execute(update(alerts).where(which).values(document=told.model_dump_json()))
+    write_rows(
+        connection,
+        alert_owners,
+        ("case_manager_id", "alert_id", "because", "owning", "asked"),
+        [(person, stay.alert_id, because, 0, 1) for person, because in asked.items()],
+        "ON CONFLICT (case_manager_id, alert_id) DO UPDATE SET asked = 1",
+    )
+    spared = [person for person in stay.spared if person not in asked]
+    which = (alert_owners.c.alert_id == stay.alert_id) & alert_owners.c.case_manager_id.in_(spared)
+    connection.execute(update(alert_owners).where(which).values(asked=0))
+
+
+def _write_steps(connection: Connection, stay: Look, now: datetime) -> None:
+    """The rows, and for those that are over another place in the stream of changes: open pages hear of both."""
+    positions = iter(next_values(connection, "position", len(stay.due) + len(stay.over)))
+    for key in stay.over:
+        which = (escalation_steps.c.alert_id == stay.alert_id) & (escalation_steps.c.step_key == key)
+        changes = {"ended_us": to_us(now), "position": next(positions)}
+        connection.execute(update(escalation_steps).where(which).values(**changes))
+    for done in stay.due:
+        step = done.step
+        connection.execute(
+            insert(escalation_steps).values(
+                alert_id=stay.alert_id,
+                step_key=step.key,
+                position=next(positions),
+                run=step.run,
+                number=step.number,
+                clock=step.clock.value if step.clock else "",
+                began_us=to_us(step.began_at),
+                due_us=to_us(step.due_at),
+                at_us=to_us(now),
+                came_to=str(done.came_to),
+                case_manager_id=done.person.case_manager_id if done.person else "",
+                because=done.because,
+                ended_us=0 if done.came_to is CameTo.ASKED else to_us(now),
+            )
+        )
+
+
+def _step_row(row: Any) -> StepRow:
+    return StepRow(
+        row.run,
+        row.number,
+        row.clock,
+        from_us(row.due_us),
+        from_us(row.at_us),
+        CameTo(row.came_to),
+        row.case_manager_id,
+        row.because,
+        from_us(row.ended_us) if row.ended_us else None,
+    )
