@@ -107,7 +107,7 @@ def _note(settings: Settings, made_at: str) -> None:
     """Tell the store when; one that awaits its migration, before which people make a backup, is not touched."""
     try:
         with open_store(settings, migrate=False) as store:
-            store.note_fact(BACKED_UP, made_at, replace=True)
+            store.keeping_up.note_fact(BACKED_UP, made_at, replace=True)
     except StoreOutdated:
         pass
 

@@ -105,7 +105,7 @@ def _latencies(rehearsal: Rehearsal, tally: Tally, since_us: int, took: float) -
     decide: list[float] = []
     received: dict[str, int] = {}
     last = since_us
-    for one in rehearsal.store.timings(rehearsal.first_id):
+    for one in rehearsal.store.ledger.timings(rehearsal.first_id):
         if one.received_us < since_us:
             continue
         received[one.message_id] = one.received_us

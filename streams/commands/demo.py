@@ -104,7 +104,7 @@ async def _run(
 
 def regulars_of(store: Store, case_manager_id: str) -> list[int]:
     """Numbers of the invented people at the practices this person carries; empty for one who carries none."""
-    person = next((one for one in store.case_managers() if one.case_manager_id == case_manager_id), None)
+    person = next((one for one in store.directory.case_managers() if one.case_manager_id == case_manager_id), None)
     practices = set(person.practices) if person else set()
     return [number for number, row in enumerate(sample_panel(_PANEL)) if row.practice_id in practices]
 
@@ -115,19 +115,19 @@ class CaseManagers:
     def __init__(self, store: Store, pause_seconds: float = _PAUSE_SECONDS) -> None:
         self._store = store
         self._pause = pause_seconds
-        self._position = store.position()
+        self._position = store.changes.position()
         self._waiting: deque[tuple[float, Alert]] = deque()
 
     def work(self) -> None:
         now = time.monotonic()
         with suppress(Unavailable):  # what is not done now is done, or lost, later: nobody counts on it
-            for record in self._store.versions(self._position):
+            for record in self._store.changes.versions(self._position):
                 self._position = record.position
                 self._waiting.append((now + self._pause, record.alert))
             while self._waiting and self._waiting[0][0] <= now:
                 alert = self._waiting.popleft()[1]
                 if kind := answer_to(alert):
-                    self._store.acts.write(_act_of(alert, kind), alert.alert_id, self._store.directory())
+                    self._store.acts.write(_act_of(alert, kind), alert.alert_id, self._store.directory.read())
 
 
 def _act_of(alert: Alert, kind: ActKind) -> Act:
@@ -159,11 +159,11 @@ class _Screen:
         self._rehearsal = rehearsal
         self._tally = tally
         self._latest: deque[Alert] = deque(maxlen=_ROWS)
-        self._position = rehearsal.store.position()
-        self._names = {one.case_manager_id: one.name for one in rehearsal.store.case_managers()}
+        self._position = rehearsal.store.changes.position()
+        self._names = {one.case_manager_id: one.name for one in rehearsal.store.directory.case_managers()}
 
     def draw(self) -> Group:
-        for record in self._rehearsal.store.versions(self._position):
+        for record in self._rehearsal.store.changes.versions(self._position):
             self._position = record.position
             self._latest.appendleft(record.alert)
         table = Table(box=None, padding=(0, 2), header_style="dim")

@@ -103,15 +103,15 @@ def run_add(
     _check_address(settings, made)
     token = _token() if bearer else ""
     with open_store(settings) as store:
-        if store.destination(destination_id) is not None:
+        if store.destinations.find(destination_id) is not None:
             raise Problem("there is one of that id: `handoff destination remove` it first, or choose another id")
         now = datetime.now(UTC)
         signing = _signing() if made.form is FormKind.WEBHOOK_JSON else ""
         if signing:
-            store.put_secret(destination_id, SIGNING, signing, settings.secret(), now, timedelta())
+            store.destinations.put_secret(destination_id, SIGNING, signing, settings.secret(), now, timedelta())
         if token:
-            store.put_secret(destination_id, BEARER, token, settings.secret(), now, timedelta())
-        store.put_destination(made, now)
+            store.destinations.put_secret(destination_id, BEARER, token, settings.secret(), now, timedelta())
+        store.destinations.put(made, now)
     if as_json:
         print_json({"destination_id": destination_id, "secret": signing})
         return 0
@@ -124,7 +124,7 @@ def run_add(
 def run_list(settings: Settings, *, as_json: bool = False) -> int:
     """Every destination with its sums."""
     with open_store(settings) as store:
-        rows, sums = store.destinations(), store.sums()
+        rows, sums = store.destinations.all(), store.deliveries.sums()
     for row in rows:
         shown = _shown(row, sums.get(row.destination.destination_id, Sums()))
         if as_json:
@@ -157,7 +157,7 @@ def run_state(settings: Settings, destination_id: str, state: str) -> int:
     with open_store(settings) as store:
         row = _row(store, destination_id)
         changed = row.destination.model_copy(update={"state": State(state)})
-        store.put_destination(changed, datetime.now(UTC), "by a person" if state == State.PAUSED else "")
+        store.destinations.put(changed, datetime.now(UTC), "by a person" if state == State.PAUSED else "")
     typer.echo(f"{destination_id} is {state}")
     return 0
 
@@ -177,7 +177,7 @@ def run_replay(
         _row(store, destination_id)
         now = datetime.now(UTC)
         end = until.astimezone(UTC) if until else now
-        again = store.replay(destination_id, since.astimezone(UTC), end, states, now)
+        again = store.deliveries.replay(destination_id, since.astimezone(UTC), end, states, now)
     if as_json:
         print_json({"destination_id": destination_id, "again": again})
     else:
@@ -196,7 +196,7 @@ def run_secret(
             raise Problem(f"what goes by {row.destination.way} has no secret")
         name = BEARER if bearer else SIGNING
         overlap = timedelta(hours=0 if bearer else overlap_hours)
-        store.put_secret(destination_id, name, value, settings.secret(), datetime.now(UTC), overlap)
+        store.destinations.put_secret(destination_id, name, value, settings.secret(), datetime.now(UTC), overlap)
     shown = "" if bearer else value
     if as_json:
         print_json({"destination_id": destination_id, "secret": shown})
@@ -208,11 +208,11 @@ def run_secret(
 def run_told(settings: Settings, enrollee_id: str, by: str, *, as_json: bool = False) -> int:
     """What left about one person, newest first."""
     with open_store(settings) as store:
-        if store.directory().person(by) is None:
+        if store.directory.read().person(by) is None:
             raise Problem("--by: no such case manager in the directory")
-        rows = store.disclosures_of(enrollee_id)
+        rows = store.deliveries.disclosures_of(enrollee_id)
         now = datetime.now(UTC)
-        store.audit(by, Audited.READ_STAY, now, enrollee_id=enrollee_id, detail=f"{len(rows)} disclosures")
+        store.audit.write(by, Audited.READ_STAY, now, enrollee_id=enrollee_id, detail=f"{len(rows)} disclosures")
     for row in rows:
         at = (row.ended_at or row.made_at).isoformat(timespec="seconds")
         arrived = "delivered" if row.state is DeliveryState.DELIVERED else "maybe"
@@ -239,7 +239,7 @@ async def _try(settings: Settings, store: Store, destination: Destination) -> De
             )
         now = datetime.now(UTC)
         try:
-            opened = Secrets(store.secrets_of(destination.destination_id, settings.secret(), now))
+            opened = Secrets(store.destinations.secrets_of(destination.destination_id, settings.secret(), now))
         except ValueError as error:
             raise Problem(str(error)) from None
         return await way.deliver(form.sample(destination, now), destination, opened)
@@ -281,7 +281,7 @@ def _check_address(settings: Settings, made: Destination) -> None:
 
 
 def _row(store: Store, destination_id: str) -> DestinationRow:
-    row = store.destination(destination_id)
+    row = store.destinations.find(destination_id)
     if row is None:
         raise Problem("there is no such destination: `handoff destination list` shows those there are")
     return row

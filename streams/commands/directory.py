@@ -40,7 +40,7 @@ def run_directory_load(settings: Settings, folder: Path, *, as_json: bool = Fals
     version = None
     if files.usable:
         with open_store(settings) as store:
-            version = store.load_directory(*files[:5], replace=True)
+            version = store.directory.load(*files[:5], replace=True)
     _report(files, _cover(files), version, as_json)
     return 0 if files.usable else 1
 

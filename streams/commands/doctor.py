@@ -173,11 +173,11 @@ def _store(settings: Settings) -> Iterator[Finding]:
         return
     try:
         yield Finding("store", State.OK, "reachable, migrations up to date")
-        if settings.has_secret() or not (store.fact(HASH_KEY) or store.seals()):
+        if settings.has_secret() or not (store.keeping_up.fact(HASH_KEY) or store.unmatched.seals()):
             yield Finding("hash key", State.OK, "there" if settings.has_secret() else "is made at the first start")
         else:
             yield Finding("hash key", State.WRONG, "missing", "bring back hash.key from your copy of the data folder")
-        for parked in store.parked():
+        for parked in store.keeping_up.parked():
             what = f"{parked.sender} since {parked.since:%Y-%m-%d %H:%M} UTC, after {parked.code}"
             do = "its messages lie unread on adt.quarantine.v1 (code parked): upgrade, or see the code and place there"
             yield Finding("parked feed", State.WRONG, what, do)
@@ -188,14 +188,14 @@ def _store(settings: Settings) -> Iterator[Finding]:
 
 
 def _panel(store: Store) -> Iterator[Finding]:
-    size, age = store.panel_size(), store.panel_age()
+    size, age = store.panel.size(), store.panel.age()
     if not size:
         yield Finding("panel", State.WRONG, "nobody is on the panel", "load it: `handoff panel load FILE`")
     elif age is None or age > _STALE_PANEL:
         yield Finding("panel", State.WARNING, f"{size} enrollees, not refreshed in 90 days", "load a fresh panel file")
     else:
         yield Finding("panel", State.OK, f"{size} enrollees, loaded {age.days} days ago")
-    directory = store.directory()
+    directory = store.directory.read()
     if len(directory.case_managers) <= 1:
         yield Finding("directory", State.WARNING, "no case managers", "load it: `handoff directory load FOLDER`")
     else:
@@ -205,8 +205,8 @@ def _panel(store: Store) -> Iterator[Finding]:
 
 
 def _destinations(store: Store) -> Iterator[Finding]:
-    sums = store.sums()
-    for row in store.destinations():
+    sums = store.deliveries.sums()
+    for row in store.destinations.all():
         name = row.destination.destination_id
         waiting = sums[name].waiting if name in sums else 0
         part = f"destination {name}"

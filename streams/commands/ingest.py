@@ -289,7 +289,7 @@ async def _endings(store: Store, ids: Sequence[str], tell: Callable[[int], Any])
 
 
 def _ended(store: Store, ids: Sequence[str]) -> dict[str, str]:
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         return {message_id: ending for message_id, (ending, _code) in endings_of(connection, ids).items()}
 
 

@@ -45,9 +45,9 @@ def run_panel_load(settings: Settings, file: Path, *, full: bool, force: bool = 
     """
     started = time.monotonic()
     with open_store(settings) as store:
-        directory = store.directory()
+        directory = store.directory.read()
         practices = set(directory.practices) or None
-        before = store.panel_age()
+        before = store.panel.age()
         reading = Reading(file, practices, RejectFile(file, settings))
         try:
             with _progress(file, as_json) as advance:
@@ -57,7 +57,7 @@ def run_panel_load(settings: Settings, file: Path, *, full: bool, force: bool = 
                     say_report(reading, 0, None, started, as_json, "", practices is None)
                     return 1
                 kept = Kept(store, reading)
-                report = store.load_panel(
+                report = store.panel.load(
                     chain([first], rows, kept.rows()) if full else chain([first], rows),
                     full=full,
                     force=force,
@@ -95,4 +95,4 @@ def _known_practices(settings: Settings) -> set[str] | None:
     if not made:
         return None
     with open_store(settings) as store:
-        return set(store.directory().practices) or None
+        return set(store.directory.read().practices) or None

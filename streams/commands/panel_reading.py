@@ -73,7 +73,7 @@ class Kept:
         reader = self._reading.reader
         ids = [each for each in dict.fromkeys(self._reading.named) if not reader.has(each)]
         for start in range(0, len(ids), KEPT_AT_ONCE):
-            with self._store.reading() as connection:
+            with self._store.database.reading() as connection:
                 lines, _ = load_enrollees(connection, ids[start : start + KEPT_AT_ONCE], None)
             for line in lines.values():
                 self.count += 1

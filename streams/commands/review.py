@@ -39,10 +39,10 @@ def run_review(
         with open_store(settings) as store:
             return _list(store, as_json)
     with open_store(settings) as store:
-        person = store.directory().person(by or "")
+        person = store.directory.read().person(by or "")
         if person is None:
             raise Problem("say who you are with --by and your case manager id: reading and deciding are audited")
-        review = store.review(review_id)
+        review = store.reviews.find(review_id)
         if review is None:
             raise Problem("there is no such review: handoff review lists what waits")
         if decide is None:
@@ -51,11 +51,11 @@ def run_review(
 
 
 def _list(store: Store, as_json: bool) -> int:
-    waiting = store.reviews_waiting()
+    waiting = store.reviews.waiting()
     if as_json:
         print_json(
             {
-                "waiting": store.review_count(),
+                "waiting": store.reviews.count(),
                 "reviews": [
                     {
                         "review_id": review.review_id,
@@ -79,7 +79,7 @@ def _list(store: Store, as_json: bool) -> int:
         unsure = " (not sure)" if review.verdict else ""
         table.add_row(review.review_id, since + unsure, str(len(review.records)), f"{review.weight:.1f}")
     out.print(table)
-    if (number := store.review_count()) > len(waiting):
+    if (number := store.reviews.count()) > len(waiting):
         out.print(f"These are the oldest {len(waiting):,} of {number:,}.")
     out.print(
         "handoff review REVIEW --by YOU shows both sides; --decide same|different|not-sure decides.", markup=False
@@ -89,7 +89,7 @@ def _list(store: Store, as_json: bool) -> int:
 
 def _show(store: Store, review: Review, by: str, as_json: bool) -> int:
     enrollee_id = review.enrollee.enrollee_id if review.enrollee else ""
-    store.audit(by, Audited.READ_REVIEW, datetime.now(UTC), enrollee_id=enrollee_id, detail=review.review_id)
+    store.audit.write(by, Audited.READ_REVIEW, datetime.now(UTC), enrollee_id=enrollee_id, detail=review.review_id)
     rows = list(_sides(review))
     if as_json:
         print_json(
@@ -127,7 +127,7 @@ def _decide(store: Store, review: Review, decide: str, by: str, note: str, as_js
     said = decide.replace("-", "_")
     if said not in set(Verdict):
         raise Problem("a verdict is one of same, different, not-sure")
-    done = store.settle_review(review.review_id, Verdict(said), by, datetime.now(UTC), note)
+    done = store.reviews.settle(review.review_id, Verdict(said), by, datetime.now(UTC), note)
     if as_json:
         print_json({"review_id": review.review_id, "verdict": said, **done._asdict()})
     else:

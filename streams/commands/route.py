@@ -37,8 +37,8 @@ def run_route(
     when = when.replace(tzinfo=ZoneInfo(LOCAL_ZONE)) if when.tzinfo is None else when
     routes = RuleFile(ROUTES, settings).current()
     with open_store(settings) as store:
-        directory = store.directory()
-        with store.reading() as connection:
+        directory = store.directory.read()
+        with store.database.reading() as connection:
             lines, homes = load_enrollees(connection, [enrollee_id], when)
     line = lines.get(enrollee_id)
     enrollee = enrollee_on(line, homes.get(enrollee_id, ()), when) if line else None

@@ -37,32 +37,32 @@ def release_late(settings: Settings, store: Store, load: int) -> Late:
         return Late()
     now = datetime.now(UTC)
     matches = list(
-        _matched(store, store.unmatched_of_load(load, secret_of(settings, store)), now.astimezone(LOCAL_ZONE).date())
+        _matched(store, store.unmatched.of_load(load, secret_of(settings, store)), now.astimezone(LOCAL_ZONE).date())
     )
     wanted = {match.enrollee_id for _, match in matches if match.enrollee_id}
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         lines, _ = load_enrollees(connection, wanted, None)
     enrollees = {enrollee_id: enrollee_on(line, (), None) for enrollee_id, line in lines.items()}
     found = missed(matches, enrollees, now.astimezone(LOCAL_ZONE), settings.unmatched_days)
     told = [EventRecord(event=each.event, match=each.match) for each in found if each.sure]
-    store.release(told, now)
-    store.drop_unmatched([record.event.message_id for record in told])
+    store.reviews.release(told, now)
+    store.unmatched.drop([record.event.message_id for record in told])
     asked = [EventRecord(event=each.event, match=each.match) for each in found if not each.sure]
-    said = store.ask_late([record for record in asked if worth_asking(record.event)], now)
+    said = store.reviews.ask_late([record for record in asked if worth_asking(record.event)], now)
     return Late(len(told) + said.released, said.waiting)
 
 
 def _matched(store: Store, events: Iterator[Event], today: date) -> Iterator[tuple[Event, Match]]:
     """Those of `events` that are somebody's on the panel. For few of them a large panel is not indexed as a whole."""
-    size = store.panel_size()
+    size = store.panel.size()
     few = list(islice(events, size // PEOPLE_PER_EVENT + 1))
     if not few:
         return
     if size < LARGE_FROM or len(few) > size // PEOPLE_PER_EVENT:
-        index = PanelIndex.build(store.panel_records(), store.crosswalk())
+        index = PanelIndex.build(store.panel.records(), store.panel.crosswalk())
     else:
         people = (read_patient(event.patient, event.facility) for event in few)
-        index = Excerpt.about(people, store.panel_records(), store.crosswalk())
+        index = Excerpt.about(people, store.panel.records(), store.panel.crosswalk())
     for event in chain(few, events):
         match = index.match(event.patient, event.facility, today)
         if match.grade is not Grade.CERTAINLY_NOT:

@@ -45,7 +45,7 @@ class Overdue:
             store.in_force(turn, self._escalation(), now),
             self._policy(),
             self._directory(),
-            [one.destination for one in self._store.destinations() if one.destination.whose is Whose.PERSON],
+            [one.destination for one in self._store.destinations.all() if one.destination.whose is Whose.PERSON],
         )
         until = time.monotonic() + WORK_SECONDS
         while store.hear(turn) and time.monotonic() < until:

@@ -113,9 +113,9 @@ class Desk:
         """The directory as of at most two seconds ago."""
         with self._lock:
             if time.monotonic() - self._asked > DIRECTORY_SECONDS:
-                version = self.store.directory_version()
+                version = self.store.directory.version()
                 if version != self._version:
-                    self._directory = self.store.directory()
+                    self._directory = self.store.directory.read()
                     self._version = version
                 self._asked = time.monotonic()
             return self._directory
@@ -130,7 +130,7 @@ class Desk:
 
     def stays(self, reader: CaseManager, now: datetime, ids: Sequence[str] | None = None) -> list[ReaderStay]:
         """The stays of the reader's list, or those of them that are among `ids`."""
-        rows = self.store.rows_for(reader.case_manager_id, now, alert_ids=ids)
+        rows = self.store.inbox.rows_for(reader.case_manager_id, now, alert_ids=ids)
         return [
             self._stay(reader, row, row.unseen or (row.alert,), row.enrollee)
             for row in rows
@@ -194,7 +194,7 @@ class Desk:
     def detail(self, reader: CaseManager, alert_id: str) -> StayDetail | None:
         """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
         who = reader.case_manager_id
-        page = self.store.stay_page(who, alert_id)
+        page = self.store.inbox.stay_page(who, alert_id)
         if page is None or page.row.enrollee is None:
             return None
         enrollee = page.row.enrollee
@@ -238,11 +238,11 @@ class Desk:
 
     def _systems(self, alert_id: str) -> tuple[ToldSystem, ...]:
         newest: dict[str, DeliveryRow] = {}
-        for row in self.store.deliveries_of(alert_id=alert_id):
+        for row in self.store.deliveries.of(alert_id=alert_id):
             newest.setdefault(row.destination_id, row)
         if not newest:
             return ()
-        rows = {one.destination.destination_id: one.destination for one in self.store.destinations()}
+        rows = {one.destination.destination_id: one.destination for one in self.store.destinations.all()}
         return tuple(
             ToldSystem(rows[where].name, rows[where].form, row.version, row.state, row.failure, row.ended_at)
             for where, row in sorted(newest.items())
@@ -255,12 +255,12 @@ class Desk:
             return {}
         return {
             position: Cause(alert.message_id, received, LATE_ON_PURPOSE.isdisjoint(alert.reasons))
-            for position, alert, received in self.store.versions_at(positions)
+            for position, alert, received in self.store.changes.versions_at(positions)
         }
 
     def last_alert_at(self, case_manager_id: str) -> datetime | None:
         """When this person was last told something."""
-        return self.store.last_told_at(case_manager_id)
+        return self.store.changes.last_told_at(case_manager_id)
 
     def answers_for(self, reader: CaseManager, now: datetime) -> frozenset[str] | None:
         """The practices whose people this reader answers for at this minute: those they carry, those of whom they stand
@@ -281,8 +281,8 @@ class Desk:
         """What stands behind a list, for what it says where it is empty."""
         practices = self.answers_for(reader, now)
         nobody_s = practices is not None and not practices
-        waiting = Elsewhere(0, 0) if nobody_s else self.store.elsewhere(reader.case_manager_id, practices, now)
-        watched = self.store.watched(practices)
+        waiting = Elsewhere(0, 0) if nobody_s else self.store.inbox.elsewhere(reader.case_manager_id, practices, now)
+        watched = self.store.inbox.watched(practices)
         absences = self.directory().absences.get(reader.case_manager_id, ())
         away = next((one for one in absences if covers(one, now)), None)
         stands_in = self.directory().stand_in(reader, now) if away else None
@@ -295,14 +295,14 @@ class Desk:
             quietest_at=watched.quietest_at,
             away_until=away.ends if away else None,
             stands_in=stands_in[0].name if stands_in else "",
-            listed=len(listed) if len(listed) < MOST_ROWS else self.store.rows_count(reader.case_manager_id, now),
+            listed=len(listed) if len(listed) < MOST_ROWS else self.store.inbox.rows_count(reader.case_manager_id, now),
         )
 
     def silent(self, now: datetime) -> tuple[list[Heard], int]:
         """The feeds that have sent nothing for `SILENT_MINUTES`, longest first, and how many feeds there are."""
         with self._lock:
             if time.monotonic() - self._listened > DIRECTORY_SECONDS:
-                self._heard = self.store.feeds()
+                self._heard = self.store.ledger.feeds()
                 self._listened = time.monotonic()
             heard = [Heard(feed, at) for feed, at in self._heard.items() if now - at < timedelta(days=FORGOTTEN_DAYS)]
         silent = [one for one in heard if now - one.received_at >= timedelta(minutes=SILENT_MINUTES)]

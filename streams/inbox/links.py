@@ -32,9 +32,9 @@ def make_link(settings: Settings, case_manager_id: str | None = None, *, store: 
     opened = store or Store.open(settings.store_url)
     try:
         chosen = case_manager_id or busiest(opened)
-        if opened.directory().person(chosen) is None:
+        if opened.directory.read().person(chosen) is None:
             raise NoInbox("no such case manager in the directory: `handoff directory load` adds people")
-        token = opened.make_sign_in_link(chosen, datetime.now(UTC) + timedelta(minutes=LINK_MINUTES))
+        token = opened.sign_in.make_link(chosen, datetime.now(UTC) + timedelta(minutes=LINK_MINUTES))
     finally:
         if store is None:
             opened.close()
@@ -43,7 +43,7 @@ def make_link(settings: Settings, case_manager_id: str | None = None, *, store: 
 
 def busiest(store: Store) -> str:
     """The case manager with most open alerts; the central office when the directory is empty."""
-    loads = store.loads([*store.case_managers(), BUILT_IN_CENTRAL_OFFICE])
+    loads = store.inbox.loads([*store.directory.case_managers(), BUILT_IN_CENTRAL_OFFICE])
     return loads[0].case_manager.case_manager_id if loads[0].open or not loads[1:] else _first_nurse(loads)
 
 

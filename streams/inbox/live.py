@@ -59,7 +59,7 @@ class Live:
         while True:
             try:
                 if not started:
-                    self.position = self._floor = self._observed = await run_in_threadpool(self._store.position)
+                    self.position = self._floor = self._observed = await run_in_threadpool(self._store.changes.position)
                     started = True
                 while await self._poll():
                     pass
@@ -91,7 +91,7 @@ class Live:
         return (now - self.polled_at).total_seconds() < STALE_SECONDS
 
     async def _poll(self) -> bool:
-        if await run_in_threadpool(self._store.position) <= self.position:
+        if await run_in_threadpool(self._store.changes.position) <= self.position:
             return False
         found = await run_in_threadpool(self.read, self.position, BATCH)
         self.polled_at = datetime.now(UTC)
@@ -107,7 +107,7 @@ class Live:
 
     def read(self, after: int, limit: int) -> list[Change]:
         """At most `limit` changes after a position, from the store itself. Runs in a thread."""
-        items = self._store.changes(after, limit)
+        items = self._store.changes.after(after, limit)
         causes = self._desk.causes([item.position for item in items if item.kind is FeedKind.ALERT])
         found = []
         for item in items:

@@ -33,7 +33,7 @@ from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.reviews import UNDO_SECONDS as REVIEW_UNDO_SECONDS
 from streams.store.reviews import Verdict
-from streams.store.sessions import Session, find_session, touch_session
+from streams.store.sessions import Session
 from streams.words import times as time_words
 
 COOKIE: Final = "handoff_session"
@@ -108,7 +108,7 @@ class Inbox:
     async def reader(self, request: Request, *, locked_too: bool = False) -> Reader:
         secret = request.cookies.get(COOKIE, "")
         now = datetime.now(UTC)
-        session = await run_in_threadpool(find_session, self.store, secret, now)
+        session = await run_in_threadpool(self.store.sessions.find, secret, now)
         if session is None:
             raise SignedOut
         session = session._replace(active_at=self.presence.touched(secret, session.active_at))
@@ -131,7 +131,7 @@ class Inbox:
 
     async def _touch(self, session: Session, at: datetime) -> None:
         if self.presence.touch(session.secret, at):
-            await run_in_threadpool(touch_session, self.store, session, at)
+            await run_in_threadpool(self.store.sessions.touch, session, at)
 
     async def came(self, request: Request, reader: Reader) -> bool:
         """Whether a person opened this page, rather than the page itself; that is a gesture."""

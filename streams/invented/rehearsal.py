@@ -241,14 +241,14 @@ class Rehearsal:
 
     def endings(self) -> dict[str, int]:
         """Of the messages of this rehearsal."""
-        return self.store.endings(self.first_id)
+        return self.store.ledger.endings(self.first_id)
 
     def drain(self, tally: Tally, seconds: float = 60) -> None:
         """Waits until every accepted message has its ending and every alert version is on the event stream."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.supervisor.keep_up()
-            if sum(self.endings().values()) >= tally.accepted and not self.store.unsent(1):
+            if sum(self.endings().values()) >= tally.accepted and not self.store.changes.unsent(1):
                 time.sleep(0.3)
                 return
             time.sleep(0.1)
@@ -256,7 +256,7 @@ class Rehearsal:
     def summary(self, tally: Tally) -> dict[str, Any]:
         """What both the demo and the bench print of a finished run."""
         endings = self.endings()
-        received = {timing.message_id: timing.received_us for timing in self.store.timings(self.first_id)}
+        received = {timing.message_id: timing.received_us for timing in self.store.ledger.timings(self.first_id)}
         arrivals = [one for one in self.observer.arrivals if one.message_id in received]
         milliseconds = [(one.at_us - received[one.message_id]) / 1000 for one in arrivals]
         return {
@@ -318,11 +318,11 @@ def write_feeds(folder: Path) -> None:
 
 
 def _load_sample(store: Store, size: int) -> None:
-    there = store.panel_size()
-    if there and any(not record.enrollee_id.startswith("SAMPLE-") for record in store.panel_records()):
+    there = store.panel.size()
+    if there and any(not record.enrollee_id.startswith("SAMPLE-") for record in store.panel.records()):
         raise ForeignPanel("this store holds people who are not invented: set DATABASE_URL to an empty database")
     community = sample_directory()
-    store.load_directory(
+    store.directory.load(
         community.networks,
         community.practices,
         community.case_managers,
@@ -331,7 +331,7 @@ def _load_sample(store: Store, size: int) -> None:
         replace=True,
     )
     if there != size:
-        store.load_panel(sample_panel(size), full=True, force=True, now=datetime.now(UTC))
+        store.panel.load(sample_panel(size), full=True, force=True, now=datetime.now(UTC))
 
 
 def _is_free(port: int) -> bool:

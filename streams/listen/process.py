@@ -237,7 +237,7 @@ def _journal(settings: Settings) -> _Parts:
     continue_after(journal.last_id)
     durable = JournalDurable(journal, settings.accept_seconds)
     store = Store.open(settings.store_url)
-    publisher = Publisher(settings, journal, durable, store)
+    publisher = Publisher(settings, journal, durable, store.ledger)
 
     def close() -> None:
         journal.close()

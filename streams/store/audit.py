@@ -58,10 +58,13 @@ def note(
     )
 
 
-class Auditing(Database):
+class Audit:
     """The audit."""
 
-    def audit(
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def write(
         self,
         case_manager_id: str,
         what: Audited,
@@ -74,27 +77,27 @@ class Auditing(Database):
         """Write that somebody read (or did) something, one row per alert."""
         rows = [(to_us(at), case_manager_id, str(what), alert_id, enrollee_id, detail) for alert_id in alert_ids]
         columns = ("at_us", "case_manager_id", "what", "alert_id", "enrollee_id", "detail")
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             write_rows(connection, audit, columns, rows)
 
-    def audit_people(
+    def write_people(
         self, case_manager_id: str, what: Audited, at: datetime, enrollee_ids: Sequence[str], detail: str = ""
     ) -> None:
         """Write that somebody read about these people, one row for each; one without a person when there is none."""
         whose = list(dict.fromkeys(enrollee_ids)) or [""]
         rows = [(to_us(at), case_manager_id, str(what), "", enrollee_id, detail) for enrollee_id in whose]
         columns = ("at_us", "case_manager_id", "what", "alert_id", "enrollee_id", "detail")
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             write_rows(connection, audit, columns, rows)
 
-    def audit_of(self, *, alert_id: str = "", enrollee_id: str = "", limit: int = 500) -> list[AuditRow]:
+    def read(self, *, alert_id: str = "", enrollee_id: str = "", limit: int = 500) -> list[AuditRow]:
         """Newest first: about an alert, about an enrollee, or about everything."""
         wanted = select(audit).order_by(audit.c.audit_id.desc()).limit(limit)
         if alert_id:
             wanted = wanted.where(audit.c.alert_id == alert_id)
         if enrollee_id:
             wanted = wanted.where(audit.c.enrollee_id == enrollee_id)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return [
                 AuditRow(
                     from_us(row.at_us),

@@ -36,16 +36,19 @@ class FeedItem(NamedTuple):
     action: str = ""  # rules.following.acts.ActKind; rules.following.escalation.CameTo
 
 
-class Feed(Database):
+class Changes:
     """Positions, changes and the outbox."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def position(self) -> int:
         """The position of the last commit; 0 before the first."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             found = rows_among(connection, "SELECT value FROM counters WHERE name IN :among", ["position"])
             return int(found[0][0]) if found else 0
 
-    def changes(self, after: int, limit: int = 500) -> list[FeedItem]:
+    def after(self, after: int, limit: int = 500) -> list[FeedItem]:
         """What was committed after a position, oldest first, at most `limit` items."""
         versions = select(
             alert_versions.c.position,
@@ -74,7 +77,7 @@ class Feed(Database):
             escalation_steps.c.case_manager_id,
             escalation_steps.c.came_to,
         ).where(escalation_steps.c.position > after)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 union_all(
                     select(versions.order_by(alert_versions.c.position).limit(limit).subquery()),
@@ -104,21 +107,21 @@ class Feed(Database):
             .order_by(outbox.c.position)
             .limit(limit)
         )
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(wanted).all()
         return [(position, _record(position, document)) for position, document in rows]
 
     def versions(self, after: int, limit: int = 500) -> list[AlertRecord]:
         """Alert versions after a position, oldest first."""
         wanted = select(alert_versions.c.position, alert_versions.c.document).where(alert_versions.c.position > after)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(wanted.order_by(alert_versions.c.position).limit(limit)).all()
         return [_record(position, document) for position, document in rows]
 
     def versions_at(self, positions: Sequence[int]) -> list[tuple[int, Alert, datetime | None]]:
         """Position, version, and when the message that caused it was received, as far as the ledger still knows."""
         wanted = select(alert_versions.c.position, alert_versions.c.document)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             documents = connection.execute(wanted.where(alert_versions.c.position.in_(positions))).all()
             found = [(position, Alert.model_validate_json(document)) for position, document in documents]
             statement = "SELECT message_id, received_us FROM ledger WHERE message_id IN :among"
@@ -133,24 +136,24 @@ class Feed(Database):
             .join(alert_owners, alert_owners.c.alert_id == alerts.c.alert_id)
             .where(alert_owners.c.case_manager_id == case_manager_id)
         )
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             last = connection.scalar(wanted)
         return from_us(last) if last is not None else None
 
     def sent(self, positions: Sequence[int]) -> None:
         """Forget what is on the alerts topic now."""
         if positions:
-            with self.writing() as connection:
+            with self._database.writing() as connection:
                 connection.execute(outbox.delete().where(outbox.c.position.in_(positions)))
 
     def outbox_size(self) -> int:
         """How many alert versions are not yet on the alerts topic."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return int(connection.scalar(select(func.count()).select_from(outbox)) or 0)
 
     def outbox_age(self, now: datetime) -> float:
         """Seconds since the oldest unsent alert version was decided; 0 when all are sent."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             oldest = connection.scalar(select(func.min(outbox.c.decided_us)))
         return max(0.0, (now - from_us(oldest)).total_seconds()) if oldest else 0.0
 

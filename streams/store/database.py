@@ -183,7 +183,7 @@ def describe(cause: BaseException | None) -> str:
 
 
 class Database:
-    """Connections of one store; `reading` and `writing` are the only ways to one."""
+    """Connections of one store, to which its parts come by `reading` and `writing`, and by nothing else for long."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -205,14 +205,8 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One write transaction, committed at the end of the block. Raises `Unavailable`."""
-        if self._turn and not self._turn.acquire(timeout=BUSY_SECONDS):
-            raise Unavailable("another thread is writing")
-        try:
-            with translated(), self._writer.begin() as connection:
-                yield connection
-        finally:
-            if self._turn:
-                self._turn.release()
+        with self.turn(), translated(), self._writer.begin() as connection:
+            yield connection
 
     @contextmanager
     def writing_each(self) -> Iterator[Connection]:
@@ -223,6 +217,27 @@ class Database:
             return
         with translated(), self._each.connect() as connection:
             yield connection
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A connection for several transactions of the caller's own, for a load. Raises `Unavailable`."""
+        with translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def turn(self, seconds: float = BUSY_SECONDS) -> Iterator[None]:
+        """The one thread of this process that may write, where the database has one writer. Raises `Unavailable`."""
+        if self._turn and not self._turn.acquire(timeout=seconds):
+            raise Unavailable("another thread is writing")
+        try:
+            yield
+        finally:
+            if self._turn:
+                self._turn.release()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
 
 
 @contextmanager

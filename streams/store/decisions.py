@@ -17,10 +17,10 @@ from parsers.people import Enrollee
 from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reason
 from rules.endings import LedgerEntry
 from streams.kafka.records import AlertRecord, EventRecord, Whose
-from streams.store.database import Changed, Row, next_values, rows_among, write_rows
+from streams.store.database import Changed, Database, Row, next_values, rows_among, write_rows
 from streams.store.deliveries import AskDue, write_due
 from streams.store.ledger import COLUMNS as LEDGER_COLUMNS
-from streams.store.ledger import Endings, endings_of, ledger_row
+from streams.store.ledger import Ledger, endings_of, ledger_row
 from streams.store.panel_rows import enrollee_on
 from streams.store.reviews import Verdict, add_waiting, pair_of, untold
 from streams.store.tables import (
@@ -77,8 +77,12 @@ def _decidable(record: EventRecord, before: tuple[str, str] | None) -> bool:
     return record.released and (untold(before) or before[1] == Reason.POSSIBLE_MATCH)
 
 
-class Deciding(Endings):
+class Decisions:
     """The unit of work of the deciding agent."""
+
+    def __init__(self, database: Database, ledger: Ledger) -> None:
+        self._database = database
+        self._ledger = ledger
 
     def decide(
         self,
@@ -98,7 +102,7 @@ class Deciding(Endings):
         """
         if not batch:
             return []
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             take_turns(connection, (match.enrollee_id or "" for match in matches(batch)))
             before = endings_of(connection, list({record.event.message_id for record in batch}))
             todo = [record for record in batch if _decidable(record, before.get(record.event.message_id))]
@@ -120,7 +124,7 @@ class Deciding(Endings):
                 work.take(settled, decision)
                 decided.append((settled, decision))
             entries = [ledger_entry(*pair) for pair in decided if pair]
-            self._hear(connection, entries)
+            self._ledger.hear(connection, entries)
             told_records = _flush(connection, work, [*entries, *work.held_apart], before)
             if ask_due is not None:
                 write_due(connection, [_with_enrollee(work, record) for record in told_records], ask_due)

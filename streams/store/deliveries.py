@@ -20,8 +20,8 @@ from parsers.people import Enrollee
 from rules.decisions import Alert
 from rules.telling.attempts import GiveUp
 from rules.telling.destinations import STATES, Destination, State
-from streams.store.database import Row, rows_among, write_rows
-from streams.store.destinations import GIVEN_UP, WAITING, WELL, Destinations
+from streams.store.database import Database, Row, rows_among, write_rows
+from streams.store.destinations import GIVEN_UP, WAITING, WELL
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.tables import alert_versions, alerts, deliveries, destinations, from_us, to_us
 
@@ -178,8 +178,11 @@ def write_due(connection: Connection, versions: Sequence[tuple[int, Alert, Enrol
     return written
 
 
-class Deliveries(Destinations):
+class Deliveries:
     """What is due to destinations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def claim(
         self,
@@ -197,7 +200,7 @@ class Deliveries(Destinations):
         Of at most `most` destinations, those first that have waited longest; of none that is `busy`, paused or resting;
         of an alert only the oldest that waits there.
         """
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             ready = connection.execute(_READY, {"now": to_us(now)}).all()
         occupied = set(busy)
         waiting = sorted((first, where) for where, first in ready if first is not None and where not in occupied)
@@ -205,7 +208,7 @@ class Deliveries(Destinations):
             return []
         claimed: list[Claimed] = []
         served = 0
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             for _, where in waiting:
                 if len(claimed) >= limit or served >= most:
                     break
@@ -240,7 +243,7 @@ class Deliveries(Destinations):
         )
         if not cut:
             wanted = wanted.where(deliveries.c.due_us <= to_us(now), ~blocked).limit(limit)
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             taken = _take(connection, by, now, hold, wanted.order_by(deliveries.c.position, deliveries.c.version))
             kept = {one.delivery_id for one in taken}
             others = [one.delivery_id for one in in_hand if one.delivery_id not in kept]
@@ -260,7 +263,7 @@ class Deliveries(Destinations):
         counting = update(destinations).where(destinations.c.destination_id == destination_id)
         if after is not None:
             counting = counting.where(destinations.c.sequence == after)
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             number = connection.execute(
                 counting.values(sequence=destinations.c.sequence + 1).returning(destinations.c.sequence)
             ).scalar_one_or_none()
@@ -283,7 +286,7 @@ class Deliveries(Destinations):
         if not ends:
             return 0
         well = sorted({end.destination_id for end in ends if end.state is DeliveryState.DELIVERED})
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             result = connection.execute(_SETTLE, [_settled(end, by) for end in ends])
             if well:
                 connection.execute(WELL, [{"b_where": where, "b_now": to_us(now)} for where in well])
@@ -293,7 +296,7 @@ class Deliveries(Destinations):
         """Keep deliveries in hand for longer."""
         if not delivery_ids:
             return
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 update(deliveries)
                 .where(
@@ -310,7 +313,7 @@ class Deliveries(Destinations):
         wanted = select(deliveries.c.delivery_id).where(
             deliveries.c.state == WAITING, deliveries.c.destination_id == destination_id
         )
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return connection.scalar(wanted.limit(1)) is not None
 
     def enrollees_of(self, versions: Sequence[Alert]) -> dict[tuple[str, datetime], Enrollee]:
@@ -318,7 +321,7 @@ class Deliveries(Destinations):
         if not versions:
             return {}
         earliest = min(alert.occurred_at for alert in versions)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             rows, homes = load_enrollees(connection, {alert.enrollee_id for alert in versions}, earliest)
         return {
             (alert.enrollee_id, alert.occurred_at): enrollee_on(
@@ -332,7 +335,7 @@ class Deliveries(Destinations):
         self, destination_id: str, since: datetime, until: datetime, states: Collection[DeliveryState], now: datetime
     ) -> int:
         """Make deliveries of a span wait again, under the same ids; gives how many."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             done = connection.execute(
                 update(deliveries)
                 .where(
@@ -358,10 +361,10 @@ class Deliveries(Destinations):
         """End what became due to a destination while it was being removed; gives how many."""
         removed = select(destinations.c.destination_id).where(destinations.c.state == str(State.REMOVED))
         late = deliveries.c.destination_id.in_(removed) & (deliveries.c.state == WAITING)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             if not connection.scalar(select(deliveries.c.delivery_id).where(late).limit(1)):
                 return 0
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             ended = connection.execute(
                 update(deliveries).where(late).values(state=GIVEN_UP, failure=str(GiveUp.REMOVED), ended_us=to_us(now))
             )
@@ -373,7 +376,7 @@ class Deliveries(Destinations):
             deliveries.c.destination_id, deliveries.c.state
         )
         sums: dict[str, Sums] = {}
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             for destination_id, state, count in connection.execute(wanted):
                 before = sums.get(destination_id, Sums())
                 sums[destination_id] = before._replace(**{state: count, "due": before.due + count})
@@ -381,13 +384,13 @@ class Deliveries(Destinations):
 
     def backlog(self, now: datetime) -> Backlog:
         """How many deliveries wait, and since when the oldest that could be tried."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             count = connection.scalar(select(func.count()).select_from(deliveries).where(deliveries.c.state == WAITING))
             ready = connection.execute(_READY, {"now": to_us(now)}).all()
         oldest = min((first for _, first in ready if first is not None), default=None)
         return Backlog(int(count or 0), from_us(oldest) if oldest is not None else None)
 
-    def deliveries_of(self, *, alert_id: str = "", destination_id: str = "", limit: int = 500) -> list[DeliveryRow]:
+    def of(self, *, alert_id: str = "", destination_id: str = "", limit: int = 500) -> list[DeliveryRow]:
         """Newest first: of one alert, or of one destination."""
         wanted = select(deliveries)
         if alert_id:
@@ -410,7 +413,7 @@ class Deliveries(Destinations):
 
     def _shown(self, wanted: Any, limit: int) -> list[DeliveryRow]:
         newest = wanted.order_by(deliveries.c.position.desc(), deliveries.c.destination_id).limit(limit)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return [_shown(row) for row in connection.execute(newest)]
 
 

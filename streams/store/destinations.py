@@ -40,10 +40,13 @@ def _lock(secret: bytes) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"destinations\x1f" + secret).digest()))
 
 
-class Destinations(Database):
+class Destinations:
     """Destinations, their secrets and their health."""
 
-    def put_destination(self, destination: Destination, now: datetime, why: str = "") -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, destination: Destination, now: datetime, why: str = "") -> None:
         """Write a destination, new or changed. What waits for one that is removed is given up."""
         values = {
             "state": str(destination.state),
@@ -51,7 +54,7 @@ class Destinations(Database):
             "why": why,
             "changed_us": to_us(now),
         }
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             changed = connection.execute(
                 update(destinations)
                 .where(destinations.c.destination_id == destination.destination_id)
@@ -70,28 +73,28 @@ class Destinations(Database):
                 )
             next_values(connection, "destinations", 1)
 
-    def destinations_version(self) -> int:
+    def version(self) -> int:
         """Grows with every change of a destination."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             rows = rows_among(connection, "SELECT value FROM counters WHERE name IN :among", ["destinations"])
             return int(rows[0][0]) if rows else 0
 
-    def destinations(self) -> list[DestinationRow]:
+    def all(self) -> list[DestinationRow]:
         """Every destination that was not removed, by id."""
         wanted = (
             select(destinations)
             .where(destinations.c.state != str(State.REMOVED))
             .order_by(destinations.c.destination_id)
         )
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return [_destination(row) for row in connection.execute(wanted)]
 
-    def destination(self, destination_id: str) -> DestinationRow | None:
+    def find(self, destination_id: str) -> DestinationRow | None:
         """One destination that was not removed."""
         wanted = select(destinations).where(
             destinations.c.destination_id == destination_id, destinations.c.state != str(State.REMOVED)
         )
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(wanted).one_or_none()
             return _destination(row) if row else None
 
@@ -101,7 +104,7 @@ class Destinations(Database):
         self, destination_id: str, name: str, value: str, key: bytes, now: datetime, overlap: timedelta
     ) -> None:
         """Keep a secret encrypted; one of that name that was valid stays so for `overlap`."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 update(destination_secrets)
                 .where(
@@ -128,7 +131,7 @@ class Destinations(Database):
             .order_by(destination_secrets.c.made_us.desc())
         )
         valid: dict[str, tuple[str, ...]] = {}
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             for row in connection.execute(wanted):
                 if row.until_us and row.until_us <= to_us(now):
                     continue
@@ -143,7 +146,7 @@ class Destinations(Database):
 
     def rest(self, destination_id: str, until: datetime) -> None:
         """Try nothing at a destination before `until`."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 update(destinations)
                 .where(destinations.c.destination_id == destination_id)
@@ -152,14 +155,14 @@ class Destinations(Database):
 
     def heard_well(self, destination_id: str, now: datetime) -> None:
         """A destination took something."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(WELL, [{"b_where": destination_id, "b_now": to_us(now)}])
 
     def failed(
         self, destination_id: str, failure: Failure, now: datetime, rests_until: datetime
     ) -> DestinationRow | None:
         """A destination failed; gives how it does now."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 update(destinations)
                 .where(destinations.c.destination_id == destination_id)
@@ -176,9 +179,9 @@ class Destinations(Database):
             ).one_or_none()
             return _destination(row) if row else None
 
-    def pause_destination(self, destination_id: str, why: str, now: datetime) -> bool:
+    def pause(self, destination_id: str, why: str, now: datetime) -> bool:
         """Pause one that is active; gives whether it was."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             paused = connection.execute(
                 update(destinations)
                 .where(

@@ -37,10 +37,13 @@ def _rows(table: Table, values: Sequence[Any]) -> list[Row]:
             return [(place.practice_id, place.name, place.network_id, place.county, place.phone) for place in values]
 
 
-class Directories(Database):
+class Directories:
     """The directory. Its version grows with every load, so that live processes see that they have to read it again."""
 
-    def load_directory(
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def load(
         self,
         networks_: Sequence[Network] = (),
         practices_: Sequence[Practice] = (),
@@ -60,7 +63,7 @@ class Directories(Database):
             (absences, absences_),
             (lme_mcos, lme_mcos_),
         )
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             for table, values in parts:
                 if replace:
                     connection.execute(table.delete())
@@ -72,9 +75,9 @@ class Directories(Database):
                 write_rows(connection, table, names, list(rows.values()), rest)
             return next_values(connection, "directory", 1)[0]
 
-    def directory(self) -> Directory:
+    def read(self) -> Directory:
         """The directory as it stands."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return Directory(
                 [Network(**row._mapping) for row in connection.execute(select(networks))],
                 [Practice(**row._mapping) for row in connection.execute(select(practices))],
@@ -96,12 +99,12 @@ class Directories(Database):
 
     def case_managers(self) -> list[CaseManager]:
         """Everyone who can own an alert, by name."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return [_case_manager(row) for row in connection.execute(select(case_managers).order_by("name"))]
 
-    def directory_version(self) -> int:
+    def version(self) -> int:
         """Grows with every load; 0 before the first."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return int(connection.scalar(select(counters.c.value).where(counters.c.name == "directory")) or 0)
 
 

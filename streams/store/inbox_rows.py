@@ -123,8 +123,11 @@ class Elsewhere(NamedTuple):
     open: int  # stays that ask for something and are not this reader's
 
 
-class Inbox(Database):
+class InboxRows:
     """Queries of the page."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def rows_for(
         self, case_manager_id: str, now: datetime, *, alert_ids: Sequence[str] | None = None, limit: int = MOST_ROWS
@@ -138,7 +141,7 @@ class Inbox(Database):
             wanted = wanted.where(alerts.c.alert_id.in_(alert_ids))
         over = case((_IS_OPEN, 0), else_=1)
         wanted = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             found = _inbox_rows(connection, connection.execute(wanted).all())
         shown = [row for row in found if row.owning or row.asked or not _looked_since(row, case_manager_id)]
         return sorted(shown, key=lambda row: -row.position)
@@ -146,7 +149,7 @@ class Inbox(Database):
     def rows_count(self, case_manager_id: str, now: datetime) -> int:
         """How many rows `rows_for` would give without its limit."""
         wanted = select(func.count()).select_from(_rows(case_manager_id).where(_listed(now)).subquery())
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return int(connection.scalar(wanted) or 0)
 
     def may_see(self, case_manager_id: str, alert_id: str) -> bool:
@@ -154,12 +157,12 @@ class Inbox(Database):
         wanted = select(func.count()).where(
             alert_owners.c.case_manager_id == case_manager_id, alert_owners.c.alert_id == alert_id
         )
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return bool(connection.scalar(wanted))
 
     def stay_page(self, case_manager_id: str, alert_id: str) -> StayPage | None:
         """One stay in full as this person sees it; None when the alert is not and was never theirs."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(_rows(case_manager_id).where(alerts.c.alert_id == alert_id)).all()
             if not found:
                 return None
@@ -209,7 +212,7 @@ class Inbox(Database):
             .where(alert_owners.c.owning == 1, _IS_OPEN)
             .group_by(alert_owners.c.case_manager_id)
         )
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             counts = {row[0]: row[1] for row in connection.execute(wanted)}
         found = [Load(person, counts.get(person.case_manager_id, 0)) for person in people]
         return sorted(found, key=lambda load: (-load.open, load.case_manager.name, load.case_manager.case_manager_id))
@@ -226,7 +229,7 @@ class Inbox(Database):
         if practice_ids is not None:
             theirs = select(enrollees.c.enrollee_id).where(enrollees.c.practice_id.in_(sorted(practice_ids)))
             wanted = wanted.where(alerts.c.enrollee_id.in_(theirs))
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             living, unanswered = connection.execute(wanted).one()
             return Elsewhere(int(living), int(unanswered))
 
@@ -237,7 +240,7 @@ class Inbox(Database):
             people = people.where(enrollees.c.practice_id.in_(sorted(practice_ids)))
         newest = select(ledger.c.received_us).order_by(ledger.c.message_id.desc()).limit(1)
         heard = select(func.count(), func.min(feeds.c.received_us)).select_from(feeds)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             last = connection.scalar(newest)
             number, quietest = connection.execute(heard).one()
             return Watched(
@@ -250,7 +253,7 @@ class Inbox(Database):
     def last_change(self) -> tuple[int, datetime | None]:
         """Position of the last commit, and when the newest alert version was decided."""
         newest = select(alert_versions.c.decided_us).order_by(alert_versions.c.position.desc()).limit(1)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             position = connection.scalar(select(counters.c.value).where(counters.c.name == "position"))
             at = connection.scalar(newest)
             return int(position or 0), from_us(at) if at is not None else None

@@ -24,15 +24,18 @@ class ParkedFeed(NamedTuple):
     since: datetime
 
 
-class KeepingUp(Database):
+class KeepingUp:
     """Small tables beside the way of a message; none of them is touched for an ordinary record."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def take_up(self, records: Sequence[str], now: datetime) -> dict[str, int]:
         """Notes one attempt more at each of the records; gives how many each has had, this one included."""
         rows = [(record, 1, to_us(now)) for record in sorted(set(records))]
         if not rows:
             return {}
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             write_rows(
                 connection,
                 attempts,
@@ -47,38 +50,38 @@ class KeepingUp(Database):
 
     def taken_up(self, records: Sequence[str]) -> dict[str, int]:
         """How many attempts each of the records has had that are noted already."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             found = rows_among(connection, "SELECT record, taken FROM attempts WHERE record IN :among", records)
         return {row[0]: int(row[1]) for row in found}
 
     def came_through(self, records: Sequence[str]) -> None:
         """Forgets the attempts at records that stopped nobody."""
         if records:
-            with self.writing() as connection:
+            with self._database.writing() as connection:
                 connection.execute(delete(attempts).where(attempts.c.record.in_(list(records))))
 
     def park(self, sender: str, feed: str, code: str, now: datetime) -> bool:
         """Sets a sender aside; False when it was already."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             row = (sender, feed, code, to_us(now))
             columns = ("sender", "feed", "code", "since_us")
             return write_rows(connection, parked_feeds, columns, [row], "ON CONFLICT DO NOTHING") == 1
 
     def unpark(self, sender: str) -> bool:
         """Takes a sender's messages again from now on; False when it was not parked."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             return connection.execute(delete(parked_feeds).where(parked_feeds.c.sender == sender)).rowcount == 1
 
     def parked(self) -> tuple[ParkedFeed, ...]:
         """Every sender that is set aside, the first first."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(select(parked_feeds).order_by(parked_feeds.c.since_us)).all()
         return tuple(ParkedFeed(row.sender, row.feed, row.code, from_us(row.since_us)) for row in rows)
 
     def lease(self, name: str, holder: str, now: datetime, seconds: float) -> bool:
         """Whether `holder` may do `name` until `seconds` from now: nobody else holds it, or not any longer."""
         until = to_us(now + timedelta(seconds=seconds))
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             rest = (
                 "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_us = excluded.until_us "
                 f"WHERE leases.holder = excluded.holder OR leases.until_us < {to_us(now)}"
@@ -87,12 +90,12 @@ class KeepingUp(Database):
 
     def fact(self, name: str) -> str:
         """What is noted under a name; "" for nothing."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return str(connection.scalar(select(facts.c.value).where(facts.c.name == name)) or "")
 
     def note_fact(self, name: str, value: str, *, replace: bool = False) -> str:
         """Notes it unless something is noted already (or in its place); gives what stands there now."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             if replace:
                 connection.execute(delete(facts).where(facts.c.name == name))
             write_rows(connection, facts, ("name", "value"), [(name, value)], "ON CONFLICT DO NOTHING")
@@ -110,7 +113,7 @@ class KeepingUp(Database):
             first = next(iter(table.primary_key.columns))
             while True:
                 some = select(first).where(key < limit).limit(_AT_ONCE)
-                with self.writing() as connection:
+                with self._database.writing() as connection:
                     count = connection.execute(delete(table).where(first.in_(some))).rowcount
                 gone += count if table is sessions else 0
                 if count < _AT_ONCE:

@@ -25,12 +25,12 @@ def trace_of(key: bytes) -> str:
 
 def secret_of(settings: Settings, store: Store, *, accept: bool = False) -> bytes:
     """The key, made at the first start only. `accept` takes another one than before as this store's."""
-    before = store.fact(HASH_KEY)
-    known = bool(before) or store.seals()
+    before = store.keeping_up.fact(HASH_KEY)
+    known = bool(before) or store.unmatched.seals()
     if known and not accept and not settings.has_secret():
         raise Problem(f"the hash key of this store is missing ({settings.data_dir / 'hash.key'}): {_AGAIN}")
     key = settings.secret()
-    noted = store.note_fact(HASH_KEY, trace_of(key), replace=accept) if accept or not before else before
+    noted = store.keeping_up.note_fact(HASH_KEY, trace_of(key), replace=accept) if accept or not before else before
     if noted != trace_of(key):
         raise Problem(f"the hash key is another one than this store was written with: {_AGAIN}")
     return key

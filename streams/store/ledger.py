@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, func, select
 
 from rules.endings import LedgerEntry
 from streams.store.database import Database, Row, rows_among, write_new, write_rows
@@ -48,11 +48,11 @@ def endings_of(connection: Connection, message_ids: Sequence[str]) -> dict[str, 
     return {row[0]: (row[1], row[2]) for row in found}
 
 
-class Endings(Database):
+class Ledger:
     """The ledger, and when each feed was last heard."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._heard: dict[str, int] = {}
 
     def end(self, entries: Sequence[LedgerEntry]) -> int:
@@ -67,17 +67,17 @@ class Endings(Database):
         if not entries:
             return set()
         rows = [ledger_row(entry) for entry in entries]
-        with self.writing_each() as connection:
+        with self._database.writing_each() as connection:
             new = write_new(connection, ledger, COLUMNS, rows)
-            self._hear(connection, entries)
+            self.hear(connection, entries)
         return new
 
     def feeds(self) -> dict[str, datetime]:
         """When each feed last sent something, a few seconds coarse."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return {row.feed: from_us(row.received_us) for row in connection.execute(select(feeds))}
 
-    def _hear(self, connection: Connection, entries: Iterable[LedgerEntry]) -> None:
+    def hear(self, connection: Connection, entries: Iterable[LedgerEntry]) -> None:
         """Note the feeds that were heard, each seldom enough that no two transactions wait for its row."""
         newest: dict[str, int] = {}
         for entry in entries:
@@ -96,24 +96,24 @@ class Endings(Database):
 
     def ended(self, message_ids: Sequence[str]) -> set[str]:
         """Those of the messages that have ended."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return set(endings_of(connection, message_ids))
 
     def count_ended(self, first_id: str, last_id: str) -> int:
         """How many messages between the two ids, both included, have ended."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             where = ledger.c.message_id.between(first_id, last_id)
             return int(connection.scalar(select(func.count()).select_from(ledger).where(where)) or 0)
 
     def ended_between(self, first_id: str, last_id: str) -> set[str]:
         """Ids of the messages between the two, both included, that have ended."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             where = ledger.c.message_id.between(first_id, last_id)
             return set(connection.scalars(select(ledger.c.message_id).where(where)))
 
     def endings(self, since: str = "") -> dict[str, int]:
         """How many messages in the ledger ended how; with `since`, of those from that message id on."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             where = ledger.c.message_id >= since
             rows = connection.execute(select(ledger.c.ending, func.count()).where(where).group_by(ledger.c.ending))
             return {row[0]: row[1] for row in rows}
@@ -121,7 +121,7 @@ class Endings(Database):
     def timings(self, since: str) -> Iterator[Timing]:
         """When each message from this id on was received and ended, in order of receipt."""
         columns = (ledger.c.message_id, ledger.c.ending, ledger.c.code, ledger.c.received_us, ledger.c.ended_us)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             where = ledger.c.message_id >= since
             for row in connection.execute(select(*columns).where(where).order_by(ledger.c.message_id)):
                 yield Timing(*row)
@@ -133,7 +133,7 @@ class Endings(Database):
             order = key if table is ledger else fingerprints.c.received_us
             while True:
                 oldest = select(key.label("key"), table.c.received_us).order_by(order).limit(PRUNED_AT_ONCE).subquery()
-                with self.writing() as connection:
+                with self._database.writing() as connection:
                     old = select(oldest.c.key).where(oldest.c.received_us < limit)
                     count = connection.execute(table.delete().where(key.in_(old))).rowcount
                 gone += count if table is ledger else 0

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from parsers.files.panel_columns import PanelRow, split_mrns
 from parsers.people import Enrollee
 from rules.matching.person import PanelRecord
-from streams.store.database import Database, Row, Unavailable, next_values, rows_among, translated
+from streams.store.database import Database, Row, next_values, rows_among
 from streams.store.panel_read import CURSOR_SHIFT, READ_AT_ONCE, PanelChanges, counters_now, cursor_of
 from streams.store.panel_rows import (
     FILE_COLUMNS,
@@ -33,6 +33,7 @@ from streams.store.panel_rows import (
 from streams.store.tables import crosswalk, enrollees, from_us, panel_loads, to_us
 
 STAGED_AT_ONCE: Final = 10_000
+APPLY_SECONDS: Final = 60  # so long a load waits for its turn to write
 ENDED_KEPT_DAYS: Final = 400  # so long after the last day late messages still find a person
 MET_BY: Final = tuple(name for name in RECORD_COLUMNS if name in FILE_COLUMNS)  # what can make somebody a match
 Progress = Callable[[str, int], None]
@@ -54,10 +55,13 @@ class PanelReport(NamedTuple):
     refused: bool = False  # more would end than allowed, and nothing was written
 
 
-class Panel(Database):
+class Panel:
     """The panel and the crosswalk."""
 
-    def load_panel(
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def load(
         self,
         rows: Iterable[PanelRow] | Iterable[Enrollee],
         *,
@@ -83,10 +87,12 @@ class Panel(Database):
     @contextmanager
     def _staging(self) -> Iterator[Connection]:
         """A connection of its own with an empty staging table that goes with it."""
-        with translated(), self._engine.connect() as connection:
+        with self._database.connected() as connection:
             try:
                 with connection.begin():
-                    if self.backend == "postgresql":  # room for a million lines; the connection ends with the load
+                    if (
+                        self._database.backend == "postgresql"
+                    ):  # room for a million lines; the connection ends with the load
                         connection.exec_driver_sql("SET temp_buffers = '256MB'")
                         connection.exec_driver_sql("SET work_mem = '256MB'")
                     columns = ", ".join(f"{name} text NOT NULL" for name in FILE_COLUMNS)
@@ -98,23 +104,16 @@ class Panel(Database):
     @contextmanager
     def _apply(self, connection: Connection) -> Iterator[None]:
         connection.execution_options(writing=True)
-        if self._turn is None:
+        with self._database.turn(APPLY_SECONDS):
             yield
-            return
-        if not self._turn.acquire(timeout=60):
-            raise Unavailable("another thread is writing")
-        try:
-            yield
-        finally:
-            self._turn.release()
 
-    def panel_records(self, ids: Iterable[str] | None = None) -> Iterator[PanelRecord]:
+    def records(self, ids: Iterable[str] | None = None) -> Iterator[PanelRecord]:
         """The panel as the matcher reads it, in no order: all of it, or the given enrollees."""
         columns = ", ".join(RECORD_COLUMNS)
         if ids is not None:
             wanted = list(ids)
             for start in range(0, len(wanted), READ_AT_ONCE):
-                with self.reading() as connection:
+                with self._database.reading() as connection:
                     found = rows_among(
                         connection,
                         f"SELECT {columns} FROM enrollees WHERE gone = 0 AND enrollee_id IN :among",  # noqa: S608
@@ -122,25 +121,25 @@ class Panel(Database):
                     )
                 yield from records_of(found)
             return
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             yield from records_of(stream_rows(connection, f"SELECT {columns} FROM enrollees WHERE gone = 0"))  # noqa: S608
 
     def crosswalk(self) -> Iterator[tuple[str, str, str]]:
         """(system, value, enrollee_id) of every number that means somebody."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             yield from stream_rows(
                 connection, "SELECT system, value, enrollee_id FROM crosswalk WHERE enrollee_id <> ''"
             )
 
-    def panel_seq(self) -> int:
-        """What to hand to `panel_changes` by whoever reads the whole panel after this call."""
-        with self.reading() as connection:
+    def seq(self) -> int:
+        """What to hand to `changes` by whoever reads the whole panel after this call."""
+        with self._database.reading() as connection:
             return cursor_of(*counters_now(connection))
 
-    def panel_changes(self, after: int) -> PanelChanges:
+    def changes(self, after: int) -> PanelChanges:
         """Enrollees and crosswalk entries written after `after` (a `seq` of before; only ever handed back)."""
         old_panel, old_crosswalk = after >> CURSOR_SHIFT, after & ((1 << CURSOR_SHIFT) - 1)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             new_panel, new_crosswalk = counters_now(connection)
             changed: list[Row] = []
             learned: list[Row] = []
@@ -159,21 +158,21 @@ class Panel(Database):
             tuple((system, value, enrollee_id or None) for system, value, enrollee_id in learned),
         )
 
-    def panel_size(self) -> int:
+    def size(self) -> int:
         """Lines on the panel."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             wanted = select(func.count()).select_from(enrollees).where(enrollees.c.gone == 0)
             return int(connection.scalar(wanted) or 0)
 
-    def panel_loaded_at(self) -> datetime | None:
+    def loaded_at(self) -> datetime | None:
         """When the panel was last loaded; None before the first time."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             loaded = connection.scalar(select(func.max(panel_loads.c.loaded_us)))
             return from_us(loaded) if loaded is not None else None
 
-    def panel_age(self, now: datetime | None = None) -> timedelta | None:
+    def age(self, now: datetime | None = None) -> timedelta | None:
         """Time since the last load; None before the first. A panel older than 90 days is to be flagged."""
-        loaded = self.panel_loaded_at()
+        loaded = self.loaded_at()
         return (now or datetime.now(UTC)) - loaded if loaded else None
 
 

@@ -180,13 +180,16 @@ def put_events(connection: Connection, records: Sequence[EventRecord], now: date
     write_rows(connection, event_outbox, ("outbox_id", "message_id", "written_us", "document"), rows)
 
 
-class Reviewing(Database):
+class Reviews:
     """The review queue, and the way back of events that are decided again."""
 
-    def reviews_waiting(self, limit: int = 100, practices: Collection[str] | None = None) -> list[Review]:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def waiting(self, limit: int = 100, practices: Collection[str] | None = None) -> list[Review]:
         """What nobody has settled, never looked at before not-sure, oldest first: of everybody, or with `practices` of
         people on their panels."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(
                 _asked_of(select(reviews), practices)
                 .where(reviews.c.verdict.in_(_OPEN))
@@ -195,11 +198,9 @@ class Reviewing(Database):
             ).all()
             return _reviews(connection, found)
 
-    def reviews_answered(
-        self, since: datetime, limit: int = 20, practices: Collection[str] | None = None
-    ) -> list[Review]:
+    def answered(self, since: datetime, limit: int = 20, practices: Collection[str] | None = None) -> list[Review]:
         """What was answered since then, newest first."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(
                 _asked_of(select(reviews), practices)
                 .where(reviews.c.verdict != "", reviews.c.decided_us >= to_us(since))
@@ -208,19 +209,19 @@ class Reviewing(Database):
             ).all()
             return _reviews(connection, found)
 
-    def review(self, review_id: str) -> Review | None:
+    def find(self, review_id: str) -> Review | None:
         """One review, settled or not."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(select(reviews).where(reviews.c.review_id == review_id)).all()
             return next(iter(_reviews(connection, found)), None)
 
-    def review_count(self, practices: Collection[str] | None = None) -> int:
+    def count(self, practices: Collection[str] | None = None) -> int:
         """How many pairs wait for a person: of everybody, or of people on the panels of `practices`."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             waiting = _asked_of(select(func.count()).select_from(reviews), practices)
             return int(connection.scalar(waiting.where(reviews.c.verdict.in_(_OPEN))) or 0)
 
-    def settle_review(
+    def settle(
         self,
         review_id: str,
         verdict: Verdict,
@@ -237,7 +238,7 @@ class Reviewing(Database):
         they go on waiting. With `undoable` all of that happens `UNDO_SECONDS` later (`take_effect`), and until then
         what comes of this pair waits too. Raises `KeyError` for an unknown review.
         """
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             row = connection.execute(
                 select(reviews).where(reviews.c.review_id == review_id).with_for_update()
             ).one_or_none()
@@ -260,9 +261,9 @@ class Reviewing(Database):
             same = verdict is Verdict.SAME
             return Reviewed(True, len(waiting) if same else 0, 0 if same else len(waiting))
 
-    def undo_review(self, review_id: str, case_manager_id: str, at: datetime) -> None:
+    def undo(self, review_id: str, case_manager_id: str, at: datetime) -> None:
         """Take one's own answer back, as long as nothing came of it. Raises `KeyError` when that is over."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             row = connection.execute(
                 select(reviews).where(reviews.c.review_id == review_id).with_for_update()
             ).one_or_none()
@@ -278,11 +279,11 @@ class Reviewing(Database):
         """Let answers that can no longer be undone have their effect; how many."""
         due = to_us(now - timedelta(seconds=UNDO_SECONDS))
         soon = select(reviews.c.review_id).where(reviews.c.verdict.in_(tuple(_MEANT)), reviews.c.decided_us <= due)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             ids = list(connection.scalars(soon.order_by(reviews.c.review_id)))
         if not ids:
             return 0
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             locked = soon.add_columns(reviews.c.verdict).where(reviews.c.review_id.in_(ids)).with_for_update()
             found = connection.execute(locked).all()
             waiting = _waiting(connection, [row.review_id for row in found])
@@ -296,14 +297,14 @@ class Reviewing(Database):
     def release(self, records: Sequence[EventRecord], now: datetime) -> None:
         """Line events up to be decided although their message has ended: waiting ones, and those of people enrolled
         late (see `Unmatched`). They are marked `released`."""
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             put_events(connection, [record.model_copy(update={"released": True}) for record in records], now)
 
     def ask_late(self, records: Sequence[EventRecord], now: datetime) -> Asked:
         """Ask about events that are only possibly of people enrolled late: they wait like held ones, until then nothing
         leaves. A pair that a person has decided on is not asked about again: same is released, different dropped.
         """
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             before = endings_of(connection, [record.event.message_id for record in records])
             open_ = [record for record in records if untold(before.get(record.event.message_id, _NOBODY_S))]
             pairs = {record.event.message_id: _pair(record) for record in open_}
@@ -323,7 +324,7 @@ class Reviewing(Database):
 
     def unsent_events(self, limit: int = 200) -> list[tuple[int, EventRecord]]:
         """What waits for the events topic, oldest first: (outbox id, record)."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 select(event_outbox.c.outbox_id, event_outbox.c.document)
                 .order_by(event_outbox.c.outbox_id)
@@ -334,7 +335,7 @@ class Reviewing(Database):
     def sent_events(self, outbox_ids: Sequence[int]) -> None:
         """Forget what is on the events topic now."""
         if outbox_ids:
-            with self.writing() as connection:
+            with self._database.writing() as connection:
                 connection.execute(event_outbox.delete().where(event_outbox.c.outbox_id.in_(outbox_ids)))
 
 

@@ -9,13 +9,16 @@ from streams.store.database import Database, write_rows
 from streams.store.tables import seen, to_us
 
 
-class Seen(Database):
+class Seen:
     """What people have looked at."""
 
-    def mark_seen(self, case_manager_id: str, versions: Mapping[str, int], at: datetime) -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def mark(self, case_manager_id: str, versions: Mapping[str, int], at: datetime) -> None:
         """Remember which version of each alert a person has looked at; an older one never takes a newer one's place."""
         if versions:
-            with self.writing() as connection:
+            with self._database.writing() as connection:
                 see(connection, case_manager_id, versions, at)
 
 

@@ -31,47 +31,50 @@ class Session(NamedTuple):
         return hashlib.sha256(f"csrf:{self.secret}".encode()).hexdigest()[:40]
 
 
-def open_session(store: Database, case_manager_id: str, now: datetime) -> Session:
-    """A new session of this person."""
-    session = Session(secrets.token_urlsafe(32), case_manager_id, now, now)
-    with store.writing() as connection:
-        connection.execute(
-            insert(sessions).values(
-                token_hash=_digest(session.secret),
-                case_manager_id=case_manager_id,
-                made_us=to_us(now),
-                active_us=to_us(now),
-                ended_us=0,
+class Sessions:
+    """Who is signed in."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, case_manager_id: str, now: datetime) -> Session:
+        """A new session of this person."""
+        session = Session(secrets.token_urlsafe(32), case_manager_id, now, now)
+        with self._database.writing() as connection:
+            connection.execute(
+                insert(sessions).values(
+                    token_hash=_digest(session.secret),
+                    case_manager_id=case_manager_id,
+                    made_us=to_us(now),
+                    active_us=to_us(now),
+                    ended_us=0,
+                )
             )
-        )
-    return session
+        return session
 
+    def find(self, secret: str, now: datetime) -> Session | None:
+        """The session of this cookie, unless it was ended or is too old."""
+        if not secret:
+            return None
+        with self._database.reading() as connection:
+            row = connection.execute(select(sessions).where(sessions.c.token_hash == _digest(secret))).one_or_none()
+        if row is None or row.ended_us or now - from_us(row.made_us) > timedelta(hours=SESSION_HOURS):
+            return None
+        return Session(secret, row.case_manager_id, from_us(row.made_us), from_us(row.active_us))
 
-def find_session(store: Database, secret: str, now: datetime) -> Session | None:
-    """The session of this cookie, unless it was ended or is too old."""
-    if not secret:
-        return None
-    with store.reading() as connection:
-        row = connection.execute(select(sessions).where(sessions.c.token_hash == _digest(secret))).one_or_none()
-    if row is None or row.ended_us or now - from_us(row.made_us) > timedelta(hours=SESSION_HOURS):
-        return None
-    return Session(secret, row.case_manager_id, from_us(row.made_us), from_us(row.active_us))
+    def touch(self, session: Session, now: datetime) -> None:
+        """The person did something just now."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(sessions).where(sessions.c.token_hash == _digest(session.secret)).values(active_us=to_us(now))
+            )
 
-
-def touch_session(store: Database, session: Session, now: datetime) -> None:
-    """The person did something just now."""
-    with store.writing() as connection:
-        connection.execute(
-            update(sessions).where(sessions.c.token_hash == _digest(session.secret)).values(active_us=to_us(now))
-        )
-
-
-def end_session(store: Database, session: Session, now: datetime) -> None:
-    """Signed out: the cookie is worth nothing from now on."""
-    with store.writing() as connection:
-        connection.execute(
-            update(sessions).where(sessions.c.token_hash == _digest(session.secret)).values(ended_us=to_us(now))
-        )
+    def end(self, session: Session, now: datetime) -> None:
+        """Signed out: the cookie is worth nothing from now on."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(sessions).where(sessions.c.token_hash == _digest(session.secret)).values(ended_us=to_us(now))
+            )
 
 
 def _digest(secret: str) -> str:

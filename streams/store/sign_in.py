@@ -15,13 +15,16 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-class SignIn(Database):
+class SignInLinks:
     """Sign-in links, until real sign-in exists."""
 
-    def make_sign_in_link(self, case_manager_id: str, expires: datetime) -> str:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def make_link(self, case_manager_id: str, expires: datetime) -> str:
         """A token that signs this person in once, until `expires`."""
         token = secrets.token_urlsafe(32)
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 insert(sign_in_links).values(
                     token_hash=_digest(token), case_manager_id=case_manager_id, expires_us=to_us(expires)
@@ -36,14 +39,14 @@ class SignIn(Database):
             sign_in_links.c.used_us == 0,
             sign_in_links.c.expires_us > to_us(now),
         )
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             found = connection.scalar(wanted)
         return None if found is None else str(found)
 
     def redeem(self, token: str, now: datetime) -> str | None:
         """Whom the token signs in; None when it is unknown, used or too old. Uses it up."""
         mine = sign_in_links.c.token_hash == _digest(token)
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             used = connection.execute(
                 update(sign_in_links)
                 .where(mine, sign_in_links.c.used_us == 0, sign_in_links.c.expires_us > to_us(now))

@@ -1,38 +1,52 @@
-"""A database URL in, an open `Store` out; what it can do is in the files of its parts."""
+"""A database URL in, an open `Store` out: its parts, each over the same database and in a file of its own."""
 
 from typing import Self
 
-from sqlalchemy import Engine
-
 from streams.store.acts import Acts
-from streams.store.audit import Auditing
-from streams.store.changes import Feed
+from streams.store.audit import Audit
+from streams.store.changes import Changes
 from streams.store.database import Database, make_engine
-from streams.store.decisions import Deciding
+from streams.store.decisions import Decisions
 from streams.store.deliveries import Deliveries
+from streams.store.destinations import Destinations
 from streams.store.directory import Directories
 from streams.store.escalations import Escalations
-from streams.store.inbox_rows import Inbox
+from streams.store.inbox_rows import InboxRows
 from streams.store.keeping_up import KeepingUp
+from streams.store.ledger import Ledger
 from streams.store.migrating import MigrationState, StoreOutdated, TablesAre, migrate, state
 from streams.store.panel_load import Panel
-from streams.store.reviews import Reviewing
+from streams.store.reviews import Reviews
 from streams.store.seen import Seen
-from streams.store.sign_in import SignIn
+from streams.store.sessions import Sessions
+from streams.store.sign_in import SignInLinks
 from streams.store.ticks import Ticks
 from streams.store.unmatched import Unmatched
 
 
-class Store(
-    Deciding, Feed, Inbox, Seen, Reviewing, Unmatched, Panel, Directories, SignIn, Auditing, KeepingUp, Deliveries
-):
-    """Everything a process asks of the database. Methods are safe to call from several threads."""
+class Store:
+    """Everything a process asks of the database. Methods of its parts are safe to call from several threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self.acts = Acts(self)
-        self.escalations = Escalations(self)
-        self.ticks = Ticks(self)
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.ledger = Ledger(database)
+        self.decisions = Decisions(database, self.ledger)
+        self.changes = Changes(database)
+        self.inbox = InboxRows(database)
+        self.acts = Acts(database)
+        self.escalations = Escalations(database)
+        self.seen = Seen(database)
+        self.reviews = Reviews(database)
+        self.unmatched = Unmatched(database)
+        self.panel = Panel(database)
+        self.directory = Directories(database)
+        self.sign_in = SignInLinks(database)
+        self.sessions = Sessions(database)
+        self.audit = Audit(database)
+        self.ticks = Ticks(database)
+        self.keeping_up = KeepingUp(database)
+        self.destinations = Destinations(database)
+        self.deliveries = Deliveries(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = False) -> Self:
@@ -41,7 +55,7 @@ class Store(
         Raises `StoreOutdated` (the text says what to run), `Unavailable`, or `ValueError` for a URL that names neither
         SQLite nor PostgreSQL.
         """
-        store = cls(make_engine(url))
+        store = cls(Database(make_engine(url)))
         try:
             found = store.check()
             if migrate and found.tables in {TablesAre.MISSING, TablesAre.OLDER}:
@@ -55,13 +69,13 @@ class Store(
         return store
 
     def _migrate(self) -> None:
-        migrate(Database(self._engine))
+        migrate(self.database)
 
     def check(self) -> MigrationState:
         """Which tables the database has. Raises `Unavailable`: so it also says whether the database answers."""
-        with self.reading() as connection:
+        with self.database.reading() as connection:
             return state(connection)
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self.database.close()

@@ -127,10 +127,13 @@ def earlier_of(connection: Connection, events: Iterable[Event], secret: bytes) -
     return opened
 
 
-class Unmatched(Database):
+class Unmatched:
     """What waits for late enrollment."""
 
-    def keep_unmatched(self, events: Sequence[Event], secret: bytes) -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(self, events: Sequence[Event], secret: bytes) -> None:
         """Keep events, encrypted with a key made of `secret`; one that is kept already stays as it is."""
         lock = _lock(secret)
         rows, keys = [], set()
@@ -138,18 +141,18 @@ class Unmatched(Database):
             sealed = lock.encrypt(event.model_dump_json().encode())
             rows.append((event.message_id, to_us(event.received_at), sealed))
             keys |= {(_key(secret, kind, value), event.message_id) for kind, value in _ways_to(event) if value}
-        with self.writing() as connection:
+        with self._database.writing() as connection:
             columns = ("message_id", "received_us", "sealed")
             write_rows(connection, unmatched, columns, rows, "ON CONFLICT DO NOTHING")
             write_rows(connection, unmatched_keys, ("key", "message_id"), sorted(keys), "ON CONFLICT DO NOTHING")
 
-    def unmatched_about(self, enrollee_ids: Iterable[str], secret: bytes) -> list[Event]:
+    def about(self, enrollee_ids: Iterable[str], secret: bytes) -> list[Event]:
         """Kept events that may be about one of these enrollees, in the order of receipt.
 
         Events written under another secret are left out: nobody can read them.
         """
         ids = list(enrollee_ids)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             people: list[Sequence[str]] = []
             for start in range(0, len(ids), FOUND_AT_ONCE):
                 some = ids[start : start + FOUND_AT_ONCE]
@@ -157,20 +160,20 @@ class Unmatched(Database):
             found = sorted(_about(connection, people, secret))
         return list(self._opened(found, secret))
 
-    def unmatched_of_load(self, seq: int, secret: bytes) -> Iterator[Event]:
+    def of_load(self, seq: int, secret: bytes) -> Iterator[Event]:
         """As `unmatched_about`, for everybody in the lines last written by load `seq`; some thousand events at a time.
 
         The fewer are gone through: the events, each compared with the lines, or the lines, each hashed.
         """
         of_load = enrollees.c.seq == seq
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             kept = int(connection.scalar(select(func.count()).select_from(unmatched)) or 0)
             people = int(connection.scalar(select(func.count()).select_from(enrollees).where(of_load)) or 0)
         lines = f"{_PEOPLE} WHERE gone = 0 AND seq = {int(seq)}"
         if not kept or not people:
             return
         if kept * HASHES_PER_EVENT > people:
-            with self.reading() as connection:
+            with self._database.reading() as connection:
                 found = sorted(_about(connection, stream_rows(connection, lines), secret))
             yield from self._opened(found, secret)
             return
@@ -181,12 +184,12 @@ class Unmatched(Database):
                 event.message_id: {(kind, value.casefold()) for kind, value in _facts_of(event)} for event in events
             }
             asked = {fact for some in facts.values() for fact in some if fact[1]}
-            with self.reading() as connection:
+            with self._database.reading() as connection:
                 shared = _shared(asked, stream_rows(connection, lines))
             yield from (event for event in events if not shared.isdisjoint(facts[event.message_id]))
 
     def _kept_ids(self) -> list[str]:
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return list(connection.scalars(select(unmatched.c.message_id).order_by(unmatched.c.message_id)))
 
     def _opened(self, message_ids: Sequence[str], secret: bytes) -> Iterator[Event]:
@@ -194,7 +197,7 @@ class Unmatched(Database):
         lock = _lock(secret)
         for start in range(0, len(message_ids), FOUND_AT_ONCE):
             some = message_ids[start : start + FOUND_AT_ONCE]
-            with self.reading() as connection:
+            with self._database.reading() as connection:
                 sealed = rows_among(
                     connection, "SELECT message_id, sealed FROM unmatched WHERE message_id IN :among", some
                 )
@@ -204,18 +207,18 @@ class Unmatched(Database):
                 except InvalidToken:
                     continue
 
-    def drop_unmatched(self, message_ids: Sequence[str]) -> None:
+    def drop(self, message_ids: Sequence[str]) -> None:
         """Forget events that need not wait any longer."""
         if message_ids:
-            with self.writing() as connection:
+            with self._database.writing() as connection:
                 forget(connection, message_ids)
 
-    def prune_unmatched(self, now: datetime, days: int = 14) -> int:
+    def prune(self, now: datetime, days: int = 14) -> int:
         """Forget events received more than `days` ago; gives how many. Small transactions, none long."""
         limit, gone = to_us(now - timedelta(days=days)), 0
         old = unmatched.select().with_only_columns(unmatched.c.message_id).where(unmatched.c.received_us < limit)
         while True:
-            with self.writing() as connection:
+            with self._database.writing() as connection:
                 some = list(connection.scalars(old.limit(FOUND_AT_ONCE)))
                 forget(connection, some)
             gone += len(some)
@@ -224,5 +227,5 @@ class Unmatched(Database):
 
     def seals(self) -> bool:
         """Whether anything is kept that only the hash key opens."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return connection.scalar(unmatched.select().with_only_columns(unmatched.c.message_id).limit(1)) is not None

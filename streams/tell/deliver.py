@@ -94,7 +94,7 @@ class Teller:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._in_hand: set[str] = set()
         self._stopping = False
-        self.settler = Settler(lambda ends: self._in_thread(store.settle, ends, name, now()))
+        self.settler = Settler(lambda ends: self._in_thread(store.deliveries.settle, ends, name, now()))
         self.away = ""  # why nothing can be claimed; "" while it can
 
     def _in_thread(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
@@ -136,7 +136,11 @@ class Teller:
             await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
             return 1
         claim = partial(
-            self._store.claim, limit=CLAIMED_AT_ONCE, each=OF_ONE_DESTINATION, most=room, busy=tuple(self._running)
+            self._store.deliveries.claim,
+            limit=CLAIMED_AT_ONCE,
+            each=OF_ONE_DESTINATION,
+            most=room,
+            busy=tuple(self._running),
         )
         claimed = await self._in_thread(claim, self._name, self._now(), self._hold)
         by_destination: dict[str, list[Claimed]] = {}
@@ -162,7 +166,9 @@ class Teller:
         while True:
             await asyncio.sleep(self._hold.total_seconds() / 4)
             try:
-                await self._in_thread(self._store.hold_on, tuple(self._in_hand), self._name, self._now() + self._hold)
+                await self._in_thread(
+                    self._store.deliveries.hold_on, tuple(self._in_hand), self._name, self._now() + self._hold
+                )
             except Unavailable as error:
                 self.away = type(error).__name__
 
@@ -178,14 +184,14 @@ class Teller:
     async def _serve(self, destination_id: str, claimed: Sequence[Claimed]) -> None:
         """One turn of one destination. What fails here is this destination's, and comes again."""
         try:
-            row = await self._in_thread(self._store.destination, destination_id)
+            row = await self._in_thread(self._store.destinations.find, destination_id)
             if row is None or row.destination.state is not State.ACTIVE:
                 await self._release(claimed)
                 return
             known = self._known()
             if opens := opens_in(row.destination.hours, self._now().astimezone(known.policy.tz)):
                 await self._release(claimed)
-                await self._in_thread(self._store.rest, destination_id, self._now() + opens)
+                await self._in_thread(self._store.destinations.rest, destination_id, self._now() + opens)
                 return
             await self._turn(row, claimed, known)
         except Unavailable as error:  # in hand for a while longer; then they are tried again, under the same ids
@@ -200,7 +206,9 @@ class Teller:
         form, way = self._forms.get(destination.form), self._ways.get(destination.way)
         try:
             secrets = Secrets(
-                await self._in_thread(self._store.secrets_of, destination.destination_id, self._secret, self._now())
+                await self._in_thread(
+                    self._store.destinations.secrets_of, destination.destination_id, self._secret, self._now()
+                )
             )
         except ValueError:  # kept under another key
             form = None
@@ -246,13 +254,13 @@ class Teller:
         destination = row.destination
         where = destination.destination_id
         taken = await self._in_thread(
-            self._store.claim_all, where, self._name, self._now(), self._hold, ROWS_OF_A_FILE, claimed
+            self._store.deliveries.claim_all, where, self._name, self._now(), self._hold, ROWS_OF_A_FILE, claimed
         )
         if not taken:
             return
         self._in_hand.update(one.delivery_id for one in taken)
         try:
-            number = taken[0].batch or await self._in_thread(self._store.number_batch, where, taken)
+            number = taken[0].batch or await self._in_thread(self._store.deliveries.number_batch, where, taken)
             items = await self._in_thread(self._items, destination, taken, known)
             said = await self._try(form, way, items, destination, secrets, number)
             if said is None:
@@ -260,7 +268,9 @@ class Teller:
             elif isinstance(said, Delivered):
                 await self._done(row, taken, items, said)
                 if destination.every_minutes and len(taken) < ROWS_OF_A_FILE:
-                    await self._in_thread(self._store.rest, where, next_slot(self._now(), destination.every_minutes))
+                    await self._in_thread(
+                        self._store.destinations.rest, where, next_slot(self._now(), destination.every_minutes)
+                    )
             else:
                 await self._failed(destination, taken, said)
         finally:
@@ -280,7 +290,7 @@ class Teller:
             return NotDelivered(Failure.CRASHED)
 
     def _items(self, destination: Destination, claimed: Sequence[Claimed], known: Known) -> list[Item]:
-        people = self._store.enrollees_of([one.alert for one in claimed])
+        people = self._store.deliveries.enrollees_of([one.alert for one in claimed])
         return [
             Item(
                 one.delivery_id,
@@ -338,14 +348,14 @@ class Teller:
         if failure in (Failure.REFUSED, Failure.NEVER, Failure.CRASHED):
             return False
         where = destination.destination_id
-        row = await self._in_thread(self._store.failed, where, failure, now, now + REST[0])
+        row = await self._in_thread(self._store.destinations.failed, where, failure, now, now + REST[0])
         if row is None:
             return True
         rest = min(REST[0] * 2 ** min(row.failures - 1, 20), REST[1])
-        await self._in_thread(self._store.rest, where, now + rest)
+        await self._in_thread(self._store.destinations.rest, where, now + rest)
         first, last = row.first_failed_at or now, row.last_failed_at or now
         if (failure in STOPS_DESTINATION or pauses(first, last, row.succeeded_at, now)) and await self._in_thread(
-            self._store.pause_destination, where, failure, now
+            self._store.destinations.pause, where, failure, now
         ):
             metrics.DESTINATIONS_PAUSED.inc()
             log.error("destination_paused", destination=where, failure=failure)
@@ -355,7 +365,7 @@ class Teller:
         """Writes the file that says that nothing was, where it is wanted."""
         while True:
             try:
-                for row in await self._in_thread(self._store.destinations):
+                for row in await self._in_thread(self._store.destinations.all):
                     await self._empty(row)
             except Unavailable as error:
                 self.away = type(error).__name__
@@ -372,7 +382,7 @@ class Teller:
             return
         if opens_in(destination.hours, now.astimezone(self._known().policy.tz)):
             return
-        if await self._in_thread(self._store.waits, where):
+        if await self._in_thread(self._store.deliveries.waits, where):
             return
         parcel = form.empty(destination, row.sequence + 1, slot)
         if parcel is None:
@@ -380,8 +390,8 @@ class Teller:
         said = await way.deliver(parcel, destination, Secrets({}))
         if isinstance(said, NotDelivered):
             metrics.DELIVERY_FAILURES.labels(destination.way, said.failure).inc()
-        elif await self._in_thread(self._store.number_batch, where, (), row.sequence):
-            await self._in_thread(self._store.heard_well, where, now)
+        elif await self._in_thread(self._store.deliveries.number_batch, where, (), row.sequence):
+            await self._in_thread(self._store.destinations.heard_well, where, now)
 
 
 def next_slot(now: datetime, every_minutes: int) -> datetime:

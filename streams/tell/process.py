@@ -85,7 +85,7 @@ def make_ways(settings: Settings) -> dict[WayKind, Way]:
 
 def waiting_of(store: Store, case_manager_id: str, now: datetime) -> Waiting:
     """How much is open for one person, as their page counts it."""
-    rows = [row for row in store.rows_for(case_manager_id, now) if row.open]
+    rows = [row for row in store.inbox.rows_for(case_manager_id, now) if row.open]
     taken_back = [row for row in rows if row.alert.action is Action.RETRACT]
     alerts = [row.alert for row in rows if row.alert.action is not Action.RETRACT]
     count = {priority: sum(alert.priority is priority for alert in alerts) for priority in Priority}
@@ -197,13 +197,13 @@ class Tell:
 
     def _refresh(self) -> None:
         assert self._store is not None
-        version = self._store.directory_version()
+        version = self._store.directory.version()
         if version != self._directory_version:
-            self._directory, self._directory_version = self._store.directory(), version
+            self._directory, self._directory_version = self._store.directory.read(), version
         self._known = Known(self._directory, self._confidentiality.current(), self._policy.current())
         now = datetime.now(UTC)
-        self._store.give_up_removed(now)
-        backlog = self._store.backlog(now)
+        self._store.deliveries.give_up_removed(now)
+        backlog = self._store.deliveries.backlog(now)
         metrics.DELIVERIES_WAITING.set(backlog.waiting)
         oldest = backlog.oldest_due_at
         metrics.DELIVERIES_AGE.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)

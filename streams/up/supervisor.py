@@ -220,6 +220,6 @@ def _say_where(settings: Settings, *, link: bool) -> None:
         typer.echo("broker  embedded, asks nobody who they are: keep other people off this machine")
     typer.echo(f"data    {settings.data_dir.absolute()}")
     store = Store.open(settings.store_url)
-    if not store.panel_size():
+    if not store.panel.size():
         typer.echo("panel   empty: load your people with `handoff panel load FILE`")
     store.close()

@@ -65,13 +65,13 @@ class Attempts(Generic[R]):
             return
         for group in self._groups(records, before):
             names = [self._name(found) for found in map(self._id_of, group) if found in watched - ended]
-            taken = await self._in_store(self._store.take_up, names, datetime.now(UTC)) if names else {}
+            taken = await self._in_store(self._store.keeping_up.take_up, names, datetime.now(UTC)) if names else {}
             if len(group) == 1 and max(taken.values(), default=0) > MOST_ATTEMPTS:
                 await give_up(group[0])
             else:
                 await run(group)
             if names:
-                await self._in_store(self._store.came_through, names)
+                await self._in_store(self._store.keeping_up.came_through, names)
 
     def _groups(self, records: Sequence[R], before: Mapping[str, int]) -> Iterator[list[R]]:
         """In order; alone is what has been tried twice, the rest comes in small groups."""
@@ -107,11 +107,11 @@ class Attempts(Generic[R]):
 
         And which of those noted before have ended: another copy of such a record is no attempt at it.
         """
-        found = self._store.taken_up([self._name(one) for one in ids])
+        found = self._store.keeping_up.taken_up([self._name(one) for one in ids])
         known = {name.partition(":")[2]: taken for name, taken in found.items()}
-        ended = (self._store.ended(sorted(known)) if known else set()) - set(again)
+        ended = (self._store.ledger.ended(sorted(known)) if known else set()) - set(again)
         for one in ended:
             del known[one]
         if not known:
-            self._store.take_up([self._name(one) for one in ids if one not in ended], datetime.now(UTC))
+            self._store.keeping_up.take_up([self._name(one) for one in ids if one not in ended], datetime.now(UTC))
         return known, ended

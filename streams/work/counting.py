@@ -11,7 +11,7 @@ from streams.store import Store
 
 def write_endings(store: Store, entries: Sequence[LedgerEntry], stage: Stage) -> None:
     """Endings into the ledger; those that are new there are counted, a redelivery's are not. Raises `Unavailable`."""
-    new = store.end_new(entries)
+    new = store.ledger.end_new(entries)
     if len(new) < len(entries):
         metrics.REDELIVERED.labels(stage).inc(len(entries) - len(new))
     for entry in {entry.message_id: entry for entry in entries}.values():

@@ -120,27 +120,27 @@ class DecideStage:
 
     async def gauge(self, now: datetime) -> None:
         """Says how much lies in the outbox, also while the broker is away. Raises `Unavailable`."""
-        metrics.OUTBOX_SIZE.set(await self._in_thread(self._store.outbox_size))
-        metrics.OUTBOX_AGE.set(await self._in_thread(self._store.outbox_age, now))
+        metrics.OUTBOX_SIZE.set(await self._in_thread(self._store.changes.outbox_size))
+        metrics.OUTBOX_AGE.set(await self._in_thread(self._store.changes.outbox_age, now))
 
     async def relay(self, now: datetime) -> int:
         """Publishes what lies in the outbox longer than it should, alerts and released events; gives how many.
 
         One worker at a time does it for all; one that ends leaves it to the others soon after.
         """
-        await self._in_thread(self._store.take_effect, now)
-        alerts = await self._in_thread(self._store.unsent, _RELAY_BATCH)
+        await self._in_thread(self._store.reviews.take_effect, now)
+        alerts = await self._in_thread(self._store.changes.unsent, _RELAY_BATCH)
         old = [record for _, record in alerts if now - record.alert.decided_at >= timedelta(seconds=_IN_HAND_SECONDS)]
-        events = await self._in_thread(self._store.unsent_events, _RELAY_BATCH)
+        events = await self._in_thread(self._store.reviews.unsent_events, _RELAY_BATCH)
         if not (old or events):
             return 0
-        if not await self._in_thread(self._store.lease, "relay", self._me, now, _LEASE_SECONDS):
+        if not await self._in_thread(self._store.keeping_up.lease, "relay", self._me, now, _LEASE_SECONDS):
             return 0
         await self._tell(old)
         if events:
             outputs = [self._event_output(record) for _, record in events]
             await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "relay")
-            await self._in_thread(self._store.sent_events, [outbox_id for outbox_id, _ in events])
+            await self._in_thread(self._store.reviews.sent_events, [outbox_id for outbox_id, _ in events])
         return len(old) + len(events)
 
     def _event_output(self, record: EventRecord) -> Output:
@@ -179,7 +179,7 @@ class DecideStage:
         ]
         await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "tell")
         positions = [record.position for record in alerts]
-        await self._waiting.until(Part.STORE, lambda: self._in_thread(self._store.sent, positions), "tell")
+        await self._waiting.until(Part.STORE, lambda: self._in_thread(self._store.changes.sent, positions), "tell")
 
     def _decide(self, work: "_Work") -> None:
         """In the thread of the store. Raises `Unavailable`; called again with the same work it goes on behind that."""
@@ -218,7 +218,9 @@ class DecideStage:
                 further=further,
             )
 
-        return self._store.decide([one.record for one in taken], conclude, world.now, self._secret, self._ask_due())
+        return self._store.decisions.decide(
+            [one.record for one in taken], conclude, world.now, self._secret, self._ask_due()
+        )
 
     @staticmethod
     def _count(taken: Sequence[_Taken], outcomes: Sequence[Outcome]) -> None:

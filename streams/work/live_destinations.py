@@ -44,9 +44,9 @@ class LiveDestinations:
         return due
 
     def _look(self) -> None:
-        version = self._store.destinations_version()
+        version = self._store.destinations.version()
         if version != self._version:
-            self._index = DestinationIndex(row.destination for row in self._store.destinations())
+            self._index = DestinationIndex(row.destination for row in self._store.destinations.all())
             self._version = version
             log.info("destinations_loaded", destinations=len(self._index))
         self._looked = time.monotonic()

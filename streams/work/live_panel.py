@@ -79,29 +79,29 @@ class PanelWatch:
 
     def refresh(self) -> None:
         """Takes over what has changed in the store since the last call. Raises `Unavailable`."""
-        version = self._store.directory_version()
+        version = self._store.directory.version()
         if version != self._directory_version:
-            self._directory = self._store.directory()
+            self._directory = self._store.directory.read()
             self._directory_version = version
         if not self._loaded.is_set():
-            self._rebuild(self._store.panel_seq())
+            self._rebuild(self._store.panel.seq())
         else:
-            changes = self._store.panel_changes(self._seq)
+            changes = self._store.panel.changes(self._seq)
             if len(changes.enrollee_ids) + len(changes.removed) >= _REBUILD_FROM:
                 self._rebuild(changes.seq)
             elif changes.seq != self._seq:
-                records = self._store.panel_records(changes.enrollee_ids) if changes.enrollee_ids else ()
+                records = self._store.panel.records(changes.enrollee_ids) if changes.enrollee_ids else ()
                 self._index.apply(records, changes.removed, changes.crosswalk)
                 self._seq = changes.seq
         if time.monotonic() - self._gauged >= _GAUGE_SECONDS:
             self._gauged = time.monotonic()
             metrics.PANEL_SIZE.set(len(self._index))
-            if (age := self._store.panel_age()) is not None:
+            if (age := self._store.panel.age()) is not None:
                 metrics.PANEL_AGE.set(max(0.0, age.total_seconds()))
 
     def _rebuild(self, seq: int) -> None:
         started = time.monotonic()
-        self._index = PanelIndex.build(self._store.panel_records(), self._store.crosswalk())
+        self._index = PanelIndex.build(self._store.panel.records(), self._store.panel.crosswalk())
         self._seq = seq
         gc.collect()
         gc.freeze()  # hundreds of thousands of lines that live on: the collector need not walk them again and again

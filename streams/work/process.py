@@ -163,7 +163,7 @@ class Worker:
         self._bootstrap = bootstrap_servers(settings)
         self._secret = secret_of(settings, store)
         self._brake = Brake(settings.crash_limit)
-        self._brake.take_over(one.sender for one in store.parked())
+        self._brake.take_over(one.sender for one in store.keeping_up.parked())
         self._busy: set[str] = set()
         self._chores: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -252,7 +252,7 @@ class Worker:
         app.fetch_wait = _EMBEDDED_FETCH_WAIT if settings.embedded else FETCH_WAIT
         brake = self._brake
         first = ThreadPoolExecutor(1, "store-read")
-        second = first if self._store.backend == "sqlite" else ThreadPoolExecutor(1, "store-decide")
+        second = first if self._store.database.backend == "sqlite" else ThreadPoolExecutor(1, "store-decide")
         reader = Reader(settings, self._secret, self._panel.index, lambda: brake.parked, self._rules.feeds.current)
         read = ReadStage(reader, self._outlet, self._store, first, self._waiting, brake, self._secret)
         destinations = LiveDestinations(self._store, self._panel.directory)
@@ -307,8 +307,8 @@ class Worker:
             await asyncio.to_thread(self._rules.look)
             try:
                 await self._decide.gauge(datetime.now(UTC))
-                parked = await asyncio.to_thread(self._store.parked)
-                backed_up = await asyncio.to_thread(self._store.fact, BACKED_UP)
+                parked = await asyncio.to_thread(self._store.keeping_up.parked)
+                backed_up = await asyncio.to_thread(self._store.keeping_up.fact, BACKED_UP)
             except Unavailable as error:
                 self._waiting.away(Part.STORE, type(error).__name__, "look_around")
             else:
@@ -318,9 +318,9 @@ class Worker:
             await asyncio.sleep(_RELAY_SECONDS)
 
     def _prune(self, now: datetime) -> None:
-        self._store.prune_sessions(now)
-        self._store.prune(now, self._settings.ledger_days)
-        self._store.prune_unmatched(now, self._settings.unmatched_days)
+        self._store.keeping_up.prune_sessions(now)
+        self._store.ledger.prune(now, self._settings.ledger_days)
+        self._store.unmatched.prune(now, self._settings.unmatched_days)
 
     def _chore_ended(self, task: "asyncio.Task[None]") -> None:
         if not self._waiting.stopping:

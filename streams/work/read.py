@@ -126,7 +126,7 @@ class ReadStage:
     def _write(self, entries: list[LedgerEntry], unmatched: list[Event]) -> None:
         """In the thread of the store. Raises `Unavailable`, having written whole messages or none."""
         if unmatched:
-            self._store.keep_unmatched(unmatched, self._secret)
+            self._store.unmatched.keep(unmatched, self._secret)
         write_endings(self._store, entries, Stage.READ)
 
 
@@ -138,6 +138,6 @@ async def brake_on(
         if crash.error == PARKED:
             metrics.PARKED.inc()
         elif brake.count(crash):
-            await in_store(store.park, crash.sender, crash.envelope.feed, crash.code, datetime.now(UTC))
+            await in_store(store.keeping_up.park, crash.sender, crash.envelope.feed, crash.code, datetime.now(UTC))
             brake.take_over({*brake.parked, crash.sender})
             log.error("feed_parked", feed=crash.envelope.feed, code=crash.code, place=crash.place)

@@ -72,7 +72,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 
 def ended(store: Store, first: int, last: int) -> None:
-    store.end([LedgerEntry(message_id(n), Ending.HELD, "", NOW) for n in range(first, last)])
+    store.ledger.end([LedgerEntry(message_id(n), Ending.HELD, "", NOW) for n in range(first, last)])
 
 
 def test_a_store_that_is_written_meanwhile_comes_back_whole(settings: Settings, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_store_that_is_written_meanwhile_comes_back_whole(settings: Settings, 
     assert names == {"handoff.sqlite3", "hash.key", "handoff.toml", "journal", "journal/1.journal"}
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "other").rglob("*")} == {0}
     with closing(Store.open(f"sqlite:///{tmp_path / 'other' / 'handoff.sqlite3'}")) as store:
-        assert store.endings() == {"held": 500}
+        assert store.ledger.endings() == {"held": 500}
 
 
 def test_a_backup_goes_only_where_nothing_is(settings: Settings, tmp_path: Path) -> None:

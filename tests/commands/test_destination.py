@@ -119,11 +119,13 @@ def test_paused_resumed_told_again_and_removed_and_the_sum_holds(here: Path) -> 
     add("files", str(here), form="ndjson")
     now = datetime.now(UTC)
     store = Store.open(load_settings().store_url)
-    store.load_panel([line()], full=True, now=now)
-    told(store, [row.destination for row in store.destinations()], record(1), now=now)
+    store.panel.load([line()], full=True, now=now)
+    told(store, [row.destination for row in store.destinations.all()], record(1), now=now)
     later = now + timedelta(minutes=1)
-    claimed = store.claim("x", later, timedelta(minutes=1), limit=9, each=9)
-    store.settle([End(claimed[0].delivery_id, "files", DeliveryState.GIVEN_UP, later, Failure.REFUSED)], "x", later)
+    claimed = store.deliveries.claim("x", later, timedelta(minutes=1), limit=9, each=9)
+    store.deliveries.settle(
+        [End(claimed[0].delivery_id, "files", DeliveryState.GIVEN_UP, later, Failure.REFUSED)], "x", later
+    )
     store.close()
     run("pause", "files")
     assert (one()["state"], one()["due"], one()["given_up"]) == ("paused", 1, 1)
@@ -140,13 +142,13 @@ def test_what_left_about_one_person_is_listed_and_the_look_is_audited(here: Path
     add("files", str(here), form="ndjson")
     now = datetime.now(UTC)
     store = Store.open(load_settings().store_url)
-    store.load_panel([line()], full=True, now=now)
-    told(store, [row.destination for row in store.destinations()], record(1), now=now)
-    claimed = store.claim("x", now, timedelta(minutes=1), limit=9, each=9)
-    store.settle([End(claimed[0].delivery_id, "files", DeliveryState.DELIVERED, now, tier="full")], "x", now)
+    store.panel.load([line()], full=True, now=now)
+    told(store, [row.destination for row in store.destinations.all()], record(1), now=now)
+    claimed = store.deliveries.claim("x", now, timedelta(minutes=1), limit=9, each=9)
+    store.deliveries.settle([End(claimed[0].delivery_id, "files", DeliveryState.DELIVERED, now, tier="full")], "x", now)
     (row,) = [json.loads(text) for text in run("told", "E1", "--by", "central-office", "--json").splitlines()]
     assert (row["destination_id"], row["version"], row["tier"], row["arrived"]) == ("files", 1, "full", "delivered")
-    assert [one.case_manager_id for one in store.audit_of(enrollee_id="E1")] == ["central-office"]
+    assert [one.case_manager_id for one in store.audit.read(enrollee_id="E1")] == ["central-office"]
     store.close()
     with pytest.raises(Problem, match="no such case manager"):
         run("told", "E1", "--by", "nobody")

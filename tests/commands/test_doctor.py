@@ -94,10 +94,10 @@ def test_an_empty_panel_and_then_a_loaded_one(folder: Path) -> None:
     assert found("panel").state is State.WRONG
     assert found("directory").state is State.WARNING
     town = sample_directory()
-    store.load_directory(town.networks, town.practices, town.case_managers, town.absences, town.lme_mcos, replace=True)
-    store.load_panel(sample_panel(20), full=True, now=datetime.now(UTC) - timedelta(days=91))
+    store.directory.load(town.networks, town.practices, town.case_managers, town.absences, town.lme_mcos, replace=True)
+    store.panel.load(sample_panel(20), full=True, now=datetime.now(UTC) - timedelta(days=91))
     assert (found("panel").state, found("panel").what) == (State.WARNING, "20 enrollees, not refreshed in 90 days")
-    store.load_panel(sample_panel(20), full=True, now=datetime.now(UTC))
+    store.panel.load(sample_panel(20), full=True, now=datetime.now(UTC))
     assert found("panel").state is State.OK
     assert found("directory").state is State.OK
     store.close()
@@ -144,7 +144,7 @@ def test_wrong_framing_is_said(monkeypatch: pytest.MonkeyPatch, folder: Path) ->
 def test_a_parked_feed(folder: Path) -> None:
     store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
     assert "parked feed" not in {finding.part for finding in examine()}
-    store.park("EPIC|NORTH", "default", "read:KeyError", datetime(2026, 11, 25, tzinfo=UTC))
+    store.keeping_up.park("EPIC|NORTH", "default", "read:KeyError", datetime(2026, 11, 25, tzinfo=UTC))
     assert found("parked feed").state is State.WRONG
     assert "EPIC|NORTH since 2026-11-25 00:00 UTC, after read:KeyError" in found("parked feed").what
     store.close()
@@ -164,9 +164,9 @@ def test_a_destination_that_fails_and_one_that_is_paused(folder: Path) -> None:
     store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
     now = datetime.now(UTC)
     for name in ("good", "bad", "resting"):
-        store.put_destination(destination(name), now)
-    store.failed("bad", Failure.TLS, now, now)
-    store.pause_destination("resting", "gone", now)
+        store.destinations.put(destination(name), now)
+    store.destinations.failed("bad", Failure.TLS, now, now)
+    store.destinations.pause("resting", "gone", now)
     store.close()
     assert found("destination good").state is State.OK
     assert found("destination bad").what == "failing: tls, 1 times in a row, 0 wait"

@@ -126,7 +126,7 @@ def test_a_file_without_a_good_line_loads_nothing_and_says_so(
     assert "nothing was read: the file has a header and no line after it" in capsys.readouterr().out
     assert run_panel_load(settings, panel_file(tmp_path), full=True, as_json=True) == 1
     assert "no line after" in answer(capsys)["file_faults"][0]["reason"]
-    assert store.panel_size() == 1
+    assert store.panel.size() == 1
 
 
 def test_rejects_can_be_corrected_and_loaded_and_end_nobody(
@@ -154,7 +154,7 @@ def test_rejects_can_be_corrected_and_loaded_and_end_nobody(
     again = load(settings, rejects, capsys, full=False)
     assert (again["report"]["changed"], again["rejected"]) == (1, 1)
     assert Path(again["rejects_file"]).name == "panel.rejects-2.csv"
-    assert store.panel_size() == 40
+    assert store.panel.size() == 40
 
 
 def test_a_file_that_cannot_be_read_changes_nothing_even_by_force(
@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_read_changes_nothing_even_by_force(
         file.write_text(text)
         assert run_panel_load(settings, file, full=True, force=True) == 1
         assert run_panel_check(settings, file) == 1
-    assert store.panel_size() == 10
+    assert store.panel.size() == 10
 
 
 def test_check_loads_nothing_and_knows_the_practices(
@@ -240,8 +240,8 @@ def test_who_joins_the_panel_in_hospital_is_told_of_late(
     stranger = admission("0" * 31 + "2").model_copy(
         update={"patient": Patient(name=PersonName(family="Else", given="Who"), birth_date=date(1917, 3, 4))}
     )
-    store.keep_unmatched([event, stranger], settings.secret())
-    store.end(
+    store.unmatched.keep([event, stranger], settings.secret())
+    store.ledger.end(
         [
             LedgerEntry(each.message_id, Ending.SUPPRESSED, Reason.NOT_ON_PANEL, each.received_at)
             for each in (event, stranger)
@@ -249,11 +249,11 @@ def test_who_joins_the_panel_in_hospital_is_told_of_late(
     )
     said = load(settings, panel_file(tmp_path, person(7, effective_from=NOW.date().isoformat())), capsys, full=False)
     assert said["late"]["released"] == 1
-    [(_, record)] = store.unsent_events()
+    [(_, record)] = store.reviews.unsent_events()
     assert record.released
     assert record.match.enrollee_id == "E7"
     assert record.match.evidence["enrollment"] == "late"
-    assert store.unmatched_about(["E7"], settings.secret()) == [stranger]
+    assert store.unmatched.about(["E7"], settings.secret()) == [stranger]
     again = load(settings, panel_file(tmp_path, person(7, phone="8285550001")), capsys, full=False)
     assert again["late"]["released"] == 0, "nobody is told twice"
 
@@ -267,21 +267,23 @@ def perhaps(message_id: str) -> Event:
 
 
 def kept(store: Store, settings: Settings, event: Event) -> None:
-    store.keep_unmatched([event], settings.secret())
-    store.end([LedgerEntry(event.message_id, Ending.SUPPRESSED, Reason.NOT_ON_PANEL, event.received_at)])
+    store.unmatched.keep([event], settings.secret())
+    store.ledger.end([LedgerEntry(event.message_id, Ending.SUPPRESSED, Reason.NOT_ON_PANEL, event.received_at)])
 
 
 def decided(store: Store) -> list[Outcome]:
     """What the worker makes of the events that were lined up."""
-    waiting = store.unsent_events()
+    waiting = store.reviews.unsent_events()
 
     def core(record: EventRecord, history: History) -> Decision:
         route = default_routes().route
-        world = World(default_policy(), lambda who, kind, why, at: route(store.directory(), who, kind, why, at), NOW)
+        world = World(
+            default_policy(), lambda who, kind, why, at: route(store.directory.read(), who, kind, why, at), NOW
+        )
         return decide(record.event, record.match, record.prior_match, history, world, released=record.released)
 
-    outcomes = store.decide([record for _, record in waiting], core, NOW)
-    store.sent_events([outbox_id for outbox_id, _ in waiting])
+    outcomes = store.decisions.decide([record for _, record in waiting], core, NOW)
+    store.reviews.sent_events([outbox_id for outbox_id, _ in waiting])
     return outcomes
 
 
@@ -304,23 +306,23 @@ def test_who_may_be_somebody_enrolled_late_is_asked_about_and_same_tells_what_wa
     capsys.readouterr()
     said = load(settings, panel_file(tmp_path, person(7, **JOINED)), capsys, full=False)
     assert late(said) == (0, 1), "an outpatient visit would tell nobody anything: not asked"
-    assert store.unsent_events() == [], "until somebody has decided nothing leaves"
-    assert store.endings() == {"held": 1, "suppressed": 1}
-    [review] = store.reviews_waiting()
+    assert store.reviews.unsent_events() == [], "until somebody has decided nothing leaves"
+    assert store.ledger.endings() == {"held": 1, "suppressed": 1}
+    [review] = store.reviews.waiting()
     assert (review.enrollee.enrollee_id, [each.event.message_id for each in review.records]) == (
         "E7",
         [event.message_id],
     )
     again = load(settings, panel_file(tmp_path, person(7, phone="8285550001", **JOINED)), capsys, full=False)
     assert late(again) == (0, 0), "asked once"
-    assert store.review_count() == 1
-    assert store.settle_review(review.review_id, Verdict.SAME, "ortiz", NOW).released == 1
+    assert store.reviews.count() == 1
+    assert store.reviews.settle(review.review_id, Verdict.SAME, "ortiz", NOW).released == 1
     [outcome] = decided(store)
     assert outcome.entry.ending is Ending.ALERTED
     [told] = outcome.alerts
     assert told.alert.enrollee_id == "E7"
     assert Reason.LATE_ENROLLMENT in told.alert.reasons
-    assert store.endings() == {"alerted": 1, "suppressed": 1}
+    assert store.ledger.endings() == {"alerted": 1, "suppressed": 1}
     third = load(settings, panel_file(tmp_path, person(7, phone="8285550002", **JOINED)), capsys, full=False)
     assert late(third) == (0, 0), "nobody is told twice"
 
@@ -333,11 +335,11 @@ def test_different_is_not_asked_again_and_leaves_the_message_for_whom_it_is_abou
     kept(store, settings, event)
     capsys.readouterr()
     load(settings, panel_file(tmp_path, person(7, **JOINED)), capsys, full=False)
-    [review] = store.reviews_waiting()
-    assert store.settle_review(review.review_id, Verdict.DIFFERENT, "ortiz", NOW).dropped == 1
-    assert store.endings() == {"suppressed": 1}
+    [review] = store.reviews.waiting()
+    assert store.reviews.settle(review.review_id, Verdict.DIFFERENT, "ortiz", NOW).dropped == 1
+    assert store.ledger.endings() == {"suppressed": 1}
     again = load(settings, panel_file(tmp_path, person(7, phone="8285550001", **JOINED)), capsys, full=False)
-    assert (late(again), store.review_count()) == ((0, 0), 0)
+    assert (late(again), store.reviews.count()) == ((0, 0), 0)
     number = event.patient.identifiers[0]
     other = person(8, last_name="Whitfieldh", birth_date="1917-03-04", **JOINED)
     file = tmp_path / "other.csv"
@@ -354,15 +356,15 @@ def test_a_standing_verdict_answers_for_a_later_message_of_the_same_pair(
     match = Match(grade=Grade.POSSIBLE, enrollee_id="E7", evidence={"enrollment": "late"})
     first = EventRecord(event=perhaps("0" * 31 + "1"), match=match)
     for event in (first.event, perhaps("0" * 31 + "2")):
-        store.end([LedgerEntry(event.message_id, Ending.SUPPRESSED, Reason.NOT_ON_PANEL, event.received_at)])
-    assert store.ask_late([first], NOW) == (0, 1)
-    store.settle_review(store.reviews_waiting()[0].review_id, Verdict.SAME, "ortiz", NOW)
+        store.ledger.end([LedgerEntry(event.message_id, Ending.SUPPRESSED, Reason.NOT_ON_PANEL, event.received_at)])
+    assert store.reviews.ask_late([first], NOW) == (0, 1)
+    store.reviews.settle(store.reviews.waiting()[0].review_id, Verdict.SAME, "ortiz", NOW)
     left = Visit(encounter_class=EncounterClass.INPATIENT, discharged_at=NOW - timedelta(days=1))
     later = {"message_id": "0" * 31 + "2", "fingerprint": "2", "kind": EventKind.DISCHARGED, "visit": left}
     discharge = first.model_copy(update={"event": first.event.model_copy(update=later)})
-    assert store.ask_late([discharge], NOW) == (1, 0)
+    assert store.reviews.ask_late([discharge], NOW) == (1, 0)
     assert [outcome.entry.ending for outcome in decided(store)] == [Ending.ALERTED, Ending.AMENDED]
-    assert store.ask_late([first], NOW) == (0, 0), "it has been told"
+    assert store.reviews.ask_late([first], NOW) == (0, 0), "it has been told"
 
 
 def test_a_directory_with_a_grave_fault_is_not_loaded(
@@ -374,7 +376,7 @@ def test_a_directory_with_a_grave_fault_is_not_loaded(
     assert run_directory_load(settings, path, as_json=True) == 1
     assert answer(capsys)["loaded"] is False
     with open_store(settings) as store:
-        assert store.directory_version() == 0
+        assert store.directory.version() == 0
 
 
 def test_a_directory_says_how_it_covers(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -437,9 +439,9 @@ def waiting(settings: Settings, tmp_path: Path, store: Store, capsys: pytest.Cap
     match = Match(grade=Grade.POSSIBLE, enrollee_id="E7", weight=11.5, evidence={"birth_date": "equal", "twin": "veto"})
     record = EventRecord(event=admission("0" * 31 + "5", ssn="237112345"), match=match)
     held = Decision(action=Action.HOLD, reasons=(Reason.POSSIBLE_MATCH,))
-    store.decide([record], lambda _record, _history: held, NOW)
+    store.decisions.decide([record], lambda _record, _history: held, NOW)
     capsys.readouterr()
-    return store.reviews_waiting()[0].review_id
+    return store.reviews.waiting()[0].review_id
 
 
 def test_review_lists_without_names_and_shows_both_sides_to_whom_it_audits(
@@ -462,7 +464,7 @@ def test_review_lists_without_names_and_shows_both_sides_to_whom_it_audits(
     assert fields["twin"]["agreement"] == "veto"
     assert run_review(settings, waiting, by="ortiz") == 0
     assert "Whitfieldh, Rosa" in capsys.readouterr().out
-    assert {(row.case_manager_id, row.what.value) for row in store.audit_of(enrollee_id="E7")} == {
+    assert {(row.case_manager_id, row.what.value) for row in store.audit.read(enrollee_id="E7")} == {
         ("ortiz", "read_review")
     }
 
@@ -477,7 +479,7 @@ def test_a_verdict_is_kept(
 ) -> None:  # fmt: skip
     assert run_review(settings, waiting, decide=verdict, by="ortiz") == 0
     assert words in capsys.readouterr().out
-    assert store.review_count() == left
+    assert store.reviews.count() == left
     status = run_review(settings, waiting, decide="same", by="ortiz", as_json=True)
     assert answer(capsys)["changed"] is (verdict == "not-sure")
     assert status == int(verdict != "not-sure")
@@ -502,9 +504,9 @@ def test_any_enrollee_kind_and_minute_has_an_owner_who_answers_and_a_reason(
 ) -> None:
     """Of the sample's directory as loaded: as it is, and with everybody of one network away all year."""
     sample, start, dice = sample_directory(), datetime(2026, 1, 1, tzinfo=UTC), random.Random(5)
-    store.load_panel(sample_panel(300), full=True, now=NOW)
-    lines = list(store.panel_records())
-    with store.reading() as connection:
+    store.panel.load(sample_panel(300), full=True, now=NOW)
+    lines = list(store.panel.records())
+    with store.database.reading() as connection:
         rows, homes = load_enrollees(connection, [line.enrollee_id for line in lines], start)
     people = [enrollee_on(row, homes.get(row.enrollee_id, ()), start) for row in rows.values()]
     for away in ("", "N03"):
@@ -514,10 +516,10 @@ def test_any_enrollee_kind_and_minute_has_an_owner_who_answers_and_a_reason(
             if away and each.network_id == away
         ]
         assert bool(absences) is bool(away)
-        store.load_directory(
+        store.directory.load(
             sample.networks, sample.practices, sample.case_managers, absences, sample.lme_mcos, replace=True
         )
-        directory, routes = store.directory(), default_routes()
+        directory, routes = store.directory.read(), default_routes()
         gone = {each.case_manager_id for each in absences}
         networks = Counter[str]()
         for _ in range(5000):

@@ -156,7 +156,7 @@ def end_everything(settings, ending=Ending.SUPPRESSED):
         accept = running.durable.accept
 
         def accept_and_end(taken):
-            store.end([LedgerEntry(taken.message_id, ending, "test", datetime.now(UTC))])
+            store.ledger.end([LedgerEntry(taken.message_id, ending, "test", datetime.now(UTC))])
             return accept(taken)
 
         running.durable.accept = accept_and_end
@@ -248,7 +248,7 @@ def test_ingest_goes_straight_to_kafka(kafka_cluster, data, files, capsys):
         while not stop.is_set():
             for batch in (await consumer.getmany(timeout_ms=100)).values():
                 ids = [Envelope.from_headers(list(record.headers)).message_id for record in batch]
-                store.end([LedgerEntry(one, Ending.SUPPRESSED, "test", datetime.now(UTC)) for one in ids])
+                store.ledger.end([LedgerEntry(one, Ending.SUPPRESSED, "test", datetime.now(UTC)) for one in ids])
         store.close()
         await consumer.stop()
 

@@ -340,7 +340,7 @@ def test_a_page_nobody_touches_goes_blank_by_itself(chrome, tmp_path):
     process.start()
     try:
         page = page_of(chrome, process)
-        with store.writing() as connection:
+        with store.database.writing() as connection:
             hour_ago = int((datetime.now(UTC) - timedelta(hours=1)).timestamp() * 1e6)
             connection.exec_driver_sql(f"UPDATE sessions SET active_us = {hour_ago}")
         process.kill()  # what it remembers of our presence goes with it
@@ -462,7 +462,7 @@ def test_an_accessibility_checker_finds_nothing(chrome, inbox, axe, scheme, widt
         assert faults(page, axe) == [], "a change told"
         demo.stop()
         long_ago = int((datetime.now(UTC) - timedelta(hours=1)).timestamp() * 1e6)
-        with inbox.store.writing() as connection:
+        with inbox.store.database.writing() as connection:
             connection.exec_driver_sql(f"UPDATE sessions SET active_us = {long_ago}")
         demo.url = demo.start()
         page.goto(demo.url)
@@ -484,7 +484,7 @@ def taken_back(enrollee, stay, version):
 
 
 def seen_version(inbox, alert_id):
-    return inbox.store.stay_page("cm-ortiz", alert_id).row.seen_version
+    return inbox.store.inbox.stay_page("cm-ortiz", alert_id).row.seen_version
 
 
 def test_an_open_page_with_nobody_there_reads_nothing_and_says_what_changed(chrome, inbox):
@@ -510,7 +510,7 @@ def test_an_open_page_with_nobody_there_reads_nothing_and_says_what_changed(chro
     expect(page.get_by_role("button", name="Marked as seen")).to_be_disabled()
     assert seen_version(inbox, "a3") == 3
     expect(page.locator("#news")).to_be_hidden()  # what one does oneself is no news
-    kinds = [row.what.value for row in inbox.store.audit_of(alert_id="a3")]
+    kinds = [row.what.value for row in inbox.store.audit.read(alert_id="a3")]
     assert kinds.count("read_stay") == 3  # came, showed, reloaded
     assert kinds.count("auto") >= 2
     assert page.complaints == []
@@ -597,7 +597,7 @@ def test_after_a_silent_cut_the_page_is_back_within_seconds(chrome, inbox):
 
 def test_a_silent_hospital_is_named_and_the_page_is_not_simply_live(chrome, inbox):
     now = datetime.now(UTC)
-    with inbox.store.writing() as connection:
+    with inbox.store.database.writing() as connection:
         at = int((now - timedelta(minutes=19)).timestamp() * 1e6)
         connection.exec_driver_sql(f"INSERT INTO feeds VALUES ('PARDEE', {at})")
     page = page_of(chrome, inbox, expect_live=False)
@@ -606,7 +606,7 @@ def test_a_silent_hospital_is_named_and_the_page_is_not_simply_live(chrome, inbo
         re.compile(r"1 of \d hospital feeds? silent: PARDEE for 19 min. Connected, last alert")
     )
     expect(line).to_have_class(re.compile("quiet-feed"))
-    with inbox.store.writing() as connection:
+    with inbox.store.database.writing() as connection:
         at = int(datetime.now(UTC).timestamp() * 1e6)
         connection.exec_driver_sql(f"UPDATE feeds SET received_us = {at}")
     expect(line).to_contain_text("live, last alert", timeout=8_000)
@@ -797,7 +797,7 @@ def events(url, cookies, after, count, header=False):
 
 
 def test_the_stream_resumes_anywhere_without_a_hole_or_a_repeat(inbox):
-    start = inbox.store.position()
+    start = inbox.store.changes.position()
     for number in range(20):
         tell(inbox.store, alert(inbox.people[5], f"e{number}", complaint=MARKER))
     cookies = {}

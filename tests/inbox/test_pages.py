@@ -36,7 +36,6 @@ from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.audit import Audited
 from streams.store.database import write_rows
-from streams.store.sessions import find_session, open_session
 from streams.store.tables import deliveries, to_us
 from tests.rigs.acts import acted
 from tests.rigs.inbox import (
@@ -92,7 +91,7 @@ def served(settings, store, who=ORTIZ, *, demo=False):
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20) as client:
             if who is not None:
-                session = open_session(store, who.case_manager_id, datetime.now(UTC))
+                session = store.sessions.open(who.case_manager_id, datetime.now(UTC))
                 client.cookies.set(COOKIE, session.secret)
                 client.headers["X-CSRF-Token"] = session.csrf
             yield client, inbox
@@ -121,7 +120,7 @@ def rows_of(html):
 
 def test_a_link_signs_in_once_and_its_session_outlives_a_restart(settings, store):
     load_people(store)
-    token = store.make_sign_in_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+    token = store.sign_in.make_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
     with browser(settings, store, None) as client:
         first = client.post("/sign-in", data={"t": token})
         assert (first.status_code, first.headers["location"]) == (303, "/")
@@ -157,7 +156,7 @@ def test_an_idle_page_locks_and_a_demo_unlocks_it(settings, store):
     tell(store, *versions)
     long_ago = datetime.now(UTC) - timedelta(minutes=16)
     for demo in (False, True):
-        session = open_session(store, ORTIZ.case_manager_id, long_ago)
+        session = store.sessions.open(ORTIZ.case_manager_id, long_ago)
         with browser(settings, store, None, demo=demo) as client:
             client.cookies.set(COOKIE, session.secret)
             locked = client.get("/")
@@ -176,13 +175,13 @@ def test_signing_out_ends_the_session_everywhere(settings, store):
     with browser(settings, store) as client:
         secret = client.cookies[COOKIE]
         assert client.post("/sign-out").status_code == 303
-    assert find_session(store, secret, datetime.now(UTC)) is None
+    assert store.sessions.find(secret, datetime.now(UTC)) is None
 
 
 def test_a_session_does_not_last_for_ever(store):
     load_people(store)
-    session = open_session(store, ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(hours=13))
-    assert find_session(store, session.secret, datetime.now(UTC)) is None
+    session = store.sessions.open(ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(hours=13))
+    assert store.sessions.find(session.secret, datetime.now(UTC)) is None
 
 
 def test_links_are_for_people_in_the_directory_and_for_the_busiest_when_nobody_is_named(settings, store):
@@ -192,7 +191,9 @@ def test_links_are_for_people_in_the_directory_and_for_the_busiest_when_nobody_i
         make_link(settings, None, store=store)
     (settings.data_dir / "inbox.json").write_text(f'{{"url": "{BASE}", "pid": 1}}')
     tell(store, *versions)
-    assert store.redeem(make_link(settings, None, store=store).partition("t=")[2], datetime.now(UTC)) == "cm-ortiz"
+    assert (
+        store.sign_in.redeem(make_link(settings, None, store=store).partition("t=")[2], datetime.now(UTC)) == "cm-ortiz"
+    )
     with pytest.raises(NoInbox, match="directory"):
         make_link(settings, "cm-nobody", store=store)
 
@@ -213,9 +214,9 @@ def test_requests_under_a_foreign_name_or_from_a_foreign_page_do_nothing(setting
         assert client.post(**act, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
         assert client.post(**act, headers={"X-CSRF-Token": "guess"}).status_code == 401
         assert client.get("/stay/a1/take").status_code == 405
-        assert store.stay_page("cm-ortiz", "a1").acts == ()
+        assert store.inbox.stay_page("cm-ortiz", "a1").acts == ()
         assert client.post(**act, headers={"Origin": str(client.base_url).rstrip("/")}).status_code == 303
-        assert len(store.stay_page("cm-ortiz", "a1").acts) == 1
+        assert len(store.inbox.stay_page("cm-ortiz", "a1").acts) == 1
 
 
 def test_pages_stay_here(settings, store):
@@ -252,7 +253,7 @@ def test_the_list_groups_rows_by_what_to_do_and_each_reads_as_a_sentence(setting
     tell(store, *versions)
     acted(store, "a2", "cm-ortiz", ActKind.TAKE, 1, datetime.now(UTC))
     acted(store, "a9", "cm-ortiz", ActKind.NOTED, 1, datetime.now(UTC))
-    store.mark_seen("cm-ortiz", {"a1": 2}, datetime.now(UTC))
+    store.seen.mark("cm-ortiz", {"a1": 2}, datetime.now(UTC))
     with browser(settings, store) as client:
         html = client.get("/").text
     found = rows_of(html)
@@ -448,7 +449,7 @@ def test_an_action_is_written_once_shown_and_can_be_undone(settings, store):
         for bad in ({"version": "4"}, {"version": "0"}, {"version": "x"}, {}):
             assert client.post("/stay/a1/take", data=bad).status_code in {400, 409}
         assert client.post("/stay/a1/delete", data={"version": 3}).status_code == 400
-    assert [row.what for row in store.audit_of(alert_id="a1")] == [Audited.UNDID, Audited.ACTED]
+    assert [row.what for row in store.audit.read(alert_id="a1")] == [Audited.UNDID, Audited.ACTED]
 
 
 def test_reading_is_audited(settings, store):
@@ -459,11 +460,11 @@ def test_reading_is_audited(settings, store):
         client.get("/")
         client.get("/stay/a1")
         client.get("/stay/a1/part")
-    assert [(row.what, row.enrollee_id) for row in store.audit_of(alert_id="a1")] == [
+    assert [(row.what, row.enrollee_id) for row in store.audit.read(alert_id="a1")] == [
         (Audited.AUTO, "E00001"),  # the page fetched it by itself: nobody may have looked
         (Audited.READ_STAY, "E00001"),
     ]
-    assert Audited.READ_LIST in {row.what for row in store.audit_of()}
+    assert Audited.READ_LIST in {row.what for row in store.audit.read()}
 
 
 @pytest.mark.parametrize(
@@ -519,7 +520,7 @@ def test_only_a_demo_lets_one_become_another(settings, store):
         client.cookies.clear()
         client.cookies.set(COOKIE, answer.headers["set-cookie"].split("=")[1].split(";")[0])
         assert "T. Brown, RN" in client.get("/").text
-    assert find_session(store, before, datetime.now(UTC)) is None
+    assert store.sessions.find(before, datetime.now(UTC)) is None
 
 
 # possible matches
@@ -552,12 +553,12 @@ def test_a_possible_match_shows_both_sides_and_a_person_decides_for_good(setting
             assert ("M. Ortiz, RN was not sure" in page) == (verdict == "not_sure")
             assert ("M. Ortiz, RN said the same person" in page) == (verdict != "not_sure")
         assert "Nothing waits for your answer" in client.get("/review").text
-        assert store.unsent_events() == []
+        assert store.reviews.unsent_events() == []
         assert "waits for an answer again" in client.get(client.post(f"/review/{review}/undo").headers["location"]).text
         client.post(f"/review/{review}", data={"verdict": "same"})
-        store.take_effect(datetime.now(UTC) + timedelta(seconds=10))
+        store.reviews.take_effect(datetime.now(UTC) + timedelta(seconds=10))
         assert "Too late" in client.get(client.post(f"/review/{review}/undo").headers["location"]).text
-    assert len(store.unsent_events()) == 1
+    assert len(store.reviews.unsent_events()) == 1
 
 
 def test_reviews_are_those_of_one_s_own_practices_and_the_audit_says_whose(settings, store):
@@ -569,7 +570,7 @@ def test_reviews_are_those_of_one_s_own_practices_and_the_audit_says_whose(setti
         assert "1 to review" in client.get("/").text
         assert client.get("/review").text.count('class="pair card"') == 1
         assert client.post(f"/review/{'e' * 32}", data={"verdict": "same"}).status_code == 404
-    read = [row.enrollee_id for row in store.audit_of() if row.what is Audited.READ_REVIEW]
+    read = [row.enrollee_id for row in store.audit.read() if row.what is Audited.READ_REVIEW]
     assert read == [mine.enrollee_id]
 
 
@@ -715,7 +716,7 @@ TAKEN_BACK = {
 
 
 def seen_version(store, alert_id="s1", who=ORTIZ):
-    return store.stay_page(who.case_manager_id, alert_id).row.seen_version
+    return store.inbox.stay_page(who.case_manager_id, alert_id).row.seen_version
 
 
 def test_only_a_person_who_comes_marks_a_stay_seen(settings, store):
@@ -728,7 +729,7 @@ def test_only_a_person_who_comes_marks_a_stay_seen(settings, store):
         client.get("/stay/s1", headers=BY_ITSELF)
         client.head("/stay/s1")
         assert seen_version(store) == 0
-        assert {row.what for row in store.audit_of()} == {Audited.AUTO}
+        assert {row.what for row in store.audit.read()} == {Audited.AUTO}
         client.get("/stay/s1", headers=BY_HAND)
         assert seen_version(store) == 1
         tell(store, alert(enrollee, version=2, reasons=(Reason.DIAGNOSIS_ADDED,)))
@@ -736,7 +737,7 @@ def test_only_a_person_who_comes_marks_a_stay_seen(settings, store):
         assert seen_version(store) == 1
         assert client.post("/stay/s1/seen", data={"version": 2}).status_code == 204
         assert seen_version(store) == 2
-        assert store.audit_of(alert_id="s1")[0].what is Audited.READ_STAY
+        assert store.audit.read(alert_id="s1")[0].what is Audited.READ_STAY
         for bad, status in (("/stay/s1/seen", 400), ("/stay/none/seen", 404)):
             assert client.post(bad, data={"version": "x" if status == 400 else "1"}).status_code == status
 
@@ -760,7 +761,7 @@ def left_of(client):
 
 def test_only_gestures_keep_a_session_open(settings, store):
     load_people(store, [person(1)])
-    session = open_session(store, ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(minutes=14))
+    session = store.sessions.open(ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(minutes=14))
     with browser(settings, store, None) as client:
         client.cookies.set(COOKIE, session.secret)
         client.headers["X-CSRF-Token"] = session.csrf
@@ -781,7 +782,7 @@ def test_a_locked_stay_unlocks_to_where_it_was(settings, store):
     load_people(store, people)
     tell(store, *versions)
     for asked, given in (("/stay/a1", "/stay/a1"), ("/review", "/review"), ("https://evil.example/stay/a1", "/")):
-        session = open_session(store, ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(minutes=16))
+        session = store.sessions.open(ORTIZ.case_manager_id, datetime.now(UTC) - timedelta(minutes=16))
         with browser(settings, store, None, demo=True) as client:
             client.cookies.set(COOKIE, session.secret)
             if asked.startswith("/"):
@@ -833,7 +834,7 @@ def test_a_poller_that_was_cancelled_unasked_is_dead(settings, store):
 
 def test_a_feed_that_sends_nothing_is_named(store):
     now = datetime.now(UTC)
-    with store.writing() as connection:
+    with store.database.writing() as connection:
         for feed, ago in (("PARDEE", 19), ("MISSION", 1), ("AVERY", 600), ("CLOSED", 60 * 24 * 31)):
             at = int((now - timedelta(minutes=ago)).timestamp() * 1e6)
             connection.exec_driver_sql(f"INSERT INTO feeds VALUES ('{feed}', {at})")
@@ -902,7 +903,7 @@ def test_undo_has_a_limit_here_too(settings, store):
 
 def test_looking_at_a_link_does_not_use_it_up(settings, store):
     load_people(store)
-    token = store.make_sign_in_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+    token = store.sign_in.make_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
     with browser(settings, store, None) as client:
         assert client.head(f"/sign-in?t={token}").status_code == 200
         page = client.get(f"/sign-in?t={token}")
@@ -916,7 +917,7 @@ def test_looking_at_a_link_does_not_use_it_up(settings, store):
 
 def test_guessed_links_are_limited_and_logged(settings, store):
     load_people(store)
-    token = store.make_sign_in_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+    token = store.sign_in.make_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
     with browser(settings, store, None) as client, capture_logs() as logs:
         for number in range(10):
             assert client.post("/sign-in", data={"t": f"guess{number}"}).status_code == 401
@@ -942,9 +943,9 @@ def test_signing_in_again_ends_the_session_before_it(settings, store):
     load_people(store)
     with browser(settings, store) as client:
         before = client.cookies[COOKIE]
-        token = store.make_sign_in_link(BROWN.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+        token = store.sign_in.make_link(BROWN.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
         assert client.post("/sign-in", data={"t": token}).status_code == 303
-    assert find_session(store, before, datetime.now(UTC)) is None
+    assert store.sessions.find(before, datetime.now(UTC)) is None
 
 
 # bytes
@@ -964,7 +965,7 @@ def test_a_list_that_did_not_change_is_not_sent_again(settings, store):
         print(f"301 rows: {len(raw.content):,} bytes, {sent:,} compressed, 0 when nothing changed")
         again = client.get("/list", headers={"If-None-Match": raw.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
-        assert again.headers["x-position"] == str(store.position())
+        assert again.headers["x-position"] == str(store.changes.position())
         tell(store, alert(crowd[0], "new"))
         assert client.get("/list", headers={"If-None-Match": raw.headers["etag"]}).status_code == 200
 
@@ -1038,8 +1039,8 @@ def test_the_page_of_a_stay_says_which_systems_were_told_and_whether_it_arrived(
         ("4", "fax", "a1", 2, 2, "given_up", "refused", to_us(now)),
     ]
     for name in ("oak", "plan", "fax"):
-        store.put_destination(destination(name), now)
-    with store.writing() as connection:
+        store.destinations.put(destination(name), now)
+    with store.database.writing() as connection:
         write_rows(connection, deliveries, (*columns, "due_us", "made_us"), [(*row, 0, 0) for row in rows])
     with browser(settings, store) as client:
         text = " ".join(re.sub(r"<[^>]+>", " ", client.get("/stay/a1").text).split())

@@ -230,10 +230,10 @@ def test_no_sentence_of_an_empty_list_is_false_for_any_role(away, told, tmp_path
         Absence(case_manager_id=who, starts=now - timedelta(days=1), ends=now + timedelta(days=1), backup_id=backup)
         for who, backup in away.items()
     ]
-    store.load_directory(NETWORKS, PRACTICES, PEOPLE, absences, [])
+    store.directory.load(NETWORKS, PRACTICES, PEOPLE, absences, [])
     enrollees = [person(number, practice_id=facts[0]) for number, facts in enumerate(told)]
     if enrollees:
-        store.load_panel(enrollees, full=True, now=now)
+        store.panel.load(enrollees, full=True, now=now)
     open_stays = []
     for number, (practice, owner, living, urgent, acknowledged) in enumerate(told):
         make = alert if living else discharge
@@ -300,8 +300,8 @@ def test_the_policy_of_a_row_is_the_one_in_force():
 def test_silence_counts_from_the_last_message_and_a_silent_stay_makes_nobody_wait(tmp_path):
     store = Store.open(f"sqlite:///{tmp_path / 's.sqlite3'}", migrate=True)
     now, one = datetime.now(UTC), person(1)
-    store.load_directory(NETWORKS, PRACTICES, PEOPLE, [], [])
-    store.load_panel([one], full=True, now=now)
+    store.directory.load(NETWORKS, PRACTICES, PEOPLE, [], [])
+    store.panel.load([one], full=True, now=now)
     owners = {"owners": (Owner(case_manager_id="nurse", because="practice"),), "told": ("nurse",)}
     ago = timedelta(days=5)
     over = discharge(one, "s1", ended_at=now - 2 * ago, occurred_at=now - 2 * ago, started_at=now - 3 * ago, **owners)
@@ -324,8 +324,8 @@ def test_after_a_move_to_another_network_the_former_nurse_reads_what_she_was_tol
     store = Store.open(f"sqlite:///{tmp_path / 's.sqlite3'}", migrate=True)
     now, moved = datetime.now(UTC), person(1, practice_id="p3")  # of n2 by now
     far = CaseManager(case_manager_id="far", name="F. Far", role=Role.NURSE, network_id="n2", practices=("p3",))
-    store.load_directory(NETWORKS, PRACTICES, [*PEOPLE, far], [], [])
-    store.load_panel([moved], full=True, now=now)
+    store.directory.load(NETWORKS, PRACTICES, [*PEOPLE, far], [], [])
+    store.panel.load([moved], full=True, now=now)
     here, there = (Owner(case_manager_id=who, because="practice") for who in ("nurse", "far"))
     tell(
         store,

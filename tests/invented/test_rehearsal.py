@@ -86,11 +86,11 @@ def test_what_people_do_about_an_alert(name, status, action, said, answers):
 def test_people_act_after_a_while_and_nobody_else_does(tmp_path):
     with closing(Store.open(f"sqlite:///{tmp_path / 'handoff.sqlite3'}", migrate=True)) as store:
         people = CaseManagers(store, pause_seconds=0)
-        store.decide([record(number, f"E{number}", visit=f"V{number}", mrn=f"M{number}") for number in range(1, 31)],
-                     decide, NOW)  # fmt: skip
+        patients = [record(number, f"E{number}", visit=f"V{number}", mrn=f"M{number}") for number in range(1, 31)]
+        store.decisions.decide(patients, decide, NOW)
         people.work()
         people.work()
-        rows = store.rows_for("ortiz", NOW)
+        rows = store.inbox.rows_for("ortiz", NOW)
         done = {row.alert.alert_id: [act.kind for act in row.acts] for row in rows}
         expected = {row.alert.alert_id: [found] if (found := answer_to(row.alert)) else [] for row in rows}
         assert done == expected
@@ -101,7 +101,7 @@ def test_people_act_after_a_while_and_nobody_else_does(tmp_path):
 def test_the_link_is_for_a_nurse_with_regulars(tmp_path):
     community = sample_directory()
     with closing(Store.open(f"sqlite:///{tmp_path / 'handoff.sqlite3'}", migrate=True)) as store:
-        store.load_directory(*community, replace=True)
+        store.directory.load(*community, replace=True)
         who = busiest(store)
         assert len(regulars_of(store, who)) > 100
         assert regulars_of(store, "central-office") == []

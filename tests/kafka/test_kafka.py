@@ -267,6 +267,6 @@ def test_the_whole_way_on_a_kafka_that_asks_who_we_are(tmp_path):
             rig.send(adt("A01", 1), adt("A03", 1, minutes=60))
             assert rig.wait_for_endings(2) == {"alerted": 1, "amended": 1}
             rig.wait_until(lambda: rig.scrape("/readyz")[0] == 200)
-            rig.wait_until(lambda: not rig.store.unsent(1))
+            rig.wait_until(lambda: not rig.store.changes.unsent(1))
     finally:
         server.stop()

@@ -394,7 +394,7 @@ def test_the_ledger_of_the_real_store_is_what_decides(embedded):
                 assert (await client.send_and_wait(message(f"m{n}"))).positive
         first = ids(await records(bootstrap_of(settings), until=20))
         store = Store.open(settings.store_url)
-        store.end([LedgerEntry(one, Ending.SUPPRESSED, "not_on_panel", now()) for one in first[:15]])
+        store.ledger.end([LedgerEntry(one, Ending.SUPPRESSED, "not_on_panel", now()) for one in first[:15]])
         store.close()
         await asyncio.to_thread(new_broker, settings, broker)
         assert set(ids(await records(bootstrap_of(settings), until=5))) == set(first[15:])

@@ -23,7 +23,7 @@ def act_of(by: str, kind: ActKind, version: int, at: datetime, **more: Any) -> A
 def act(store: Store, alert_id: str, by: str, kind: ActKind, version: int, at: datetime, **more: Any) -> Answered:
     """Write an act; the directory is the store's, or the rig's where that has nobody."""
     over = more.pop("over", None)
-    directory = store.directory()
+    directory = store.directory.read()
     return store.acts.write(
         act_of(by, kind, version, at, **more), alert_id, directory if directory.case_managers else NURSES, over=over
     )

@@ -232,7 +232,7 @@ class Stack:
 
         store = Store.open(self.url)
         town = sample_directory()
-        store.load_directory(
+        store.directory.load(
             town.networks, town.practices, town.case_managers, town.absences, town.lme_mcos, replace=True
         )
         blank = dict.fromkeys(PanelRow._fields, "")
@@ -252,7 +252,7 @@ class Stack:
             )
             for n in range(PEOPLE)
         )  # fmt: skip
-        store.load_panel(people, full=True, now=datetime.now(UTC))
+        store.panel.load(people, full=True, now=datetime.now(UTC))
         store.close()
 
     def _of_up(self, role: str) -> list[psutil.Process]:

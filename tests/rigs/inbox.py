@@ -67,7 +67,7 @@ FAR = CaseManager(case_manager_id="cm-far", name="A. Far, RN", role=Role.NURSE, 
 
 
 def load_people(store, enrollees=()):
-    store.load_directory(
+    store.directory.load(
         [Network(network_id="n1", name="Mountain Network"), Network(network_id="n2", name="Coast Network")],
         [
             Practice(practice_id="p1", name="Haywood Family Medicine", network_id="n1", phone="8285550100"),
@@ -79,7 +79,7 @@ def load_people(store, enrollees=()):
         [LmeMco(lme_mco_id="vaya", name="Vaya Health", counties=("Buncombe",))],
     )
     if enrollees:
-        store.load_panel(enrollees, full=True, now=datetime.now(UTC))
+        store.panel.load(enrollees, full=True, now=datetime.now(UTC))
 
 
 def person(number, given="Rosa", family="Whitfield", **more):
@@ -155,7 +155,7 @@ def tell(store, *versions, now=None):
     """Commit alert versions as the worker does; gives the position after them."""
     for version in versions:
         _decide(store, version, now or datetime.now(UTC))
-    return store.position()
+    return store.changes.position()
 
 
 def _decide(store, version, now):
@@ -186,7 +186,7 @@ def _decide(store, version, now):
         )
         return Decision(action=version.action, reasons=version.reasons, stays=(stay,), alerts=(version,))
 
-    store.decide([record], decide, now)
+    store.decisions.decide([record], decide, now)
 
 
 class InboxProcess:
@@ -326,8 +326,8 @@ def hold(store, enrollee, message_id="f" * 32):
         evidence={"birth_date": "equal", "last_name": "similar"},
     )
     decision = Decision(action=Action.HOLD, reasons=(Reason.POSSIBLE_MATCH,))
-    store.decide([EventRecord(event=event, match=match)], lambda _record, _history: decision, now)
-    return store.reviews_waiting()[0].review_id
+    store.decisions.decide([EventRecord(event=event, match=match)], lambda _record, _history: decision, now)
+    return store.reviews.waiting()[0].review_id
 
 
 def open_store(settings):

@@ -51,7 +51,7 @@ def asking(*destinations: Destination, directory: Directory = DIRECTORY):
 
 
 def told(store: Store, destinations, *records: EventRecord, rule=decide, now=NOW) -> None:
-    store.decide(list(records), rule, now, ask_due=asking(*destinations))
+    store.decisions.decide(list(records), rule, now, ask_due=asking(*destinations))
 
 
 def retracting(one: EventRecord, history: History) -> Decision:

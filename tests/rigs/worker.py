@@ -80,9 +80,9 @@ class Rig:
         self.started = datetime.now(UTC)
         self.sent = Counter()
         self.store = Store.open(self.settings.store_url, migrate=True)
-        self.store.load_panel(sample_panel(panel), full=True, now=datetime.now(UTC))
+        self.store.panel.load(sample_panel(panel), full=True, now=datetime.now(UTC))
         community = sample_directory()
-        self.store.load_directory(community.networks, community.practices, community.case_managers)
+        self.store.directory.load(community.networks, community.practices, community.case_managers)
         if bootstrap:
             ensure_topics(self.settings)
         else:
@@ -167,7 +167,7 @@ class Rig:
             await producer.stop()
 
     def endings(self):
-        return {name: count for name, count in self.store.endings().items() if count}
+        return {name: count for name, count in self.store.ledger.endings().items() if count}
 
     def wait_for_endings(self, count, seconds=40):
         """The endings once there are `count` of them."""
@@ -183,7 +183,7 @@ class Rig:
     def versions(self):
         """(alert, version) of every alert version in the store, in the order of its feed."""
         found, after = [], 0
-        while items := self.store.changes(after, 1000):
+        while items := self.store.changes.after(after, 1000):
             found += [(item.alert_id, item.version) for item in items if item.kind is FeedKind.ALERT]
             after = items[-1].position
         return found

@@ -46,7 +46,7 @@ def told_to(*names: str) -> Any:
 
 
 def test_sending_again_adds_nothing_and_another_act_of_that_id_is_refused(store: Store) -> None:
-    store.decide([record(1)], decide, NOW)
+    store.decisions.decide([record(1)], decide, NOW)
     done = act_of("ortiz", ActKind.ATTEMPT, 1, NOW, **CALLED)
     first = store.acts.write(done, FIRST, NURSES)
     later = done.model_copy(update={"recorded_at": NOW + days(1)})
@@ -58,21 +58,23 @@ def test_sending_again_adds_nothing_and_another_act_of_that_id_is_refused(store:
 
 
 def test_an_act_is_a_change_everybody_hears_of_and_is_in_the_audit(store: Store) -> None:
-    store.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
     done = acted(store, FIRST, "lee", ActKind.ATTEMPT, 1, NOW, **CALLED)
     undone(store, FIRST, done, NOW)
-    assert [(item.kind, item.by, item.action, item.people) for item in store.changes(1)] == [
+    assert [(item.kind, item.by, item.action, item.people) for item in store.changes.after(1)] == [
         (FeedKind.ACTION, "lee", "attempt", ("lee", "ortiz")),
         (FeedKind.ACTION, "lee", "undo", ("lee", "ortiz")),
     ]
-    assert [(row.what, row.case_manager_id, row.enrollee_id, row.detail) for row in store.audit_of(alert_id=FIRST)] == [
+    assert [
+        (row.what, row.case_manager_id, row.enrollee_id, row.detail) for row in store.audit.read(alert_id=FIRST)
+    ] == [
         (Audited.UNDID, "lee", "E1", "attempt"),
         (Audited.ACTED, "lee", "E1", "attempt"),
     ]
 
 
 def test_taking_twice_is_taking_once_and_calling_twice_is_twice(store: Store) -> None:
-    store.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
     assert acted(store, FIRST, "ortiz", ActKind.TAKE, 1, NOW) == acted(store, FIRST, "ortiz", ActKind.TAKE, 1, NOW)
     acted(store, FIRST, "ortiz", ActKind.ATTEMPT, 1, NOW, **CALLED)
     acted(store, FIRST, "ortiz", ActKind.ATTEMPT, 1, NOW, **CALLED)
@@ -82,7 +84,7 @@ def test_taking_twice_is_taking_once_and_calling_twice_is_twice(store: Store) ->
 
 
 def test_who_takes_what_another_has_is_told_who_has_it(store: Store) -> None:
-    store.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
     acted(store, FIRST, "ortiz", ActKind.TAKE, 1, NOW)
     at = NOW + timedelta(minutes=1)
     assert act(store, FIRST, "lee", ActKind.TAKE, 1, at, over="") == Held("ortiz")
@@ -92,7 +94,7 @@ def test_who_takes_what_another_has_is_told_who_has_it(store: Store) -> None:
 
 
 def test_what_is_wrong_with_an_act_is_said_and_nothing_is_written(store: Store) -> None:
-    store.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
     done = acted(store, FIRST, "ortiz", ActKind.NOTED, 1, NOW)
     assert act(store, "nothing", "ortiz", ActKind.TAKE, 1, NOW) == Absent()
     for version in (0, 2):
@@ -110,21 +112,21 @@ def test_what_is_wrong_with_an_act_is_said_and_nothing_is_written(store: Store) 
 
 
 def test_taking_back_opens_the_row_again_and_both_stay_readable(store: Store) -> None:
-    store.decide([record(1), record(2, kind=EventKind.DISCHARGED)], told_to("ortiz", "lee"), NOW)
+    store.decisions.decide([record(1), record(2, kind=EventKind.DISCHARGED)], told_to("ortiz", "lee"), NOW)
     acted(store, FIRST, "lee", ActKind.NOTED, 1, NOW)
     done = acted(store, FIRST, "ortiz", ActKind.NOTED, 2, NOW)
-    assert store.rows_for("ortiz", NOW)[0].acknowledged_version == 2
+    assert store.inbox.rows_for("ortiz", NOW)[0].acknowledged_version == 2
     undone(store, FIRST, done, NOW)
-    row = store.rows_for("ortiz", NOW)[0]
+    row = store.inbox.rows_for("ortiz", NOW)[0]
     assert (row.open, row.acknowledged_version, [one.by for one in row.acts]) == (True, 1, ["lee"])
-    page = store.stay_page("ortiz", FIRST)
+    page = store.inbox.stay_page("ortiz", FIRST)
     assert page is not None
     assert [one.kind for one in page.acts] == [ActKind.NOTED, ActKind.NOTED, ActKind.UNDO]
 
 
 def test_a_manager_of_the_network_gives_a_stay_to_somebody(store: Store) -> None:
-    store.load_panel([line("E1")], full=True, now=NOW)
-    store.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    store.panel.load([line("E1")], full=True, now=NOW)
+    store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
     people = [
         CaseManager(case_manager_id="ortiz", name="M. Ortiz", role=Role.NURSE, practices=("P1",)),
         CaseManager(case_manager_id="hale", name="S. Hale", role=Role.MANAGER, practices=("P1",)),
@@ -144,7 +146,7 @@ def test_a_manager_of_the_network_gives_a_stay_to_somebody(store: Store) -> None
 def test_acts_of_a_stay_that_was_merged_belong_to_the_other_and_acts_stay_with_whom_they_were_done_to(
     store: Store,
 ) -> None:
-    store.decide([record(1), record(2, visit="V2"), record(3, "E2", visit="V3", mrn="M3")], decide, NOW)
+    store.decisions.decide([record(1), record(2, visit="V2"), record(3, "E2", visit="V3", mrn="M3")], decide, NOW)
     joined, moved = message_id(2), message_id(3)
     acted(store, joined, "ortiz", ActKind.ATTEMPT, 1, NOW, **CALLED)
     acted(store, moved, "ortiz", ActKind.NOTE, 1, NOW, text="about E2")
@@ -160,21 +162,21 @@ def test_acts_of_a_stay_that_was_merged_belong_to_the_other_and_acts_stay_with_w
         told = alert_of(stay, 2, one.event, Action.AMEND)
         return Decision(action=Action.AMEND, reasons=(Reason.IDENTITY_CORRECTED,), stays=(stay,), alerts=(told,))
 
-    store.decide([record(4, visit="V2")], merged, NOW)
-    store.decide([record(5, "E2", visit="V3", mrn="M3")], to_another, NOW)
+    store.decisions.decide([record(4, visit="V2")], merged, NOW)
+    store.decisions.decide([record(5, "E2", visit="V3", mrn="M3")], to_another, NOW)
     assert [(one.kind, one.version) for one in store.acts.of_stay(FIRST)] == [(ActKind.ATTEMPT, 0)]
     assert store.acts.of_stay(moved) == ()
     assert [alert_id for alert_id, _ in store.acts.of_person("E2")] == [moved]
 
 
 def test_the_loop_of_a_stay_comes_from_its_versions_acts_and_other_stays(store: Store) -> None:
-    store.decide([record(1), record(2, kind=EventKind.DISCHARGED)], decide, NOW)
+    store.decisions.decide([record(1), record(2, kind=EventKind.DISCHARGED)], decide, NOW)
     asks = store.acts.loops([FIRST], NURSES, default_policy(), NOW)[FIRST]
     assert (asks.follow_up.state, asks.holding.holder) == (FollowUpState.TO_CALL, "ortiz")
     acted(store, FIRST, "ortiz", ActKind.CLOSE, 2, NOW, close_reason=CloseReason.DECLINED)
     assert store.acts.loops([FIRST], NURSES, default_policy(), NOW)[FIRST].follow_up.state is FollowUpState.CLOSED
     acted(store, FIRST, "ortiz", ActKind.REOPEN, 2, NOW + days(0.1))
-    store.decide([record(3, visit="V2", at=NOW + days(1))], decide, NOW + days(1))
+    store.decisions.decide([record(3, visit="V2", at=NOW + days(1))], decide, NOW + days(1))
     again = store.acts.loops([FIRST, "nothing"], NURSES, default_policy(), NOW + days(1))
     assert again.keys() == {FIRST}
     assert again[FIRST].follow_up.state is FollowUpState.PAUSED
@@ -206,7 +208,7 @@ def test_what_was_done_in_the_older_words_is_taken_over(store_url: str) -> None:
     database._engine.dispose()
     opened = Store.open(store_url, migrate=True)
     try:
-        assert [(one.kind, one.outcome, one.text) for one in opened.rows_for("ortiz", NOW)[0].acts] == [
+        assert [(one.kind, one.outcome, one.text) for one in opened.inbox.rows_for("ortiz", NOW)[0].acts] == [
             (ActKind.TAKE, None, ""),
             (ActKind.ATTEMPT, Outcome.NO_ANSWER, "busy"),
         ]

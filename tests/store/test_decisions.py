@@ -47,7 +47,7 @@ def no_rule(_one: EventRecord, _history: History) -> Decision:
 
 def test_a_batch_alerts_amends_and_tells_repeats_apart(store: Store) -> None:
     batch = [record(1), record(2), record(3, fingerprint="print-2"), record(4, "E2", visit="V2"), record(1)]
-    outcomes = store.decide(batch, decide, NOW)
+    outcomes = store.decisions.decide(batch, decide, NOW)
     assert [one.message_id for one in outcomes] == [message_id(number) for number in (1, 2, 3, 4, 1)]
     assert [one.entry and one.entry.ending for one in outcomes] == [
         Ending.ALERTED,
@@ -64,26 +64,26 @@ def test_a_batch_alerts_amends_and_tells_repeats_apart(store: Store) -> None:
         [(3, 1)],
         [],
     ]
-    assert store.endings() == {"alerted": 2, "amended": 1, "duplicate": 1}
-    assert balance(4, store.endings())["balanced"]
+    assert store.ledger.endings() == {"alerted": 2, "amended": 1, "duplicate": 1}
+    assert balance(4, store.ledger.endings())["balanced"]
 
 
 def test_a_redelivered_batch_changes_nothing(store: Store) -> None:
     batch = [record(number) for number in range(1, 6)]
-    store.decide(batch, decide, NOW)
-    before = (store.position(), store.endings(), store.changes(0))
-    again = store.decide(batch, no_rule, NOW)
+    store.decisions.decide(batch, decide, NOW)
+    before = (store.changes.position(), store.ledger.endings(), store.changes.after(0))
+    again = store.decisions.decide(batch, no_rule, NOW)
     assert all(one.redelivered and one.entry is None and not one.alerts for one in again)
-    assert (store.position(), store.endings(), store.changes(0)) == before
+    assert (store.changes.position(), store.ledger.endings(), store.changes.after(0)) == before
 
 
 def test_no_events_no_outcomes(store: Store) -> None:
-    assert store.decide([], no_rule, NOW) == []
+    assert store.decisions.decide([], no_rule, NOW) == []
 
 
 def test_a_later_event_sees_what_an_earlier_one_of_its_batch_did(store: Store) -> None:
     seen: list[History] = []
-    store.decide([record(1), record(2), record(3, fingerprint="print-1")], histories(seen), NOW)
+    store.decisions.decide([record(1), record(2), record(3, fingerprint="print-1")], histories(seen), NOW)
     assert [[alert.version for alert in history.alerts] for history in seen] == [[], [1], [2]]
     assert [history.seen for history in seen] == [False, False, True]
 
@@ -106,14 +106,14 @@ def test_a_stay_moved_within_a_batch_is_with_its_new_person(store: Store) -> Non
         prior_match=Match(grade=Grade.CERTAIN, enrollee_id="E1"),
     )
     batch = [record(1), merge, record(3, "E1", visit="V9", mrn="M9"), record(4, "E2", visit="V8", mrn="M8")]
-    store.decide(batch, histories(seen, move), NOW)
+    store.decisions.decide(batch, histories(seen, move), NOW)
     assert [{stay.stay_id for stay in history.stays} for history in seen[1:]] == [
         {message_id(1)},
         set(),
         {message_id(1)},
     ]
     after: list[History] = []
-    store.decide([record(5, "E2", visit="V7", mrn="M7")], histories(after), NOW)
+    store.decisions.decide([record(5, "E2", visit="V7", mrn="M7")], histories(after), NOW)
     assert {stay.stay_id for stay in after[0].stays} == {message_id(1), message_id(4)}
 
 
@@ -154,10 +154,10 @@ HISTORIES = [
 
 @pytest.mark.parametrize(("event", "found"), [case[1:] for case in HISTORIES], ids=[case[0] for case in HISTORIES])
 def test_what_an_event_can_touch_is_loaded(store: Store, event: dict[str, object], found: bool) -> None:
-    store.load_panel([line("E1"), line("E2", practice_id="P2")], full=True, now=NOW)
-    store.decide([record(1)], decide, NOW)
+    store.panel.load([line("E1"), line("E2", practice_id="P2")], full=True, now=NOW)
+    store.decisions.decide([record(1)], decide, NOW)
     seen: list[History] = []
-    store.decide([record(2, **event)], histories(seen), NOW)
+    store.decisions.decide([record(2, **event)], histories(seen), NOW)
     assert [stay.stay_id for stay in seen[0].stays] == ([message_id(1)] if found else [])
     assert [alert.version for alert in seen[0].alerts] == ([1] if found else [])
     people = {enrollee.enrollee_id for enrollee in seen[0].enrollees}
@@ -172,9 +172,9 @@ def test_a_bug_in_the_rules_writes_nothing(store: Store) -> None:
         return decide(one, history)
 
     with pytest.raises(ZeroDivisionError):
-        store.decide([record(1), record(2)], buggy, NOW)
-    assert (store.endings(), store.position(), store.unsent()) == ({}, 0, [])
-    assert store.decide([record(1)], buggy, NOW)[0].alerts
+        store.decisions.decide([record(1), record(2)], buggy, NOW)
+    assert (store.ledger.endings(), store.changes.position(), store.changes.unsent()) == ({}, 0, [])
+    assert store.decisions.decide([record(1)], buggy, NOW)[0].alerts
 
 
 def test_an_alert_that_skips_a_version_is_our_bug(store: Store) -> None:
@@ -183,26 +183,28 @@ def test_an_alert_that_skips_a_version_is_our_bug(store: Store) -> None:
         return decision.model_copy(update={"alerts": (decision.alerts[0].model_copy(update={"version": 3}),)})
 
     with pytest.raises(Exception, match="version") as caught:
-        store.decide([record(1)], skipping, NOW)
+        store.decisions.decide([record(1)], skipping, NOW)
     assert not isinstance(caught.value, Unavailable)
-    assert store.endings() == {}
+    assert store.ledger.endings() == {}
 
 
 def test_a_stay_changed_elsewhere_meanwhile_is_decided_again(store: Store) -> None:
-    store.decide([record(1)], decide, NOW)
+    store.decisions.decide([record(1)], decide, NOW)
 
     def slow(one: EventRecord, history: History) -> Decision:
-        with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
+        with store.database._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
             other.exec_driver_sql("UPDATE stays SET revision = revision + 1")
         return decide(one, history)
 
-    if store.backend == "sqlite":  # there nobody can: the writer holds the lock from its first read on
+    if store.database.backend == "sqlite":  # there nobody can: the writer holds the lock from its first read on
         with pytest.raises(Unavailable):
-            _with_short_wait(store, lambda: store.decide([record(2)], slow, NOW))
+            _with_short_wait(store, lambda: store.decisions.decide([record(2)], slow, NOW))
     else:
         with pytest.raises(Unavailable, match="meanwhile"):
-            store.decide([record(2)], slow, NOW)
-    assert [one.entry.ending for one in store.decide([record(2)], decide, NOW) if one.entry] == [Ending.AMENDED]
+            store.decisions.decide([record(2)], slow, NOW)
+    assert [one.entry.ending for one in store.decisions.decide([record(2)], decide, NOW) if one.entry] == [
+        Ending.AMENDED
+    ]
 
 
 def _with_short_wait(store: Store, run: Callable[[], object]) -> None:
@@ -211,11 +213,11 @@ def _with_short_wait(store: Store, run: Callable[[], object]) -> None:
     def hurry(connection: object, _record: object, _proxy: object) -> None:
         connection.execute("PRAGMA busy_timeout = 50")
 
-    sa_event.listen(store._engine, "checkout", hurry)
+    sa_event.listen(store.database._engine, "checkout", hurry)
     try:
         run()
     finally:
-        sa_event.remove(store._engine, "checkout", hurry)
+        sa_event.remove(store.database._engine, "checkout", hurry)
 
 
 def test_two_workers_on_one_person_never_lose_or_repeat_a_version(store_url: str) -> None:
@@ -226,7 +228,7 @@ def test_two_workers_on_one_person_never_lose_or_repeat_a_version(store_url: str
         for number in range(start, start + 20):
             while True:
                 try:
-                    own.decide([record(number)], decide, NOW)
+                    own.decisions.decide([record(number)], decide, NOW)
                     break
                 except Unavailable:
                     continue
@@ -239,8 +241,8 @@ def test_two_workers_on_one_person_never_lose_or_repeat_a_version(store_url: str
         thread.start()
     for thread in threads:
         thread.join()
-    versions = [alert.alert.version for _, alert in first.unsent(100)]
-    stays = {alert.alert.stay_id for _, alert in first.unsent(100)}
+    versions = [alert.alert.version for _, alert in first.changes.unsent(100)]
+    stays = {alert.alert.stay_id for _, alert in first.changes.unsent(100)}
     first.close()
     second.close()
     assert faults == []
@@ -256,7 +258,7 @@ def test_a_reader_that_asks_for_what_came_after_misses_nothing(store_url: str) -
     def work(start: int) -> None:
         try:
             for number in range(start, start + 25):
-                writer.decide([record(number, f"E{start}", visit=f"V{number}")], decide, NOW)
+                writer.decisions.decide([record(number, f"E{start}", visit=f"V{number}")], decide, NOW)
         except BaseException as error:  # noqa: BLE001
             faults.append(error)
 
@@ -267,7 +269,7 @@ def test_a_reader_that_asks_for_what_came_after_misses_nothing(store_url: str) -
     last = 0
     while True:
         finished = all(not thread.is_alive() for thread in threads)
-        news = reader.changes(last, limit=3)
+        news = reader.changes.after(last, limit=3)
         seen += [item.position for item in news]
         last = news[-1].position if news else last
         if finished and not news:
@@ -280,17 +282,17 @@ def test_a_reader_that_asks_for_what_came_after_misses_nothing(store_url: str) -
 
 
 def test_the_outbox_holds_what_is_not_yet_sent(store: Store) -> None:
-    told = [alert for one in store.decide([record(1), record(2)], decide, NOW) for alert in one.alerts]
-    assert store.unsent() == [(alert.position, alert) for alert in told]
-    assert store.unsent(1) == [(1, told[0])]
-    assert store.outbox_age(NOW + timedelta(seconds=30)) == 30
-    store.sent([1])
-    store.sent([1])
-    assert [position for position, _ in store.unsent()] == [2]
-    store.sent([2])
-    store.sent([])
-    assert store.unsent() == []
-    assert store.outbox_age(NOW) == 0
+    told = [alert for one in store.decisions.decide([record(1), record(2)], decide, NOW) for alert in one.alerts]
+    assert store.changes.unsent() == [(alert.position, alert) for alert in told]
+    assert store.changes.unsent(1) == [(1, told[0])]
+    assert store.changes.outbox_age(NOW + timedelta(seconds=30)) == 30
+    store.changes.sent([1])
+    store.changes.sent([1])
+    assert [position for position, _ in store.changes.unsent()] == [2]
+    store.changes.sent([2])
+    store.changes.sent([])
+    assert store.changes.unsent() == []
+    assert store.changes.outbox_age(NOW) == 0
 
 
 def test_changes_name_everyone_the_alert_was_ever_for(store: Store) -> None:
@@ -304,36 +306,36 @@ def test_changes_name_everyone_the_alert_was_ever_for(store: Store) -> None:
         return rule
 
     people = {message_id(1): "ortiz/ortiz", message_id(2): "lee/ortiz lee"}
-    store.decide([record(1)], to(people), NOW)
-    store.decide([record(2)], to(people), NOW)
-    items = store.changes(0)
+    store.decisions.decide([record(1)], to(people), NOW)
+    store.decisions.decide([record(2)], to(people), NOW)
+    items = store.changes.after(0)
     assert [(item.position, item.kind, item.version) for item in items] == [
         (1, FeedKind.ALERT, 1),
         (2, FeedKind.ALERT, 2),
     ]
     assert items[1].people == ("lee", "ortiz")
-    assert [row.alert.version for row in store.rows_for("lee", NOW)] == [2]
-    assert [row.owning for row in store.rows_for("ortiz", NOW)] == [False], "said once to have gone over"
+    assert [row.alert.version for row in store.inbox.rows_for("lee", NOW)] == [2]
+    assert [row.owning for row in store.inbox.rows_for("ortiz", NOW)] == [False], "said once to have gone over"
 
 
 def test_a_fingerprint_of_a_message_about_a_stranger_does_not_make_a_duplicate(store: Store) -> None:
     ended = LedgerEntry(
         message_id(1), Ending.SUPPRESSED, str(Reason.NOT_ON_PANEL), NOW, fingerprint="print-2", feed="mission"
     )
-    store.end([ended])
-    assert store.decide([record(2)], decide, NOW)[0].entry.ending is Ending.ALERTED
+    store.ledger.end([ended])
+    assert store.decisions.decide([record(2)], decide, NOW)[0].entry.ending is Ending.ALERTED
 
 
 def test_an_automatic_match_teaches_the_crosswalk_and_never_corrects_it(store: Store) -> None:
-    seq = store.panel_seq()
-    store.decide([record(1), record(2, "E2", visit="V2", mrn="M2", grade=Grade.PROBABLE)], decide, NOW)
-    assert sorted(store.crosswalk()) == [("MISSION", "M1", "E1"), ("MISSION", "M2", "E2")]
-    changes = store.panel_changes(seq)
+    seq = store.panel.seq()
+    store.decisions.decide([record(1), record(2, "E2", visit="V2", mrn="M2", grade=Grade.PROBABLE)], decide, NOW)
+    assert sorted(store.panel.crosswalk()) == [("MISSION", "M1", "E1"), ("MISSION", "M2", "E2")]
+    changes = store.panel.changes(seq)
     assert sorted(changes.crosswalk) == [("MISSION", "M1", "E1"), ("MISSION", "M2", "E2")]
-    assert store.panel_changes(changes.seq).crosswalk == ()
-    store.decide([record(3, "E9", visit="V3", mrn="M1")], decide, NOW)
-    store.decide([record(4, "E9", visit="V4", mrn="M9", grade=Grade.POSSIBLE)], decide, NOW)
-    assert sorted(store.crosswalk()) == [("MISSION", "M1", "E1"), ("MISSION", "M2", "E2")]
+    assert store.panel.changes(changes.seq).crosswalk == ()
+    store.decisions.decide([record(3, "E9", visit="V3", mrn="M1")], decide, NOW)
+    store.decisions.decide([record(4, "E9", visit="V4", mrn="M9", grade=Grade.POSSIBLE)], decide, NOW)
+    assert sorted(store.panel.crosswalk()) == [("MISSION", "M1", "E1"), ("MISSION", "M2", "E2")]
 
 
 def test_a_merge_corrects_the_crosswalk(store: Store) -> None:
@@ -344,11 +346,11 @@ def test_a_merge_corrects_the_crosswalk(store: Store) -> None:
         )
         return Decision(action=Action.SUPPRESS, reasons=(Reason.IDENTITY_ONLY,), crosswalk=changes)
 
-    store.decide([record(1), record(2, "E2", visit="V2", mrn="M2")], decide, NOW)
-    seq = store.panel_seq()
-    store.decide([record(3, "E2", visit="V2", mrn="M2")], merge, NOW)
-    assert list(store.crosswalk()) == [("MISSION", "M1", "E2")]
-    assert sorted(store.panel_changes(seq).crosswalk) == [("MISSION", "M1", "E2"), ("MISSION", "M2", None)]
+    store.decisions.decide([record(1), record(2, "E2", visit="V2", mrn="M2")], decide, NOW)
+    seq = store.panel.seq()
+    store.decisions.decide([record(3, "E2", visit="V2", mrn="M2")], merge, NOW)
+    assert list(store.panel.crosswalk()) == [("MISSION", "M1", "E2")]
+    assert sorted(store.panel.changes(seq).crosswalk) == [("MISSION", "M1", "E2"), ("MISSION", "M2", None)]
 
 
 def test_account_and_license_numbers_are_not_learned(store: Store) -> None:
@@ -360,116 +362,118 @@ def test_account_and_license_numbers_are_not_learned(store: Store) -> None:
         Identifier(system="MISSION", value="M7", type="MR"),
     )
     patient = one.event.patient.model_copy(update={"identifiers": numbers})
-    store.decide([one.model_copy(update={"event": one.event.model_copy(update={"patient": patient})})], decide, NOW)
-    assert list(store.crosswalk()) == [("MISSION", "M7", "E1")]
+    store.decisions.decide(
+        [one.model_copy(update={"event": one.event.model_copy(update={"patient": patient})})], decide, NOW
+    )
+    assert list(store.panel.crosswalk()) == [("MISSION", "M7", "E1")]
 
 
 def test_the_medical_home_is_the_one_of_the_day_of_the_event(store: Store) -> None:
-    store.load_panel([line("E1", practice_id="P1")], full=True, now=NOW)
-    store.load_panel([line("E1", practice_id="P2")], full=True, now=NOW + days(10))
-    store.load_panel([line("E1", practice_id="P3", effective_from="2026-12-20")], full=True, now=NOW + days(20))
+    store.panel.load([line("E1", practice_id="P1")], full=True, now=NOW)
+    store.panel.load([line("E1", practice_id="P2")], full=True, now=NOW + days(10))
+    store.panel.load([line("E1", practice_id="P3", effective_from="2026-12-20")], full=True, now=NOW + days(20))
     seen: list[History] = []
     visits = [record(number, visit=f"V{number}", at=NOW + days(day)) for number, day in enumerate((0, 9, 10, 27, 28))]
-    store.decide(visits, histories(seen), NOW + days(30))
+    store.decisions.decide(visits, histories(seen), NOW + days(30))
     assert [history.enrollees[0].practice_id for history in seen] == ["P1", "P1", "P2", "P2", "P3"]
     assert [str(history.enrollees[0].effective_from) for history in seen] == ["2024-01-01"] * 4 + ["2026-12-20"]
 
 
 def held(store: Store, *numbers: int, **changes: object) -> str:
     batch = [record(number, grade=Grade.POSSIBLE, **changes) for number in numbers]
-    outcomes = store.decide(batch, decide, NOW)
+    outcomes = store.decisions.decide(batch, decide, NOW)
     assert {one.entry.ending for one in outcomes if one.entry} == {Ending.HELD}
-    return store.reviews_waiting()[0].review_id
+    return store.reviews.waiting()[0].review_id
 
 
 def test_one_question_for_a_patient_and_an_enrollee_though_a_birth_date_comes_later(store: Store) -> None:
-    store.load_panel([line("E1")], full=True, now=NOW)
+    store.panel.load([line("E1")], full=True, now=NOW)
     batch = [record(1, grade=Grade.POSSIBLE, born=None), record(2, grade=Grade.POSSIBLE)]
-    store.decide(batch, decide, NOW)
+    store.decisions.decide(batch, decide, NOW)
     held(store, 3)
-    assert store.review_count() == 1
+    assert store.reviews.count() == 1
     held(store, 4, born=date(1980, 1, 1))
     held(store, 5, mrn="UNKNOWN")
-    assert store.review_count() == 3
+    assert store.reviews.count() == 3
 
 
 def test_a_possible_match_waits_with_both_sides_and_nothing_leaves(store: Store) -> None:
-    store.load_panel([line("E1")], full=True, now=NOW)
+    store.panel.load([line("E1")], full=True, now=NOW)
     review_id = held(store, 1, 2)
-    review = store.review(review_id)
-    assert store.review_count() == 1
+    review = store.reviews.find(review_id)
+    assert store.reviews.count() == 1
     assert review is not None
     assert review.enrollee is not None
     assert review.enrollee.name.family == "WHITFIELD"
     assert [one.event.message_id for one in review.records] == [message_id(1), message_id(2)]
     assert (review.records[0].match.evidence, review.weight, review.verdict) == ({"birth_date": "equal"}, 9.5, None)
-    assert (store.unsent(), store.position(), store.endings()) == ([], 0, {"held": 2})
+    assert (store.changes.unsent(), store.changes.position(), store.ledger.endings()) == ([], 0, {"held": 2})
 
 
 def test_same_releases_what_waits_once_and_teaches_the_crosswalk(store: Store) -> None:
     review_id = held(store, 1, 2)
-    done = store.settle_review(review_id, Verdict.SAME, "ortiz", NOW, "called the practice")
+    done = store.reviews.settle(review_id, Verdict.SAME, "ortiz", NOW, "called the practice")
     assert done == (True, 2, 0)
-    released = store.unsent_events()
+    released = store.reviews.unsent_events()
     assert [one.event.message_id for _, one in released] == [message_id(1), message_id(2)]
     assert all(one.released and one.match.grade is Grade.CERTAIN for _, one in released)
-    assert list(store.crosswalk()) == [("MISSION", "M1", "E1")]
-    outcomes = store.decide([one for _, one in released], decide, NOW)
+    assert list(store.panel.crosswalk()) == [("MISSION", "M1", "E1")]
+    outcomes = store.decisions.decide([one for _, one in released], decide, NOW)
     assert [one.entry.ending for one in outcomes if one.entry] == [Ending.ALERTED, Ending.AMENDED]
-    store.sent_events([outbox_id for outbox_id, _ in released])
-    assert store.unsent_events() == []
-    assert store.endings() == {"alerted": 1, "amended": 1}
-    again = store.decide([one for _, one in released], no_rule, NOW)
+    store.reviews.sent_events([outbox_id for outbox_id, _ in released])
+    assert store.reviews.unsent_events() == []
+    assert store.ledger.endings() == {"alerted": 1, "amended": 1}
+    again = store.decisions.decide([one for _, one in released], no_rule, NOW)
     assert all(one.redelivered for one in again)
-    review = store.review(review_id)
+    review = store.reviews.find(review_id)
     assert review is not None
     assert (review.verdict, review.decided_by, review.note) == (Verdict.SAME, "ortiz", "called the practice")
-    assert store.reviews_waiting() == []
+    assert store.reviews.waiting() == []
 
 
 def test_different_drops_what_waits_and_the_pair_is_not_asked_about_again(store: Store) -> None:
     review_id = held(store, 1)
-    assert store.settle_review(review_id, Verdict.DIFFERENT, "ortiz", NOW) == (True, 0, 1)
-    assert store.endings() == {"suppressed": 1}
-    later = store.decide([record(2, grade=Grade.POSSIBLE)], no_rule, NOW)
+    assert store.reviews.settle(review_id, Verdict.DIFFERENT, "ortiz", NOW) == (True, 0, 1)
+    assert store.ledger.endings() == {"suppressed": 1}
+    later = store.decisions.decide([record(2, grade=Grade.POSSIBLE)], no_rule, NOW)
     assert later[0].decision is not None
     assert later[0].decision.reasons == (Reason.MATCH_REJECTED,)
-    assert store.review_count() == 0
-    other = store.decide([record(3, "E2", grade=Grade.POSSIBLE)], decide, NOW)
+    assert store.reviews.count() == 0
+    other = store.decisions.decide([record(3, "E2", grade=Grade.POSSIBLE)], decide, NOW)
     assert other[0].entry.ending is Ending.HELD
-    assert store.unsent_events() == []
+    assert store.reviews.unsent_events() == []
 
 
 def test_after_same_the_pair_is_certain(store: Store) -> None:
-    store.settle_review(held(store, 1), Verdict.SAME, "ortiz", NOW)
+    store.reviews.settle(held(store, 1), Verdict.SAME, "ortiz", NOW)
     asked: list[EventRecord] = []
 
     def watch(one: EventRecord, history: History) -> Decision:
         asked.append(one)
         return decide(one, history)
 
-    store.decide([record(2, grade=Grade.POSSIBLE)], watch, NOW)
+    store.decisions.decide([record(2, grade=Grade.POSSIBLE)], watch, NOW)
     assert (asked[0].match.grade, asked[0].released) == (Grade.CERTAIN, True)
 
 
 def test_the_first_verdict_stands(store: Store) -> None:
     review_id = held(store, 1)
-    assert store.settle_review(review_id, Verdict.NOT_SURE, "lee", NOW).changed
-    assert [one.verdict for one in store.reviews_waiting()] == [Verdict.NOT_SURE]
+    assert store.reviews.settle(review_id, Verdict.NOT_SURE, "lee", NOW).changed
+    assert [one.verdict for one in store.reviews.waiting()] == [Verdict.NOT_SURE]
     assert held(store, 2) == review_id
-    assert store.settle_review(review_id, Verdict.DIFFERENT, "ortiz", NOW) == (True, 0, 2)
-    assert store.settle_review(review_id, Verdict.SAME, "lee", NOW) == (False, 0, 0)
-    review = store.review(review_id)
+    assert store.reviews.settle(review_id, Verdict.DIFFERENT, "ortiz", NOW) == (True, 0, 2)
+    assert store.reviews.settle(review_id, Verdict.SAME, "lee", NOW) == (False, 0, 0)
+    review = store.reviews.find(review_id)
     assert review is not None
     assert (review.verdict, review.decided_by) == (Verdict.DIFFERENT, "ortiz")
-    assert [row.case_manager_id for row in store.audit_of(enrollee_id="E1")] == ["ortiz", "lee"]
+    assert [row.case_manager_id for row in store.audit.read(enrollee_id="E1")] == ["ortiz", "lee"]
     with pytest.raises(KeyError):
-        store.settle_review("nothing", Verdict.SAME, "ortiz", NOW)
+        store.reviews.settle("nothing", Verdict.SAME, "ortiz", NOW)
 
 
 def test_a_verdict_does_not_reach_a_patient_with_another_birth_date_under_the_number(store: Store) -> None:
-    store.settle_review(held(store, 1), Verdict.SAME, "ortiz", NOW)
-    outcomes = store.decide([record(2, grade=Grade.POSSIBLE, born=None)], decide, NOW)
+    store.reviews.settle(held(store, 1), Verdict.SAME, "ortiz", NOW)
+    outcomes = store.decisions.decide([record(2, grade=Grade.POSSIBLE, born=None)], decide, NOW)
     assert outcomes[0].entry.ending is Ending.HELD
 
 
@@ -483,7 +487,7 @@ def told_and_moved(store: Store) -> EventRecord:
     known = Match(grade=Grade.CERTAIN, enrollee_id="E1")
     prior = Prior(identifiers=(Identifier(system="MISSION", value="M1", type="MR"),))
     moved = record(2, "E2", kind=EventKind.VISIT_MOVED, mrn="M2", grade=Grade.POSSIBLE, prior=prior, prior_match=known)
-    outcomes = store.decide([record(1), moved], by_the_rules, NOW)
+    outcomes = store.decisions.decide([record(1), moved], by_the_rules, NOW)
     assert [one.entry.ending for one in outcomes if one.entry] == [Ending.ALERTED, Ending.RETRACTED]
     assert [one.alert.enrollee_id for one in outcomes[1].alerts] == ["E1"]
     return moved
@@ -491,68 +495,68 @@ def told_and_moved(store: Store) -> EventRecord:
 
 def test_a_move_to_a_possible_match_takes_back_at_once_and_tells_after_the_review(store: Store) -> None:
     told_and_moved(store)
-    (review,) = store.reviews_waiting()
+    (review,) = store.reviews.waiting()
     assert [one.event.message_id for one in review.records] == [message_id(2)]
-    assert store.settle_review(review.review_id, Verdict.SAME, "ortiz", NOW) == (True, 1, 0)
-    released = [one for _, one in store.unsent_events()]
-    (outcome,) = store.decide(released, by_the_rules, NOW)
+    assert store.reviews.settle(review.review_id, Verdict.SAME, "ortiz", NOW) == (True, 1, 0)
+    released = [one for _, one in store.reviews.unsent_events()]
+    (outcome,) = store.decisions.decide(released, by_the_rules, NOW)
     assert outcome.entry is not None
     assert outcome.entry.ending is Ending.ALERTED
     assert [(one.alert.enrollee_id, one.alert.version) for one in outcome.alerts] == [("E2", 1)]
-    assert store.endings() == {"alerted": 2}
-    assert all(one.redelivered for one in store.decide(released, no_rule, NOW))
+    assert store.ledger.endings() == {"alerted": 2}
+    assert all(one.redelivered for one in store.decisions.decide(released, no_rule, NOW))
 
 
 def test_a_move_to_a_possible_match_that_is_not_them_stays_taken_back(store: Store) -> None:
     moved = told_and_moved(store)
-    assert all(one.redelivered for one in store.decide([moved], no_rule, NOW))
-    (review,) = store.reviews_waiting()
-    assert store.settle_review(review.review_id, Verdict.DIFFERENT, "ortiz", NOW) == (True, 0, 1)
-    assert store.endings() == {"alerted": 1, "retracted": 1}
-    assert store.unsent_events() == []
+    assert all(one.redelivered for one in store.decisions.decide([moved], no_rule, NOW))
+    (review,) = store.reviews.waiting()
+    assert store.reviews.settle(review.review_id, Verdict.DIFFERENT, "ortiz", NOW) == (True, 0, 1)
+    assert store.ledger.endings() == {"alerted": 1, "retracted": 1}
+    assert store.reviews.unsent_events() == []
 
 
 def test_a_move_to_somebody_a_person_said_it_is_not_takes_back_and_asks_nobody(store: Store) -> None:
-    store.settle_review(held(store, 9, mrn="M2", visit="V9", enrollee="E2"), Verdict.DIFFERENT, "ortiz", NOW)
+    store.reviews.settle(held(store, 9, mrn="M2", visit="V9", enrollee="E2"), Verdict.DIFFERENT, "ortiz", NOW)
     told_and_moved(store)
-    assert store.review_count() == 0
+    assert store.reviews.count() == 0
 
 
 def test_a_late_enrollment_is_decided_although_its_message_had_ended(store: Store) -> None:
     ended = LedgerEntry(message_id(1), Ending.SUPPRESSED, str(Reason.NOT_ON_PANEL), NOW)
-    store.end([ended, LedgerEntry(message_id(2), Ending.REJECTED, "empty", NOW)])
-    assert store.decide([record(1)], no_rule, NOW)[0].redelivered
-    store.release([record(1), record(2)], NOW)
-    released = [one for _, one in store.unsent_events()]
+    store.ledger.end([ended, LedgerEntry(message_id(2), Ending.REJECTED, "empty", NOW)])
+    assert store.decisions.decide([record(1)], no_rule, NOW)[0].redelivered
+    store.reviews.release([record(1), record(2)], NOW)
+    released = [one for _, one in store.reviews.unsent_events()]
     assert [one.released for one in released] == [True, True]
-    outcomes = store.decide(released, decide, NOW)
+    outcomes = store.decisions.decide(released, decide, NOW)
     assert [one.entry and one.entry.ending for one in outcomes] == [Ending.ALERTED, None]
-    assert store.endings() == {"alerted": 1, "rejected": 1}
+    assert store.ledger.endings() == {"alerted": 1, "rejected": 1}
 
 
 def test_unmatched_events_wait_encrypted_and_are_found_by_who_was_enrolled(store: Store) -> None:
     secret = b"k" * 64
     strangers = [record(1).event, record(2, born=None, mrn="M2", name="OTHER").event]
-    store.keep_unmatched(strangers, secret)
-    store.keep_unmatched(strangers, secret)
-    with store.reading() as connection:
+    store.unmatched.keep(strangers, secret)
+    store.unmatched.keep(strangers, secret)
+    with store.database.reading() as connection:
         sealed = [bytes(one) for one in connection.exec_driver_sql("SELECT sealed FROM unmatched").scalars()]
     assert len(sealed) == 2
     assert not any(b"WHITFIELD" in one or b"MISSION" in one for one in sealed)
-    store.load_panel([line("E1", mrns="")], full=True, now=NOW)
-    store.load_panel([line("E2", mrns="MISSION:M2", birth_date="1990-01-01")], full=False, now=NOW)
-    assert store.unmatched_about(["E1"], secret) == [strangers[0]]
-    assert store.unmatched_about(["E2"], secret) == [strangers[1]]
-    assert store.unmatched_about(["E1", "E2"], b"another secret") == []
-    store.drop_unmatched([message_id(1)])
-    assert store.unmatched_about(["E1", "E2"], secret) == [strangers[1]]
-    assert store.prune_unmatched(NOW + days(15)) == 1
-    assert store.unmatched_about(["E1", "E2"], secret) == []
+    store.panel.load([line("E1", mrns="")], full=True, now=NOW)
+    store.panel.load([line("E2", mrns="MISSION:M2", birth_date="1990-01-01")], full=False, now=NOW)
+    assert store.unmatched.about(["E1"], secret) == [strangers[0]]
+    assert store.unmatched.about(["E2"], secret) == [strangers[1]]
+    assert store.unmatched.about(["E1", "E2"], b"another secret") == []
+    store.unmatched.drop([message_id(1)])
+    assert store.unmatched.about(["E1", "E2"], secret) == [strangers[1]]
+    assert store.unmatched.prune(NOW + days(15)) == 1
+    assert store.unmatched.about(["E1", "E2"], secret) == []
 
 
 def test_batches_are_fast(store: Store) -> None:
     """The bounds are loose, for busy machines; the README says what was measured."""
-    store.load_panel(panel(50), full=True, now=NOW)
+    store.panel.load(panel(50), full=True, now=NOW)
     rows = [
         [LedgerEntry(message_id(1000 * turn + one), Ending.NO_TRANSITION, "", NOW) for one in range(200)]
         for turn in range(1, 6)
@@ -561,8 +565,8 @@ def test_batches_are_fast(store: Store) -> None:
         [record(10_000 * turn + one, f"E{one}", visit=f"V{one}", mrn=f"M{one}") for one in range(50)]
         for turn in range(1, 6)
     ]
-    assert _best(rows, store.end) < 0.1
-    assert _best(batches, lambda batch: store.decide(batch, decide, NOW)) < 0.4
+    assert _best(rows, store.ledger.end) < 0.1
+    assert _best(batches, lambda batch: store.decisions.decide(batch, decide, NOW)) < 0.4
 
 
 def _best(batches: list[list[object]], run: Callable[[list[object]], object]) -> float:
@@ -582,10 +586,10 @@ def test_a_stay_is_found_again_whatever_it_was_called(store: Store) -> None:
             action=Action.SUPPRESS, reasons=(Reason.NOTHING_NEW,), stays=(stay.model_copy(update={"keys": numbers}),)
         )
 
-    store.decide([record(1)], decide, NOW)
-    store.decide([record(2)], rename, NOW)
+    store.decisions.decide([record(1)], decide, NOW)
+    store.decisions.decide([record(2)], rename, NOW)
     seen: list[History] = []
-    store.decide([record(3, "E7", visit="V2", mrn="M7")], histories(seen), NOW)
+    store.decisions.decide([record(3, "E7", visit="V2", mrn="M7")], histories(seen), NOW)
     assert [stay.stay_id for stay in seen[0].stays] == [message_id(1)]
 
 
@@ -598,8 +602,8 @@ def test_two_alerts_of_one_decision_are_told_apart(store: Store) -> None:
             action=Action.RETRACT, reasons=(Reason.MOVED_TO_ANOTHER_PERSON,), stays=(wrong, right), alerts=alerts
         )
 
-    store.decide([record(1)], decide, NOW)
-    outcome = store.decide([record(2, "E2")], moving, NOW)[0]
+    store.decisions.decide([record(1)], decide, NOW)
+    outcome = store.decisions.decide([record(2, "E2")], moving, NOW)[0]
     assert [(told.alert.alert_id, told.alert.version, told.position) for told in outcome.alerts] == [
         (message_id(1), 2, 2),
         ("new", 1, 3),
@@ -622,56 +626,56 @@ def test_who_a_load_is_about_finds_the_same_events_either_way(
         record(4, born=None, mrn="9123k").event,
         record(5, born=None, mrn="M5").event.model_copy(update={"patient": Patient(ssn="219551234")}),
     ]
-    store.keep_unmatched(strangers, secret)
-    store.keep_unmatched([record(6).event], b"another secret")
+    store.unmatched.keep(strangers, secret)
+    store.unmatched.keep([record(6).event], b"another secret")
     people = [
         line("E1", mrns=""),
         line("E2", mrns="MISSION:M2", birth_date="1990-01-01"),
         line("E4", mrns="", birth_date="1990-01-02", medicaid_id="9123K"),
         line("E5", mrns="", birth_date="1990-01-03", ssn="219551234"),
     ]
-    report = store.load_panel(people, full=True, now=NOW)
-    found = list(store.unmatched_of_load(report.seq, secret))
+    report = store.panel.load(people, full=True, now=NOW)
+    found = list(store.unmatched.of_load(report.seq, secret))
     assert [event.message_id for event in found] == [message_id(number) for number in (1, 2, 4, 5)]
-    assert found == store.unmatched_about(["E1", "E2", "E4", "E5"], secret)
+    assert found == store.unmatched.about(["E1", "E2", "E4", "E5"], secret)
     for change, count in (({"risk_tier": "high", "practice_id": "P9"}, 0), ({"effective_to": "2099-01-01"}, 1)):
         people[1] = people[1]._replace(**change)
-        again = store.load_panel(people, full=True, now=NOW)
+        again = store.panel.load(people, full=True, now=NOW)
         assert again.changed == 1
-        assert len(list(store.unmatched_of_load(again.seq, secret))) == count, change
-        assert "E2" in store.panel_changes((again.seq - 1) << 40).enrollee_ids, "those who match hear of all"
+        assert len(list(store.unmatched.of_load(again.seq, secret))) == count, change
+        assert "E2" in store.panel.changes((again.seq - 1) << 40).enrollee_ids, "those who match hear of all"
 
 
 def waiting_for(store: Store, *practices: str) -> list[str]:
-    return [one.enrollee.enrollee_id for one in store.reviews_waiting(2, practices or None) if one.enrollee]
+    return [one.enrollee.enrollee_id for one in store.reviews.waiting(2, practices or None) if one.enrollee]
 
 
 def test_whose_practices_a_review_is_of_is_asked_before_the_limit(store: Store) -> None:
     others = [line(f"E{number}", mrns="", practice_id="P2") for number in range(2, 7)]
-    store.load_panel([*others, line("E9", mrns="", practice_id="P9")], full=True, now=NOW)
+    store.panel.load([*others, line("E9", mrns="", practice_id="P9")], full=True, now=NOW)
     for number in (*range(2, 7), 9):
         ask = record(number, f"E{number}", grade=Grade.POSSIBLE, mrn=f"M{number}", visit=f"V{number}")
-        store.decide([ask], decide, NOW + timedelta(minutes=number))
+        store.decisions.decide([ask], decide, NOW + timedelta(minutes=number))
     assert waiting_for(store) == ["E2", "E3"], "the oldest"
-    assert (waiting_for(store, "P9"), store.review_count(["P9"])) == (["E9"], 1)
-    assert (store.review_count(), store.review_count([])) == (6, 0)
+    assert (waiting_for(store, "P9"), store.reviews.count(["P9"])) == (["E9"], 1)
+    assert (store.reviews.count(), store.reviews.count([])) == (6, 0)
 
 
 def test_an_answer_that_can_be_undone_has_its_effect_when_it_no_longer_can(store: Store) -> None:
     review_id = held(store, 1)
-    assert store.settle_review(review_id, Verdict.SAME, "ortiz", NOW, undoable=True) == (True, 1, 0)
-    assert not store.settle_review(review_id, Verdict.DIFFERENT, "lee", NOW).changed, "the first answer stands"
-    review = store.review(review_id)
+    assert store.reviews.settle(review_id, Verdict.SAME, "ortiz", NOW, undoable=True) == (True, 1, 0)
+    assert not store.reviews.settle(review_id, Verdict.DIFFERENT, "lee", NOW).changed, "the first answer stands"
+    review = store.reviews.find(review_id)
     assert review is not None
     assert (review.verdict, review.decided_by, review.undoable) == (Verdict.SAME, "ortiz", True)
-    assert (store.unsent_events(), store.reviews_waiting()) == ([], [])
-    assert store.take_effect(NOW + timedelta(seconds=9)) == 0
-    assert store.take_effect(NOW + timedelta(seconds=10)) == 1
-    assert len(store.unsent_events()) == 1
-    assert store.take_effect(NOW + timedelta(seconds=11)) == 0
+    assert (store.reviews.unsent_events(), store.reviews.waiting()) == ([], [])
+    assert store.reviews.take_effect(NOW + timedelta(seconds=9)) == 0
+    assert store.reviews.take_effect(NOW + timedelta(seconds=10)) == 1
+    assert len(store.reviews.unsent_events()) == 1
+    assert store.reviews.take_effect(NOW + timedelta(seconds=11)) == 0
     with pytest.raises(KeyError):
-        store.undo_review(review_id, "ortiz", NOW)
-    review = store.review(review_id)
+        store.reviews.undo(review_id, "ortiz", NOW)
+    review = store.reviews.find(review_id)
     assert review is not None
     assert (review.verdict, review.undoable) == (Verdict.SAME, False)
 
@@ -679,34 +683,34 @@ def test_an_answer_that_can_be_undone_has_its_effect_when_it_no_longer_can(store
 @pytest.mark.parametrize("verdict", Verdict)
 def test_an_answer_taken_back_waits_again_as_if_never_given(store: Store, verdict: Verdict) -> None:
     review_id = held(store, 1)
-    store.settle_review(review_id, verdict, "ortiz", NOW, undoable=True)
+    store.reviews.settle(review_id, verdict, "ortiz", NOW, undoable=True)
     with pytest.raises(KeyError):
-        store.undo_review(review_id, "lee", NOW)
-    store.undo_review(review_id, "ortiz", NOW)
-    assert store.take_effect(NOW + timedelta(minutes=1)) == 0
-    (review,) = store.reviews_waiting()
+        store.reviews.undo(review_id, "lee", NOW)
+    store.reviews.undo(review_id, "ortiz", NOW)
+    assert store.reviews.take_effect(NOW + timedelta(minutes=1)) == 0
+    (review,) = store.reviews.waiting()
     assert (review.verdict, review.decided_by, len(review.records)) == (None, "", 1)
-    assert store.unsent_events() == []
-    said = [(row.what, row.detail) for row in store.audit_of(enrollee_id="E1")]
+    assert store.reviews.unsent_events() == []
+    said = [(row.what, row.detail) for row in store.audit.read(enrollee_id="E1")]
     assert said[0] == (Audited.UNDID, f"review: {verdict}")
-    assert store.settle_review(review_id, Verdict.DIFFERENT, "lee", NOW).dropped == 1
+    assert store.reviews.settle(review_id, Verdict.DIFFERENT, "lee", NOW).dropped == 1
 
 
 def test_what_comes_of_the_pair_while_an_answer_can_be_undone_waits_with_it(store: Store) -> None:
     review_id = held(store, 1)
-    store.settle_review(review_id, Verdict.SAME, "ortiz", NOW, undoable=True)
-    store.decide([record(2, grade=Grade.POSSIBLE)], decide, NOW)
-    assert store.unsent_events() == []
-    store.take_effect(NOW + timedelta(seconds=10))
-    assert len(store.unsent_events()) == 2
+    store.reviews.settle(review_id, Verdict.SAME, "ortiz", NOW, undoable=True)
+    store.decisions.decide([record(2, grade=Grade.POSSIBLE)], decide, NOW)
+    assert store.reviews.unsent_events() == []
+    store.reviews.take_effect(NOW + timedelta(seconds=10))
+    assert len(store.reviews.unsent_events()) == 2
 
 
 def test_answers_are_shown_with_who_gave_them(store: Store) -> None:
     review_id = held(store, 1)
-    store.load_panel([line("E1", practice_id="P1")], full=True, now=NOW)
-    assert store.reviews_answered(NOW - timedelta(days=1)) == []
-    store.settle_review(review_id, Verdict.DIFFERENT, "ortiz", NOW)
-    (found,) = store.reviews_answered(NOW - timedelta(days=1), 20, ["P1"])
+    store.panel.load([line("E1", practice_id="P1")], full=True, now=NOW)
+    assert store.reviews.answered(NOW - timedelta(days=1)) == []
+    store.reviews.settle(review_id, Verdict.DIFFERENT, "ortiz", NOW)
+    (found,) = store.reviews.answered(NOW - timedelta(days=1), 20, ["P1"])
     assert (found.verdict, found.decided_by, found.decided_at) == (Verdict.DIFFERENT, "ortiz", NOW)
-    assert store.reviews_answered(NOW - timedelta(days=1), 20, ["P2"]) == []
-    assert store.reviews_answered(NOW + timedelta(seconds=1)) == []
+    assert store.reviews.answered(NOW - timedelta(days=1), 20, ["P2"]) == []
+    assert store.reviews.answered(NOW + timedelta(seconds=1)) == []

@@ -20,18 +20,18 @@ HOOK = destination()
 
 @pytest.fixture
 def filled(store: Store) -> Store:
-    store.load_panel(panel(30), full=True, now=NOW)
-    store.put_destination(HOOK, NOW)
+    store.panel.load(panel(30), full=True, now=NOW)
+    store.destinations.put(HOOK, NOW)
     return store
 
 
 def claim(store: Store, by: str = "a", now=NOW, **changes) -> list[Claimed]:
-    return store.claim(by, now, HOLD, **{"limit": 100, "each": 20, **changes})
+    return store.deliveries.claim(by, now, HOLD, **{"limit": 100, "each": 20, **changes})
 
 
 def delivered(store: Store, claimed, by: str = "a", now=NOW) -> int:
     ends = [End(one.delivery_id, one.destination_id, DeliveryState.DELIVERED, now, tier="full") for one in claimed]
-    return store.settle(ends, by, now)
+    return store.deliveries.settle(ends, by, now)
 
 
 def again(store: Store, claimed, at, *, maybe: bool = False) -> int:
@@ -40,18 +40,18 @@ def again(store: Store, claimed, at, *, maybe: bool = False) -> int:
         End(one.delivery_id, one.destination_id, DeliveryState.WAITING, at, failure, "500", maybe=maybe)
         for one in claimed
     ]
-    return store.settle(ends, "a", NOW)
+    return store.deliveries.settle(ends, "a", NOW)
 
 
 def states(store: Store, name: str = "d1") -> dict[str, int]:
-    sums = store.sums()[name]
+    sums = store.deliveries.sums()[name]
     assert sums.balanced
     return {state: count for state, count in sums._asdict().items() if count}
 
 
 def test_versions_are_due_in_the_transaction_that_writes_them(filled: Store) -> None:
     told(filled, [HOOK], record(1), record(2), record(3, "E2", visit="V2"))
-    rows = filled.deliveries_of(destination_id="d1")
+    rows = filled.deliveries.of(destination_id="d1")
     assert {(row.alert_id, row.version) for row in rows} == {
         (message_id(1), 1),
         (message_id(1), 2),
@@ -63,8 +63,8 @@ def test_versions_are_due_in_the_transaction_that_writes_them(filled: Store) -> 
 
 
 def test_nothing_is_written_while_there_is_no_destination(filled: Store) -> None:
-    filled.decide([record(1)], decide, NOW)
-    assert filled.sums() == {}
+    filled.decisions.decide([record(1)], decide, NOW)
+    assert filled.deliveries.sums() == {}
 
 
 def test_of_one_alert_only_the_oldest_is_in_hand(filled: Store) -> None:
@@ -101,42 +101,42 @@ def test_what_a_dead_process_had_in_hand_comes_again_under_its_id(filled: Store)
 def test_a_process_that_lives_keeps_what_it_has_in_hand(filled: Store) -> None:
     told(filled, [HOOK], record(1))
     (first,) = claim(filled)
-    filled.hold_on([first.delivery_id], "a", NOW + 3 * HOLD)
-    filled.hold_on([first.delivery_id], "b", NOW)
+    filled.deliveries.hold_on([first.delivery_id], "a", NOW + 3 * HOLD)
+    filled.deliveries.hold_on([first.delivery_id], "b", NOW)
     assert claim(filled, "b", NOW + 2 * HOLD) == []
 
 
 def test_a_destination_gets_no_more_than_its_share_and_none_while_it_rests(filled: Store) -> None:
     other = destination("d2")
-    filled.put_destination(other, NOW)
+    filled.destinations.put(other, NOW)
     told(filled, [HOOK, other], *(record(number, f"E{number}", visit=f"V{number}") for number in range(1, 9)))
     shares = [one.destination_id for one in claim(filled, each=3)]
     assert sorted(shares) == ["d1"] * 3 + ["d2"] * 3
     assert {one.destination_id for one in claim(filled, busy=["d1"])} == {"d2"}
-    filled.failed("d1", Failure.SERVER_ERROR, NOW, NOW + minutes(1))
+    filled.destinations.failed("d1", Failure.SERVER_ERROR, NOW, NOW + minutes(1))
     assert claim(filled) == []
     assert len(claim(filled, now=NOW + minutes(2))) == 8 + 8
 
 
 def test_pausing_keeps_what_is_due_and_removing_gives_it_up(filled: Store) -> None:
     told(filled, [HOOK], record(1))
-    assert filled.pause_destination("d1", "gone", NOW)
-    assert not filled.pause_destination("d1", "gone", NOW)
+    assert filled.destinations.pause("d1", "gone", NOW)
+    assert not filled.destinations.pause("d1", "gone", NOW)
     assert claim(filled) == []
     assert states(filled) == {"due": 1, "waiting": 1}
-    (row,) = filled.destinations()
+    (row,) = filled.destinations.all()
     assert (row.destination.state, row.why) == (State.PAUSED, "gone")
-    filled.put_destination(HOOK.model_copy(update={"state": State.REMOVED}), NOW)
+    filled.destinations.put(HOOK.model_copy(update={"state": State.REMOVED}), NOW)
     assert states(filled) == {"due": 1, "given_up": 1}
-    assert filled.destinations() == []
+    assert filled.destinations.all() == []
     told(filled, [HOOK], record(2))  # by a worker that has not heard of it yet
-    assert filled.give_up_removed(NOW) == 1
-    assert {row.failure for row in filled.deliveries_of(destination_id="d1")} == {GiveUp.REMOVED}
+    assert filled.deliveries.give_up_removed(NOW) == 1
+    assert {row.failure for row in filled.deliveries.of(destination_id="d1")} == {GiveUp.REMOVED}
 
 
 def test_a_newer_state_takes_the_place_of_an_unsent_one_and_an_event_never_does(filled: Store) -> None:
     state = destination("s1", FormKind.CSV, address="/tmp/x")
-    filled.put_destination(state, NOW)
+    filled.destinations.put(state, NOW)
     told(filled, [HOOK, state], record(1), record(2))
     assert states(filled) == {"due": 2, "waiting": 2}
     assert states(filled, "s1") == {"due": 2, "waiting": 1, "superseded": 1}
@@ -149,48 +149,48 @@ def test_a_newer_state_takes_the_place_of_an_unsent_one_and_an_event_never_does(
 def test_a_retraction_follows_to_whom_an_earlier_version_was_or_may_have_been_told(filled: Store) -> None:
     told(filled, [HOOK], record(1))
     again(filled, claim(filled), NOW + minutes(1), maybe=True)
-    (row,) = filled.deliveries_of(destination_id="d1")
+    (row,) = filled.deliveries.of(destination_id="d1")
     assert row.maybe
     give_up = [
         End(one.delivery_id, "d1", DeliveryState.GIVEN_UP, NOW, GiveUp.TRIED_ENOUGH)
         for one in claim(filled, now=NOW + minutes(1))
     ]
-    filled.settle(give_up, "a", NOW)
+    filled.deliveries.settle(give_up, "a", NOW)
     told(filled, [HOOK], take_back(2), rule=retracting)
     assert [one.alert.action for one in claim(filled)] == ["retract"]
-    assert [row.version for row in filled.disclosures_of("E1")] == [1]
+    assert [row.version for row in filled.deliveries.disclosures_of("E1")] == [1]
 
 
 def test_a_retraction_goes_nowhere_where_nothing_was_told(filled: Store) -> None:
     told(filled, [], record(1))
     told(filled, [HOOK], take_back(2), rule=retracting)
-    assert filled.sums() == {}
+    assert filled.deliveries.sums() == {}
 
 
 def test_a_replay_waits_again_under_the_same_id(filled: Store) -> None:
     told(filled, [HOOK], record(1))
     first = claim(filled)
     delivered(filled, first)
-    assert filled.replay("d1", NOW, NOW + minutes(1), [DeliveryState.GIVEN_UP], NOW) == 0
-    assert filled.replay("d1", NOW, NOW + minutes(1), [DeliveryState.DELIVERED], NOW) == 1
+    assert filled.deliveries.replay("d1", NOW, NOW + minutes(1), [DeliveryState.GIVEN_UP], NOW) == 0
+    assert filled.deliveries.replay("d1", NOW, NOW + minutes(1), [DeliveryState.DELIVERED], NOW) == 1
     assert [one.delivery_id for one in claim(filled)] == [first[0].delivery_id]
     assert states(filled) == {"due": 1, "waiting": 1}
 
 
 def test_a_file_takes_everything_in_order_and_is_the_same_again_after_a_cut(filled: Store) -> None:
     lines = destination("f1", FormKind.NDJSON, address="/tmp/x")
-    filled.put_destination(lines, NOW)
+    filled.destinations.put(lines, NOW)
     told(filled, [lines], record(1), record(2), record(3, "E2", visit="V2"))
-    first = filled.claim_all("f1", "a", NOW, HOLD, 100, claim(filled))
+    first = filled.deliveries.claim_all("f1", "a", NOW, HOLD, 100, claim(filled))
     assert [(one.alert.alert_id, one.alert.version) for one in first] == [
         (message_id(1), 1),
         (message_id(1), 2),
         (message_id(3), 1),
     ]
-    assert filled.number_batch("f1", first) == 1
+    assert filled.deliveries.number_batch("f1", first) == 1
     told(filled, [lines], record(4, "E3", visit="V3"))
     later = NOW + 2 * HOLD
-    second = filled.claim_all("f1", "b", later, HOLD, 100, claim(filled, "b", later))
+    second = filled.deliveries.claim_all("f1", "b", later, HOLD, 100, claim(filled, "b", later))
     assert [one.delivery_id for one in second] == [one.delivery_id for one in first]
     assert {one.batch for one in second} == {1}
     (rest,) = claim(filled, "c", later)
@@ -198,59 +198,59 @@ def test_a_file_takes_everything_in_order_and_is_the_same_again_after_a_cut(fill
 
 
 def test_files_are_numbered_without_holes(filled: Store) -> None:
-    assert [filled.number_batch("d1", []), filled.number_batch("d1", [], after=1)] == [1, 2]
-    assert filled.number_batch("d1", [], after=1) == 0
+    assert [filled.deliveries.number_batch("d1", []), filled.deliveries.number_batch("d1", [], after=1)] == [1, 2]
+    assert filled.deliveries.number_batch("d1", [], after=1) == 0
 
 
 def test_the_backlog_says_how_much_waits_and_since_when(filled: Store) -> None:
-    assert filled.backlog(NOW) == (0, None)
+    assert filled.deliveries.backlog(NOW) == (0, None)
     told(filled, [HOOK], record(1), record(2))
-    assert filled.backlog(NOW + minutes(1)) == (2, NOW)
-    filled.rest("d1", NOW + minutes(5))
-    assert filled.backlog(NOW + minutes(1)) == (2, None)
+    assert filled.deliveries.backlog(NOW + minutes(1)) == (2, NOW)
+    filled.destinations.rest("d1", NOW + minutes(5))
+    assert filled.deliveries.backlog(NOW + minutes(1)) == (2, None)
 
 
 def test_a_success_says_that_a_destination_is_well(filled: Store) -> None:
     told(filled, [HOOK], record(1))
-    before = filled.failed("d1", Failure.TLS, NOW, NOW)
+    before = filled.destinations.failed("d1", Failure.TLS, NOW, NOW)
     assert before and (before.failures, before.first_failed_at, before.last_failure) == (1, NOW, "tls")
     delivered(filled, claim(filled), now=NOW + minutes(1))
-    row = filled.destination("d1")
+    row = filled.destinations.find("d1")
     assert row and (row.failures, row.first_failed_at, row.succeeded_at) == (0, None, NOW + minutes(1))
 
 
 def test_secrets_are_encrypted_and_two_are_valid_while_one_is_rotated(filled: Store) -> None:
-    filled.put_secret("d1", "signing", "whsec_old", SECRET, NOW, timedelta())
-    filled.put_secret("d1", "signing", "whsec_new", SECRET, NOW + minutes(1), timedelta(hours=24))
-    assert filled.secrets_of("d1", SECRET, NOW + minutes(2)) == {"signing": ("whsec_new", "whsec_old")}
-    assert filled.secrets_of("d1", SECRET, NOW + timedelta(days=2)) == {"signing": ("whsec_new",)}
-    with filled.reading() as connection:
+    filled.destinations.put_secret("d1", "signing", "whsec_old", SECRET, NOW, timedelta())
+    filled.destinations.put_secret("d1", "signing", "whsec_new", SECRET, NOW + minutes(1), timedelta(hours=24))
+    assert filled.destinations.secrets_of("d1", SECRET, NOW + minutes(2)) == {"signing": ("whsec_new", "whsec_old")}
+    assert filled.destinations.secrets_of("d1", SECRET, NOW + timedelta(days=2)) == {"signing": ("whsec_new",)}
+    with filled.database.reading() as connection:
         sealed = connection.exec_driver_sql("SELECT sealed FROM destination_secrets").scalars().all()
     assert not any(b"whsec" in bytes(one) for one in sealed)
     with pytest.raises(ValueError, match="HANDOFF_HASH_KEY"):
-        filled.secrets_of("d1", b"another", NOW)
+        filled.destinations.secrets_of("d1", b"another", NOW)
 
 
 def test_each_change_of_a_destination_raises_the_version(filled: Store) -> None:
-    before = filled.destinations_version()
-    filled.put_destination(destination("d2", whose=Whose.CENTRAL_OFFICE), NOW)
-    assert filled.destinations_version() == before + 1
+    before = filled.destinations.version()
+    filled.destinations.put(destination("d2", whose=Whose.CENTRAL_OFFICE), NOW)
+    assert filled.destinations.version() == before + 1
 
 
 def test_a_destination_of_which_nothing_can_be_tried_takes_nobody_s_place(filled: Store) -> None:
     stuck, good = destination("a-stuck"), destination("good")
     for one in (stuck, good):
-        filled.put_destination(one, NOW)
+        filled.destinations.put(one, NOW)
     told(filled, [stuck], record(1), record(2))
     first = claim(filled)
     ends = [
         End(one.delivery_id, "a-stuck", DeliveryState.WAITING, NOW + timedelta(hours=9), "refused") for one in first
     ]
-    filled.settle(ends, "a", NOW)
+    filled.deliveries.settle(ends, "a", NOW)
     told(filled, [good], record(3, "E2", visit="V2"), now=NOW)
     later = NOW + minutes(1)
     assert [one.destination_id for one in claim(filled, now=later, most=1)] == ["good"]
-    assert filled.backlog(later).oldest_due_at is None
+    assert filled.deliveries.backlog(later).oldest_due_at is None
 
 
 def test_two_processes_never_have_the_same_in_hand(filled: Store) -> None:

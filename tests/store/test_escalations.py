@@ -85,8 +85,8 @@ class Clockwork:
 
 @pytest.fixture
 def town(store: Store) -> Iterator[Store]:
-    store.load_panel([line("E1"), line("E2", mrns="MISSION:M2")], full=True, now=AT)
-    store.decide([record(1, at=AT)], urgent, AT)
+    store.panel.load([line("E1"), line("E2", mrns="MISSION:M2")], full=True, now=AT)
+    store.decisions.decide([record(1, at=AT)], urgent, AT)
     return store
 
 
@@ -94,16 +94,16 @@ def test_each_step_is_asked_once_at_its_time_and_everybody_asked_is_told(town: S
     work = Clockwork(town)
     work.tick(5)
     assert work.asked() == []
-    before = town.position()
+    before = town.changes.position()
     for minutes in (11, 11, 12, 5, 21, 31, 500):  # a clock set back in between, and days of nobody acting
         work.tick(minutes)
     assert work.asked() == [("ortiz", "asked"), ("hale", "asked"), ("root", "asked")]
-    assert [(item.kind, item.by) for item in town.changes(before)] == [
+    assert [(item.kind, item.by) for item in town.changes.after(before)] == [
         (FeedKind.STEP, "ortiz"),
         (FeedKind.STEP, "hale"),
         (FeedKind.STEP, "root"),
     ]
-    row = town.rows_for("hale", AT)[0]
+    row = town.inbox.rows_for("hale", AT)[0]
     assert (row.asked, row.owning, row.alert.told) == (True, False, ("ortiz", "lee", "hale", "root"))
     assert "answers for the network West" in row.because
 
@@ -112,21 +112,21 @@ def test_each_step_is_asked_once_at_its_time_and_everybody_asked_is_told(town: S
         gone = alert_of(stay, 2, one.event, Action.RETRACT, told=last.told, owners=last.owners)
         return Decision(action=Action.RETRACT, reasons=(Reason.ADMISSION_CANCELLED,), stays=(stay,), alerts=(gone,))
 
-    town.decide([record(2, at=AT)], cancelled, AT)
-    assert "root" in town.rows_for("root", AT)[0].alert.told
+    town.decisions.decide([record(2, at=AT)], cancelled, AT)
+    assert "root" in town.inbox.rows_for("root", AT)[0].alert.told
 
 
 def test_acting_ends_the_questions_at_the_next_look_and_no_later_step_comes(town: Store) -> None:
     work = Clockwork(town)
     work.tick(11)
-    assert town.rows_for("ortiz", AT)[0].asked
+    assert town.inbox.rows_for("ortiz", AT)[0].asked
     taken = act_of("lee", ActKind.TAKE, 1, AT + timedelta(minutes=12))
     town.acts.write(taken, FIRST, work.directory)
     work.tick(13)
     work.tick(100)
     assert work.asked() == [("ortiz", "asked")]
     assert town.escalations.of_stay(FIRST)[0].ended_at == AT + timedelta(minutes=13)
-    assert not town.rows_for("ortiz", AT)[0].asked
+    assert not town.inbox.rows_for("ortiz", AT)[0].asked
 
 
 def test_given_back_it_begins_anew_and_the_same_people_are_asked_again(town: Store) -> None:
@@ -150,7 +150,7 @@ def test_nobody_on_duty_is_passed_over_at_once_and_kept_as_such(town: Store) -> 
 
 def test_after_three_days_asleep_each_stay_asks_once_and_a_person_s_mail_is_one(town: Store) -> None:
     for number in (2, 3):
-        town.decide([record(number, "E2", visit=f"V{number}", mrn="M2", at=AT)], urgent, AT)
+        town.decisions.decide([record(number, "E2", visit=f"V{number}", mrn="M2", at=AT)], urgent, AT)
     mail = Destination(
         destination_id="D1",
         name="mail",
@@ -160,13 +160,13 @@ def test_after_three_days_asleep_each_stay_asks_once_and_a_person_s_mail_is_one(
         way=WayKind.SMTP,
         address="root@example.org",
     )
-    town.put_destination(mail, AT)
+    town.destinations.put(mail, AT)
     work = Clockwork(town)
     work.tick(3 * 24 * 60)
     for number in (1, 2, 3):
         assert work.asked(message_id(number)) == [("", "overtaken"), ("", "overtaken"), ("root", "asked")]
     now = AT + days(3) + timedelta(minutes=3)
-    assert [one.alert.alert_id for one in town.claim("me", now, days(1), limit=9, each=9)] == [
+    assert [one.alert.alert_id for one in town.deliveries.claim("me", now, days(1), limit=9, each=9)] == [
         message_id(number) for number in (1, 2, 3)
     ]
 
@@ -181,14 +181,14 @@ def test_acting_takes_back_the_mail_that_nobody_has_in_hand(town: Store) -> None
         way=WayKind.SMTP,
         address="ortiz@example.org",
     )
-    town.put_destination(mail, AT)
+    town.destinations.put(mail, AT)
     work = Clockwork(town)
     work.tick(11)
-    assert town.sums()["D1"].waiting == 1
+    assert town.deliveries.sums()["D1"].waiting == 1
     town.acts.write(act_of("ortiz", ActKind.NOTED, 1, AT), FIRST, work.directory)
-    assert town.sums()["D1"].waiting == 1
+    assert town.deliveries.sums()["D1"].waiting == 1
     town.acts.write(act_of("lee", ActKind.TAKE, 1, AT), FIRST, work.directory)
-    assert (town.sums()["D1"].waiting, town.sums()["D1"].superseded) == (0, 1)
+    assert (town.deliveries.sums()["D1"].waiting, town.deliveries.sums()["D1"].superseded) == (0, 1)
 
 
 def test_two_workers_write_each_step_once_and_who_lost_its_turn_writes_nothing(town: Store) -> None:
@@ -210,9 +210,9 @@ def test_rules_changed_in_mid_run_hold_for_what_begins_after_them(town: Store) -
     work.rules = rules(RULES.replace('"10 min"', '"1 min"'))
     work.tick(6)
     assert work.asked() == []
-    town.decide([record(2, "E2", visit="V2", mrn="M2", at=AT)], urgent, AT)
+    town.decisions.decide([record(2, "E2", visit="V2", mrn="M2", at=AT)], urgent, AT)
     later = AT + timedelta(minutes=6, seconds=1)
-    town.decide([record(3, "E2", visit="V3", mrn="M2", at=later)], urgent, later)
+    town.decisions.decide([record(3, "E2", visit="V3", mrn="M2", at=later)], urgent, later)
     work.tick(8)
     assert work.asked(message_id(2)) == []
     assert work.asked(message_id(3)) == [("ortiz", "asked")]
@@ -221,7 +221,7 @@ def test_rules_changed_in_mid_run_hold_for_what_begins_after_them(town: Store) -
 
 
 def test_a_stay_our_code_fails_on_stops_no_other(town: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    town.decide([record(2, "E2", visit="V2", mrn="M2", at=AT)], urgent, AT)
+    town.decisions.decide([record(2, "E2", visit="V2", mrn="M2", at=AT)], urgent, AT)
     whole = looks._look
 
     def failing(versions: Any, *rest: Any) -> Any:
@@ -242,7 +242,7 @@ def test_a_stay_our_code_fails_on_stops_no_other(town: Store, monkeypatch: pytes
 
 def test_what_was_told_before_this_program_asks_nobody(town: Store) -> None:
     assert town.escalations.unheard("escalation") == 1
-    with town.writing() as connection:
+    with town.database.writing() as connection:
         connection.exec_driver_sql("UPDATE ticks SET cursor = (SELECT value FROM counters WHERE name = 'position')")
     work = Clockwork(town)
     work.tick(500)
@@ -297,7 +297,7 @@ def test_a_discharge_asks_by_its_own_run(town: Store) -> None:
     work = Clockwork(town)
     work.tick(11)
     at = AT + timedelta(hours=2)
-    town.decide([record(2, kind=EventKind.DISCHARGED, at=at)], urgent, at)
+    town.decisions.decide([record(2, kind=EventKind.DISCHARGED, at=at)], urgent, at)
     work.tick(121)
     assert [step.ended_at is not None for step in town.escalations.of_stay(FIRST)] == [True]
     assert CameTo.ASKED.value == work.asked()[0][1]

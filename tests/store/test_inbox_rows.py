@@ -37,65 +37,65 @@ def retract(one: EventRecord, history: History) -> Decision:
 
 
 def test_a_row_carries_all_that_the_page_shows(store: Store) -> None:
-    store.load_panel([line("E1")], full=True, now=NOW)
-    store.decide([record(1), record(2), record(3, "E9", visit="V9", mrn="M9")], decide, NOW)
+    store.panel.load([line("E1")], full=True, now=NOW)
+    store.decisions.decide([record(1), record(2), record(3, "E9", visit="V9", mrn="M9")], decide, NOW)
     acted(store, FIRST, "ortiz", ActKind.TAKE, 2, NOW, text="mine")
-    stranger, row = store.rows_for("ortiz", NOW)
+    stranger, row = store.inbox.rows_for("ortiz", NOW)
     assert (stranger.alert.enrollee_id, stranger.enrollee) == ("E9", None)
     assert row.enrollee is not None
     assert row.enrollee.name.family == "WHITFIELD"
     assert (row.alert.version, row.position, row.owning, row.because) == (2, 2, True, "practice")
     assert [(act.by, act.kind, act.version, act.text) for act in row.acts] == [("ortiz", ActKind.TAKE, 2, "mine")]
-    assert store.rows_for("lee", NOW) == []
-    assert [found.alert.alert_id for found in store.rows_for("ortiz", NOW, alert_ids=[FIRST])] == [FIRST]
+    assert store.inbox.rows_for("lee", NOW) == []
+    assert [found.alert.alert_id for found in store.inbox.rows_for("ortiz", NOW, alert_ids=[FIRST])] == [FIRST]
 
 
 def test_what_changed_since_the_reader_looked(store: Store) -> None:
-    store.decide([record(1), record(2)], decide, NOW)
-    row = store.rows_for("ortiz", NOW)[0]
+    store.decisions.decide([record(1), record(2)], decide, NOW)
+    row = store.inbox.rows_for("ortiz", NOW)[0]
     assert (row.seen_version, [alert.version for alert in row.unseen]) == (0, [1, 2])
-    store.mark_seen("ortiz", {FIRST: 2}, NOW)
-    store.mark_seen("ortiz", {FIRST: 1}, NOW)
-    store.mark_seen("ortiz", {}, NOW)
-    row = store.rows_for("ortiz", NOW)[0]
+    store.seen.mark("ortiz", {FIRST: 2}, NOW)
+    store.seen.mark("ortiz", {FIRST: 1}, NOW)
+    store.seen.mark("ortiz", {}, NOW)
+    row = store.inbox.rows_for("ortiz", NOW)[0]
     assert (row.seen_version, row.unseen) == (2, ())
-    store.decide([record(3), record(4)], decide, NOW)
-    row = store.rows_for("ortiz", NOW)[0]
+    store.decisions.decide([record(3), record(4)], decide, NOW)
+    row = store.inbox.rows_for("ortiz", NOW)[0]
     assert (row.seen_version, [alert.version for alert in row.unseen]) == (2, [3, 4])
 
 
 def test_a_new_alert_of_one_version_is_unseen(store: Store) -> None:
-    store.decide([record(1)], decide, NOW)
-    assert [alert.version for alert in store.rows_for("ortiz", NOW)[0].unseen] == [1]
+    store.decisions.decide([record(1)], decide, NOW)
+    assert [alert.version for alert in store.inbox.rows_for("ortiz", NOW)[0].unseen] == [1]
 
 
 def test_an_acknowledged_row_is_open_while_the_patient_is_in(store: Store) -> None:
-    store.decide([record(1)], decide, NOW)
+    store.decisions.decide([record(1)], decide, NOW)
     acted(store, FIRST, "ortiz", ActKind.NOTED, 1, NOW)
-    assert store.rows_for("ortiz", NOW)[0].open
-    store.decide([record(2, kind=EventKind.DISCHARGED)], decide, NOW)
-    row = store.rows_for("ortiz", NOW)[0]
+    assert store.inbox.rows_for("ortiz", NOW)[0].open
+    store.decisions.decide([record(2, kind=EventKind.DISCHARGED)], decide, NOW)
+    row = store.inbox.rows_for("ortiz", NOW)[0]
     assert (row.open, row.acknowledged_version) == (True, 1)
     acted(store, FIRST, "ortiz", ActKind.NOTED, 2, NOW)
-    assert not store.rows_for("ortiz", NOW)[0].open
+    assert not store.inbox.rows_for("ortiz", NOW)[0].open
 
 
 def test_a_finished_row_leaves_after_two_months_and_a_living_one_stays(store: Store) -> None:
     discharged = record(2, "E2", visit="V2", mrn="M2", kind=EventKind.DISCHARGED)
-    store.decide([record(1), discharged], decide, NOW)
-    assert len(store.rows_for("ortiz", NOW + days(59))) == 2
-    assert [row.alert.alert_id for row in store.rows_for("ortiz", NOW + days(61))] == [FIRST]
+    store.decisions.decide([record(1), discharged], decide, NOW)
+    assert len(store.inbox.rows_for("ortiz", NOW + days(59))) == 2
+    assert [row.alert.alert_id for row in store.inbox.rows_for("ortiz", NOW + days(61))] == [FIRST]
 
 
 def test_a_retraction_stays_until_everyone_who_was_told_has_seen_it(store: Store) -> None:
-    store.decide([record(1)], told_to("ortiz", "lee"), NOW)
-    store.decide([record(2)], retract, NOW)  # owned by ortiz alone now
-    row = store.rows_for("lee", NOW)[0]
+    store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    store.decisions.decide([record(2)], retract, NOW)  # owned by ortiz alone now
+    row = store.inbox.rows_for("lee", NOW)[0]
     assert (row.alert.status, row.owning) == (StayStatus.CANCELLED, False)
-    store.mark_seen("lee", {FIRST: 2}, NOW)
-    assert store.rows_for("lee", NOW) == []
-    assert store.may_see("lee", FIRST)
-    assert not store.may_see("chen", FIRST)
+    store.seen.mark("lee", {FIRST: 2}, NOW)
+    assert store.inbox.rows_for("lee", NOW) == []
+    assert store.inbox.may_see("lee", FIRST)
+    assert not store.inbox.may_see("chen", FIRST)
 
 
 def back_to_outpatient(one: EventRecord, history: History) -> Decision:
@@ -107,41 +107,43 @@ def back_to_outpatient(one: EventRecord, history: History) -> Decision:
 
 def test_an_alert_taken_back_while_the_stay_goes_on_is_open_until_it_is_seen(store: Store) -> None:
     people = [CaseManager(case_manager_id=name, name=name, role=Role.NURSE) for name in ("lee", "ortiz")]
-    store.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
     acted(store, FIRST, "ortiz", ActKind.NOTED, 1, NOW)
-    store.decide([record(2)], back_to_outpatient, NOW)
+    store.decisions.decide([record(2)], back_to_outpatient, NOW)
 
     def is_open() -> dict[str, list[bool]]:
-        return {name: [row.open for row in store.rows_for(name, NOW)] for name in ("ortiz", "lee")}
+        return {name: [row.open for row in store.inbox.rows_for(name, NOW)] for name in ("ortiz", "lee")}
 
     def loads() -> dict[str, int]:
-        return {load.case_manager.case_manager_id: load.open for load in store.loads(people)}
+        return {load.case_manager.case_manager_id: load.open for load in store.inbox.loads(people)}
 
-    assert store.rows_for("lee", NOW)[0].alert.status is StayStatus.IN_PROGRESS
+    assert store.inbox.rows_for("lee", NOW)[0].alert.status is StayStatus.IN_PROGRESS
     assert (is_open(), loads()) == ({"ortiz": [True], "lee": [True]}, {"ortiz": 1, "lee": 1})
     acted(store, FIRST, "ortiz", ActKind.NOTED, 2, NOW)
     assert (is_open(), loads()) == ({"ortiz": [False], "lee": [True]}, {"ortiz": 0, "lee": 1})
-    store.mark_seen("lee", {FIRST: 2}, NOW)
+    store.seen.mark("lee", {FIRST: 2}, NOW)
     assert (is_open(), loads()) == ({"ortiz": [False], "lee": [False]}, {"ortiz": 0, "lee": 0})
-    assert store.rows_for("lee", NOW + days(61)) == [], "a stay that goes on for others is not this one's for ever"
-    store.decide([record(3)], told_to("ortiz", "lee"), NOW)
+    assert store.inbox.rows_for("lee", NOW + days(61)) == [], (
+        "a stay that goes on for others is not this one's for ever"
+    )
+    store.decisions.decide([record(3)], told_to("ortiz", "lee"), NOW)
     assert (is_open(), loads()) == ({"ortiz": [True], "lee": [True]}, {"ortiz": 1, "lee": 1})
 
 
 def test_a_stay_taken_back_is_no_earlier_stay(store: Store) -> None:
-    store.decide([record(10, visit="V10", at=NOW - days(9))], decide, NOW)
-    store.decide([record(11, visit="V10", at=NOW - days(8))], back_to_outpatient, NOW)
-    store.decide([record(1)], decide, NOW)
-    page = store.stay_page("ortiz", FIRST)
+    store.decisions.decide([record(10, visit="V10", at=NOW - days(9))], decide, NOW)
+    store.decisions.decide([record(11, visit="V10", at=NOW - days(8))], back_to_outpatient, NOW)
+    store.decisions.decide([record(1)], decide, NOW)
+    page = store.inbox.stay_page("ortiz", FIRST)
     assert page is not None
     assert page.earlier == ()
 
 
 def test_an_action_is_a_change_everybody_hears_of(store: Store) -> None:
-    store.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
     acted(store, FIRST, "lee", ActKind.NOTED, 1, NOW)
-    assert store.position() == 2
-    (item,) = store.changes(1)
+    assert store.changes.position() == 2
+    (item,) = store.changes.after(1)
     assert (item.kind, item.alert_id, item.by, item.action, item.people, item.at) == (
         FeedKind.ACTION,
         FIRST,
@@ -150,14 +152,14 @@ def test_an_action_is_a_change_everybody_hears_of(store: Store) -> None:
         ("lee", "ortiz"),
         NOW,
     )
-    audited = store.audit_of(alert_id=FIRST)
+    audited = store.audit.read(alert_id=FIRST)
     assert [(row.what, row.case_manager_id, row.enrollee_id, row.detail) for row in audited] == [
         (Audited.ACTED, "lee", "E1", "noted")
     ]
 
 
 def test_the_page_of_a_stay(store: Store) -> None:
-    store.decide(
+    store.decisions.decide(
         [
             record(10, visit="V10", at=NOW - days(400)),
             record(11, visit="V11", at=NOW - days(100)),
@@ -167,9 +169,9 @@ def test_the_page_of_a_stay(store: Store) -> None:
         decide,
         NOW,
     )
-    store.decide([record(1), record(2)], told_to("ortiz", "lee"), NOW)
-    store.mark_seen("lee", {FIRST: 1}, NOW)
-    page = store.stay_page("lee", FIRST)
+    store.decisions.decide([record(1), record(2)], told_to("ortiz", "lee"), NOW)
+    store.seen.mark("lee", {FIRST: 1}, NOW)
+    page = store.inbox.stay_page("lee", FIRST)
     assert page is not None
     assert [alert.version for alert in page.versions] == [2, 1]
     assert page.stay.stay_id == FIRST
@@ -179,17 +181,17 @@ def test_the_page_of_a_stay(store: Store) -> None:
     ]
     assert [earlier.stay.stay_id for earlier in page.earlier] == [message_id(12), message_id(11)]
     assert page.earlier[0].alert is not None
-    assert store.stay_page("chen", FIRST) is None
-    assert store.stay_page("lee", "nothing") is None
+    assert store.inbox.stay_page("chen", FIRST) is None
+    assert store.inbox.stay_page("lee", "nothing") is None
 
 
 def test_the_busiest_come_first(store: Store) -> None:
     people = [CaseManager(case_manager_id=name, name=name, role=Role.NURSE) for name in ("chen", "lee", "ortiz")]
-    store.decide([record(1)], told_to("ortiz", "lee"), NOW)
-    store.decide([record(2, "E2", visit="V2", mrn="M2")], told_to("ortiz"), NOW)
-    store.decide([record(3, "E3", visit="V3", mrn="M3", kind=EventKind.DISCHARGED)], told_to("ortiz"), NOW)
+    store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    store.decisions.decide([record(2, "E2", visit="V2", mrn="M2")], told_to("ortiz"), NOW)
+    store.decisions.decide([record(3, "E3", visit="V3", mrn="M3", kind=EventKind.DISCHARGED)], told_to("ortiz"), NOW)
     acted(store, message_id(3), "ortiz", ActKind.NOTED, 1, NOW)
-    assert [(load.case_manager.case_manager_id, load.open) for load in store.loads(people)] == [
+    assert [(load.case_manager.case_manager_id, load.open) for load in store.inbox.loads(people)] == [
         ("ortiz", 2),
         ("lee", 1),
         ("chen", 0),
@@ -197,15 +199,15 @@ def test_the_busiest_come_first(store: Store) -> None:
 
 
 def test_who_is_watched(store: Store) -> None:
-    assert store.watched(None) == (0, 0, None, None)
-    assert store.last_change() == (0, None)
-    store.load_panel([line("E1"), line("E2", practice_id="P2")], full=True, now=NOW)
-    store.end([LedgerEntry(message_id(9), Ending.NO_TRANSITION, "", NOW, feed="north")])
-    store.decide([record(1)], decide, NOW)
-    assert store.watched(["P2"]) == (1, 2, NOW, NOW)
-    assert store.watched(None).people == 2
-    assert store.watched([]).people == 0
-    assert store.last_change() == (1, NOW)
+    assert store.inbox.watched(None) == (0, 0, None, None)
+    assert store.inbox.last_change() == (0, None)
+    store.panel.load([line("E1"), line("E2", practice_id="P2")], full=True, now=NOW)
+    store.ledger.end([LedgerEntry(message_id(9), Ending.NO_TRANSITION, "", NOW, feed="north")])
+    store.decisions.decide([record(1)], decide, NOW)
+    assert store.inbox.watched(["P2"]) == (1, 2, NOW, NOW)
+    assert store.inbox.watched(None).people == 2
+    assert store.inbox.watched([]).people == 0
+    assert store.inbox.last_change() == (1, NOW)
 
 
 def with_priority(priority: Priority, *people: str) -> Callable[[EventRecord, History], Decision]:
@@ -221,73 +223,75 @@ def with_priority(priority: Priority, *people: str) -> Callable[[EventRecord, Hi
 
 def test_over_the_limit_what_is_open_urgent_and_oldest_stays_and_the_count_is_the_truth(store: Store) -> None:
     old = record(1, "E1", visit="V1", mrn="M1", at=NOW - days(9))
-    store.decide([old], with_priority(Priority.URGENT, "ortiz"), NOW - days(9))
+    store.decisions.decide([old], with_priority(Priority.URGENT, "ortiz"), NOW - days(9))
     for number in range(2, 6):
         at = NOW - days(8) + days(number / 10)
         one = record(number, f"E{number}", visit=f"V{number}", mrn=f"M{number}", at=at)
-        store.decide([one], with_priority(Priority.ROUTINE, "ortiz"), at)
+        store.decisions.decide([one], with_priority(Priority.ROUTINE, "ortiz"), at)
     over = record(6, "E6", visit="V6", mrn="M6", kind=EventKind.DISCHARGED)
-    store.decide([over], with_priority(Priority.URGENT, "ortiz"), NOW)
+    store.decisions.decide([over], with_priority(Priority.URGENT, "ortiz"), NOW)
     acted(store, message_id(6), "ortiz", ActKind.NOTED, 1, NOW)
-    found = [row.alert.enrollee_id for row in store.rows_for("ortiz", NOW, limit=3)]
+    found = [row.alert.enrollee_id for row in store.inbox.rows_for("ortiz", NOW, limit=3)]
     assert found == ["E3", "E2", "E1"], "newest first of those that stay"
-    assert len(store.rows_for("ortiz", NOW)) == store.rows_count("ortiz", NOW) == 6
+    assert len(store.inbox.rows_for("ortiz", NOW)) == store.inbox.rows_count("ortiz", NOW) == 6
 
 
 def test_a_row_that_went_over_to_others_says_so_until_its_former_holder_looked(store: Store) -> None:
-    store.decide([record(1)], told_to("lee"), NOW)
-    store.mark_seen("lee", {FIRST: 1}, NOW)
+    store.decisions.decide([record(1)], told_to("lee"), NOW)
+    store.seen.mark("lee", {FIRST: 1}, NOW)
     later = NOW + days(1)
-    store.decide([record(2, at=later)], told_to("ortiz"), later)
-    (row,) = store.rows_for("lee", later)
+    store.decisions.decide([record(2, at=later)], told_to("ortiz"), later)
+    (row,) = store.inbox.rows_for("lee", later)
     assert (row.owning, [alert.version for alert in row.told_before]) == (False, [1, 2])
-    store.mark_seen("lee", {FIRST: 1}, later + days(0.1))
-    assert store.rows_for("lee", later + days(0.1)) == []
-    store.decide([record(3, at=later + days(0.2))], told_to("ortiz"), later + days(0.2))
-    assert store.rows_for("lee", later + days(0.2)) == [], "what comes later is not theirs to hear of"
+    store.seen.mark("lee", {FIRST: 1}, later + days(0.1))
+    assert store.inbox.rows_for("lee", later + days(0.1)) == []
+    store.decisions.decide([record(3, at=later + days(0.2))], told_to("ortiz"), later + days(0.2))
+    assert store.inbox.rows_for("lee", later + days(0.2)) == [], "what comes later is not theirs to hear of"
 
 
 def test_a_row_nobody_looked_at_is_not_said_for_ever_to_have_gone_over(store: Store) -> None:
-    store.decide([record(1)], told_to("lee"), NOW)
-    store.decide([record(2)], told_to("ortiz"), NOW)
-    assert len(store.rows_for("lee", NOW + days(6))) == 1
-    assert store.rows_for("lee", NOW + days(8)) == []
+    store.decisions.decide([record(1)], told_to("lee"), NOW)
+    store.decisions.decide([record(2)], told_to("ortiz"), NOW)
+    assert len(store.inbox.rows_for("lee", NOW + days(6))) == 1
+    assert store.inbox.rows_for("lee", NOW + days(8)) == []
 
 
 def test_a_later_stay_that_runs_is_named_on_the_one_that_is_over(store: Store) -> None:
-    store.decide([record(1, at=NOW - days(5)), record(2, kind=EventKind.DISCHARGED, at=NOW - days(3))], decide, NOW)
-    assert store.rows_for("ortiz", NOW)[0].again == ()
-    store.decide([record(3, visit="V2", at=NOW - days(4))], decide, NOW)
-    by_stay = {row.alert.alert_id: row.again for row in store.rows_for("ortiz", NOW)}
+    store.decisions.decide(
+        [record(1, at=NOW - days(5)), record(2, kind=EventKind.DISCHARGED, at=NOW - days(3))], decide, NOW
+    )
+    assert store.inbox.rows_for("ortiz", NOW)[0].again == ()
+    store.decisions.decide([record(3, visit="V2", at=NOW - days(4))], decide, NOW)
+    by_stay = {row.alert.alert_id: row.again for row in store.inbox.rows_for("ortiz", NOW)}
     assert by_stay[FIRST] == (), "that one began before the first was over: another hospital's, or never closed"
-    store.decide([record(4, visit="V3", at=NOW - days(1))], decide, NOW)
-    by_stay = {row.alert.alert_id: row.again for row in store.rows_for("ortiz", NOW)}
+    store.decisions.decide([record(4, visit="V3", at=NOW - days(1))], decide, NOW)
+    by_stay = {row.alert.alert_id: row.again for row in store.inbox.rows_for("ortiz", NOW)}
     assert [(one.alert.alert_id, one.heard_at) for one in by_stay[FIRST]] == [(message_id(4), NOW - days(1))]
     assert by_stay[message_id(4)] == ()
 
 
 def test_what_there_is_of_one_s_people_on_lists_of_others(store: Store) -> None:
-    store.load_panel([line("E1"), line("E2", practice_id="P2")], full=True, now=NOW)
-    assert store.elsewhere("ortiz", ["P1", "P2"], NOW) == (0, 0)
-    store.decide([record(1)], told_to("lee"), NOW)
+    store.panel.load([line("E1"), line("E2", practice_id="P2")], full=True, now=NOW)
+    assert store.inbox.elsewhere("ortiz", ["P1", "P2"], NOW) == (0, 0)
+    store.decisions.decide([record(1)], told_to("lee"), NOW)
     done = record(2, "E2", visit="V2", mrn="M2", kind=EventKind.DISCHARGED)
-    store.decide([done], told_to("lee"), NOW)
-    assert store.elsewhere("ortiz", ["P1", "P2"], NOW) == (1, 2)
-    assert store.elsewhere("ortiz", ["P1"], NOW) == (1, 1)
-    assert store.elsewhere("lee", None, NOW) == (1, 0)
+    store.decisions.decide([done], told_to("lee"), NOW)
+    assert store.inbox.elsewhere("ortiz", ["P1", "P2"], NOW) == (1, 2)
+    assert store.inbox.elsewhere("ortiz", ["P1"], NOW) == (1, 1)
+    assert store.inbox.elsewhere("lee", None, NOW) == (1, 0)
     acted(store, message_id(2), "lee", ActKind.NOTED, 1, NOW)
-    assert store.elsewhere("ortiz", None, NOW) == (1, 1)
+    assert store.inbox.elsewhere("ortiz", None, NOW) == (1, 1)
 
 
 def test_five_hundred_rows_are_quick(store: Store) -> None:
     """The bound is loose, for busy machines; on an idle one it is a tenth of it."""
-    store.load_panel([line(f"E{number}", mrns="") for number in range(500)], full=True, now=NOW)
+    store.panel.load([line(f"E{number}", mrns="") for number in range(500)], full=True, now=NOW)
     batch = [record(number, f"E{number % 500}", visit=f"V{number % 500}", mrn="") for number in range(1000)]
-    store.decide(batch, decide, NOW)
+    store.decisions.decide(batch, decide, NOW)
     times = []
     for _ in range(5):
         started = time.perf_counter()
-        rows = store.rows_for("ortiz", NOW)
+        rows = store.inbox.rows_for("ortiz", NOW)
         times.append(time.perf_counter() - started)
     assert len(rows) == 500
     assert min(times) < 0.5

@@ -8,7 +8,6 @@ from sqlalchemy import insert
 
 from rules.endings import Ending, LedgerEntry
 from streams.store import Damaged, Store, Unavailable
-from streams.store.sessions import find_session, open_session
 from streams.store.tables import unmatched
 from tests.rigs.store import NOW, days, decide, message_id, record, store, store_url
 
@@ -16,65 +15,65 @@ __all__ = ["store", "store_url"]
 
 
 def test_attempts_are_counted_until_a_record_came_through(store: Store) -> None:
-    assert store.take_up(["a", "b", "a"], NOW) == {"a": 1, "b": 1}
-    assert store.take_up(["b"], NOW) == {"b": 2}
-    assert store.taken_up(["a", "b", "c"]) == {"a": 1, "b": 2}
-    store.came_through(["b"])
-    assert store.take_up(["a", "b"], NOW) == {"a": 2, "b": 1}
+    assert store.keeping_up.take_up(["a", "b", "a"], NOW) == {"a": 1, "b": 1}
+    assert store.keeping_up.take_up(["b"], NOW) == {"b": 2}
+    assert store.keeping_up.taken_up(["a", "b", "c"]) == {"a": 1, "b": 2}
+    store.keeping_up.came_through(["b"])
+    assert store.keeping_up.take_up(["a", "b"], NOW) == {"a": 2, "b": 1}
 
 
 def test_a_sender_is_parked_once_and_stays_so_until_it_is_taken_back(store: Store) -> None:
-    assert store.park("north", "north", "read:KeyError", NOW)
-    assert not store.park("north", "north", "read:TypeError", NOW + days(1))
-    (found,) = store.parked()
+    assert store.keeping_up.park("north", "north", "read:KeyError", NOW)
+    assert not store.keeping_up.park("north", "north", "read:TypeError", NOW + days(1))
+    (found,) = store.keeping_up.parked()
     assert (found.sender, found.code, found.since) == ("north", "read:KeyError", NOW)
-    assert store.unpark("north")
-    assert not store.unpark("north")
-    assert store.parked() == ()
+    assert store.keeping_up.unpark("north")
+    assert not store.keeping_up.unpark("north")
+    assert store.keeping_up.parked() == ()
 
 
 def test_one_process_at_a_time_holds_a_lease(store: Store) -> None:
-    assert store.lease("relay", "one", NOW, 10)
-    assert not store.lease("relay", "two", NOW + timedelta(seconds=9), 10)
-    assert store.lease("relay", "one", NOW + timedelta(seconds=9), 10)
-    assert not store.lease("relay", "two", NOW + timedelta(seconds=18), 10)
-    assert store.lease("relay", "two", NOW + timedelta(seconds=20), 10)
-    assert not store.lease("relay", "one", NOW + timedelta(seconds=21), 10)
+    assert store.keeping_up.lease("relay", "one", NOW, 10)
+    assert not store.keeping_up.lease("relay", "two", NOW + timedelta(seconds=9), 10)
+    assert store.keeping_up.lease("relay", "one", NOW + timedelta(seconds=9), 10)
+    assert not store.keeping_up.lease("relay", "two", NOW + timedelta(seconds=18), 10)
+    assert store.keeping_up.lease("relay", "two", NOW + timedelta(seconds=20), 10)
+    assert not store.keeping_up.lease("relay", "one", NOW + timedelta(seconds=21), 10)
 
 
 def test_the_first_fact_stays_unless_it_is_replaced(store: Store) -> None:
-    assert store.fact("x") == ""
-    assert store.note_fact("x", "1") == "1"
-    assert store.note_fact("x", "2") == "1"
-    assert store.note_fact("x", "2", replace=True) == store.fact("x") == "2"
+    assert store.keeping_up.fact("x") == ""
+    assert store.keeping_up.note_fact("x", "1") == "1"
+    assert store.keeping_up.note_fact("x", "2") == "1"
+    assert store.keeping_up.note_fact("x", "2", replace=True) == store.keeping_up.fact("x") == "2"
 
 
 def test_only_new_endings_are_named(store: Store) -> None:
     def entry(number: int) -> LedgerEntry:
         return LedgerEntry(message_id(number), Ending.NO_TRANSITION, "", NOW)
 
-    assert store.end_new([entry(1), entry(2)]) == {message_id(1), message_id(2)}
-    assert store.end_new([entry(2), entry(3), entry(3)]) == {message_id(3)}
-    assert store.end_new([]) == set()
+    assert store.ledger.end_new([entry(1), entry(2)]) == {message_id(1), message_id(2)}
+    assert store.ledger.end_new([entry(2), entry(3), entry(3)]) == {message_id(3)}
+    assert store.ledger.end_new([]) == set()
 
 
 def test_old_sessions_are_forgotten(store: Store) -> None:
-    old = open_session(store, "ortiz", NOW - days(8))
-    young = open_session(store, "ortiz", NOW - timedelta(hours=1))
-    assert store.prune_sessions(NOW) == 1
-    assert find_session(store, old.secret, NOW - days(8)) is None
-    assert find_session(store, young.secret, NOW) is not None
+    old = store.sessions.open("ortiz", NOW - days(8))
+    young = store.sessions.open("ortiz", NOW - timedelta(hours=1))
+    assert store.keeping_up.prune_sessions(NOW) == 1
+    assert store.sessions.find(old.secret, NOW - days(8)) is None
+    assert store.sessions.find(young.secret, NOW) is not None
 
 
 def test_old_unmatched_events_are_forgotten_in_small_steps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.store.unmatched.FOUND_AT_ONCE", 2)
-    assert not store.seals()
-    with store.writing() as connection:
+    assert not store.unmatched.seals()
+    with store.database.writing() as connection:
         for number in range(5):
             connection.execute(insert(unmatched).values(message_id=message_id(number), received_us=1, sealed=b"x"))
-    assert store.seals()
-    assert store.prune_unmatched(NOW) == 5
-    assert not store.seals()
+    assert store.unmatched.seals()
+    assert store.unmatched.prune(NOW) == 5
+    assert not store.unmatched.seals()
 
 
 def test_a_damaged_file_is_named_and_neither_our_fault_nor_a_message_s(tmp_path: Path) -> None:
@@ -85,7 +84,7 @@ def test_a_damaged_file_is_named_and_neither_our_fault_nor_a_message_s(tmp_path:
 
 
 def test_tables_that_went_are_waited_for_and_never_a_message_s_fault(store: Store) -> None:
-    with store.writing() as connection:
+    with store.database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE fingerprints")
     with pytest.raises(Unavailable):
-        store.decide([record(1)], decide, NOW)
+        store.decisions.decide([record(1)], decide, NOW)

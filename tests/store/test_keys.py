@@ -54,7 +54,7 @@ def test_a_key_that_is_missing_is_not_replaced(settings: Settings) -> None:
     store = opened(settings)
     first = secret_of(settings, store)
     assert secret_of(settings, store) == first
-    assert first.decode() not in store.fact("hash_key")
+    assert first.decode() not in store.keeping_up.fact("hash_key")
     (settings.data_dir / "hash.key").unlink()
     with pytest.raises(Problem, match=r"is missing.*bring back hash\.key"):
         secret_of(settings, store)
@@ -72,13 +72,13 @@ def test_another_key_is_refused_until_it_is_accepted(settings: Settings) -> None
     with pytest.raises(Problem, match="another one than this store was written with"):
         secret_of(other, store)
     assert secret_of(other, store, accept=True) == b"another one"
-    assert store.fact("hash_key") == trace_of(b"another one")
+    assert store.keeping_up.fact("hash_key") == trace_of(b"another one")
     store.close()
 
 
 def test_a_store_from_before_that_holds_sealed_events_had_a_key(settings: Settings) -> None:
     store = opened(settings)
-    with store.writing() as connection:
+    with store.database.writing() as connection:
         connection.execute(insert(unmatched).values(message_id="1", received_us=1, sealed=b"x"))
     with pytest.raises(Problem, match="missing"):
         secret_of(settings, store)

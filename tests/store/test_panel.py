@@ -18,15 +18,15 @@ __all__ = ["store", "store_url"]
 
 
 def load(store: Store, *lines: object, full: bool = True, day: float = 0, **options: object):
-    return store.load_panel(lines, full=full, now=NOW + days(day), **options)
+    return store.panel.load(lines, full=full, now=NOW + days(day), **options)
 
 
 def one(store: Store, enrollee_id: str = "E1") -> PanelRecord:
-    return next(store.panel_records([enrollee_id]))
+    return next(store.panel.records([enrollee_id]))
 
 
 def enrollee(store: Store, enrollee_id: str = "E1", day: float | None = None) -> Enrollee:
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         at = None if day is None else NOW + days(day)
         rows, homes = load_enrollees(connection, [enrollee_id], at)
     return enrollee_on(rows[enrollee_id], homes.get(enrollee_id, ()), at)
@@ -35,16 +35,16 @@ def enrollee(store: Store, enrollee_id: str = "E1", day: float | None = None) ->
 def test_a_first_load_adds_everybody(store: Store) -> None:
     report = load(store, *panel(3))
     assert report == (1, "full", 3, 3, 0, {}, 0, 0, 0.0, 3, False)
-    assert store.panel_size() == 3
-    assert store.panel_loaded_at() == NOW
-    assert store.panel_age(NOW + days(91)) == days(91)
-    assert {found.enrollee_id for found in store.panel_records()} == {"E0", "E1", "E2"}
+    assert store.panel.size() == 3
+    assert store.panel.loaded_at() == NOW
+    assert store.panel.age(NOW + days(91)) == days(91)
+    assert {found.enrollee_id for found in store.panel.records()} == {"E0", "E1", "E2"}
 
 
 def test_before_the_first_load_there_is_nothing(store: Store) -> None:
-    assert (store.panel_size(), store.panel_loaded_at(), store.panel_age(NOW)) == (0, None, None)
-    assert (list(store.panel_records()), list(store.crosswalk())) == ([], [])
-    assert store.panel_changes(store.panel_seq()) == (0, (), (), ())
+    assert (store.panel.size(), store.panel.loaded_at(), store.panel.age(NOW)) == (0, None, None)
+    assert (list(store.panel.records()), list(store.panel.crosswalk())) == ([], [])
+    assert store.panel.changes(store.panel.seq()) == (0, (), (), ())
 
 
 def test_a_line_comes_back_as_the_matcher_and_the_rules_read_it(store: Store) -> None:
@@ -91,10 +91,10 @@ def test_enrollees_load_as_well_as_lines(store: Store) -> None:
 
 def test_the_same_panel_again_changes_nothing(store: Store) -> None:
     load(store, *panel(3))
-    seq = store.panel_seq()
+    seq = store.panel.seq()
     report = load(store, *reversed(panel(3)), day=1)
     assert (report.added, report.changed, report.ended) == (0, 0, 0)
-    assert store.panel_changes(seq).enrollee_ids == ()
+    assert store.panel.changes(seq).enrollee_ids == ()
 
 
 def test_what_somebody_was_known_by_stays(store: Store) -> None:
@@ -129,12 +129,12 @@ def test_a_delta_leaves_the_others_alone(store: Store) -> None:
 
 def test_who_is_missing_from_a_full_load_ended_the_day_before(store: Store) -> None:
     load(store, *panel(3))
-    seq = store.panel_seq()
+    seq = store.panel.seq()
     report = load(store, *panel(2), day=3, max_end_share=0.5)
     assert (report.ended, report.end_share, report.refused) == (1, 1 / 3, False)
     assert enrollee(store, "E2").effective_to == date(2026, 11, 24)
     assert one(store, "E2").effective_to == "2026-11-24"
-    assert store.panel_changes(seq).enrollee_ids == ("E2",)
+    assert store.panel.changes(seq).enrollee_ids == ("E2",)
     assert load(store, *panel(2), day=4).ended == 0
     back = load(store, *panel(3), day=5)
     assert (back.changed, enrollee(store, "E2").effective_to) == (1, None)
@@ -142,10 +142,10 @@ def test_who_is_missing_from_a_full_load_ended_the_day_before(store: Store) -> N
 
 def test_a_load_that_would_end_too_many_is_refused_whole(store: Store) -> None:
     load(store, *panel(10))
-    seq = store.panel_seq()
+    seq = store.panel.seq()
     report = load(store, line("E0", phone="1"), line("E99"), day=1, max_end_share=0.2)
     assert (report.refused, report.ended, report.end_share, report.seq, report.size) == (True, 9, 0.9, 0, 10)
-    assert (store.panel_size(), store.panel_seq(), one(store, "E0").phone) == (10, seq, "8285550101")
+    assert (store.panel.size(), store.panel.seq(), one(store, "E0").phone) == (10, seq, "8285550101")
     assert load(store, line("E0", phone="1"), day=1, force=True, max_end_share=0.2).ended == 9
 
 
@@ -153,15 +153,15 @@ def test_who_left_long_ago_leaves_the_matcher_and_may_come_back(store: Store) ->
     load(store, *panel(2))
     load(store, *panel(1), day=1, force=True)
     load(store, *panel(1), day=300)
-    assert {found.enrollee_id for found in store.panel_records()} == {"E0", "E1"}
-    seq = store.panel_seq()
+    assert {found.enrollee_id for found in store.panel.records()} == {"E0", "E1"}
+    seq = store.panel.seq()
     load(store, *panel(1), day=500)
-    assert {found.enrollee_id for found in store.panel_records()} == {"E0"}
-    assert store.panel_changes(seq)[1:3] == ((), ("E1",))
-    assert store.panel_size() == 1
-    seq = store.panel_seq()
+    assert {found.enrollee_id for found in store.panel.records()} == {"E0"}
+    assert store.panel.changes(seq)[1:3] == ((), ("E1",))
+    assert store.panel.size() == 1
+    seq = store.panel.seq()
     load(store, *panel(2), day=501)
-    assert store.panel_changes(seq)[1:3] == (("E1",), ())
+    assert store.panel.changes(seq)[1:3] == (("E1",), ())
 
 
 MOVES = [
@@ -206,7 +206,7 @@ def test_an_enrollee_that_comes_twice_stops_the_load(store: Store) -> None:
     with pytest.raises(ValueError, match="twice") as caught:
         load(store, line("E2"), line("E1", phone="1"), line("E2"))
     assert "WHITFIELD" not in str(caught.value)
-    assert (store.panel_size(), one(store).phone) == (1, "8285550101")
+    assert (store.panel.size(), one(store).phone) == (1, "8285550101")
 
 
 def test_a_source_that_fails_changes_nothing_and_leaves_the_store_usable(store: Store) -> None:
@@ -216,8 +216,8 @@ def test_a_source_that_fails_changes_nothing_and_leaves_the_store_usable(store: 
 
     load(store, line("E1"))
     with pytest.raises(RuntimeError):
-        store.load_panel(lines(), full=True, now=NOW)
-    assert store.panel_size() == 1
+        store.panel.load(lines(), full=True, now=NOW)
+    assert store.panel.size() == 1
     assert load(store, line("E1"), line("E2")).added == 1
 
 
@@ -232,13 +232,13 @@ def test_many_changes_are_written_in_pages(store: Store, monkeypatch: pytest.Mon
     monkeypatch.setattr("streams.store.panel_read.READ_AT_ONCE", 2)
     monkeypatch.setattr("streams.store.panel_load.STAGED_AT_ONCE", 2)
     load(store, *panel(7))
-    seq = store.panel_seq()
+    seq = store.panel.seq()
     report = load(store, *(found._replace(phone="1") for found in panel(7)), day=1)
     assert report.changed == 7
-    changes = store.panel_changes(seq)
+    changes = store.panel.changes(seq)
     assert len(changes.enrollee_ids) == 7
-    assert {found.phone for found in store.panel_records(changes.enrollee_ids)} == {"1"}
-    assert {found.phone for found in store.panel_records()} == {"1"}
+    assert {found.phone for found in store.panel.records(changes.enrollee_ids)} == {"1"}
+    assert {found.phone for found in store.panel.records()} == {"1"}
 
 
 def test_other_writers_wait_only_for_the_last_part(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,12 +247,12 @@ def test_other_writers_wait_only_for_the_last_part(store_url: str, monkeypatch: 
 
     def lines() -> Iterator[object]:
         for number in range(3):
-            other.load_directory([], [], [], [], [])
+            other.directory.load([], [], [], [], [])
             yield line(f"E{number}")
 
     try:
-        assert loading.load_panel(lines(), full=True, now=NOW).added == 3
-        assert other.directory_version() == 3
+        assert loading.panel.load(lines(), full=True, now=NOW).added == 3
+        assert other.directory.version() == 3
     finally:
         loading.close()
         other.close()

@@ -30,7 +30,7 @@ def entry(number: int, ending: Ending = Ending.NO_TRANSITION, at=NOW, **changes:
 
 
 def test_migrations_build_exactly_the_tables_of_the_schema(store: Store) -> None:
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
@@ -42,13 +42,13 @@ def test_an_older_folder_is_migrated_and_keeps_what_it_holds(store_url: str, rev
     with database.writing() as connection:
         columns = ("message_id", "ending", "received_us", "ended_us")
         write_rows(connection, ledger, columns, [(message_id(7), "alerted", 1, 1)])
-    database._engine.dispose()
+    database.close()
     with pytest.raises(StoreOutdated, match=f"revision {revision}.*handoff migrate"):
         Store.open(store_url)
     opened = Store.open(store_url, migrate=True)
     try:
         assert opened.check().tables is TablesAre.CURRENT
-        assert opened.ended([message_id(7)]) == {message_id(7)}
+        assert opened.ledger.ended([message_id(7)]) == {message_id(7)}
     finally:
         opened.close()
 
@@ -59,11 +59,11 @@ def test_a_store_without_tables_says_what_to_run(store_url: str) -> None:
 
 
 def test_a_store_of_a_newer_program_is_left_alone(store: Store, store_url: str) -> None:
-    with store.writing() as connection:
+    with store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StoreOutdated, match="newer"):
         Store.open(store_url, migrate=True)
-    with store.writing() as connection:
+    with store.database.writing() as connection:
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "9999"
 
 
@@ -119,7 +119,7 @@ def test_a_url_of_another_database_is_refused_without_being_repeated(url: str) -
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     opened = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
-    opened.end([entry(1)])
+    opened.ledger.end([entry(1)])
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     opened.close()
     assert modes == dict.fromkeys(("handoff.sqlite3", "handoff.sqlite3-wal", "handoff.sqlite3-shm"), 0o600)
@@ -128,32 +128,32 @@ def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
 
 def test_sqlite_commits_survive_a_power_cut(tmp_path: Path) -> None:
     opened = Store.open(f"sqlite:///{tmp_path / 'handoff.sqlite3'}", migrate=True)
-    with opened.writing() as connection:
+    with opened.database.writing() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
     opened.close()
 
 
 def test_a_message_ends_once(store: Store) -> None:
-    assert store.end([entry(1), entry(2, Ending.REJECTED)]) == 2
-    assert store.end([entry(2, Ending.ALERTED), entry(3)]) == 1
-    assert store.end([]) == 0
-    assert store.endings() == {"no_transition": 2, "rejected": 1}
+    assert store.ledger.end([entry(1), entry(2, Ending.REJECTED)]) == 2
+    assert store.ledger.end([entry(2, Ending.ALERTED), entry(3)]) == 1
+    assert store.ledger.end([]) == 0
+    assert store.ledger.endings() == {"no_transition": 2, "rejected": 1}
 
 
 def test_the_ledger_answers_the_journal(store: Store) -> None:
-    store.end([entry(number) for number in (1, 2, 4, 9)])
-    assert store.ended([message_id(2), message_id(3)]) == {message_id(2)}
-    assert store.ended([]) == set()
-    assert store.count_ended(message_id(2), message_id(9)) == 3
-    assert store.ended_between(message_id(2), message_id(4)) == {message_id(2), message_id(4)}
+    store.ledger.end([entry(number) for number in (1, 2, 4, 9)])
+    assert store.ledger.ended([message_id(2), message_id(3)]) == {message_id(2)}
+    assert store.ledger.ended([]) == set()
+    assert store.ledger.count_ended(message_id(2), message_id(9)) == 3
+    assert store.ledger.ended_between(message_id(2), message_id(4)) == {message_id(2), message_id(4)}
 
 
 def test_old_endings_are_forgotten_and_younger_ones_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.store.ledger.PRUNED_AT_ONCE", 2)
-    store.end([entry(number, at=NOW - days(36)) for number in range(5)] + [entry(9, at=NOW - days(34))])
-    assert store.prune(NOW) == 5
-    assert store.ended([message_id(number) for number in range(10)]) == {message_id(9)}
+    store.ledger.end([entry(number, at=NOW - days(36)) for number in range(5)] + [entry(9, at=NOW - days(34))])
+    assert store.ledger.prune(NOW) == 5
+    assert store.ledger.ended([message_id(number) for number in range(10)]) == {message_id(9)}
 
 
 NASTY = [
@@ -177,30 +177,30 @@ NASTY = [
 
 
 def test_any_text_is_kept_and_found_as_it_is(store: Store) -> None:
-    with store.writing() as connection:
+    with store.database.writing() as connection:
         columns = ("feed", "received_us")
         assert write_rows(connection, feeds, columns, [(text, 7) for text in NASTY]) == len(NASTY)
         found = rows_among(connection, "SELECT feed FROM feeds WHERE feed IN :among", NASTY)
     assert {row[0] for row in found} == set(NASTY)
-    assert set(store.feeds()) == set(NASTY)
+    assert set(store.ledger.feeds()) == set(NASTY)
 
 
 @pytest.mark.servers
 def test_a_nul_in_a_message_is_no_poison_for_postgresql(postgres_url: str) -> None:
     opened = Store.open(postgres_url, migrate=True)
-    assert opened.end([entry(1, control_id="A\0B")]) == 1
-    assert opened.ended([message_id(1), "x\0"]) == {message_id(1)}
+    assert opened.ledger.end([entry(1, control_id="A\0B")]) == 1
+    assert opened.ledger.ended([message_id(1), "x\0"]) == {message_id(1)}
     opened.close()
 
 
 def test_a_feed_is_heard(store: Store) -> None:
-    store.end([entry(1, feed="north"), entry(2, feed="south", at=NOW + timedelta(seconds=1))])
-    store.end([entry(3, feed="north", at=NOW + timedelta(seconds=60)), entry(4, feed="south", at=NOW - days(1))])
-    assert store.feeds() == {"north": NOW + timedelta(seconds=60), "south": NOW + timedelta(seconds=1)}
+    store.ledger.end([entry(1, feed="north"), entry(2, feed="south", at=NOW + timedelta(seconds=1))])
+    store.ledger.end([entry(3, feed="north", at=NOW + timedelta(seconds=60)), entry(4, feed="south", at=NOW - days(1))])
+    assert store.ledger.feeds() == {"north": NOW + timedelta(seconds=60), "south": NOW + timedelta(seconds=1)}
 
 
 def test_a_broken_statement_of_ours_shows_no_value(store: Store) -> None:
-    with pytest.raises(StoreFault) as caught, store.writing() as connection:
+    with pytest.raises(StoreFault) as caught, store.database.writing() as connection:
         write_rows(connection, feeds, ("feed", "received_us"), [("ROSA WHITFIELD", 1), ("ROSA WHITFIELD", 1)])
     shown = [caught.value, caught.value.__cause__]
     assert caught.value.__suppress_context__
@@ -214,17 +214,17 @@ def test_a_locked_file_is_unavailable_and_then_works(tmp_path: Path, monkeypatch
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="BUSY"):
-        opened.end([entry(1)])
-    assert opened.ended([message_id(1)]) == set()
+        opened.ledger.end([entry(1)])
+    assert opened.ledger.ended([message_id(1)]) == set()
     other.execute("ROLLBACK")
     other.close()
-    assert opened.end([entry(1)]) == 1
+    assert opened.ledger.end([entry(1)]) == 1
     opened.close()
 
 
 def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
     opened = Store.open(f"sqlite:///{tmp_path / 'handoff.sqlite3'}", migrate=True)
-    with pytest.raises(Unavailable, match="FULL"), opened.writing() as connection:
+    with pytest.raises(Unavailable, match="FULL"), opened.database.writing() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         write_rows(connection, feeds, ("feed", "received_us"), [(f"{number:0500}", 1) for number in range(2000)])
@@ -241,13 +241,13 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
 def test_a_lost_server_is_unavailable_and_then_works(postgres_url: str) -> None:
     opened = Store.open(postgres_url, migrate=True)
     other = psycopg.connect(postgres_url, autocommit=True)
-    with pytest.raises(Unavailable), opened.writing() as connection:
+    with pytest.raises(Unavailable), opened.database.writing() as connection:
         me = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         other.execute("SELECT pg_terminate_backend(%s)", (me,))
         time.sleep(0.1)
         write_rows(connection, feeds, ("feed", "received_us"), [("north", 1)])
     other.close()
-    assert opened.end([entry(1)]) == 1
+    assert opened.ledger.end([entry(1)]) == 1
     opened.close()
 
 
@@ -262,7 +262,7 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
 @pytest.mark.parametrize("state", ["40001", "40P01", "53100", "55P03", "57P01"])
 def test_states_that_pass_are_unavailable(postgres_url: str, state: str) -> None:
     opened = Store.open(postgres_url, migrate=True)
-    with pytest.raises(Unavailable, match=state), opened.writing() as connection:
+    with pytest.raises(Unavailable, match=state), opened.database.writing() as connection:
         connection.exec_driver_sql(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{state}'; END $$")
     opened.close()
 
@@ -272,8 +272,8 @@ def test_the_directory_comes_back_as_it_went_in(store: Store) -> None:
         CaseManager(case_manager_id="b", name="B", role=Role.NURSE, network_id="N1", practices=("P1", "P2")),
         CaseManager(case_manager_id="a", name="A", role=Role.CENTRAL_OFFICE, email="a@example.org"),
     ]
-    assert store.directory_version() == 0
-    version = store.load_directory(
+    assert store.directory.version() == 0
+    version = store.directory.load(
         [Network(network_id="N1", name="North")],
         [Practice(practice_id="P1", name="One", network_id="N1", county="Wake", phone="1")],
         people,
@@ -281,34 +281,34 @@ def test_the_directory_comes_back_as_it_went_in(store: Store) -> None:
         [LmeMco(lme_mco_id="L1", name="Vaya", counties=("Buncombe", "Madison"))],
         replace=True,
     )
-    assert version == store.directory_version() == 1
-    assert store.case_managers() == [people[1], people[0]]
-    directory = store.directory()
+    assert version == store.directory.version() == 1
+    assert store.directory.case_managers() == [people[1], people[0]]
+    directory = store.directory.read()
     assert directory.practices["P1"].county == "Wake"
     assert directory.case_managers["b"] == people[0]
-    store.load_directory([], [], [people[0].model_copy(update={"name": "B2"})], [], [], replace=False)
-    assert {one.name for one in store.case_managers()} == {"A", "B2"}
-    store.load_directory([], [], people[:1], [], [], replace=True)
-    assert [one.name for one in store.case_managers()] == ["B"]
-    assert store.directory_version() == 3
+    store.directory.load([], [], [people[0].model_copy(update={"name": "B2"})], [], [], replace=False)
+    assert {one.name for one in store.directory.case_managers()} == {"A", "B2"}
+    store.directory.load([], [], people[:1], [], [], replace=True)
+    assert [one.name for one in store.directory.case_managers()] == ["B"]
+    assert store.directory.version() == 3
 
 
 def test_a_sign_in_link_works_once_and_in_time(store: Store) -> None:
-    token = store.make_sign_in_link("ortiz", NOW + days(1))
-    late = store.make_sign_in_link("ortiz", NOW)
-    assert store.redeem("guess", NOW) is None
-    assert store.redeem(late, NOW) is None
-    assert store.redeem(token, NOW) == "ortiz"
-    assert store.redeem(token, NOW) is None
-    with store.reading() as connection:
+    token = store.sign_in.make_link("ortiz", NOW + days(1))
+    late = store.sign_in.make_link("ortiz", NOW)
+    assert store.sign_in.redeem("guess", NOW) is None
+    assert store.sign_in.redeem(late, NOW) is None
+    assert store.sign_in.redeem(token, NOW) == "ortiz"
+    assert store.sign_in.redeem(token, NOW) is None
+    with store.database.reading() as connection:
         kept = connection.exec_driver_sql("SELECT token_hash FROM sign_in_links").scalars().all()
     assert token not in kept
-    assert [(row.case_manager_id, row.what) for row in store.audit_of()] == [("ortiz", Audited.SIGNED_IN)]
+    assert [(row.case_manager_id, row.what) for row in store.audit.read()] == [("ortiz", Audited.SIGNED_IN)]
 
 
 def test_reads_are_audited(store: Store) -> None:
-    store.audit("ortiz", Audited.READ_STAY, NOW, alert_ids=("a1", "a2"), enrollee_id="E1", detail="page")
-    store.audit("lee", Audited.READ_LIST, NOW)
-    assert [row.what for row in store.audit_of()] == [Audited.READ_LIST, Audited.READ_STAY, Audited.READ_STAY]
-    assert [row.alert_id for row in store.audit_of(enrollee_id="E1")] == ["a2", "a1"]
-    assert [row.case_manager_id for row in store.audit_of(alert_id="a1")] == ["ortiz"]
+    store.audit.write("ortiz", Audited.READ_STAY, NOW, alert_ids=("a1", "a2"), enrollee_id="E1", detail="page")
+    store.audit.write("lee", Audited.READ_LIST, NOW)
+    assert [row.what for row in store.audit.read()] == [Audited.READ_LIST, Audited.READ_STAY, Audited.READ_STAY]
+    assert [row.alert_id for row in store.audit.read(enrollee_id="E1")] == ["a2", "a1"]
+    assert [row.case_manager_id for row in store.audit.read(alert_id="a1")] == ["ortiz"]

@@ -38,7 +38,7 @@ SENDER = Sender("Warm Handoff", "", "https://handoff.example")
 @pytest.fixture
 def store(tmp_path: Path):
     opened = Store.open(f"sqlite:///{tmp_path / 'data' / 'handoff.sqlite3'}", migrate=True)
-    opened.load_panel([line(f"E{n}", mrns=f"MISSION:M{n}") for n in range(30)], full=True, now=NOW)
+    opened.panel.load([line(f"E{n}", mrns=f"MISSION:M{n}") for n in range(30)], full=True, now=NOW)
     yield opened
     opened.close()
 
@@ -97,12 +97,12 @@ class Rig:
 
 
 def rows(store: Store, name: str = "d1"):
-    return sorted(store.deliveries_of(destination_id=name), key=lambda row: (row.alert_id, row.version))
+    return sorted(store.deliveries.of(destination_id=name), key=lambda row: (row.alert_id, row.version))
 
 
 def test_versions_arrive_in_order_under_their_ids(store: Store) -> None:
     hook = destination()
-    store.put_destination(hook, NOW)
+    store.destinations.put(hook, NOW)
     told(store, [hook], record(1), record(2), record(3, "E2", visit="V2"))
     way = Scripted()
     Rig(store, way).turn()
@@ -117,7 +117,7 @@ def test_versions_arrive_in_order_under_their_ids(store: Store) -> None:
 
 def test_a_failure_is_tried_again_and_the_destination_rests_meanwhile(store: Store) -> None:
     hook = destination()
-    store.put_destination(hook, NOW)
+    store.destinations.put(hook, NOW)
     told(store, [hook], record(1), record(3, "E2", visit="V2"))
     way = Scripted(*[NotDelivered(Failure.SERVER_ERROR, "500")] * 2)
     rig = Rig(store, way)
@@ -128,13 +128,13 @@ def test_a_failure_is_tried_again_and_the_destination_rests_meanwhile(store: Sto
     assert len(way.sent) == before
     rig.turn(timedelta(seconds=30))
     assert {row.state for row in rows(store)} == {DeliveryState.DELIVERED}
-    row = store.destination("d1")
+    row = store.destinations.find("d1")
     assert row and row.failures == 0
 
 
 def test_what_the_receiver_refuses_is_given_up_after_few_tries_and_others_go_on(store: Store) -> None:
     hook = destination()
-    store.put_destination(hook, NOW)
+    store.destinations.put(hook, NOW)
     told(store, [hook], record(1))
     rig = Rig(store, Scripted(*[NotDelivered(Failure.REFUSED, "400")] * 3))
     for after in (0, 10, 600):
@@ -148,23 +148,23 @@ def test_what_the_receiver_refuses_is_given_up_after_few_tries_and_others_go_on(
 
 def test_days_of_silence_pause_a_destination_and_one_bad_night_does_not(store: Store) -> None:
     hook = destination()
-    store.put_destination(hook, NOW)
+    store.destinations.put(hook, NOW)
     told(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 9)))
     rig = Rig(store, Scripted(*[NotDelivered(Failure.NO_CONNECTION)] * 400))
     for _ in range(14):
         rig.turn(timedelta(hours=1))
-    row = store.destination("d1")
+    row = store.destinations.find("d1")
     assert row and row.destination.state is State.ACTIVE
     for _ in range(12):
         rig.turn(timedelta(hours=12))
-    row = store.destination("d1")
+    row = store.destinations.find("d1")
     assert row and (row.destination.state, row.why) == (State.PAUSED, "no_connection")
-    assert store.sums()["d1"].balanced
+    assert store.deliveries.sums()["d1"].balanced
 
 
 def test_a_time_out_on_the_first_version_does_not_keep_the_retraction_away(store: Store) -> None:
     hook = destination()
-    store.put_destination(hook, NOW)
+    store.destinations.put(hook, NOW)
     told(store, [hook], record(1))
     way = Scripted(NotDelivered(Failure.TIMED_OUT))
     rig = Rig(store, way)
@@ -181,13 +181,13 @@ def test_a_time_out_on_the_first_version_does_not_keep_the_retraction_away(store
 def test_a_retraction_to_whom_the_person_is_nothing_any_more_holds_ids_only(store: Store) -> None:
     hook, fhir = destination(), destination("f1", FormKind.DA_VINCI)
     for one in (hook, fhir):
-        store.put_destination(one, NOW)
+        store.destinations.put(one, NOW)
     told(store, [hook, fhir], record(1))
     way = Scripted()
     rig = Rig(store, way)
     rig.turn()
     moved = line("E1", mrns="MISSION:M1", practice_id="P2", last_name="WHITFIELD")
-    store.load_panel([moved], full=False, now=NOW + minutes(1))
+    store.panel.load([moved], full=False, now=NOW + minutes(1))
     told(store, [hook, fhir], take_back(2, at=NOW + timedelta(days=2)), rule=retracting)
     way.sent.clear()
     rig.turn(timedelta(days=3))
@@ -199,7 +199,7 @@ def test_a_retraction_to_whom_the_person_is_nothing_any_more_holds_ids_only(stor
 
 def test_what_a_form_cannot_tell_without_a_patient_is_given_up_by_name(store: Store) -> None:
     fhir = destination("f1", FormKind.DA_VINCI, tier="withheld")
-    store.put_destination(fhir, NOW)
+    store.destinations.put(fhir, NOW)
     told(store, [fhir], record(1))
     way = Scripted()
     Rig(store, way).turn()
@@ -210,7 +210,7 @@ def test_what_a_form_cannot_tell_without_a_patient_is_given_up_by_name(store: St
 def test_a_form_that_breaks_is_a_failure_with_a_name_and_hurts_nobody_else(store: Store) -> None:
     bad, good = destination("bad"), destination("good")
     for one in (bad, good):
-        store.put_destination(one, NOW)
+        store.destinations.put(one, NOW)
     told(store, [bad, good], record(1))
 
     class Breaking(Scripted):
@@ -228,7 +228,7 @@ def test_rows_of_all_that_is_due_in_one_file_numbered_and_named(store: Store, tm
     out = tmp_path / "out"
     out.mkdir()
     lines = destination("f1", FormKind.NDJSON, address=str(out), every_minutes=60)
-    store.put_destination(lines, NOW)
+    store.destinations.put(lines, NOW)
     told(store, [lines], record(1), record(2), record(3, "E2", visit="V2"))
     rig = Rig(store, Folder())
     rig.turn()
@@ -249,7 +249,7 @@ def test_rows_of_all_that_is_due_in_one_file_numbered_and_named(store: Store, tm
 
 def test_a_person_is_nudged_once_for_all_that_came_and_no_patient_is_in_it(store: Store) -> None:
     nudge = destination("n1", FormKind.NUDGE, Whose.PERSON, address="ortiz@example.org", every_minutes=30)
-    store.put_destination(nudge, NOW)
+    store.destinations.put(nudge, NOW)
     told(store, [nudge], record(1), record(3, "E2", visit="V2"))
     way = Scripted()
     Rig(store, way, Waiting(urgent=2, first_due=NOW)).turn()
@@ -261,7 +261,7 @@ def test_a_person_is_nudged_once_for_all_that_came_and_no_patient_is_in_it(store
 
 def test_outside_its_hours_a_destination_rests_until_they_begin(store: Store) -> None:
     hook = destination(hours="08:00-17:00")
-    store.put_destination(hook, NOW)
+    store.destinations.put(hook, NOW)
     told(store, [hook], record(1))
     way = Scripted()
     rig = Rig(store, way)
@@ -291,8 +291,8 @@ def test_killed_in_the_middle_of_a_flood_every_good_destination_gets_every_versi
     opened = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
     practices = 50
     people = [line(f"E{n}", mrns=f"MISSION:M{n}", practice_id=f"P{n % practices}") for n in range(500)]
-    opened.load_panel(people, full=True, now=NOW)
-    opened.load_directory(
+    opened.panel.load(people, full=True, now=NOW)
+    opened.directory.load(
         tuple(DIRECTORY.networks.values()),
         tuple(DIRECTORY.practices.values()),
         tuple(DIRECTORY.case_managers.values()),
@@ -304,8 +304,8 @@ def test_killed_in_the_middle_of_a_flood_every_good_destination_gets_every_versi
         for n in range(practices):
             manner = MANNERS[n // 5 % len(MANNERS)] if n % 5 == 0 else "ok"
             one = destination(f"d{n}", owner_id=f"P{n}", address=receiver.url(f"{manner}/d{n}"), allow_private=True)
-            opened.put_secret(one.destination_id, SIGNING, "whsec_" + "c2Vj" * 8, b"key", NOW, timedelta())
-            opened.put_destination(one, NOW)
+            opened.destinations.put_secret(one.destination_id, SIGNING, "whsec_" + "c2Vj" * 8, b"key", NOW, timedelta())
+            opened.destinations.put(one, NOW)
             made.append(one)
         environment = {
             **os.environ,
@@ -334,11 +334,11 @@ def test_killed_in_the_middle_of_a_flood_every_good_destination_gets_every_versi
             due = {
                 (row.destination_id, row.alert_id, row.version)
                 for one in made
-                for row in opened.deliveries_of(destination_id=one.destination_id, limit=10_000)
+                for row in opened.deliveries.of(destination_id=one.destination_id, limit=10_000)
             }
             good = {one.destination_id for one in made if "/ok/" in one.address}
             deadline = time.monotonic() + 150
-            while any(opened.sums()[name].waiting for name in good) and time.monotonic() < deadline:
+            while any(opened.deliveries.sums()[name].waiting for name in good) and time.monotonic() < deadline:
                 time.sleep(0.5)
             for process in processes:
                 process.send_signal(signal.SIGTERM)
@@ -347,7 +347,7 @@ def test_killed_in_the_middle_of_a_flood_every_good_destination_gets_every_versi
             for process in processes:
                 process.kill()
                 process.wait()
-        sums = opened.sums()
+        sums = opened.deliveries.sums()
         assert all(one.balanced for one in sums.values())
         assert sum(one.due for one in sums.values()) == len(due) == 5000
         got: dict[str, list[tuple[str, int]]] = defaultdict(list)

@@ -70,7 +70,7 @@ def test_it_goes_to_quarantine_alone_after_three_attempts(tmp_path, store, outle
     poison = adt("A60", 9, family="POISON") + b"\rZZZ|" + b"x" * size
     records = [raw(adt("A60", n), n) for n in range(1, 6)] + [raw(poison, 6)] + [raw(adt("A60", n), n) for n in (7, 8)]
     assert lives(tmp_path, store, outlet, records, monkeypatch) == (3, 3)
-    assert store.endings() == {"no_transition": 7, "quarantined": 1}
+    assert store.ledger.endings() == {"no_transition": 7, "quarantined": 1}
     (dead,) = outlet.on(Topic.QUARANTINE)
     assert (dict(dead.headers)["code"], dead.value) == (b"read:TakenUpTooOften", poison)
 
@@ -80,7 +80,7 @@ def test_records_that_came_through_are_not_held_against_anybody(tmp_path, store,
     for _ in range(8):  # a restart each time, and everything comes again
         with ThreadPoolExecutor(1) as executor:
             asyncio.run(worker(tmp_path, store, outlet, executor).run(records))
-    assert store.endings() == {"no_transition": 3}
+    assert store.ledger.endings() == {"no_transition": 3}
     assert outlet.on(Topic.QUARANTINE) == []
 
 
@@ -91,9 +91,9 @@ def test_copies_of_what_has_ended_are_no_attempts_at_it(tmp_path, store, outlet,
             asyncio.run(worker(tmp_path, store, outlet, executor).run(records))
         cut_short = raw(adt("A60", 17), 17)
         stage = worker(tmp_path, store, outlet, executor)
-        store.take_up([f"read:{stage._attempts._id_of(cut_short)}"], datetime.now(UTC))
+        store.keeping_up.take_up([f"read:{stage._attempts._id_of(cut_short)}"], datetime.now(UTC))
         asyncio.run(stage.run([*records, cut_short]))
-    assert store.endings() == {"no_transition": 17}
+    assert store.ledger.endings() == {"no_transition": 17}
     assert outlet.on(Topic.QUARANTINE) == []
 
 
@@ -102,7 +102,9 @@ def test_an_ordinary_record_costs_nothing_once_the_beginning_is_over(tmp_path, s
         stage = worker(tmp_path, store, outlet, executor)
         asyncio.run(stage.run([raw(b"", n) for n in range(WARY_RECORDS)]))
         noted = []
-        monkeypatch.setattr(store, "take_up", lambda names, _: noted.append(names) or dict.fromkeys(names, 1))
+        monkeypatch.setattr(
+            store.keeping_up, "take_up", lambda names, _: noted.append(names) or dict.fromkeys(names, 1)
+        )
         asyncio.run(stage.run([raw(b"", WARY_RECORDS), raw(b"", WARY_RECORDS + 1)]))
         assert noted == []
         asyncio.run(stage.run([raw(b"x" * LARGE_BYTES, WARY_RECORDS + 2)]))

@@ -74,13 +74,15 @@ def moved(*groups: tuple[str, str, str, str, Grade]) -> EventRecord:
 
 def admissions(store: Store) -> None:
     known = [record(one, f"E{one}", visit=f"V{one}", mrn=f"M{one}") for one in (1, 2, 3)]
-    assert [one.entry.ending for one in store.decide(known, by_the_rules, NOW) if one.entry] == [Ending.ALERTED] * 3
+    assert [one.entry.ending for one in store.decisions.decide(known, by_the_rules, NOW) if one.entry] == [
+        Ending.ALERTED
+    ] * 3
 
 
 def test_every_group_is_written_and_one_ending_says_so(store: Store) -> None:
     admissions(store)
     both = moved(("V1", "M1", "E1", "E8", Grade.CERTAIN), ("V2", "M2", "E2", "E9", Grade.CERTAIN))
-    (outcome,) = store.decide([both], by_the_rules, NOW)
+    (outcome,) = store.decisions.decide([both], by_the_rules, NOW)
     assert outcome.entry is not None
     assert outcome.entry.ending is Ending.ALERTED
     told = {(one.alert.enrollee_id, one.alert.action) for one in outcome.alerts}
@@ -89,9 +91,9 @@ def test_every_group_is_written_and_one_ending_says_so(store: Store) -> None:
         {("E8", Action.NOTIFY), ("E9", Action.NOTIFY)},
     )
     assert told == retracted | notified
-    assert store.endings() == {"alerted": 4}
-    assert {("MISSION", "M-E8", "E8"), ("MISSION", "M-E9", "E9")} <= set(store.crosswalk())
-    assert all(one.redelivered for one in store.decide([both], no_rule, NOW))
+    assert store.ledger.endings() == {"alerted": 4}
+    assert {("MISSION", "M-E8", "E8"), ("MISSION", "M-E9", "E9")} <= set(store.panel.crosswalk())
+    assert all(one.redelivered for one in store.decisions.decide([both], no_rule, NOW))
 
 
 def test_groups_that_wait_wait_by_themselves(store: Store) -> None:
@@ -101,22 +103,22 @@ def test_groups_that_wait_wait_by_themselves(store: Store) -> None:
         ("V2", "M2", "E2", "E8", Grade.CERTAIN),
         ("V3", "M3", "E3", "E9", Grade.POSSIBLE),
     )
-    (outcome,) = store.decide([message], by_the_rules, NOW)
+    (outcome,) = store.decisions.decide([message], by_the_rules, NOW)
     assert outcome.entry is not None
     assert (outcome.entry.ending, outcome.entry.code) == (Ending.ALERTED, Reason.POSSIBLE_MATCH)
     assert [one.alert.enrollee_id for one in outcome.alerts] == ["E1", "E2", "E8", "E3"]
-    assert store.endings() == {"alerted": 4, "held": 1}
-    reviews = {review.records[0].match.enrollee_id: review for review in store.reviews_waiting()}
+    assert store.ledger.endings() == {"alerted": 4, "held": 1}
+    reviews = {review.records[0].match.enrollee_id: review for review in store.reviews.waiting()}
     assert set(reviews) == {"E7", "E9"}
     assert [len(review.records[0].parts()) for review in reviews.values()] == [1, 1]
     for review in reviews.values():
-        assert store.settle_review(review.review_id, Verdict.SAME, "ortiz", NOW) == (True, 1, 0)
-    released = [one for _, one in store.unsent_events()]
+        assert store.reviews.settle(review.review_id, Verdict.SAME, "ortiz", NOW) == (True, 1, 0)
+    released = [one for _, one in store.reviews.unsent_events()]
     assert message_id(9) in {one.event.message_id for one in released}
-    outcomes = store.decide(released, by_the_rules, NOW)
+    outcomes = store.decisions.decide(released, by_the_rules, NOW)
     assert sorted(one.alert.enrollee_id for each in outcomes for one in each.alerts) == ["E7", "E9"]
-    assert store.endings() == {"alerted": 5}
-    assert all(one.redelivered for one in store.decide(released, no_rule, NOW))
+    assert store.ledger.endings() == {"alerted": 5}
+    assert all(one.redelivered for one in store.decisions.decide(released, no_rule, NOW))
 
 
 @pytest.mark.parametrize(("verdict", "told"), [(Verdict.SAME, ["E1", "E7"]), (Verdict.DIFFERENT, ["E1"])])
@@ -127,12 +129,12 @@ def test_what_a_person_has_said_holds_for_a_group(store: Store, verdict: Verdict
     asked = asked.model_copy(
         update={"event": asked.event.model_copy(update={"kind": EventKind.ADMITTED, "prior": None})}
     )
-    store.decide([asked], by_the_rules, NOW)
-    (review,) = store.reviews_waiting()
-    store.settle_review(review.review_id, verdict, "ortiz", NOW)
+    store.decisions.decide([asked], by_the_rules, NOW)
+    (review,) = store.reviews.waiting()
+    store.reviews.settle(review.review_id, verdict, "ortiz", NOW)
     message = moved(("V2", "M2", "E2", "E8", Grade.CERTAIN), group)
     event = message.event.model_copy(update={"message_id": message_id(10), "fingerprint": "another"})
-    (outcome,) = store.decide([message.model_copy(update={"event": event})], by_the_rules, NOW)
+    (outcome,) = store.decisions.decide([message.model_copy(update={"event": event})], by_the_rules, NOW)
     assert outcome.entry is not None
     assert outcome.entry.code != Reason.POSSIBLE_MATCH
     assert sorted(one.alert.enrollee_id for one in outcome.alerts if one.alert.enrollee_id not in ("E2", "E8")) == told
@@ -157,7 +159,7 @@ def test_what_was_kept_of_nobody_is_told_once_the_hospital_says_who_it_is(store:
     if kind is EventKind.UPDATED:
         placeholder = Note(finding=Finding.PLACEHOLDER_NAME, place="PID-5")
         unknown = unknown.model_copy(update={"notes": (placeholder,)})
-    store.keep_unmatched(
+    store.unmatched.keep(
         [unknown, john_doe("JD2", "V2").event.model_copy(update={"message_id": message_id(2)})], secret
     )
     identified = record(
@@ -166,13 +168,13 @@ def test_what_was_kept_of_nobody_is_told_once_the_hospital_says_who_it_is(store:
         prior=Prior(identifiers=(number("JD1"),)),
         visit="V1" if kind is not EventKind.PERSON_MERGED else "V9",
     )
-    assert [one.alerts for one in store.decide([identified], by_the_rules, NOW, b"another secret")] == [()]
+    assert [one.alerts for one in store.decisions.decide([identified], by_the_rules, NOW, b"another secret")] == [()]
     again = identified.event.model_copy(update={"message_id": message_id(4), "fingerprint": "again"})
-    (outcome,) = store.decide([identified.model_copy(update={"event": again})], by_the_rules, NOW, secret)
+    (outcome,) = store.decisions.decide([identified.model_copy(update={"event": again})], by_the_rules, NOW, secret)
     assert outcome.entry is not None
     assert outcome.entry.ending is Ending.ALERTED
     (told,) = outcome.alerts
     assert (told.alert.enrollee_id, told.alert.reasons[:2]) == ("E1", (Reason.ADMITTED, Reason.IDENTITY_CORRECTED))
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         kept = connection.exec_driver_sql("SELECT message_id FROM unmatched").scalars().all()
     assert kept == [message_id(2)]

@@ -54,7 +54,7 @@ def assert_told_once(rig, count):
     versions = rig.versions()
     assert len(versions) == len(set(versions)) == 2 * count
     assert Counter(version for _, version in versions) == {1: count, 2: count}
-    rig.wait_until(lambda: not rig.store.unsent(1))
+    rig.wait_until(lambda: not rig.store.changes.unsent(1))
     assert set(rig.told()) == set(versions)
 
 
@@ -88,7 +88,7 @@ def test_records_of_foreign_producers_are_read_too(rig):
     rig.start()
     rig.send(adt("A01", 1), adt("A01", 2), envelope=False)
     assert rig.wait_for_endings(2) == {"alerted": 2}
-    assert rig.store.unsent(5) == [] or rig.wait_until(lambda: not rig.store.unsent(5))
+    assert rig.store.changes.unsent(5) == [] or rig.wait_until(lambda: not rig.store.changes.unsent(5))
 
 
 def test_a_kill_in_the_middle_loses_nothing_and_repeats_no_version(rig):
@@ -165,7 +165,7 @@ streams.work.decide.decide = decide
         worker = rig.start(broken + RUN)
         rig.send(*visits(4))
         rig.wait_for_endings(8)
-        rig.wait_until(lambda: [one.sender for one in rig.store.parked()] == ["EPIC|MISSION"])
+        rig.wait_until(lambda: [one.sender for one in rig.store.keeping_up.parked()] == ["EPIC|MISSION"])
         rig.send(adt("A01", 20), adt("A01", 21).replace(b"MISSION", b"SOUTH"))
         assert rig.wait_for_endings(10) == {"quarantined": 9, "alerted": 1}
         assert worker.poll() is None

@@ -45,16 +45,16 @@ def settings(tmp_path):
 @pytest.fixture
 def store(settings):
     opened = Store.open(settings.store_url, migrate=True)
-    opened.load_panel(sample_panel(50), full=True, now=AT)
+    opened.panel.load(sample_panel(50), full=True, now=AT)
     community = sample_directory()
-    opened.load_directory(community.networks, community.practices, community.case_managers)
+    opened.directory.load(community.networks, community.practices, community.case_managers)
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def reader(settings, store):
-    index = PanelIndex.build(store.panel_records(), store.crosswalk())
+    index = PanelIndex.build(store.panel.records(), store.panel.crosswalk())
     return Reader(settings, SECRET, lambda: index)
 
 
@@ -197,9 +197,9 @@ def test_what_is_away_is_waited_for_and_outputs_come_before_the_ledger(reader, s
     records = [raw(data, number) for number, data in enumerate(messages, 1)]
     asyncio.run(read_stage(reader, outlet, failing, executor).run(records))
     assert len(outlet.on(Topic.EVENTS)) == len(outlet.on(Topic.REJECTS)) == 1
-    assert store.endings() == {"no_transition": 1, "suppressed": 1, "rejected": 1}
+    assert store.ledger.endings() == {"no_transition": 1, "suppressed": 1, "rejected": 1}
     asyncio.run(read_stage(reader, outlet, store, executor).run(records))
-    assert sum(store.endings().values()) == 3
+    assert sum(store.ledger.endings().values()) == 3
 
 
 def test_an_event_the_broker_will_never_take_goes_to_quarantine(reader, store, executor):
@@ -208,11 +208,11 @@ def test_an_event_the_broker_will_never_take_goes_to_quarantine(reader, store, e
     (dead,) = outlet.on(Topic.QUARANTINE)
     assert dict(dead.headers)["code"] == b"read:MessageSizeTooLargeError"
     assert dead.value == adt("A01", 1)
-    assert store.endings() == {"quarantined": 1, "no_transition": 1}
+    assert store.ledger.endings() == {"quarantined": 1, "no_transition": 1}
 
 
 def decide_stage(store, outlet, executor, limit=100):
-    directory, routes = store.directory(), default_routes()
+    directory, routes = store.directory.read(), default_routes()
     world = World(default_policy(), lambda *facts: routes.route(directory, *facts), AT)
     return DecideStage(store, outlet, executor, Waiting(), Brake(limit), lambda: world, SECRET)
 
@@ -246,9 +246,9 @@ def test_a_batch_is_decided_told_and_marked_as_told(reader, store, executor):
     failing = Failing(store, "decide", Unavailable("lost"))
     batch = events(reader, adt("A01", 1), adt("A01", 2), adt("A03", 1, minutes=60))
     tell(decide_stage(failing, outlet, executor), batch)
-    assert store.endings() == {"alerted": 2, "amended": 1}
+    assert store.ledger.endings() == {"alerted": 2, "amended": 1}
     assert [dict(output.headers)["id"].split(b":")[1] for output in outlet.on(Topic.ALERTS)] == [b"1", b"1", b"2"]
-    assert store.unsent(10) == []
+    assert store.changes.unsent(10) == []
     tell(decide_stage(store, outlet, executor), batch)
     assert len(outlet.on(Topic.ALERTS)) == 3
 
@@ -265,7 +265,7 @@ def test_both_groups_of_a_move_are_read_and_decided_in_one_batch(reader, store, 
     outlet = FakeOutlet()
     moves = merged("A43", (adt("A01", 3), adt("A01", 1)), (adt("A01", 4), adt("A01", 2)))
     tell(decide_stage(store, outlet, executor), events(reader, adt("A01", 1), adt("A01", 2), moves))
-    assert store.endings() == {"alerted": 3}
+    assert store.ledger.endings() == {"alerted": 3}
     told = [AlertRecord.model_validate_json(output.value).alert for output in outlet.on(Topic.ALERTS)]
     people = [alert.enrollee_id[-1] for alert in told]
     assert sorted(zip(people, [alert.action.value for alert in told], strict=True)) == [
@@ -277,13 +277,13 @@ def test_somebody_unknown_who_is_merged_into_an_enrollee_is_told_of(reader, stor
     outlet = FakeOutlet()
     unknown = adt("A01", 9, on_panel=False)
     asyncio.run(read_stage(reader, outlet, store, executor).run([raw(unknown, 7)]))
-    assert store.endings() == {"suppressed": 1}
+    assert store.ledger.endings() == {"suppressed": 1}
     identified = events(reader, merged("A40", (adt("A01", 1), unknown)))
     tell(decide_stage(store, outlet, executor), identified)
     (told,) = [AlertRecord.model_validate_json(output.value).alert for output in outlet.on(Topic.ALERTS)]
     assert told.enrollee_id.endswith("1")
     assert Reason.IDENTITY_CORRECTED in told.reasons
-    assert store.endings() == {"suppressed": 1, "alerted": 1}
+    assert store.ledger.endings() == {"suppressed": 1, "alerted": 1}
 
 
 def test_the_record_that_fails_is_isolated(reader, store, executor, monkeypatch):
@@ -299,7 +299,7 @@ def test_the_record_that_fails_is_isolated(reader, store, executor, monkeypatch)
     batch = events(reader, adt("A01", 1), adt("A03", 1, minutes=60), adt("A01", 2))
     garbled = batch[0]._replace(value=b"{", headers=Envelope("f" * 32, AT).headers())
     asyncio.run(decide_stage(store, outlet, executor).run([*batch, garbled]))
-    assert store.endings() == {"alerted": 2, "quarantined": 2}
+    assert store.ledger.endings() == {"alerted": 2, "quarantined": 2}
     dead = {dict(output.headers)["code"]: output.value for output in outlet.on(Topic.QUARANTINE)}
     assert dead == {b"decide:ZeroDivisionError": batch[1].value, b"decide:ValidationError": b"{"}
     assert EventRecord.model_validate_json(dead[b"decide:ZeroDivisionError"]).event.kind is EventKind.DISCHARGED
@@ -318,7 +318,7 @@ def test_the_relay_publishes_what_a_kill_left_behind(reader, store, executor):
 
 def test_released_events_go_to_the_events_topic(reader, store, executor):
     (batch,) = events(reader, adt("A01", 1))
-    store.release([EventRecord.model_validate_json(batch.value)], AT)
+    store.reviews.release([EventRecord.model_validate_json(batch.value)], AT)
     outlet = FakeOutlet()
     stage = decide_stage(store, outlet, executor)
     assert asyncio.run(stage.relay(AT)) == 1
@@ -384,8 +384,8 @@ def fail_for(monkeypatch, mark):
 
 def parking_stage(settings, store, outlet, executor, limit):
     brake = Brake(limit)
-    brake.take_over(one.sender for one in store.parked())
-    index = PanelIndex.build(store.panel_records(), store.crosswalk())
+    brake.take_over(one.sender for one in store.keeping_up.parked())
+    index = PanelIndex.build(store.panel.records(), store.panel.crosswalk())
     reader = Reader(settings, SECRET, lambda: index, lambda: brake.parked)
     return ReadStage(reader, outlet, store, executor, Waiting(), brake, SECRET)
 
@@ -400,7 +400,7 @@ def test_a_sender_whose_messages_make_us_fail_is_parked_and_the_others_go_on(set
     codes = [dict(output.headers)["code"] for output in outlet.on(Topic.QUARANTINE)]
     assert codes == [b"read:KeyError"] * 3 + [b"parked"] * 3
     assert len(outlet.on(Topic.EVENTS)) == 6
-    assert store.endings() == {"quarantined": 6}
+    assert store.ledger.endings() == {"quarantined": 6}
 
 
 def test_a_parked_sender_s_messages_are_set_aside_unread_also_after_a_restart(settings, store, executor, monkeypatch):
@@ -408,7 +408,7 @@ def test_a_parked_sender_s_messages_are_set_aside_unread_also_after_a_restart(se
     outlet = FakeOutlet()
     before = counted("toc_parked_total")
     asyncio.run(parking_stage(settings, store, outlet, executor, 2).run([raw(of("NORTH", n), n) for n in range(1, 4)]))
-    (parked,) = store.parked()
+    (parked,) = store.keeping_up.parked()
     assert (parked.sender, parked.feed, parked.code) == ("EPIC|NORTH", "default", "read:KeyError")
     again = parking_stage(settings, store, outlet, executor, 2)
     asyncio.run(again.run([raw(of("NORTH", 5), 5), raw(of("SOUTH", 6), 6)]))
@@ -416,7 +416,7 @@ def test_a_parked_sender_s_messages_are_set_aside_unread_also_after_a_restart(se
     assert outlet.on(Topic.QUARANTINE)[-1].value == of("NORTH", 5)
     assert counted("toc_parked_total") == before + 1
     assert len(outlet.on(Topic.EVENTS)) == 1
-    assert store.unpark("EPIC|NORTH")
+    assert store.keeping_up.unpark("EPIC|NORTH")
     monkeypatch.undo()
     asyncio.run(parking_stage(settings, store, outlet, executor, 2).run([raw(of("NORTH", 7), 7)]))
     assert len(outlet.on(Topic.EVENTS)) == 2
@@ -426,7 +426,7 @@ def test_a_sender_that_deciding_fails_on_is_parked_where_it_is_read(reader, stor
     monkeypatch.setattr(deciding, "decide", lambda *_, **__: {}["DOE^JANE"])
     batch = events(reader, adt("A01", 1), adt("A01", 2))
     asyncio.run(decide_stage(store, FakeOutlet(), executor, limit=2).run(batch))
-    assert [one.sender for one in store.parked()] == ["EPIC|MISSION"]
+    assert [one.sender for one in store.keeping_up.parked()] == ["EPIC|MISSION"]
 
 
 def test_a_crash_says_where_it_was_and_whose_it_was(settings, store, executor, monkeypatch):
@@ -460,7 +460,7 @@ def test_what_is_no_event_has_its_feed_all_the_same(settings, store, executor, n
     (ended,) = reader.read_batch([raw(data)]).ended
     assert (ended.entry.ending, ended.entry.feed) == (ending, "mission")
     asyncio.run(read_stage(reader, FakeOutlet(), store, executor).run([raw(data)]))
-    assert set(store.feeds()) == {"mission"}
+    assert set(store.ledger.feeds()) == {"mission"}
 
 
 def test_one_redelivered_record_does_not_hide_the_others_of_its_batch(reader, store, executor):
@@ -489,7 +489,7 @@ def test_what_was_committed_before_the_database_went_is_told_and_counted(reader,
             calls.append(len(batch))
             if len(calls) == 3:  # the batch, the first alone, then the second
                 raise Unavailable("lost")
-            return store.decide(batch, *more)
+            return store.decisions.decide(batch, *more)
 
     monkeypatch.setattr(deciding, "decide", poisoned)
     batch = events(reader, adt("A01", 1), adt("A01", 2), adt("A03", 1, minutes=60))
@@ -498,7 +498,7 @@ def test_what_was_committed_before_the_database_went_is_told_and_counted(reader,
     tell(decide_stage(Flaky(), outlet, executor), batch)
     assert counted("toc_endings_total", ending="alerted") == before + 2
     assert len(outlet.on(Topic.ALERTS)) == 2
-    assert store.endings() == {"alerted": 2, "quarantined": 1}
+    assert store.ledger.endings() == {"alerted": 2, "quarantined": 1}
 
 
 def test_the_outbox_is_gauged_in_full_and_while_the_broker_is_away(reader, store, executor, monkeypatch):
@@ -531,17 +531,17 @@ def test_what_one_can_do_says_nothing_about_what_another_cannot():
 
 
 def test_a_version_is_due_to_a_destination_within_a_second_and_nothing_is_asked_without_one(reader, store, executor):
-    directory, routes = store.directory(), default_routes()
+    directory, routes = store.directory.read(), default_routes()
     world = World(default_policy(), lambda *facts: routes.route(directory, *facts), AT)
     live = LiveDestinations(store, lambda: directory)
     assert live.ask() is None
     stage = DecideStage(store, FakeOutlet(), executor, Waiting(), Brake(100), lambda: world, SECRET, live.ask)
     to = destination("d1", FormKind.WEBHOOK_JSON, Whose.CENTRAL_OFFICE)
-    store.put_destination(to, AT)
+    store.destinations.put(to, AT)
     assert live.ask() is None, "asked of the store once a second"
     live._looked = 0.0
     tell(stage, events(reader, adt("A01", 1), adt("A03", 1, minutes=60)))
-    assert [row.version for row in store.deliveries_of(destination_id="d1")] == [2, 1]
-    store.put_destination(to.model_copy(update={"state": State.REMOVED}), AT)
+    assert [row.version for row in store.deliveries.of(destination_id="d1")] == [2, 1]
+    store.destinations.put(to.model_copy(update={"state": State.REMOVED}), AT)
     live._looked = 0.0
     assert live.ask() is None

@@ -79,26 +79,28 @@ def test_a_watchdog_that_ends_takes_the_process_with_it(tmp_path):
 class Away:
     """A store that nobody asks anything but what the panel watch asks."""
 
-    away = True
+    def __init__(self):
+        self.away = True
+        self.directory = self.panel = self
 
-    def directory_version(self):
+    def version(self):
         if self.away:
             raise Unavailable("OperationalError")
         return -1
 
-    def panel_seq(self):
+    def seq(self):
         return 0
 
-    def panel_records(self, *_):
+    def records(self, *_):
         return ()
 
     def crosswalk(self):
         return ()
 
-    def panel_changes(self, _):
+    def changes(self, _):
         return SimpleNamespace(enrollee_ids=(), removed=(), crosswalk=(), seq=0)
 
-    def panel_age(self):
+    def age(self):
         return None
 
 

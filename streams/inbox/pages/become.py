@@ -34,7 +34,7 @@ async def become_page(inbox: "Inbox", request: Request) -> Response:
 
 def people_of(inbox: "Inbox") -> list[dict[str, str]]:
     directory = inbox.desk.directory()
-    loads = inbox.store.loads([*directory.case_managers.values(), BUILT_IN_CENTRAL_OFFICE])
+    loads = inbox.store.inbox.loads([*directory.case_managers.values(), BUILT_IN_CENTRAL_OFFICE])
     found = []
     for load in loads:
         person = load.case_manager
@@ -61,6 +61,6 @@ async def become(inbox: "Inbox", request: Request) -> Response:
     if await run_in_threadpool(inbox.desk.person, who) is None:
         return PlainTextResponse("no such person", 400)
     now = datetime.now(UTC)
-    await run_in_threadpool(inbox.store.audit, who, Audited.SWITCHED, now)
+    await run_in_threadpool(inbox.store.audit.write, who, Audited.SWITCHED, now)
     await end_of(inbox, reader.session)
     return await enter(inbox, who, now)

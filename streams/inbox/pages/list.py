@@ -29,11 +29,11 @@ async def list_page(inbox: "Inbox", request: Request) -> Response:
 
 def render_list(inbox: "Inbox", reader: Reader, *, came: bool) -> Response:
     now = datetime.now(UTC)
-    position = inbox.store.position()
+    position = inbox.store.changes.position()
     found = rows_of(inbox, reader, now)
     last = max((item.latest.decided_at for item, _ in found), default=None)
     what = Audited.READ_LIST if came else Audited.AUTO
-    inbox.store.audit(reader.person.case_manager_id, what, now, detail=f"list, {len(found)} stays")
+    inbox.store.audit.write(reader.person.case_manager_id, what, now, detail=f"list, {len(found)} stays")
     return inbox.page(
         "list.html",
         reader=reader.person,
@@ -42,7 +42,7 @@ def render_list(inbox: "Inbox", reader: Reader, *, came: bool) -> Response:
         last_alert=int((now - last).total_seconds()) if last else "",
         now_words=time_words.moment(now, now),
         groups=groups_of(inbox, reader, found, now),
-        reviews=inbox.store.review_count(inbox.desk.answers_for(reader.person, now)),
+        reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now)),
     )
 
 
@@ -54,7 +54,7 @@ async def list_part(inbox: "Inbox", request: Request) -> Response:
 
 def render_list_part(inbox: "Inbox", reader: Reader, known: str) -> Response:
     now = datetime.now(UTC)
-    position = inbox.store.position()
+    position = inbox.store.changes.position()
     found = rows_of(inbox, reader, now)
     groups = groups_of(inbox, reader, found, now)
     shown = [[group["id"], list(group["rows"]), "" if group["rows"] else group["empty"]] for group in groups]
@@ -65,7 +65,7 @@ def render_list_part(inbox: "Inbox", reader: Reader, known: str) -> Response:
     if known == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     who = reader.person.case_manager_id
-    inbox.store.audit(who, Audited.AUTO, now, detail=f"list, {len(found)} stays")
+    inbox.store.audit.write(who, Audited.AUTO, now, detail=f"list, {len(found)} stays")
     answer = inbox.page("groups.html", groups=groups)
     answer.headers.update(headers)
     return answer

@@ -33,21 +33,21 @@ async def review_page(inbox: "Inbox", request: Request) -> Response:
 def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Response:
     now, who = datetime.now(UTC), reader.person.case_manager_id
     practices = inbox.desk.answers_for(reader.person, now)
-    before = inbox.store.review(of) if of and said else None
+    before = inbox.store.reviews.find(of) if of and said else None
     if before and before.verdict and before.decided_at and may_review(inbox, reader.person, before.enrollee):
         name, when = inbox.desk.name(before.decided_by), time_words.time_or_moment(before.decided_at, now)
         said = f"{said} {name} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
     found = [
         (review, words)
-        for review in inbox.store.reviews_waiting(REVIEWS_SHOWN, practices)
+        for review in inbox.store.reviews.waiting(REVIEWS_SHOWN, practices)
         if (words := pages.review_words(review, now, inbox.desk.name(review.decided_by)))
     ]
     since = now - timedelta(hours=REVIEWS_ANSWERED_HOURS)
-    answered = inbox.store.reviews_answered(since, REVIEWS_SHOWN, practices)
+    answered = inbox.store.reviews.answered(since, REVIEWS_SHOWN, practices)
     shown = [*(review for review, _ in found), *answered]
     read = [review.enrollee.enrollee_id for review in shown if review.enrollee]
-    inbox.store.audit_people(who, Audited.READ_REVIEW, now, read, f"{len(found)} pairs")
-    waiting = inbox.store.review_count(practices)
+    inbox.store.audit.write_people(who, Audited.READ_REVIEW, now, read, f"{len(found)} pairs")
+    waiting = inbox.store.reviews.count(practices)
     more = f"{waiting:,} wait; these are the oldest {len(found)}." if waiting > len(found) else ""
     return inbox.page(
         "review.html",
@@ -68,11 +68,11 @@ async def take_back_review(inbox: "Inbox", request: Request) -> Response:
 
 
 def take_back(inbox: "Inbox", reader: Reader, review_id: str) -> Response:
-    review = inbox.store.review(review_id)
+    review = inbox.store.reviews.find(review_id)
     if review is None or not may_review(inbox, reader.person, review.enrollee):
         return PlainTextResponse("not yours", 404)
     try:
-        inbox.store.undo_review(review_id, reader.person.case_manager_id, datetime.now(UTC))
+        inbox.store.reviews.undo(review_id, reader.person.case_manager_id, datetime.now(UTC))
     except KeyError:
         return RedirectResponse("/review?said=over", 303)
     return RedirectResponse("/review?said=undone", 303)
@@ -90,11 +90,11 @@ async def settle(inbox: "Inbox", request: Request) -> Response:
 
 
 def write_verdict(inbox: "Inbox", reader: Reader, review_id: str, verdict: Verdict) -> Response:
-    review = inbox.store.review(review_id)
+    review = inbox.store.reviews.find(review_id)
     if review is None or not may_review(inbox, reader.person, review.enrollee):
         return PlainTextResponse("not yours", 404)
     who, now = reader.person.case_manager_id, datetime.now(UTC)
-    done = inbox.store.settle_review(review_id, verdict, who, now, undoable=True)
+    done = inbox.store.reviews.settle(review_id, verdict, who, now, undoable=True)
     said = verdict.value if done.changed else f"before&of={review_id}"
     return RedirectResponse(f"/review?said={said}", 303)
 

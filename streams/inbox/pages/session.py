@@ -17,7 +17,7 @@ from starlette.responses import (
 
 from streams.inbox.pages.stream import is_fresh
 from streams.inbox.request import COOKIE
-from streams.store.sessions import Session, end_session, find_session, open_session
+from streams.store.sessions import Session
 
 if TYPE_CHECKING:
     from streams.inbox.request import Inbox
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 async def sign_in_page(inbox: "Inbox", request: Request) -> Response:
     """Asks for a press; mail scanners and previews that open the link do not use it up."""
     token = request.query_params.get("t", "")
-    who = await tried(inbox, request, inbox.store.link_for, token)
+    who = await tried(inbox, request, inbox.store.sign_in.link_for, token)
     if isinstance(who, Response):
         return who
     name = await run_in_threadpool(inbox.desk.name, who)
@@ -36,12 +36,12 @@ async def sign_in_page(inbox: "Inbox", request: Request) -> Response:
 
 async def sign_in(inbox: "Inbox", request: Request) -> Response:
     form = await request.form(max_files=0, max_fields=5)
-    who = await tried(inbox, request, inbox.store.redeem, str(form.get("t", "")))
+    who = await tried(inbox, request, inbox.store.sign_in.redeem, str(form.get("t", "")))
     if isinstance(who, Response):
         return who
     before = request.cookies.get(COOKIE, "")
     now = datetime.now(UTC)
-    if session := await run_in_threadpool(find_session, inbox.store, before, now):
+    if session := await run_in_threadpool(inbox.store.sessions.find, before, now):
         await end_of(inbox, session)
     return await enter(inbox, who, now)
 
@@ -66,12 +66,12 @@ async def tried(
 
 
 async def end_of(inbox: "Inbox", session: Session) -> None:
-    await run_in_threadpool(end_session, inbox.store, session, datetime.now(UTC))
+    await run_in_threadpool(inbox.store.sessions.end, session, datetime.now(UTC))
     inbox.presence.end(session.secret)
 
 
 async def enter(inbox: "Inbox", who: str, now: datetime) -> Response:
-    session = await run_in_threadpool(open_session, inbox.store, who, now)
+    session = await run_in_threadpool(inbox.store.sessions.open, who, now)
     answer = RedirectResponse("/", 303)
     answer.set_cookie(COOKIE, session.secret, httponly=True, samesite="strict", path="/")
     return answer

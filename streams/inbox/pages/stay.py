@@ -45,7 +45,7 @@ async def stay_part(inbox: "Inbox", request: Request) -> Response:
 def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *, came: bool) -> Response:
     now = datetime.now(UTC)
     who = reader.person.case_manager_id
-    position = inbox.store.position()
+    position = inbox.store.changes.position()
     detail = inbox.desk.detail(reader.person, alert_id)
     if detail is None:
         lines = ("There is no such stay, or it is not yours to see.",)
@@ -78,7 +78,7 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
 def note_reading(inbox: "Inbox", who: str, detail: StayDetail, version: int, now: datetime, *, came: bool) -> None:
     """Audits who got to see the stay. A person's coming marks it seen; a retraction is seen by a press only."""
     latest = detail.stay.latest
-    inbox.store.audit(
+    inbox.store.audit.write(
         who,
         Audited.READ_STAY if came else Audited.AUTO,
         now,
@@ -90,7 +90,7 @@ def note_reading(inbox: "Inbox", who: str, detail: StayDetail, version: int, now
         view.version for view in detail.stay.versions if view.version <= version and view.action is not Action.RETRACT
     ]
     if came and told and detail.stay.seen < max(told):
-        inbox.store.mark_seen(who, {latest.alert_id: max(told)}, now)
+        inbox.store.seen.mark(who, {latest.alert_id: max(told)}, now)
 
 
 async def seen(inbox: "Inbox", request: Request) -> Response:
@@ -133,7 +133,7 @@ async def act(inbox: "Inbox", request: Request) -> Response:
 
 def write_act(inbox: "Inbox", request: Request, reader: Reader, act: Act, over: str) -> Response:
     alert_id = request.path_params["alert_id"]
-    if not inbox.store.may_see(act.by, alert_id):
+    if not inbox.store.inbox.may_see(act.by, alert_id):
         return PlainTextResponse("not yours", 404)
     match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over=over):
         case Written(position, done) | Again(position, done):

@@ -46,7 +46,7 @@ async def is_fresh(inbox: "Inbox") -> bool:
 
 async def start_of(inbox: "Inbox", request: Request) -> int:
     given = request.headers.get("last-event-id") or request.query_params.get("after", "")
-    return int(given) if given.isdecimal() else await run_in_threadpool(inbox.store.position)
+    return int(given) if given.isdecimal() else await run_in_threadpool(inbox.store.changes.position)
 
 
 async def changes(inbox: "Inbox", request: Request, reader: Reader, position: int) -> AsyncIterator[bytes]:
