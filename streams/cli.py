@@ -32,10 +32,12 @@ directory_app = typer.Typer(
 destination_app = typer.Typer(
     no_args_is_help=True, help="Places outside that are told: webhooks, FHIR servers, folders, mail."
 )
+token_app = typer.Typer(no_args_is_help=True, help="Tokens with which other systems use the API in somebody's name.")
 bench_app = typer.Typer(help="Measure the whole way, or a part of it.")
 app.add_typer(panel_app, name="panel")
 app.add_typer(directory_app, name="directory")
 app.add_typer(destination_app, name="destination")
+app.add_typer(token_app, name="token")
 app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
@@ -320,6 +322,41 @@ def directory_check(
 
 
 Which = Annotated[str, typer.Argument(metavar="DESTINATION", help="Its id, as `handoff destination list` shows it.")]
+
+
+@token_app.command("create")
+def token_create(
+    name: Annotated[str, typer.Argument(help="What it is for, in words of your choice.")],
+    person: Annotated[
+        str, typer.Option("--for", metavar="CASE_MANAGER", help="In whose name; an id of the directory.")
+    ],
+    scope: Annotated[list[str], typer.Option("--scope", help="read or act; more than once for both.")],
+    days: Annotated[int, typer.Option("--days", min=0, help="Valid for so many days; 0 until it is revoked.")] = 365,
+    json: Json = False,
+) -> None:
+    """Make a token and show it, this once.
+
+    For example: handoff token create care-manager --for cm-ortiz --scope read --scope act
+    """
+    from streams.commands.token import run_create
+
+    raise typer.Exit(run_create(_settings(), name, person, scope, days, as_json=json))
+
+
+@token_app.command("list")
+def token_list(json: Json = False) -> None:
+    """Every token, without its secret: in whose name, for what, when it was used last."""
+    from streams.commands.token import run_list
+
+    raise typer.Exit(run_list(_settings(), as_json=json))
+
+
+@token_app.command("revoke")
+def token_revoke(token_id: Annotated[str, typer.Argument(help="As `handoff token list` shows it.")]) -> None:
+    """End a token at once."""
+    from streams.commands.token import run_revoke
+
+    raise typer.Exit(run_revoke(_settings(), token_id))
 
 
 @destination_app.command("add")

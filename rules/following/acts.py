@@ -153,6 +153,8 @@ class ActFault(StrEnum):
     NO_SUCH_ACT = "no_such_act"
     TOO_LATE_TO_UNDO = "too_late_to_undo"
     ROLE_MAY_NOT = "role_may_not"
+    TOO_FAR = "too_far"  # a time more than a year away
+    NO_SUCH_PERSON = "no_such_person"
     NO_SUCH_VERSION = "no_such_version"
     NOT_ALLOWED = "not_allowed"  # by what the person is to the patient
     ACT_ID_TAKEN = "act_id_taken"  # by another act
@@ -164,6 +166,9 @@ class Fault(NamedTuple):
 
 
 MAX_TEXT: Final = 1000  # characters of a note
+MAX_ANSWERS: Final = 100
+MAX_NUMBER: Final = 1_000_000  # of a version or of minutes
+NEAR: Final = timedelta(days=400)  # nothing that is written today happened, or is planned, further away
 UNDO_FOR: Final = timedelta(seconds=30)  # ten on the page, and what a slow line needs
 AHEAD: Final = timedelta(minutes=2)  # a clock of another machine
 MAY_RECONCILE: Final = frozenset(
@@ -256,8 +261,12 @@ def word(act: Act) -> Word:
 def faults(act: Act, began_at: datetime | None) -> tuple[Fault, ...]:
     """Every fault of one act by itself. `began_at`: when the stay began; nothing was done about it before."""
     found = [Fault(ActFault.FIELD_MISSING, name) for name in _NEEDS[act.kind] if getattr(act, name) in (None, "", {})]
-    if len(act.text) > MAX_TEXT:
-        found.append(Fault(ActFault.TOO_LONG, "text"))
+    found += [Fault(ActFault.TOO_LONG, name) for name, value in act if _long(value)]
+    for name, at in (("happened_at", act.happened_at), ("until", act.until)):
+        if at is not None and abs(at - act.recorded_at) > NEAR:
+            found.append(Fault(ActFault.TOO_FAR, name))
+    if act.day is not None and abs(act.day - act.recorded_at.date()) > NEAR:
+        found.append(Fault(ActFault.TOO_FAR, "day"))
     if act.happened_at > act.recorded_at + AHEAD:
         found.append(Fault(ActFault.IN_THE_FUTURE, "happened_at"))
     if began_at is not None and act.happened_at < began_at:
@@ -265,6 +274,15 @@ def faults(act: Act, began_at: datetime | None) -> tuple[Fault, ...]:
     if act.kind is ActKind.MEDICINES_RECONCILED and act.role not in MAY_RECONCILE:
         found.append(Fault(ActFault.ROLE_MAY_NOT, "kind"))
     return tuple(found)
+
+
+def _long(value: object) -> bool:
+    """Longer than anything a person writes: a text, or the answers to a guide."""
+    if isinstance(value, Mapping):
+        return len(value) > MAX_ANSWERS or any(_long(part) for pair in value.items() for part in pair)
+    if isinstance(value, int):
+        return not 0 <= value <= MAX_NUMBER
+    return isinstance(value, str) and len(value) > MAX_TEXT
 
 
 def may_replace(act: Act, before: Iterable[Act]) -> Fault | None:

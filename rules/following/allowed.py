@@ -62,7 +62,7 @@ def relation(
         network_id=practice.network_id if practice else "",
         lme_mco_id=plan.lme_mco_id if plan else "",
         holder=holding.holder,
-        covers=_covers(person, alert, holding, directory, now),
+        covers=covers_of(person, alert, holding, directory, now),
         asked=asked or questioned or holding.offered_to == who,
     )
 
@@ -72,8 +72,10 @@ def may_write(person: CaseManager, kind: ActKind, to_patient: Relation) -> Answe
     return may(person.role, DOING[kind], to_patient)
 
 
-def _covers(person: CaseManager, alert: Alert, holding: Holding, directory: Directory, now: datetime) -> frozenset[str]:
-    """For whom of those who have the stay `person` stands in."""
+def covers_of(
+    person: CaseManager, alert: Alert, holding: Holding, directory: Directory, now: datetime
+) -> frozenset[str]:
+    """For whom of those who have the stay `person` stands in at `now`."""
     found = set()
     for who in {owner.case_manager_id for owner in alert.owners} | {holding.holder} - {""}:
         owner = directory.person(who)

@@ -161,6 +161,7 @@ class Desk:
             unheard_since=unheard(newest, row.heard_at, self.policy(), datetime.now(UTC)),
             passed_to=passed_to,
             policy=self.policy(),
+            asked=row.asked,
         )
 
     def _holder(self, acts: Iterable[Act]) -> str:
@@ -190,6 +191,26 @@ class Desk:
     ) -> AlertView:
         rules, network_id = self._confidentiality(), self._network_id(enrollee)
         return view(alert, enrollee, reader, rules, network_id=network_id, assigned=asked, past=past)
+
+    def views_of(self, reader: CaseManager, alerts: Sequence[Alert]) -> list[AlertView | None]:
+        """Each of these versions as it was told to the reader; `None` where it was not."""
+        pages = {
+            one: self.store.inbox.stay_page(reader.case_manager_id, one) for one in {each.alert_id for each in alerts}
+        }
+        found: list[AlertView | None] = []
+        for alert in alerts:
+            page = pages[alert.alert_id]
+            if page is None or page.row.enrollee is None:
+                found.append(None)
+                continue
+            enrollee, asked = page.row.enrollee, page.row.asked
+            network_id = self._network_id(enrollee)
+            so_far = [one for one in reversed(page.versions) if one.version <= alert.version]
+            last = told_versions(so_far, enrollee, reader, network_id, asked)[-1]
+            past = former(page.row.alert, enrollee, reader, network_id, asked)
+            told = last.version == alert.version
+            found.append(self._view(last, enrollee, reader, past, asked) if told else None)
+        return found
 
     def detail(self, reader: CaseManager, alert_id: str) -> StayDetail | None:
         """One stay whole; `None` when there is no such stay or it is and was never this reader's."""

@@ -11,6 +11,9 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
+from streams.inbox.api.alerts import alerts_after
+from streams.inbox.api.document import document_page
+from streams.inbox.api.stays import list_stays, one_stay, write_act
 from streams.inbox.pages.become import become, become_page
 from streams.inbox.pages.list import list_page, list_part
 from streams.inbox.pages.review import review_page, settle, take_back_review
@@ -72,6 +75,16 @@ def app(inbox: Inbox) -> ASGIApp:
             Route("/review", partial(review_page, inbox), methods=["GET"]),
             Route("/review/{review_id}", partial(settle, inbox), methods=["POST"]),
             Route("/review/{review_id}/undo", partial(take_back_review, inbox), methods=["POST"]),
+            Mount(
+                "/api/v1",
+                routes=[
+                    Route("/openapi.json", document_page),
+                    Route("/stays", partial(list_stays, inbox)),
+                    Route("/stays/{alert_id}", partial(one_stay, inbox)),
+                    Route("/stays/{alert_id}/acts", partial(write_act, inbox), methods=["POST"]),
+                    Route("/alerts", partial(alerts_after, inbox)),
+                ],
+            ),
             Mount("/static", Assets(directory=HERE / "static")),
         ],
         exception_handlers={

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from parsers.people import CaseManager
 from rules.decisions import Alert, Stay
 from rules.following.acts import Act, ActFault, ActKind, Fault, effective, faults, may_replace
-from rules.following.allowed import may_write, relation
+from rules.following.allowed import covers_of, may_write, relation
 from rules.following.holder import Holding, holding
 from rules.following.loop import Loop
 from rules.policy.policy import Policy
@@ -93,6 +93,8 @@ class Acts:
             staff = directory.case_managers.keys() | {person.case_manager_id}
             held = holding(before, [owner.case_manager_id for owner in alert.owners], staff)
             if found := _faults(act, alert, before):
+                return Refused(found)
+            if found := _strangers(act, person, alert, held, directory):
                 return Refused(found)
             if not _may(connection, person, act, alert, held, directory):
                 return Refused((Fault(ActFault.NOT_ALLOWED, "kind"),))
@@ -197,6 +199,16 @@ def _may(
     row = people.get(alert.enrollee_id)
     enrollee = enrollee_on(row, (), None) if row else None
     return bool(may_write(person, act.kind, relation(person, alert, enrollee, held, directory, act.recorded_at)))
+
+
+def _strangers(act: Act, person: CaseManager, alert: Alert, held: Holding, directory: Directory) -> tuple[Fault, ...]:
+    """People an act names that it may not name."""
+    found = []
+    if act.for_id and directory.person(act.for_id) is None:
+        found.append(Fault(ActFault.NO_SUCH_PERSON, "for_id"))
+    if act.on_behalf_of and act.on_behalf_of not in covers_of(person, alert, held, directory, act.recorded_at):
+        found.append(Fault(ActFault.NOT_ALLOWED, "on_behalf_of"))
+    return tuple(found)
 
 
 def _faults(act: Act, alert: Alert, before: Sequence[Act]) -> tuple[Fault, ...]:

@@ -3,6 +3,7 @@
 from typing import Self
 
 from streams.store.acts import Acts
+from streams.store.api_tokens import ApiTokens
 from streams.store.audit import Audit
 from streams.store.changes import Changes
 from streams.store.database import Database, make_engine
@@ -34,6 +35,7 @@ class Store:
         self.changes = Changes(database)
         self.inbox = InboxRows(database)
         self.acts = Acts(database)
+        self.api_tokens = ApiTokens(database)
         self.escalations = Escalations(database)
         self.seen = Seen(database)
         self.reviews = Reviews(database)

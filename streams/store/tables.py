@@ -373,6 +373,20 @@ sessions = Table(  # signed-in pages of the inbox; see `streams.inbox.links`
     _whole("ended_us", "0"),
 )
 
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    _text("token_id"),
+    _text("name"),
+    _text("case_manager_id"),
+    _text("scopes"),  # streams.store.api_tokens.Scope, space between
+    _whole("made_us"),
+    _whole("expires_us", "0"),
+    _whole("used_us", "0"),
+    _whole("revoked_us", "0"),
+)
+
 reviews = Table(  # one possible match of one patient with one enrollee
     "reviews",
     metadata,

@@ -137,6 +137,8 @@ FAULT_WORDS: Final[Mapping[ActFault, str]] = {
     ActFault.NO_SUCH_ACT: "what it names is not there",
     ActFault.TOO_LATE_TO_UNDO: "too late to undo; correct it instead",
     ActFault.ROLE_MAY_NOT: "a nurse, a pharmacist or a prescriber must do this",
+    ActFault.TOO_FAR: "the time is more than a year away",
+    ActFault.NO_SUCH_PERSON: "nobody of that name is in the directory",
     ActFault.NO_SUCH_VERSION: "this stay changed meanwhile; look again",
     ActFault.NOT_ALLOWED: "this is not yours to do",
     ActFault.ACT_ID_TAKEN: "another act has this id",

@@ -58,6 +58,7 @@ class ReaderStay(NamedTuple):
     unheard_since: datetime | None = None  # no discharge was sent, and this is when the stay was last heard of
     passed_to: tuple[str, ...] = ()  # it was this reader's, and is with these now
     policy: Policy = default_policy()  # in force; words that name numbers take them from it
+    asked: bool = False  # this reader was asked because nobody acted
 
     @property
     def latest(self) -> AlertView:

@@ -1,0 +1,56 @@
+"""A cursor in, the alert versions after it that the caller is told of out, a line each: for whoever has no Kafka."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from streams.inbox.api.caller import Caller, Refusal, caller, refusing
+from streams.inbox.api.models import AlertLine
+from streams.store.api_tokens import Scope
+from streams.store.audit import Audited
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
+
+MOST_LINES: Final = 200
+_READ_AT_ONCE: Final = 500
+_MOST_READ: Final = 5_000
+NEXT: Final = "X-Next-Cursor"
+
+
+@refusing
+async def alerts_after(inbox: "Inbox", request: Request) -> Response:
+    who = await caller(inbox, request, Scope.READ)
+    after = request.query_params.get("after", "0")
+    if not (after.isascii() and after.isdecimal() and len(after) <= 18):
+        raise Refusal(400, "after: the cursor of the last line, or of X-Next-Cursor")
+    lines, cursor = await run_in_threadpool(partial(_lines, inbox), who, int(after))
+    body = "".join(f"{line.model_dump_json(exclude_defaults=True)}\n" for line in lines)
+    return Response(body, headers={NEXT: str(cursor)}, media_type="application/x-ndjson")
+
+
+def _lines(inbox: "Inbox", who: Caller, after: int) -> tuple[list[AlertLine], int]:
+    """At most `MOST_LINES`, and the cursor to go on from, past what is nobody of the caller's."""
+    lines: list[AlertLine] = []
+    read, cursor = 0, after
+    while len(lines) < MOST_LINES and read < _MOST_READ:
+        records = inbox.store.changes.versions(cursor, _READ_AT_ONCE)
+        mine = [one for one in records if who.person.case_manager_id in one.alert.told][: MOST_LINES - len(lines)]
+        views = inbox.desk.views_of(who.person, [one.alert for one in mine])
+        lines += [AlertLine(cursor=one.position, alert=seen) for one, seen in zip(mine, views, strict=True) if seen]
+        if len(lines) == MOST_LINES:
+            cursor = mine[-1].position
+            break
+        if not records:
+            break
+        read, cursor = read + len(records), records[-1].position
+    people = [line.alert.person.enrollee_id for line in lines if line.alert.person]
+    detail = f"API, token {who.token_id}, {len(lines)} alerts"
+    if lines:
+        now = datetime.now(UTC)
+        inbox.store.audit.write_people(who.person.case_manager_id, Audited.READ_LIST, now, people, detail)
+    return lines, cursor

@@ -1,0 +1,86 @@
+"""A request with a bearer token in, in whose name it speaks out; or why it is refused, as a problem document."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from parsers.people import CaseManager
+from rules.following.acts import Fault
+from streams.inbox.api.models import FaultOut, ProblemOut
+from streams.store import Unavailable
+from streams.store.api_tokens import Scope
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
+
+Handler = Callable[["Inbox", Request], Awaitable[Response]]
+
+
+class Caller(NamedTuple):
+    """Who asks, and by which token."""
+
+    person: CaseManager
+    token_id: str
+
+
+class Refusal(Exception):
+    """Why there is no answer."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        *,
+        faults: tuple[Fault, ...] = (),
+        held_by: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        found = tuple(FaultOut(code=fault.code, field=fault.field) for fault in faults)
+        self.problem = ProblemOut(title=title, status=status, faults=found, held_by=held_by)
+        self.headers = headers or {}
+
+    def answer(self) -> Response:
+        body = self.problem.model_dump_json(exclude_defaults=True)
+        return Response(body, self.problem.status, self.headers, "application/problem+json")
+
+
+def refusing(handler: "Handler") -> "Handler":
+    """The handler, whose refusals and whose store that is away are problem documents."""
+
+    @wraps(handler)
+    async def answering(inbox: "Inbox", request: Request) -> Response:
+        try:
+            return await handler(inbox, request)
+        except Refusal as refusal:
+            return refusal.answer()
+        except Unavailable:
+            return Refusal(503, "the store does not answer now", headers={"Retry-After": "5"}).answer()
+
+    return answering
+
+
+async def caller(inbox: "Inbox", request: Request, scope: Scope) -> Caller:
+    """Whose token the request carries, if it is good for `scope`. Ten wrong ones in a minute close the address."""
+    address = request.client.host if request.client else ""
+    wait = inbox.guesses.wait(address, time.monotonic())
+    if wait:
+        raise Refusal(429, "too many wrong tokens", headers={"Retry-After": str(int(wait) + 1)})
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    asks = {"WWW-Authenticate": 'Bearer realm="handoff"'}
+    if kind.lower() != "bearer" or not secret:
+        raise Refusal(401, "a bearer token is needed", headers=asks)
+    token = await run_in_threadpool(inbox.store.api_tokens.find, secret.strip(), datetime.now(UTC))
+    person = await run_in_threadpool(inbox.desk.person, token.case_manager_id) if token else None
+    if token is None or person is None:
+        inbox.guesses.wrong(address, time.monotonic())
+        raise Refusal(401, "this token is not valid", headers=asks)
+    if scope not in token.scopes:
+        raise Refusal(403, f"this token is not good for: {scope}")
+    return Caller(person, token.token_id)
