@@ -4,61 +4,33 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
+from functools import partial
 from operator import itemgetter
 from typing import Final
 
 from parsers.files.csv_lines import CONTROL, Lines, Records, read_header
-from parsers.files.dates import EMPTY_DATES, read_date
-from parsers.files.panel_cells import (
-    NC_MEDICAID,
-    SSN,
-    ZIP,
-    _scientific,
-    closed,
-    consent_of,
-    fixed,
-    medicaid_of,
-    mrns_of,
-    npi_of,
-    payer_of,
-    phone_of,
-    programs_of,
-    split_name,
-    ssn_of,
-    state_of,
-    zip_of,
-)
-from parsers.files.panel_columns import (
-    ALIASES,
-    CONSENTS,
-    FULL_NAME,
-    REQUIRED,
-    SEXES,
-    TIERS,
-    PanelRow,
-)
+from parsers.files.dates import EMPTY_DATES
+from parsers.files.panel_cells import Cell, day_of, fixed, split_name
+from parsers.files.panel_columns import ALIASES, COLUMNS, FULL_NAME, PANEL_HEADER, REQUIRED, PanelRow
 from parsers.files.row_faults import FileFault, RowCode, RowFault, RowNote, RowReject, cell_count
-from parsers.people import Consent, RiskTier
 
 NOTE_SAMPLES: Final = 1000  # notes kept word for word; all of them are counted
 _ZIP_FILE: Final = "PK\x03\x04"  # how a workbook begins
+_SCIENTIFIC: Final = re.compile(r"(?:.*:)?\d+(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
 _SEPARATOR: Final = re.compile(r"\"?sep=.\"?", re.IGNORECASE)  # a line for Excel only, before the header
-_OLDEST: Final = 130  # years
-_OPEN_END: Final = 2200  # an end in or after this year means that none is known
-_OPEN_START: Final = 1901  # a start in or before this year means the same
 _SWAPPED_YEARS: Final = 25  # a start before birth and so long ago is a birth date in the wrong column
 _LONE_FROM_LINES: Final = 20
 _LONE_SHARE: Final = 0.05  # of the lines; where more practices stand alone, that is how the panel is
 
 
-class _Memo(dict[str, str | RowFault]):
+class _Memo(dict[str, Cell]):
     """Remembers how a text of a column with few different texts was read."""
 
-    def __init__(self, read: Callable[[str], str | RowFault]) -> None:
+    def __init__(self, read: Callable[[str], Cell]) -> None:
         super().__init__()
         self._read = read
 
-    def __missing__(self, text: str) -> str | RowFault:
+    def __missing__(self, text: str) -> Cell:
         if len(self) > 200_000:
             self.clear()
         value = self[text] = self._read(text)
@@ -85,21 +57,11 @@ class PanelReader:
         self._long_ago = f"{today.year - _SWAPPED_YEARS:04d}"
         self._first_line: dict[str, int] = {}
         self._practice_lines: dict[str, tuple[int, int]] = {}  # first line and number of lines, without a directory
-        self._dates = {
-            column: _Memo(self._date_reader(column)) for column in ("birth_date", "effective_from", "effective_to")
-        }
-        self._states = _Memo(state_of)
-        sexes = _Memo(lambda text: closed(text, "sex", SEXES, "F, M, O or U"))
-        tiers = _Memo(lambda text: closed(text, "risk_tier", TIERS, "high, rising, low or unknown"))
-        self._memos = (  # place in the row, how its texts read, whether one that cannot be read costs the line
-            *((_PLACE[column], memo, True) for column, memo in self._dates.items()),
-            (_PLACE["sex"], sexes, False),
-            (_PLACE["state"], self._states, False),
-            (_PLACE["zip"], _Memo(zip_of), False),
-            (_PLACE["risk_tier"], tiers, False),
-            (_PLACE["consent"], _Memo(consent_of), False),
-            (_PLACE["programs"], _Memo(programs_of), False),
-            (_PLACE["payer"], _Memo(payer_of), False),
+        self._days = {name: _Memo(partial(day_of, name, today)) for name, column in COLUMNS.items() if column.day}
+        reading = {name: column.read for name, column in COLUMNS.items() if column.read and not column.plain}
+        self._memos = tuple(  # place in the row, how its texts read
+            (_PLACE[name], memo)
+            for name, memo in (*self._days.items(), *((name, _Memo(read)) for name, read in reading.items()))
         )
         self._suspect = False  # the part of the file now read has a number in scientific notation somewhere
 
@@ -215,13 +177,13 @@ class PanelReader:
         if self._suspect:
             found.extend(_scientific(raw))
         cells = list(raw)
-        for place, memo, grave in self._memos:
+        for place, memo in self._memos:
             value = memo[cells[place]]
             if isinstance(value, str):
                 cells[place] = value
             else:
-                (found if grave else mild).append(value)
-                cells[place] = _STAND_IN.get(value.column, "")
+                column = COLUMNS[PANEL_HEADER[place]]
+                cells[place] = fixed(value, found if column.day else mild) or column.stand_in
         enrollee_id, practice_id, last_name, first_name, born, starts, ends = _CHECKED(cells)
         if not born or not enrollee_id or not practice_id or not (last_name or first_name):
             found.extend(_missing(raw, found))
@@ -240,7 +202,7 @@ class PanelReader:
                 mild.append(_STARTS_BEFORE_BIRTH)
         for place, plain, read in _NUMBER_READERS:
             text = cells[place]
-            if text and not plain(text):
+            if text and not plain.fullmatch(text):
                 cells[place] = fixed(read(text), mild)
         if found or mild:
             swaps = self._swapped(raw, [*found, *mild])
@@ -283,51 +245,14 @@ class PanelReader:
         return list(found.values())
 
     def _fits(self, column: str, value: str) -> bool:
-        match column:
-            case "birth_date" | "effective_from" | "effective_to":
-                return bool(self._dates[column][value]) and isinstance(self._dates[column][value], str)
-            case "zip":
-                return ZIP.fullmatch(value) is not None
-            case "sex":
-                return value.lower() in SEXES
-            case "state":
-                return isinstance(self._states[value], str)
-            case "risk_tier":
-                return value.lower() in TIERS
-            case "consent":
-                return value.lower() in CONSENTS
-            case "ssn":
-                return SSN.fullmatch(value) is not None
-            case "medicaid_id":
-                return NC_MEDICAID.fullmatch(value.upper()) is not None
-            case "phone":
-                return not isinstance(phone_of(value), RowFault)
-            case "pcp_npi":
-                return len(value) == 10 and value.isdecimal()
-            case "practice_id":
-                return self._practices is not None and value in self._practices
-            case "enrollee_id":
-                return self._practices is None or value not in self._practices
-            case "last_name" | "first_name" | "city" | "county":
-                return any(map(str.isalpha, value)) and not any(map(str.isdecimal, value)) and len(value) > 1
-        return False
-
-    def _date_reader(self, column: str) -> Callable[[str], str | RowFault]:
-        def read(text: str) -> str | RowFault:
-            value = read_date(text)
-            if not isinstance(value, date):
-                return RowFault(column, *value) if value else ""
-            if (column == "effective_to" and value.year >= _OPEN_END) or (
-                column == "effective_from" and value.year <= _OPEN_START
-            ):
-                return ""
-            too_far = value.year < self._today.year - _OLDEST or value.year >= _OPEN_END
-            if too_far or (column == "birth_date" and value > self._today):
-                reason = "is in the future" if value > self._today else f"is more than {_OLDEST} years ago"
-                return RowFault(column, RowCode.DATE_OUT_OF_RANGE, reason)
-            return value.isoformat()
-
-        return read
+        if column in self._days:
+            return bool(self._days[column][value]) and isinstance(self._days[column][value], str)
+        if column == "practice_id":
+            return self._practices is not None and value in self._practices
+        if column == "enrollee_id":
+            return self._practices is None or value not in self._practices
+        fits = COLUMNS[column].fits
+        return fits is not None and fits(value)
 
 
 _BIRTH_AND_START_SWAPPED: Final = RowFault(
@@ -336,10 +261,13 @@ _BIRTH_AND_START_SWAPPED: Final = RowFault(
     "effective_from lies long before birth_date: the cells of the two look swapped",
 )
 _STARTS_BEFORE_BIRTH: Final = RowFault("effective_from", RowCode.STARTS_BEFORE_BIRTH, "lies before birth_date")
-_STAND_IN: Final = {
-    "risk_tier": RiskTier.UNKNOWN.value,
-    "consent": Consent.NONE.value,
-}
+
+
+def _scientific(raw: tuple[str, ...]) -> Iterator[RowFault]:
+    reason = "was turned into scientific notation, as Excel does; its digits are lost: export it as text"
+    for (name, column), text in zip(COLUMNS.items(), raw, strict=True):
+        if column.number and any(_SCIENTIFIC.fullmatch(part.strip()) for part in text.split(";")):
+            yield RowFault(name, RowCode.SCIENTIFIC_NUMBER, reason)
 
 
 def _missing(raw: tuple[str, ...], found: Iterable[RowFault]) -> Iterator[RowFault]:
@@ -353,17 +281,13 @@ def _missing(raw: tuple[str, ...], found: Iterable[RowFault]) -> Iterator[RowFau
         yield RowFault("last_name", RowCode.MISSING, "the name is empty")
 
 
-_PLACE: Final = {column: place for place, column in enumerate(PanelRow._fields)}
+_PLACE: Final = {column: place for place, column in enumerate(PANEL_HEADER)}
 _CHECKED: Final = itemgetter(
     *map(
         _PLACE.__getitem__,
         ("enrollee_id", "practice_id", "last_name", "first_name", "birth_date", "effective_from", "effective_to"),
     )
 )
-_NUMBER_READERS: Final = (  # place in the row, which texts stay as they are, how the others read
-    (_PLACE["ssn"], re.compile(r"\d{9}").fullmatch, ssn_of),
-    (_PLACE["medicaid_id"], NC_MEDICAID.fullmatch, medicaid_of),
-    (_PLACE["phone"], re.compile(r"\d{10}").fullmatch, phone_of),
-    (_PLACE["pcp_npi"], re.compile(r"\d{10}").fullmatch, npi_of),
-    (_PLACE["mrns"], re.compile(r"[^\s:;]+:[^\s:;]+(?:;[^\s:;]+:[^\s:;]+)*").fullmatch, mrns_of),
+_NUMBER_READERS: Final = tuple(  # place in the row, which texts stay as they are, how the others read
+    (_PLACE[name], column.plain, column.read) for name, column in COLUMNS.items() if column.plain and column.read
 )

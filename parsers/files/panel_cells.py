@@ -1,45 +1,40 @@
 """One cell of a panel in; its value in one form, or what is wrong with it, out."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from datetime import date
 from typing import Final, NamedTuple
 
-from parsers.files.panel_columns import (
-    CONSENTS,
-    PAYERS,
-    STATE_NAMES,
-    STATES,
-    PanelRow,
-)
+from parsers.files.dates import read_date
+from parsers.files.panel_words import CONSENTS, PAYERS, SEXES, STATE_NAMES, STATES, TIERS
 from parsers.files.row_faults import RowCode, RowFault
 from parsers.people import Consent
 
-_SCIENTIFIC: Final = re.compile(r"(?:.*:)?\d+(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
+_OLDEST: Final = 130  # years
+_OPEN_END: Final = 2200  # an end in or after this year means that none is known
+_OPEN_START: Final = 1901  # a start in or before this year means the same
+
 ZIP: Final = re.compile(r"\d{5}(?:-?\d{4})?")
 SSN: Final = re.compile(r"\d{3}[- ]?\d\d[- ]?\d{4}")
 _MEDICAID: Final = re.compile(r"(?=(?:.*\d){4})[A-Z0-9]{4,20}")
 NC_MEDICAID: Final = re.compile(r"\d{9}[A-Z]")
 _NOT_DIGITS: Final = re.compile(r"\D")
-_NUMBERS: Final = ("enrollee_id", "medicaid_id", "ssn", "phone", "mother_enrollee_id", "practice_id", "pcp_npi", "zip")
 
 
-class _Repaired(NamedTuple):
+class Repaired(NamedTuple):
+    """A value that was put right, and what was wrong with it."""
+
     value: str
     fault: RowFault
 
 
-def _scientific(raw: tuple[str, ...]) -> Iterator[RowFault]:
-    row = PanelRow._make(raw)
-    reason = "was turned into scientific notation, as Excel does; its digits are lost: export it as text"
-    for column in (*_NUMBERS, "mrns"):
-        if any(_SCIENTIFIC.fullmatch(part.strip()) for part in getattr(row, column).split(";")):
-            yield RowFault(column, RowCode.SCIENTIFIC_NUMBER, reason)
+Cell = str | RowFault | Repaired  # what a cell reads as
 
 
-def fixed(result: str | RowFault | _Repaired, mild: list[RowFault]) -> str:
+def fixed(result: Cell, mild: list[RowFault]) -> str:
     if isinstance(result, str):
         return result
-    if isinstance(result, _Repaired):
+    if isinstance(result, Repaired):
         mild.append(result.fault)
         return result.value
     mild.append(result)
@@ -49,6 +44,19 @@ def fixed(result: str | RowFault | _Repaired, mild: list[RowFault]) -> str:
 def closed(text: str, column: str, known: Mapping[str, str], expected: str) -> str | RowFault:
     value = known.get(text.lower())
     return RowFault(column, RowCode.UNKNOWN_VALUE, f"expects {expected}") if value is None else value
+
+
+def looks_like_words(text: str) -> bool:
+    """Whether a text may be a name of somebody or of a place."""
+    return any(map(str.isalpha, text)) and not any(map(str.isdecimal, text)) and len(text) > 1
+
+
+def sex_of(text: str) -> str | RowFault:
+    return closed(text, "sex", SEXES, "F, M, O or U")
+
+
+def tier_of(text: str) -> str | RowFault:
+    return closed(text, "risk_tier", TIERS, "high, rising, low or unknown")
 
 
 def consent_of(text: str) -> str | RowFault:
@@ -84,12 +92,12 @@ def zip_of(text: str) -> str | RowFault:
     return RowFault("zip", RowCode.NOT_AN_IDENTIFIER, "expects five digits, or nine")
 
 
-def ssn_of(text: str) -> str | RowFault | _Repaired:
+def ssn_of(text: str) -> Cell:
     if SSN.fullmatch(text):
         return text.replace("-", "").replace(" ", "")
     if text.isdecimal() and len(text) in (7, 8):
         fault = RowFault("ssn", RowCode.ZEROS_RESTORED, "leading zeros were missing and have been put back")
-        return _Repaired(text.zfill(9), fault)
+        return Repaired(text.zfill(9), fault)
     return RowFault("ssn", RowCode.NOT_AN_IDENTIFIER, "expects nine digits; left empty")
 
 
@@ -112,7 +120,7 @@ def npi_of(_text: str) -> RowFault:
     return RowFault("pcp_npi", RowCode.NOT_AN_IDENTIFIER, "expects ten digits; left empty")
 
 
-def mrns_of(text: str) -> str | RowFault | _Repaired:
+def mrns_of(text: str) -> Cell:
     parts = [part.strip() for part in text.split(";")] if " " in text else text.split(";")
     pairs = [part.rpartition(":") for part in parts if part]
     value = ";".join(
@@ -121,7 +129,7 @@ def mrns_of(text: str) -> str | RowFault | _Repaired:
     if all(system for system, _, _ in pairs):
         return value
     reason = "a record number without its facility: write facility:value"
-    return _Repaired(value, RowFault("mrns", RowCode.MRN_WITHOUT_FACILITY, reason))
+    return Repaired(value, RowFault("mrns", RowCode.MRN_WITHOUT_FACILITY, reason))
 
 
 def split_name(text: str) -> tuple[str, str, str]:
@@ -132,3 +140,19 @@ def split_name(text: str) -> tuple[str, str, str]:
         return last.strip(), first, middle.strip()
     words = text.split()
     return (words[-1] if words else "", words[0] if len(words) > 1 else "", " ".join(words[1:-1]))
+
+
+def day_of(column: str, today: date, text: str) -> str | RowFault:
+    """The day of a cell of `birth_date`, `effective_from` or `effective_to` as YYYY-MM-DD; "" where none is known."""
+    value = read_date(text)
+    if not isinstance(value, date):
+        return RowFault(column, *value) if value else ""
+    if (column == "effective_to" and value.year >= _OPEN_END) or (
+        column == "effective_from" and value.year <= _OPEN_START
+    ):
+        return ""
+    too_far = value.year < today.year - _OLDEST or value.year >= _OPEN_END
+    if too_far or (column == "birth_date" and value > today):
+        reason = "is in the future" if value > today else f"is more than {_OLDEST} years ago"
+        return RowFault(column, RowCode.DATE_OUT_OF_RANGE, reason)
+    return value.isoformat()

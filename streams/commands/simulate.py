@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from parsers.files.panel_columns import PANEL_HEADER
 from parsers.hl7.mllp import frame
 from streams.invented.community import (
     Community,
 )
 from streams.invented.drafts import (
-    PANEL_HEADER,
     Faults,
 )
 from streams.invented.lives import Simulation, simulate

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from parsers.files.panel_columns import PANEL_HEADER
 from streams.invented.community import (
     COMPLAINTS,
     DIAGNOSES,
@@ -18,7 +19,6 @@ from streams.invented.community import (
 from streams.invented.drafts import (
     ACCENTED,
     LOCAL,
-    PANEL_HEADER,
     SURNAMES,
     Draft,
     Faults,

@@ -24,10 +24,6 @@ SURNAMES: Final = (
         "ville wick wood worth".split()
     ),
 )
-PANEL_HEADER: Final = (
-    "enrollee_id medicaid_id ssn last_name first_name middle_name suffix birth_date sex address city state zip county "
-    "phone mother_enrollee_id mrns practice_id pcp_npi risk_tier programs consent effective_from effective_to"
-).split()
 
 
 class Faults(Value):

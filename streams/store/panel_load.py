@@ -14,20 +14,18 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from parsers.files.panel_columns import PanelRow, split_mrns
+from parsers.files.panel_columns import KNOWN_BY, STORED, PanelRow, line_of, split_mrns
 from parsers.people import Enrollee
 from rules.matching.person import PanelRecord
 from streams.store.database import Database, Row, next_values, rows_among
 from streams.store.panel_read import CURSOR_SHIFT, READ_AT_ONCE, PanelChanges, counters_now, cursor_of
 from streams.store.panel_rows import (
-    FILE_COLUMNS,
     KEPT_COLUMNS,
     LOCAL_ZONE,
     RECORD_COLUMNS,
     RS,
     US,
     records_of,
-    row_of,
     stream_rows,
 )
 from streams.store.tables import crosswalk, enrollees, from_us, panel_loads, to_us
@@ -35,7 +33,7 @@ from streams.store.tables import crosswalk, enrollees, from_us, panel_loads, to_
 STAGED_AT_ONCE: Final = 10_000
 APPLY_SECONDS: Final = 60  # so long a load waits for its turn to write
 ENDED_KEPT_DAYS: Final = 400  # so long after the last day late messages still find a person
-MET_BY: Final = tuple(name for name in RECORD_COLUMNS if name in FILE_COLUMNS)  # what can make somebody a match
+MET_BY: Final = tuple(name for name in RECORD_COLUMNS if name in STORED)  # what can make somebody a match
 Progress = Callable[[str, int], None]
 
 
@@ -95,7 +93,7 @@ class Panel:
                     ):  # room for a million lines; the connection ends with the load
                         connection.exec_driver_sql("SET temp_buffers = '256MB'")
                         connection.exec_driver_sql("SET work_mem = '256MB'")
-                    columns = ", ".join(f"{name} text NOT NULL" for name in FILE_COLUMNS)
+                    columns = ", ".join(f"{name} text NOT NULL" for name in STORED)
                     connection.exec_driver_sql(f"CREATE TEMPORARY TABLE staged ({columns})")
                 yield connection
             finally:
@@ -177,10 +175,10 @@ class Panel:
 
 
 def _stage(connection: Connection, rows: Iterable[Any], tell: Progress) -> int:
-    plain = (row_of(row) if isinstance(row, Enrollee) else row for row in rows)
+    plain = (line_of(row) if isinstance(row, Enrollee) else row for row in rows)
     count = 0
     while some := list(islice(plain, STAGED_AT_ONCE)):
-        _put(connection, "staged", FILE_COLUMNS, some)
+        _put(connection, "staged", STORED, some)
         count += len(some)
         tell("read", count)
     try:
@@ -235,9 +233,9 @@ def _compare_and_apply(
         return PanelReport(0, mode, count, 0, 0, {}, 0, ending, share, before, refused=True)
     tell("compare", 0)
     changed, moved, fields = _write_changed(connection, plain, seq, today, tell)
-    names = ", ".join(FILE_COLUMNS)
+    names = ", ".join(STORED)
     added = run(
-        f"INSERT INTO enrollees ({names}, seq) SELECT {', '.join('s.' + name for name in FILE_COLUMNS)}, {seq} "  # noqa: S608
+        f"INSERT INTO enrollees ({names}, seq) SELECT {', '.join('s.' + name for name in STORED)}, {seq} "  # noqa: S608
         "FROM staged s WHERE NOT EXISTS (SELECT 1 FROM enrollees e WHERE e.enrollee_id = s.enrollee_id)"
     ).rowcount
     tell("write", changed + added)
@@ -280,20 +278,20 @@ def _write_changed(
     They get `seq` when one of `MET_BY` changed or they come back, else `plain`.
     """
     joined = "FROM staged s JOIN enrollees e ON e.enrollee_id = s.enrollee_id"
-    counts = ", ".join(f"count(CASE WHEN s.{name} <> e.{name} THEN 1 END)" for name in FILE_COLUMNS)
+    counts = ", ".join(f"count(CASE WHEN s.{name} <> e.{name} THEN 1 END)" for name in STORED)
     found = connection.exec_driver_sql(f"SELECT {counts} {joined}").one()
-    fields = {name: count for name, count in zip(FILE_COLUMNS, found, strict=True) if count}
+    fields = {name: count for name, count in zip(STORED, found, strict=True) if count}
     if any(name in fields for name in KNOWN_BY):
         _keep_former(connection, joined, today, tell)
     else:
         _make_kept(connection)
-    new = ", ".join(f"{name} = s.{name}" for name in FILE_COLUMNS[1:])
+    new = ", ".join(f"{name} = s.{name}" for name in STORED[1:])
     kept = ", ".join(f"{name} = coalesce(k.{name}, e.{name})" for name in KEPT_COLUMNS)
     changed = connection.exec_driver_sql(
         f"UPDATE enrollees AS e SET {new}, {kept}, gone = 0, "  # noqa: S608
         f"seq = CASE WHEN {_unequal(MET_BY)} OR e.gone = 1 THEN {seq} ELSE {plain} END "
         "FROM staged s LEFT JOIN kept k ON k.enrollee_id = s.enrollee_id "
-        f"WHERE e.enrollee_id = s.enrollee_id AND ({_unequal(FILE_COLUMNS)} OR e.gone = 1)"
+        f"WHERE e.enrollee_id = s.enrollee_id AND ({_unequal(STORED)} OR e.gone = 1)"
     ).rowcount
     tell("write", changed)
     return changed, fields.get("practice_id", 0), fields
@@ -364,7 +362,7 @@ class _After(NamedTuple):
     effective_from: str
 
 
-KNOWN_BY: Final = _After._fields
+assert _After._fields == KNOWN_BY, "a column that is known by is kept by nobody"
 KEPT: Final = ("enrollee_id", *KEPT_COLUMNS, "left_since", "left_until")
 
 

@@ -5,15 +5,16 @@ former medical record numbers are written like the current ones (`parsers.files.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from parsers.events import Address, Identifier, PersonName
-from parsers.files.panel_columns import PanelRow, split_mrns
-from parsers.people import Consent, Enrollee, Payer, RiskTier
+from parsers.events import Address, PersonName
+from parsers.files.panel_columns import STORED, PanelRow, enrollee_of
+from parsers.files.panel_forms import numbers_of
+from parsers.people import Enrollee
 from rules.matching.person import PanelRecord
 from streams.store.database import rows_among
 
@@ -21,91 +22,12 @@ US: Final = "\x1f"
 RS: Final = "\x1e"
 FETCHED_AT_ONCE: Final = 10_000
 LOCAL_ZONE: Final = ZoneInfo("America/New_York")  # whose days the panel's dates are
-FILE_COLUMNS: Final = (
-    "enrollee_id",
-    "medicaid_id",
-    "ssn",
-    "last",
-    "first",
-    "middle",
-    "suffix",
-    "birth_date",
-    "sex",
-    "street",
-    "city",
-    "state",
-    "zip",
-    "county",
-    "phone",
-    "mother_enrollee_id",
-    "mrns",
-    "practice_id",
-    "pcp_npi",
-    "risk_tier",
-    "programs",
-    "consent",
-    "effective_from",
-    "effective_to",
-    "language",
-    "payer",
-)
-KEPT_COLUMNS: Final = ("former_names", "former_addresses", "former_phones", "former_mrns", "home_since")
-COLUMNS: Final = FILE_COLUMNS + KEPT_COLUMNS
-RECORD_COLUMNS: Final = (
-    "enrollee_id",
-    "medicaid_id",
-    "ssn",
-    "last",
-    "first",
-    "middle",
-    "suffix",
-    "birth_date",
-    "sex",
-    "street",
-    "city",
-    "state",
-    "zip",
-    "phone",
-    "mother_enrollee_id",
-    "mrns",
-    "former_names",
-    "former_addresses",
-    "former_phones",
-    "effective_from",
-    "effective_to",
-    "former_mrns",
-)
 
 
 class EnrolleeRow(NamedTuple):
-    """A line of the enrollees table, in the order of `COLUMNS`."""
+    """A line of the enrollees table: what the file said last, and what is kept of what it said before."""
 
-    enrollee_id: str
-    medicaid_id: str
-    ssn: str
-    last: str
-    first: str
-    middle: str
-    suffix: str
-    birth_date: str
-    sex: str
-    street: str
-    city: str
-    state: str
-    zip: str
-    county: str
-    phone: str
-    mother_enrollee_id: str
-    mrns: str
-    practice_id: str
-    pcp_npi: str
-    risk_tier: str
-    programs: str
-    consent: str
-    effective_from: str
-    effective_to: str
-    language: str
-    payer: str = ""
+    line: PanelRow
     former_names: str = ""
     former_addresses: str = ""
     former_phones: str = ""
@@ -114,6 +36,11 @@ class EnrolleeRow(NamedTuple):
 
     def __repr__(self) -> str:
         return "<EnrolleeRow>"
+
+
+KEPT_COLUMNS: Final = EnrolleeRow._fields[1:]
+COLUMNS: Final = STORED + KEPT_COLUMNS
+RECORD_COLUMNS: Final = (*PanelRecord._fields, "former_mrns")
 
 
 class Home(NamedTuple):
@@ -138,17 +65,10 @@ def parts(text: str) -> tuple[str, ...]:
     return tuple(text.split(RS)) if text else ()
 
 
-def _day(text: str) -> date | None:
-    return date.fromisoformat(text) if text else None
-
-
-def _numbers(text: str) -> tuple[Identifier, ...]:
-    return tuple(Identifier(system=system, value=value) for system, value in split_mrns(text))
-
-
 def home_on(row: EnrolleeRow, homes: Iterable[Home], on: datetime | None) -> Home:
     """The medical home on the day of `on` in North Carolina; today's for days before the panel knew the person."""
-    current = Home(row.home_since, "", row.practice_id, row.effective_from, row.effective_to)
+    line = row.line
+    current = Home(row.home_since, "", line.practice_id, line.effective_from, line.effective_to)
     if on is None or not row.home_since:
         return current
     day = on.astimezone(LOCAL_ZONE).date().isoformat()
@@ -163,30 +83,14 @@ def home_on(row: EnrolleeRow, homes: Iterable[Home], on: datetime | None) -> Hom
 def enrollee_on(row: EnrolleeRow, homes: Iterable[Home], on: datetime | None) -> Enrollee:
     """The enrollee with the practice and the enrollment of the day of `on`, or of today for None."""
     home = home_on(row, homes, on)
-    return Enrollee(
-        enrollee_id=row.enrollee_id,
-        name=PersonName(family=row.last, given=row.first, middle=row.middle, suffix=row.suffix),
-        birth_date=date.fromisoformat(row.birth_date),
-        practice_id=home.practice_id,
-        medicaid_id=row.medicaid_id,
-        ssn=row.ssn,
-        sex=row.sex,
-        address=Address(street=row.street, city=row.city, state=row.state, zip=row.zip, county=row.county),
-        phone=row.phone,
-        mother_enrollee_id=row.mother_enrollee_id,
-        mrns=_numbers(row.mrns),
-        pcp_npi=row.pcp_npi,
-        risk_tier=RiskTier(row.risk_tier or RiskTier.UNKNOWN),
-        programs=tuple(program for program in row.programs.split(";") if program),
-        consent=Consent(row.consent or Consent.NONE),
-        effective_from=_day(home.effective_from),
-        effective_to=_day(home.effective_to),
+    return enrollee_of(
+        row.line._replace(
+            practice_id=home.practice_id, effective_from=home.effective_from, effective_to=home.effective_to
+        ),
         former_names=tuple(PersonName(family=last, given=first) for last, first in pairs(row.former_names)),
         former_addresses=tuple(Address(street=street, zip=code) for street, code in pairs(row.former_addresses)),
         former_phones=parts(row.former_phones),
-        former_mrns=_numbers(row.former_mrns),
-        language=row.language,
-        payer=Payer(row.payer or Payer.UNKNOWN),
+        former_mrns=numbers_of(row.former_mrns),
     )
 
 
@@ -210,49 +114,18 @@ def records_of(rows: Iterable[tuple[Any, ...]]) -> Iterator[PanelRecord]:
         )
 
 
-def row_of(enrollee: Enrollee) -> PanelRow:
-    """The panel line of an enrollee, without what the store itself keeps (former names and so on)."""
-    return PanelRow(
-        enrollee.enrollee_id,
-        enrollee.medicaid_id,
-        enrollee.ssn,
-        enrollee.name.family,
-        enrollee.name.given,
-        enrollee.name.middle,
-        enrollee.name.suffix,
-        enrollee.birth_date.isoformat(),
-        enrollee.sex,
-        enrollee.address.street,
-        enrollee.address.city,
-        enrollee.address.state,
-        enrollee.address.zip,
-        enrollee.address.county,
-        enrollee.phone,
-        enrollee.mother_enrollee_id,
-        ";".join(f"{number.system}:{number.value}" for number in enrollee.mrns),
-        enrollee.practice_id,
-        enrollee.pcp_npi,
-        str(enrollee.risk_tier),
-        ";".join(enrollee.programs),
-        str(enrollee.consent),
-        enrollee.effective_from.isoformat() if enrollee.effective_from else "",
-        enrollee.effective_to.isoformat() if enrollee.effective_to else "",
-        enrollee.language,
-        "" if enrollee.payer is Payer.UNKNOWN else str(enrollee.payer),
-    )
-
-
 def load_enrollees(
     connection: Connection, ids: Iterable[str], earliest: datetime | None
 ) -> tuple[dict[str, EnrolleeRow], dict[str, list[Home]]]:
     """Lines by enrollee, and former homes of those who have moved since `earliest` (None: of nobody)."""
     columns = ", ".join(COLUMNS)
     found = rows_among(connection, f"SELECT {columns} FROM enrollees WHERE enrollee_id IN :among", list(ids))  # noqa: S608
-    rows = {row[0]: EnrolleeRow._make(row) for row in found}
+    width = len(STORED)
+    rows = {row[0]: EnrolleeRow(PanelRow._make(row[:width]), *row[width:]) for row in found}
     if earliest is None:
         return rows, {}
     day = earliest.astimezone(LOCAL_ZONE).date().isoformat()
-    moved = [row.enrollee_id for row in rows.values() if row.home_since > day]
+    moved = [enrollee_id for enrollee_id, row in rows.items() if row.home_since > day]
     homes: dict[str, list[Home]] = {}
     select = "SELECT enrollee_id, since, until, practice_id, effective_from, effective_to FROM homes"
     for enrollee_id, *home in rows_among(connection, f"{select} WHERE enrollee_id IN :among ORDER BY since", moved):

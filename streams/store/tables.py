@@ -20,6 +20,8 @@ from sqlalchemy import (
     Text,
 )
 
+from parsers.files.panel_columns import STORED
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -81,31 +83,7 @@ enrollees = Table(
     "enrollees",
     metadata,
     Column("enrollee_id", Text, primary_key=True),
-    _text("medicaid_id"),
-    _text("ssn"),
-    _text("last"),
-    _text("first"),
-    _text("middle"),
-    _text("suffix"),
-    _text("birth_date"),
-    _text("sex"),
-    _text("street"),
-    _text("city"),
-    _text("state"),
-    _text("zip"),
-    _text("county"),
-    _text("phone"),
-    _text("mother_enrollee_id"),
-    _text("mrns"),  # as in parsers.files.panel.PanelRow
-    _text("practice_id"),
-    _text("pcp_npi"),
-    _text("risk_tier"),
-    _text("programs"),  # as in parsers.files.panel.PanelRow
-    _text("consent"),
-    _text("effective_from"),
-    _text("effective_to"),
-    _text("language"),
-    _text("payer"),
+    *(_text(name) for name in STORED if name != "enrollee_id"),
     _text("former_names"),  # these: see `streams.store.panel_rows`
     _text("former_addresses"),
     _text("former_phones"),

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parsers.files import panel_columns
 from parsers.files.dates import read_date
 from parsers.files.panel import NOTE_SAMPLES, PanelReader
-from parsers.files.panel_columns import PanelRow, enrollee_of, split_mrns
+from parsers.files.panel_columns import PANEL_HEADER, STORED, PanelRow, enrollee_of, line_of, split_mrns
 from parsers.files.row_faults import REJECT_COLUMNS, RowCode, RowReject, rejected_row
 from parsers.people import Consent, Payer, RiskTier
 
@@ -437,3 +438,20 @@ def test_a_payer_nobody_knows_is_left_open_and_noted() -> None:
 def test_a_panel_without_a_payer_column_is_as_before() -> None:
     rows, _, _ = read(text(line()))
     assert enrollee_of(rows[0]).payer is Payer.UNKNOWN
+
+
+def test_a_column_is_declared_once_and_goes_both_ways():
+    everything = PanelRow(
+        *("E1", "900000001K", "123456789", "Mora", "Rosa", "Ana", "JR", "1954-03-07", "F", "1 Elm", "Boone", "NC"),
+        *("28607", "Watauga", "8285550100", "E0", "NORTH:1;SOUTH:2", "P1", "1234567893", "high", "asthma;diabetes"),
+        *("part2", "2020-01-01", "2030-12-31", "es", "dual"),
+    )
+    assert line_of(enrollee_of(everything)) == everything
+    little = PanelRow._make("" for _ in PANEL_HEADER)._replace(
+        enrollee_id="E1", birth_date="1954-03-07", practice_id="P1", risk_tier="unknown", consent="none"
+    )
+    assert line_of(enrollee_of(little)) == little
+    assert all(value != "" for value in everything), "a column is not tried"
+    assert tuple(panel_columns.COLUMNS) == PANEL_HEADER == PanelRow._fields
+    assert len({*STORED}) == len(STORED)
+    assert all(column.meaning for column in panel_columns.COLUMNS.values())

@@ -11,7 +11,7 @@ import pytest
 from parsers.events import Event, EventKind, Finding
 from parsers.feeds import Feed
 from parsers.files.panel import PanelReader
-from parsers.files.panel_columns import PanelRow
+from parsers.files.panel_columns import PANEL_HEADER, PanelRow
 from parsers.hl7.adt import read_adt
 from parsers.hl7.batches import split
 from parsers.hl7.er7 import Peek, peek
@@ -19,7 +19,7 @@ from parsers.outcomes import NoTransition
 from streams.commands.directory import read_folder
 from streams.commands.score import messages_in_order
 from streams.commands.simulate import load_faults, run_simulate
-from streams.invented.drafts import PANEL_HEADER, START, Faults, SentMessage
+from streams.invented.drafts import START, Faults, SentMessage
 from streams.invented.lives import Simulation, simulate
 from streams.run.problems import Problem
 from tests.messages.test_adt import AT
