@@ -37,7 +37,7 @@ from rules.telling.routes import Routed, Routes
 from rules.telling.routes_file import default_routes
 from streams.run.problems import Problem
 from streams.run.rule_files import POLICY, ROUTES, RuleFile, load_file
-from streams.run.settings import Settings, load_settings
+from streams.run.settings import load_settings
 
 NO_PANEL: Final = {Field.PANEL: Note.NONE_GIVEN}
 _NOT_A_PERSON: Final = frozenset({"AN", "VN", "SS", "SSN", "DL", "NI"})  # HL7 table 0203
@@ -321,9 +321,9 @@ def read_panel(path: Path) -> list[Enrollee]:
     return people
 
 
-def read_policy(path: Path | None, settings: Settings) -> Policy:
-    """The policy of a file, else the configured one. Raises `Problem` naming every fault of it."""
-    return load_file(POLICY, path) if path else RuleFile(POLICY, settings).current()
+def read_policy(path: Path) -> Policy:
+    """The policy of a file. Raises `Problem` naming every fault of it."""
+    return load_file(POLICY, path)
 
 
 def explain_files(core: Core, files: Iterable[Path]) -> Iterator[tuple[bytes, dict[str, Any]]]:
@@ -346,7 +346,7 @@ def run_explain(
     settings = load_settings()
     core = Core(
         read_panel(panel) if panel else None,
-        policy=read_policy(policy, settings),
+        policy=read_policy(policy) if policy else RuleFile(POLICY, settings).current(),
         test=test or settings.test_mode,
         fields=fields,
         feed_for=settings.feed_for,

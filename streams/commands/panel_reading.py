@@ -77,4 +77,4 @@ class Kept:
                 lines, _ = load_enrollees(connection, ids[start : start + KEPT_AT_ONCE], None)
             for line in lines.values():
                 self.count += 1
-                yield PanelRow._make(line[: len(PanelRow._fields)])
+                yield line.line

@@ -29,6 +29,7 @@ from parsers.hl7.times import Moment, read_time
 from streams.commands.explain import Core, plain_route, read_panel, read_policy
 from streams.invented.drafts import LOCAL
 from streams.run.problems import Problem
+from streams.run.rule_files import POLICY, RuleFile
 from streams.run.settings import load_settings
 
 WORST: Final = 20
@@ -237,7 +238,7 @@ def run_score(folder: Path, alerts: Path | None = None, policy: Path | None = No
     else:
         core = Core(
             read_panel(folder / "panel.csv"),
-            policy=read_policy(policy, load_settings()),
+            policy=read_policy(policy) if policy else RuleFile(POLICY, load_settings()).current(),
             route=plain_route(),
         )
         told: list[Told] = []

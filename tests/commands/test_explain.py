@@ -13,7 +13,6 @@ from streams.commands.bench_core import measure, mix
 from streams.commands.explain import Core, explain_files, read_panel, read_policy, run_explain
 from streams.commands.explain_page import ENDINGS, WISHES, line, print_page
 from streams.run.problems import Problem
-from streams.run.settings import Settings
 
 HEADER = r"MSH|^~\&|ADT|MISSION|HUB|NETWORK|20261110090500||ADT^{0}|{1}|P|2.5.1"
 BODY = [
@@ -151,7 +150,7 @@ def test_faulty_panel_and_policy_are_named(tmp_path, capsys):
     assert "1 lines cannot be used" in capsys.readouterr().err
     path.write_text('zone = "Mars"\n')
     with pytest.raises(Problem, match="zone: expected an IANA"):
-        read_policy(path, Settings())
+        read_policy(path)
 
 
 def test_json_lines_of_several_files(no_settings, capsys):
