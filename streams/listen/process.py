@@ -35,7 +35,7 @@ from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.problems import Problem
 from streams.run.settings import Settings
-from streams.store import Store
+from streams.store.open_ledger import open_ledger
 
 log = structlog.get_logger()
 
@@ -236,12 +236,12 @@ def _journal(settings: Settings) -> _Parts:
         ) from None
     continue_after(journal.last_id)
     durable = JournalDurable(journal, settings.accept_seconds)
-    store = Store.open(settings.store_url)
-    publisher = Publisher(settings, journal, durable, store.ledger)
+    ledger, close_ledger = open_ledger(settings.store_url)
+    publisher = Publisher(settings, journal, durable, ledger)
 
     def close() -> None:
         journal.close()
-        store.close()
+        close_ledger()
 
     running = [asyncio.create_task(durable.run()), asyncio.create_task(publisher.run())]
     return _Parts(durable, running, durable.trouble, close)

@@ -15,9 +15,9 @@ from streams.store.escalations import Escalations
 from streams.store.inbox_rows import InboxRows
 from streams.store.keeping_up import KeepingUp
 from streams.store.ledger import Ledger
-from streams.store.migrating import MigrationState, StoreOutdated, TablesAre, migrate, state
 from streams.store.panel_load import Panel
 from streams.store.reviews import Reviews
+from streams.store.revisions import MigrationState, TablesAre, check, expect_current
 from streams.store.seen import Seen
 from streams.store.sessions import Sessions
 from streams.store.sign_in import SignInLinks
@@ -57,26 +57,21 @@ class Store:
         Raises `StoreOutdated` (the text says what to run), `Unavailable`, or `ValueError` for a URL that names neither
         SQLite nor PostgreSQL.
         """
-        store = cls(Database(make_engine(url)))
+        database = Database(make_engine(url))
         try:
-            found = store.check()
-            if migrate and found.tables in {TablesAre.MISSING, TablesAre.OLDER}:
-                store._migrate()
-                found = store.check()
-            if found.tables is not TablesAre.CURRENT:
-                raise StoreOutdated(found.explain())
-        except BaseException:
-            store.close()
-            raise
-        return store
+            if migrate and check(database).tables in {TablesAre.MISSING, TablesAre.OLDER}:
+                from streams.store.migrating import migrate as bring_up
 
-    def _migrate(self) -> None:
-        migrate(self.database)
+                bring_up(database)
+            expect_current(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
 
     def check(self) -> MigrationState:
         """Which tables the database has. Raises `Unavailable`: so it also says whether the database answers."""
-        with self.database.reading() as connection:
-            return state(connection)
+        return check(self.database)
 
     def close(self) -> None:
         """Close every connection."""

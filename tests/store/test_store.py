@@ -19,6 +19,7 @@ from streams.store import database as engine_module
 from streams.store.audit import Audited
 from streams.store.database import Database, make_engine, rows_among, write_rows
 from streams.store.migrating import migrate, scripts
+from streams.store.revisions import known_revisions
 from streams.store.tables import feeds, ledger, metadata
 from tests.rigs.store import NOW, days, message_id, store, store_url
 
@@ -51,6 +52,11 @@ def test_an_older_folder_is_migrated_and_keeps_what_it_holds(store_url: str, rev
         assert opened.ledger.ended([message_id(7)]) == {message_id(7)}
     finally:
         opened.close()
+
+
+def test_the_files_of_the_migrations_name_what_alembic_finds_in_them() -> None:
+    chain = [script.revision for script in scripts().walk_revisions()]
+    assert known_revisions() == tuple(reversed(chain))
 
 
 def test_a_store_without_tables_says_what_to_run(store_url: str) -> None:
