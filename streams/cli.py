@@ -33,11 +33,15 @@ destination_app = typer.Typer(
     no_args_is_help=True, help="Places outside that are told: webhooks, FHIR servers, folders, mail."
 )
 token_app = typer.Typer(no_args_is_help=True, help="Tokens with which other systems use the API in somebody's name.")
+quarantine_app = typer.Typer(
+    no_args_is_help=True, help="What our own code failed on: look, mend, send on its way again."
+)
 bench_app = typer.Typer(help="Measure the whole way, or a part of it.")
 app.add_typer(panel_app, name="panel")
 app.add_typer(directory_app, name="directory")
 app.add_typer(destination_app, name="destination")
 app.add_typer(token_app, name="token")
+app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
@@ -509,6 +513,74 @@ def destination_secret(
     from streams.commands.destination import run_secret
 
     raise typer.Exit(run_secret(_settings(), destination_id, overlap_hours, bearer=bearer, as_json=json))
+
+
+MessageId = Annotated[str, typer.Argument(help="The message's id, as `handoff quarantine list` prints it.")]
+OfSender = Annotated[str, typer.Option(help='Only of this sender: a feed\'s name, or "MSH-3|MSH-4".')]
+OfCode = Annotated[str, typer.Option(help="Only with this code, such as read:KeyError or parked.")]
+
+
+@quarantine_app.command("list")
+def quarantine_list(
+    sender: OfSender = "",
+    code: OfCode = "",
+    everything: Annotated[bool, typer.Option("--all", help="What was dealt with, too, and what became of it.")] = False,
+    json: Json = False,
+) -> None:
+    """What waits, in order of receipt: stage and exception, file and line of ours, sender. No content."""
+    from streams.commands.quarantine import run_list
+
+    raise typer.Exit(run_list(_settings(), sender=sender, code=code, everything=everything, as_json=json))
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    message_id: MessageId,
+    content: Annotated[
+        bool, typer.Option("--content", help="Its bytes instead, corrected ones if there are: PHI, and audited.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Where our code failed on a message, since when and how often."""
+    from streams.commands.quarantine import run_show
+
+    raise typer.Exit(run_show(_settings(), message_id, content=content, as_json=json))
+
+
+@quarantine_app.command("replay")
+def quarantine_replay(
+    message_ids: Annotated[list[str] | None, typer.Argument(help="Ids of messages.")] = None,
+    sender: OfSender = "",
+    code: OfCode = "",
+    corrected: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Send these bytes in place of one message's own.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")] = False,
+    json: Json = False,
+) -> None:
+    """Send messages on their way again, under the ids they always had, once the cause is mended.
+
+    Each moves once, from `quarantined` to its real ending; one that fails again is back here. The original stays beside
+    a corrected copy.
+    """
+    from streams.commands.quarantine import run_replay
+
+    raise typer.Exit(
+        run_replay(
+            _settings(), message_ids or [], sender=sender, code=code, corrected=corrected, dry_run=dry_run, as_json=json
+        )
+    )
+
+
+@quarantine_app.command("dismiss")
+def quarantine_dismiss(
+    message_id: MessageId,
+    why: Annotated[str, typer.Option(help="Why nobody needs it, in words that name no patient.")],
+) -> None:
+    """Leave a message where it is for good; its ending stays `quarantined`."""
+    from streams.commands.quarantine import run_dismiss
+
+    raise typer.Exit(run_dismiss(_settings(), message_id, why))
 
 
 @app.command()

@@ -24,6 +24,7 @@ class Audited(StrEnum):
     REVIEWED = "reviewed"
     SWITCHED = "switched"
     PRINTED = "printed"
+    READ_QUARANTINED = "read_quarantined"  # the bytes of a message that our code failed on
 
 
 class AuditRow(NamedTuple):

@@ -16,6 +16,7 @@ from streams.store.inbox_rows import InboxRows
 from streams.store.keeping_up import KeepingUp
 from streams.store.ledger import Ledger
 from streams.store.panel_load import Panel
+from streams.store.quarantine import Quarantine
 from streams.store.reviews import Reviews
 from streams.store.revisions import MigrationState, TablesAre, check, expect_current
 from streams.store.seen import Seen
@@ -49,6 +50,7 @@ class Store:
         self.keeping_up = KeepingUp(database)
         self.destinations = Destinations(database)
         self.deliveries = Deliveries(database)
+        self.quarantine = Quarantine(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = False) -> Self:

@@ -421,6 +421,27 @@ parked_feeds = Table(  # senders whose messages are set aside unread because too
     _text("code"),
     _whole("since_us"),
 )
+quarantine = Table(  # what our own code failed on, with its bytes; see `streams.store.quarantine`
+    "quarantine",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    _text("state"),  # streams.store.quarantine.State
+    _text("stage"),  # read, decide
+    _text("code"),  # stage and exception type
+    _text("place"),  # file and line of our innermost frame
+    _text("sender"),
+    _text("feed"),
+    _text("release"),  # of ours that failed last
+    _whole("received_us"),
+    _whole("first_us"),
+    _whole("last_us"),
+    _whole("failures", "1"),
+    _text("why"),  # it was dismissed
+    _text("key"),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("corrected", LargeBinary, nullable=True),  # a copy that somebody mended, beside the original
+    Index("ix_quarantine_state", "state", "message_id"),
+)
 leases = Table(  # what only one process at a time does
     "leases", metadata, Column("name", Text, primary_key=True), _text("holder"), _whole("until_us")
 )

@@ -29,6 +29,7 @@ from streams.work.counting import count_ending, write_endings
 from streams.work.quarantine import Brake, Crash, place_of
 from streams.work.read import brake_on
 from streams.work.reader import RawRecord, envelope_of, event_output
+from streams.work.replay import keep
 from streams.work.unavailable import Waiting
 
 T = TypeVar("T")
@@ -115,6 +116,7 @@ class DecideStage:
         if crashes:
             dead = [crash.output() for crash in crashes]
             await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(dead), "decide")
+            await self._in_store(keep, self._store, crashes, self._secret)
             await self._in_store(write_endings, self._store, [crash.entry() for crash in crashes], Stage.DECIDE)
             await brake_on(crashes, self._brake, self._store, self._in_store)
 

@@ -49,6 +49,7 @@ from streams.work.live_panel import PanelWatch
 from streams.work.quarantine import Brake
 from streams.work.read import ReadStage
 from streams.work.reader import RawRecord, Reader
+from streams.work.replay import Replay
 from streams.work.unavailable import Waiting, park
 from streams.work.watchdog import Exit, Watchdog
 
@@ -171,6 +172,7 @@ class Worker:
         self._outlet = Outlet(settings, lambda: bootstrap_servers(settings))
         overdue = Overdue(store, rules.escalation.current, rules.policy.current, panel.directory)
         self._ticker = Ticker(store, (Tick(TickName.ESCALATION, _TICK_SECONDS, overdue.run),))
+        self._replay = Replay(store, self._outlet, waiting, self._secret)
         self._watchdog = Watchdog(settings, self._bootstrap, waiting, self, panel.alive, leave)
 
     def health(self) -> Health:
@@ -296,6 +298,7 @@ class Worker:
         while not self._waiting.stopping:
             with suppress(Unavailable, BrokerAway):
                 await self._decide.relay(datetime.now(UTC))
+                await self._replay.run(datetime.now(UTC))
                 if time.monotonic() - pruned > _PRUNE_SECONDS:
                     await asyncio.to_thread(self._prune, datetime.now(UTC))
                     pruned = time.monotonic()
@@ -321,6 +324,7 @@ class Worker:
         self._store.keeping_up.prune_sessions(now)
         self._store.ledger.prune(now, self._settings.ledger_days)
         self._store.unmatched.prune(now, self._settings.unmatched_days)
+        self._store.quarantine.prune(now)
 
     def _chore_ended(self, task: "asyncio.Task[None]") -> None:
         if not self._waiting.stopping:

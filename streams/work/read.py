@@ -24,6 +24,7 @@ from streams.work.attempts import TAKEN_UP_TOO_OFTEN, Attempts
 from streams.work.counting import write_endings
 from streams.work.quarantine import PARKED, Brake, Crash
 from streams.work.reader import Ended, Forward, RawRecord, ReadBatch, Reader, envelope_of, gathered
+from streams.work.replay import keep
 from streams.work.unavailable import Waiting
 
 log = structlog.get_logger()
@@ -101,6 +102,7 @@ class ReadStage:
         if crashes:
             dead = [crash.output() for crash in crashes]
             await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(dead), "read")
+            await self._in_store(keep, self._store, crashes, self._secret)
         await self._end(
             [item for item in told if item.entry.message_id not in lost] + [Ended(crash.entry()) for crash in crashes]
         )

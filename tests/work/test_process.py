@@ -148,6 +148,15 @@ streams.work.reader.read_adt = read_adt
     for told in (metrics, rig.log(), *(str(record.headers) for record in records)):
         assert "POISON" not in told
         assert "VENOM" not in told
+    stop(rig.workers[-1])
+    waiting = rig.store.quarantine.all()
+    assert sorted(each.code for each in waiting) == ["decide:KeyError", "read:ZeroDivisionError"]
+    rig.start()  # mended by now
+    assert rig.store.quarantine.release([each.message_id for each in waiting], rig.settings.secret()) == 2
+    rig.wait_until(lambda: rig.store.ledger.endings().get("alerted") == 5)
+    assert rig.store.ledger.endings() == {"alerted": 5}
+    assert {each.ending for each in rig.store.quarantine.all(everything=True)} == {"alerted"}
+    assert sorted(version for _, version in rig.versions()) == [1] * 5
 
 
 def test_too_many_crashes_park_their_sender_and_not_the_worker(tmp_path):

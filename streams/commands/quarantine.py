@@ -1,0 +1,117 @@
+"""`handoff quarantine`: what our own code failed on, listed, looked at, mended, dismissed and sent on its way again."""
+
+import getpass
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from streams.commands.printing import print_json
+from streams.run.problems import Problem
+from streams.run.settings import Settings
+from streams.store.audit import Audited
+from streams.store.keys import secret_of
+from streams.store.opening import open_store
+from streams.store.quarantine import Quarantined, State
+
+
+def run_list(settings: Settings, *, sender: str, code: str, everything: bool, as_json: bool) -> int:
+    """Print what waits; nothing of any content. Gives 0."""
+    with open_store(settings) as store:
+        found = store.quarantine.all(sender=sender, code=code, everything=everything)
+    for each in found:
+        if as_json:
+            print_json(_as_json(each))
+        else:
+            typer.echo(_line(each))
+    if not as_json:
+        _sum_up(found)
+    return 0
+
+
+def run_show(settings: Settings, message_id: str, *, content: bool, as_json: bool) -> int:
+    """Print one record's circumstances, or with `content` its bytes and nothing else. Raises `Problem`."""
+    with open_store(settings) as store:
+        found = next((each for each in store.quarantine.all(everything=True) if each.message_id == message_id), None)
+        if found is None:
+            raise Problem(_unknown(message_id))
+        if content:
+            who = f"os:{getpass.getuser()}"
+            store.audit.write(who, Audited.READ_QUARANTINED, datetime.now(UTC), detail=message_id)
+            original, corrected = store.quarantine.content(message_id, secret_of(settings, store)) or (b"", None)
+            sys.stdout.buffer.write(original if corrected is None else corrected)
+            return 0
+    if as_json:
+        print_json(_as_json(found))
+    else:
+        typer.echo("\n".join(f"{name:>12}  {value}" for name, value in _as_json(found).items()))
+    return 0
+
+
+def run_replay(
+    settings: Settings,
+    message_ids: Sequence[str],
+    *,
+    sender: str,
+    code: str,
+    corrected: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Line up what is named by id, or all that waits of a sender or with a code; gives 0. Raises `Problem`."""
+    if bool(message_ids) is bool(sender or code):
+        raise Problem("say which: message ids, or --sender and --code")
+    if corrected and len(message_ids) != 1:
+        raise Problem("--corrected mends one message: give its id")
+    with open_store(settings) as store:
+        waiting = {each.message_id for each in store.quarantine.all(sender=sender, code=code)}
+        for message_id in message_ids:
+            if message_id not in waiting:
+                raise Problem(_unknown(message_id))
+        wanted = list(message_ids) or sorted(waiting)
+        released = 0
+        if not dry_run:
+            secret = secret_of(settings, store)
+            if corrected and not store.quarantine.correct(wanted[0], corrected.read_bytes(), secret):
+                raise Problem(_unknown(wanted[0]))
+            released = store.quarantine.release(wanted, secret)
+    if as_json:
+        print_json({"waiting": len(wanted), "lined_up": released, "dry_run": dry_run})
+    elif dry_run:
+        typer.echo(f"{len(wanted)} would be sent on their way again.")
+    else:
+        typer.echo(f"{released} of {len(wanted)} are lined up; a worker publishes them within seconds.")
+    return 0
+
+
+def run_dismiss(settings: Settings, message_id: str, why: str) -> int:
+    """Leave a record where it is, for good; gives 0. Raises `Problem`."""
+    with open_store(settings) as store:
+        if not store.quarantine.dismiss(message_id, why):
+            raise Problem(_unknown(message_id))
+    typer.echo("dismissed")
+    return 0
+
+
+def _unknown(message_id: str) -> str:
+    return f"no message {message_id} waits in quarantine: `handoff quarantine list` names those that do"
+
+
+def _as_json(each: Quarantined) -> dict[str, object]:
+    times = ("received_at", "first_at", "last_at")
+    return each._asdict() | {"state": str(each.state)} | {name: getattr(each, name).isoformat() for name in times}
+
+
+def _line(each: Quarantined) -> str:
+    state = each.state.value if each.state is not State.REPLAYED else each.ending or "on its way"
+    return f"{each.message_id}  {each.received_at:%Y-%m-%d %H:%M}  {state:11}  {each.code}  {each.place}  {each.sender}"
+
+
+def _sum_up(found: Sequence[Quarantined]) -> None:
+    for (code, place), count in Counter((each.code, each.place) for each in found).most_common():
+        typer.echo(f"{count} × {code} at {place or '-'}")
+    if not found:
+        typer.echo("Nothing waits in quarantine.")

@@ -1,0 +1,235 @@
+"""What our own code failed on, kept with its bytes, sealed; and given back to the way it came from when it is mended.
+
+The ledger says how a message ended, and `quarantined` is the one ending that may give way to another: `release` takes
+it away in the transaction in which the record is lined up again, under the message id it always had. So at any moment
+a message is on its way or has one ending, and `handoff quarantine replay` moves it once, however often it is run.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Connection, delete, func, select, update
+
+from rules.endings import Ending
+from streams.store.database import Database, write_rows
+from streams.store.tables import attempts, from_us, ledger, quarantine, to_us
+
+KEPT_DAYS: Final = 90
+_NONCE: Final = 12
+_AT_ONCE: Final = 1_000
+_COLUMNS: Final = (
+    *("message_id", "state", "stage", "code", "place", "sender", "feed", "release"),
+    *("received_us", "first_us", "last_us", "key", "sealed"),
+)
+
+
+class State(StrEnum):
+    """Where a record of the quarantine is; stored."""
+
+    WAITING = "waiting"
+    LINED_UP = "lined_up"  # to be published again
+    REPLAYED = "replayed"  # published; the ledger says what became of it
+    DISMISSED = "dismissed"  # by a person, with why
+
+
+class Failed(NamedTuple):
+    """A record our code failed on. `key` is the record's own, 32 hex digits; `value` its bytes."""
+
+    message_id: str
+    stage: str
+    code: str
+    place: str
+    sender: str
+    feed: str
+    received_at: datetime
+    key: bytes
+    value: bytes
+
+    def __repr__(self) -> str:
+        return f"<Failed {self.message_id} {self.code}>"
+
+
+class Quarantined(NamedTuple):
+    """What may be said of a record without looking into it."""
+
+    message_id: str
+    state: State
+    stage: str
+    code: str
+    place: str
+    sender: str
+    feed: str
+    release: str
+    received_at: datetime
+    first_at: datetime
+    last_at: datetime
+    failures: int
+    why: str
+    corrected: bool
+    ending: str  # of the message now; "" while it is on its way
+
+
+class Quarantine:
+    """The records, over one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(self, records: Sequence[Failed], release: str, secret: bytes, now: datetime) -> None:
+        """Before their endings are written. One that fails once more is waiting again; a dismissed one stays so."""
+        rows = [
+            (
+                *(each.message_id, str(State.WAITING), each.stage, each.code, each.place, each.sender, each.feed),
+                *(release, to_us(each.received_at), to_us(now), to_us(now), each.key.decode("ascii", "replace")),
+                _sealed(secret, each.message_id, each.value),
+            )
+            for each in {each.message_id: each for each in records}.values()
+        ]
+        with self._database.writing() as connection:
+            write_rows(
+                connection,
+                quarantine,
+                _COLUMNS,
+                rows,
+                "ON CONFLICT (message_id) DO UPDATE SET state = excluded.state, stage = excluded.stage, "
+                "code = excluded.code, place = excluded.place, release = excluded.release, key = excluded.key, "
+                "sealed = excluded.sealed, last_us = excluded.last_us, failures = quarantine.failures + 1 "
+                f"WHERE quarantine.state <> '{State.DISMISSED}'",
+            )
+
+    def all(self, *, sender: str = "", code: str = "", everything: bool = False) -> list[Quarantined]:
+        """In order of receipt: what waits, of one sender or code if named; `everything`: what was dealt with, too."""
+        wanted = select(quarantine, ledger.c.ending).join(
+            ledger, ledger.c.message_id == quarantine.c.message_id, isouter=True
+        )
+        if not everything:
+            wanted = wanted.where(quarantine.c.state == str(State.WAITING))
+        if sender:
+            wanted = wanted.where(quarantine.c.sender == sender)
+        if code:
+            wanted = wanted.where(quarantine.c.code == code)
+        with self._database.reading() as connection:
+            return [_quarantined(row) for row in connection.execute(wanted.order_by(quarantine.c.message_id))]
+
+    def waiting(self) -> int:
+        """How many records wait for somebody."""
+        with self._database.reading() as connection:
+            where = quarantine.c.state == str(State.WAITING)
+            return int(connection.scalar(select(func.count()).select_from(quarantine).where(where)) or 0)
+
+    def content(self, message_id: str, secret: bytes) -> tuple[bytes, bytes | None] | None:
+        """The bytes as they came and the corrected ones, if any. Holds PHI."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(quarantine.c.sealed, quarantine.c.corrected).where(quarantine.c.message_id == message_id)
+            ).first()
+        if row is None:
+            return None
+        corrected = None if row.corrected is None else _opened(secret, message_id, row.corrected)
+        return _opened(secret, message_id, row.sealed), corrected
+
+    def correct(self, message_id: str, value: bytes, secret: bytes) -> bool:
+        """Lay a corrected copy beside the original; False when no such message waits."""
+        return self._change(message_id, State.WAITING, corrected=_sealed(secret, message_id, value))
+
+    def dismiss(self, message_id: str, why: str) -> bool:
+        """It will not be replayed; `why` holds no PHI. False when no such message waits."""
+        return self._change(message_id, State.WAITING, state=str(State.DISMISSED), why=why)
+
+    def release(self, message_ids: Iterable[str], secret: bytes) -> int:
+        """Line up those that wait, each with its ending taken away; gives how many. Sealed under a lost key: not."""
+        asked, released = sorted(set(message_ids)), 0
+        for start in range(0, len(asked), _AT_ONCE):
+            some = asked[start : start + _AT_ONCE]
+            with self._database.writing() as connection:
+                released += _line_up(connection, some, secret)
+        return released
+
+    def lined_up(self, count: int, secret: bytes) -> list[Failed]:
+        """What is to be published again, the corrected copy where there is one, oldest first."""
+        wanted = select(quarantine).where(quarantine.c.state == str(State.LINED_UP))
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted.order_by(quarantine.c.message_id).limit(count)).all()
+        return [
+            Failed(
+                *(row.message_id, row.stage, row.code, row.place, row.sender, row.feed, from_us(row.received_us)),
+                row.key.encode(),
+                _opened(secret, row.message_id, row.corrected or row.sealed),
+            )
+            for row in rows
+        ]
+
+    def published(self, message_ids: Sequence[str]) -> None:
+        """They stand on their topic again. One that failed again meanwhile is waiting and stays so."""
+        if message_ids:
+            with self._database.writing() as connection:
+                connection.execute(
+                    update(quarantine)
+                    .where(quarantine.c.message_id.in_(list(message_ids)), quarantine.c.state == str(State.LINED_UP))
+                    .values(state=str(State.REPLAYED))
+                )
+
+    def prune(self, now: datetime) -> int:
+        """Forget what came more than `KEPT_DAYS` ago; gives how many. Small transactions, none long."""
+        limit, gone = to_us(now - timedelta(days=KEPT_DAYS)), 0
+        while True:
+            some = select(quarantine.c.message_id).where(quarantine.c.received_us < limit).limit(_AT_ONCE)
+            with self._database.writing() as connection:
+                count = connection.execute(delete(quarantine).where(quarantine.c.message_id.in_(some))).rowcount
+            gone += count
+            if count < _AT_ONCE:
+                return gone
+
+    def _change(self, message_id: str, before: State, **values: object) -> bool:
+        with self._database.writing() as connection:
+            where = (quarantine.c.message_id == message_id, quarantine.c.state == str(before))
+            return connection.execute(update(quarantine).where(*where).values(**values)).rowcount == 1
+
+
+def _line_up(connection: Connection, message_ids: list[str], secret: bytes) -> int:
+    where = (quarantine.c.message_id.in_(message_ids), quarantine.c.state == str(State.WAITING))
+    rows = connection.execute(select(quarantine.c.message_id, quarantine.c.sealed).where(*where).with_for_update())
+    waiting = [row.message_id for row in rows if _opened(secret, row.message_id, row.sealed)]
+    ending = ledger.c.ending != str(Ending.QUARANTINED)  # of a copy that came through meanwhile
+    done = set(connection.scalars(select(ledger.c.message_id).where(ledger.c.message_id.in_(waiting), ending)))
+    free = [each for each in waiting if each not in done]
+    connection.execute(delete(ledger).where(ledger.c.message_id.in_(free)))
+    tried = [f"{stage}:{message_id}" for message_id in free for stage in ("read", "decide")]
+    connection.execute(delete(attempts).where(attempts.c.record.in_(tried)))
+    for which, state in ((free, State.LINED_UP), (done, State.REPLAYED)):
+        connection.execute(update(quarantine).where(quarantine.c.message_id.in_(which)).values(state=str(state)))
+    return len(free)
+
+
+def _quarantined(row: Any) -> Quarantined:
+    return Quarantined(
+        *(row.message_id, State(row.state), row.stage, row.code, row.place, row.sender, row.feed, row.release),
+        *(from_us(row.received_us), from_us(row.first_us), from_us(row.last_us), row.failures, row.why),
+        row.corrected is not None,
+        row.ending or "",
+    )
+
+
+@lru_cache(maxsize=4)
+def _cipher(secret: bytes) -> AESGCM:
+    return AESGCM(hashlib.sha256(b"quarantine\x1f" + secret).digest())
+
+
+def _sealed(secret: bytes, message_id: str, value: bytes) -> bytes:
+    nonce = secrets.token_bytes(_NONCE)
+    return nonce + _cipher(secret).encrypt(nonce, value, message_id.encode())
+
+
+def _opened(secret: bytes, message_id: str, sealed: bytes) -> bytes:
+    """Empty where the key is another one by now: such a record can only be dismissed."""
+    try:
+        return _cipher(secret).decrypt(sealed[:_NONCE], sealed[_NONCE:], message_id.encode())
+    except InvalidTag:
+        return b""

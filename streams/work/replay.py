@@ -1,0 +1,65 @@
+"""What people gave back from quarantine in; its records on their topics again, each under the id it always had, out."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from streams import __version__
+from streams.kafka.outlet import Outlet, Output
+from streams.kafka.records import Envelope
+from streams.kafka.topics import Topic
+from streams.run import metrics
+from streams.run.metrics import Part, Stage
+from streams.store import Store
+from streams.store.quarantine import Failed
+from streams.work.quarantine import Crash
+from streams.work.unavailable import Waiting
+
+_AT_ONCE: Final = 50  # records that may be as large as a message can be
+_LEASE_SECONDS: Final = 30.0
+_TOPICS: Final = {Stage.READ.value: Topic.RAW, Stage.DECIDE.value: Topic.EVENTS}
+
+
+def keep(store: Store, crashes: Sequence[Crash], secret: bytes) -> None:
+    """In the thread of the store, before their endings are written there. Raises `Unavailable`."""
+    failed = [
+        Failed(
+            *(crash.envelope.message_id, crash.stage.value, crash.code, crash.place, crash.sender),
+            *(crash.envelope.feed, crash.envelope.received_at, crash.key, crash.value),
+        )
+        for crash in crashes
+    ]
+    store.quarantine.keep(failed, __version__, secret, datetime.now(UTC))
+
+
+class Replay:
+    """Publishes what is lined up, a little at a time; one worker does it for all."""
+
+    def __init__(self, store: Store, outlet: Outlet, waiting: Waiting, secret: bytes) -> None:
+        self._store = store
+        self._outlet = outlet
+        self._waiting = waiting
+        self._secret = secret
+        self._me = uuid.uuid4().hex
+
+    async def run(self, now: datetime) -> int:
+        """Gives how many were published. Raises `Unavailable`."""
+        quarantine, lease = self._store.quarantine, self._store.keeping_up.lease
+        metrics.QUARANTINE_WAITING.set(await asyncio.to_thread(quarantine.waiting))
+        records = await asyncio.to_thread(quarantine.lined_up, _AT_ONCE, self._secret)
+        if not records or not await asyncio.to_thread(lease, "replay", self._me, now, _LEASE_SECONDS):
+            return 0
+        outputs = [_output(record) for record in records]
+        await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "replay")
+        await asyncio.to_thread(quarantine.published, [record.message_id for record in records])
+        metrics.REPLAYED.inc(len(records))
+        return len(records)
+
+
+def _output(record: Failed) -> Output:
+    named = record.stage == Stage.DECIDE.value or record.sender == record.feed  # else MSH says whose it is, as before
+    feed = record.feed if named else ""
+    envelope = Envelope(record.message_id, record.received_at, feed, sender=record.sender)
+    return Output(_TOPICS[record.stage], record.key, record.value, [*envelope.headers(), ("replay", b"1")])
