@@ -24,9 +24,10 @@ NEXT: Final = "X-Next-Cursor"
 
 @refusing
 async def alerts_after(inbox: "Inbox", request: Request) -> Response:
-    who = await caller(inbox, request, Scope.READ)
-    after = request.query_params.get("after", "0")
-    if not (after.isascii() and after.isdecimal() and len(after) <= 18):
+    who = await caller(inbox, request, Scope.READ, takes=frozenset({"after"}))
+    given = request.query_params.getlist("after") or ["0"]
+    after = given[0]
+    if len(given) > 1 or not (after.isascii() and after.isdecimal() and len(after) <= 18):
         raise Refusal(400, "after: the cursor of the last line, or of X-Next-Cursor")
     lines, cursor = await run_in_threadpool(partial(_lines, inbox), who, int(after))
     body = "".join(f"{line.model_dump_json(exclude_defaults=True)}\n" for line in lines)

@@ -66,8 +66,11 @@ def refusing(handler: "Handler") -> "Handler":
     return answering
 
 
-async def caller(inbox: "Inbox", request: Request, scope: Scope) -> Caller:
-    """Whose token the request carries, if it is good for `scope`. Ten wrong ones in a minute close the address."""
+async def caller(inbox: "Inbox", request: Request, scope: Scope, *, takes: frozenset[str] = frozenset()) -> Caller:
+    """Whose token the request carries, if it is good for `scope`. Ten wrong ones in a minute close the address.
+
+    `takes`: the parameters that the address may have; a misspelled one is refused, not passed over.
+    """
     address = request.client.host if request.client else ""
     wait = inbox.guesses.wait(address, time.monotonic())
     if wait:
@@ -83,4 +86,6 @@ async def caller(inbox: "Inbox", request: Request, scope: Scope) -> Caller:
         raise Refusal(401, "this token is not valid", headers=asks)
     if scope not in token.scopes:
         raise Refusal(403, f"this token is not good for: {scope}")
+    if request.query_params.keys() - takes:
+        raise Refusal(400, "a parameter that this document does not name")
     return Caller(person, token.token_id)
