@@ -11,17 +11,21 @@ from typing import Final, NamedTuple
 
 from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
 from rules.decisions import Action, Alert, Reason, Stay
-from rules.following.acts import Act, ActKind, effective
-from rules.following.holder import holding
+from rules.following.acts import Act, ActKind
+from rules.following.allowed import relation
+from rules.following.loop import Loop
 from rules.policy.policy import Policy, default_policy
 from rules.stays.unheard import unheard_since
 from rules.telling.confidentiality import Confidentiality, Relationship, Tier, default_confidentiality
-from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE, Directory
+from rules.telling.directory import Directory
 from rules.telling.views import AlertView, audited, former, told_versions, view
-from streams.inbox.pages.list_rows import ReaderStay, Taken, ceilinged
+from streams.inbox.following import Following, counting, readable
+from streams.inbox.pages.list_rows import ceilinged
+from streams.inbox.pages.reader_stay import ReaderStay, Taken
 from streams.inbox.quiet import Around
 from streams.store import Store
 from streams.store.deliveries import DeliveryRow, DeliveryState
+from streams.store.escalations import StepRow
 from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
 
 DIRECTORY_SECONDS: Final = 2.0
@@ -73,6 +77,8 @@ class StayDetail(NamedTuple):
     practice: Practice | None
     ruling: str  # which tier and why, for the audit
     systems: tuple[ToldSystem, ...] = ()  # only for who reads the whole of it
+    following: Following | None = None  # `None` where it is not the reader's to follow
+    steps: tuple[StepRow, ...] = ()  # of escalation, oldest first
 
 
 class Cause(NamedTuple):
@@ -131,13 +137,16 @@ class Desk:
     def stays(self, reader: CaseManager, now: datetime, ids: Sequence[str] | None = None) -> list[ReaderStay]:
         """The stays of the reader's list, or those of them that are among `ids`."""
         rows = self.store.inbox.rows_for(reader.case_manager_id, now, alert_ids=ids)
+        loops = self.store.acts.loops([row.alert.alert_id for row in rows], self.directory(), self.policy(), now)
         return [
-            self._stay(reader, row, row.unseen or (row.alert,), row.enrollee)
+            self._stay(reader, row, row.unseen or (row.alert,), row.enrollee, loops[row.alert.alert_id])
             for row in rows
             if row.enrollee is not None
         ]
 
-    def _stay(self, reader: CaseManager, row: InboxRow, versions: Iterable[Alert], enrollee: Enrollee) -> ReaderStay:
+    def _stay(
+        self, reader: CaseManager, row: InboxRow, versions: Iterable[Alert], enrollee: Enrollee, loop: Loop
+    ) -> ReaderStay:
         who = reader.case_manager_id
         newest = row.alert
         versions, passed_to = tuple(versions), self._passed_to(row)
@@ -145,7 +154,7 @@ class Desk:
         if row.told_before and past:
             told = told_versions(row.told_before, enrollee, reader, self._network_id(enrollee))
             versions = tuple(alert for alert in told if alert.version > row.seen_version) or told[-1:]
-        holder = self._holder(row.acts)
+        holder = loop.holding.holder
         return ReaderStay(
             versions=ceilinged(tuple(self._view(alert, enrollee, reader, past, row.asked) for alert in versions)),
             seen=row.seen_version,
@@ -161,13 +170,31 @@ class Desk:
             unheard_since=unheard(newest, row.heard_at, self.policy(), datetime.now(UTC)),
             passed_to=passed_to,
             policy=self.policy(),
-            asked=row.asked,
+            loop=loop,
+            asked=self._asked_of(reader, loop, row.asked),
+            covered=self.name(covered) if (covered := self._covered(reader, newest, loop)) else "",
+            name=self.name,
         )
 
-    def _holder(self, acts: Iterable[Act]) -> str:
-        """Who took the stay, or was given it."""
-        staff = self.directory().case_managers.keys() | {BUILT_IN_CENTRAL_OFFICE.case_manager_id}
-        return holding(acts, (), staff).holder
+    def _asked_of(self, reader: CaseManager, loop: Loop, escalated: bool) -> tuple[str, ...]:
+        """What is asked of the reader: a hand-over, questions by whom, and what escalation put before them."""
+        who, held = reader.case_manager_id, loop.holding
+        mine = (one.asked for one in held.questions if one.asked.for_id == who and one.answered is None)
+        offered = ("Handed over to you",) if held.offered_to == who else ()
+        unanswered = ("Nobody acted in time: you are asked",) if escalated else ()
+        return (*offered, *(f"{self.name(ask.by)} asks you" for ask in mine), *unanswered)
+
+    def _covered(self, reader: CaseManager, alert: Alert, loop: Loop) -> str:
+        """For whom the reader stands in, where a stay is another's who is away; ""."""
+        who, holder = reader.case_manager_id, loop.holding.holder
+        theirs = {holder} if holder else {one.case_manager_id for one in alert.owners}
+        now, directory = datetime.now(UTC), self.directory()
+        for name in sorted(theirs - {who}):
+            person = directory.person(name)
+            answering = directory.stand_in(person, now) if person and is_away(directory, name, now) else None
+            if answering and answering[0].case_manager_id == who:
+                return name
+        return ""
 
     def _passed_to(self, row: InboxRow) -> tuple[str, ...]:
         """With whom it is now, where it is not this reader's any more."""
@@ -223,7 +250,9 @@ class Desk:
         versions = tuple(reversed(page.versions))
         if past:
             versions = told_versions(versions, enrollee, reader, self._network_id(enrollee))
-        stay = self._stay(reader, page.row._replace(told_before=()), versions, enrollee)
+        now = datetime.now(UTC)
+        loop = self.store.acts.loops([alert_id], self.directory(), self.policy(), now)[alert_id]
+        stay = self._stay(reader, page.row._replace(told_before=()), versions, enrollee, loop)
         newest = page.row.alert
         latest = stay.latest
         known = {who, *latest.told, *(owner.case_manager_id for owner in latest.owners)}
@@ -235,7 +264,7 @@ class Desk:
             done = acknowledged(page.row.acts, other.case_manager_id) >= newest.version
             because = other.because if latest.tier is Tier.FULL else ""
             told.append(ToldPerson(person, because, other.owning, other.seen_version >= newest.version, done))
-        counting = {done.act_id for done in effective(page.acts)}
+        counts = counting(page.acts)
         earlier = [
             self._view(other.alert, enrollee, reader)
             for other in page.earlier
@@ -246,7 +275,7 @@ class Desk:
             stay=stay,
             told=tuple(told),
             deeds=tuple(
-                Deed(self.name(done.by), done.kind, done.version, done.happened_at, done.act_id not in counting)
+                Deed(self.name(done.by), done.kind, done.version, done.happened_at, done.act_id not in counts)
                 for done in page.acts
                 if done.by in known and done.kind is not ActKind.UNDO
             ),
@@ -255,6 +284,28 @@ class Desk:
             practice=self.directory().practices.get(enrollee.practice_id) if latest.person and not past else None,
             ruling=audited(newest, enrollee, latest, self._confidentiality()),
             systems=self._systems(alert_id) if latest.tier is Tier.FULL else (),
+            following=None
+            if latest.tier is Tier.WITHHELD or past
+            else self._following(reader, page.row, loop, readable(page.acts, latest.tier, who), now),
+            steps=self.store.escalations.of_stay(alert_id) if latest.tier is Tier.FULL else (),
+        )
+
+    def _following(
+        self, reader: CaseManager, row: InboxRow, loop: Loop, acts: tuple[Act, ...], now: datetime
+    ) -> Following:
+        directory, enrollee = self.directory(), row.enrollee
+        to_patient = relation(reader, row.alert, enrollee, loop.holding, directory, now, asked=row.asked)
+        network = self._network_id(enrollee) if enrollee else ""
+        team = [one for one in directory.case_managers.values() if one.network_id == network and one != reader]
+        return Following(
+            loop=loop,
+            acts=acts,
+            counting=counting(acts),
+            to_patient=to_patient,
+            covered=self._covered(reader, row.alert, loop),
+            reader=reader,
+            team=tuple(sorted(team, key=lambda one: (one.name, one.case_manager_id))),
+            away=frozenset(one.case_manager_id for one in team if is_away(directory, one.case_manager_id, now)),
         )
 
     def _systems(self, alert_id: str) -> tuple[ToldSystem, ...]:

@@ -15,7 +15,9 @@ from streams.inbox.api.alerts import alerts_after
 from streams.inbox.api.document import document_page
 from streams.inbox.api.stays import list_stays, one_stay, write_act
 from streams.inbox.pages.become import become, become_page
+from streams.inbox.pages.letter import letter_page
 from streams.inbox.pages.list import list_page, list_part
+from streams.inbox.pages.log import log
 from streams.inbox.pages.review import review_page, settle, take_back_review
 from streams.inbox.pages.session import (
     here,
@@ -57,6 +59,8 @@ def app(inbox: Inbox) -> ASGIApp:
             Route("/stay/{alert_id}", partial(stay_page, inbox)),
             Route("/stay/{alert_id}/part", partial(stay_part, inbox)),
             Route("/stay/{alert_id}/undo", partial(undo, inbox), methods=["POST"]),
+            Route("/stay/{alert_id}/log", partial(log, inbox), methods=["POST"]),
+            Route("/stay/{alert_id}/letter", partial(letter_page, inbox)),
             Route("/stay/{alert_id}/seen", partial(seen, inbox), methods=["POST"]),
             Route("/stay/{alert_id}/{act}", partial(act, inbox), methods=["POST"]),
             Route("/stream", partial(stream, inbox)),

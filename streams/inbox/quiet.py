@@ -30,9 +30,11 @@ def empty_words(around: Around, now: datetime, zone: tzinfo = time_words.ZONE) -
     """What to say where a group has no row."""
     return {
         Group.NOW: f"{_now(around, now, zone)} {_watching(around, now)}",
+        Group.TAKEN_BACK: "",
         Group.IN_HOSPITAL: _in_hospital(around),
         Group.HOME: "Nobody further on this list is home with a deadline running. "
         "People come here when they are discharged.",
+        Group.WAITING: "",
         Group.FINISHED: "Stays come here when there is nothing left to do.",
     }
 

@@ -120,7 +120,7 @@ class Inbox:
         return Reader(session, person)
 
     async def posted(self, request: Request, reader: Reader) -> FormData:
-        form = await request.form(max_files=0, max_fields=20)
+        form = await request.form(max_files=0, max_fields=60)
         given = request.headers.get("x-csrf-token") or str(form.get("csrf", ""))
         if given != reader.session.csrf:
             raise SignedOut

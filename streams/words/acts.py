@@ -192,6 +192,13 @@ _NEXT_WORDS: Final[Mapping[ClockKind, str]] = {
     ClockKind.FUA_30: "Substance-use visit",
 }
 
+_OWN_WORDS: Final[Mapping[ActKind, str]] = {
+    ActKind.TAKE: "is yours",
+    ActKind.GIVE_BACK: "given back; nobody has this now",
+    ActKind.NOTED: "noted",
+    ActKind.NOTE: "note written",
+}
+
 for _words, _members in (
     (STATE_WORDS, FollowUpState), (ACT_WORDS, ActKind), (OUTCOME_WORDS, Outcome), (WITH_WORDS, With),
     (MODE_WORDS, Mode), (CLOSE_WORDS, CloseReason), (REFERRAL_WORDS, ReferralStep), (VERDICT_WORDS, Verdict),
@@ -228,6 +235,12 @@ def _what(act: Act, name: Callable[[str], str]) -> str:
             about = f" to {act.referral_to}" if act.referral_to else ""
             return f"noted of the referral{about}: {REFERRAL_WORDS[act.referral_step]}"
     return words
+
+
+def written(act: Act, name: Callable[[str], str], now: datetime, zone: tzinfo = ZONE) -> str:
+    """What one's own press wrote, for the line that confirms it: "left a message by phone"."""
+    when = f", again {time_or_moment(act.until, now, zone)}" if act.until else ""
+    return f"{_OWN_WORDS.get(act.kind, '') or _what(act, name)}{when}"
 
 
 def details(act: Act, now: datetime, zone: tzinfo = ZONE) -> tuple[str, ...]:

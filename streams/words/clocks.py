@@ -104,6 +104,14 @@ def last_moment(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy
     return datetime(meant.year, meant.month, meant.day, 23, 59, 59, tzinfo=zone).astimezone(UTC)
 
 
+def next_working_day(after: date, policy: Policy | None = None) -> date:
+    """The first working day later than `after`."""
+    business, day = (policy or default_policy()).business, after + timedelta(days=1)
+    while not is_business_day(day, business):
+        day += timedelta(days=1)
+    return day
+
+
 def due(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
     """A due time; one that falls on midnight or the minute before belongs to the day that ends there."""
     local = at.astimezone(zone)
@@ -185,13 +193,13 @@ def working_days_between(after: date, through: date, policy: Policy | None = Non
 def waiting(status: StayStatus, kind: AlertKind, expected: datetime | None, now: datetime, zone: tzinfo = ZONE) -> str:
     """The next step when no clock runs."""
     if kind is AlertKind.DEATH:
-        return "No call to the patient"
+        return "Do not call the patient"
     if status in {StayStatus.CANCELLED, StayStatus.ENTERED_IN_ERROR}:
-        return "Mark as seen"
+        return "Press OK, noted, so that it leaves your list"
     if status is StayStatus.FINISHED:
-        return "No deadline runs"
+        return "No call is required. Call if you think it helps."
     if expected is not None:
-        return f"Expected to leave {day(expected, now, zone)}; the clocks start then"
+        return f"Expected to leave {day(expected, now, zone)}; follow-up starts then"
     if kind is AlertKind.ED_VISIT:
-        return "In the ED; any clock starts when they leave"
-    return "In the hospital; the clocks start at discharge"
+        return "Still in the ED. Follow-up starts when they leave."
+    return "In the hospital. Follow-up starts the day they go home."

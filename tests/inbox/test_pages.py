@@ -3,15 +3,12 @@
 import asyncio
 import re
 import socket
-import threading
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 
 import httpx
 import pytest
-import uvicorn
 from structlog.testing import capture_logs
 
 from parsers.events import (
@@ -24,7 +21,6 @@ from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Prior
 from rules.following.acts import UNDO_FOR, ActKind
 from streams.inbox import serving
 from streams.inbox.access import Desk
-from streams.inbox.app import app
 from streams.inbox.guesses import Guesses
 from streams.inbox.links import NoInbox, make_link
 from streams.inbox.live import Live
@@ -38,6 +34,7 @@ from streams.store.audit import Audited
 from streams.store.database import write_rows
 from streams.store.tables import deliveries, to_us
 from tests.rigs.acts import acted
+from tests.rigs.client import browser, rows_of, served
 from tests.rigs.inbox import (
     BROWN,
     FAR,
@@ -69,50 +66,6 @@ def store(settings):
     opened = open_store(settings)
     yield opened
     opened.close()
-
-
-@contextmanager
-def browser(settings, store, who=ORTIZ, *, demo=False):
-    """A signed-in client of a served inbox, or with `who=None` one that is not."""
-    with served(settings, store, who, demo=demo) as (client, _):
-        yield client
-
-
-@contextmanager
-def served(settings, store, who=ORTIZ, *, demo=False):
-    """Such a client, and the inbox."""
-    inbox = Inbox(settings, store, demo=demo)
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app(inbox), log_config=None, access_log=False, lifespan="on", http=serving.TimedProtocol)
-    )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20) as client:
-            if who is not None:
-                session = store.sessions.open(who.case_manager_id, datetime.now(UTC))
-                client.cookies.set(COOKIE, session.secret)
-                client.headers["X-CSRF-Token"] = session.csrf
-            yield client, inbox
-    finally:
-        inbox.live.close()
-        server.should_exit = True
-        thread.join(20)
-        listening.close()
-
-
-def rows_of(html):
-    """{alert_id: text of the row}, and the groups by alert."""
-    found = {}
-    for match in re.finditer(r'<li class="row.*?</li>', html, re.S):
-        item = match.group()
-        name = re.search(r'data-id="(.*?)"', item).group(1)
-        found[name] = (
-            re.search(r'data-group="(.*?)"', item).group(1),
-            " ".join(re.sub(r"<[^>]+>", " ", item).split()),
-        )
-    return found
 
 
 # getting in
@@ -261,7 +214,7 @@ def test_the_list_groups_rows_by_what_to_do_and_each_reads_as_a_sentence(setting
         "a1": "now",
         "a2": "now",
         "a3": "in-hospital",
-        "a4": "now",
+        "a4": "taken-back",
         "a5": "in-hospital",
         "a6": "home",
         "a7": "in-hospital",
@@ -273,8 +226,8 @@ def test_the_list_groups_rows_by_what_to_do_and_each_reads_as_a_sentence(setting
         "urgent Rosa Whitfield, 71 F high risk · 4th ED in 60 d now discharged Discharged home, against"
     )
     assert "Mission Hospital, 3 days · heart failure" in rosa
-    assert "not taken yet" in rosa
-    assert "4 h overdue · yours" in found["a2"][1]
+    assert "nobody has this yet" in rosa
+    assert "4 h overdue · you" in found["a2"][1]
     assert '<span class="on-paper">M. Ortiz, RN</span>' in html
     assert re.search(r"Cancelled by the hospital \d\d:\d\d: this admission did not happen", found["a4"][1])
     assert html.index('id="r-a2"') < html.index('id="r-a1"') < html.index('id="r-a4"') < html.index('id="r-a8"')
@@ -296,14 +249,14 @@ def test_a_taken_back_row_stays_until_this_reader_has_seen_it(settings, store):
                                        reasons=(Reason.ADMISSION_CANCELLED,)))  # fmt: skip
     with browser(settings, store) as client:
         group, text = rows_of(client.get("/").text)["s1"]
-        assert group == "now"
-        assert "Mark as seen" in text
+        assert group == "taken-back"
+        assert "Press OK, noted" in text
         assert "<del>Admitted</del>" in client.get("/").text
         assert client.post("/stay/s1/acknowledge", data={"version": 2}).status_code == 303
         assert rows_of(client.get("/").text).get("s1", ("finished",))[0] == "finished"
 
 
-def test_a_person_in_the_hospital_waits_for_the_discharge_and_for_somebody_to_take_them(settings, store):
+def test_a_person_in_the_hospital_waits_for_the_discharge_and_is_whose_only_one_was_told(settings, store):
     enrollee = person(1)
     load_people(store, [enrollee])
     now = datetime.now(UTC)
@@ -312,22 +265,23 @@ def test_a_person_in_the_hospital_waits_for_the_discharge_and_for_somebody_to_ta
     with browser(settings, store) as client:
         group, text = rows_of(client.get("/").text)["s1"]
         assert group == "in-hospital"
-        assert "In the hospital; the clocks start at discharge" in text
-        assert "not taken yet" in text
-        assert "Take it" in text
+        assert "In the hospital. Follow-up starts the day they go home." in text
+        assert " you M. Ortiz, RN" in text  # told to one person, it is theirs
         assert "Notice of admission in the record (TRC)" in client.get("/stay/s1").text
 
 
-def test_what_is_finished_asks_nobody_to_take_it(settings, store):
+def test_who_must_be_called_stays_until_reached_or_closed_and_then_asks_for_nothing(settings, store):
     enrollee = person(1)
     load_people(store, [enrollee])
     tell(store, discharge(enrollee, clocks=()))
     with browser(settings, store) as client:
         group, text = rows_of(client.get("/").text)["s1"]
-        assert (group, "Take it" in text) == ("home", True)
+        assert (group, "Log a call" in text) == ("home", True)
         client.post("/stay/s1/acknowledge", data={"version": 1})
+        assert rows_of(client.get("/").text)["s1"][0] == "home"
+        client.post("/stay/s1/log", data={"version": 1, "press": "talked", "act": "a" * 32})
         group, text = rows_of(client.get("/").text)["s1"]
-        assert (group, "Take it" in text, "not taken yet" in text) == ("finished", False, False)
+        assert (group, "Log a call" in text, "Nothing to do" in text) == ("finished", False, True)
 
 
 def test_back_to_outpatient_strikes_the_row_until_it_is_seen_and_a_later_version_opens_it_again(settings, store):
@@ -339,7 +293,7 @@ def test_back_to_outpatient_strikes_the_row_until_it_is_seen_and_a_later_version
     with browser(settings, store) as client:
         html = client.get("/").text
         group, text = rows_of(html)["s1"]
-        assert group == "now"
+        assert group == "taken-back"
         assert "<del>Admitted</del>" in html
         assert ">now outpatient</span>" in html
         assert "no longer an inpatient, now outpatient" in text
@@ -440,12 +394,12 @@ def test_an_action_is_written_once_shown_and_can_be_undone(settings, store):
         again = client.post("/stay/a1/take", data={"version": 3}, headers=json).json()
         assert done == again
         assert "M. Ortiz, RN" in rows_of(other.get("/").text)["a1"][1]
-        assert "yours" in rows_of(client.get("/").text)["a1"][1]
+        assert "· you M. Ortiz, RN" in rows_of(client.get("/").text)["a1"][1]
         assert other.post("/stay/a1/undo", data=done).status_code == 409
         back = client.post("/stay/a1/undo", data=done, headers=json).json()
         assert back["position"] > done["position"]
         assert client.post("/stay/a1/undo", data=done).json() == back  # sent again: written once
-        assert "not taken yet" in rows_of(other.get("/").text)["a1"][1]
+        assert "nobody has this yet" in rows_of(other.get("/").text)["a1"][1]
         for bad in ({"version": "4"}, {"version": "0"}, {"version": "x"}, {}):
             assert client.post("/stay/a1/take", data=bad).status_code in {400, 409}
         assert client.post("/stay/a1/delete", data={"version": 3}).status_code == 400
@@ -750,7 +704,7 @@ def test_a_retraction_is_seen_by_a_press_only(settings, store):
         client.get("/stay/s1", headers=BY_HAND)
         client.post("/stay/s1/seen", data={"version": 2})
         assert seen_version(store) == 1
-        assert rows_of(client.get("/").text)["s1"][0] == "now"
+        assert rows_of(client.get("/").text)["s1"][0] == "taken-back"
         client.post("/stay/s1/acknowledge", data={"version": 2})
         assert seen_version(store) == 2
 
@@ -882,7 +836,7 @@ def test_a_stay_is_not_taken_from_its_holder_without_a_question(settings, store)
         assert other.post("/stay/a1/take", data={"version": 3, "over": "cm-far"}).status_code == 409
         assert 'name="over" value="cm-ortiz"' in other.get("/stay/a1").text  # its button says "Take it over"
         assert other.post("/stay/a1/take", data={"version": 3, "over": "cm-ortiz"}).status_code == 303
-        assert "yours" in rows_of(other.get("/").text)["a1"][1]
+        assert "· you T. Brown, RN" in rows_of(other.get("/").text)["a1"][1]
 
 
 def test_undo_has_a_limit_here_too(settings, store):

@@ -18,7 +18,8 @@ from streams.inbox import quiet
 from streams.inbox.access import Deed, Desk, StayDetail
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages import stay_words as pages
-from streams.inbox.pages.list_rows import Group, ReaderStay, Taken
+from streams.inbox.pages.list_rows import Group
+from streams.inbox.pages.reader_stay import ReaderStay, Taken
 from streams.store import Store
 from tests.rigs.acts import acted
 from tests.rigs.inbox import alert, discharge, person, tell

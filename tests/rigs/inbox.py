@@ -21,7 +21,7 @@ from parsers.events import (
     Patient,
     PersonName,
 )
-from parsers.people import CaseManager, Consent, Enrollee, LmeMco, Network, Practice, RiskTier, Role
+from parsers.people import Absence, CaseManager, Consent, Enrollee, LmeMco, Network, Practice, RiskTier, Role
 from rules.decisions import (
     Action,
     Alert,
@@ -66,7 +66,9 @@ LANE = CaseManager(
 FAR = CaseManager(case_manager_id="cm-far", name="A. Far, RN", role=Role.NURSE, network_id="n2", practices=("p9",))
 
 
-def load_people(store, enrollees=()):
+def load_people(store, enrollees=(), *, staff=(), away=()):
+    """The directory, with more `staff` and (who, stand-in) pairs of people who are away just now, and the panel."""
+    now = datetime.now(UTC)
     store.directory.load(
         [Network(network_id="n1", name="Mountain Network"), Network(network_id="n2", name="Coast Network")],
         [
@@ -74,8 +76,13 @@ def load_people(store, enrollees=()):
             Practice(practice_id="p2", name="Black Mountain Clinic", network_id="n1", phone="8285550101"),
             Practice(practice_id="p9", name="Harbor Clinic", network_id="n2"),
         ],
-        [ORTIZ, BROWN, LANE, FAR],
-        [],
+        [ORTIZ, BROWN, LANE, FAR, *staff],
+        [
+            Absence(
+                case_manager_id=who, starts=now - timedelta(days=1), ends=now + timedelta(days=3), backup_id=stand_in
+            )
+            for who, stand_in in away
+        ],
         [LmeMco(lme_mco_id="vaya", name="Vaya Health", counties=("Buncombe",))],
     )
     if enrollees:
@@ -287,7 +294,7 @@ def town(now=None):
               started_at=ago(days=2), decided_at=ago(days=2), ed_visits=0),
         discharge(grace, "a6", 1, decided_at=ago(days=1), started_at=ago(days=6), ended_at=ago(days=1), ed_visits=2,
                   diagnoses=(Diagnosis(code="E11.65", system="I10", text="Type 2 diabetes", type="F"),),
-                  clocks=(clock(hours=60), clock(ClockKind.TRC_MEDICATION_RECONCILIATION, 24 * 25)), disposition="06"),
+                  clocks=(clock(hours=216), clock(ClockKind.TRC_MEDICATION_RECONCILIATION, 600)), disposition="06"),
         alert(otis, "a7", 1, facility="Balsam Center", facility_kind=FacilityKind.PSYCHIATRIC, decided_at=ago(hours=3),
               started_at=ago(hours=4), ed_visits=0),
         alert(

@@ -343,12 +343,12 @@ def test_retractions(reasons, kind, text):
 @pytest.mark.parametrize(
     ("status", "kind", "expected", "text"),
     [
-        ("in-progress", "admission", None, "In the hospital; the clocks start at discharge"),
-        ("onleave", "observation", None, "In the hospital; the clocks start at discharge"),
-        ("in-progress", "ed_visit", None, "In the ED; any clock starts when they leave"),
-        ("in-progress", "admission", 2, "Expected to leave Sun 22 Nov; the clocks start then"),
-        ("finished", "discharge", None, "No deadline runs"),
-        ("in-progress", "death", None, "No call to the patient"),
+        ("in-progress", "admission", None, "In the hospital. Follow-up starts the day they go home."),
+        ("onleave", "observation", None, "In the hospital. Follow-up starts the day they go home."),
+        ("in-progress", "ed_visit", None, "Still in the ED. Follow-up starts when they leave."),
+        ("in-progress", "admission", 2, "Expected to leave Sun 22 Nov; follow-up starts then"),
+        ("finished", "discharge", None, "No call is required. Call if you think it helps."),
+        ("in-progress", "death", None, "Do not call the patient"),
     ],
 )
 def test_what_waits_without_a_clock(status, kind, expected, text):

@@ -17,7 +17,7 @@ from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
 from streams.inbox.api.caller import Caller, Refusal, caller, refusing
 from streams.inbox.api.models import ActIn, ClockOut, FollowUpOut, StayList, StaySummary, StayWhole, StepOut
-from streams.inbox.pages.list_rows import ReaderStay
+from streams.inbox.pages.reader_stay import ReaderStay
 from streams.store.acts import Absent, Again, Held, Refused, Written
 from streams.store.api_tokens import Scope
 from streams.store.audit import Audited
@@ -150,7 +150,7 @@ def _write(inbox: "Inbox", who: Caller, alert_id: str, act: Act, if_match: str) 
 def _summary(stay: ReaderStay, loop: Loop | None, acts: Sequence[Act]) -> dict[str, Any]:
     latest = stay.latest
     etag = _etag(latest, acts)
-    found: dict[str, Any] = {"stay": latest, "etag": etag, "asked": stay.asked, "holder": "", "follow_up": None}
+    found: dict[str, Any] = {"stay": latest, "etag": etag, "asked": bool(stay.asked), "holder": "", "follow_up": None}
     if loop is not None and latest.tier is not Tier.WITHHELD:
         now = loop.follow_up
         found["holder"] = loop.holding.holder

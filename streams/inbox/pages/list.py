@@ -13,6 +13,8 @@ from starlette.responses import (
 
 from streams.inbox import quiet
 from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.loop_words import CALL_PRESSES
+from streams.inbox.pages.reader_stay import ReaderStay
 from streams.inbox.request import Reader
 from streams.store.audit import Audited
 from streams.words import times as time_words
@@ -42,6 +44,7 @@ def render_list(inbox: "Inbox", reader: Reader, *, came: bool) -> Response:
         last_alert=int((now - last).total_seconds()) if last else "",
         now_words=time_words.moment(now, now),
         groups=groups_of(inbox, reader, found, now),
+        call_presses=CALL_PRESSES,
         reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now)),
     )
 
@@ -71,13 +74,13 @@ def render_list_part(inbox: "Inbox", reader: Reader, known: str) -> Response:
     return answer
 
 
-def rows_of(inbox: "Inbox", reader: Reader, now: datetime) -> list[tuple[rows.ReaderStay, rows.Row]]:
+def rows_of(inbox: "Inbox", reader: Reader, now: datetime) -> list[tuple[ReaderStay, rows.Row]]:
     who = reader.person.case_manager_id
     return [(stay, rows.row(stay, who, now)) for stay in inbox.desk.stays(reader.person, now)]
 
 
 def groups_of(
-    inbox: "Inbox", reader: Reader, found: list[tuple[rows.ReaderStay, rows.Row]], now: datetime
+    inbox: "Inbox", reader: Reader, found: list[tuple[ReaderStay, rows.Row]], now: datetime
 ) -> list[dict[str, Any]]:
     around = inbox.desk.around(reader.person, now, [stay.latest.alert_id for stay, _ in found])
     empty = quiet.empty_words(around, now)

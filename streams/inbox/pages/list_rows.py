@@ -4,13 +4,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from parsers.events import EncounterClass
-from rules.decisions import Action, AlertKind, Clock, Priority, Reason, StayStatus
-from rules.policy.policy import Policy, default_policy
+from rules.decisions import AlertKind, Clock, Priority, Reason, StayStatus
+from rules.following.meets import MEETS, Deed
+from rules.following.state import FollowUpState
+from rules.policy.policy import Policy
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView, PersonView, WhyWithheld
+from streams.inbox.pages.reader_stay import (
+    CALLABLE,
+    OVER,
+    TOUCHED,
+    ReaderStay,
+    clock_of,
+    far_of,
+    is_struck,
+    state_of,
+    waits_for_another,
+)
 from streams.words import clocks as clock_words
 from streams.words import diagnoses as diagnosis_words
 from streams.words import numbers as number_words
@@ -23,46 +36,24 @@ class Group(StrEnum):
     """What to do next, most urgent first; the values are the anchors on the page."""
 
     NOW = "now"
+    TAKEN_BACK = "taken-back"
     IN_HOSPITAL = "in-hospital"
     HOME = "home"
+    WAITING = "waiting"
     FINISHED = "finished"
 
 
 GROUP_WORDS: Final = {
-    Group.NOW: "Now",
+    Group.NOW: "Do now",
+    Group.TAKEN_BACK: "Taken back by a hospital",
     Group.IN_HOSPITAL: "In the hospital",
-    Group.HOME: "Home, follow-up running",
-    Group.FINISHED: "Finished",
+    Group.HOME: "Home: follow-up open",
+    Group.WAITING: "Waiting",
+    Group.FINISHED: "Done",
 }
 
 _PRIORITIES: Final = tuple(Priority)
-
-
-class Taken(NamedTuple):
-    """Who said "this one is mine"."""
-
-    case_manager_id: str
-    name: str
-
-
-class ReaderStay(NamedTuple):
-    """One stay as one reader may see it. Every version here went through the confidentiality rules."""
-
-    versions: tuple[AlertView, ...]  # oldest first, never empty
-    seen: int = 0  # the latest version this reader looked at; 0: none
-    acknowledged: int = 0  # the latest version this reader acknowledged or took; 0: none
-    closed: int = 0  # the latest version this reader marked as seen, by a press of its own; 0: none
-    taken: Taken | None = None
-    not_seen_by: tuple[str, ...] = ()  # names of those told who have not acknowledged the latest version
-    again: AlertView | None = None  # a later stay of the same person that still runs, as this reader may see it
-    unheard_since: datetime | None = None  # no discharge was sent, and this is when the stay was last heard of
-    passed_to: tuple[str, ...] = ()  # it was this reader's, and is with these now
-    policy: Policy = default_policy()  # in force; words that name numbers take them from it
-    asked: bool = False  # this reader was asked because nobody acted
-
-    @property
-    def latest(self) -> AlertView:
-        return self.versions[-1]
+_TO_CALL: Final = frozenset({FollowUpState.TO_CALL, FollowUpState.TRYING, FollowUpState.UNABLE})
 
 
 @dataclass(slots=True, frozen=True)
@@ -94,6 +85,9 @@ class Row:
     withheld: str
     can_take: bool
     can_acknowledge: bool
+    can_log: bool  # a call
+    far: str  # how far we are with the patient
+    covered: str
     speak: str  # said once to a screen reader; "" for what is not urgent or not new
 
 
@@ -101,7 +95,7 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_wor
     """The row of `stay` for the reader."""
     alert = stay.latest
     struck = is_struck(alert)
-    clock = _clock_of(stay)
+    clock = clock_of(stay)
     left = clock_words.left(clock, now, zone, stay.policy) if clock else None
     told = last_true(stay.versions) if struck else alert
     marks = marks_of(stay)
@@ -125,7 +119,7 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_wor
         because="" if struck else because_of(alert, stay.policy),
         struck=struck,
         retraction=retraction_of(alert, told, now, zone) if struck else "",
-        step=clock_words.step(clock, now, zone, stay.policy) if clock else _step_without_clock(stay, struck, now, zone),
+        step=_step(stay, clock, struck, now, zone),
         left=left.words if left else "",
         due=time_words.moment(clock.due_at, now, zone) if clock else "",
         overdue=bool(left and left.overdue),
@@ -135,21 +129,11 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_wor
         withheld=withheld_of(alert),
         can_take=not struck and not stay.passed_to and (stay.taken is None or stay.taken.case_manager_id != reader_id),
         can_acknowledge=stay.closed < alert.version,
+        can_log=not struck and not stay.passed_to and state_of(stay) in CALLABLE and alert.tier is not Tier.WITHHELD,
+        far=far_of(stay, now, zone),
+        covered=stay.covered,
         speak=f"Urgent: {who}. {headline}." if urgent and marks else "",
     )
-
-
-def _clock_of(stay: ReaderStay) -> Clock | None:
-    """The clock that is the next step; none where there is nothing for this reader to do until something else comes."""
-    if is_struck(stay.latest) or stay.passed_to or waits_for_another(stay):
-        return None
-    return clock_words.next_clock(stay.latest.clocks)
-
-
-def waits_for_another(stay: ReaderStay) -> bool:
-    """The person is back in the hospital: what this stay asks for waits."""
-    over = stay.again is not None and stay.latest.status is StayStatus.FINISHED
-    return over and clock_words.next_clock(stay.latest.clocks) is not None
 
 
 _OURS: Final = frozenset({Reason.MATCH_REJECTED, Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
@@ -177,33 +161,49 @@ def when_of(alert: AlertView, now: datetime, zone: tzinfo = time_words.ZONE) -> 
     return time_words.time_or_moment(at, now, zone) if at else ""
 
 
-def is_struck(alert: AlertView) -> bool:
-    """It was taken back. The stay may go on, as an outpatient's does, and a later version may open the alert again."""
-    return alert.action is Action.RETRACT
-
-
 def group_of(stay: ReaderStay, clock: Clock | None, now: datetime, zone: tzinfo = time_words.ZONE) -> Group:
-    """Now: overdue, due today, urgent and not yet dealt with by this reader, or taken back and not seen by them. What
-    this reader took stays with them until they mark it as seen."""
+    """Do now: overdue, due today (a call: by the next working day's end), asked of this reader, or urgent and nobody
+    has done anything about it. What this reader took stays with them until they note it."""
     alert = stay.latest
     unread = stay.acknowledged < alert.version
     if is_struck(alert):
-        return Group.NOW if max(stay.seen, stay.acknowledged) < alert.version else Group.FINISHED
+        return Group.TAKEN_BACK if max(stay.seen, stay.acknowledged) < alert.version else Group.FINISHED
+    if stay.asked:
+        return Group.NOW
     if stay.passed_to or waits_for_another(stay):
         return Group.HOME
-    if unread and alert.priority is Priority.URGENT:
+    if state_of(stay) in OVER:
+        return Group.FINISHED
+    if stay.loop and (stay.loop.follow_up.remind_at or stay.loop.holding.offered_to or _visit_waits(stay, now, zone)):
+        return Group.WAITING
+    if unread and alert.priority is Priority.URGENT and state_of(stay) not in TOUCHED:
         return Group.NOW
-    if clock is not None and clock.kind not in clock_words.PAPERWORK:
-        meant = clock_words.last_moment(clock, now, zone, stay.policy)
-        last = (meant - timedelta(minutes=1)).astimezone(zone).date()
-        if last <= now.astimezone(zone).date():
-            return Group.NOW
+    if clock is not None and clock.kind not in clock_words.PAPERWORK and _presses(clock, stay.policy, now, zone):
+        return Group.NOW
     if alert.kind is AlertKind.DEATH:
         return Group.NOW if unread else Group.FINISHED
     if alert.status is not StayStatus.FINISHED:
         return Group.FINISHED if stay.unheard_since else Group.IN_HOSPITAL
     kept = stay.acknowledged >= alert.version > stay.closed
-    return Group.HOME if clock is not None or unread or kept else Group.FINISHED
+    to_call = state_of(stay) in _TO_CALL
+    return Group.HOME if clock is not None or unread or kept or to_call else Group.FINISHED
+
+
+def _presses(clock: Clock, policy: Policy, now: datetime, zone: tzinfo) -> bool:
+    """Whether a clock is to be acted on today; a call by the end of the next working day, which is no day too early."""
+    last = (clock_words.last_moment(clock, now, zone, policy) - timedelta(minutes=1)).astimezone(zone).date()
+    until = now.astimezone(zone).date()
+    if MEETS[clock.kind].deed is Deed.TALK:
+        until = clock_words.next_working_day(until, policy)
+    return last <= until
+
+
+def _visit_waits(stay: ReaderStay, now: datetime, zone: tzinfo) -> bool:
+    """The next step is a visit, and one is booked for a day that has not come and is in time."""
+    clock, booked = clock_of(stay), stay.loop.follow_up.booked if stay.loop else None
+    if clock is None or booked is None or booked.day is None or MEETS[clock.kind].deed is Deed.TALK:
+        return False
+    return now.astimezone(zone).date() < booked.day <= clock.due_at.astimezone(zone).date()
 
 
 def marks_of(stay: ReaderStay) -> tuple[str, ...]:
@@ -303,14 +303,26 @@ def last_true(versions: tuple[AlertView, ...]) -> AlertView:
     return next((alert for alert in reversed(versions) if not is_struck(alert)), versions[-1])
 
 
+def _step(stay: ReaderStay, clock: Clock | None, struck: bool, now: datetime, zone: tzinfo) -> str:
+    if stay.asked and not struck:
+        return stay.asked[0]
+    if clock is not None:
+        return clock_words.step(clock, now, zone, stay.policy)
+    if not struck and not stay.passed_to and state_of(stay) in OVER:
+        return "Nothing to do"
+    return _step_without_clock(stay, struck, now, zone)
+
+
 def _step_without_clock(stay: ReaderStay, struck: bool, now: datetime, zone: tzinfo) -> str:
     alert = stay.latest
     if struck:
         if max(stay.seen, stay.acknowledged) < alert.version:
-            return "Mark as seen"
+            return "Press OK, noted, so that it leaves your list"
         others = len(stay.not_seen_by)
         return (
-            f"Seen; {number_words.count(others, 'person has', 'people have')} not seen it" if others else "Seen by all"
+            f"{number_words.count(others, 'person has', 'people have')} not noted it yet"
+            if others
+            else "Everyone told has noted it"
         )
     if stay.passed_to:
         return f"With {', '.join(stay.passed_to)} now; nothing for you to do"
@@ -332,7 +344,7 @@ def _rank(alert: AlertView, priority: Priority, clock: Clock | None, overdue: bo
 
 
 def grouped(rows: Iterable[Row]) -> dict[Group, list[Row]]:
-    """All four groups in their order, each most urgent first."""
+    """All groups in their order, each most urgent first."""
     found: dict[Group, list[Row]] = {group: [] for group in Group}
     for item in sorted(rows, key=lambda item: item.rank):
         found[item.group].append(item)

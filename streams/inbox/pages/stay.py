@@ -18,6 +18,7 @@ from rules.decisions import Action
 from rules.following.acts import Act, ActFault, ActKind
 from streams.inbox.access import StayDetail
 from streams.inbox.pages import stay_words as pages
+from streams.inbox.pages.loop_words import loop_words
 from streams.inbox.request import ACTS, Reader, news, tel, wants_json
 from streams.store.acts import Absent, Again, Answered, Held, Refused, Written
 from streams.store.audit import Audited
@@ -70,6 +71,10 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
         holder=detail.stay.taken.case_manager_id if detail.stay.taken else "",
         news=news(stay),
         tel=tel(stay.phone),
+        follow=loop_words(detail.following, detail.stay.latest, inbox.desk.name, inbox.desk.policy(), now)
+        if detail.following
+        else None,
+        new_act=lambda: uuid4().hex,
     )
     answer.headers["X-Position"] = str(position)
     return answer

@@ -14,6 +14,9 @@ from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
 from streams.inbox.access import StayDetail, ToldPerson, ToldSystem
 from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages import story_acts
+from streams.inbox.pages.reader_stay import is_struck
+from streams.inbox.pages.story_acts import StoryItem
 from streams.store.deliveries import DeliveryState
 from streams.store.reviews import Review, Verdict
 from streams.words import acts as act_words
@@ -27,17 +30,6 @@ from streams.words import stays as wording
 from streams.words import times as time_words
 
 _SAID_BY_HEADLINE: Final = frozenset({"kind", "status", "disposition", "started_at", "ended_at"})
-
-
-@dataclass(slots=True, frozen=True)
-class StoryItem:
-    """One entry of the timeline: a version, or what a person did."""
-
-    at: datetime
-    when: str
-    did: str
-    details: tuple[str, ...]
-    source: str
 
 
 @dataclass(slots=True, frozen=True)
@@ -73,7 +65,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
     latest = detail.stay.latest
     return StayWords(
         row=rows.row(detail.stay, reader_id, now, zone),
-        phone=people_words.phone(latest.person.phone) if latest.person and not rows.is_struck(latest) else "",
+        phone=people_words.phone(latest.person.phone) if latest.person and not is_struck(latest) else "",
         notice=latest.notice,
         withheld=rows.withheld_of(latest),
         diagnoses=tuple(
@@ -197,6 +189,19 @@ def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, 
         _version_item(alert, before, now, zone, policy) for before, alert in zip((None, *told), told, strict=False)
     )
     deeds = (
+        story_acts.items(detail.following, detail.stay.name, now, zone)
+        if detail.following
+        else _deeds(detail, now, zone)
+    )
+    asked = story_acts.asked_by_rule(detail.steps, detail.stay.name, now, zone)
+    return tuple(
+        sorted(chain(versions, deeds, asked), key=lambda item: item.at)[::-1]
+    )  # of one instant: the later version first
+
+
+def _deeds(detail: StayDetail, now: datetime, zone: tzinfo) -> list[StoryItem]:
+    """What people did, for who may not follow the stay."""
+    return [
         StoryItem(
             deed.at,
             time_words.moment(deed.at, now, zone),
@@ -205,17 +210,14 @@ def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, 
             "",
         )
         for deed in detail.deeds
-    )
-    return tuple(
-        sorted(chain(versions, deeds), key=lambda item: item.at)[::-1]
-    )  # of one instant: the later version first
+    ]
 
 
 def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zone: tzinfo, policy: Policy) -> StoryItem:
     headline = rows.headline_of(alert)
     as_before = before is not None and rows.headline_of(before) == headline
     reason = next((reason_words.reason(item, policy) for item in alert.reasons), headline)
-    did = reason if as_before or rows.is_struck(alert) else headline
+    did = reason if as_before or is_struck(alert) else headline
     told = [reason_words.reason(item, policy) for item in alert.reasons if not _obvious(item, alert)]
     changed = [wording.change(_with_words(item, alert)) for item in alert.changes if _worth(item)]
     happened = ""
@@ -232,9 +234,7 @@ def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zon
 
 
 def _obvious(item: Reason, alert: AlertView) -> bool:
-    return item in {Reason.ED_ARRIVAL, Reason.ADMITTED, Reason.OBSERVATION, Reason.DISCHARGED} and not rows.is_struck(
-        alert
-    )
+    return item in {Reason.ED_ARRIVAL, Reason.ADMITTED, Reason.OBSERVATION, Reason.DISCHARGED} and not is_struck(alert)
 
 
 def _with_words(item: Change, alert: AlertView) -> Change:

@@ -1,24 +1,36 @@
-// In: a stay, an action and the version it was pressed on. Out: the action written to the record, and a moment to undo it.
+// In: a stay, what was pressed and the version it was pressed on. Out: an act in the record, once, and a moment to undo it.
+// What could not be sent is kept in this page's memory, says so, and is sent by itself under the id it was pressed with.
 
 const said = document.getElementById("said");
 const asking = document.getElementById("ask");
-const DONE = { take: "Taken: it is yours.", acknowledge: "Marked as seen.", undo: "Undone." };
+const waitingLine = document.getElementById("unsent");
+const DONE = { take: "You have this one.", acknowledge: "Noted." };
+const UNDONE = "Undone.";
 const UNWRITTEN = {
   404: "Not written: this stay is no longer yours.",
   409: "Not written: this stay changed while you looked at it. Look again, then press.",
-  503: "Not written: the store behind the inbox does not answer. Try again in a moment.",
 };
 const NOT_UNDONE = {
-  "too late": "Too late to undo: that was more than 10 seconds ago.",
+  "too late": "Too late to undo: that was more than 10 seconds ago. Correct it in the story instead.",
   "nothing to undo": "There is nothing left to undo.",
 };
+const UNDOABLE = 5;
+const RETRY_MS = 2_000;
+const LONGEST_RETRY_MS = 20_000;
 
-let undo = null;
-let writing = null; // the row may show an action before its answer is here
+const undoable = []; // {id, act, until}, newest last
+const unsent = []; // {path, fields, resolve}, oldest first
+let writing = null; // the row may show an act before its answer is here
 let hide = null;
+let retry = null;
+let wait = RETRY_MS;
 
 export function token() {
   return document.querySelector('meta[name="csrf"]').content;
+}
+
+export function newId() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 export function post(path, fields, more = {}) {
@@ -36,7 +48,11 @@ export function lockNow() {
   location.reload();
 }
 
-function say(words, button) {
+function undoMs() {
+  return Number(document.body.dataset.undo || 10) * 1000;
+}
+
+export function say(words, button) {
   clearTimeout(hide);
   said.replaceChildren(words);
   if (button) {
@@ -49,51 +65,107 @@ function say(words, button) {
   said.hidden = false;
   hide = setTimeout(() => {
     said.hidden = true;
-    undo = null;
-  }, button ? Number(document.body.dataset.undo || 10) * 1000 : 6_000);
+  }, button ? undoMs() : 6_000);
 }
 
-function ask(question) {
+function ask(question, yes) {
   document.getElementById("ask-title").textContent = question;
+  asking.querySelector('[value="yes"]').textContent = yes;
   asking.returnValue = "";
   asking.showModal();
   return new Promise((resolve) => asking.addEventListener("close", () => resolve(asking.returnValue === "yes"), { once: true }));
 }
 
-// Gives the position the action was written at, or null.
+// Gives the position the act was written at, or null.
 export function act(id, action, version, over = "") {
-  writing = write(id, action, version, over);
+  writing = send({ path: `/stay/${id}/${action}`, id, fields: { version, over, act: newId() }, words: DONE[action] });
   return writing;
 }
 
-async function write(id, action, version, over) {
+// A press with its fields, as the forms of a stay have them.
+export function log(id, fields) {
+  writing = send({ path: `/stay/${id}/log`, id, fields: { ...fields, act: newId() } });
+  return writing;
+}
+
+async function send(press) {
   let answer;
+  let told = {};
   try {
-    answer = await post(`/stay/${id}/${action}`, { version, over });
+    answer = await post(press.path, press.fields);
     if (answer.status === 401) return lockNow(), null;
-    const told = answer.headers.get("content-type")?.includes("json") ? await answer.json() : {};
-    if (answer.ok) {
-      undo = { id, act: told.act };
-      say(DONE[action], true);
-      return told.position;
-    }
-    if (told.question) return (await ask(told.question)) ? write(id, action, version, told.over) : null;
+    if (answer.headers.get("content-type")?.includes("json")) told = await answer.json();
   } catch {
-    answer = null;
+    return keep(press);
   }
-  say((answer && UNWRITTEN[answer.status]) || "Not written: the inbox did not answer. Try again.", false);
+  if (answer.status === 503) return keep(press);
+  if (answer.ok) {
+    undoable.push({ id: press.id, act: told.act, until: Date.now() + undoMs() });
+    if (undoable.length > UNDOABLE) undoable.shift();
+    say(told.said || press.words, true);
+    return told.position;
+  }
+  if (told.question) {
+    const fields = told.fields || { ...press.fields, over: told.over };
+    return (await ask(told.question, told.yes || "Take it over")) ? send({ ...press, fields }) : null;
+  }
+  say(told.said || UNWRITTEN[answer.status] || "Not written: the inbox did not answer. Try again.", false);
   return null;
 }
 
+function keep(press) {
+  return new Promise((resolve) => {
+    unsent.push({ press, resolve });
+    showUnsent();
+    later();
+  });
+}
+
+function showUnsent() {
+  const number = unsent.length;
+  waitingLine.textContent = number ? `${number === 1 ? "What you pressed is" : `${number} things you pressed are`} not sent yet. Keep this page open: it is sent by itself, once.` : "";
+  waitingLine.hidden = !number;
+}
+
+function later() {
+  if (retry !== null) return;
+  retry = setTimeout(sendUnsent, wait);
+  wait = Math.min(wait * 2, LONGEST_RETRY_MS);
+}
+
+async function sendUnsent() {
+  clearTimeout(retry);
+  retry = null;
+  while (unsent.length) {
+    const { press, resolve } = unsent[0];
+    try {
+      const probe = await fetch("/still", { cache: "no-store", signal: AbortSignal.timeout(5_000) });
+      if (probe.status === 401) return lockNow();
+      if (!probe.ok) return later();
+    } catch {
+      return later();
+    }
+    unsent.shift();
+    wait = RETRY_MS;
+    showUnsent();
+    resolve(await send(press));
+  }
+}
+
+addEventListener("online", () => unsent.length && sendUnsent());
+addEventListener("beforeunload", (event) => unsent.length && event.preventDefault());
+
 export async function undoLast() {
-  await writing;
-  if (!undo) return null;
-  const last = undo;
-  undo = null;
+  if (!unsent.length) await writing;
+  const last = undoable.pop();
+  if (!last || last.until < Date.now()) {
+    if (last) say(NOT_UNDONE["too late"], false);
+    return null;
+  }
   try {
     const answer = await post(`/stay/${last.id}/undo`, { act: last.act });
     if (answer.ok) {
-      say(DONE.undo, false);
+      say(UNDONE, false);
       return (await answer.json()).position;
     }
     if (answer.status === 409) {
@@ -103,7 +175,7 @@ export async function undoLast() {
   } catch {
     // no answer: the press may be tried again while it counts
   }
-  undo = last;
+  undoable.push(last);
   say("Not undone: the inbox did not answer. Press z to try again.", false);
   return null;
 }

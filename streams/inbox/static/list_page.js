@@ -1,6 +1,6 @@
 // The list: patches rows as they change, and never moves the row under the pointer or the keyboard.
 
-import { act, lockNow, post, undoLast } from "./acts.js";
+import { act, lockNow, log, post, undoLast } from "./acts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { listen } from "./live.js";
 
@@ -294,6 +294,28 @@ function step(by) {
   settle();
 }
 
+// The six outcomes of a call, in place under the row.
+function offer(row) {
+  const open = main.querySelector(".outcomes");
+  open?.remove();
+  if (open?.parentElement === row) return;
+  row.append(document.getElementById("outcomes").content.cloneNode(true));
+  row.querySelector(".outcomes button").focus({ preventScroll: true });
+}
+
+function logCall(row, outcome) {
+  row.querySelector(".outcomes")?.remove();
+  log(row.dataset.id, { press: outcome, version: row.dataset.version });
+}
+
+function pressCall(number) {
+  const row = document.activeElement?.closest?.(".row");
+  if (!row?.querySelector("[data-call]")) return false;
+  const button = document.getElementById("outcomes").content.querySelectorAll("[data-press]")[number - 1];
+  row.querySelector(".who").focus({ preventScroll: true });
+  logCall(row, button.dataset.press);
+}
+
 function press(action) {
   const row = document.activeElement?.closest?.(".row");
   if (!row) return false;
@@ -303,6 +325,16 @@ function press(action) {
 }
 
 main.addEventListener("click", (event) => {
+  const outcome = event.target.closest("[data-press]");
+  if (outcome) {
+    const row = outcome.closest(".row");
+    row.querySelector(".who").focus({ preventScroll: true });
+    return logCall(row, outcome.dataset.press);
+  }
+  if (event.target.closest("[data-call]") && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    return offer(event.target.closest(".row"));
+  }
   const button = event.target.closest("[data-act]");
   if (!button) return;
   event.preventDefault();
@@ -366,7 +398,9 @@ main.addEventListener("click", (event) => {
 keys({
   j: () => step(1),
   k: () => step(-1),
+  ...Object.fromEntries([..."12345"].map((key) => [key, () => pressCall(Number(key))])),
   a: () => press("take"),
+  t: () => press("take"),
   s: () => press("acknowledge"),
   z: () => undoLast(),
   "/": () => search.focus(),

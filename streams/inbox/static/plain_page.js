@@ -4,3 +4,4 @@ import { keys, lockWhenIdle } from "./keys.js";
 
 keys({ Escape: () => location.assign("/") });
 lockWhenIdle();
+document.getElementById("print")?.addEventListener("click", () => print());

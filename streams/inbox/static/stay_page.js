@@ -1,6 +1,6 @@
 // One stay: keeps the page true while it is open, says what changed by itself, and turns keys into actions.
 
-import { act, lockNow, post, undoLast } from "./acts.js";
+import { act, lockNow, log, post, undoLast } from "./acts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { clock, listen } from "./live.js";
 
@@ -110,6 +110,41 @@ main.addEventListener("click", (event) => {
   event.preventDefault();
   press(button.dataset.act);
 });
+// A form of an act, sent as the plain form would be; what was typed in it leaves the page with it.
+function sendForm(form, button) {
+  const fields = Object.fromEntries(new FormData(form, button));
+  delete fields.csrf;
+  form.reset();
+  form.closest("details")?.removeAttribute("open");
+  remember(log(id, fields));
+}
+
+main.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-log]");
+  if (!form) return;
+  event.preventDefault();
+  sendForm(form, event.submitter);
+});
+
+function pressKey(key) {
+  const button = main.querySelector(`[data-key="${key}"]`);
+  if (!button) return false;
+  const fold = button.closest("details:not([open])");
+  if (fold) {
+    fold.open = true;
+    (fold.querySelector("input:not([type=hidden]), select, textarea") || button).focus();
+    if (fold.querySelector("[required]")) return true;
+  }
+  if (button.form.reportValidity()) sendForm(button.form, button);
+}
+
+function openFold(key) {
+  const fold = main.querySelector(`[data-open="${key}"]`);
+  if (!fold) return false;
+  fold.open = true;
+  fold.querySelector("input:not([type=hidden]), select, textarea, button").focus();
+}
+
 main.addEventListener("pointermove", (event) => {
   under = event.pointerType === "touch" ? null : event.target.closest("[data-act]");
 });
@@ -118,7 +153,10 @@ main.addEventListener("pointerleave", () => {
 });
 
 keys({
+  ...Object.fromEntries([..."12345678vxg"].map((key) => [key, () => pressKey(key)])),
+  ...Object.fromEntries([..."nhcoe"].map((key) => [key, () => openFold(key)])),
   a: () => press("take"),
+  t: () => press("take"),
   s: () => press("acknowledge"),
   z: () => remember(undoLast()),
   Escape: leave,
@@ -135,3 +173,4 @@ listen(Number(document.body.dataset.position), {
   refetch,
 });
 lockWhenIdle();
+if (location.hash === "#log") document.querySelector("#log button")?.focus();

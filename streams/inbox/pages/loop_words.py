@@ -1,0 +1,271 @@
+"""What the page of a stay offers and shows of its follow-up, in ready words for the templates. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Final, NamedTuple
+
+from parsers.people import CaseManager
+from rules.following.acts import Act, ActKind
+from rules.following.guides.guide import Facts, Guide, Language, Need, default_guides, guide_for, language_of
+from rules.following.meets import MEETS, Deed, Standing, Verdict
+from rules.following.state import FollowUp, FollowUpState, struck_numbers
+from rules.policy.policy import Policy
+from rules.telling.views import AlertView
+from streams.inbox.following import Following
+from streams.words import acts as act_words
+from streams.words import clocks as clock_words
+from streams.words import people as people_words
+from streams.words import times as time_words
+
+CALL_PRESSES: Final = (
+    ("talked", "Talked with patient", "1"),
+    ("talked_helper", "Talked with family or helper", "2"),
+    ("left_message", "Left a message", "3"),
+    ("no_answer", "No answer", "4"),
+    ("wrong_number", "Wrong number", "5"),
+    ("declined", "Declined", ""),
+)
+MORE_PRESSES: Final = (
+    ("out_of_service", "Number does not work"),
+    ("language_barrier", "No common language"),
+    ("in_facility", "Is in a facility"),
+    ("letter_sent", "Letter sent"),
+)
+_STEP_NAMES: Final[Mapping[Deed, str]] = {
+    Deed.TALK: "Call",
+    Deed.VISIT: "Visit",
+    Deed.VISIT_OR_TALK: "See or call",
+    Deed.MEDICINES: "Medicines",
+    Deed.PAPERS: "Papers",
+    Deed.NOTICE: "Notice",
+}
+_STEP_MARKS: Final[Mapping[Verdict, str]] = {
+    Verdict.OPEN: "next",
+    Verdict.TRIED: "tried",
+    Verdict.MET: "done",
+    Verdict.MET_LATE: "done",
+    Verdict.MISSED: "late",
+    Verdict.WITHDRAWN: "gone",
+}
+assert _STEP_MARKS.keys() == set(Verdict)
+assert _STEP_NAMES.keys() == set(Deed)
+_CLOSED: Final = frozenset({FollowUpState.CLOSED, FollowUpState.DONE})
+_NO_CALLS: Final = frozenset({FollowUpState.VOID, FollowUpState.DIED})
+
+
+class Step(NamedTuple):
+    """One of the steps as the strip shows it."""
+
+    name: str
+    mark: str  # done, tried, next, late or gone
+    words: str
+
+
+class Colleague(NamedTuple):
+    """Somebody who may be asked, or be given the stay."""
+
+    case_manager_id: str
+    words: str
+
+
+class Asked(NamedTuple):
+    """A question to a colleague, with the answer when there is one."""
+
+    act_id: str
+    words: str
+    text: str
+    answer: str
+    mine: bool  # the reader is asked and has not answered
+
+
+class ReferralWords(NamedTuple):
+    """One referral and what may come next."""
+
+    referral_id: str
+    to: str
+    where: str
+    overdue: str
+    next: tuple[tuple[str, str], ...]  # (value, words)
+
+
+class QuestionWords(NamedTuple):
+    """One question of the guide in both languages, with its answers."""
+
+    name: str
+    en: str
+    es: str
+    answers: tuple[tuple[str, str, str], ...]  # (value, English, Spanish)
+
+
+class GuideWords(NamedTuple):
+    """The call guide that fits."""
+
+    name: str
+    title: str
+    opening: tuple[str, str]
+    closing: tuple[str, str]
+    spanish_first: bool
+    questions: tuple[QuestionWords, ...]
+    needs: tuple[tuple[str, str], ...]  # of the last answers: (value, words)
+
+
+@dataclass(slots=True, frozen=True)
+class LoopWords:
+    """Everything the template shows of a follow-up; what the reader may not do is empty or false."""
+
+    far: str
+    holder: str
+    mine: bool
+    covered: str
+    taken_from: str
+    offered: str  # act_id of what is handed over to the reader
+    steps: tuple[Step, ...]
+    last_try: str  # by anybody else, lately
+    struck: bool  # the number on file is known to be wrong
+    calls: tuple[tuple[str, str, str], ...]
+    more_calls: tuple[tuple[str, str], ...]
+    may: frozenset[str]
+    closed: bool
+    booked: str
+    asked: tuple[Asked, ...]
+    team: tuple[Colleague, ...]
+    referrals: tuple[ReferralWords, ...]
+    guide: GuideWords | None
+    close_choices: tuple[tuple[str, str], ...]
+    unable: bool
+
+
+def loop_words(
+    found: Following,
+    latest: AlertView,
+    name: Callable[[str], str],
+    policy: Policy,
+    now: datetime,
+    zone: tzinfo = time_words.ZONE,
+) -> LoopWords:
+    """The words for one reader."""
+    follow_up, held = found.loop.follow_up, found.loop.holding
+    me = found.reader.case_manager_id
+    may = frozenset(kind.value for kind in ActKind if found.may(kind))
+    calls = ActKind.ATTEMPT.value in may and follow_up.state not in _NO_CALLS
+    counting = [act for act in found.acts if act.act_id in found.counting]
+    seen = {clock.kind for clock in latest.clocks}
+    phone = latest.person.phone if latest.person else ""
+    return LoopWords(
+        far=act_words.where_it_is(follow_up, name, now, zone),
+        holder=_holder(held.holder, me, name),
+        mine=held.holder == me,
+        covered=name(found.covered) if found.covered else "",
+        taken_from=f"{name(held.holder)} took this from you" if held.taken_from == me else "",
+        offered=_offered(counting, me) if held.offered_to == me else "",
+        steps=tuple(_step(one, name, policy, now, zone) for one in found.loop.standings if one.clock.kind in seen),
+        last_try=_last_try(follow_up, me, name, now, zone),
+        struck="".join(one for one in phone if one.isdigit())[-10:] in {one[-10:] for one in struck_numbers(counting)},
+        calls=CALL_PRESSES if calls else (),
+        more_calls=MORE_PRESSES if calls else (),
+        may=may,
+        closed=follow_up.state in _CLOSED,
+        booked=time_words.full_date(follow_up.booked.day) if follow_up.booked and follow_up.booked.day else "",
+        asked=_asked(found, name),
+        team=tuple(_colleague(one, found) for one in found.team),
+        referrals=_referrals(found, policy, now, zone),
+        guide=_guide(counting, latest, now) if calls else None,
+        close_choices=tuple((reason.value, act_words.CLOSE_WORDS[reason]) for reason in act_words.CLOSE_CHOICES),
+        unable=calls and follow_up.state is FollowUpState.TRYING,
+    )
+
+
+def _step(one: Standing, name: Callable[[str], str], policy: Policy, now: datetime, zone: tzinfo) -> Step:
+    words = act_words.verdict(one, name, now, zone)
+    if one.verdict in (Verdict.OPEN, Verdict.TRIED, Verdict.MISSED):
+        due = clock_words.due(clock_words.last_moment(one.clock, now, zone, policy), now, zone)
+        words = f"by {due}: {words}"
+    return Step(_STEP_NAMES[MEETS[one.clock.kind].deed], _STEP_MARKS[one.verdict], words)
+
+
+def _holder(holder: str, me: str, name: Callable[[str], str]) -> str:
+    if not holder:
+        return "nobody has this yet"
+    return "you have this" if holder == me else f"{name(holder)} has this"
+
+
+def _offered(acts: list[Act], me: str) -> str:
+    return next((act.act_id for act in reversed(acts) if act.kind is ActKind.HAND_OVER and act.for_id == me), "")
+
+
+def _last_try(found: FollowUp, me: str, name: Callable[[str], str], now: datetime, zone: tzinfo) -> str:
+    """That a colleague called lately, so that nobody is called twice within hours."""
+    last = found.last_attempt
+    if last is None or last.by == me:
+        return ""
+    return f"{act_words.did(last, name)}, {time_words.time_or_moment(last.happened_at, now, zone)}"
+
+
+def _asked(found: Following, name: Callable[[str], str]) -> tuple[Asked, ...]:
+    me = found.reader.case_manager_id
+    texts = {act.act_id: act.text for act in found.acts}  # as this reader may read them
+    return tuple(
+        Asked(
+            one.asked.act_id,
+            f"{name(one.asked.by)} asked {'you' if one.asked.for_id == me else name(one.asked.for_id)}",
+            texts.get(one.asked.act_id, ""),
+            f"{name(one.answered.by)}: {texts.get(one.answered.act_id, '')}" if one.answered else "",
+            one.asked.for_id == me and one.answered is None,
+        )
+        for one in found.loop.holding.questions
+    )
+
+
+def _colleague(one: CaseManager, found: Following) -> Colleague:
+    away = " (away)" if one.case_manager_id in found.away else ""
+    return Colleague(one.case_manager_id, f"{one.name} · {people_words.ROLE_WORDS[one.role]}{away}")
+
+
+def _referrals(found: Following, policy: Policy, now: datetime, zone: tzinfo) -> tuple[ReferralWords, ...]:
+    return tuple(
+        ReferralWords(
+            one.referral_id,
+            one.to or "Referral",
+            f"{act_words.REFERRAL_WORDS[one.step]} {time_words.time_or_moment(one.steps[-1].happened_at, now, zone)}",
+            f"was to go on by {time_words.day(one.due_at, now, zone)}" if one.due_at and one.overdue(now) else "",
+            tuple((step.value, act_words.REFERRAL_WORDS[step]) for step in one.next),
+        )
+        for one in found.referrals(policy)
+    )
+
+
+def guide_of(latest: AlertView, now: datetime) -> Guide:
+    """The guide that fits what this reader may know of the stay."""
+    person = latest.person
+    usual = Facts()
+    facts = Facts(
+        frozenset(latest.reasons),
+        latest.encounter_class or usual.encounter_class,
+        latest.facility_kind or usual.facility_kind,
+        (now.date() - person.birth_date).days if person else None,
+    )
+    return guide_for(default_guides(), facts)
+
+
+def _guide(acts: list[Act], latest: AlertView, now: datetime) -> GuideWords:
+    guide = guide_of(latest, now)
+    last = next((act for act in reversed(acts) if act.kind is ActKind.GUIDE_ANSWERED and act.guide == guide.name), None)
+    needs: tuple[Need, ...] = guide.needs(last.answers) if last else ()
+    return GuideWords(
+        guide.name,
+        guide.title.en,
+        (guide.opening.en, guide.opening.es),
+        (guide.closing.en, guide.closing.es),
+        latest.person is not None and language_of(latest.person.language) is Language.SPANISH,
+        tuple(
+            QuestionWords(
+                f"q-{question.id}",
+                question.en,
+                question.es,
+                tuple((answer.id, answer.en, answer.es) for answer in question.answers),
+            )
+            for question in guide.questions
+        ),
+        tuple((need.value, act_words.NEED_WORDS[need]) for need in needs),
+    )

@@ -1,0 +1,111 @@
+"""Following a stay in a real browser: two presses, by mouse, keys and phone; kept over a lost line; told to others."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import expect
+
+from rules.following.acts import ActKind, Mode, Outcome
+from tests.rigs.acts import acted
+from tests.rigs.browser import faults, page_of, row, sign_in
+from tests.rigs.inbox import BROWN, alert, tell
+
+pytestmark = pytest.mark.servers
+
+STORED = "JSON.stringify([{...localStorage}, {...sessionStorage}, history.state])"
+
+
+def test_a_call_is_logged_in_two_presses_by_mouse_keys_and_phone_and_leaves_do_now_everywhere(chrome, inbox):
+    one, two = page_of(chrome, inbox), page_of(chrome, inbox, BROWN, width=390)
+    began = time.monotonic()
+    row(one, "a2").get_by_role("link", name="Log a call").click()
+    row(one, "a2").get_by_role("button", name="Talked with patient").click()
+    expect(one.locator("#said")).to_contain_text("Luis Bennett: talked with the patient by phone.")
+    assert time.monotonic() - began < 5
+    one.mouse.move(1, 1)
+    one.keyboard.press("Escape")
+    one.locator("#search").focus()
+    expect(one.locator("#finished #r-a2")).to_have_count(1, timeout=5_000)
+    one.keyboard.press("Escape")
+    one.keyboard.press("z")
+    expect(one.locator("#now #r-a2")).to_have_count(1, timeout=5_000)
+    row(one, "a1").get_by_role("button", name="I have this one").click()
+    expect(row(one, "a1").get_by_role("link", name="Log a call")).to_be_visible()
+    row(one, "a1").locator(".who").focus()
+    one.keyboard.press("3")
+    expect(row(one, "a1")).to_contain_text("1 try, not reached")
+    expect(row(two, "a1")).to_contain_text("1 try, not reached", timeout=5_000)
+    row(two, "a1").get_by_role("link", name="Log a call").click()
+    row(two, "a1").get_by_role("button", name="Talked with family or helper").click()
+    expect(row(two, "a1")).to_contain_text("Talked ")
+    expect(row(one, "a1")).to_contain_text("Talked ", timeout=5_000)
+    assert one.complaints == two.complaints == []
+
+
+def test_the_page_of_a_stay_does_it_by_key_and_form_and_keeps_what_could_not_be_sent(chrome, inbox):
+    page = page_of(chrome, inbox)
+    page.goto(f"{inbox.url}/stay/a2")
+    loaded = page.evaluate("performance.timeOrigin")
+    page.keyboard.press("4")
+    expect(page.locator(".story")).to_contain_text("M. Ortiz, RN called, no answer")
+    page.keyboard.press("n")
+    page.keyboard.type("Zqxmarker will call back")
+    page.get_by_role("button", name="Write the note").click()
+    expect(page.locator(".story")).to_contain_text("Zqxmarker will call back")
+    page.context.set_offline(True)
+    page.keyboard.press("1")
+    expect(page.locator("#unsent")).to_contain_text("not sent yet")
+    assert "arker" not in page.evaluate(STORED)
+    assert len(inbox.store.acts.of_stay("a2")) == 2
+    page.context.set_offline(False)
+    expect(page.locator("#unsent")).to_be_hidden(timeout=30_000)
+    expect(page.locator(".story")).to_contain_text("talked with the patient by phone", timeout=15_000)
+    talked = [act for act in inbox.store.acts.of_stay("a2") if act.outcome is Outcome.REACHED]
+    assert len(talked) == 1
+    assert page.evaluate("performance.timeOrigin") == loaded
+    assert "arker" not in page.url + page.title() + page.evaluate(STORED)
+
+
+def test_who_presses_the_same_a_moment_later_is_asked(chrome, inbox):
+    page = page_of(chrome, inbox)
+    page.goto(f"{inbox.url}/stay/a1")
+    acted(
+        inbox.store, "a1", "cm-brown", ActKind.ATTEMPT, 3, datetime.now(UTC), outcome=Outcome.NO_ANSWER, mode=Mode.PHONE
+    )
+    for answer, number in (("Leave it", 1), ("Keep both", 2)):
+        page.get_by_role("button", name="No answer 4").click()
+        dialog = page.get_by_role("dialog", name="T. Brown, RN wrote the same")
+        dialog.get_by_role("button", name=answer).click()
+        expect(page.locator(".story .did", has_text="called, no answer")).to_have_count(number)
+
+
+def test_acts_work_without_script(chrome, inbox):
+    page = chrome.new_context(java_script_enabled=False).new_page()
+    sign_in(page, inbox)
+    row(page, "a2").get_by_role("link", name="Log a call").click()
+    page.get_by_role("button", name="Left a message 3").click()
+    expect(page.locator(".story")).to_contain_text("M. Ortiz, RN left a message by phone")
+    page.locator("#note summary").click()
+    page.locator("#note textarea").fill("Her son has the key")
+    page.get_by_role("button", name="Write the note").click()
+    expect(page.locator(".story")).to_contain_text("Her son has the key")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_a_followed_stay_and_the_letter_are_accessible_and_fit(chrome, inbox, axe, scheme, width):
+    page = page_of(chrome, inbox, width=width, scheme=scheme)
+    acted(
+        inbox.store, "a2", "cm-ortiz", ActKind.ATTEMPT, 1, datetime.now(UTC), outcome=Outcome.NO_ANSWER, mode=Mode.PHONE
+    )
+    tell(inbox.store, alert(inbox.people[5], "more"))
+    row(page, "a2").get_by_role("link", name="Log a call").click()
+    assert faults(page, axe) == []
+    page.goto(f"{inbox.url}/stay/a2")
+    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    assert faults(page, axe) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.goto(f"{inbox.url}/stay/a2/letter")
+    assert faults(page, axe) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
