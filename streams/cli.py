@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -133,11 +134,13 @@ def work() -> None:
 
 
 @app.command()
-def inbox() -> None:
+def inbox(
+    demo: Annotated[bool, typer.Option("--demo", hidden=True, help="Let a reader look as somebody else.")] = False,
+) -> None:
     """Run the inbox: the page case managers keep open."""
     from streams.inbox.process import run_inbox
 
-    _process(run_inbox)
+    _process(partial(run_inbox, demo=demo))
 
 
 @app.command()

@@ -90,6 +90,14 @@ class Live:
             return False
         return (now - self.polled_at).total_seconds() < STALE_SECONDS
 
+    async def is_fresh(self) -> bool:
+        """As `fresh`, now; waits a moment for a poller that has just begun."""
+        for _ in range(40):
+            if self.polled_at or self.dead or self.closing:
+                break
+            await asyncio.sleep(0.05)
+        return self.fresh(datetime.now(UTC))
+
     async def _poll(self) -> bool:
         if await run_in_threadpool(self._store.changes.position) <= self.position:
             return False

@@ -25,10 +25,10 @@ def open_to_others(host: str) -> bool:
         return host != "localhost"
 
 
-def run_inbox(settings: Settings, *, demo: bool | None = None) -> None:
-    """Serves the inbox and its metrics until SIGINT or SIGTERM. `HANDOFF_DEMO=1` stands for `demo`."""
+def run_inbox(settings: Settings, *, demo: bool = False) -> None:
+    """Serves the inbox and its metrics until SIGINT or SIGTERM. With `demo` a reader may look as somebody else."""
     store = Store.open(settings.store_url)
-    inbox = Inbox(settings, store, demo=os.environ.get("HANDOFF_DEMO") == "1" if demo is None else demo)
+    inbox = Inbox(settings, store, demo=demo)
     scrape = serve_for("HANDOFF_INBOX_METRICS_PORT", settings.metrics_host, settings.inbox_metrics_port, inbox.health)
     listening = listening_socket(settings.inbox_host, settings.inbox_port)
     port = listening.getsockname()[1]

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from streams.run.parent import has_parent
 from streams.run.problems import Problem
 
 
@@ -60,7 +61,7 @@ class FolderLock:
 
 def command_of_listener() -> str:
     """What to call this process where it holds the journal."""
-    return "handoff listen, started by handoff up" if os.environ.get("HANDOFF_PARENT_PID") else "handoff listen"
+    return "handoff listen, started by handoff up" if has_parent() else "handoff listen"
 
 
 def held_by_other(path: Path) -> Holder | None:

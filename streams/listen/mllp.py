@@ -171,7 +171,7 @@ class MllpServer:
                 raise
         except OSError as error:
             log.debug("mllp_connection_failed", error=type(error).__name__)
-        except Exception as error:  # noqa: BLE001 our bug, and its text may hold PHI: one connection ends, nothing else
+        except Exception as error:  # our bug, and its text may hold PHI: one connection ends, nothing else
             outcome = Closed.CRASHED
             log.error("mllp_connection_crashed", error=type(error).__name__)
         finally:

@@ -1,4 +1,4 @@
-"""Children that end when their parent does, however it ended."""
+"""Children with their parent's environment and more, which end when their parent does, however it ended."""
 
 import ctypes
 import os
@@ -6,7 +6,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
+
+_PARENT: Final = "HANDOFF_PARENT_PID"
 
 
 def die_with_parent() -> Callable[[], None] | None:
@@ -21,9 +24,24 @@ def die_with_parent() -> Callable[[], None] | None:
     return arm
 
 
+def environment_of_child(more: Mapping[str, str], *, without: str = "") -> dict[str, str]:
+    """This process's environment and `more`, for a child of another program."""
+    return {name: value for name, value in {**os.environ, **more}.items() if name != without}
+
+
+def environment_of_own(more: Mapping[str, str], *, without: str = "") -> dict[str, str]:
+    """As `environment_of_child`, for one of our own processes, which is to end with this one."""
+    return environment_of_child({**more, _PARENT: str(os.getpid())}, without=without)
+
+
+def has_parent() -> bool:
+    """Whether a supervisor started this process."""
+    return bool(os.environ.get(_PARENT))
+
+
 def end_with_parent() -> None:
     """In a child: ends this process when its supervisor is gone (where the kernel does not see to it)."""
-    parent = os.environ.get("HANDOFF_PARENT_PID")
+    parent = os.environ.get(_PARENT)
     if not parent:
         return
 

@@ -196,7 +196,7 @@ class Teller:
             await self._turn(row, claimed, known)
         except Unavailable as error:  # in hand for a while longer; then they are tried again, under the same ids
             log.warning("destination_not_served", destination=destination_id, error=type(error).__name__)
-        except Exception as error:  # noqa: BLE001 one destination's fault must not end the others
+        except Exception as error:  # one destination's fault must not end the others
             log.error("destination_crashed", destination=destination_id, error=type(error).__name__)
         finally:
             self._in_hand.difference_update(one.delivery_id for one in claimed)
@@ -285,7 +285,7 @@ class Teller:
             return None if parcel is None else await way.deliver(parcel, destination, secrets)
         except Unavailable:
             raise
-        except Exception as error:  # noqa: BLE001 a fault of ours in one parcel is a failure like others
+        except Exception as error:  # a fault of ours in one parcel is a failure like others
             log.error("parcel_crashed", destination=destination.destination_id, error=type(error).__name__)
             return NotDelivered(Failure.CRASHED)
 

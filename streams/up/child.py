@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, Final
 
@@ -34,10 +34,13 @@ class CannotStart(Problem):
 class Child:
     """One of our own processes, with a growing pause between starts while it does not stay up."""
 
-    def __init__(self, role: str, environment: dict[str, str], output: IO[bytes] | None) -> None:
+    def __init__(
+        self, role: str, environment: dict[str, str], output: IO[bytes] | None, flags: Sequence[str] = ()
+    ) -> None:
         self.role = role
         self.starts = 0
         self._environment = environment
+        self._flags = flags
         self._output = output
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -55,7 +58,7 @@ class Child:
         self._ended = None
         self._sick = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "streams", self.role],
+            [sys.executable, "-m", "streams", self.role, *self._flags],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._output,

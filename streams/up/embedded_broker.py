@@ -4,7 +4,6 @@ It keeps its log in memory only, so whoever runs it tells the others of each new
 in the data folder: a new generation means that topics, records, offsets and groups are gone.
 """
 
-import os
 import socket
 import subprocess
 import time
@@ -14,7 +13,7 @@ import psutil
 
 from streams.kafka.generation import current_generation
 from streams.run.files import write_atomically
-from streams.run.parent import die_with_parent
+from streams.run.parent import die_with_parent, environment_of_child
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 
@@ -56,7 +55,7 @@ class EmbeddedBroker:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "STORAGE_ENGINE": "memory://handoff/", "RUST_LOG": "off"},
+            env=environment_of_child({"STORAGE_ENGINE": "memory://handoff/", "RUST_LOG": "off"}),
             start_new_session=True,
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - started from the supervisor's main thread
         )

@@ -7,7 +7,6 @@ accepting into its journal all the while, plays back what has no ending yet.
 
 import fcntl
 import json
-import os
 import signal
 import threading
 import time
@@ -23,6 +22,7 @@ import typer
 from streams.kafka.admin import ensure_topics
 from streams.kafka.client import BrokerAway
 from streams.run.files import private_folder
+from streams.run.parent import environment_of_own
 from streams.run.problems import Problem
 from streams.run.settings import Settings, environment_name
 from streams.store import Store
@@ -47,13 +47,11 @@ class Supervisor:
         self._recycled = 0
         self._lock: IO[str] | None = None
         self._broker: EmbeddedBroker | None = None
-        environment = {**os.environ, **as_environment(settings), "HANDOFF_PARENT_PID": str(os.getpid())}
-        if demo:
-            environment["HANDOFF_DEMO"] = "1"
-            environment.pop("HANDOFF_CONFIG", None)
+        environment = environment_of_own(as_environment(settings), without="HANDOFF_CONFIG" if demo else "")
+        flags = {"inbox": ("--demo",)} if demo else {}
         self._outputs = {role: (log_dir / f"{role}.log").open("ab") for role in ROLES} if log_dir else {}
         self._look = HealthLook(settings, lambda: {role: pid for role, pid in self.pids.items() if role in WHERE})
-        self.children = {role: Child(role, environment, self._outputs.get(role)) for role in ROLES}
+        self.children = {role: Child(role, environment, self._outputs.get(role), flags.get(role, ())) for role in ROLES}
 
     def __enter__(self) -> "Supervisor":
         private_folder(self._settings.data_dir)

@@ -191,7 +191,7 @@ class DecideStage:
                 work.left = []
             except Unavailable:
                 raise
-            except Exception:  # noqa: BLE001 the one guard: isolate the record that fails
+            except Exception:  # the one guard: isolate the record that fails
                 work.one_by_one = True
         while work.left:
             one = work.left[0]
@@ -199,7 +199,7 @@ class DecideStage:
                 work.outcomes += self._commit([one])
             except Unavailable:
                 raise
-            except Exception as error:  # noqa: BLE001 as above
+            except Exception as error:  # as above
                 work.crashes.append(one.crash(type(error).__name__, place_of(error)))
             work.left = work.left[1:]
 

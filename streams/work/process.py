@@ -286,7 +286,7 @@ class Worker:
                     self._busy.add(name)
                     await run([raw_record(message) for message in messages])
                     self._busy.discard(name)
-            except BaseException as error:  # noqa: BLE001 whatever leaves the loop is acked, so nothing may
+            except BaseException as error:  # whatever leaves the loop is acked, so nothing may
                 leave(Exit.STUCK, f"{name}:{type(error).__name__}")
             leave(Exit.STUCK, f"{name}:stream ended")
 

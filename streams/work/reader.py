@@ -96,7 +96,7 @@ class Reader:
             if self._parked() and self._sender(record, envelope)[0] in self._parked():
                 return self.crash(record, PARKED)
             return self._read(record, envelope)
-        except Exception as error:  # noqa: BLE001 the one guard: a message must never stop the others
+        except Exception as error:  # the one guard: a message must never stop the others
             return self.crash(record, type(error).__name__, place_of(error))
 
     def crash(self, record: RawRecord, error: str, place: str = "") -> Crash:
@@ -104,7 +104,7 @@ class Reader:
         envelope = envelope_of(record)
         try:
             sender, feed = self._sender(record, envelope)
-        except Exception:  # noqa: BLE001 what we fail to read may fail here as well
+        except Exception:  # what we fail to read may fail here as well
             sender, feed = envelope.feed, envelope.feed
         return Crash(
             Stage.READ, error, envelope._replace(feed=feed), record.key or b"", record.value or b"", place, sender

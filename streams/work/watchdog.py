@@ -156,7 +156,7 @@ class Watchdog:
         """Nobody watches the watchdog: when it ends, the process does."""
         try:
             asyncio.run(self._watch())
-        except BaseException as error:  # noqa: BLE001 whatever it is
+        except BaseException as error:  # whatever it is
             log.error("watchdog_ended", error=type(error).__name__)
         self._end(Exit.STUCK, Why.WATCHDOG_ENDED)
 

@@ -217,3 +217,20 @@ def test_a_hangup_ends_nothing(tmp_path: Path) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             work.wait(1)
         work.kill()
+
+
+@pytest.mark.parametrize(("words", "demo"), [((), False), (("--demo",), True)])
+def test_only_a_word_makes_the_inbox_a_demo(
+    words: tuple[str, ...], demo: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A demo lets everybody look as anybody: no variable that lies about in an environment may open that."""
+    ran: list[bool] = []
+    monkeypatch.setenv("HANDOFF_DEMO", "1")
+    monkeypatch.setenv("HANDOFF_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("streams.inbox.process.run_inbox", lambda _, *, demo: ran.append(demo))
+    monkeypatch.setattr("streams.run.logs.configure", lambda _: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        app(["inbox", *words])
+    assert (ran, ended.value.code) == ([demo], 0)
+    assert "--demo" not in handoff("inbox", "--help").stdout

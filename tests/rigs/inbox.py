@@ -47,7 +47,7 @@ MARKER = "Zqxmarker"
 RUN = (
     "import sys; from streams.run.logs import configure; configure('DEBUG'); "
     "from streams.run.settings import load_settings; "
-    "from streams.inbox.process import run_inbox; run_inbox(load_settings())"
+    "from streams.inbox.process import run_inbox; run_inbox(load_settings(), demo=sys.argv[1:] == ['--demo'])"
 )
 
 ORTIZ = CaseManager(
@@ -215,11 +215,15 @@ class InboxProcess:
             "HANDOFF_INBOX_METRICS_PORT": "0",
             "HANDOFF_TELL_METRICS_PORT": "0",
             "HANDOFF_LOCK_MINUTES": str(self.settings.lock_minutes),
-            "HANDOFF_DEMO": "1" if self._demo else "0",
             "DATABASE_URL": self.settings.database_url.get_secret_value(),
         }
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([sys.executable, "-c", RUN], env=environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", RUN, *(["--demo"] if self._demo else [])],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
         until = time.monotonic() + 30
         while time.monotonic() < until:
             with suppress(OSError, ValueError):

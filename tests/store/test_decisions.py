@@ -232,7 +232,7 @@ def test_two_workers_on_one_person_never_lose_or_repeat_a_version(store_url: str
                     break
                 except Unavailable:
                     continue
-                except BaseException as error:  # noqa: BLE001
+                except BaseException as error:
                     faults.append(error)
                     return
 
@@ -259,7 +259,7 @@ def test_a_reader_that_asks_for_what_came_after_misses_nothing(store_url: str) -
         try:
             for number in range(start, start + 25):
                 writer.decisions.decide([record(number, f"E{start}", visit=f"V{number}")], decide, NOW)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             faults.append(error)
 
     threads = [threading.Thread(target=work, args=(start,)) for start in (100, 200, 300)]

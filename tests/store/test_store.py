@@ -79,7 +79,7 @@ def test_processes_that_start_together_migrate_once(store_url: str) -> None:
     def start() -> None:
         try:
             Store.open(store_url, migrate=True).close()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             faults.append(error)
 
     threads = [threading.Thread(target=start) for _ in range(3)]
@@ -102,7 +102,7 @@ def test_a_file_that_others_turn_to_wal_at_this_moment_is_waited_for(tmp_path: P
             try:
                 with Database(engine).reading() as connection:
                     connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 faults.append(error)
             finally:
                 engine.dispose()

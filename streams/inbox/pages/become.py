@@ -12,10 +12,7 @@ from starlette.responses import (
 )
 
 from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
-from streams.inbox.pages.session import (
-    end_of,
-    enter,
-)
+from streams.inbox.entering import end_of, enter
 from streams.store.audit import Audited
 from streams.words import people as people_words
 

@@ -15,9 +15,8 @@ from starlette.responses import (
     Response,
 )
 
-from streams.inbox.pages.stream import is_fresh
+from streams.inbox.entering import end_of, enter
 from streams.inbox.request import COOKIE
-from streams.store.sessions import Session
 
 if TYPE_CHECKING:
     from streams.inbox.request import Inbox
@@ -65,18 +64,6 @@ async def tried(
     return inbox.page("words.html", 401, heading=heading, lines=told, button=None)
 
 
-async def end_of(inbox: "Inbox", session: Session) -> None:
-    await run_in_threadpool(inbox.store.sessions.end, session, datetime.now(UTC))
-    inbox.presence.end(session.secret)
-
-
-async def enter(inbox: "Inbox", who: str, now: datetime) -> Response:
-    session = await run_in_threadpool(inbox.store.sessions.open, who, now)
-    answer = RedirectResponse("/", 303)
-    answer.set_cookie(COOKIE, session.secret, httponly=True, samesite="strict", path="/")
-    return answer
-
-
 async def sign_out(inbox: "Inbox", request: Request) -> Response:
     reader = await inbox.reader(request, locked_too=True)
     await inbox.posted(request, reader)
@@ -99,7 +86,7 @@ async def unlock(inbox: "Inbox", request: Request) -> Response:
 async def still(inbox: "Inbox", request: Request) -> Response:
     """Whether a page that lost its stream may open it again."""
     await inbox.reader(request)
-    if not await is_fresh(inbox):
+    if not await inbox.live.is_fresh():
         return PlainTextResponse("not live now", 503)
     return Response(status_code=204)
 

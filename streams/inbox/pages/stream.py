@@ -27,21 +27,12 @@ if TYPE_CHECKING:
 
 async def stream(inbox: "Inbox", request: Request) -> Response:
     reader = await inbox.reader(request)
-    if not await is_fresh(inbox):
+    if not await inbox.live.is_fresh():
         return PlainTextResponse("not live now", 503)
     start = await start_of(inbox, request)
     if request.method == "HEAD":
         return Response(media_type="text/event-stream")
     return events(changes(inbox, request, reader, start))
-
-
-async def is_fresh(inbox: "Inbox") -> bool:
-    """Whether the pages can be live; waits a moment for a poller that has just begun."""
-    for _ in range(40):
-        if inbox.live.polled_at or inbox.live.dead or inbox.live.closing:
-            break
-        await asyncio.sleep(0.05)
-    return inbox.live.fresh(datetime.now(UTC))
 
 
 async def start_of(inbox: "Inbox", request: Request) -> int:
