@@ -3,8 +3,11 @@
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import AliasChoices, Field
+
 from parsers.events import Diagnosis, EncounterClass, Event, FacilityKind, Identifier, Value
 from parsers.people import Enrollee, RiskTier
+from rules.registers import Registers
 
 
 class Grade(StrEnum):
@@ -217,7 +220,7 @@ class Stay(Value):
     last_recorded_at: datetime | None = None  # recorded_at of the newest message applied
     opened_by: str = ""  # message_id
     merged_into: str = ""  # stay_id of the survivor
-    memory: dict[str, str] = {}  # what the stay machine needs to undo a cancel; keys are its own
+    registers: Registers = Field(Registers(), validation_alias=AliasChoices("registers", "memory"))
 
 
 class Alert(Value):

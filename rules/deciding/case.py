@@ -15,7 +15,7 @@ from rules.decisions import (
     Stay,
 )
 from rules.policy.policy import Policy
-from rules.stays.registers import Step
+from rules.stays.draft import Step
 from rules.telling.routes import Routed
 
 Route = Callable[[Enrollee | None, AlertKind, frozenset[Reason], datetime], Routed]

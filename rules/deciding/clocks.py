@@ -88,7 +88,7 @@ def clocks_of(
 
 def only_registered(stay: Stay) -> bool:
     """Told of by a registration (A04) under a class nobody knows: perhaps a clinic visit, not an admission."""
-    return stay.highest_class is EncounterClass.UNKNOWN and "began" in stay.memory and "admitted" not in stay.memory
+    return stay.highest_class is EncounterClass.UNKNOWN and stay.registers.began and not stay.registers.admitted
 
 
 def _in_trc(stay: Stay, enrollee: Enrollee | None, policy: Policy) -> bool:

@@ -28,8 +28,8 @@ def tells(stay: Stay) -> bool:
         return False
     if stay.encounter_class not in TOLD_CLASSES:
         return False
-    if stay.encounter_class is EncounterClass.UNKNOWN and "class" not in stay.memory:
-        return "admitted" in stay.memory or (stay.status is StayStatus.FINISHED and "began" not in stay.memory)
+    if stay.encounter_class is EncounterClass.UNKNOWN and not stay.registers.encounter_class:
+        return stay.registers.admitted or (stay.status is StayStatus.FINISHED and not stay.registers.began)
     return True
 
 
@@ -75,11 +75,11 @@ def ed_visits(stay: Stay, others: Iterable[Stay], policy: Policy) -> tuple[int, 
     at = stay.started_at or stay.ended_at
     if at is None or not policy.ed_high_utilizer:
         return 0, 0, False
-    starts = [other.started_at for other in (*others, stay) if "ed" in other.memory and other.started_at]
+    starts = [other.started_at for other in (*others, stay) if other.registers.emergency and other.started_at]
     shown = (0, 0, False)
     for number, line in enumerate(policy.ed_high_utilizer):
         count = sum(1 for start in starts if timedelta() <= at - start <= timedelta(days=line.days))
-        holds = count >= line.visits and "ed" in stay.memory
+        holds = count >= line.visits and stay.registers.emergency
         if holds:
             return count, line.days, True
         if number == 0:
@@ -93,7 +93,7 @@ def _hands_over(other: Stay, stay: Stay, policy: Policy) -> bool:
         return False
     if other.started_at > stay.started_at or other.encounter_class not in TOLD_CLASSES:
         return False
-    sent_here = stay.memory.get("source", "") in FROM_A_FACILITY or not _senders(other) & _senders(stay)
+    sent_here = stay.registers.source in FROM_A_FACILITY or not _senders(other) & _senders(stay)
     if other.ended_at is None:
         if unheard_since(other, policy, stay.started_at):
             return False

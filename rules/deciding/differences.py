@@ -41,7 +41,7 @@ def opening(case: Case, stay: Stay) -> list[Reason]:
         reasons.append(Reason.TRANSFERRED_IN)
     if stay.status is StayStatus.FINISHED:
         reasons += [Reason.DISCHARGED, *_how_ended(stay)]
-        if "began" not in stay.memory:
+        if not stay.registers.began:
             reasons.append(Reason.DISCHARGED_WITHOUT_ADMISSION)
         return reasons
     reasons.append(_began_as(stay))
@@ -83,7 +83,7 @@ def differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tuple
             reasons.append(Reason.BACK_TO_OUTPATIENT)
     elif case.before is not None and only_registered(case.before) and not only_registered(stay) and not finished:
         reasons.append(_began_as(stay))
-    if stay.facility != previous.facility and stay.memory.get("named") != stay.facility:
+    if stay.facility not in (previous.facility, stay.registers.named):
         back = case.kind is EventKind.TRANSFER_CANCELLED
         reasons.append(Reason.TRANSFER_CANCELLED if back else Reason.TRANSFERRED_IN)
     if stay.died and previous.kind is not AlertKind.DEATH and Reason.DIED not in reasons:

@@ -2,7 +2,7 @@
 
 from parsers.events import EventKind
 from rules.deciding.versions import handed_on, retraction
-from rules.deciding.workspace import WAITS_FOR, Desk, has_number, unsaid
+from rules.deciding.workspace import Desk, has_number, unsaid
 from rules.decisions import (
     Decision,
     Grade,
@@ -10,9 +10,9 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
+from rules.stays.draft import Step
 from rules.stays.keys import joined, key_in, under
 from rules.stays.moves import folded
-from rules.stays.registers import Step
 from rules.stays.table import Move
 
 
@@ -48,7 +48,7 @@ def merge_person(desk: Desk, survivor: str | None, prior: str | None) -> None:
     for kind, step in desk.catch_up(heir).values():
         desk.apply(kind, step, None, (Reason.IDENTITY_CORRECTED,))
     for stay in affected:
-        if WAITS_FOR in stay.memory and stay.status is StayStatus.ENTERED_IN_ERROR:
+        if stay.registers.waits_for and stay.status is StayStatus.ENTERED_IN_ERROR:
             continue
         twin = desk.twin(stay, heir)
         if twin is not None:
@@ -86,8 +86,8 @@ def merge_number(desk: Desk) -> None:
             if winner.enrollee_id == stay.enrollee_id:
                 winner = fold(desk, winner, stay)
             continue
-        memory = {**stay.memory, "number": number.value} if visits else stay.memory
-        desk.keep(stay.model_copy(update={"keys": joined(stay.keys, keys), "memory": memory}))
+        registers = stay.registers.model_copy(update={"number": number.value}) if visits else stay.registers
+        desk.keep(stay.model_copy(update={"keys": joined(stay.keys, keys), "registers": registers}))
         desk.about = desk.about or stay.stay_id
 
 

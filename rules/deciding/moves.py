@@ -1,7 +1,7 @@
 """A move of a person, an account or a visit: whose stays go where, who hears it was not them, and who hears now."""
 
 from parsers.events import EventKind
-from rules.deciding.workspace import WAITS_FOR, WAS, Desk, has_number, held
+from rules.deciding.workspace import Desk, has_number, held
 from rules.decisions import (
     Action,
     Decision,
@@ -9,10 +9,10 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
+from rules.stays.draft import Step
 from rules.stays.find import find
 from rules.stays.keys import joined, key_in
 from rules.stays.moves import advance
-from rules.stays.registers import Step
 from rules.stays.table import OPEN, Move
 
 
@@ -72,9 +72,9 @@ def take_back(desk: Desk, former: str) -> Decision:
     merged = event.kind is EventKind.PERSON_MERGED
     for stay in desk.of_prior() if merged else moved(desk, former):
         if stay.enrollee_id == former:
-            memory = {**stay.memory, WAITS_FOR: desk.ids.waits_under, WAS: stay.status.value}
+            update = {"waits_for": desk.ids.waits_under, "was": stay.status.value}
             reason = Reason.MERGED if merged else Reason.MOVED_TO_ANOTHER_PERSON
-            desk.take_away(stay.model_copy(update={"memory": memory}), reason)
+            desk.take_away(stay.model_copy(update={"registers": stay.registers.model_copy(update=update)}), reason)
     if not desk.written:
         return held(event)
     if event.prior and event.kind in (EventKind.PERSON_MERGED, EventKind.PERSON_MOVED):

@@ -61,7 +61,7 @@ def next_version(case: Case, world: World) -> Alert | Silence:
         if not case.living:
             return silence(case, world.policy)
         only_asked = case.before is not None and only_registered(case.before)
-        if (case.kind is EventKind.CLASS_CHANGED or only_asked) and "hospital" not in stay.memory:
+        if (case.kind is EventKind.CLASS_CHANGED or only_asked) and not stay.registers.hospital:
             return retraction(case, world, Reason.BACK_TO_OUTPATIENT)
     around = context(stay, case.others, world.policy)
     if case.living:

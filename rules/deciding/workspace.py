@@ -24,18 +24,16 @@ from rules.decisions import (
 )
 from rules.matching.evidence import Field
 from rules.matching.person import is_nobodys
+from rules.stays.draft import Step
 from rules.stays.find import find
 from rules.stays.keys import joined, key_in, under, visit_key
 from rules.stays.moves import advance
-from rules.stays.registers import Step
 from rules.stays.table import DEAD, Move
 
 IDENTITY: Final = frozenset({EventKind.LINKED, EventKind.UNLINKED})
 MERGES: Final = frozenset({EventKind.PERSON_MERGED, EventKind.ACCOUNT_MERGED, EventKind.VISIT_MERGED})
 MOVES: Final = frozenset({EventKind.PERSON_MOVED, EventKind.ACCOUNT_MOVED, EventKind.VISIT_MOVED})
 _NEVER_TOLD: Final = IDENTITY | {EventKind.PERSON_UPDATED, EventKind.PLANNED, EventKind.PLAN_CANCELLED}
-WAITS_FOR: Final = "waits_for"  # in a stay's memory: the message that took it from one person and waits for another
-WAS: Final = "was"  # and the status the stay had
 
 
 class Desk:
@@ -155,13 +153,17 @@ class Desk:
 
     def give_what_waited(self, target: str | None) -> bool:
         """A person has said who it is: stays this message took from somebody else before go to `target`."""
-        waited = [stay for stay in self.unmerged() if stay.memory.get(WAITS_FOR) == self.ids.waits_under]
+        waited = [
+            stay for stay in self.unmerged() if stay.registers.was and stay.registers.waits_for == self.ids.waits_under
+        ]
         for stay in waited:
-            memory = {name: value for name, value in stay.memory.items() if name not in (WAITS_FOR, WAS)}
-            status = StayStatus(stay.memory[WAS])
+            back = {
+                "status": StayStatus(stay.registers.was),
+                "registers": stay.registers.model_copy(update={"waits_for": "", "was": ""}),
+            }
             if stay.status is not StayStatus.ENTERED_IN_ERROR or (target and self.twin(stay, target)):
                 continue
-            copy = self.hand_over(stay.model_copy(update={"status": status, "memory": memory}), target)
+            copy = self.hand_over(stay.model_copy(update=back), target)
             if copy is not None:
                 self.apply(self.event.kind, Step(copy, Move.HAND_OVER), None, (Reason.IDENTITY_CORRECTED,))
         return bool(waited)

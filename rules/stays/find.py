@@ -6,11 +6,10 @@ from typing import Final
 
 from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier, Visit
 from rules.decisions import Stay, StayStatus
-from rules.stays.keys import SAID, key_in, visit_key
+from rules.stays.keys import key_in, visit_key
 from rules.stays.table import (
     ADMITTED_HERE,
     DEAD,
-    DELETED_WITH_PERSON,
     FROM_EMERGENCY,
     OPEN,
     RANK,
@@ -102,7 +101,7 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         if not _other_number(number, stay) and not _other_account(event, stay) and _same_sort(event, stay)
     ]
     if event.visit and event.visit.encounter_class in TOLD_CLASSES:  # a clinic visit that is open, too, comes last
-        same.sort(key=lambda stay: "class" in stay.memory and stay.encounter_class not in TOLD_CLASSES)
+        same.sort(key=lambda stay: bool(stay.registers.encounter_class) and stay.encounter_class not in TOLD_CLASSES)
     if admitted := event.visit.admitted_at if event.visit else None:
         same.sort(key=lambda stay: abs(admitted - (stay.started_at or admitted)))
     for among, fits in (
@@ -137,7 +136,7 @@ def anew(event: Event, enrollee_id: str, stays: Sequence[Stay]) -> bool:
     ]
     if not known or event.recorded_at <= max(known):
         return False
-    return event.kind in STARTS if stay is None else stay.memory.get(SAID, "") not in ("", event.fingerprint)
+    return event.kind in STARTS if stay is None else stay.registers.said not in ("", event.fingerprint)
 
 
 def _begin(stay: Stay) -> float:
@@ -146,7 +145,7 @@ def _begin(stay: Stay) -> float:
 
 
 def _other_number(number: Identifier | None, stay: Stay) -> bool:
-    known = stay.memory.get("number", "")
+    known = stay.registers.number
     return bool(number and known and known != number.value and not _has_key(number, stay))
 
 
@@ -154,7 +153,7 @@ def _same_sort(event: Event, stay: Stay) -> bool:
     """A clinic visit is not the hospital stay that happens to be open, or was, at the same place."""
     found = event.visit.encounter_class if event.visit else None
     keyless_cancel = event.kind in _CANCELS and not (event.visit and event.visit.number)
-    if found is None or event.kind is EventKind.CLASS_CHANGED or keyless_cancel or "class" not in stay.memory:
+    if found is None or event.kind is EventKind.CLASS_CHANGED or keyless_cancel or not stay.registers.encounter_class:
         return True
     in_hospital = stay.encounter_class in TOLD_CLASSES
     if stay.status is StayStatus.FINISHED:
@@ -277,7 +276,7 @@ def came_before(event: Event, stay: Stay) -> bool:
     closes = event.kind is EventKind.DISCHARGED
     if found is not EncounterClass.EMERGENCY or number is None or not _other_number(number, stay):
         return False
-    if stay.encounter_class not in RISEN or stay.status in DEAD or stay.started_at is None or "ed" in stay.memory:
+    if stay.encounter_class not in RISEN or stay.status in DEAD or stay.started_at is None or stay.registers.emergency:
         return False
     if closes:
         disposition = event.visit.disposition if event.visit else ""
@@ -293,10 +292,10 @@ def _assumed(event: Event, stay: Stay) -> bool:
     """The place of one of the two is only a guess: not named at all, or named less exactly than the other's."""
     if stay.feed != event.feed:
         return False
-    if "assumed" in stay.memory or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
+    if stay.registers.assumed or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
         return True
-    place = stay.memory.get("place", event.facility_from)
-    return place != event.facility_from and stay.memory.get("sender") == event.sender
+    place, sender = stay.registers.place, stay.registers.sender
+    return place not in (None, event.facility_from) and sender == event.sender
 
 
 def _discharged(event: Event) -> datetime:
@@ -347,7 +346,7 @@ def _while_it_lasted(event: Event, stay: Stay) -> bool:
 
 def _deleted_with_the_person(event: Event, stay: Stay) -> bool:
     """A discharge without a number, though the person was deleted (A29): the hospital went on with the visit."""
-    gone = stay.status is StayStatus.ENTERED_IN_ERROR and DELETED_WITH_PERSON in stay.memory
+    gone = stay.status is StayStatus.ENTERED_IN_ERROR and stay.registers.deleted_with_person
     began = stay.started_at is None or _discharged(event) >= stay.started_at - _HOUR
     return gone and event.kind is EventKind.DISCHARGED and _said_class(event) is stay.encounter_class and began
 
@@ -357,7 +356,7 @@ def _moved_and_left(event: Event, stay: Stay) -> bool:
     return (
         event.kind is EventKind.DISCHARGED
         and bool(event.sender)
-        and stay.memory.get("sender") == event.sender
+        and stay.registers.sender == event.sender
         and _said_class(event) is stay.encounter_class
         and not _other_number(visit_key(event), stay)
         and not _other_account(event, stay)
@@ -373,7 +372,7 @@ def _just_finished(event: Event, stay: Stay) -> bool:
         return abs(_discharged(event) - stay.ended_at) <= _SAME_DISCHARGE
     if event.kind in REGISTRATIONS:
         admitted = event.visit.admitted_at if event.visit else None
-        if "began" not in stay.memory and stay.started_at is None:  # its discharge overtook it
+        if not stay.registers.began and stay.started_at is None:  # its discharge overtook it
             stayed = stay.ended_at - (admitted or event.occurred_at)
             return timedelta() <= stayed <= _OPEN_FOR.get(stay.encounter_class, _OPEN_LONG)
         return (
@@ -404,7 +403,7 @@ def _was_planned(event: Event, stay: Stay) -> bool:
     late = stay.last_recorded_at is not None and event.recorded_at <= stay.last_recorded_at
     if event.kind is not EventKind.PLANNED or not late or stay.status in DEAD or stay.started_at is None:
         return False
-    if stay.memory.get("number") or _other_account(event, stay) or stay.encounter_class not in TOLD_CLASSES:
+    if stay.registers.number or _other_account(event, stay) or stay.encounter_class not in TOLD_CLASSES:
         return False
     visit = event.visit or Visit()
     return abs((visit.expected_admit or visit.admitted_at or event.occurred_at) - stay.started_at) <= _PLAN_NEAR

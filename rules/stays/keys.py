@@ -5,8 +5,6 @@ from typing import Final
 
 from parsers.events import Event, Identifier
 
-SAID: Final = "said"  # and the fingerprint of the newest message applied
-
 
 def visit_key(event: Event) -> Identifier | None:
     """The event's PV1-19 as a stay key, when it has one."""

@@ -20,11 +20,11 @@ comes after it finds it.
 
 from typing import Final
 
-from parsers.events import EncounterClass, Event, EventKind, FacilityKind
+from parsers.events import EncounterClass, Event, EventKind
 from rules.decisions import Stay, StayStatus
+from rules.stays.draft import Draft, Step
 from rules.stays.keys import joined
-from rules.stays.registers import Draft, Step
-from rules.stays.table import DEAD, DELETED_WITH_PERSON, RANK, TABLE, TOLD_CLASSES, Move, state_of
+from rules.stays.table import DEAD, RANK, TABLE, TOLD_CLASSES, Move, state_of
 
 
 def advance(event: Event, kind: EventKind, stay: Stay | None, enrollee_id: str, stay_id: str) -> Step:
@@ -32,7 +32,8 @@ def advance(event: Event, kind: EventKind, stay: Stay | None, enrollee_id: str, 
     state = state_of(stay)
     move = TABLE[kind][state]
     if move in (Move.NOTHING, Move.HAND_OVER):
-        return Step(stay, move, late=stay is not None and Draft(stay, event).older("existence"))
+        existence = stay.registers.existence if stay else None
+        return Step(stay, move, late=existence is not None and existence > event.recorded_at)
     if move is Move.NOTE and (event.visit is None or event.visit.encounter_class not in TOLD_CLASSES):
         return Step(None, move)
     if stay is None:
@@ -71,19 +72,19 @@ def folded(winner: Stay, loser: Stay) -> Stay:
             "started_at": min(started) if started else None,
             "status": loser.status if behind else winner.status,
             "ended_at": loser.ended_at if behind else winner.ended_at,
-            "encounter_class": loser.encounter_class if "class" not in winner.memory else winner.encounter_class,
+            "encounter_class": (winner if winner.registers.encounter_class else loser).encounter_class,
             "highest_class": max(winner.highest_class, loser.highest_class, key=RANK.__getitem__),
             "newborn": winner.newborn or loser.newborn,
             "planned": winner.planned or loser.planned,
             "died": winner.died or loser.died,
-            "memory": {**loser.memory, **winner.memory},
+            "registers": winner.registers.over(loser.registers),
         }
     )
 
 
 def _start(draft: Draft, kind: EventKind) -> bool:
-    tie_lost = draft.memory.get("existence") == draft.at and draft.memory.get("buried") == "1"
-    if draft.older("existence") or tie_lost:
+    tie_lost = draft.registers.existence == draft.at and draft.registers.buried
+    if draft.older(draft.registers.existence) or tie_lost:
         draft.put_class(kind)
         return True
     visit = draft.visit
@@ -93,9 +94,9 @@ def _start(draft: Draft, kind: EventKind) -> bool:
     again = draft.stay.status in DEAD
     if draft.stay.status is StayStatus.PLANNED:
         draft.set(planned=True)
-    draft.write("existence")
-    draft.memory.pop("buried", None)
-    draft.memory.pop(DELETED_WITH_PERSON, None)
+    draft.registers.existence = draft.at
+    draft.registers.buried = False
+    draft.registers.deleted_with_person = False
     draft.began(kind)
     began = visit.admitted_at or draft.event.occurred_at
     draft.set(status=StayStatus.IN_PROGRESS)
@@ -108,9 +109,9 @@ def _start(draft: Draft, kind: EventKind) -> bool:
 
 
 def _repeat(draft: Draft, kind: EventKind) -> bool:
-    late = draft.older("existence")
+    late = draft.older(draft.registers.existence)
     if not late:
-        draft.write("existence")
+        draft.registers.existence = draft.at
     draft.began(kind)
     draft.put_class(kind)
     return late
@@ -123,15 +124,15 @@ def _restart(draft: Draft, kind: EventKind) -> bool:
         found = EncounterClass.INPATIENT
     higher = found is not None and RANK[found] > RANK[stay.encounter_class] and found in TOLD_CLASSES
     later = bool(visit.admitted_at and stay.ended_at and visit.admitted_at >= stay.ended_at)
-    if draft.older("discharge") or draft.older("existence") or not (higher or later):
-        late = draft.older("discharge") or "began" not in draft.memory
+    if draft.older(draft.registers.discharge) or draft.older(draft.registers.existence) or not (higher or later):
+        late = draft.older(draft.registers.discharge) or not draft.registers.began
         draft.began(kind)
         draft.put_class(kind)
         return late
     draft.begins = True
     draft.began(kind)
-    draft.write("existence")
-    draft.write("discharge")
+    draft.registers.existence = draft.at
+    draft.registers.discharge = draft.at
     draft.revive()
     draft.set(status=StayStatus.IN_PROGRESS)
     draft.put_class(kind)
@@ -140,20 +141,20 @@ def _restart(draft: Draft, kind: EventKind) -> bool:
 
 def _finish(draft: Draft, kind: EventKind) -> bool:
     status = draft.stay.status
-    if draft.older("discharge") or (status in DEAD and draft.older("existence")):
-        if not draft.older("existence"):
-            draft.write("existence")
+    if draft.older(draft.registers.discharge) or (status in DEAD and draft.older(draft.registers.existence)):
+        if not draft.older(draft.registers.existence):
+            draft.registers.existence = draft.at
             if status is StayStatus.UNKNOWN or status in DEAD:
                 draft.set(status=StayStatus.IN_PROGRESS)
         draft.put_class(kind)
         return True
-    if status in DEAD and draft.memory.get("existence") == draft.at:
+    if status in DEAD and draft.registers.existence == draft.at:
         return True
-    draft.write("discharge")
-    if not draft.older("existence"):
-        draft.write("existence")
-        draft.memory.pop("buried", None)
-        draft.memory.pop(DELETED_WITH_PERSON, None)
+    draft.registers.discharge = draft.at
+    if not draft.older(draft.registers.existence):
+        draft.registers.existence = draft.at
+        draft.registers.buried = False
+        draft.registers.deleted_with_person = False
     draft.set(status=StayStatus.FINISHED, ended_at=draft.visit.discharged_at or draft.event.occurred_at)
     draft.put_class(kind)
     return False
@@ -175,9 +176,9 @@ def _update(draft: Draft, kind: EventKind) -> bool:
 
 
 def _plan(draft: Draft, _kind: EventKind) -> bool:
-    if draft.older("plan") or draft.older("existence"):
+    if draft.older(draft.registers.plan) or draft.older(draft.registers.existence):
         return True
-    draft.write("plan")
+    draft.registers.plan = draft.at
     draft.set(status=StayStatus.PLANNED, planned=True)
     when = draft.visit.expected_admit or draft.visit.admitted_at or draft.event.occurred_at
     draft.set(started_at=when, encounter_class=draft.visit.encounter_class or EncounterClass.PRE_ADMISSION)
@@ -185,17 +186,17 @@ def _plan(draft: Draft, _kind: EventKind) -> bool:
 
 
 def _unplan(draft: Draft, _kind: EventKind) -> bool:
-    if draft.older("plan"):
+    if draft.older(draft.registers.plan):
         return True
-    draft.write("plan")
+    draft.registers.plan = draft.at
     draft.set(status=StayStatus.CANCELLED, planned=True)
     return False
 
 
 def _reopen(draft: Draft, kind: EventKind) -> bool:
-    if draft.older("discharge"):
+    if draft.older(draft.registers.discharge):
         return True
-    draft.write("discharge")
+    draft.registers.discharge = draft.at
     if draft.stay.status is StayStatus.FINISHED:
         draft.revive()
         draft.set(status=StayStatus.IN_PROGRESS)
@@ -204,17 +205,17 @@ def _reopen(draft: Draft, kind: EventKind) -> bool:
 
 
 def _leave(draft: Draft, _kind: EventKind) -> bool:
-    if draft.older("leave") or draft.older("discharge"):
+    if draft.older(draft.registers.leave) or draft.older(draft.registers.discharge):
         return True
-    draft.write("leave")
+    draft.registers.leave = draft.at
     draft.set(status=StayStatus.ON_LEAVE)
     return False
 
 
 def _return(draft: Draft, kind: EventKind) -> bool:
-    if draft.older("leave"):
+    if draft.older(draft.registers.leave):
         return True
-    draft.write("leave")
+    draft.registers.leave = draft.at
     draft.set(status=StayStatus.IN_PROGRESS)
     draft.put_class(kind)
     return False
@@ -222,13 +223,13 @@ def _return(draft: Draft, kind: EventKind) -> bool:
 
 def _change_bed(draft: Draft, kind: EventKind) -> bool:
     late = not draft.newest
-    place = draft.memory.get("place", draft.event.facility_from)
-    if not late and draft.event.facility != draft.stay.facility and place == draft.event.facility_from:
-        draft.memory["facility_before"] = draft.stay.facility
-        draft.memory["facility_kind_before"] = draft.stay.facility_kind.value
+    place = draft.registers.place
+    if not late and draft.event.facility != draft.stay.facility and place in (None, draft.event.facility_from):
+        draft.registers.facility_before = draft.stay.facility
+        draft.registers.facility_kind_before = draft.stay.facility_kind
         draft.set(facility=draft.event.facility, facility_kind=draft.event.facility_kind)
     if not late:
-        draft.memory["unit_before"] = draft.stay.unit
+        draft.registers.unit_before = draft.stay.unit
     draft.put_class(kind)
     return late
 
@@ -236,20 +237,22 @@ def _change_bed(draft: Draft, kind: EventKind) -> bool:
 def _change_bed_back(draft: Draft, _kind: EventKind) -> bool:
     if not draft.newest:
         return True
-    before = draft.memory.pop("facility_before", "")
-    if before:
-        kind_before = FacilityKind(draft.memory.pop("facility_kind_before"))
-        draft.set(facility=before, facility_kind=kind_before)
-    draft.set(unit=draft.memory.pop("unit_before", draft.stay.unit))
+    registers = draft.registers
+    if registers.facility_before:
+        draft.set(facility=registers.facility_before, facility_kind=registers.facility_kind_before)
+        registers.facility_before, registers.facility_kind_before = "", None
+    if registers.unit_before is not None:
+        draft.set(unit=registers.unit_before)
+        registers.unit_before = None
     return False
 
 
 def _cancel(draft: Draft, kind: EventKind) -> bool:
-    if draft.older("existence"):
+    if draft.older(draft.registers.existence):
         return True
-    if "existence" not in draft.memory:
-        draft.memory["buried"] = "1"
-    draft.write("existence")
+    if draft.registers.existence is None:
+        draft.registers.buried = True
+    draft.registers.existence = draft.at
     if draft.back_to_emergency():
         return False
     if draft.stay.status is not StayStatus.ENTERED_IN_ERROR:
@@ -260,15 +263,15 @@ def _cancel(draft: Draft, kind: EventKind) -> bool:
 
 def _delete(draft: Draft, kind: EventKind) -> bool:
     person = kind is EventKind.PERSON_DELETED
-    if draft.older("started") or (person and draft.older("discharge")):
+    if draft.older(draft.registers.started) or (person and draft.older(draft.registers.discharge)):
         return True
-    if "existence" not in draft.memory:
-        draft.memory["buried"] = "1"
-    draft.write("existence")
+    if draft.registers.existence is None:
+        draft.registers.buried = True
+    draft.registers.existence = draft.at
     if person and draft.stay.status is not StayStatus.ENTERED_IN_ERROR:
-        draft.memory[DELETED_WITH_PERSON] = "1"
+        draft.registers.deleted_with_person = True
     elif not person:
-        draft.memory.pop(DELETED_WITH_PERSON, None)
+        draft.registers.deleted_with_person = False
     draft.set(status=StayStatus.ENTERED_IN_ERROR)
     return False
 

@@ -101,13 +101,12 @@ DIED_DISPOSITIONS: Final = frozenset({"20", "40", "41", "42"})  # HL7 table 0112
 STARTS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED, EventKind.CLASS_CHANGED})
 REGISTRATIONS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
 TRANSFERS: Final = frozenset({EventKind.TRANSFERRED, EventKind.TRANSFER_CANCELLED})
-DELETED_WITH_PERSON: Final = "person_deleted"  # in a stay's memory: undone by an A29 only
 ADMITTED_HERE: Final = "09"  # HL7 table 0112: admitted as an inpatient to this hospital
 FROM_EMERGENCY: Final = "7"  # HL7 table 0023: admission source emergency room
 
 
 def state_of(stay: Stay | None) -> State:
     """Of a record that was deleted with its person (A29) the hospital may go on: it is as one that was cancelled."""
-    if stay is not None and stay.status is StayStatus.ENTERED_IN_ERROR and DELETED_WITH_PERSON in stay.memory:
+    if stay is not None and stay.status is StayStatus.ENTERED_IN_ERROR and stay.registers.deleted_with_person:
         return State.CANCELLED
     return State.UNSEEN if stay is None else State(stay.status.value)

@@ -368,7 +368,7 @@ class TestMerges:
         ward.take(
             event(K.PERSON_MERGED, 2, mrn="200001", visit=False, prior=mrn("100001")), certain("E2"), certain("E1")
         )
-        assert {stay.memory["number"]: stay.enrollee_id for stay in ward.stays.values()} == {"V1": "E2", "V7": "E1"}
+        assert {stay.registers.number: stay.enrollee_id for stay in ward.stays.values()} == {"V1": "E2", "V7": "E1"}
 
     def test_the_alert_that_was_told_survives_a_number_merge(self):
         """The stay under the surviving number was only planned; the one that was told goes on under its own id."""

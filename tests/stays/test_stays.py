@@ -194,8 +194,8 @@ def test_late_events_write_no_register(kind, state):
     before = after(*PATHS[state])
     registers = {"existence", "discharge", "leave", "plan"}
     late = advance(event(kind, -5, C.INPATIENT), kind, before, "E1", "S1").stay
-    kept = {name: at for name, at in before.memory.items() if name in registers}
-    assert {name: late.memory[name] for name in kept} == kept
+    kept = {name: at for name in registers if (at := getattr(before.registers, name))}
+    assert {name: getattr(late.registers, name) for name in kept} == kept
     undone = kind in (K.ADMITTED, K.REGISTERED, K.DISCHARGED, K.ADMIT_CANCELLED, K.DISCHARGE_CANCELLED)
     if undone and not (state in (State.IN_PROGRESS, State.ON_LEAVE) and kind is K.DISCHARGED):
         assert late.status is before.status
@@ -770,8 +770,8 @@ class TestWhere:
 
     def test_a_place_named_more_exactly_is_no_move(self):
         stay = after(self.at(K.ADMITTED, 0, "SYS", "MSH-4"), self.at(K.TRANSFERRED, 5, "MAIN", "PV1-3.4"))
-        assert (stay.facility, stay.memory["named"]) == ("MAIN", "MAIN")
-        assert after(self.at(K.TRANSFERRED, 9, "WEST", "PV1-3.4"), stay=stay).memory["named"] == "MAIN"
+        assert (stay.facility, stay.registers.named) == ("MAIN", "MAIN")
+        assert after(self.at(K.TRANSFERRED, 9, "WEST", "PV1-3.4"), stay=stay).registers.named == "MAIN"
 
     def test_a_discharge_without_a_number_from_another_facility_of_the_sender(self):
         stay = after(self.at(K.ADMITTED, 0, "MAIN", "PV1-3.4"))

@@ -6,8 +6,9 @@ from typing import Any, Final, NamedTuple
 
 from parsers.events import Diagnosis, EncounterClass, Event, EventKind, Finding, Visit
 from rules.decisions import Stay, StayStatus
+from rules.registers import Before
 from rules.stays.find import DAY, RISEN, came_before, goes_up
-from rules.stays.keys import SAID, joined, visit_key
+from rules.stays.keys import joined, visit_key
 from rules.stays.table import (
     ADMITTED_HERE,
     DIED_DISPOSITIONS,
@@ -22,9 +23,6 @@ from rules.stays.table import (
 _DEATH_PLACES: Final = frozenset({"PID-29", "PID-30"})
 _BLANK: Final[Mapping[str, Any]] = {"expected_discharge": None, "diagnoses": ()}
 _PLACING: Final = STARTS | {EventKind.UPDATED, EventKind.DISCHARGED, EventKind.TRANSFERRED}
-_FORMER: Final = "former"  # in a stay's memory: numbers and accounts of the emergency visit that became the admission
-_BEFORE: Final = "before"  # and what that visit was, for when the admission is cancelled
-_SEPARATOR: Final = "\x1f"
 
 
 class Step(NamedTuple):
@@ -42,8 +40,8 @@ class Draft:
         self.stay = stay
         self.event = event
         self.visit = event.visit or Visit()
-        self.at = event.recorded_at.astimezone(UTC).isoformat()
-        self.memory = dict(stay.memory)
+        self.at = event.recorded_at.astimezone(UTC)
+        self.registers = stay.registers.opened()
         self.changed: dict[str, Any] = {}
         self.begins = False  # the event starts the stay, or starts it again
         self.newest = stay.last_recorded_at is None or event.recorded_at >= stay.last_recorded_at
@@ -52,38 +50,40 @@ class Draft:
 
     def _handles(self) -> None:
         """The visit number and account in force; an emergency visit's give way to those of what it became."""
+        registers, known = self.registers, self.stay.registers
         rises, before = goes_up(self.event, self.stay), came_before(self.event, self.stay)
-        for name, handle in _handles_of(self.event).items():
-            known = self.memory.get(name, "")
-            if handle in (known, *self.former):
-                continue
-            if not known:
-                self.memory[name] = handle
-            elif rises:
-                self._former(known)
-                self.memory[name] = handle
-                ended = self.stay.ended_at.isoformat() if self.stay.ended_at else ""
-                was = (self.stay.encounter_class.value, ended, self.stay.disposition)
-                self.memory[_BEFORE] = _SEPARATOR.join(
-                    (*was, self.stay.memory.get("number", ""), self.stay.memory.get("account", ""))
-                )
-            elif before:
-                self._former(handle)
+        number, account = _handles_of(self.event)
+        registers.number = self._in_force(known.number, number, rises, before)
+        registers.account = self._in_force(known.account, account, rises, before)
+        if rises and registers.former != known.former:
+            stay = self.stay
+            registers.before = Before(
+                encounter_class=stay.encounter_class,
+                ended_at=stay.ended_at,
+                disposition=stay.disposition,
+                number=known.number,
+                account=known.account,
+            )
 
-    def _former(self, handle: str) -> None:
-        self.memory[_FORMER] = _SEPARATOR.join((*self.former, handle))
-
-    @property
-    def former(self) -> tuple[str, ...]:
-        """Visit numbers and accounts of the emergency visit that became this admission."""
-        return tuple(filter(None, self.memory.get(_FORMER, "").split(_SEPARATOR)))
+    def _in_force(self, known: str, handle: str, rises: bool, before: bool) -> str:
+        former = self.registers.former
+        if not handle or handle in (known, *former):
+            return known
+        if not known:
+            return handle
+        if rises:
+            self.registers.former = (*former, known)
+            return handle
+        if before:
+            self.registers.former = (*former, handle)
+        return known
 
     def about_the_emergency_visit(self) -> bool:
         """What is said of the emergency visit that became this admission ends, reopens or cancels no admission: what
         comes under its number (else its account), and its end as "admitted here"."""
-        handles = _handles_of(self.event)
-        handle = handles.get("number") or handles.get("account")
-        if handle and handle in self.former:
+        number, account = _handles_of(self.event)
+        handle = number or account
+        if handle and handle in self.registers.former:
             return True
         return (
             self.event.kind is EventKind.DISCHARGED
@@ -95,31 +95,25 @@ class Draft:
 
     def back_to_emergency(self) -> bool:
         """The admission that an emergency visit became is cancelled: the visit is what it was before."""
-        before = self.memory.pop(_BEFORE, "")
-        if not before:
+        registers, before = self.registers, self.registers.before
+        if before is None:
             return False
-        found, ended, disposition, number, account = before.split(_SEPARATOR)
-        for name, handle in (("number", number), ("account", account)):
-            if handle:
-                self.memory[name] = handle
-        self.memory[_FORMER] = _SEPARATOR.join(one for one in self.former if one not in (number, account))
+        registers.before = None
+        registers.number = before.number or registers.number
+        registers.account = before.account or registers.account
+        registers.former = tuple(one for one in registers.former if one not in (before.number, before.account))
         self.set(
-            encounter_class=EncounterClass(found),
-            highest_class=EncounterClass(found),
-            status=StayStatus.FINISHED if ended else StayStatus.IN_PROGRESS,
-            ended_at=datetime.fromisoformat(ended) if ended else None,
-            disposition=disposition,
+            encounter_class=before.encounter_class,
+            highest_class=before.encounter_class,
+            status=StayStatus.FINISHED if before.ended_at else StayStatus.IN_PROGRESS,
+            ended_at=before.ended_at,
+            disposition=before.disposition,
         )
         return True
 
-    def older(self, register: str) -> bool:
+    def older(self, written: datetime | None) -> bool:
         """The register has been written by a newer message."""
-        return self.memory.get(register, "") > self.at
-
-    def write(self, register: str, value: str = "") -> None:
-        self.memory[register] = self.at
-        if value:
-            self.memory[f"{register}_is"] = value
+        return written is not None and written > self.at
 
     def set(self, **values: Any) -> None:
         self.changed.update(values)
@@ -128,49 +122,50 @@ class Draft:
         return self.changed.get(name, getattr(self.stay, name))
 
     def began(self, kind: EventKind) -> None:
-        self.memory["began"] = "1"
-        if not self.older("started"):
-            self.write("started")
+        registers = self.registers
+        registers.began = True
+        if not self.older(registers.started):
+            registers.started = self.at
         if kind is not EventKind.REGISTERED:
-            self.memory["admitted"] = "1"
+            registers.admitted = True
 
     def put_class(self, kind: EventKind) -> None:
-        found = self.visit.encounter_class
+        registers, found = self.registers, self.visit.encounter_class
         if kind is EventKind.CLASS_CHANGED and found in (None, EncounterClass.UNKNOWN):
             found = EncounterClass.INPATIENT if self.event.trigger == "A06" else found or EncounterClass.AMBULATORY
         known: EncounterClass = self.get("encounter_class")
         if found is None or found is EncounterClass.PRE_ADMISSION:
             return
-        if "class" in self.memory and self._steps_down(kind, found, known):
+        if registers.encounter_class and self._steps_down(kind, found, known):
             return
-        if found is EncounterClass.UNKNOWN and "class" in self.memory:
+        if found is EncounterClass.UNKNOWN and registers.encounter_class:
             keeps = RANK[known] > RANK[EncounterClass.EMERGENCY] or (
                 kind is not EventKind.ADMITTED and known is not EncounterClass.UNKNOWN
             )
             if keeps:
                 return
-        if RANK[found] > RANK[self.get("highest_class")] or "class" not in self.memory:
+        if RANK[found] > RANK[self.get("highest_class")] or not registers.encounter_class:
             self.set(highest_class=found)
         if found is EncounterClass.EMERGENCY:
-            self.memory["ed"] = "1"
+            registers.emergency = True
         if found in (EncounterClass.EMERGENCY, EncounterClass.OBSERVATION):
-            self.memory["hospital"] = "1"
-        if self.older("class"):
+            registers.hospital = True
+        if self.older(registers.encounter_class):
             return
         if self._corrects(kind, found):
             self.set(highest_class=found)
         self.set(encounter_class=found)
-        self.write("class")
+        registers.encounter_class = self.at
 
     def _corrects(self, kind: EventKind, found: EncounterClass) -> bool:
         """An update within a day of the higher class says it never was one; later, the stay has been what it was."""
         highest = self.get("highest_class")
-        first = self.memory.setdefault("highest", self.at)
+        first = self.registers.highest = self.registers.highest or self.at
         if RANK[found] >= RANK[highest]:
             if highest != self.stay.highest_class or RANK[found] > RANK[self.stay.highest_class]:
-                self.memory["highest"] = self.at
+                self.registers.highest = self.at
             return False
-        soon = self.event.recorded_at - datetime.fromisoformat(first) <= DAY
+        soon = self.event.recorded_at - first <= DAY
         return kind is EventKind.UPDATED and found is not EncounterClass.UNKNOWN and soon
 
     def _steps_down(self, kind: EventKind, found: EncounterClass, known: EncounterClass) -> bool:
@@ -209,13 +204,12 @@ class Draft:
         self._put_death(overwrite)
         if self.newest:
             self.set(last_recorded_at=event.recorded_at)
-        if visit.admit_source:
-            self.memory.setdefault("source", visit.admit_source)
+        self.registers.source = self.registers.source or visit.admit_source
         if self.newest:
-            self.memory[SAID] = event.fingerprint
+            self.registers.said = event.fingerprint
         self._place()
         if any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
-            self.memory["assumed"] = "1"
+            self.registers.assumed = True
         keys = event.stay_keys
         if visit.alternate_number and (number := visit_key(event)):
             keys = (*keys, number.model_copy(update={"value": visit.alternate_number.value}))
@@ -239,8 +233,11 @@ class Draft:
         A stay that rose from the ED counts from there, and PV1-44 is then often the time of the decision to admit.
         """
         one_class = self.get("highest_class") is self.get("encounter_class")
-        seen = {EncounterClass.INPATIENT: "hospital", EncounterClass.OBSERVATION: "ed"}
-        risen = seen.get(self.get("encounter_class"), "") in self.memory
+        seen = {
+            EncounterClass.INPATIENT: self.registers.hospital,
+            EncounterClass.OBSERVATION: self.registers.emergency,
+        }
+        risen = seen.get(self.get("encounter_class"), False)
         return self.event.kind in (EventKind.UPDATED, EventKind.DISCHARGED) and one_class and not risen
 
     def _put_death(self, overwrite: bool) -> None:
@@ -249,16 +246,16 @@ class Draft:
         PID-30 N is often sent for everybody, so it takes back only what PID said; another disposition takes back the
         one before, with what PID said along with it.
         """
-        patient, memory = self.event.patient, self.memory
+        patient, registers = self.event.patient, self.registers
         before, now = self.stay.disposition in DIED_DISPOSITIONS, self.get("disposition") in DIED_DISPOSITIONS
-        told = memory.get("death_is") == "Y" or ("death" not in memory and self.get("died") and not before)
+        told = registers.dead or (registers.death is None and self.get("died") and not before)
         said = True if patient.deceased or patient.deceased_at else patient.deceased
         if said is None and not _DEATH_PLACES.isdisjoint(self.event.cleared):
             said = False
         if said is None and overwrite and before and not now and self.get("disposition"):
             said = False
-        if said is not None and not self.older("death"):
-            self.write("death", "Y" if said else "N")
+        if said is not None and not self.older(registers.death):
+            registers.death, registers.dead = self.at, said
             if told and not said and self.visit.disposition not in DIED_DISPOSITIONS and now:
                 self.set(disposition="")
                 now = False
@@ -267,8 +264,7 @@ class Draft:
 
     def revive(self) -> None:
         """Begun, or gone on, after its end was taken back: what was said of that end no longer counts."""
-        self.memory.pop("death", None)
-        self.memory.pop("death_is", None)
+        self.registers.death, self.registers.dead = None, False
         self.set(ended_at=None, disposition="", died=False)
 
     def _place(self) -> None:
@@ -277,8 +273,9 @@ class Draft:
         A place named less exactly than before (MSH-4 for PV1-3.4) is no other place.
         """
         event = self.event
-        place = self.memory.setdefault("place", event.facility_from)
-        self.memory.setdefault("sender", event.sender)
+        registers = self.registers
+        place = registers.place = event.facility_from if registers.place is None else registers.place
+        registers.sender = event.sender if registers.sender is None else registers.sender
         if not self.newest or event.kind not in _PLACING or event.facility == self.get("facility"):
             return
         if self.about_the_emergency_visit() or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
@@ -287,20 +284,19 @@ class Draft:
         if place != event.facility_from:
             if not exact:
                 return
-            self.memory["named"] = event.facility
-        self.memory["place"] = event.facility_from
+            registers.named = event.facility
+        registers.place = event.facility_from
         self.set(facility=event.facility, facility_kind=event.facility_kind)
 
     def done(self) -> Stay:
         changed = {name: value for name, value in self.changed.items() if value != getattr(self.stay, name)}
-        if self.memory != self.stay.memory:
-            changed["memory"] = self.memory
+        if self.registers.__dict__ != self.stay.registers.__dict__:
+            changed["registers"] = self.registers.closed()
         return self.stay.model_copy(update=changed) if changed else self.stay
 
 
-def _handles_of(event: Event) -> dict[str, str]:
-    """Visit number and account of the event, as a stay's memory names them; an account is marked as one."""
+def _handles_of(event: Event) -> tuple[str, str]:
+    """Visit number and account of the event, "" where it names none; an account is marked as one."""
     number = visit_key(event)
     account = next((key for key in event.stay_keys if key.system.startswith("account|")), None)
-    found = {"number": number.value if number else "", "account": f"account {account.value}" if account else ""}
-    return {name: handle for name, handle in found.items() if handle}
+    return number.value if number else "", f"account {account.value}" if account else ""
