@@ -10,7 +10,7 @@ from rules.deciding.case import World
 from rules.deciding.groups import KNOWN, Ids, known_after, part_id, together, unsure
 from rules.deciding.merges import merge
 from rules.deciding.moves import move, take_back
-from rules.deciding.workspace import IDENTITY, MERGES, MOVES, Desk, held, suppressed, unsaid
+from rules.deciding.workspace import Desk, held, suppressed, unsaid
 from rules.decisions import (
     Action,
     Decision,
@@ -19,6 +19,7 @@ from rules.decisions import (
     Match,
     Reason,
 )
+from rules.event_kinds import KINDS, About
 from rules.stays.find import anew
 
 __all__ = ["World", "decide", "unsure", "worth_asking"]
@@ -64,7 +65,7 @@ def _decide(
     ids: Ids,
 ) -> Decision:
     """One event, or one group of it."""
-    known = _enrollee_id(match, released)
+    known, about = _enrollee_id(match, released), KINDS[event.kind].about
     if history.seen and not released and not (known and anew(event, known, history.stays)):
         return Decision(action=Action.SUPPRESS, reasons=(Reason.NOTHING_NEW,), duplicate=True)
     prior_known = _enrollee_id(prior_match, released) if prior_match else None
@@ -72,21 +73,21 @@ def _decide(
         known = _survivor(event, match, prior_match, prior_known)
     if known is None and match.grade is Grade.POSSIBLE and not released and not unsaid(event):
         former = prior_known if prior_known not in (match.enrollee_id, match.runner_up) else None
-        if former and (event.kind is EventKind.PERSON_MERGED or event.kind in MOVES):
+        if former and (event.kind is EventKind.PERSON_MERGED or about is About.MOVE):
             return take_back(Desk(event, match, history, world, released, ids), former)
         return held(event)
     if known is None and prior_known is None:
         return suppressed(Reason.MATCH_REJECTED if released else Reason.NOT_ON_PANEL)
     desk = Desk(event, match, history, world, released, ids)
-    if event.kind in MERGES:
+    if about is About.MERGE:
         return merge(desk, known, prior_known)
-    if event.kind in MOVES:
+    if about is About.MOVE:
         return move(desk, known, prior_known)
     if known is None:
         return suppressed(Reason.NOT_ON_PANEL)
-    if event.kind in IDENTITY:
+    if about is About.LINK:
         return suppressed(Reason.IDENTITY_ONLY)
-    if event.kind in (EventKind.PERSON_UPDATED, EventKind.PERSON_DELETED):
+    if about is About.PERSON:
         return desk.person(known)
     return desk.stay(known)
 

@@ -17,6 +17,7 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
+from rules.event_kinds import KINDS
 from rules.policy.policy import Policy, Telling, local_day
 from rules.stays.table import DEAD, OPEN, RANK
 
@@ -204,10 +205,8 @@ def silence(case: Case, policy: Policy) -> Silence:
         if was is StayStatus.PLANNED:
             return (Reason.PLANNED_ONLY,)
         return (Reason.NOTHING_NEW,) if case.previous or was in DEAD else (Reason.OUTPATIENT,)
-    if kind in (EventKind.LEFT_ON_LEAVE, EventKind.BACK_FROM_LEAVE):
-        return (Reason.LEAVE_OF_ABSENCE,)
-    if kind in (EventKind.TRANSFERRED, EventKind.TRANSFER_CANCELLED):
-        return (Reason.MOVE_WITHIN_FACILITY,)
+    if untold := KINDS[kind].untold:
+        return (untold,)
     if not tells(stay) and not case.living:
         no_class = stay.encounter_class is EncounterClass.UNKNOWN
         return (Reason.OUTPATIENT, Reason.UNKNOWN_CLASS) if no_class else (Reason.OUTPATIENT,)

@@ -11,9 +11,8 @@ from typing import Final, NamedTuple
 from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier
 from parsers.people import Enrollee
 from rules.decisions import Grade, Match
+from rules.event_kinds import ENDS, GOES_ON, KEPT
 from rules.matching.evidence import Field, Note
-
-_ENDS: Final = frozenset({EventKind.DISCHARGED})
 
 
 class Missed(NamedTuple):
@@ -26,19 +25,7 @@ class Missed(NamedTuple):
         return self.match.grade is not Grade.POSSIBLE
 
 
-KEPT: Final = frozenset(
-    {
-        EventKind.ADMITTED,
-        EventKind.REGISTERED,
-        EventKind.CLASS_CHANGED,
-        EventKind.DISCHARGED,
-        EventKind.ADMIT_CANCELLED,  # without the cancels, somebody enrolled late would be told of what did not happen
-        EventKind.DISCHARGE_CANCELLED,
-        EventKind.VISIT_DELETED,
-    }
-)
 _NO_STAY: Final = frozenset({EncounterClass.AMBULATORY, EncounterClass.PRE_ADMISSION})
-_GOES_ON: Final = frozenset({EventKind.UPDATED, EventKind.TRANSFERRED, EventKind.DISCHARGED})
 
 
 def worth_keeping(event: Event) -> bool:
@@ -52,7 +39,7 @@ def looks_back(event: Event) -> tuple[Identifier, ...]:
     gives up, or the best key of a visit that goes on (a John Doe was admitted, and is identified by A40 or A08)."""
     if event.kind is EventKind.PERSON_MERGED:
         return event.prior.identifiers if event.prior else ()
-    return event.stay_keys[:1] if event.kind in _GOES_ON else ()
+    return event.stay_keys[:1] if event.kind in GOES_ON else ()
 
 
 def goes_back_to(event: Event, earlier: Event) -> bool:
@@ -90,13 +77,13 @@ def missed(
     over = {
         (each.match.enrollee_id, key)
         for each in theirs
-        if each.event.kind in _ENDS and each.event.occurred_at < since
+        if each.event.kind in ENDS and each.event.occurred_at < since
         for key in each.event.stay_keys
     }
     found = [
         each
         for each in theirs
-        if not (each.event.kind in _ENDS and each.event.occurred_at < since)
+        if not (each.event.kind in ENDS and each.event.occurred_at < since)
         and not any((each.match.enrollee_id, key) in over for key in each.event.stay_keys)
     ]
     return [

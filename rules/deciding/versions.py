@@ -22,6 +22,7 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
+from rules.event_kinds import KINDS
 from rules.policy.policy import Facts
 from rules.stays.table import DEAD, OPEN
 
@@ -30,14 +31,6 @@ KIND: Final[Mapping[EncounterClass, AlertKind]] = {
     EncounterClass.OBSERVATION: AlertKind.OBSERVATION,
     EncounterClass.INPATIENT: AlertKind.ADMISSION,
     EncounterClass.UNKNOWN: AlertKind.ADMISSION,
-}
-TAKEN_BACK: Final[Mapping[EventKind, Reason]] = {
-    EventKind.ADMIT_CANCELLED: Reason.ADMISSION_CANCELLED,
-    EventKind.VISIT_DELETED: Reason.VISIT_DELETED,
-    EventKind.PERSON_DELETED: Reason.PERSON_DELETED,
-    EventKind.PERSON_MERGED: Reason.MERGED,
-    EventKind.ACCOUNT_MERGED: Reason.MERGED,
-    EventKind.VISIT_MERGED: Reason.MERGED,
 }
 _CONSENT_NEEDED: Final = {
     FacilityKind.SUBSTANCE_USE: Consent.PART2,
@@ -53,7 +46,7 @@ def next_version(case: Case, world: World) -> Alert | Silence:
         return (Reason.OUTPATIENT,) if outpatient else (unknown(case, world.policy),)
     if stay.status in DEAD:
         return (
-            retraction(case, world, TAKEN_BACK.get(case.kind, Reason.ADMISSION_CANCELLED))
+            retraction(case, world, KINDS[case.kind].takes_back or Reason.ADMISSION_CANCELLED)
             if case.living
             else silence(case, world.policy)
         )

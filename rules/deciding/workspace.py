@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import date
 from hashlib import blake2b
-from typing import Final
 
 from parsers.events import RECORD_NUMBERS, EncounterClass, Event, EventKind, Identifier
 from rules.deciding.case import Case, World
@@ -22,6 +21,7 @@ from rules.decisions import (
     Stay,
     StayStatus,
 )
+from rules.event_kinds import NEVER_TOLD
 from rules.matching.evidence import Field
 from rules.matching.person import is_nobodys
 from rules.stays.draft import Step
@@ -29,11 +29,6 @@ from rules.stays.find import find
 from rules.stays.keys import joined, key_in, under, visit_key
 from rules.stays.moves import advance
 from rules.stays.table import DEAD, Move
-
-IDENTITY: Final = frozenset({EventKind.LINKED, EventKind.UNLINKED})
-MERGES: Final = frozenset({EventKind.PERSON_MERGED, EventKind.ACCOUNT_MERGED, EventKind.VISIT_MERGED})
-MOVES: Final = frozenset({EventKind.PERSON_MOVED, EventKind.ACCOUNT_MOVED, EventKind.VISIT_MOVED})
-_NEVER_TOLD: Final = IDENTITY | {EventKind.PERSON_UPDATED, EventKind.PLANNED, EventKind.PLAN_CANCELLED}
 
 
 class Desk:
@@ -328,7 +323,7 @@ def suppressed(*reasons: Reason) -> Decision:
 def held(event: Event) -> Decision:
     """Nothing leaves on a possible match; a person is asked only when something would."""
     found = event.visit.encounter_class if event.visit else None
-    if event.kind in _NEVER_TOLD:
+    if event.kind in NEVER_TOLD:
         return suppressed(Reason.POSSIBLE_MATCH)
     if found in (EncounterClass.AMBULATORY, EncounterClass.PRE_ADMISSION):
         return suppressed(Reason.POSSIBLE_MATCH, Reason.OUTPATIENT)

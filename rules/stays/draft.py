@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from parsers.events import Diagnosis, EncounterClass, Event, EventKind, Finding, Visit
 from rules.decisions import Stay, StayStatus
+from rules.event_kinds import PLACING, REGISTRATIONS
 from rules.registers import Before
 from rules.stays.find import DAY, RISEN, came_before, goes_up
 from rules.stays.keys import joined, visit_key
@@ -14,15 +15,12 @@ from rules.stays.table import (
     DIED_DISPOSITIONS,
     OPEN,
     RANK,
-    REGISTRATIONS,
-    STARTS,
     TOLD_CLASSES,
     Move,
 )
 
 _DEATH_PLACES: Final = frozenset({"PID-29", "PID-30"})
 _BLANK: Final[Mapping[str, Any]] = {"expected_discharge": None, "diagnoses": ()}
-_PLACING: Final = STARTS | {EventKind.UPDATED, EventKind.DISCHARGED, EventKind.TRANSFERRED}
 
 
 class Step(NamedTuple):
@@ -276,7 +274,7 @@ class Draft:
         registers = self.registers
         place = registers.place = event.facility_from if registers.place is None else registers.place
         registers.sender = event.sender if registers.sender is None else registers.sender
-        if not self.newest or event.kind not in _PLACING or event.facility == self.get("facility"):
+        if not self.newest or event.kind not in PLACING or event.facility == self.get("facility"):
             return
         if self.about_the_emergency_visit() or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
             return

@@ -6,6 +6,7 @@ from typing import Final
 
 from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier, Visit
 from rules.decisions import Stay, StayStatus
+from rules.event_kinds import ABOUT, CANCELS, MEANWHILE, PLACING, REGISTRATIONS, STARTS, TRANSFERS, About
 from rules.stays.keys import key_in, visit_key
 from rules.stays.table import (
     ADMITTED_HERE,
@@ -13,15 +14,9 @@ from rules.stays.table import (
     FROM_EMERGENCY,
     OPEN,
     RANK,
-    REGISTRATIONS,
-    STARTS,
     TOLD_CLASSES,
-    TRANSFERS,
 )
 
-_CANCELS: Final = frozenset(
-    {EventKind.ADMIT_CANCELLED, EventKind.DISCHARGE_CANCELLED, EventKind.PLAN_CANCELLED, EventKind.TRANSFER_CANCELLED}
-)
 _NUMBER_REUSED: Final = timedelta(days=3)  # a start so long after the discharge is another stay under the same number
 _OPEN_FOR: Final = {
     EncounterClass.EMERGENCY: timedelta(days=3),
@@ -41,23 +36,6 @@ _ARRIVALS_APART: Final = timedelta(hours=4)
 _ADMISSIONS_APART: Final = timedelta(hours=12)
 RISEN: Final = frozenset({EncounterClass.OBSERVATION, EncounterClass.INPATIENT})
 _BEFORE_ADMISSION: Final = frozenset({EncounterClass.EMERGENCY, EncounterClass.OBSERVATION})
-_GOING_ON: Final = STARTS | {EventKind.UPDATED, EventKind.TRANSFERRED, EventKind.DISCHARGED}
-_ABOUT_ONE_STAY: Final = (
-    STARTS
-    | _CANCELS
-    | {
-        EventKind.DISCHARGED,
-        EventKind.TRANSFERRED,
-        EventKind.UPDATED,
-        EventKind.PLANNED,
-        EventKind.DISCHARGE_EXPECTED,
-        EventKind.EXPECTED_CANCELLED,
-        EventKind.LEFT_ON_LEAVE,
-        EventKind.BACK_FROM_LEAVE,
-        EventKind.VISIT_DELETED,
-    }
-)
-_MEANWHILE: Final = TRANSFERS | {EventKind.UPDATED, EventKind.LEFT_ON_LEAVE, EventKind.BACK_FROM_LEAVE}
 
 
 def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
@@ -126,7 +104,7 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
 def anew(event: Event, enrollee_id: str, stays: Sequence[Stay]) -> bool:
     """Whether an event that says word for word what one said before is no repeat: something else about the stay was
     decided since, and this was learned after that (a feed without EVN-2 that cancels, and admits again)."""
-    if event.kind not in _ABOUT_ONE_STAY or event.recorded_from == "EVN-2":
+    if event.kind not in ABOUT[About.STAY] or event.recorded_from == "EVN-2":
         return False
     stay = find(event, enrollee_id, stays)
     known = [
@@ -152,7 +130,7 @@ def _other_number(number: Identifier | None, stay: Stay) -> bool:
 def _same_sort(event: Event, stay: Stay) -> bool:
     """A clinic visit is not the hospital stay that happens to be open, or was, at the same place."""
     found = event.visit.encounter_class if event.visit else None
-    keyless_cancel = event.kind in _CANCELS and not (event.visit and event.visit.number)
+    keyless_cancel = event.kind in CANCELS and not (event.visit and event.visit.number)
     if found is None or event.kind is EventKind.CLASS_CHANGED or keyless_cancel or not stay.registers.encounter_class:
         return True
     in_hospital = stay.encounter_class in TOLD_CLASSES
@@ -251,7 +229,7 @@ def _near(event: Event, stay: Stay) -> bool:
 
 def _goes_on(event: Event, stay: Stay) -> bool:
     """An emergency or observation visit, open or just over, that becomes the admission the event is about."""
-    if event.kind not in _GOING_ON or not goes_up(event, stay) or stay.encounter_class not in _BEFORE_ADMISSION:
+    if event.kind not in PLACING or not goes_up(event, stay) or stay.encounter_class not in _BEFORE_ADMISSION:
         return False
     at, since = _admission(event), stay.started_at or stay.ended_at
     if at is None or since is None or at < since - _HOUR:
@@ -339,7 +317,7 @@ def _while_it_lasted(event: Event, stay: Stay) -> bool:
     if stay.status is not StayStatus.FINISHED or not (stay.started_at and stay.ended_at):
         return False
     admitted = event.visit.admitted_at if event.visit else None
-    if event.kind not in _MEANWHILE or (admitted and _elsewhen(event, stay, admitted)):
+    if event.kind not in MEANWHILE or (admitted and _elsewhen(event, stay, admitted)):
         return False
     return stay.started_at <= event.occurred_at <= stay.ended_at
 

@@ -84,6 +84,7 @@ TABLE: Final[Mapping[EventKind, Mapping[State, Move]]] = {
     EventKind.UNLINKED:            _row(__,   __,   __,   __,   __,   __,   __,   __),
 }
 # fmt: on
+assert TABLE.keys() == set(EventKind), "a kind of event without its moves"
 TOLD_CLASSES: Final = frozenset(
     {EncounterClass.EMERGENCY, EncounterClass.OBSERVATION, EncounterClass.INPATIENT, EncounterClass.UNKNOWN}
 )
@@ -98,9 +99,6 @@ RANK: Final[Mapping[EncounterClass, int]] = {
 DEAD: Final = frozenset({StayStatus.CANCELLED, StayStatus.ENTERED_IN_ERROR})
 OPEN: Final = frozenset({StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE})
 DIED_DISPOSITIONS: Final = frozenset({"20", "40", "41", "42"})  # HL7 table 0112, UB-04 form locator 17
-STARTS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED, EventKind.CLASS_CHANGED})
-REGISTRATIONS: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
-TRANSFERS: Final = frozenset({EventKind.TRANSFERRED, EventKind.TRANSFER_CANCELLED})
 ADMITTED_HERE: Final = "09"  # HL7 table 0112: admitted as an inpatient to this hospital
 FROM_EMERGENCY: Final = "7"  # HL7 table 0023: admission source emergency room
 
