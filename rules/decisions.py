@@ -38,63 +38,75 @@ class Action(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why: closed, counted, shown to people in words (`streams.words.stays`) and listed in the README."""
+    """Why: closed, counted, shown to people in words (`streams.words.reasons`) and listed in the README. A row each:
+    the word, and whether whoever may only know that something happened (`Tier.GENERAL`) reads it.
+    """
+
+    general: bool
+
+    def __new__(cls, word: str, general: bool | None = None) -> "Reason":
+        if general is None:
+            raise TypeError(f"the reason {word} does not say how far it goes")
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.general = general
+        return member
 
     # what was told
-    ED_ARRIVAL = "ed_arrival"
-    ADMITTED = "admitted"
-    OBSERVATION = "observation"
-    TRANSFERRED_IN = "transferred_in"
-    DISCHARGED = "discharged"
-    DISCHARGED_WITHOUT_ADMISSION = "discharged_without_admission"
-    CLASS_CHANGED = "class_changed"
-    DIAGNOSIS_ADDED = "diagnosis_added"
-    DISPOSITION_ADDED = "disposition_added"
-    DISPOSITION_CORRECTED = "disposition_corrected"
-    TIME_CORRECTED = "time_corrected"  # the day of the admission or of the discharge is another than was told
-    ATTENDING_CHANGED = "attending_changed"
-    EXPECTED_DISCHARGE_CHANGED = "expected_discharge_changed"
-    IDENTITY_CORRECTED = "identity_corrected"
-    LEFT_AGAINST_ADVICE = "left_against_advice"
-    DIED = "died"
-    DEATH_TAKEN_BACK = "death_taken_back"
-    NEWBORN = "newborn"
-    READMISSION = "readmission"
-    ED_HIGH_UTILIZER = "ed_high_utilizer"
-    RECENT_SNF_STAY = "recent_snf_stay"
-    BEHAVIORAL_HEALTH = "behavioral_health"
-    OVERDOSE = "overdose"
-    URGENCY_TAKEN_BACK = "urgency_taken_back"  # an overdose or a mental-health reason that was told is no longer said
-    PLANNED_ADMISSION = "planned_admission"
-    CODE_CAME_LATE = "code_came_late"  # the rule fired late because the code came late
-    UNKNOWN_CLASS = "unknown_class"
-    REGISTERED = "registered"  # under a class we do not know: a visit, perhaps of a clinic
-    LATE_ENROLLMENT = "late_enrollment"
-    RELEASED_BY_REVIEW = "released_by_review"
+    ED_ARRIVAL = "ed_arrival", True
+    ADMITTED = "admitted", True
+    OBSERVATION = "observation", True
+    TRANSFERRED_IN = "transferred_in", True
+    DISCHARGED = "discharged", True
+    DISCHARGED_WITHOUT_ADMISSION = "discharged_without_admission", True
+    CLASS_CHANGED = "class_changed", True
+    DIAGNOSIS_ADDED = "diagnosis_added", False
+    DISPOSITION_ADDED = "disposition_added", False
+    DISPOSITION_CORRECTED = "disposition_corrected", False
+    TIME_CORRECTED = "time_corrected", True  # the day of the admission or of the discharge is another than was told
+    ATTENDING_CHANGED = "attending_changed", False
+    EXPECTED_DISCHARGE_CHANGED = "expected_discharge_changed", False
+    IDENTITY_CORRECTED = "identity_corrected", True
+    LEFT_AGAINST_ADVICE = "left_against_advice", False
+    DIED = "died", True
+    DEATH_TAKEN_BACK = "death_taken_back", True
+    NEWBORN = "newborn", False
+    READMISSION = "readmission", True
+    ED_HIGH_UTILIZER = "ed_high_utilizer", False
+    RECENT_SNF_STAY = "recent_snf_stay", False
+    BEHAVIORAL_HEALTH = "behavioral_health", False
+    OVERDOSE = "overdose", False
+    URGENCY_TAKEN_BACK = "urgency_taken_back", False  # an overdose or mental-health reason that was told is gone
+    PLANNED_ADMISSION = "planned_admission", True
+    CODE_CAME_LATE = "code_came_late", False  # the rule fired late because the code came late
+    UNKNOWN_CLASS = "unknown_class", False
+    REGISTERED = "registered", True  # under a class we do not know: a visit, perhaps of a clinic
+    LATE_ENROLLMENT = "late_enrollment", True
+    RELEASED_BY_REVIEW = "released_by_review", True
     # what was taken back
-    ADMISSION_CANCELLED = "admission_cancelled"
-    DISCHARGE_CANCELLED = "discharge_cancelled"
-    TRANSFER_CANCELLED = "transfer_cancelled"
-    VISIT_DELETED = "visit_deleted"
-    PERSON_DELETED = "person_deleted"
-    MOVED_TO_ANOTHER_PERSON = "moved_to_another_person"
-    MERGED = "merged"
-    BACK_TO_OUTPATIENT = "back_to_outpatient"
+    ADMISSION_CANCELLED = "admission_cancelled", True
+    DISCHARGE_CANCELLED = "discharge_cancelled", True
+    TRANSFER_CANCELLED = "transfer_cancelled", True
+    VISIT_DELETED = "visit_deleted", True
+    PERSON_DELETED = "person_deleted", True
+    MOVED_TO_ANOTHER_PERSON = "moved_to_another_person", True
+    MERGED = "merged", True
+    BACK_TO_OUTPATIENT = "back_to_outpatient", True
     # why nothing was told
-    NOT_ON_PANEL = "not_on_panel"
-    NOT_ENROLLED_ON_DAY = "not_enrolled_on_day"
-    POSSIBLE_MATCH = "possible_match"
-    MATCH_REJECTED = "match_rejected"
-    NOTHING_NEW = "nothing_new"
-    OUTPATIENT = "outpatient"
-    PLANNED_ONLY = "planned_only"
-    MOVE_WITHIN_FACILITY = "move_within_facility"
-    LEAVE_OF_ABSENCE = "leave_of_absence"
-    STAY_UNKNOWN = "stay_unknown"  # a cancel or an update of a stay we never saw
-    STAY_BEFORE_ENROLLMENT = "stay_before_enrollment"
-    OUT_OF_ORDER = "out_of_order"  # an older message about a stay that has moved on
-    IDENTITY_ONLY = "identity_only"
-    MUTED_BY_POLICY = "muted_by_policy"
+    NOT_ON_PANEL = "not_on_panel", False
+    NOT_ENROLLED_ON_DAY = "not_enrolled_on_day", False
+    POSSIBLE_MATCH = "possible_match", False
+    MATCH_REJECTED = "match_rejected", False
+    NOTHING_NEW = "nothing_new", False
+    OUTPATIENT = "outpatient", False
+    PLANNED_ONLY = "planned_only", False
+    MOVE_WITHIN_FACILITY = "move_within_facility", False
+    LEAVE_OF_ABSENCE = "leave_of_absence", False
+    STAY_UNKNOWN = "stay_unknown", False  # a cancel or an update of a stay we never saw
+    STAY_BEFORE_ENROLLMENT = "stay_before_enrollment", False
+    OUT_OF_ORDER = "out_of_order", False  # an older message about a stay that has moved on
+    IDENTITY_ONLY = "identity_only", False
+    MUTED_BY_POLICY = "muted_by_policy", False
 
 
 class StayStatus(StrEnum):

@@ -203,34 +203,6 @@ _OF_A_RETRACTION: Final = (
     *("version", "action", "status", "reasons", "occurred_at", "decided_at", "message_id", "trigger", "control_id"),
 )
 _MORE_THAN_NECESSARY: Final = ("complaint", "attending", "unit")
-_GENERAL_REASONS: Final = frozenset(
-    {
-        Reason.ED_ARRIVAL,
-        Reason.ADMITTED,
-        Reason.OBSERVATION,
-        Reason.TRANSFERRED_IN,
-        Reason.DISCHARGED,
-        Reason.DISCHARGED_WITHOUT_ADMISSION,
-        Reason.CLASS_CHANGED,
-        Reason.DIED,
-        Reason.DEATH_TAKEN_BACK,
-        Reason.TIME_CORRECTED,
-        Reason.REGISTERED,
-        Reason.READMISSION,
-        Reason.PLANNED_ADMISSION,
-        Reason.IDENTITY_CORRECTED,
-        Reason.LATE_ENROLLMENT,
-        Reason.RELEASED_BY_REVIEW,
-        Reason.ADMISSION_CANCELLED,
-        Reason.DISCHARGE_CANCELLED,
-        Reason.TRANSFER_CANCELLED,
-        Reason.VISIT_DELETED,
-        Reason.PERSON_DELETED,
-        Reason.MOVED_TO_ANOTHER_PERSON,
-        Reason.MERGED,
-        Reason.BACK_TO_OUTPATIENT,
-    }
-)
 _GENERAL_CHANGES: Final = frozenset({"status", "encounter_class", "kind", "priority"})
 _GENERAL_WORDS: Final = frozenset(
     {"", *(word.value for words in (StayStatus, EncounterClass, AlertKind, Priority) for word in words)}
@@ -340,7 +312,7 @@ def _general(alert: Alert, enrollee: Enrollee, relationship: Relationship, who: 
         priority=alert.priority,
         owners=tuple(Owner(case_manager_id=owner.case_manager_id, because="") for owner in owners),
         told=tuple(person for person in alert.told if person in visible),
-        reasons=tuple(reason for reason in alert.reasons if reason in _GENERAL_REASONS),
+        reasons=tuple(reason for reason in alert.reasons if reason.general),
         changes=tuple(change for change in alert.changes if _tells_nothing_more(change)),
         clocks=tuple(
             clock.model_copy(update={"stopped_by": ""}) for clock in alert.clocks if clock.kind not in TELLING_CLOCKS

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rules.decisions import (
-    Reason,
-)
+from rules.decisions import Reason
 from rules.policy.policy import Policy
 from streams.words.numbers import count
 
@@ -64,6 +62,7 @@ REASON_WORDS: Final[Mapping[Reason, str]] = {
     Reason.IDENTITY_ONLY: "Only name or address details changed",
     Reason.MUTED_BY_POLICY: "Your policy keeps this kind of alert quiet",
 }
+assert REASON_WORDS.keys() == set(Reason), "a reason without its words"
 
 
 def reason(item: Reason, policy: Policy | None = None) -> str:
