@@ -92,6 +92,8 @@ class Reason(StrEnum):
     MOVED_TO_ANOTHER_PERSON = "moved_to_another_person", True
     MERGED = "merged", True
     BACK_TO_OUTPATIENT = "back_to_outpatient", True
+    FOLLOW_UP_ENDED = "follow_up_ended", False  # an inpatient stay follows: FUH, FUM and FUA of this one are not asked
+    FOLLOW_UP_AGAIN = "follow_up_again", False  # and that stay was taken back
     # why nothing was told
     NOT_ON_PANEL = "not_on_panel", False
     NOT_ENROLLED_ON_DAY = "not_enrolled_on_day", False

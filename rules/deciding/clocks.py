@@ -6,7 +6,8 @@ federal or the state's holidays, which it names.
 Sources: CPT 99495 and 99496 (contact within 2 business days and a visit within 7 or 14 days of a discharge to the
 community from inpatient, skilled-nursing and hospital-observation stays); HEDIS TRC (Medicare members of 18 and over,
 inpatient stays; engagement not on the day of discharge), FUH (not on the day of discharge), FUM and FUA (that day
-counts; FUA: a principal diagnosis of substance use, or any of an overdose).
+counts; FUA: a principal diagnosis of substance use, or any of an overdose). These three end when an inpatient stay,
+acute or not, begins within 30 days of the discharge.
 
 A version that somebody of the medical home can read is itself the notice TRC asks for, dated when it was there. So the
 notice of an admission is met by it, or missed because it came too late; told only to others, it is still to be given.
@@ -31,6 +32,8 @@ INPATIENT_LIKE: Final = frozenset({EncounterClass.INPATIENT, EncounterClass.OBSE
 MEASURES: Final = frozenset(
     {ClockKind.FUH_7, ClockKind.FUH_30, ClockKind.FUM_7, ClockKind.FUM_30, ClockKind.FUA_7, ClockKind.FUA_30}
 )  # those that depend on the diagnoses
+HAPPENED: Final = frozenset({StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE, StayStatus.FINISHED})
+_MEASURED_DAYS: Final = 30
 NOT_ACUTE: Final = frozenset({FacilityKind.SKILLED_NURSING, FacilityKind.REHABILITATION})
 FEDERAL: Final = "federal"
 _ADMITTING: Final = "A"  # HL7 table 0052: a diagnosis at admission, not at discharge
@@ -63,10 +66,11 @@ def clocks_of(
     known_at: datetime,
     decided_at: datetime,
     *,
+    others: Iterable[Stay] = (),
     readable: bool = True,
 ) -> tuple[Clock, ...]:
-    """The clocks that should run for this stay. `known_at`: when we took the message that told of it; `readable`: from
-    `decided_at` on somebody of the medical home can read it.
+    """The clocks that should run for this stay. `known_at`: when we took the message that told of it; `others`: the
+    enrollee's other stays; `readable`: from `decided_at` on somebody of the medical home can read it.
     """
     if stay.died or stay.status in (StayStatus.CANCELLED, StayStatus.ENTERED_IN_ERROR):
         return ()
@@ -82,8 +86,25 @@ def clocks_of(
             found += _after_inpatient(stay, enrollee, policy, stay.ended_at, measured)
         elif stay.highest_class is EncounterClass.EMERGENCY and stay.disposition != ADMITTED_HERE:
             found += _after_emergency(stay, enrollee, policy, stay.ended_at)
+        if any(run.kind in MEASURES for run in found) and followed(stay, others, zone):
+            found = [run for run in found if run.kind not in MEASURES]
     payer = enrollee.payer if enrollee else Payer.UNKNOWN
     return tuple(_clock(run, payer, policy, known_at, decided_at, readable) for run in found)
+
+
+def followed(stay: Stay, others: Iterable[Stay], zone: ZoneInfo) -> bool:
+    """An inpatient stay that began after this one did begins within 30 days of its end."""
+    end, since = stay.ended_at, stay.started_at or stay.ended_at
+    if end is None or since is None:
+        return False
+    until = day_end(end, _MEASURED_DAYS, zone)
+    return any(
+        other.highest_class is EncounterClass.INPATIENT
+        and other.status in HAPPENED
+        and other.started_at is not None
+        and since < other.started_at <= until
+        for other in others
+    )
 
 
 def only_registered(stay: Stay) -> bool:

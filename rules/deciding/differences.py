@@ -123,7 +123,7 @@ def _other_clocks(case: Case, policy: Policy) -> bool:
     if stay.diagnoses == previous.diagnoses or stay.status is not StayStatus.FINISHED:
         return False
     at = case.event.received_at
-    now = {clock.kind for clock in clocks_of(stay, case.enrollee, policy, at, at)} & MEASURES
+    now = {clock.kind for clock in clocks_of(stay, case.enrollee, policy, at, at, others=case.others)} & MEASURES
     before = {clock.kind for clock in previous.clocks if clock.status is not ClockStatus.STOPPED} & MEASURES
     return now != before
 

@@ -10,13 +10,14 @@ from typing import Any, Final
 from parsers.events import EncounterClass, EventKind, FacilityKind
 from parsers.people import Consent, Enrollee, RiskTier
 from rules.deciding.case import Case, Silence, World
-from rules.deciding.clocks import carried, clocks_of, only_registered
+from rules.deciding.clocks import MEASURES, carried, clocks_of, followed, only_registered
 from rules.deciding.context import context, ed_visits, tells
 from rules.deciding.differences import changes_of, content, differences, opening, silence, unknown
 from rules.decisions import (
     Action,
     Alert,
     AlertKind,
+    ClockStatus,
     Priority,
     Reason,
     Stay,
@@ -113,6 +114,24 @@ def became_readmission(case: Case, world: World) -> Alert | None:
     return _version(case, world, tuple(dict.fromkeys((Reason.READMISSION, *around))), quiet=False)
 
 
+def followed_up(case: Case, world: World) -> Alert | None:
+    """A version for a stay that is over, whose follow-up (FUH, FUM, FUA) another stay ends, or no longer ends."""
+    stay, previous = case.step.stay, case.previous
+    if stay is None or previous is None or not case.living or stay.status is not StayStatus.FINISHED:
+        return None
+    measures = [clock for clock in previous.clocks if clock.kind in MEASURES]
+    runs = any(clock.status is ClockStatus.RUNNING for clock in measures)
+    ended = any(clock.stopped_by == Reason.FOLLOW_UP_ENDED for clock in measures)
+    if not (runs or ended):
+        return None
+    follows = followed(stay, case.others, world.policy.tz)
+    if runs and follows:
+        return _version(case, world, (Reason.FOLLOW_UP_ENDED,), quiet=True)
+    if ended and not follows and any(clock.due_at >= world.now for clock in measures):
+        return _version(case, world, (Reason.FOLLOW_UP_AGAIN,), quiet=False)
+    return None
+
+
 def _version(case: Case, world: World, reasons: tuple[Reason, ...], quiet: bool) -> Alert | None:
     """The version, or None when the policy mutes it."""
     stay, previous, enrollee, policy = case.step.stay, case.previous, case.enrollee, world.policy
@@ -126,7 +145,7 @@ def _version(case: Case, world: World, reasons: tuple[Reason, ...], quiet: bool)
     routed = world.route(enrollee, kind, frozenset(reasons), world.now)
     told = tuple(dict.fromkeys([*(previous.told if previous else ()), *(own.case_manager_id for own in routed.owners)]))
     readable = routed.to_practice and not _withheld_from_practice(stay, enrollee)
-    clocks = clocks_of(stay, enrollee, policy, case.event.received_at, world.now, readable=readable)
+    clocks = clocks_of(stay, enrollee, policy, case.event.received_at, world.now, others=case.others, readable=readable)
     visits, days, _ = ed_visits(stay, case.others, policy)
     return Alert(
         alert_id=stay.stay_id,

@@ -8,7 +8,7 @@ from parsers.events import RECORD_NUMBERS, EncounterClass, Event, EventKind, Ide
 from rules.deciding.case import Case, World
 from rules.deciding.groups import Ids
 from rules.deciding.late_enrollment import goes_back_to, late
-from rules.deciding.versions import became_readmission, next_version, retraction
+from rules.deciding.versions import became_readmission, followed_up, next_version, retraction
 from rules.decisions import (
     Action,
     Alert,
@@ -285,7 +285,17 @@ class Desk:
             name = blake2b(f"{first}:{number}".encode(), digest_size=16).hexdigest()
         return name
 
+    def _follow_ups(self) -> None:
+        """What has been written may end the follow-up of an earlier stay of the same enrollee, or ask for it again."""
+        owners = {stay.enrollee_id for stay in self.written.values()}
+        for stay in self.unmerged():
+            if stay.enrollee_id in owners and self.is_living(stay):
+                case = self.case(self.event.kind, Step(stay, Move.NOTHING), stay)
+                if version := followed_up(case, self.world):
+                    self.tell(version)
+
     def decision(self) -> Decision:
+        self._follow_ups()
         if self.told:
             order = (Action.NOTIFY, Action.AMEND, Action.RETRACT)
             action = min((alert.action for alert in self.told), key=order.index)

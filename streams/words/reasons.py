@@ -47,6 +47,8 @@ REASON_WORDS: Final[Mapping[Reason, str]] = {
     Reason.MOVED_TO_ANOTHER_PERSON: "The hospital moved this stay to another patient",
     Reason.MERGED: "The hospital joined two records into one",
     Reason.BACK_TO_OUTPATIENT: "The hospital made it an outpatient visit",
+    Reason.FOLLOW_UP_ENDED: "Was admitted as an inpatient since, so the follow-up of this stay is no longer due",
+    Reason.FOLLOW_UP_AGAIN: "The admission that followed was taken back, so the follow-up of this stay is due again",
     Reason.NOT_ON_PANEL: "Nobody on the panel",
     Reason.NOT_ENROLLED_ON_DAY: "Not enrolled on that day",
     Reason.POSSIBLE_MATCH: "Waits for a person to say who this is",

@@ -87,6 +87,8 @@ _MARKS: Final[Mapping[Reason, str]] = {
     Reason.ATTENDING_CHANGED: "new doctor",
     Reason.IDENTITY_CORRECTED: "name corrected",
     Reason.MERGED: "records joined",
+    Reason.FOLLOW_UP_ENDED: "inpatient since",
+    Reason.FOLLOW_UP_AGAIN: "follow-up due again",
 }
 _LEFT: Final = frozenset({Reason.DISCHARGED, Reason.DISCHARGED_WITHOUT_ADMISSION, Reason.LEFT_AGAINST_ADVICE})
 _CLASS_MARKS: Final[Mapping[EncounterClass, str]] = {
