@@ -83,6 +83,11 @@ class Identifier(Value):
     value: str
     type: str = ""
 
+    @property
+    def names_a_record(self) -> bool:
+        """Whether it is a number of the patient's own record, by its type (`RECORD_NUMBERS`)."""
+        return self.type.upper() in RECORD_NUMBERS
+
 
 # HL7 table 0203: the types of a patient's own number; "" where the sender gives none
 RECORD_NUMBERS: Final = frozenset({"", "MR", "MRN", "MRT", "PI", "PT", "U"})

@@ -306,6 +306,14 @@ def panel_check(
     raise typer.Exit(run_panel_check(_settings(), file, as_json=json))
 
 
+@panel_app.command("template")
+def panel_template(json: Json = False) -> None:
+    """Print the header of a panel file, and what stands in each column; `> panel.csv` keeps the header only."""
+    from streams.commands.template import run_panel_template
+
+    raise typer.Exit(run_panel_template(as_json=json))
+
+
 @directory_app.command("load")
 def directory_load(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the directory's CSV files.")],
@@ -326,6 +334,14 @@ def directory_check(
     from streams.commands.directory import run_directory_check
 
     raise typer.Exit(run_directory_check(_settings(), folder, as_json=json))
+
+
+@directory_app.command("template")
+def directory_template(json: Json = False) -> None:
+    """Print the headers of the directory's files, and what stands in each column."""
+    from streams.commands.template import run_directory_template
+
+    raise typer.Exit(run_directory_template(as_json=json))
 
 
 Which = Annotated[str, typer.Argument(metavar="DESTINATION", help="Its id, as `handoff destination list` shows it.")]

@@ -12,9 +12,12 @@ from zoneinfo import ZoneInfo
 
 from parsers.files.csv_lines import Lines, Records, read_header
 from parsers.files.dates import read_date
+from parsers.files.directory_columns import COLUMNS, Kind
 from parsers.files.row_faults import RowReject, cell_count
 from parsers.hours import EXPECTED, read_hours
 from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
+
+__all__ = ["COUNTIES", "DirectoryFault", "DirectoryFiles", "FaultCode", "Kind", "read_directory"]
 
 COUNTIES: Final = (
     "Alamance Alexander Alleghany Anson Ashe Avery Beaufort Bertie Bladen Brunswick Buncombe Burke Cabarrus Caldwell "
@@ -26,16 +29,6 @@ COUNTIES: Final = (
     "Scotland Stanly Stokes Surry Swain Transylvania Tyrrell Union Vance Wake Warren Washington Watauga Wayne Wilkes "
     "Wilson Yadkin Yancey"
 ).split()
-
-
-class Kind(StrEnum):
-    """The files of a directory; each is `<kind>.csv`."""
-
-    NETWORKS = "networks"
-    PRACTICES = "practices"
-    CASE_MANAGERS = "case_managers"
-    ABSENCES = "absences"
-    LME_MCOS = "lme_mcos"
 
 
 class FaultCode(StrEnum):
@@ -121,50 +114,16 @@ class _Line(NamedTuple):
     cells: dict[str, str]
 
 
-_COLUMNS: Final[dict[Kind, tuple[str, ...]]] = {
-    Kind.NETWORKS: ("network_id", "name"),
-    Kind.PRACTICES: ("practice_id", "name", "network_id", "county", "phone"),
-    Kind.CASE_MANAGERS: (
-        "case_manager_id",
-        "name",
-        "role",
-        "network_id",
-        "lme_mco_id",
-        "email",
-        "practices",
-        "hours",
-    ),
-    Kind.ABSENCES: ("case_manager_id", "starts", "ends", "backup_id"),
-    Kind.LME_MCOS: ("lme_mco_id", "name", "counties"),
-}
-_NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
-    Kind.NETWORKS: ("network_id", "name"),
-    Kind.PRACTICES: ("practice_id", "name", "network_id"),
-    Kind.CASE_MANAGERS: ("case_manager_id", "name", "role"),
-    Kind.ABSENCES: ("case_manager_id", "starts", "ends"),
-    Kind.LME_MCOS: ("lme_mco_id", "counties"),
-}
-_ALIASES: Final[dict[str, tuple[str, ...]]] = {
-    "network_id": ("network",),
-    "practice_id": ("id", "practice"),
-    "case_manager_id": ("id", "case_manager", "person", "person_id"),
-    "lme_mco_id": ("lme_mco", "lme", "plan", "plan_id"),
-    "name": ("network_name", "practice_name", "full_name", "plan_name", "lme_mco_name"),
-    "practices": ("practice_ids", "panels", "carries"),
-    "hours": ("working_hours",),
-    "starts": ("start", "from", "starts_at", "first_day"),
-    "ends": ("end", "to", "until", "ends_at", "last_day"),
-    "backup_id": ("backup", "back_up", "cover", "covered_by"),
-    "counties": ("county",),
-    "email": ("e_mail", "mail"),
-    "phone": ("telephone", "phone_number"),
-}
 _OPTIONAL_FILES: Final = frozenset({Kind.ABSENCES, Kind.LME_MCOS})
 _ROLES: Final = {
     **{role.value: role for role in Role},
     **{"rn": Role.NURSE, "nurse_care_manager": Role.NURSE, "care_manager": Role.NURSE, "pharmd": Role.PHARMACIST},
     **{"lcsw": Role.SOCIAL_WORKER, "network_manager": Role.MANAGER, "director": Role.MEDICAL_DIRECTOR},
 }
+
+
+def _required(kind: Kind) -> list[str]:
+    return [column.name for column in COLUMNS[kind] if column.required]
 
 
 class _Reader:
@@ -207,10 +166,10 @@ class _Reader:
         if not header:
             self._fault(kind, 0, "", FaultCode.COLUMN_MISSING, f"{kind}.csv is empty: its first line names the columns")
             return []
-        found = read_header(header, {column: _ALIASES.get(column, ()) for column in _COLUMNS[kind]})
+        found = read_header(header, {column.name: column.aliases for column in COLUMNS[kind]})
         for name in found.extra:
             self._fault(kind, lines.line, name, FaultCode.EXTRA_COLUMN, f"the column {name} is not used")
-        missing = [column for column in _NEEDED[kind] if column not in found.columns]
+        missing = [column for column in _required(kind) if column not in found.columns]
         for column in missing:
             self._fault(kind, lines.line, column, FaultCode.COLUMN_MISSING, f"the column {column} is missing")
         if missing:
@@ -232,8 +191,8 @@ class _Reader:
             if records.note is not None:
                 self._fault(kind, records.line, "", FaultCode.ENCODING_ASSUMED, records.note.reason)
             named = {column: cell for column, cell in zip(columns, cells, strict=False) if column}
-            line = _Line(records.line, {column: named.get(column, "") for column in _COLUMNS[kind]})
-            empty = [column for column in _NEEDED[kind] if not line.cells[column]]
+            line = _Line(records.line, {column: named.get(column, "") for column, *_ in COLUMNS[kind]})
+            empty = [column for column in _required(kind) if not line.cells[column]]
             for column in empty:
                 self._fault(kind, line.number, column, FaultCode.MISSING, f"{column} is empty")
             if not empty:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from hashlib import blake2b
 
-from parsers.events import RECORD_NUMBERS, EncounterClass, Event, EventKind, Identifier
+from parsers.events import EncounterClass, Event, EventKind, Identifier
 from rules.deciding.case import Case, World
 from rules.deciding.groups import Ids
 from rules.deciding.late_enrollment import goes_back_to, late
@@ -209,7 +209,7 @@ class Desk:
         for identifier in identifiers:
             if (
                 (identifier.system, identifier.value) not in known
-                and identifier.type.upper() in RECORD_NUMBERS
+                and identifier.names_a_record
                 and not is_nobodys(identifier.value)
             ):
                 self.crosswalk.append(CrosswalkChange(identifier=identifier, enrollee_id=enrollee_id))

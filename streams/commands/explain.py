@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from parsers.events import RECORD_NUMBERS, Event, Identifier, PersonName
+from parsers.events import Event, Identifier, PersonName
 from parsers.feeds import Feed
 from parsers.files.panel import PanelReader
 from parsers.files.panel_columns import PanelRow, enrollee_of
@@ -263,7 +263,7 @@ class _Panel:
             self._index.apply((), (), learned)
 
     def meet(self, numbers: Iterable[Identifier], enrollee_id: str) -> None:
-        new = [one for one in numbers if one.type in RECORD_NUMBERS and one.system and one.value]
+        new = [one for one in numbers if one.names_a_record and one.system and one.value]
         self.learn((one, enrollee_id) for one in new if (one.system, one.value) not in self._known)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
-from parsers.events import RECORD_NUMBERS, Identifier, Patient, Value
+from parsers.events import Identifier, Patient, Value
 from parsers.people import Enrollee
 from rules.decisions import Grade, Reason
 from rules.endings import Ending
@@ -35,8 +35,6 @@ from streams.store.tables import (
     to_us,
 )
 from streams.store.unmatched import forget
-
-LEARNED_TYPES: Final = RECORD_NUMBERS
 
 HELD_AT_ONCE: Final = 500
 
@@ -87,9 +85,7 @@ def learnable(identifiers: Sequence[Identifier]) -> list[Identifier]:
     """Those that name a person within their authority (HL7 table 0203): no account, visit, license or SSN, and nothing
     that stands for a number that is not known."""
     return [
-        number
-        for number in identifiers
-        if number.system and number.type in LEARNED_TYPES and not is_nobodys(number.value)
+        number for number in identifiers if number.system and number.names_a_record and not is_nobodys(number.value)
     ]
 
 

@@ -27,7 +27,7 @@ from streams.kafka.records import EventRecord
 from streams.store import Store, Unavailable
 from streams.store.audit import Audited
 from streams.store.changes import FeedKind
-from streams.store.reviews import Verdict
+from streams.store.reviews import Verdict, learnable
 from tests.rigs.store import NOW, alert_of, days, decide, line, message_id, panel, record, store, store_url
 
 __all__ = ["store", "store_url"]
@@ -714,3 +714,10 @@ def test_answers_are_shown_with_who_gave_them(store: Store) -> None:
     assert (found.verdict, found.decided_by, found.decided_at) == (Verdict.DIFFERENT, "ortiz", NOW)
     assert store.reviews.answered(NOW - timedelta(days=1), 20, ["P2"]) == []
     assert store.reviews.answered(NOW + timedelta(seconds=1)) == []
+
+
+@pytest.mark.parametrize("kind", ["", "MR", "MRN", "MRT", "PI", "PT", "U", "pt", "mrt"])
+def test_review_decision_and_explain_know_the_same_types_of_record_numbers(kind: str) -> None:
+    number = Identifier(system="MISSION", value="M1", type=kind)
+    assert number.names_a_record
+    assert learnable([number]) == [number]

@@ -2,7 +2,8 @@
 
 `0_adt.hl7` is what hospitals sent; `story.toml` says by hand what must come of it; `1_explained.json` is everything
 the core said, rewritten by `UPDATE_STORIES=1` and reviewed by diff. A folder may hold a `panel.csv` (each practice has
-a team of its own) and a `policy.toml`.
+a team of its own) and a `policy.toml`. Each story has one theme of `THEMES`, which is part of its test's name (`pytest
+tests/stories -k merge-`); `README.md` here lists them by theme and is written anew by `UPDATE_STORIES=1`.
 """
 
 import json
@@ -22,7 +23,22 @@ from rules.decisions import Owner
 from rules.telling.routes import Routed
 from streams.commands.explain import Core, read_panel, read_policy
 
-FOLDERS = sorted(path for path in (Path(__file__).parent).iterdir() if path.is_dir())
+HERE = Path(__file__).parent
+FOLDERS = sorted(path.parent for path in HERE.glob("*/story.toml"))
+THEMES = {
+    "stay": "Which stay a message is about, and what it does to it",
+    "transfer": "Moves within and between facilities",
+    "cancel": "What did not happen after all, and is taken back",
+    "plan": "What is only planned",
+    "correction": "The hospital says it otherwise: days, diagnoses, dispositions, identity",
+    "death": "A death told, corrected and taken back",
+    "merge": "Two records become one, or a visit changes hands",
+    "identity": "Whom a message is about",
+    "repeat": "What was sent before, word for word or anew",
+    "feed": "How hospitals write: framing, characters, what is missing, what is no event",
+    "priority": "How urgent it is, and why",
+    "clock": "What is due by when",
+}
 LOCAL = ZoneInfo("America/New_York")
 
 
@@ -72,9 +88,13 @@ def runs(lines: list[str]) -> list[str]:
     return [line if count == 1 else f"{count} x {line}" for line, count in found]
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def story(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "story.toml").read_text())
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{story(folder).get('theme')}-{folder.name}")
 def test_story(folder: Path) -> None:
-    facts = tomllib.loads((folder / "story.toml").read_text())
+    facts = story(folder)
     core = core_for(folder, facts)
     answers = [core.step(data, reject) for data, reject in messages(folder)]
     assert runs([told(answer) for answer in answers]) == facts["expect"], facts["title"]
@@ -92,6 +112,21 @@ def test_story(folder: Path) -> None:
     assert expected.read_text() == text
 
 
+def test_every_story_has_one_theme_and_stands_in_the_index() -> None:
+    themes = {folder: story(folder).get("theme") for folder in FOLDERS}
+    assert {folder.name: theme for folder, theme in themes.items() if theme not in THEMES} == {}
+    assert set(themes.values()) == set(THEMES), "a theme without a story"
+    parts = ["# Stories, by theme\n\nEach is a folder; `pytest tests/stories -k merge-` runs those of one theme.\n"]
+    for theme, meaning in THEMES.items():
+        ones = [folder for folder in FOLDERS if themes[folder] == theme]
+        lines = [f"- [{folder.name[:3]}]({folder.name}/story.toml) {story(folder)['title']}" for folder in ones]
+        parts.append(f"\n## {theme}: {meaning[0].lower()}{meaning[1:]}\n\n" + "\n".join(lines) + "\n")
+    index = HERE / "README.md"
+    if os.environ.get("UPDATE_STORIES"):
+        index.write_text("".join(parts))
+    assert index.read_text() == "".join(parts)
+
+
 def test_every_trigger_has_its_story() -> None:
     """Drop a row of the trigger table, or add one, and the trigger is named here."""
     told_of = {line.split(" x ")[-1].split()[0] for folder in FOLDERS for line in expectations(folder)}
@@ -101,4 +136,4 @@ def test_every_trigger_has_its_story() -> None:
 
 
 def expectations(folder: Path) -> list[str]:
-    return list(tomllib.loads((folder / "story.toml").read_text())["expect"])
+    return list(story(folder)["expect"])
