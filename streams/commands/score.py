@@ -26,6 +26,7 @@ from rich.console import Console
 from parsers.hl7.batches import split
 from parsers.hl7.er7 import Peek, peek
 from parsers.hl7.times import Moment, read_time
+from rules.decisions import Reason
 from streams.commands.explain import Core, plain_route, read_panel, read_policy
 from streams.invented.drafts import LOCAL
 from streams.run.problems import Problem
@@ -33,6 +34,7 @@ from streams.run.rule_files import POLICY, RuleFile
 from streams.run.settings import load_settings
 
 WORST: Final = 20
+_FOLLOW_UP: Final = frozenset({Reason.FOLLOW_UP_ENDED, Reason.FOLLOW_UP_AGAIN})
 _CHUNK_BYTES: Final = 1 << 20
 
 
@@ -119,7 +121,16 @@ def told_by_core(core: Core, data: bytes) -> list[Told]:
     """The versions the core makes of one message."""
     answer = core.step(data)
     versions = answer.get("alerts") or ([answer["alert"]] if answer["alert"] else [])
-    return [Told(answer["control_id"], one["id"], one["enrollee"], one["action"], one["status"]) for one in versions]
+    return [
+        Told(answer["control_id"], one["id"], one["enrollee"], one["action"], one["status"])
+        for one in versions
+        if _of_its_own(one)
+    ]
+
+
+def _of_its_own(version: dict[str, Any]) -> bool:
+    """Whether the version tells what its message says, and not only what became of an earlier stay's clocks by it."""
+    return not _FOLLOW_UP.issuperset(version.get("reasons") or ("",))
 
 
 def told_by_pipeline(path: Path) -> Iterator[Told]:
@@ -130,7 +141,8 @@ def told_by_pipeline(path: Path) -> Iterator[Told]:
                 if line.strip():
                     record = json.loads(line)
                     one = record.get("alert", record)
-                    yield Told(one["control_id"], one["alert_id"], one["enrollee_id"], one["action"], one["status"])
+                    if _of_its_own(one):
+                        yield Told(one["control_id"], one["alert_id"], one["enrollee_id"], one["action"], one["status"])
     except OSError as error:
         raise Problem(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, AttributeError, TypeError):
