@@ -14,6 +14,7 @@ from rules.decisions import Action, Alert, Reason, Stay
 from rules.following.acts import Act, ActKind
 from rules.following.allowed import relation
 from rules.following.loop import Loop
+from rules.following.roles import Doing, may
 from rules.policy.policy import Policy, default_policy
 from rules.stays.unheard import unheard_since
 from rules.telling.confidentiality import Confidentiality, Relationship, Tier, default_confidentiality
@@ -26,7 +27,7 @@ from streams.inbox.quiet import Around
 from streams.store import Store
 from streams.store.deliveries import DeliveryRow, DeliveryState
 from streams.store.escalations import StepRow
-from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
+from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow, StayPage
 
 DIRECTORY_SECONDS: Final = 2.0
 SILENT_MINUTES: Final = 15  # a feed that sent nothing for so long is said to be silent
@@ -126,6 +127,11 @@ class Desk:
                 self._asked = time.monotonic()
             return self._directory
 
+    def read_again(self) -> None:
+        """The directory was changed here: whoever asks next reads it anew."""
+        with self._lock:
+            self._asked = float("-inf")
+
     def person(self, case_manager_id: str) -> CaseManager | None:
         """A case manager of the directory, the built-in central office included."""
         return self.directory().person(case_manager_id)
@@ -139,12 +145,17 @@ class Desk:
         rows = self.store.inbox.rows_for(reader.case_manager_id, now, alert_ids=ids)
         loops = self.store.acts.loops([row.alert.alert_id for row in rows], self.directory(), self.policy(), now)
         return [
-            self._stay(reader, row, row.unseen or (row.alert,), row.enrollee, loops[row.alert.alert_id])
+            self.stay_of(reader, row, row.unseen or (row.alert,), row.enrollee, loops[row.alert.alert_id])
             for row in rows
             if row.enrollee is not None
         ]
 
-    def _stay(
+    def may_see(self, reader: CaseManager, row: InboxRow, loop: Loop, now: datetime) -> bool:
+        """Whether the reader's role may open the stay, by what they are to its patient."""
+        to_patient = relation(reader, row.alert, row.enrollee, loop.holding, self.directory(), now, asked=row.asked)
+        return bool(may(reader.role, Doing.SEE_STAY, to_patient))
+
+    def stay_of(
         self, reader: CaseManager, row: InboxRow, versions: Iterable[Alert], enrollee: Enrollee, loop: Loop
     ) -> ReaderStay:
         who = reader.case_manager_id
@@ -243,6 +254,9 @@ class Desk:
         """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
         who = reader.case_manager_id
         page = self.store.inbox.stay_page(who, alert_id)
+        now = datetime.now(UTC)
+        if page is None:
+            page = self._of_team(reader, alert_id, now)
         if page is None or page.row.enrollee is None:
             return None
         enrollee = page.row.enrollee
@@ -250,9 +264,8 @@ class Desk:
         versions = tuple(reversed(page.versions))
         if past:
             versions = told_versions(versions, enrollee, reader, self._network_id(enrollee))
-        now = datetime.now(UTC)
         loop = self.store.acts.loops([alert_id], self.directory(), self.policy(), now)[alert_id]
-        stay = self._stay(reader, page.row._replace(told_before=()), versions, enrollee, loop)
+        stay = self.stay_of(reader, page.row._replace(told_before=()), versions, enrollee, loop)
         newest = page.row.alert
         latest = stay.latest
         known = {who, *latest.told, *(owner.case_manager_id for owner in latest.owners)}
@@ -307,6 +320,14 @@ class Desk:
             team=tuple(sorted(team, key=lambda one: (one.name, one.case_manager_id))),
             away=frozenset(one.case_manager_id for one in team if is_away(directory, one.case_manager_id, now)),
         )
+
+    def _of_team(self, reader: CaseManager, alert_id: str, now: datetime) -> StayPage | None:
+        """A stay that was never put before the reader, whose role may see it for the practice or the network."""
+        page = self.store.inbox.stay_page(reader.case_manager_id, alert_id, anybody_s=True)
+        if page is None:
+            return None
+        loop = self.store.acts.loops([alert_id], self.directory(), self.policy(), now)[alert_id]
+        return page if self.may_see(reader, page.row, loop, now) else None
 
     def _systems(self, alert_id: str) -> tuple[ToldSystem, ...]:
         newest: dict[str, DeliveryRow] = {}

@@ -15,6 +15,8 @@ from streams.inbox.api.alerts import alerts_after
 from streams.inbox.api.document import document_page
 from streams.inbox.api.stays import list_stays, one_stay, write_act
 from streams.inbox.pages.become import become, become_page
+from streams.inbox.pages.board import board_page, give
+from streams.inbox.pages.cover import cover_page, say_away
 from streams.inbox.pages.letter import letter_page
 from streams.inbox.pages.list import list_page, list_part
 from streams.inbox.pages.log import log
@@ -76,6 +78,10 @@ def app(inbox: Inbox) -> ASGIApp:
             Route("/unlock", partial(unlock, inbox), methods=["POST"]),
             Route("/become", partial(become_page, inbox), methods=["GET"]),
             Route("/become", partial(become, inbox), methods=["POST"]),
+            Route("/board", partial(board_page, inbox), methods=["GET"]),
+            Route("/board/give", partial(give, inbox), methods=["POST"]),
+            Route("/cover", partial(cover_page, inbox), methods=["GET"]),
+            Route("/cover", partial(say_away, inbox), methods=["POST"]),
             Route("/review", partial(review_page, inbox), methods=["GET"]),
             Route("/review/{review_id}", partial(settle, inbox), methods=["POST"]),
             Route("/review/{review_id}/undo", partial(take_back_review, inbox), methods=["POST"]),

@@ -22,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from parsers.people import CaseManager
 from rules.following.acts import ActKind
+from rules.following.roles import Doing, may
 from streams.inbox.access import Desk
 from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
@@ -59,6 +60,7 @@ WORDS_OF_VERDICT: Final = {
     Verdict.NOT_SURE: "not sure",
 }
 HERE: Final = Path(__file__).parent
+_PAGES: Final = frozenset({"/", "/become", "/board", "/cover", "/review"})  # that say in words that nobody is signed in
 log = structlog.get_logger()
 
 
@@ -147,9 +149,7 @@ class Inbox:
 
     async def signed_out(self, request: Request, error: Exception) -> Response:
         session = error.session if isinstance(error, SignedOut) else None
-        if request.method not in {"GET", "HEAD"} or request.url.path not in {"/", "/become", "/review"} | _stay_paths(
-            request
-        ):
+        if request.method not in {"GET", "HEAD"} or request.url.path not in _PAGES | _stay_paths(request):
             return PlainTextResponse("signed out", 401)
         if session is None:
             lines = (
@@ -184,12 +184,16 @@ class Inbox:
         return HTMLResponse(self.render(template, **values), status)
 
     def render(self, template: str, /, **values: Any) -> str:
+        role = getattr(values.get("reader"), "role", None)
         known: dict[str, Any] = {
             "asset": asset,
             "csrf": "",
             "reader": None,
             "demo": self.demo,
             "reviews": 0,
+            "board_link": may(role, Doing.SEE_BOARD)
+            if (role := getattr(values.get("reader"), "role", None))
+            else False,
             "script": "",
             "lock_seconds": self.settings.lock_minutes * 60,
             "undo_seconds": UNDO_SECONDS,

@@ -7,6 +7,7 @@ from sqlalchemy import Table, select
 
 from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
 from rules.telling.directory import Directory
+from streams.store.absences import said
 from streams.store.database import Database, Row, next_values, write_rows
 from streams.store.tables import absences, case_managers, counters, from_us, lme_mcos, networks, practices, to_us
 
@@ -90,7 +91,8 @@ class Directories:
                         backup_id=row.backup_id,
                     )
                     for row in connection.execute(select(absences))
-                ],
+                ]
+                + said(connection),
                 [
                     LmeMco(lme_mco_id=row.lme_mco_id, name=row.name, counties=_split(row.counties))
                     for row in connection.execute(select(lme_mcos))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, case, func, or_, select
+from sqlalchemy import Connection, case, func, literal, or_, select
 
 from parsers.people import CaseManager, Enrollee
 from rules.decisions import Action, Alert, Priority, Stay, StayStatus
@@ -146,6 +146,17 @@ class InboxRows:
         shown = [row for row in found if row.owning or row.asked or not _looked_since(row, case_manager_id)]
         return sorted(shown, key=lambda row: -row.position)
 
+    def rows_of(self, case_manager_id: str, practice_ids: Collection[str] | None, now: datetime) -> list[InboxRow]:
+        """What a person sees of everybody on the panels of these practices (`None`: of everybody), whoever has it."""
+        recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
+        wanted = _rows(case_manager_id, anybody_s=True).where(or_(_LIVES, recent)).limit(MOST_ROWS)
+        if practice_ids is not None:
+            wanted = wanted.where(alerts.c.enrollee_id.in_(_on_panels(practice_ids)))
+        over = case((_IS_OPEN, 0), else_=1)
+        with self._database.reading() as connection:
+            ordered = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
+            return _inbox_rows(connection, connection.execute(ordered).all())
+
     def rows_count(self, case_manager_id: str, now: datetime) -> int:
         """How many rows `rows_for` would give without its limit."""
         wanted = select(func.count()).select_from(_rows(case_manager_id).where(_listed(now)).subquery())
@@ -160,10 +171,13 @@ class InboxRows:
         with self._database.reading() as connection:
             return bool(connection.scalar(wanted))
 
-    def stay_page(self, case_manager_id: str, alert_id: str) -> StayPage | None:
-        """One stay in full as this person sees it; None when the alert is not and was never theirs."""
+    def stay_page(self, case_manager_id: str, alert_id: str, *, anybody_s: bool = False) -> StayPage | None:
+        """One stay in full as this person sees it; None when the alert is not and was never theirs, unless
+        `anybody_s`: then whoever asks has made sure that they may.
+        """
         with self._database.reading() as connection:
-            found = connection.execute(_rows(case_manager_id).where(alerts.c.alert_id == alert_id)).all()
+            rows = _rows(case_manager_id, anybody_s=anybody_s)
+            found = connection.execute(rows.where(alerts.c.alert_id == alert_id)).all()
             if not found:
                 return None
             row = _inbox_rows(connection, found)[0]
@@ -277,7 +291,14 @@ def _looked_since(row: InboxRow, case_manager_id: str) -> bool:
     return row.seen_at is not None and bool(after) and row.seen_at >= after[0].decided_at
 
 
-def _rows(case_manager_id: str) -> Any:
+def _on_panels(practice_ids: Collection[str]) -> Any:
+    return select(enrollees.c.enrollee_id).where(enrollees.c.practice_id.in_(sorted(practice_ids)))
+
+
+def _rows(case_manager_id: str, *, anybody_s: bool = False) -> Any:
+    """The rows of a person's alerts; `anybody_s`: of every alert, each as if it were theirs."""
+    theirs = (alert_owners.c.alert_id == alerts.c.alert_id) & (alert_owners.c.case_manager_id == case_manager_id)
+    owning = literal(1) if anybody_s else alert_owners.c.owning
     return (
         select(
             alerts.c.alert_id,
@@ -287,21 +308,20 @@ def _rows(case_manager_id: str) -> Any:
             alerts.c.status,
             alerts.c.acknowledged_version,
             alerts.c.document,
-            alert_owners.c.owning,
-            alert_owners.c.asked,
-            alert_owners.c.because,
+            owning.label("owning"),
+            func.coalesce(alert_owners.c.asked, 0).label("asked"),
+            func.coalesce(alert_owners.c.because, "").label("because"),
             case((seen.c.version.is_(None), 0), else_=seen.c.version).label("seen_version"),
             seen.c.seen_us,
             stays.c.active_us,
         )
-        .select_from(alert_owners)
-        .join(alerts, alerts.c.alert_id == alert_owners.c.alert_id)
+        .select_from(alerts)
+        .join(alert_owners, theirs, isouter=anybody_s)
         .outerjoin(stays, stays.c.stay_id == alerts.c.stay_id)
         .outerjoin(
             seen,
-            (seen.c.alert_id == alert_owners.c.alert_id) & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
+            (seen.c.alert_id == alerts.c.alert_id) & (seen.c.case_manager_id == case_manager_id),
         )
-        .where(alert_owners.c.case_manager_id == case_manager_id)
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Self
 
+from streams.store.absences import Absences
 from streams.store.acts import Acts
 from streams.store.api_tokens import ApiTokens
 from streams.store.audit import Audit
@@ -43,6 +44,7 @@ class Store:
         self.unmatched = Unmatched(database)
         self.panel = Panel(database)
         self.directory = Directories(database)
+        self.absences = Absences(database)
         self.sign_in = SignInLinks(database)
         self.sessions = Sessions(database)
         self.audit = Audit(database)

@@ -162,6 +162,17 @@ absences = Table(
     _text("backup_id"),
     PrimaryKeyConstraint("case_manager_id", "starts_us"),
 )
+absences_said = Table(  # on the page; beside those of the directory's files
+    "absences_said",
+    metadata,
+    _text("case_manager_id"),
+    _whole("starts_us"),
+    _whole("ends_us"),
+    _text("backup_id"),
+    _text("said_by"),
+    _whole("said_us"),
+    PrimaryKeyConstraint("case_manager_id", "starts_us"),
+)
 lme_mcos = Table(
     "lme_mcos",
     metadata,

@@ -1,0 +1,141 @@
+"""The board of whoever answers for a network: ten seconds for who has nobody, what is late, and who is overloaded."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from parsers.people import CaseManager
+from rules.following.acts import Act, ActKind
+from rules.following.roles import Doing, Relation, may
+from streams.inbox.board import TILE_WORDS, Board, Tile, board
+from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.reader_stay import ReaderStay
+from streams.inbox.request import Reader
+from streams.inbox.team import away_until, colleagues, covers_for, team_stays
+from streams.store.acts import Again, Written
+from streams.store.audit import Audited
+from streams.words import people as people_words
+from streams.words import times as time_words
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
+
+MOST_AT_ONCE: Final = 50  # stays given away with one press
+
+
+def may_see(reader: CaseManager) -> bool:
+    relation = Relation.CENTRAL if not reader.network_id else Relation.NETWORK
+    return bool(may(reader.role, Doing.SEE_BOARD, relation))
+
+
+async def board_page(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    await inbox.came(request, reader)
+    return await run_in_threadpool(partial(render, inbox), reader, request.query_params)
+
+
+def of_network(inbox: "Inbox", reader: Reader, now: datetime) -> tuple[Board, dict[str, ReaderStay]]:
+    """The board, and its stays by id."""
+    stays = team_stays(inbox.desk, reader.person, now)
+    staff = [
+        (person, away_until(inbox.desk, person, now), covers_for(inbox.desk, person, now))
+        for person in colleagues(inbox.desk, reader.person)
+    ]
+    return board(stays, staff, now), {stay.latest.alert_id: stay for stay in stays}
+
+
+def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
+    if not may_see(reader.person):
+        return PlainTextResponse("not yours", 404)
+    now, who = datetime.now(UTC), reader.person.case_manager_id
+    found, stays = of_network(inbox, reader, now)
+    tile = query.get("tile", "")
+    shown = _shown(found, stays, tile, query.get("whose", ""))
+    listed = [rows.row(stay, who, now) for stay in shown]
+    silent, feeds = inbox.desk.silent(now)
+    inbox.store.audit.write(who, Audited.READ_LIST, now, detail=f"board, {len(listed)} stays")
+    return inbox.page(
+        "board.html",
+        reader=reader.person,
+        csrf=reader.session.csrf,
+        tiles=[(one.value, TILE_WORDS[one], len(found.tiles[one])) for one in Tile],
+        chosen=tile,
+        chosen_words=TILE_WORDS[Tile(tile)] if tile in set(Tile) else _whose(inbox, query.get("whose", "")),
+        rows=listed,
+        loads=[
+            {
+                "id": one.person.case_manager_id,
+                "name": one.person.name,
+                "role": people_words.ROLE_WORDS[one.person.role],
+                "where": _where(one.away_until, one.covers, now),
+                "open": len(one.open),
+                "urgent": len(one.urgent),
+                "overdue": len(one.overdue),
+                "due_today": len(one.due_today),
+            }
+            for one in found.loads
+        ],
+        reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now)),
+        silent=[(one.feed, time_words.ago((now - one.received_at).total_seconds())) for one in silent],
+        feeds=feeds,
+        new_act=lambda: uuid4().hex,
+        said=query.get("said", "") if query.get("said", "").isdecimal() else "",
+    )
+
+
+def _whose(inbox: "Inbox", who: str) -> str:
+    return f"With {inbox.desk.name(who)}" if who else TILE_WORDS[Tile.NOBODY]
+
+
+def _where(away_until: datetime | None, covers: tuple[str, ...], now: datetime) -> str:
+    parts = (
+        f"away until {time_words.time_or_moment(away_until, now)}" if away_until else "",
+        f"covers for {', '.join(covers)}" if covers else "",
+    )
+    return " · ".join(part for part in parts if part) or "here"
+
+
+def _shown(found: Board, stays: dict[str, ReaderStay], tile: str, whose: str) -> list[ReaderStay]:
+    """The rows behind a number: of a tile, of one person, else those that nobody has."""
+    if tile in set(Tile):
+        return list(found.tiles[Tile(tile)])
+    for load in found.loads:
+        if whose and load.person.case_manager_id == whose:
+            return [stays[alert_id] for alert_id in load.open]
+    return list(found.tiles[Tile.NOBODY])
+
+
+async def give(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    form = await inbox.posted(request, reader)
+    chosen = [str(one) for one in form.getlist("stay")][:MOST_AT_ONCE]
+    for_id, act_id = str(form.get("for_id", "")), str(form.get("act", ""))[:50]
+    return await run_in_threadpool(partial(write, inbox), reader, chosen, for_id, act_id)
+
+
+def write(inbox: "Inbox", reader: Reader, chosen: list[str], for_id: str, act_id: str) -> Response:
+    """Gives each chosen stay to one person; under ids made of the press, so that a repetition gives nothing twice."""
+    now = datetime.now(UTC)
+    known = {one.case_manager_id for one in colleagues(inbox.desk, reader.person)}
+    if not may_see(reader.person) or for_id not in known:
+        return PlainTextResponse("not yours", 404)
+    stays = {stay.latest.alert_id: stay for stay in team_stays(inbox.desk, reader.person, now)}
+    done = 0
+    for number, alert_id in enumerate(one for one in chosen if one in stays):
+        act = Act(
+            act_id=f"{act_id or uuid4().hex}-{number}",
+            kind=ActKind.ASSIGN,
+            by=reader.person.case_manager_id,
+            role=reader.person.role,
+            version=stays[alert_id].latest.version,
+            happened_at=now,
+            recorded_at=now,
+            for_id=for_id,
+        )
+        done += isinstance(inbox.store.acts.write(act, alert_id, inbox.desk.directory()), Written | Again)
+    return RedirectResponse(f"/board?said={done}", 303)

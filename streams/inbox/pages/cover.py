@@ -1,0 +1,154 @@
+"""Being away, said on the page by oneself or by a manager; and what happened meanwhile, when one is back."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from parsers.people import Absence, CaseManager
+from rules.following.acts import ActKind, effective
+from rules.following.roles import Doing, Relation, may
+from streams.inbox.pages import list_rows as rows
+from streams.inbox.request import Reader
+from streams.inbox.team import away_until, colleagues
+from streams.store.audit import Audited
+from streams.words import acts as act_words
+from streams.words import people as people_words
+from streams.words import times as time_words
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
+
+LONGEST: Final = timedelta(days=366)
+SHOWN: Final = timedelta(days=14)  # what is to come
+BACK_FOR: Final = timedelta(days=7)  # so long after coming back the list stays
+FAULTS: Final = {
+    "times": "Not written: the end must lie after the start, at most a year later.",
+    "who": "Not written: choose who covers; nobody covers for themselves.",
+}
+
+
+class Meanwhile(NamedTuple):
+    """One stay of the reader's on which somebody did something while the reader was away."""
+
+    alert_id: str
+    who: str
+    lines: tuple[str, ...]
+
+
+def may_say_for(reader: CaseManager, other: CaseManager) -> bool:
+    """Oneself, or a manager for the network's people."""
+    if reader == other:
+        return True
+    near = Relation.CENTRAL if not reader.network_id else Relation.NETWORK
+    of_ours = near is Relation.CENTRAL or other.network_id == reader.network_id
+    return of_ours and bool(may(reader.role, Doing.ASSIGN, near))
+
+
+async def cover_page(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    await inbox.came(request, reader)
+    said, whose = request.query_params.get("said", ""), request.query_params.get("whose", "")
+    return await run_in_threadpool(partial(render, inbox), reader, FAULTS.get(said, ""), whose)
+
+
+def render(inbox: "Inbox", reader: Reader, said: str, whose: str) -> Response:
+    now, me = datetime.now(UTC), reader.person
+    team = colleagues(inbox.desk, me)
+    people = [one for one in team if may_say_for(me, one)]
+    coming = [
+        (inbox.desk.name(one.case_manager_id), one)
+        for person in team
+        for one in inbox.desk.directory().absences.get(person.case_manager_id, ())
+        if one.ends > now and one.starts < now + SHOWN
+    ]
+    inbox.store.audit.write(me.case_manager_id, Audited.READ_LIST, now, detail="cover")
+    return inbox.page(
+        "cover.html",
+        reader=me,
+        csrf=reader.session.csrf,
+        said=said,
+        people=[(one.case_manager_id, _named(one)) for one in people],
+        chosen=whose if whose in {one.case_manager_id for one in people} else me.case_manager_id,
+        team=[(one.case_manager_id, _named(one)) for one in team],
+        coming=[
+            {
+                "who": name,
+                "times": f"{time_words.moment(one.starts, now)} to {time_words.moment(one.ends, now)}",
+                "cover": inbox.desk.name(one.backup_id) if one.backup_id else "",
+            }
+            for name, one in sorted(coming, key=lambda found: (found[1].starts, found[0]))
+        ],
+        away_until=_until(inbox, me, now),
+        meanwhile=meanwhile(inbox, me, now),
+    )
+
+
+def _named(person: CaseManager) -> str:
+    return f"{person.name} · {people_words.ROLE_WORDS[person.role]}"
+
+
+def _until(inbox: "Inbox", person: CaseManager, now: datetime) -> str:
+    until = away_until(inbox.desk, person, now)
+    return time_words.time_or_moment(until, now) if until else ""
+
+
+def meanwhile(inbox: "Inbox", me: CaseManager, now: datetime) -> list[Meanwhile]:
+    """What others did on the reader's stays since the last absence began."""
+    absences = inbox.desk.directory().absences.get(me.case_manager_id, ())
+    past = [one for one in absences if one.starts < now and one.ends > now - BACK_FOR]
+    if not past:
+        return []
+    since = min(one.starts for one in past)
+    stays = inbox.desk.stays(me, now)
+    acts = inbox.store.acts.of_stays([stay.latest.alert_id for stay in stays])
+    found = []
+    for stay in stays:
+        done = [
+            act
+            for act in effective(acts.get(stay.latest.alert_id, ()))
+            if act.recorded_at >= since and act.by != me.case_manager_id and act.kind is not ActKind.NOTED
+        ]
+        told = [rows.headline_of(one) for one in stay.versions if one.decided_at >= since]
+        deeds = [f"{act_words.did(act, inbox.desk.name)}, {time_words.moment(act.recorded_at, now)}" for act in done]
+        lines = [*told, *deeds]
+        if lines:
+            found.append(Meanwhile(stay.latest.alert_id, rows.who_of(stay.latest.person, now), tuple(lines)))
+    return found
+
+
+async def say_away(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    form = await inbox.posted(request, reader)
+    fields = {name: str(form.get(name, "")) for name in ("who", "starts", "ends", "backup_id", "press")}
+    return await run_in_threadpool(partial(write, inbox), reader, fields)
+
+
+def write(inbox: "Inbox", reader: Reader, form: dict[str, str]) -> Response:
+    now, me = datetime.now(UTC), reader.person
+    who = inbox.desk.person(form["who"]) if form["who"] else me
+    if who is None or not may_say_for(me, who):
+        return PlainTextResponse("not yours", 404)
+    if form["press"] == "back":
+        inbox.store.absences.back(who.case_manager_id, me.case_manager_id, now)
+        inbox.desk.read_again()
+        return RedirectResponse("/cover", 303)
+    zone = inbox.desk.policy().tz
+    try:
+        starts, ends = (
+            datetime.fromisoformat(form[name]).replace(tzinfo=zone).astimezone(UTC) for name in ("starts", "ends")
+        )
+    except ValueError:
+        return RedirectResponse("/cover?said=times", 303)
+    if not starts < ends <= starts + LONGEST or ends <= now:
+        return RedirectResponse("/cover?said=times", 303)
+    backup = form["backup_id"]
+    if backup and (backup == who.case_manager_id or inbox.desk.person(backup) is None):
+        return RedirectResponse("/cover?said=who", 303)
+    absence = Absence(case_manager_id=who.case_manager_id, starts=starts, ends=ends, backup_id=backup)
+    inbox.store.absences.say(absence, me.case_manager_id, now)
+    inbox.desk.read_again()
+    return RedirectResponse("/cover", 303)

@@ -1,0 +1,61 @@
+"""A reader's network in: the stays of all its people, its staff, who of them is away and who covers, out."""
+
+from datetime import datetime
+from typing import Final
+
+from parsers.people import CaseManager, Role
+from rules.following.roles import Doing, Relation, may
+from streams.inbox.access import Desk, covers, is_away
+from streams.inbox.pages.reader_stay import ReaderStay
+
+NOBODY_S: Final[frozenset[str]] = frozenset()
+
+
+def scope(desk: Desk, reader: CaseManager) -> frozenset[str] | None:
+    """The practices of whose people the reader may see rows: carried ones, those of the network; `None`: all."""
+    if reader.role is Role.CENTRAL_OFFICE:
+        return None
+    if not may(reader.role, Doing.SEE_ROW, Relation.NETWORK):
+        return NOBODY_S
+    practices = desk.directory().practices.values()
+    network = {one.practice_id for one in practices if reader.network_id and one.network_id == reader.network_id}
+    return frozenset(reader.practices) | network
+
+
+def team_stays(desk: Desk, reader: CaseManager, now: datetime) -> list[ReaderStay]:
+    """The stays of everybody on the panels of the reader's network and practices, whoever has them."""
+    practices = scope(desk, reader)
+    if practices is not None and not practices:
+        return []
+    rows = desk.store.inbox.rows_of(reader.case_manager_id, practices, now)
+    loops = desk.store.acts.loops([row.alert.alert_id for row in rows], desk.directory(), desk.policy(), now)
+    found = [(row, row.enrollee, loops[row.alert.alert_id]) for row in rows]
+    return [
+        desk.stay_of(reader, row, row.unseen or (row.alert,), enrollee, loop)
+        for row, enrollee, loop in found
+        if enrollee is not None and desk.may_see(reader, row, loop, now)
+    ]
+
+
+def colleagues(desk: Desk, reader: CaseManager) -> list[CaseManager]:
+    """Everybody of the reader's network, the reader too; for the central office everybody."""
+    everybody = reader.role is Role.CENTRAL_OFFICE
+    found = [
+        one
+        for one in desk.directory().case_managers.values()
+        if everybody or one == reader or (one.network_id and one.network_id == reader.network_id)
+    ]
+    return sorted(found, key=lambda one: (one.name, one.case_manager_id))
+
+
+def away_until(desk: Desk, person: CaseManager, now: datetime) -> datetime | None:
+    absences = desk.directory().absences.get(person.case_manager_id, ())
+    return max((one.ends for one in absences if covers(one, now)), default=None)
+
+
+def covers_for(desk: Desk, person: CaseManager, now: datetime) -> tuple[str, ...]:
+    """The names of those for whom this person stands in just now."""
+    directory = desk.directory()
+    absent = [directory.person(who) for who in directory.absences if is_away(directory, who, now)]
+    pairs = [(one, directory.stand_in(one, now)) for one in absent if one is not None and one != person]
+    return tuple(sorted(one.name for one, found in pairs if found and found[0] == person))

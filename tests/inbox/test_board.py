@@ -1,0 +1,179 @@
+"""The manager's board and cover: numbers that open to their rows and equal what the store holds, giving, being away."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from parsers.people import CaseManager, Role
+from rules.decisions import Owner, Priority
+from rules.following.acts import ActKind, Mode, Outcome
+from streams.run.settings import Settings
+from tests.rigs.acts import acted
+from tests.rigs.client import browser, rows_of
+from tests.rigs.inbox import BROWN, FAR, ORTIZ, alert, clock, discharge, load_people, open_store, person, tell
+
+HALE = CaseManager(case_manager_id="mg-hale", name="S. Hale", role=Role.MANAGER, network_id="n1")
+TWO = {
+    "owners": tuple(Owner(case_manager_id=who, because="practice") for who in ("cm-ortiz", "cm-brown")),
+    "told": ("cm-ortiz", "cm-brown"),
+}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)
+
+
+@pytest.fixture
+def store(settings):
+    opened = open_store(settings)
+    people = [person(number, f"Given{number}", "Smith") for number in range(1, 7)]
+    load_people(opened, [*people, person(9, "Other", "Coast", practice_id="p9")], staff=[HALE])
+    home = {"ended_at": datetime.now(UTC) - timedelta(hours=60), "started_at": datetime.now(UTC) - timedelta(hours=90)}
+    tell(
+        opened,
+        discharge(people[0], "late", clocks=(clock(hours=-3),), **home),
+        discharge(people[1], "free", clocks=(clock(hours=90),), priority=Priority.URGENT, **TWO, **home),
+        alert(people[2], "inside"),
+        discharge(people[3], "called", clocks=(clock(hours=-3),), **home),
+        discharge(people[4], "held", clocks=(clock(hours=90),), **TWO, **home),
+    )
+    now = datetime.now(UTC)
+    called = {"outcome": Outcome.REACHED, "mode": Mode.PHONE}
+    acted(opened, "called", "cm-ortiz", ActKind.ATTEMPT, 1, now, happened_at=now - timedelta(hours=7), **called)
+    acted(opened, "held", "cm-brown", ActKind.TAKE, 1, now)
+    acted(opened, "held", "cm-brown", ActKind.ASK, 1, now, for_id="cm-ortiz", text="Which dose?")
+    yield opened
+    opened.close()
+
+
+def tiles(html):
+    return {words: int(number) for number, words in re.findall(r"<strong>(\d+)</strong> <span>(.*?)</span>", html)}
+
+
+def listed(client, tile):
+    return set(re.findall(r'name="stay" value="(\w+)"', client.get(f"/board?tile={tile}").text))
+
+
+def test_every_number_opens_to_its_rows_and_equals_a_count_in_sql(settings, store):
+    with browser(settings, store, HALE) as client:
+        numbers = tiles(client.get("/board").text)
+        names = ("nobody", "overdue", "due-today", "in-hospital", "asked")
+        opened = {name: listed(client, name) for name in names}
+    words = ("Nobody has it", "Overdue", "Due today", "In the hospital", "Asked, not answered")
+    assert [numbers[word] for word in words] == [len(opened[name]) for name in names]
+    assert opened == dict(zip(names, ({"free"}, {"late"}, set(), {"inside"}, {"held"}), strict=True))
+    with store.database.reading() as connection:
+        inside = "SELECT count(*) FROM alerts WHERE status = 'in-progress' AND action != 'retract'"
+        nobody = (
+            "SELECT count(*) FROM alerts a WHERE 1 != "
+            "(SELECT count(*) FROM alert_owners o WHERE o.alert_id = a.alert_id AND o.owning = 1) "
+            "AND NOT EXISTS (SELECT 1 FROM acts t WHERE t.alert_id = a.alert_id AND t.kind = 'take')"
+        )
+        asked = "SELECT count(*) FROM acts WHERE kind = 'ask'"
+        reviews = "SELECT count(*) FROM reviews"
+        counts = [connection.scalar(text(one)) for one in (nobody, inside, asked, reviews)]
+    assert counts == [
+        numbers["Nobody has it"], numbers["In the hospital"], numbers["Asked, not answered"],
+        numbers["Possible matches waiting"],
+    ]  # fmt: skip
+
+
+def test_the_load_of_each_person_opens_to_what_they_have(settings, store):
+    with browser(settings, store, HALE) as client:
+        html = client.get("/board").text
+        ortiz = re.search(r"whose=cm-ortiz\">.*?</tr>", html, re.S).group(0)
+        assert re.findall(r"<td>(\d+)</td>", ortiz) == ["2", "0", "1", "0"]
+        assert "A. Far" not in html
+        rows = set(re.findall(r'name="stay" value="(\w+)"', client.get("/board?whose=cm-brown").text))
+        assert rows == {"held"}
+
+
+def test_one_or_many_are_given_at_once_and_a_repetition_gives_nothing_twice(settings, store):
+    with browser(settings, store, HALE) as client:
+        form = {"stay": ["free", "late", "made-up"], "for_id": "cm-brown", "act": "d" * 32}
+        for _ in range(2):
+            answer = client.post("/board/give", data=form)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/board?said=2")
+        assert listed(client, "nobody") == set()
+        assert client.post("/board/give", data=form | {"for_id": "cm-far"}).status_code == 404
+        assert client.get("/stay/late").status_code == 200
+    assert [act.kind for act in store.acts.of_stay("late")] == [ActKind.ASSIGN]
+    with browser(settings, store, BROWN) as client:
+        assert "· you T. Brown, RN" in rows_of(client.get("/").text)["free"][1]
+
+
+def test_the_board_is_its_role_s_and_its_network_s_only(settings, store):
+    with browser(settings, store, ORTIZ) as nurse, browser(settings, store, FAR) as far:
+        assert nurse.get("/board").status_code == 404
+        assert 'href="/board"' not in nurse.get("/").text
+        assert nurse.post("/board/give", data={"stay": "late", "for_id": "cm-brown"}).status_code == 404
+        assert far.get("/stay/late").status_code == 404
+
+
+def test_a_colleague_of_the_network_opens_a_stay_that_was_never_hers_and_may_log_a_call(settings, store):
+    with browser(settings, store, BROWN) as client:
+        assert "Given1 Smith" in client.get("/stay/late").text
+        form = {"press": "no_answer", "version": 1, "act": "e" * 32}
+        assert client.post("/stay/late/log", data=form).status_code == 303
+    assert store.acts.of_stay("late")[-1].by == "cm-brown"
+
+
+# being away
+
+
+def local(hours):
+    return (datetime.now(UTC) + timedelta(hours=hours) - timedelta(hours=5)).strftime("%Y-%m-%dT%H:%M")
+
+
+def test_who_says_that_they_are_away_is_covered_from_then_on_and_a_load_keeps_it(settings, store):
+    now = datetime.now(UTC)
+    with browser(settings, store, BROWN) as client:
+        form = {"who": "cm-brown", "starts": local(-2), "ends": local(48), "backup_id": "cm-ortiz", "press": "away"}
+        assert client.post("/cover", data=form).headers["location"] == "/cover"
+    assert store.directory.read().stand_in(BROWN, now)[0] == ORTIZ
+    load_people(store, staff=[HALE])
+    assert store.directory.read().stand_in(BROWN, now)[0] == ORTIZ
+    with browser(settings, store, ORTIZ) as other:
+        assert "T. Brown, RN" in other.get("/cover").text
+        other.post("/stay/held/log", data={"press": "answer", "version": 1, "text": "5 mg", "answers_act": "x"})
+        other.post("/stay/held/log", data={"press": "left_message", "version": 1})
+    with browser(settings, store, HALE) as manager:
+        assert "away until" in manager.get("/board").text
+    with browser(settings, store, BROWN) as client:
+        page = client.get("/cover").text
+        assert "You are away until" in page
+        assert "While you were away" in page
+        assert "left a message by phone" in page
+        client.post("/cover", data={"press": "back"})
+        assert "You are away until" not in client.get("/cover").text
+    assert store.directory.read().stand_in(BROWN, datetime.now(UTC))[0] == BROWN
+
+
+def test_a_manager_says_it_for_them_and_nobody_else_does(settings, store):
+    form = {"who": "cm-ortiz", "starts": local(24), "ends": local(72), "backup_id": "", "press": "away"}
+    with browser(settings, store, BROWN) as nurse:
+        assert nurse.post("/cover", data=form).status_code == 404
+    with browser(settings, store, HALE) as manager:
+        assert manager.post("/cover", data=form).headers["location"] == "/cover"
+        assert "nobody named: the team answers" in manager.get("/cover").text
+        assert manager.post("/cover", data=form | {"who": "cm-far"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"ends": local(-1)}, "times"),
+        ({"starts": "soon"}, "times"),
+        ({"ends": local(24 * 400)}, "times"),
+        ({"backup_id": "cm-brown"}, "who"),
+        ({"backup_id": "nobody"}, "who"),
+    ],
+)
+def test_what_cannot_be_is_said_in_words(settings, store, more, said):
+    form = {"who": "cm-brown", "starts": local(1), "ends": local(48), "backup_id": "cm-ortiz", "press": "away"}
+    with browser(settings, store, BROWN) as client:
+        assert client.post("/cover", data=form | more).headers["location"] == f"/cover?said={said}"
+        assert "Not written:" in client.get(f"/cover?said={said}").text
