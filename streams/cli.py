@@ -37,12 +37,14 @@ token_app = typer.Typer(no_args_is_help=True, help="Tokens with which other syst
 quarantine_app = typer.Typer(
     no_args_is_help=True, help="What our own code failed on: look, mend, send on its way again."
 )
+fhir_client_app = typer.Typer(no_args_is_help=True, help="Systems that may sign in to the FHIR server.")
 bench_app = typer.Typer(help="Measure the whole way, or a part of it.")
 app.add_typer(panel_app, name="panel")
 app.add_typer(directory_app, name="directory")
 app.add_typer(destination_app, name="destination")
 app.add_typer(token_app, name="token")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(fhir_client_app, name="fhir-client")
 app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
@@ -385,8 +387,13 @@ def token_revoke(token_id: Annotated[str, typer.Argument(help="As `handoff token
 @destination_app.command("add")
 def destination_add(
     destination_id: Annotated[str, typer.Argument(metavar="DESTINATION", help="A short id of your choice.")],
-    address: Annotated[str, typer.Argument(help="https:// URL, host:port, folder or e-mail address.")],
-    form: Annotated[str, typer.Option("--form", help="webhook_json, da_vinci, hl7_mdm, csv, ndjson, nudge or digest.")],
+    address: Annotated[
+        str, typer.Argument(help="https:// URL, host:port, folder, sftp://user@host/folder or mail address.")
+    ],
+    form: Annotated[
+        str,
+        typer.Option("--form", help="webhook_json, da_vinci, hl7_mdm, direct_adt, csv, ndjson, nudge, digest or sms."),
+    ],
     whose: Annotated[
         str,
         typer.Option("--whose", help="person, practice, network, plan, central_office, hospital or partner, with id."),
@@ -416,9 +423,18 @@ def destination_add(
     ] = None,
     options: Annotated[
         list[str] | None,
-        typer.Option("--option", help="NAME=VALUE; files: what. MLLP: application, facility (MSH-5, MSH-6), tls=1."),
+        typer.Option(
+            "--option",
+            help="NAME=VALUE; files: what. SFTP: host_key. MLLP: application, facility (MSH-5, MSH-6), tls=1. "
+            "Direct: oid. SMS: to, body (with {to} and {text}), type.",
+        ),
     ] = None,
-    bearer: Annotated[bool, typer.Option("--bearer", help="Read a bearer token from standard input.")] = False,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", help="Direct: PEM of the recipient's certificate.")
+    ] = None,
+    bearer: Annotated[
+        bool, typer.Option("--bearer", help="Read a bearer token, or SFTP password, from standard input.")
+    ] = False,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="The address may lie in your own network, also without TLS.")
     ] = False,
@@ -438,7 +454,7 @@ def destination_add(
             wants={"kinds": kinds, "priorities": priorities, "reasons": reasons, "facilities": facilities,
                    "programs": programs},
             every_minutes=every_minutes, empty_files=empty_files, headers=headers or [], options=options or [],
-            bearer=bearer,
+            bearer=bearer, certificate=certificate,
             allow_private=allow_private, as_json=json,
         )
     )  # fmt: skip
@@ -461,12 +477,17 @@ def destination_test(destination_id: Which, json: Json = False) -> None:
 
 
 @destination_app.command("schema")
-def destination_schema() -> None:
+def destination_schema(
+    kind: Annotated[str, typer.Argument(metavar="[TYPE]", help="Of one type only, such as stay.discharged.")] = "",
+) -> None:
     """Print the JSON Schema of a webhook's body and of a line of NDJSON."""
     from streams.commands.printing import print_json
-    from streams.tell.forms.json import schema
+    from streams.run.problems import Problem
+    from streams.tell.forms.json import TYPES, schema
 
-    print_json(schema())
+    if kind and kind not in TYPES:
+        raise Problem(f"TYPE is one of {', '.join(TYPES)}")
+    print_json(schema(kind))
 
 
 @destination_app.command("told")
@@ -519,6 +540,45 @@ def destination_replay(
     from streams.commands.destination import run_replay
 
     raise typer.Exit(run_replay(_settings(), destination_id, since, until, delivered=delivered, as_json=json))
+
+
+@fhir_client_app.command("add")
+def fhir_client_add(
+    client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="The id it signs in with.")],
+    keys: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Its public keys, a JSON Web Key Set.")],
+    whose: Annotated[
+        str,
+        typer.Option("--whose", help="person, practice, network, plan, central_office, hospital or partner, with id."),
+    ],
+    tier: Annotated[str, typer.Option("--tier", help="At most so much: full, general or withheld.")] = "full",
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Its endpoints may lie in your own network, also without TLS.")
+    ] = False,
+) -> None:
+    """Let a system sign in to the FHIR server (SMART Backend Services) and subscribe.
+
+    For example: handoff fhir-client add oak-ehr oak-jwks.json --whose practice:P0001
+    What it is told follows from whose it is, as on the page. `handoff tell` serves on HANDOFF_FHIR_PORT.
+    """
+    from streams.commands.fhir_client import run_add
+
+    raise typer.Exit(run_add(_settings(), client_id, keys, whose=whose, tier=tier, allow_private=allow_private))
+
+
+@fhir_client_app.command("list")
+def fhir_client_list(json: Json = False) -> None:
+    """List who may sign in, and how many subscriptions each has."""
+    from streams.commands.fhir_client import run_list
+
+    raise typer.Exit(run_list(_settings(), as_json=json))
+
+
+@fhir_client_app.command("remove")
+def fhir_client_remove(client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")]) -> None:
+    """Let it in no more; its subscriptions end."""
+    from streams.commands.fhir_client import run_remove
+
+    raise typer.Exit(run_remove(_settings(), client_id))
 
 
 @destination_app.command("secret")

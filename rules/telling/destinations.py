@@ -37,17 +37,21 @@ class FormKind(StrEnum):
     SUBSCRIPTION = "subscription"
     HL7_ADT = "hl7_adt"
     HL7_MDM = "hl7_mdm"
+    SMS = "sms"  # no patient data
     CSV = "csv"
     NDJSON = "ndjson"
     DIRECT_ADT = "direct_adt"
 
 
-STATES: Final = frozenset({FormKind.NUDGE, FormKind.DIGEST, FormKind.CSV})  # a newer unsent version takes the place
-NO_PATIENT: Final = frozenset({FormKind.NUDGE, FormKind.DIGEST})
+STATES: Final = frozenset(
+    {FormKind.NUDGE, FormKind.DIGEST, FormKind.SMS, FormKind.CSV}
+)  # a newer unsent version takes the place
+NO_PATIENT: Final = frozenset({FormKind.NUDGE, FormKind.DIGEST, FormKind.SMS})
 WAYS_OF: Final = {
     FormKind.WEBHOOK_JSON: WayKind.HTTP,
     FormKind.NUDGE: WayKind.SMTP,
     FormKind.DIGEST: WayKind.SMTP,
+    FormKind.SMS: WayKind.HTTP,  # of a gateway
     FormKind.DA_VINCI: WayKind.HTTP,
     FormKind.SUBSCRIPTION: WayKind.HTTP,
     FormKind.HL7_ADT: WayKind.MLLP,
@@ -73,6 +77,8 @@ class State(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"  # by a person, or by itself after days of failure; what is due is kept
     REMOVED = "removed"
+    REQUESTED = "requested"  # a FHIR subscription before its handshake
+    OFF = "off"  # a FHIR subscription after its end
 
 
 class Wants(Value):
@@ -85,6 +91,7 @@ class Wants(Value):
     practices: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     risk_tiers: tuple[RiskTier, ...] = ()
+    enrollees: tuple[str, ...] = ()
 
     def fit(self, alert: Alert, enrollee: Enrollee) -> bool:
         return (
@@ -94,6 +101,7 @@ class Wants(Value):
             and (not self.facilities or alert.facility in self.facilities)
             and (not self.practices or enrollee.practice_id in self.practices)
             and (not self.programs or any(program in self.programs for program in enrollee.programs))
+            and (not self.enrollees or enrollee.enrollee_id in self.enrollees)
             and (not self.risk_tiers or enrollee.risk_tier in self.risk_tiers)
         )
 

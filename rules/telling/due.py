@@ -22,7 +22,7 @@ class DestinationIndex:
         self._by_id: dict[str, Destination] = {}
         self._by_owner: dict[tuple[Whose, str], list[Destination]] = {}
         for destination in destinations:
-            if destination.state is State.REMOVED:
+            if destination.state not in (State.ACTIVE, State.PAUSED):
                 continue
             self._by_id[destination.destination_id] = destination
             to_all = destination.whose in (Whose.CENTRAL_OFFICE, Whose.PARTNER)

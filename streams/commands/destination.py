@@ -2,15 +2,13 @@
 
 JSON of `list`, one object a line: `{"destination_id", "name", "whose", "owner_id", "form", "way", "address", "state",
 "why", "failures", "last_failure", "succeeded_at", "due", "waiting", "delivered", "given_up", "superseded"}`; of `add`
-and `secret`: `{"destination_id", "secret"}`; of `test`: `{"destination_id", "delivered", "failure", "status"}`; of
-`replay`: `{"destination_id", "again"}`; of `told`, one object a line: `{"at", "destination_id", "alert_id", "version",
-"tier", "arrived"}`, where arrived is delivered or maybe.
+and `secret`: `{"destination_id", "secret", "public_key"}`; of `test`: `{"destination_id", "delivered", "failure",
+"status"}`; of `replay`: `{"destination_id", "again"}`; of `told`, one object a line: `{"at", "destination_id",
+"alert_id", "version", "tier", "arrived"}`, where arrived is delivered or maybe.
 """
 
 import asyncio
-import base64
 import re
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,7 +19,8 @@ import typer
 from pydantic import ValidationError
 
 from parsers.hours import EXPECTED, read_hours
-from rules.telling.destinations import WAYS_OF, Destination, FormKind, State, WayKind, Whose
+from rules.telling.destinations import Destination, FormKind, State, WayKind, Whose
+from streams.commands.destination_address import certificate_of, check_address, header, option, way_of
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.rule_files import POLICY, RuleFile
@@ -31,21 +30,23 @@ from streams.store.audit import Audited
 from streams.store.deliveries import DeliveryState, Sums
 from streams.store.destinations import DestinationRow
 from streams.store.opening import open_store
-from streams.tell.addresses import NotAllowed, look_up, resolve
 from streams.tell.process import make_forms, make_ways
-from streams.tell.way import Delivered, NotDelivered, Secrets
-from streams.tell.ways.http import BEARER, SIGNING
+from streams.tell.signing import SIGNING, SIGNING_KEY, new_key, new_secret, public_key
+from streams.tell.way import BEARER, Delivered, NotDelivered, Secrets
+from streams.tell.ways.direct import CERTIFICATE
+from streams.tell.ways.sftp import SSH_KEY, new_ssh_key
 
 FORMS: Final = (
     FormKind.WEBHOOK_JSON,
     FormKind.DA_VINCI,
     FormKind.HL7_MDM,
+    FormKind.DIRECT_ADT,
     FormKind.CSV,
     FormKind.NDJSON,
     FormKind.NUDGE,
     FormKind.DIGEST,
+    FormKind.SMS,
 )
-OPTIONS: Final = ("what", "application", "facility", "tls")
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -65,6 +66,7 @@ def run_add(
     headers: Sequence[str],
     options: Sequence[str],
     bearer: bool,
+    certificate: Path | None,
     allow_private: bool,
     as_json: bool = False,
 ) -> int:
@@ -86,7 +88,7 @@ def run_add(
                 "whose": kind,
                 "owner_id": owner,
                 "form": form,
-                "way": WAYS_OF[FormKind(form)],
+                "way": way_of(FormKind(form), address),
                 "address": address,
                 "wants": {key: values for key, values in wants.items() if values},
                 "tier": tier,
@@ -94,30 +96,35 @@ def run_add(
                 "every_minutes": every_minutes,
                 "empty_files": empty_files,
                 "allow_private": allow_private,
-                "headers": [_header(text) for text in headers],
-                "options": dict(_option(text) for text in options),
+                "headers": [header(text) for text in headers],
+                "options": dict(option(text) for text in options),
             }
         )
     except ValidationError as error:
         raise Problem("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
-    _check_address(settings, made)
+    check_address(settings, made)
+    recipient = certificate_of(certificate, made)
     token = _token() if bearer else ""
     with open_store(settings) as store:
         if store.destinations.find(destination_id) is not None:
             raise Problem("there is one of that id: `handoff destination remove` it first, or choose another id")
         now = datetime.now(UTC)
-        signing = _signing() if made.form is FormKind.WEBHOOK_JSON else ""
-        if signing:
-            store.destinations.put_secret(destination_id, SIGNING, signing, settings.secret(), now, timedelta())
-        if token:
-            store.destinations.put_secret(destination_id, BEARER, token, settings.secret(), now, timedelta())
+        shown: Mapping[str, str] = {}
+        kept = {BEARER: token, CERTIFICATE: recipient}
+        if made.form is FormKind.WEBHOOK_JSON:
+            shown = _sign_with(settings, store, destination_id, now)
+        elif made.way is WayKind.SFTP:
+            kept[SSH_KEY], public = new_ssh_key()
+            shown = {"public_key": public}
+        for secret, value in kept.items():
+            if value:
+                store.destinations.put_secret(destination_id, secret, value, settings.secret(), now, timedelta())
         store.destinations.put(made, now)
     if as_json:
-        print_json({"destination_id": destination_id, "secret": signing})
+        print_json({"destination_id": destination_id, "secret": "", "public_key": "", **shown})
         return 0
     typer.echo(f"{destination_id} is told from now on; try it: handoff destination test {destination_id}")
-    if signing:
-        typer.echo(f"secret  {signing}  (shown once; the receiver verifies webhook-signature with it)")
+    _show(shown)
     return 0
 
 
@@ -189,20 +196,42 @@ def run_secret(
     settings: Settings, destination_id: str, overlap_hours: float, *, bearer: bool, as_json: bool = False
 ) -> int:
     """A new secret, printed once when we made it."""
-    value = _token() if bearer else _signing()
+    token = _token() if bearer else ""
+    shown: Mapping[str, str] = {}
     with open_store(settings) as store:
         row = _row(store, destination_id)
         if row.destination.way is not WayKind.HTTP:
             raise Problem(f"what goes by {row.destination.way} has no secret")
-        name = BEARER if bearer else SIGNING
-        overlap = timedelta(hours=0 if bearer else overlap_hours)
-        store.destinations.put_secret(destination_id, name, value, settings.secret(), datetime.now(UTC), overlap)
-    shown = "" if bearer else value
+        now = datetime.now(UTC)
+        if bearer:
+            store.destinations.put_secret(destination_id, BEARER, token, settings.secret(), now, timedelta())
+        else:
+            shown = _sign_with(settings, store, destination_id, now, timedelta(hours=overlap_hours))
     if as_json:
-        print_json({"destination_id": destination_id, "secret": shown})
+        print_json({"destination_id": destination_id, "secret": "", "public_key": "", **shown})
+    elif shown:
+        _show(shown)
     else:
-        typer.echo(f"secret  {shown}  (shown once)" if shown else "the token is kept and never shown")
+        typer.echo("the token is kept and never shown")
     return 0
+
+
+def _sign_with(
+    settings: Settings, store: Store, destination_id: str, now: datetime, overlap: timedelta = timedelta()
+) -> Mapping[str, str]:
+    """Makes a secret and a key pair that sign from now on; gives what the receiver needs, shown once."""
+    secret, key = new_secret(), new_key()
+    for name, value in ((SIGNING, secret), (SIGNING_KEY, key)):
+        store.destinations.put_secret(destination_id, name, value, settings.secret(), now, overlap)
+    return {"secret": secret, "public_key": public_key(key)}
+
+
+def _show(shown: Mapping[str, str]) -> None:
+    if "secret" in shown:
+        typer.echo(f"secret      {shown['secret']}  (shown once; the receiver verifies webhook-signature with it)")
+        typer.echo(f"public key  {shown['public_key']}  (or with this one: v1a, ed25519)")
+    elif shown:
+        typer.echo(f"public key  {shown['public_key']}  (for authorized_keys of the server)")
 
 
 def run_told(settings: Settings, enrollee_id: str, by: str, *, as_json: bool = False) -> int:
@@ -235,6 +264,8 @@ async def _try(settings: Settings, store: Store, destination: Destination) -> De
             raise Problem(
                 "HANDOFF_SMTP_URL is not set: no mail can go"
                 if destination.way is WayKind.SMTP
+                else "HANDOFF_DIRECT_FROM or HANDOFF_SMTP_URL is not set: no Direct message can go"
+                if destination.way is WayKind.DIRECT
                 else f"this program cannot send {destination.form} by {destination.way}"
             )
         now = datetime.now(UTC)
@@ -248,63 +279,11 @@ async def _try(settings: Settings, store: Store, destination: Destination) -> De
             await one.close()
 
 
-def _check_address(settings: Settings, made: Destination) -> None:
-    match made.way:
-        case WayKind.HTTP:
-            try:
-                asyncio.run(look_up(made.address, private=made.allow_private, allowed=settings.tell_allow))
-            except NotAllowed as error:
-                hint = "; --allow-private takes it all the same" if "private" in str(error) else ""
-                raise Problem(f"{error}{hint}") from None
-            except (OSError, UnicodeError):
-                raise Problem("the address's host cannot be found: check its spelling") from None
-        case WayKind.MLLP:
-            host, _, port = made.address.rpartition(":")
-            if not host or not port.isdigit() or not 0 < int(port) < 65536:
-                raise Problem("the address must be host:port")
-            try:
-                asyncio.run(
-                    resolve(host.strip("[]"), int(port), private=made.allow_private, allowed=settings.tell_allow)
-                )
-            except NotAllowed as error:
-                raise Problem(f"{error}; --allow-private takes it all the same, and without TLS") from None
-            except (OSError, UnicodeError):
-                raise Problem("the address's host cannot be found: check its spelling") from None
-        case WayKind.FOLDER:
-            if not Path(made.address).is_absolute() or not Path(made.address).is_dir():
-                raise Problem("the address must be the absolute path of a folder that is there")
-        case WayKind.SMTP:
-            if not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", made.address):
-                raise Problem("the address must be one e-mail address")
-            if made.whose is not Whose.PERSON:
-                raise Problem("a mail counts what waits for a person: --whose person:ID")
-
-
 def _row(store: Store, destination_id: str) -> DestinationRow:
     row = store.destinations.find(destination_id)
     if row is None:
         raise Problem("there is no such destination: `handoff destination list` shows those there are")
     return row
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not re.fullmatch(r"[A-Za-z0-9-]+", name.strip()) or not value.strip().isprintable():
-        raise Problem("--header is 'Name: value'")
-    if name.strip().lower().startswith(("webhook-", "content-", "host", "transfer-encoding")):
-        raise Problem(f"--header cannot be {name.strip()}: that one is ours")
-    return name.strip(), value.strip()
-
-
-def _option(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or name not in OPTIONS or not re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", value):
-        raise Problem(f"--option is NAME=VALUE, its names are {', '.join(OPTIONS)}")
-    return name, value
-
-
-def _signing() -> str:
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def _token() -> str:

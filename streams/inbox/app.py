@@ -20,6 +20,7 @@ from streams.inbox.pages.cover import cover_page, say_away
 from streams.inbox.pages.letter import letter_page
 from streams.inbox.pages.list import list_page, list_part
 from streams.inbox.pages.log import log
+from streams.inbox.pages.mail_stop import mail_stop, mail_stop_page
 from streams.inbox.pages.review import review_page, settle, take_back_review
 from streams.inbox.pages.session import (
     here,
@@ -95,6 +96,8 @@ def app(inbox: Inbox) -> ASGIApp:
                     Route("/alerts", partial(alerts_after, inbox)),
                 ],
             ),
+            Route("/mail/stop/{token}", partial(mail_stop_page, inbox), methods=["GET"]),
+            Route("/mail/stop/{token}", partial(mail_stop, inbox), methods=["POST"]),
             Mount("/static", Assets(directory=HERE / "static")),
         ],
         exception_handlers={

@@ -108,6 +108,12 @@ class Settings(BaseSettings):
         "empty: no mail",
     )
     mail_from: str = Field("", description="address that mails come from")
+    direct_from: str = Field("", description="Direct address that event notifications come from; empty: none go")
+    direct_cert: Path | None = Field(None, description="PEM of its certificate, with which they are signed")
+    direct_key: Path | None = Field(None, description="PEM private key (RSA) of direct_cert")
+    fhir_host: str = Field("127.0.0.1", description="address the FHIR server of `handoff tell` binds to")
+    fhir_port: int = Field(0, ge=0, le=65535, description="its port; 0: no FHIR server")
+    fhir_base: str = Field("", description="URL of its /fhir as clients reach it; empty: the address above, by http")
     front_page: str = Field("", description="URL of the inbox's front page, as people reach it: all that a mail links")
     tell_allow: tuple[str, ...] = Field(
         (), description='networks of your own that every destination may lie in, such as ["10.1.0.0/16"]'
@@ -171,6 +177,11 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """No Apache Kafka configured: the embedded broker carries, the journal is the durable place."""
         return not self.kafka_bootstrap_servers
+
+    @property
+    def fhir_url(self) -> str:
+        """[base] of the FHIR server, without a slash at its end."""
+        return self.fhir_base.rstrip("/") or f"http://{self.fhir_host}:{self.fhir_port}/fhir"
 
     @property
     def store_url(self) -> str:

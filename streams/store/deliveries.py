@@ -9,6 +9,7 @@ hung loses it, and the receiver tells the repetition by the id.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,9 +20,10 @@ from sqlalchemy import BigInteger, Connection, Text, bindparam, case, func, or_,
 from parsers.people import Enrollee
 from rules.decisions import Alert
 from rules.telling.attempts import GiveUp
-from rules.telling.destinations import STATES, Destination, State
+from rules.telling.destinations import STATES, Destination, FormKind, State
 from streams.store.database import Database, Row, rows_among, write_rows
 from streams.store.destinations import GIVEN_UP, WAITING, WELL
+from streams.store.fhir import count_events
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.tables import alert_versions, alerts, deliveries, destinations, from_us, to_us
 
@@ -51,6 +53,7 @@ class Claimed(NamedTuple):
     tries: int  # before this one
     made_at: datetime
     batch: int
+    number: int = 0  # of the event, of a FHIR subscription
 
     def __repr__(self) -> str:
         return f"<Claimed {self.delivery_id}>"
@@ -109,7 +112,17 @@ class DeliveryRow(NamedTuple):
     next_at: datetime | None
 
 
-_COLUMNS: Final = ("delivery_id", "destination_id", "alert_id", "version", "position", "state", "due_us", "made_us")
+_COLUMNS: Final = (
+    "delivery_id",
+    "destination_id",
+    "alert_id",
+    "version",
+    "position",
+    "state",
+    "due_us",
+    "made_us",
+    "number",
+)
 _TOLD: Final = (
     "SELECT alert_id, destination_id FROM deliveries WHERE alert_id IN :among"
     " AND (state IN ('delivered', 'waiting') OR maybe = 1)"
@@ -148,6 +161,7 @@ def write_due(connection: Connection, versions: Sequence[tuple[int, Alert, Enrol
     for alert_id, destination_id, *_ in rows_among(connection, _TOLD, again):
         told.setdefault(alert_id, set()).add(destination_id)
     rows: list[Row] = []
+    events: Counter[str] = Counter()
     replaced: list[dict[str, Any]] = []
     for position, alert, enrollee in versions:
         if enrollee is None:
@@ -156,11 +170,15 @@ def write_due(connection: Connection, versions: Sequence[tuple[int, Alert, Enrol
         for destination in ask(Due(alert, enrollee, frozenset(told.get(alert.alert_id, ())))):
             where = destination.destination_id
             name = delivery_id(alert.alert_id, alert.version, where)
-            rows.append((name, where, alert.alert_id, alert.version, position, WAITING, at, at))
+            events[where] += destination.form is FormKind.SUBSCRIPTION
+            number = events[where]  # of this transaction, so far
+            rows.append((name, where, alert.alert_id, alert.version, position, WAITING, at, at, number))
             told.setdefault(alert.alert_id, set()).add(where)
             if destination.form in STATES and alert.version > 1:
                 replaced.append({"b_alert": alert.alert_id, "b_where": where, "b_version": alert.version})
-    written = write_rows(connection, deliveries, _COLUMNS, rows, "ON CONFLICT DO NOTHING")
+    first = {where: count_events(connection, where, count) for where, count in sorted(events.items()) if count}
+    numbered = [(*row[:-1], first[row[1]] - 1 + row[-1] if row[1] in first else 0) for row in rows]
+    written = write_rows(connection, deliveries, _COLUMNS, numbered, "ON CONFLICT DO NOTHING")
     if replaced:
         connection.execute(
             update(deliveries)
@@ -509,6 +527,7 @@ def _claimed(row: Any) -> Claimed:
         row.tries,
         from_us(row.made_us),
         row.batch,
+        row.number,
     )
 
 

@@ -13,6 +13,7 @@ from streams.store.deliveries import Deliveries
 from streams.store.destinations import Destinations
 from streams.store.directory import Directories
 from streams.store.escalations import Escalations
+from streams.store.fhir import Fhir
 from streams.store.inbox_rows import InboxRows
 from streams.store.keeping_up import KeepingUp
 from streams.store.ledger import Ledger
@@ -53,6 +54,7 @@ class Store:
         self.destinations = Destinations(database)
         self.deliveries = Deliveries(database)
         self.quarantine = Quarantine(database)
+        self.fhir = Fhir(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = False) -> Self:

@@ -473,6 +473,7 @@ destinations = Table(  # places outside that are told
     _whole("succeeded_us", "0"),
     _text("last_failure"),  # rules.telling.attempts.Failure
     _whole("sequence", "0"),  # of its files, without holes
+    _whole("events", "0"),  # of a FHIR subscription, since it started
 )
 destination_secrets = Table(  # encrypted; two of a name may be valid at once while one is rotated
     "destination_secrets",
@@ -483,6 +484,19 @@ destination_secrets = Table(  # encrypted; two of a name may be valid at once wh
     _whole("until_us", "0"),  # 0: until another says otherwise
     Column("sealed", LargeBinary, nullable=False),
     PrimaryKeyConstraint("destination_id", "name", "made_us"),
+)
+fhir_clients = Table(  # systems that may sign in to the FHIR server
+    "fhir_clients",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    _text("document"),  # streams.store.fhir.FhirClient
+    _whole("changed_us"),
+)
+fhir_assertions = Table(  # sign-ins that were used; none is taken twice
+    "fhir_assertions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _whole("until_us"),
 )
 deliveries = Table(  # one alert version to one destination
     "deliveries",
@@ -504,6 +518,7 @@ deliveries = Table(  # one alert version to one destination
     _text("tier"),  # how much of the alert went along
     _whole("made_us"),
     _whole("ended_us", "0"),
+    _whole("number", "0"),  # of the event, of a FHIR subscription
     _text("step_key"),  # of the step of escalation it is for; "": for the version
     Index("ix_deliveries_state", "state", "destination_id", "due_us"),
     Index("ix_deliveries_destination_id", "destination_id", "made_us"),

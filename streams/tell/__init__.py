@@ -4,9 +4,15 @@ process     the process: forms, ways and the store put together, health, gauges,
 deliver     what is due, claimed, tried and ended, one turn a destination
 settling    what became of deliveries, written many at once
 parcels     the forms by name: one parcel a version, or one file or mail of all that is due
+managers    who is told that a person's mail comes back
 form        what all forms share
 way         what all ways share: a parcel, the outcomes
 addresses   where an address really leads, and whether it may be used
+signing     signatures of Standard Webhooks
+relay       where mail is handed in
+hl7_words   what our HL7 v2 messages share
+fhir_words  what our FHIR resources share
+serving/    a FHIR server of subscriptions
 forms/      an alert's view to bytes; pure
 ways/       bytes to a place
 """

@@ -32,6 +32,7 @@ from streams.store import Store, Unavailable
 from streams.store.deliveries import Claimed, DeliveryState, End
 from streams.store.destinations import DestinationRow
 from streams.tell.form import Form, Item
+from streams.tell.managers import told_by_mail
 from streams.tell.settling import Settler
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets, Way
 
@@ -194,10 +195,10 @@ class Teller:
                 await self._in_thread(self._store.destinations.rest, destination_id, self._now() + opens)
                 return
             await self._turn(row, claimed, known)
-        except Unavailable as error:  # in hand for a while longer; then they are tried again, under the same ids
-            log.warning("destination_not_served", destination=destination_id, error=type(error).__name__)
-        except Exception as error:  # one destination's fault must not end the others
-            log.error("destination_crashed", destination=destination_id, error=type(error).__name__)
+        except* Unavailable:  # in hand for a while longer; then they are tried again, under the same ids
+            log.warning("destination_not_served", destination=destination_id)
+        except* Exception as errors:  # one destination's fault must not end the others
+            log.error("destination_crashed", destination=destination_id, error=type(errors.exceptions[0]).__name__)
         finally:
             self._in_hand.difference_update(one.delivery_id for one in claimed)
 
@@ -243,7 +244,7 @@ class Teller:
                     stopped = True
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(way.at_once):
+            for _ in range(1 if row.failures else way.at_once):  # who failed is asked with one
                 group.create_task(some())
         await self._release([one for one, _ in left])
 
@@ -253,8 +254,9 @@ class Teller:
         """All that is due in one parcel; the same again when it was cut off."""
         destination = row.destination
         where = destination.destination_id
+        most = int(destination.options.get("max_count", ROWS_OF_A_FILE))
         taken = await self._in_thread(
-            self._store.deliveries.claim_all, where, self._name, self._now(), self._hold, ROWS_OF_A_FILE, claimed
+            self._store.deliveries.claim_all, where, self._name, self._now(), self._hold, most, claimed
         )
         if not taken:
             return
@@ -267,7 +269,7 @@ class Teller:
                 await self._withheld(destination, taken)
             elif isinstance(said, Delivered):
                 await self._done(row, taken, items, said)
-                if destination.every_minutes and len(taken) < ROWS_OF_A_FILE:
+                if destination.every_minutes and len(taken) < most:
                     await self._in_thread(
                         self._store.destinations.rest, where, next_slot(self._now(), destination.every_minutes)
                     )
@@ -296,6 +298,7 @@ class Teller:
                 one.delivery_id,
                 one.made_at,
                 seen_by(destination, one.alert, people.get((one.alert.enrollee_id, one.alert.occurred_at)), known),
+                one.number,
             )
             for one in claimed
         ]
@@ -359,7 +362,19 @@ class Teller:
         ):
             metrics.DESTINATIONS_PAUSED.inc()
             log.error("destination_paused", destination=where, failure=failure)
+            if destination.way is WayKind.SMTP:
+                await self._tell_managers(destination)
         return True
+
+    async def _tell_managers(self, paused: Destination) -> None:
+        """A person whose mail comes back does not hear of it; whoever answers for them does."""
+        directory, way = self._known().directory, self._ways[WayKind.SMTP]
+        rows = await self._in_thread(self._store.destinations.all)
+        reached = 0
+        for manager, parcel in told_by_mail(paused, [row.destination for row in rows], directory):
+            reached += isinstance(await way.deliver(parcel, manager, Secrets({})), Delivered)
+        if not reached:
+            log.error("nobody_told_of_paused_mail", destination=paused.destination_id)
 
     async def _empties(self) -> None:
         """Writes the file that says that nothing was, where it is wanted."""

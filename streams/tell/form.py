@@ -15,6 +15,7 @@ class Item(NamedTuple):
     delivery_id: str
     made_at: datetime
     seen: AlertView
+    number: int = 0  # of the event, of a FHIR subscription
 
     def __repr__(self) -> str:
         return f"<Item {self.delivery_id}>"

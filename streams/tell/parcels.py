@@ -12,16 +12,18 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from parsers.events import EncounterClass, PersonName
+from parsers.fhir.subscriptions import Content
 from rules.decisions import Action, AlertKind, Priority, Reason, StayStatus
 from rules.telling.confidentiality import Relationship, Tier
 from rules.telling.destinations import Destination, FormKind
 from rules.telling.views import AlertView, PersonView
 from streams.tell.form import Form, Item
-from streams.tell.forms import csv, fhir, hl7v2, json, mail
+from streams.tell.forms import adt, csv, direct, fhir, hl7v2, json, mail, notifications, sms
 from streams.tell.way import Parcel
 
 JSON: Final = "application/json"
 TEST_ID: Final = "test"
+_TEST_TAG: Final = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}
 
 
 class WebhookJson:
@@ -59,7 +61,7 @@ class DaVinci:
         body = fhir.bundle(sample_view(now), _test_id(to, now), self._sender, to.address)
         assert body is not None
         found: dict[str, Any] = json_lines.loads(body)
-        found["meta"]["tag"] = [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}]
+        found["meta"]["tag"] = [_TEST_TAG]
         return Parcel(_test_id(to, now), json_lines.dumps(found).encode(), fhir.CONTENT_TYPE)
 
     def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
@@ -93,6 +95,115 @@ class Mdm:
     def _body(self, seen: AlertView, delivery_id: str, to: Destination) -> bytes | None:
         receiver = (to.options.get("application", ""), to.options.get("facility", ""))
         return hl7v2.mdm(seen, delivery_id, receiver, self._zone)
+
+
+class DirectNotification:
+    """One DirectTrust event notification a version; `oid` is that of our patient identifiers, where there is one."""
+
+    batches = False
+
+    def __init__(self, domain: str, zone: ZoneInfo) -> None:
+        self._domain = domain
+        self._zone = zone
+
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+        del number
+        return self._made(items[0].seen, items[0].delivery_id, to)
+
+    def sample(self, to: Destination, now: datetime) -> Parcel:
+        made = self._made(sample_view(now), _test_id(to, now), to)
+        assert made is not None
+        return made
+
+    def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
+        del to, number, at
+        return None
+
+    def _made(self, seen: AlertView, delivery_id: str, to: Destination) -> Parcel | None:
+        message = adt.adt(seen, delivery_id, ("", ""), self._zone)
+        if message is None:
+            return None
+        oid = to.options.get("oid", "")
+        body = direct.notification(seen, message, delivery_id, self._domain, oid, self._zone)
+        named = {"X-Direct-Context": f"<{direct.context_id(delivery_id, self._domain)}>"}
+        return Parcel(delivery_id, body, direct.CONTENT_TYPE, headers=named)
+
+
+class SubscriptionEvents:
+    """One notification of all that is due to a FHIR subscription, in the order of its event numbers."""
+
+    batches = True
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+        events = [notifications.Happened(item.number, item.made_at, item.seen) for item in items]
+        count = max(one.number for one in events)
+        found = notifications.notification(
+            self._subject(to, count), notifications.Kind.EVENT, events, max(one.at for one in events), str(number)
+        )
+        return notification_parcel(found, to)
+
+    def sample(self, to: Destination, now: datetime) -> Parcel:
+        """A heartbeat, which says that nothing happened, tagged HTEST."""
+        heartbeat = notifications.Kind.HEARTBEAT
+        found = notifications.notification(self._subject(to, 0), heartbeat, (), now, f"test {now}")
+        found["meta"]["tag"] = [_TEST_TAG]
+        return notification_parcel(found, to)
+
+    def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
+        del to, number, at
+        return None
+
+    def _subject(self, to: Destination, events: int) -> notifications.Subject:
+        content = Content(to.options.get("content", Content.FULL))
+        return notifications.Subject(self._base, to.destination_id, "active", content, events)
+
+
+def notification_parcel(bundle: Mapping[str, Any], to: Destination) -> Parcel:
+    """A notification bundle as its subscription wants it."""
+    body = json_lines.dumps(bundle, separators=(",", ":")).encode()
+    return Parcel(str(bundle["id"]), body, to.options.get("mime", fhir.CONTENT_TYPE))
+
+
+class CountingText:
+    """One text message of counts for all that is due to a person, as a gateway's `body` template wants it."""
+
+    batches = True
+
+    def __init__(self, waiting: Callable[[str], mail.Waiting], front_page: str, zone: ZoneInfo) -> None:
+        self._waiting = waiting
+        self._front_page = front_page
+        self._zone = zone
+
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+        del items
+        return self._text(_batch_id(to, number), self._said(to.owner_id), to)
+
+    def sample(self, to: Destination, now: datetime) -> Parcel:
+        return self._text(_test_id(to, now), "Warm Handoff: a test.", to)
+
+    def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
+        del to, number, at
+        return None
+
+    def _said(self, case_manager_id: str) -> str:
+        waiting = self._waiting(case_manager_id)
+        counts = (
+            (waiting.urgent, "urgent"),
+            (waiting.soon, "soon"),
+            (waiting.routine, "routine"),
+            (waiting.taken_back, "taken back"),
+            (waiting.asked, "waiting for your answer"),
+        )
+        return sms.text(counts, waiting.first_due, self._front_page, self._zone)
+
+    @staticmethod
+    def _text(parcel_id: str, said: str, to: Destination) -> Parcel:
+        content_type = to.options.get("type", sms.JSON)
+        body = sms.body(to.options.get("body", sms.USUAL_BODY), content_type, to.options.get("to", ""), said)
+        return Parcel(parcel_id, body, content_type)
 
 
 class File:
@@ -140,8 +251,10 @@ class CountingMail:
         waiting: Callable[[str], mail.Waiting],
         front_page: str,
         zone: ZoneInfo,
+        stop: Callable[[str], str],
     ) -> None:
         self._make = make
+        self._stop = stop
         self._waiting = waiting
         self._front_page = front_page
         self._zone = zone
@@ -150,33 +263,46 @@ class CountingMail:
         del items  # whatever made it due, a mail says how much waits now
         made = self._make(self._waiting(to.owner_id), self._front_page, self._zone)
         made = made or mail.Mail("Warm Handoff: nothing waits", f"Nothing waits.\n\n{self._front_page}\n")
-        return self._mail(_batch_id(to, number), made)
+        return self._mail(_batch_id(to, number), made, to)
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
         made = mail.nudge(mail.Waiting(), self._front_page, self._zone)
-        return self._mail(_test_id(to, now), made._replace(subject="Warm Handoff: a test"))
+        return self._mail(_test_id(to, now), made._replace(subject="Warm Handoff: a test"), to)
 
     def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
         del to, number, at
         return None
 
-    @staticmethod
-    def _mail(parcel_id: str, made: mail.Mail) -> Parcel:
-        return Parcel(parcel_id, made.text.encode(), "text/plain", subject=made.subject)
+    def _mail(self, parcel_id: str, made: mail.Mail, to: Destination) -> Parcel:
+        stop = self._stop(to.destination_id)
+        one_click = {"List-Unsubscribe": f"<{stop}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+        headers = one_click if stop else {}  # RFC 8058
+        return Parcel(parcel_id, made.text.encode(), "text/plain", subject=made.subject, headers=headers)
 
 
 def forms(
-    sender: fhir.Sender, waiting: Callable[[str], mail.Waiting], front_page: str, zone: ZoneInfo
+    sender: fhir.Sender,
+    waiting: Callable[[str], mail.Waiting],
+    front_page: str,
+    zone: ZoneInfo,
+    stop: Callable[[str], str] = lambda _: "",
+    domain: str = "localhost",
+    base: str = "",
 ) -> Mapping[FormKind, Form]:
-    """Every form there is. `waiting`: how much waits for a person."""
+    """Every form there is. `waiting`: how much waits for a person; `stop`: the link that stops these mails, if any;
+    `domain`: of our Direct address; `base`: of our FHIR server.
+    """
     return {
         FormKind.WEBHOOK_JSON: WebhookJson(),
         FormKind.DA_VINCI: DaVinci(sender),
         FormKind.HL7_MDM: Mdm(zone),
         FormKind.CSV: File("csv", "text/csv", csv.header(), csv.row),
         FormKind.NDJSON: File("ndjson", "application/x-ndjson", b"", lambda seen: json.body(seen) + b"\n"),
-        FormKind.NUDGE: CountingMail(mail.nudge, waiting, front_page, zone),
-        FormKind.DIGEST: CountingMail(mail.digest, waiting, front_page, zone),
+        FormKind.NUDGE: CountingMail(mail.nudge, waiting, front_page, zone, stop),
+        FormKind.SUBSCRIPTION: SubscriptionEvents(base),
+        FormKind.SMS: CountingText(waiting, front_page, zone),
+        FormKind.DIRECT_ADT: DirectNotification(domain, zone),
+        FormKind.DIGEST: CountingMail(mail.digest, waiting, front_page, zone, stop),
     }
 
 

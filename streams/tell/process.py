@@ -21,6 +21,7 @@ from rules.telling.destinations import FormKind, WayKind
 from rules.telling.directory import Directory
 from streams.run import metrics
 from streams.run.health import Check, Health, Needed
+from streams.run.mail_stop import stop_token
 from streams.run.problems import Problem
 from streams.run.rule_files import CONFIDENTIALITY, POLICY, RuleFile
 from streams.run.scrape import serve_for
@@ -31,11 +32,15 @@ from streams.tell.form import Form
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
 from streams.tell.parcels import forms
+from streams.tell.relay import Relay
+from streams.tell.serving.server import FhirServer
 from streams.tell.way import Way
+from streams.tell.ways.direct import Direct, Identity
 from streams.tell.ways.folder import Folder
 from streams.tell.ways.http import Http
 from streams.tell.ways.mllp import Mllp
-from streams.tell.ways.smtp import Relay, Smtp
+from streams.tell.ways.sftp import Sftp
+from streams.tell.ways.smtp import Smtp
 
 log = structlog.get_logger()
 
@@ -66,7 +71,13 @@ def make_forms(settings: Settings, store: Store, zone: ZoneInfo) -> dict[FormKin
     def waiting(case_manager_id: str) -> Waiting:
         return waiting_of(store, case_manager_id, datetime.now(UTC))
 
-    return dict(forms(Sender("Warm Handoff", "", endpoint), waiting, front_page, zone))
+    def stop(destination_id: str) -> str:
+        if not settings.front_page.startswith("https://"):  # RFC 8058 asks for TLS
+            return ""
+        return f"{settings.front_page.rstrip('/')}/mail/stop/{stop_token(settings.secret(), destination_id)}"
+
+    domain = settings.direct_from.partition("@")[2] or "localhost"
+    return dict(forms(Sender("Warm Handoff", "", endpoint), waiting, front_page, zone, stop, domain, settings.fhir_url))
 
 
 def make_ways(settings: Settings) -> dict[WayKind, Way]:
@@ -75,12 +86,27 @@ def make_ways(settings: Settings) -> dict[WayKind, Way]:
         WayKind.HTTP: Http(settings.tell_allow),
         WayKind.MLLP: Mllp(settings.tell_allow),
         WayKind.FOLDER: Folder(),
+        WayKind.SFTP: Sftp(settings.tell_allow),
     }
     if url := settings.smtp_url.get_secret_value():
         if not settings.mail_from:
             raise Problem("HANDOFF_MAIL_FROM is missing: HANDOFF_SMTP_URL needs an address that mail comes from")
-        ways[WayKind.SMTP] = Smtp(Relay(url, settings.mail_from))
+        relay = Relay(url, settings.mail_from)
+        ways[WayKind.SMTP] = Smtp(relay)
+        if settings.direct_from:
+            ways[WayKind.DIRECT] = Direct(relay, _identity(settings))
     return ways
+
+
+def _identity(settings: Settings) -> Identity:
+    if settings.direct_cert is None or settings.direct_key is None:
+        raise Problem("HANDOFF_DIRECT_FROM needs HANDOFF_DIRECT_CERT and HANDOFF_DIRECT_KEY")
+    try:
+        return Identity(settings.direct_from, settings.direct_cert, settings.direct_key)
+    except (OSError, ValueError, TypeError):
+        raise Problem(
+            "HANDOFF_DIRECT_CERT or HANDOFF_DIRECT_KEY cannot be used: PEM of a certificate and an RSA key"
+        ) from None
 
 
 def waiting_of(store: Store, case_manager_id: str, now: datetime) -> Waiting:
@@ -153,7 +179,11 @@ class Tell:
         telling = asyncio.create_task(self._teller.run(stopping))
         looking = asyncio.create_task(self._look(executor))
         stop = asyncio.create_task(stopping.wait())
-        done, _ = await asyncio.wait((telling, looking, stop), return_when=asyncio.FIRST_COMPLETED)
+        tasks = [telling, looking, stop]
+        if settings.fhir_port:
+            fhir = FhirServer(settings, store, self._ways[WayKind.HTTP], self._now_known)
+            tasks.append(asyncio.create_task(fhir.serve()))
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         unasked = not stopping.is_set()
         if unasked:
             ended = next(iter(done))
@@ -163,9 +193,9 @@ class Tell:
         with suppress(Exception):
             async with asyncio.timeout(0.1 if unasked else STOP_SECONDS):
                 await telling
-        for task in (telling, looking, stop):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(telling, looking, stop, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for way in self._ways.values():
             await way.close()
         store.close()

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
+
+BEARER: Final = "bearer"  # name of a secret: a token over HTTP, a password over SFTP
 
 
 class Parcel(NamedTuple):

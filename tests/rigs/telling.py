@@ -19,6 +19,8 @@ DIRECTORY = Directory(
     [Practice(practice_id=f"P{number}", name="Practice", network_id="N1") for number in range(60)],
     [
         CaseManager(case_manager_id="ortiz", name="M. Ortiz, RN", role=Role.NURSE, network_id="N1", practices=("P1",)),
+        CaseManager(case_manager_id="chief", name="C. Chief", role=Role.MANAGER, network_id="N1"),
+        CaseManager(case_manager_id="other_chief", name="O. Other", role=Role.MANAGER, network_id="N9"),
         CaseManager(case_manager_id="far", name="F. Far", role=Role.NURSE, network_id="N9"),
     ],
     [],

@@ -2,23 +2,18 @@
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from rules.policy.policy import default_policy
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.confidentiality import DEFAULT
 from rules.telling.destinations import FormKind, State, WayKind, Whose
-from streams.store import Store
+from streams.store import Store, Unavailable
 from streams.store.deliveries import DeliveryState, delivery_id
 from streams.tell.deliver import Known, Teller, next_slot, opens_in
 from streams.tell.forms.fhir import Sender
@@ -26,8 +21,6 @@ from streams.tell.forms.mail import Waiting
 from streams.tell.parcels import forms
 from streams.tell.way import Delivered, NotDelivered, Parcel
 from streams.tell.ways.folder import Folder
-from streams.tell.ways.http import SIGNING
-from tests.rigs.receiver import Receiver
 from tests.rigs.store import line, message_id, record
 from tests.rigs.telling import DIRECTORY, NOW, SECRET, destination, minutes, retracting, take_back, told
 
@@ -224,6 +217,34 @@ def test_a_form_that_breaks_is_a_failure_with_a_name_and_hurts_nobody_else(store
     assert rows(store, "good")[0].state is DeliveryState.DELIVERED
 
 
+def test_a_destination_that_failed_is_asked_with_one_before_it_gets_the_others(store: Store) -> None:
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    told(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 9)))
+    way = Scripted(*[NotDelivered(Failure.SERVER_ERROR, "500")] * 5)
+    rig = Rig(store, way)
+    rig.turn()
+    assert len(way.sent) == 4, "all that were in the air"
+    rig.turn(timedelta(minutes=10))
+    assert len(way.sent) == 5
+    rig.turn(timedelta(minutes=10))
+    assert {row.state for row in rows(store)} == {DeliveryState.DELIVERED}
+
+
+def test_a_store_that_is_away_in_the_middle_is_no_fault_of_ours(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    told(store, [hook], record(1))
+
+    def away(*_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(store.destinations, "failed", away)
+    with capture_logs() as logs:
+        Rig(store, Scripted(NotDelivered(Failure.SERVER_ERROR, "500"))).turn()
+    assert [line["event"] for line in logs] == ["destination_not_served"]
+
+
 def test_rows_of_all_that_is_due_in_one_file_numbered_and_named(store: Store, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -259,6 +280,29 @@ def test_a_person_is_nudged_once_for_all_that_came_and_no_patient_is_in_it(store
     assert {row.state for row in rows(store, "n1")} == {DeliveryState.DELIVERED}
 
 
+def test_mail_that_comes_back_is_paused_and_the_manager_of_the_network_is_told(store: Store) -> None:
+    mails = {
+        name: destination(name, FormKind.NUDGE, Whose.PERSON, owner_id=name, address=f"{name}@example.org")
+        for name in ("ortiz", "chief", "other_chief")
+    }
+    for one in mails.values():
+        store.destinations.put(one, NOW)
+    told(store, [mails["ortiz"]], record(1))
+    way = Scripted(NotDelivered(Failure.GONE, "550"))
+    Rig(store, way, Waiting(urgent=1)).turn()
+    row = store.destinations.find("ortiz")
+    assert row and (row.destination.state, row.why) == (State.PAUSED, "gone")
+    assert [(where, parcel.subject) for where, parcel in way.sent[1:]] == [
+        ("chief", "Warm Handoff: mail to a colleague comes back")
+    ]
+    assert b"M. Ortiz, RN" in way.sent[1][1].body
+    assert states_of(store, "ortiz") == {DeliveryState.WAITING}, "what is due is kept"
+
+
+def states_of(store: Store, name: str) -> set[DeliveryState]:
+    return {row.state for row in rows(store, name)}
+
+
 def test_outside_its_hours_a_destination_rests_until_they_begin(store: Store) -> None:
     hook = destination(hours="08:00-17:00")
     store.destinations.put(hook, NOW)
@@ -278,96 +322,3 @@ def test_hours_and_slots() -> None:
     assert opens_in("Mon-Fri 08:00-17:00", friday) == timedelta(days=2, hours=14, minutes=30)
     assert opens_in("", friday) == timedelta()
     assert next_slot(datetime(2026, 1, 1, 10, 7, tzinfo=UTC), 15) == datetime(2026, 1, 1, 10, 15, tzinfo=UTC)
-
-
-MANNERS = ("500", "429", "hang", "reset", "redirect", "400")
-
-
-def test_killed_in_the_middle_of_a_flood_every_good_destination_gets_every_version(tmp_path: Path) -> None:
-    """50 destinations, ten of them bad, two processes of which one is killed four times; each practice's alerts go to
-    its own and nowhere else.
-    """
-    folder = tmp_path / "data"
-    opened = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
-    practices = 50
-    people = [line(f"E{n}", mrns=f"MISSION:M{n}", practice_id=f"P{n % practices}") for n in range(500)]
-    opened.panel.load(people, full=True, now=NOW)
-    opened.directory.load(
-        tuple(DIRECTORY.networks.values()),
-        tuple(DIRECTORY.practices.values()),
-        tuple(DIRECTORY.case_managers.values()),
-        (),
-        tuple(DIRECTORY.lme_mcos.values()),
-    )
-    with Receiver() as receiver:
-        made = []
-        for n in range(practices):
-            manner = MANNERS[n // 5 % len(MANNERS)] if n % 5 == 0 else "ok"
-            one = destination(f"d{n}", owner_id=f"P{n}", address=receiver.url(f"{manner}/d{n}"), allow_private=True)
-            opened.destinations.put_secret(one.destination_id, SIGNING, "whsec_" + "c2Vj" * 8, b"key", NOW, timedelta())
-            opened.destinations.put(one, NOW)
-            made.append(one)
-        environment = {
-            **os.environ,
-            "HANDOFF_DATA_DIR": str(folder),
-            "HANDOFF_HASH_KEY": "key",
-            "HANDOFF_TELL_METRICS_PORT": "0",
-            "HANDOFF_TELL_HOLD_SECONDS": "2",
-        }
-        command = [sys.executable, "-m", "streams", "tell"]
-        processes = [subprocess.Popen(command, env=environment) for _ in range(2)]
-        number = 0
-        try:
-            for wave in range(4):
-                for _ in range(5):
-                    number += 1
-                    batch = [
-                        record(number * 1000 + n, f"E{n}", visit=f"V{n}", mrn=f"M{n}")
-                        for n in range(n_start(wave), 500, 2)
-                    ]
-                    told(opened, made, *batch)
-                time.sleep(1)
-                killed = processes.pop(0)
-                killed.kill()
-                killed.wait()
-                processes.append(subprocess.Popen(command, env=environment))
-            due = {
-                (row.destination_id, row.alert_id, row.version)
-                for one in made
-                for row in opened.deliveries.of(destination_id=one.destination_id, limit=10_000)
-            }
-            good = {one.destination_id for one in made if "/ok/" in one.address}
-            deadline = time.monotonic() + 150
-            while any(opened.deliveries.sums()[name].waiting for name in good) and time.monotonic() < deadline:
-                time.sleep(0.5)
-            for process in processes:
-                process.send_signal(signal.SIGTERM)
-            assert [process.wait(40) for process in processes] == [0, 0]
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
-        sums = opened.deliveries.sums()
-        assert all(one.balanced for one in sums.values())
-        assert sum(one.due for one in sums.values()) == len(due) == 5000
-        got: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        for one in receiver.got:
-            body = json.loads(one.body)["data"]
-            name = one.path.rpartition("/")[2]
-            assert body["person"]["practice_id"] == f"P{name[1:]}", "nobody gets another practice's people"
-            assert one.headers["webhook-id"] == delivery_id(body["alert_id"], body["version"], name)
-            got[name].append((body["alert_id"], body["version"]))
-        for name in good:
-            assert set(got[name]) == {(alert, version) for where, alert, version in due if where == name}
-            first: dict[tuple[str, int], int] = {}
-            for place, version in enumerate(got[name]):
-                first.setdefault(version, place)
-            for (alert, version), place in first.items():
-                assert version == 1 or first[alert, version - 1] < place, "in order for each alert"
-            assert sums[name].waiting == sums[name].given_up == 0
-        assert "stolen" not in got
-    opened.close()
-
-
-def n_start(wave: int) -> int:
-    return wave % 2

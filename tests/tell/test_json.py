@@ -1,17 +1,21 @@
 """The webhook's body is the published contract: valid by its schema, small, and named by what happened."""
 
+import json
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from parsers.events import Diagnosis
 from rules.decisions import Action, AlertKind, Change, StayStatus
 from streams.tell.forms.csv import COLUMNS, header, row
-from streams.tell.forms.json import MOST, StayEvent, body, event_type, schema
+from streams.tell.forms.json import MOST, TYPES, StayEvent, body, event_type, schema
 from streams.tell.parcels import sample_view
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SEEN = sample_view(NOW)
+SCHEMAS = Path(__file__).resolve().parents[2] / "streams" / "tell" / "schemas"
 
 
 def test_what_is_sent_reads_back_as_the_published_value() -> None:
@@ -19,6 +23,26 @@ def test_what_is_sent_reads_back_as_the_published_value() -> None:
     assert (event.type, event.schema_version, event.test) == ("stay.started", 1, False)
     assert event.data.person and event.data.person.family == "TEST"
     assert schema()["properties"].keys() == {"type", "timestamp", "schema_version", "test", "data"}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_schema_of_each_type_lies_in_the_tree_as_published(kind: str) -> None:
+    """UPDATE_SCHEMAS=1 writes them; within version 1 fields are only added."""
+    path = SCHEMAS / f"{kind}.v1.json"
+    made = json.dumps(schema(kind), indent=2) + "\n"
+    if os.environ.get("UPDATE_SCHEMAS"):
+        path.write_text(made)
+    assert path.read_text() == made
+
+
+def test_what_is_sent_keeps_the_schema_of_its_type_and_of_no_other() -> None:
+    sent = json.loads(body(SEEN))
+    for kind in TYPES:
+        published = json.loads((SCHEMAS / f"{kind}.v1.json").read_text())
+        assert set(published["required"]) <= sent.keys() <= published["properties"].keys()
+        stay = published["$defs"]["Stay"]
+        assert set(stay["required"]) <= sent["data"].keys() <= stay["properties"].keys()
+        assert (published["properties"]["type"]["const"] == sent["type"]) == (kind == "stay.started")
 
 
 def test_long_texts_of_a_hospital_are_cut_until_the_body_is_small() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime
+from email import message_from_string
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -24,7 +25,7 @@ from rules.decisions import (
 )
 from rules.policy.policy import default_policy
 from rules.telling.confidentiality import DEFAULT, PART2_NOTICE, Tier
-from rules.telling.destinations import FormKind, Whose
+from rules.telling.destinations import NO_PATIENT, FormKind, Whose
 from streams.tell.deliver import Known, seen_by
 from streams.tell.form import Item
 from streams.tell.forms.fhir import Sender
@@ -106,7 +107,13 @@ def alert(kind: FacilityKind, action: Action, status: StayStatus) -> Alert:
     )
 
 
-@settings(max_examples=150)
+def opened(entity: str) -> str:
+    """Every part of a MIME entity, decoded."""
+    parts = message_from_string(entity).walk()
+    return entity + "".join(part.get_payload(decode=True).decode() for part in parts if not part.is_multipart())
+
+
+@settings(max_examples=200)
 @given(
     st.sampled_from(sorted(FORMS)),
     st.sampled_from(list(Whose)),
@@ -124,22 +131,24 @@ def test_what_a_tier_withholds_is_in_no_byte(form, whose, most, consent, kind, a
     seen = seen_by(to, told, person, KNOWN)
     parcel = FORMS[form].parcel([Item("a" * 32, NOW, seen)], to, 1)
     if parcel is None:
-        assert seen.person is None and form in (FormKind.DA_VINCI, FormKind.HL7_MDM)
+        assert seen.person is None and form in (FormKind.DA_VINCI, FormKind.HL7_MDM, FormKind.DIRECT_ADT)
         return
     everything = b"\n".join(
         (parcel.body, parcel.name.encode(), parcel.subject.encode(), json.dumps(dict(parcel.headers)).encode())
     ).decode()
+    if form is FormKind.DIRECT_ADT:
+        everything = opened(everything)
     hidden = list(NEVER)
     if seen.tier is not Tier.FULL:
         hidden += WHERE_AND_WHY
-    if seen.tier is Tier.WITHHELD or form in (FormKind.NUDGE, FormKind.DIGEST):
+    if seen.tier is Tier.WITHHELD or form in NO_PATIENT:
         hidden += WHERE_AND_WHY + WHO
     if whose in (Whose.PLAN, Whose.HOSPITAL, Whose.PARTNER):
         hidden += ["ComplaintMark", "AttendingMark", "UnitMark"]
     assert [word for word in hidden if word in everything] == []
     if stranger and changes and whose is not Whose.PERSON:
         assert seen.tier is Tier.WITHHELD
-    if seen.tier is Tier.FULL and kind is FacilityKind.SUBSTANCE_USE and form not in (FormKind.NUDGE, FormKind.DIGEST):
+    if seen.tier is Tier.FULL and kind is FacilityKind.SUBSTANCE_USE and form not in NO_PATIENT:
         if form is FormKind.HL7_MDM and action is Action.RETRACT:
             return  # a cancelled document has no content
         assert PART2_NOTICE in everything, "the notice goes along"
@@ -154,11 +163,14 @@ def test_every_form_there_is_was_looked_at() -> None:
         FormKind.NDJSON,
         FormKind.NUDGE,
         FormKind.DIGEST,
+        FormKind.SMS,
+        FormKind.DIRECT_ADT,
+        FormKind.SUBSCRIPTION,
     }
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_a_sample_is_marked_and_about_nobody(form: FormKind) -> None:
-    whose = Whose.PERSON if form in (FormKind.NUDGE, FormKind.DIGEST) else Whose.PRACTICE
+    whose = Whose.PERSON if form in NO_PATIENT else Whose.PRACTICE
     parcel = FORMS[form].sample(destination("d", form, whose), NOW)
     assert "test" in (parcel.body.decode() + parcel.name + parcel.subject).lower()

@@ -1,6 +1,7 @@
 """Bytes to a place: what a receiver does is a value, every wait ends, nothing goes where it must not."""
 
 import asyncio
+import base64
 import json
 import time
 from datetime import UTC, datetime, timedelta
@@ -9,15 +10,18 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP as SmtpServer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination, FormKind, Whose
+from streams.tell.relay import Relay
+from streams.tell.signing import new_key, new_secret, public_key, signature
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 from streams.tell.ways import http
 from streams.tell.ways.folder import Folder
-from streams.tell.ways.http import Http, retry_after, signature
-from streams.tell.ways.smtp import Relay, Smtp
+from streams.tell.ways.http import Http, retry_after
+from streams.tell.ways.smtp import Smtp
 from tests.rigs.receiver import Receiver, make_ca, server_context
 from tests.rigs.telling import destination
 
@@ -124,6 +128,21 @@ def test_the_signature_is_that_of_the_published_vector() -> None:
     at = datetime.fromtimestamp(1614265330, UTC)
     made = signature("msg_p5jXN8AQM9LWM0D4loKWxJek", at, b'{"test": 2432232314}', ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    key = "6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+    made = signature("msg_p5jXN8AQM9LWM0D4loKWxJek", at, b'{"test": 2432232314}', (f"whsk_{key}",))
+    assert made == "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+
+
+def test_who_verifies_with_the_public_key_and_who_with_the_secret_find_their_own_signature(receiver: Receiver) -> None:
+    secret, key = new_secret(), new_key()
+    assert post(receiver.url("ok/x"), Secrets({"signing": (secret,), "signing_key": (key,)})) == Delivered("202")
+    (got,) = receiver.of("ok/x")
+    assert Webhook(secret).verify(got.body, got.headers) == json.loads(PARCEL.body)
+    symmetric, asymmetric = got.headers["webhook-signature"].split(" ")
+    assert symmetric.startswith("v1,")
+    signed = f"{got.headers['webhook-id']}.{got.headers['webhook-timestamp']}.".encode() + got.body
+    public = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key(key).removeprefix("whpk_")))
+    public.verify(base64.b64decode(asymmetric.removeprefix("v1a,")), signed)
 
 
 @pytest.mark.parametrize(

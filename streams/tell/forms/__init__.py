@@ -4,5 +4,9 @@ json    the webhook's body and one line of NDJSON, with the published JSON Schem
 csv     one row a version or a stay, for files
 mail    nudge and digest: counts and a link, no patient
 fhir    a Da Vinci notification (message bundle)
+notifications  a FHIR notification of a subscription
 hl7v2   a document message with a readable summary (MDM)
+adt     our own ADT message
+direct  a DirectTrust event notification: text, context, our ADT message
+sms     a text message of counts, as a gateway wants it
 """

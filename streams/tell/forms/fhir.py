@@ -11,7 +11,6 @@ Ids are made from the delivery id, so a retry is the same bundle byte for byte.
 import json
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 from html import escape
 from typing import Any, Final, NamedTuple
@@ -19,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from parsers.events import EncounterClass
 from rules.decisions import Action, AlertKind, StayStatus
 from rules.telling.views import AlertView
+from streams.tell.fhir_words import ENROLLEES, STAYS, TERMS, encounter_class, encounter_status, instant
 
 CONTENT_TYPE: Final = "application/fhir+json"
 _GUIDE: Final = "http://hl7.org/fhir/us/davinci-alerts"
@@ -27,10 +27,7 @@ _CORE: Final = "http://hl7.org/fhir/us/core/StructureDefinition"
 _EVENTS: Final = f"{_GUIDE}/CodeSystem/notification-event"
 OWN_EVENTS: Final = "urn:x-warm-handoff:notification-event"
 RETRACTED: Final = "notification-retracted"
-ENROLLEES: Final = "urn:x-warm-handoff:enrollee"
-STAYS: Final = "urn:x-warm-handoff:stay"
 _NPI: Final = "http://hl7.org/fhir/sid/us-npi"
-_TERMS: Final = "http://terminology.hl7.org/CodeSystem"
 _NAMESPACE: Final = uuid.UUID("7b0e4a52-5a0f-4d5c-9a6e-1c3f0d5d9b11")
 _WITHHELD: Final = "Withheld"
 _ABSENT: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
@@ -106,7 +103,7 @@ class _Maker:
             "id": self.id("bundle"),
             "meta": {"profile": [f"{_PROFILE}/notifications-bundle"]},
             "type": "message",
-            "timestamp": _instant(self.seen.decided_at),
+            "timestamp": instant(self.seen.decided_at),
             "entry": [{"fullUrl": f"urn:uuid:{part['id']}", "resource": part} for part in parts],
         }
 
@@ -130,13 +127,13 @@ class _Maker:
 
     def provenance(self) -> dict[str, Any]:
         """HL7 v2 made FHIR: the hospital is the author, we assembled."""
-        kinds = f"{_TERMS}/provenance-participant-type"
+        kinds = f"{TERMS}/provenance-participant-type"
         return {
             "resourceType": "Provenance",
             "id": self.id("provenance"),
             "meta": {"profile": [f"{_CORE}/us-core-provenance"]},
             "target": [self.ref("header")],
-            "recorded": _instant(self.seen.decided_at),
+            "recorded": instant(self.seen.decided_at),
             "activity": {"text": "HL7 v2 ADT translated to FHIR and matched to an enrollee"},
             "agent": [
                 {"type": _coded(kinds, "author"), "who": self.ref("facility")},
@@ -146,14 +143,14 @@ class _Maker:
 
     def encounter(self) -> dict[str, Any]:
         seen = self.seen
-        status = "entered-in-error" if self.event is Event.RETRACT else _status(seen)
+        status = "entered-in-error" if self.event is Event.RETRACT else encounter_status(seen)
         found: dict[str, Any] = {
             "resourceType": "Encounter",
             "id": self.id("encounter"),
             "meta": {"profile": [f"{_CORE}/us-core-encounter", f"{_PROFILE}/adt-notification-encounter"]},
             "identifier": [{"system": STAYS, "value": seen.alert_id}],
             "status": status,
-            "class": _class(seen.encounter_class),
+            "class": encounter_class(seen.encounter_class),
             "type": [{"text": _TYPES.get(seen.encounter_class or EncounterClass.UNKNOWN, "Hospital visit")}],
             "subject": self.ref("patient"),
             "location": [{"location": self.ref("location", self.facility)}],
@@ -162,10 +159,10 @@ class _Maker:
         if seen.notice:
             words = f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(seen.notice)}</p></div>'
             found["text"] = {"status": "additional", "div": words}
-            found["meta"]["security"] = [{"system": f"{_TERMS}/v3-ActCode", "code": "42CFRPart2"}]
+            found["meta"]["security"] = [{"system": f"{TERMS}/v3-ActCode", "code": "42CFRPart2"}]
         period = {"start": seen.started_at, "end": seen.ended_at}
         if any(period.values()):
-            found["period"] = {name: _instant(at) for name, at in period.items() if at}
+            found["period"] = {name: instant(at) for name, at in period.items() if at}
         if seen.attending:
             found["participant"] = [{"individual": self.ref("attending", seen.attending)}]
         if seen.complaint:
@@ -246,9 +243,9 @@ class _Maker:
             "resourceType": "Condition",
             "id": self.id(f"condition{number}"),
             "meta": {"profile": [f"{_PROFILE}/adt-notification-condition"]},
-            "clinicalStatus": _coded(f"{_TERMS}/condition-clinical", "active"),
-            "verificationStatus": _coded(f"{_TERMS}/condition-ver-status", "unconfirmed"),
-            "category": [_coded(f"{_TERMS}/condition-category", "encounter-diagnosis")],
+            "clinicalStatus": _coded(f"{TERMS}/condition-clinical", "active"),
+            "verificationStatus": _coded(f"{TERMS}/condition-ver-status", "unconfirmed"),
+            "category": [_coded(f"{TERMS}/condition-category", "encounter-diagnosis")],
             "code": code,
             "subject": self.ref("patient"),
             "encounter": self.ref("encounter"),
@@ -297,16 +294,6 @@ _TYPES: Final[Mapping[EncounterClass, str]] = {
 }
 
 
-def _status(seen: AlertView) -> str:
-    return seen.status.value if seen.status else "unknown"
-
-
-def _class(found: EncounterClass | None) -> dict[str, str]:
-    if found is None or found is EncounterClass.UNKNOWN:
-        return {"system": f"{_TERMS}/v3-NullFlavor", "code": "UNK"}
-    return {"system": f"{_TERMS}/v3-ActCode", "code": found.value}
-
-
 def _coded(system: str, code: str) -> dict[str, Any]:
     return {"coding": [{"system": system, "code": code}]}
 
@@ -314,7 +301,3 @@ def _coded(system: str, code: str) -> dict[str, Any]:
 def _dotted(code: str) -> str:
     plain = code.strip().upper().replace(".", "")
     return f"{plain[:3]}.{plain[3:]}" if len(plain) > 3 and plain[0].isalpha() else plain
-
-
-def _instant(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds")

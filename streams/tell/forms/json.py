@@ -1,11 +1,12 @@
 """One alert version as its recipient may read it in; a JSON body, or one line of NDJSON, out.
 
-The published contract: `StayEvent`, whose JSON Schema is `schema()`. Within version 1 fields are only added, and a
-receiver must ignore those it does not know. Absent is not known or withheld; `withheld` names what was.
+The published contract: `StayEvent`, whose JSON Schema lies for each type in `streams/tell/schemas/`. Within version 1
+fields are only added, and a receiver must ignore those it does not know. Absent is not known or withheld; `withheld`
+names what was.
 """
 
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -97,19 +98,21 @@ class Stay(_Part):
     ed_window_days: int = 0
 
 
+EventType = Literal["stay.started", "stay.changed", "stay.discharged", "stay.died", "stay.retracted"]
+TYPES: Final[tuple[str, ...]] = get_args(EventType)
+
+
 class StayEvent(_Part):
     """The body."""
 
-    type: Literal["stay.started", "stay.changed", "stay.discharged", "stay.died", "stay.retracted"]
+    type: EventType
     timestamp: AwareDatetime = Field(description="when what it tells happened")
     schema_version: Literal[1] = VERSION
     test: bool = Field(False, description="a sample that `handoff destination test` sends; nobody is meant")
     data: Stay
 
 
-def event_type(
-    seen: AlertView,
-) -> Literal["stay.started", "stay.changed", "stay.discharged", "stay.died", "stay.retracted"]:
+def event_type(seen: AlertView) -> EventType:
     """The word a receiver filters by. What is withheld tells no more than that something began or changed."""
     if seen.action is Action.RETRACT:
         return "stay.retracted"
@@ -193,12 +196,15 @@ def body(seen: AlertView, *, test: bool = False) -> bytes:
     return made
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the body, as published."""
+def schema(only: str = "") -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the body, as published; of one type when `only` names it."""
+    made = StayEvent.model_json_schema()
+    if only:
+        made["properties"]["type"] = {"const": only, "title": "Type", "type": "string"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **StayEvent.model_json_schema(),
-        "title": "Warm Handoff stay event, version 1",
+        **made,
+        "title": f"Warm Handoff {only or 'stay event'}, version {VERSION}",
     }
 
 

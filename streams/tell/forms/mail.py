@@ -47,6 +47,13 @@ def digest(waiting: Waiting, front_page: str, zone: ZoneInfo) -> Mail | None:
     return Mail(f"Warm Handoff: {_people(waiting.people, 'on your list')}", _text(waiting, front_page, zone))
 
 
+def came_back(name: str) -> Mail:
+    """To a manager: mail to one of their people comes back."""
+    text = f"Mail to {name} comes back from the address we have, so no more is sent there.\n"
+    text += "Whoever runs Warm Handoff can correct the address and resume it.\n"
+    return Mail("Warm Handoff: mail to a colleague comes back", text)
+
+
 def _text(waiting: Waiting, front_page: str, zone: ZoneInfo) -> str:
     lines = [
         f"{count} {word}"

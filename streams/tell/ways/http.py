@@ -1,13 +1,12 @@
 """A parcel and an address in, one POST and what the answer means out.
 
-Signed as Standard Webhooks 1.0.0 when the destination has a signing secret. The connection goes to the address that was
-judged (`streams.tell.addresses`), with the host's own name for TLS and in `Host`. Redirects are never followed; of an
-answer at most 20 kB are read, and nothing but its status is kept.
+Signed as Standard Webhooks 1.0.0 (`streams.tell.signing`) when the destination has a signing secret. The
+connection goes to the address that was judged (`streams.tell.addresses`), with the host's own name for TLS and in
+`Host`. Redirects are never followed; of an answer at most 20 kB are read, and nothing but its status is kept.
 """
 
 import asyncio
-import base64
-import hmac
+import json
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,14 +18,14 @@ import httpx2 as httpx
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
 from streams.tell.addresses import NotAllowed, Target, look_up
-from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
+from streams.tell.signing import SIGNING, SIGNING_KEY, signature
+from streams.tell.way import BEARER, Delivered, NotDelivered, Parcel, Secrets
 
-CONNECT_SECONDS: Final = 5.0
+CONNECT_SECONDS: Final = 10.0  # where this machine is short of time, half of it is our own
 ALL_SECONDS: Final = 20.0
 READ_AT_MOST: Final = 20_000  # bytes of an answer
+HEADERS: Final = "headers"  # name of a secret: JSON of name and value pairs
 USER_AGENT: Final = "warm-handoff"
-SIGNING: Final = "signing"  # name of a secret: whsec_ and base64
-BEARER: Final = "bearer"
 
 _STATUS: Final[Mapping[int, Failure]] = {
     400: Failure.REFUSED, 404: Failure.REFUSED, 405: Failure.REFUSED, 413: Failure.REFUSED, 422: Failure.REFUSED,
@@ -54,16 +53,6 @@ def retry_after(value: str, now: datetime) -> timedelta | None:
     return max((at if at.tzinfo else at.replace(tzinfo=UTC)) - now, timedelta())
 
 
-def signature(delivery_id: str, at: datetime, body: bytes, secrets: tuple[str, ...]) -> str:
-    """The header `webhook-signature`: one `v1` signature for each secret that is valid now, newest first."""
-    signed = b".".join((delivery_id.encode(), str(int(at.timestamp())).encode(), body))
-    return " ".join(
-        "v1,"
-        + base64.b64encode(hmac.digest(base64.b64decode(secret.removeprefix("whsec_")), signed, "sha256")).decode()
-        for secret in secrets
-    )
-
-
 class Http:
     """POST to any number of addresses. One client, whose pool is bounded."""
 
@@ -88,7 +77,7 @@ class Http:
         except (OSError, TimeoutError, UnicodeError):
             return NotDelivered(Failure.NO_CONNECTION)
         try:
-            async with asyncio.timeout(ALL_SECONDS):
+            async with asyncio.timeout(min(ALL_SECONDS, float(to.options.get("timeout", ALL_SECONDS)))):
                 return await self._post(parcel, target, dict(self._headers(parcel, to, secrets)))
         except TimeoutError:
             return NotDelivered(Failure.TIMED_OUT)
@@ -134,8 +123,9 @@ class Http:
         at = self._now()
         found = [("user-agent", USER_AGENT), ("content-type", parcel.content_type)]
         found += [(name.lower(), value) for name, value in to.headers]
+        found += [(name.lower(), value) for name, value in json.loads(secrets.newest(HEADERS) or "[]")]
         found += [(name.lower(), value) for name, value in parcel.headers.items()]
-        signing = secrets.values.get(SIGNING, ())
+        signing = (*secrets.values.get(SIGNING, ()), *secrets.values.get(SIGNING_KEY, ()))
         if signing:
             found += [
                 ("webhook-id", parcel.delivery_id),

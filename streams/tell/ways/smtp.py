@@ -1,41 +1,17 @@
-"""A parcel and an e-mail address in, one mail handed to the relay out.
+"""A parcel and an e-mail address in, one mail handed to the relay (`streams.tell.relay`) out.
 
-TLS is required and the relay's name is checked: `smtps://` from the first byte, `smtp://` by STARTTLS. A 4xx is tried
-again, a 5xx is not (RFC 5321 4.2.1). The `Message-ID` is made of the delivery id, so that a retry is no second mail.
+The `Message-ID` is made of the delivery id, so that a retry is no second mail.
 """
 
-import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
+from email.policy import SMTP as CRLF
 from email.utils import format_datetime
-from typing import Final
-from urllib.parse import unquote, urlsplit
 
-import aiosmtplib
-
-from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
+from streams.tell.relay import Relay, hand_in
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
-
-ALL_SECONDS: Final = 30.0
-_NO_SUCH_ADDRESS: Final = frozenset({550, 551, 553})  # of RCPT (RFC 5321 4.2.3): the address is paused
-
-
-class Relay:
-    """Where mail is handed in: `smtps://user:password@host:port` or `smtp://…`, and the sender's address."""
-
-    def __init__(self, url: str, sender: str, ca: str = "") -> None:
-        parts = urlsplit(url)
-        self.host, self.port = parts.hostname or "", parts.port or (465 if parts.scheme == "smtps" else 587)
-        self.tls_first = parts.scheme == "smtps"
-        self.user, self.password = unquote(parts.username or ""), unquote(parts.password or "")
-        self.sender = sender
-        self.context = ssl.create_default_context(cafile=ca or None)
-
-    def __repr__(self) -> str:
-        return f"<Relay {self.host}:{self.port}>"
 
 
 class Smtp:
@@ -49,41 +25,11 @@ class Smtp:
 
     async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
         del secrets
-        relay = self._relay
-        client = aiosmtplib.SMTP(
-            hostname=relay.host,
-            port=relay.port,
-            use_tls=relay.tls_first,
-            start_tls=not relay.tls_first,  # required: `None` would mean "if offered"
-            tls_context=relay.context,
-            timeout=ALL_SECONDS,
-        )
-        try:
-            async with client:
-                if relay.user:
-                    await client.login(relay.user, relay.password)
-                await client.send_message(self.mail(parcel, to.address), sender=relay.sender, recipients=[to.address])
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            code = error.recipients[0].code if error.recipients else 550
-            return NotDelivered(Failure.GONE if code in _NO_SUCH_ADDRESS else _failure(code), str(code))
-        except aiosmtplib.SMTPAuthenticationError as error:
-            return NotDelivered(Failure.NOT_ALLOWED, str(error.code))
-        except aiosmtplib.SMTPResponseException as error:
-            return NotDelivered(_failure(error.code), str(error.code))
-        except aiosmtplib.SMTPConnectError as error:
-            tls = isinstance(error.__cause__, ssl.SSLError)
-            return NotDelivered(Failure.TLS if tls else Failure.NO_CONNECTION)
-        except (aiosmtplib.SMTPTimeoutError, TimeoutError):
-            return NotDelivered(Failure.TIMED_OUT)
-        except ssl.SSLError:
-            return NotDelivered(Failure.TLS)
-        except (aiosmtplib.SMTPException, OSError):
-            return NotDelivered(Failure.CONNECTION_LOST)
-        return Delivered("250")
+        return await hand_in(self._relay, self.mail(parcel, to.address), self._relay.sender, to.address)
 
     def mail(self, parcel: Parcel, address: str) -> EmailMessage:
         """The mail as it goes out: plain text, marked as automatic (RFC 3834)."""
-        message = EmailMessage(policy=SMTP_POLICY)
+        message = EmailMessage(policy=CRLF)
         domain = self._relay.sender.partition("@")[2] or "localhost"
         message["From"], message["To"], message["Subject"] = self._relay.sender, address, parcel.subject
         message["Date"] = format_datetime(self._now())
@@ -96,7 +42,3 @@ class Smtp:
 
     async def close(self) -> None:
         """Nothing is kept open."""
-
-
-def _failure(code: int) -> Failure:
-    return Failure.SERVER_ERROR if 400 <= code < 500 else Failure.REFUSED

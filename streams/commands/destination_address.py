@@ -1,0 +1,124 @@
+"""What `handoff destination add` was given in; the same checked, or the sentence that says what is wrong, out."""
+
+import asyncio
+import re
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography import x509
+
+from rules.telling.destinations import WAYS_OF, Destination, FormKind, WayKind, Whose
+from streams.run.problems import Problem
+from streams.run.settings import Settings
+from streams.tell.addresses import NotAllowed, look_up, resolve
+from streams.tell.ways.direct import why_not
+from streams.tell.ways.sftp import HOST_KEY, fingerprint_of, place_of
+
+_WORD: Final = r"[A-Za-z0-9_.-]{1,60}"
+OPTIONS: Final = {
+    "what": _WORD,  # of files: how their names begin
+    "application": _WORD,  # of MLLP: MSH-5
+    "facility": _WORD,  # MSH-6
+    "tls": "1",
+    HOST_KEY: r"SHA256:[A-Za-z0-9+/]{43}",  # of SFTP
+    "oid": r"[0-9]+(\.[0-9]+)+",  # of Direct: the assigning authority of our patient identifiers
+    "to": r"\+?[0-9]{5,15}",  # of SMS
+    "body": r"[ -~]{1,1000}",  # of SMS: what the gateway wants, with {to} and {text}
+    "type": r"[a-z]+/[a-z0-9.+-]{1,60}",  # of SMS: the body's content type
+}
+_MAIL: Final = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
+
+
+def way_of(form: FormKind, address: str) -> WayKind:
+    """By which way an address is reached; files by SFTP where it says so."""
+    usual = WAYS_OF[form]
+    return WayKind.SFTP if usual is WayKind.FOLDER and address.startswith("sftp://") else usual
+
+
+def check_address(settings: Settings, made: Destination) -> None:
+    """Raises `Problem`."""
+    match made.way:
+        case WayKind.HTTP:
+            _reached(look_up(made.address, private=made.allow_private, allowed=settings.tell_allow))
+            if made.form is FormKind.SMS and not ("to" in made.options and made.whose is Whose.PERSON):
+                raise Problem("a text counts what waits for a person: --whose person:ID and --option to=+18285550100")
+        case WayKind.MLLP:
+            host, _, port = made.address.rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+                raise Problem("the address must be host:port")
+            _reached(resolve(host.strip("[]"), int(port), private=made.allow_private, allowed=settings.tell_allow))
+        case WayKind.FOLDER:
+            if not Path(made.address).is_absolute() or not Path(made.address).is_dir():
+                raise Problem("the address must be the absolute path of a folder that is there, or sftp://user@host/…")
+        case WayKind.SFTP:
+            _check_sftp(settings, made)
+        case WayKind.SMTP:
+            if not _MAIL.fullmatch(made.address):
+                raise Problem("the address must be one e-mail address")
+            if made.whose is not Whose.PERSON:
+                raise Problem("a mail counts what waits for a person: --whose person:ID")
+        case WayKind.DIRECT:
+            if not _MAIL.fullmatch(made.address):
+                raise Problem("the address must be one Direct address")
+
+
+def certificate_of(path: Path | None, made: Destination) -> str:
+    """The recipient's certificate in PEM, "" where the way needs none. Raises `Problem`."""
+    if made.way is not WayKind.DIRECT:
+        return ""
+    if path is None:
+        raise Problem("--certificate FILE: a Direct message is encrypted to its recipient's certificate (PEM)")
+    try:
+        text = path.read_text()
+        certificate = x509.load_pem_x509_certificate(text.encode())
+    except (OSError, ValueError):
+        raise Problem(f"{path} is no certificate in PEM") from None
+    if why := why_not(certificate, made.address, datetime.now(UTC)):
+        raise Problem(why)
+    return text
+
+
+def header(text: str) -> tuple[str, str]:
+    """Name and value. Raises `Problem`."""
+    name, colon, value = text.partition(":")
+    if not colon or not re.fullmatch(r"[A-Za-z0-9-]+", name.strip()) or not value.strip().isprintable():
+        raise Problem("--header is 'Name: value'")
+    if name.strip().lower().startswith(("webhook-", "content-", "host", "transfer-encoding")):
+        raise Problem(f"--header cannot be {name.strip()}: that one is ours")
+    return name.strip(), value.strip()
+
+
+def option(text: str) -> tuple[str, str]:
+    """Name and value. Raises `Problem`."""
+    name, equals, value = text.partition("=")
+    if not equals or name not in OPTIONS or not re.fullmatch(OPTIONS[name], value):
+        raise Problem(f"--option is NAME=VALUE, its names are {', '.join(OPTIONS)}")
+    return name, value
+
+
+def _check_sftp(settings: Settings, made: Destination) -> None:
+    place = place_of(made.address)
+    if place is None:
+        raise Problem("the address must be sftp://user@host/folder")
+    _reached(resolve(place.host, place.port, private=made.allow_private, allowed=settings.tell_allow))
+    if HOST_KEY in made.options:
+        return
+    try:
+        shown = asyncio.run(fingerprint_of(place.host, place.port))
+    except (OSError, TimeoutError):
+        raise Problem("the server does not answer, so its host key is not known: --option host_key=SHA256:…") from None
+    raise Problem(
+        f"the host key must be pinned: the server shows {shown}. If its owner says the same: --option host_key={shown}"
+    )
+
+
+def _reached(looking: Coroutine[Any, Any, object]) -> None:
+    try:
+        asyncio.run(looking)
+    except NotAllowed as error:
+        hint = "; --allow-private takes it all the same" if "private" in str(error) else ""
+        raise Problem(f"{error}{hint}") from None
+    except (OSError, UnicodeError):
+        raise Problem("the address's host cannot be found: check its spelling") from None

@@ -1,0 +1,164 @@
+"""FHIR clients and what their subscriptions were told in; who may sign in, which events there were, out.
+
+The number of an event is given in the transaction that makes the version (`streams.store.deliveries.write_due`), so
+numbers have no hole, whatever fails later.
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from parsers.events import Value
+from rules.decisions import Alert
+from rules.telling.confidentiality import Tier
+from rules.telling.destinations import Destination, State, Whose
+from streams.store.database import Database, write_rows
+from streams.store.tables import (
+    alert_versions,
+    alerts,
+    deliveries,
+    destinations,
+    fhir_assertions,
+    fhir_clients,
+    from_us,
+    to_us,
+)
+
+MOST: Final = 1000  # events of one answer
+CLIENT: Final = "client"  # name of an option of a destination: whose subscription it is
+
+
+class FhirClient(Value):
+    """A system that may sign in to the FHIR server (SMART Backend Services), and whose it is."""
+
+    client_id: str
+    whose: Whose
+    owner_id: str = ""
+    tier: Tier = Tier.FULL  # at most
+    keys: dict[str, Any]  # a JSON Web Key Set, public keys only
+    allow_private: bool = False  # its endpoints may lie in one's own network
+
+
+class Event(NamedTuple):
+    """One event of a subscription."""
+
+    number: int
+    alert: Alert
+    made_at: datetime
+
+
+class Fhir:
+    """What the FHIR server remembers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put_client(self, client: FhirClient, now: datetime) -> None:
+        with self._database.writing() as connection:
+            write_rows(
+                connection,
+                fhir_clients,
+                ("client_id", "document", "changed_us"),
+                [(client.client_id, client.model_dump_json(), to_us(now))],
+                "ON CONFLICT (client_id) DO UPDATE SET document = excluded.document, changed_us = excluded.changed_us",
+            )
+
+    def remove_client(self, client_id: str) -> bool:
+        """Its tokens end with it; gives whether there was one."""
+        with self._database.writing() as connection:
+            gone = connection.execute(delete(fhir_clients).where(fhir_clients.c.client_id == client_id))
+            return bool(gone.rowcount)
+
+    def clients(self) -> list[FhirClient]:
+        with self._database.reading() as connection:
+            found = connection.scalars(select(fhir_clients.c.document).order_by(fhir_clients.c.client_id))
+            return [FhirClient.model_validate_json(document) for document in found]
+
+    def client(self, client_id: str) -> FhirClient | None:
+        wanted = select(fhir_clients.c.document).where(fhir_clients.c.client_id == client_id)
+        with self._database.reading() as connection:
+            document = connection.scalar(wanted)
+            return FhirClient.model_validate_json(document) if document else None
+
+    def first_use(self, client_id: str, jti: str, now: datetime, until: datetime) -> bool:
+        """Whether a client's assertion comes for the first time; remembered until it ends by itself."""
+        name = hashlib.sha256(f"{client_id}\x1f{jti}".encode()).hexdigest()
+        with self._database.writing() as connection:
+            connection.execute(delete(fhir_assertions).where(fhir_assertions.c.until_us < to_us(now)))
+            known = select(fhir_assertions.c.name).where(fhir_assertions.c.name == name)
+            if connection.scalar(known) is not None:
+                return False
+            connection.execute(insert(fhir_assertions).values(name=name, until_us=to_us(until)))
+            return True
+
+    def subscriptions(self, client_id: str) -> list[tuple[Destination, int]]:
+        """The subscriptions of a client that were not deleted, each with how many events it had."""
+        wanted = (
+            select(destinations.c.document, destinations.c.state, destinations.c.events)
+            .where(destinations.c.state != str(State.REMOVED), destinations.c.destination_id.like("sub-%"))
+            .order_by(destinations.c.destination_id)
+        )
+        with self._database.reading() as connection:
+            found = [
+                (
+                    Destination.model_validate_json(row.document).model_copy(update={"state": State(row.state)}),
+                    row.events,
+                )
+                for row in connection.execute(wanted)
+            ]
+        return [one for one in found if not client_id or one[0].options.get(CLIENT) == client_id]
+
+    def events(self, subscription_id: str, since: int, until: int) -> list[Event]:
+        """Events of a subscription by number, both ends included, oldest first, at most `MOST`."""
+        wanted = (
+            select(deliveries.c.number, deliveries.c.made_us, alert_versions.c.document)
+            .join(
+                alert_versions,
+                (alert_versions.c.alert_id == deliveries.c.alert_id)
+                & (alert_versions.c.version == deliveries.c.version),
+            )
+            .where(deliveries.c.destination_id == subscription_id, deliveries.c.number.between(max(since, 1), until))
+            .order_by(deliveries.c.number)
+            .limit(MOST)
+        )
+        with self._database.reading() as connection:
+            return [
+                Event(row.number, Alert.model_validate_json(row.document), from_us(row.made_us))
+                for row in connection.execute(wanted)
+            ]
+
+    def told(self, client_id: str, *, alert_id: str = "", enrollee_id: str = "") -> list[tuple[Destination, Alert]]:
+        """The newest version that is due to a subscription of this client: of one alert, or of one person's newest."""
+        mine = {one.destination_id: one for one, _ in self.subscriptions(client_id)}
+        wanted = (
+            select(deliveries.c.destination_id, alert_versions.c.document)
+            .join(
+                alert_versions,
+                (alert_versions.c.alert_id == deliveries.c.alert_id)
+                & (alert_versions.c.version == deliveries.c.version),
+            )
+            .join(alerts, alerts.c.alert_id == deliveries.c.alert_id)
+            .where(deliveries.c.destination_id.in_(mine))
+            .order_by(deliveries.c.position.desc())
+            .limit(1)
+        )
+        wanted = wanted.where(alerts.c.alert_id == alert_id) if alert_id else wanted
+        wanted = wanted.where(alerts.c.enrollee_id == enrollee_id) if enrollee_id else wanted
+        with self._database.reading() as connection:
+            return [
+                (mine[row.destination_id], Alert.model_validate_json(row.document))
+                for row in connection.execute(wanted)
+            ]
+
+
+def count_events(connection: Connection, destination_id: str, count: int) -> int:
+    """Take the next `count` numbers of a subscription, within the caller's transaction; gives the first."""
+    newest = connection.execute(
+        update(destinations)
+        .where(destinations.c.destination_id == destination_id)
+        .values(events=destinations.c.events + count)
+        .returning(destinations.c.events)
+    ).scalar_one()
+    return int(newest) - count + 1

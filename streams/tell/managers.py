@@ -1,0 +1,41 @@
+"""A mail address that was paused in; who is to hear of it, and the mail that says so, out.
+
+Their managers, by the network's mail destinations; the central office where there is none. No patient is in it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from parsers.people import Role
+from rules.telling.destinations import Destination, State, WayKind, Whose
+from rules.telling.directory import Directory
+from streams.tell.forms import mail
+from streams.tell.way import Parcel
+
+
+def told_by_mail(
+    paused: Destination, destinations: Iterable[Destination], directory: Directory
+) -> Iterator[tuple[Destination, Parcel]]:
+    """The destinations of those who answer for the owner of `paused`, each with its mail."""
+    person = directory.person(paused.owner_id)
+    if person is None:
+        return
+    mails = [
+        (one, owner)
+        for one in destinations
+        if one.way is WayKind.SMTP
+        and one.whose is Whose.PERSON
+        and one.state is State.ACTIVE
+        and one.destination_id != paused.destination_id
+        and (owner := directory.person(one.owner_id))
+    ]
+    managers = [one for one, who in mails if who.role is Role.MANAGER and who.network_id == person.network_id]
+    office = [one for one, who in mails if who.role is Role.CENTRAL_OFFICE]
+    made = mail.came_back(person.name)
+    seen: set[str] = set()
+    for one in managers or office:
+        if one.owner_id in seen:  # who has a nudge and a digest is told once
+            continue
+        seen.add(one.owner_id)
+        name = hashlib.sha256(f"{one.destination_id}\x1fcame back\x1f{paused.destination_id}".encode()).hexdigest()[:32]
+        yield one, Parcel(name, made.text.encode(), "text/plain", subject=made.subject)

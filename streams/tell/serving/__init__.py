@@ -1,0 +1,11 @@
+"""A FHIR R4 server for subscriptions: requests of signed-in clients in, what they may read of what we told them out.
+
+server         the port, beside the deliveries of the same process
+app            the addresses
+sign_in        SMART Backend Services: an assertion in, a token out
+capabilities   what it can do
+answers        FHIR answers and what went wrong
+subscriptions  Subscription made, read, changed, deleted, searched
+notified       $status and $events, and the resources they point at
+upkeep         handshakes, heartbeats and ends
+"""

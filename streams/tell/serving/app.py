@@ -1,0 +1,233 @@
+"""The addresses of the FHIR server: requests in, each signed in and within its scopes, answers out."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from rules.telling.destinations import State
+from streams.store import Store, Unavailable
+from streams.store.fhir import FhirClient
+from streams.tell.deliver import Known
+from streams.tell.serving import sign_in
+from streams.tell.serving.answers import NO_STORE, Wrong, outcome, resource, searchset
+from streams.tell.serving.capabilities import capabilities
+from streams.tell.serving.notified import Notified
+from streams.tell.serving.subscriptions import Subscriptions
+
+MOST_BYTES: Final = 64 * 1024
+LAST: Final = 2**62
+Answer = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request, sign_in.Asker], Awaitable[Response]]
+
+
+class FhirApp:
+    """What the server answers."""
+
+    def __init__(
+        self,
+        store: Store,
+        secret: bytes,
+        base: str,
+        subscriptions: Subscriptions,
+        known: Callable[[], Known],
+        news: asyncio.Event,
+    ) -> None:
+        self._store = store
+        self._secret = secret
+        self._base = base
+        self._subscriptions = subscriptions
+        self._notified = Notified(store, subscriptions, base)
+        self._known = known
+        self._news = news
+
+    def asgi(self) -> Starlette:
+        one = "/fhir/Subscription/{id}"
+        routes = [
+            Route("/fhir/.well-known/smart-configuration", self._configuration),
+            Route("/fhir/metadata", self._metadata),
+            Route("/fhir/token", self._token, methods=["POST"]),
+            Route("/fhir/Subscription", self._in("c", self._create), methods=["POST"]),
+            Route("/fhir/Subscription", self._in("s", self._search)),
+            Route("/fhir/Subscription/$status", self._in("r", self._status), methods=["GET", "POST"]),
+            Route(f"{one}/$status", self._in("r", self._status), methods=["GET", "POST"]),
+            Route(f"{one}/$events", self._in("r", self._events), methods=["GET", "POST"]),
+            Route(one, self._in("r", self._read)),
+            Route(one, self._in("u", self._update), methods=["PUT"]),
+            Route(one, self._in("d", self._delete), methods=["DELETE"]),
+            Route("/fhir/Encounter/{id}", self._in("r", self._encounter, "Encounter")),
+            Route("/fhir/Patient/{id}", self._in("r", self._patient, "Patient")),
+        ]
+        return Starlette(routes=routes, exception_handlers={Wrong: _wrong, Unavailable: _away})
+
+    def _in(
+        self, letter: str, handler: Handler, kind: str = "Subscription"
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def signed_in(request: Request) -> Response:
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            asker = sign_in.read(self._secret, token, datetime.now(UTC)) if scheme.lower() == "bearer" else None
+            if asker is None or await run_in_threadpool(self._store.fhir.client, asker.client_id) is None:
+                raise Wrong(401, "login", "sign in: the token is missing, over or not ours")
+            if not asker.may(kind, letter):
+                raise Wrong(403, "forbidden", f"the scope system/{kind}.{letter} is missing")
+            return await handler(request, asker)
+
+        return signed_in
+
+    async def _configuration(self, _request: Request) -> Response:
+        return JSONResponse(
+            {
+                "token_endpoint": f"{self._base}/token",
+                "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+                "token_endpoint_auth_signing_alg_values_supported": list(sign_in.ALGORITHMS),
+                "grant_types_supported": [sign_in.GRANT],
+                "scopes_supported": sign_in.words(sign_in.ALLOWED).split(),
+                "capabilities": ["client-confidential-asymmetric", "permission-v2"],
+            }
+        )
+
+    async def _metadata(self, _request: Request) -> Response:
+        return resource(capabilities(self._base))
+
+    async def _token(self, request: Request) -> Response:
+        form = parse_qs((await _body(request)).decode("utf-8", "replace"), max_num_fields=10)
+        given = {name: values[0] for name, values in form.items()}
+        if given.get("grant_type") != sign_in.GRANT:
+            return JSONResponse({"error": "unsupported_grant_type"}, 400, headers=NO_STORE)
+        now = datetime.now(UTC)
+        fhir = self._store.fhir
+
+        def prove() -> FhirClient | None:
+            first = lambda client_id, jti, until: fhir.first_use(client_id, jti, now, until)  # noqa: E731
+            return sign_in.signed_by(given.get("client_assertion", ""), f"{self._base}/token", fhir.client, first, now)
+
+        of_kind = given.get("client_assertion_type") == sign_in.ASSERTION
+        client = await run_in_threadpool(prove) if of_kind else None
+        if client is None:
+            return JSONResponse({"error": "invalid_client"}, 401, headers=NO_STORE)
+        scopes = sign_in.granted(given.get("scope", ""))
+        if not scopes:
+            return JSONResponse({"error": "invalid_scope"}, 400, headers=NO_STORE)
+        token = {
+            "access_token": sign_in.issue(self._secret, client.client_id, scopes, now),
+            "token_type": "bearer",
+            "expires_in": int(sign_in.LIVES.total_seconds()),
+            "scope": sign_in.words(scopes),
+        }
+        return JSONResponse(token, headers=NO_STORE)
+
+    async def _create(self, request: Request, asker: sign_in.Asker) -> Response:
+        document, client = await self._document(request), await self._client(asker)
+        wanted = await self._subscriptions.checked(document, client)
+        made = await run_in_threadpool(self._subscriptions.create, wanted, document, client)
+        self._news.set()
+        return resource(made, 201, {"Location": f"{self._base}/Subscription/{made['id']}"})
+
+    async def _read(self, request: Request, asker: sign_in.Asker) -> Response:
+        found = await run_in_threadpool(self._subscriptions.read, request.path_params["id"], asker.client_id)
+        return resource(found)
+
+    async def _update(self, request: Request, asker: sign_in.Asker) -> Response:
+        document, name = await self._document(request), request.path_params["id"]
+        if document.get("status") == "off":
+            await run_in_threadpool(self._subscriptions.end, name, asker.client_id, State.OFF)
+            return resource(await run_in_threadpool(self._subscriptions.read, name, asker.client_id))
+        client = await self._client(asker)
+        wanted = await self._subscriptions.checked(document, client)
+        changed = await run_in_threadpool(self._subscriptions.update, name, wanted, document, client)
+        self._news.set()
+        return resource(changed)
+
+    async def _delete(self, request: Request, asker: sign_in.Asker) -> Response:
+        await run_in_threadpool(self._subscriptions.end, request.path_params["id"], asker.client_id, State.REMOVED)
+        return Response(status_code=204)
+
+    async def _search(self, request: Request, asker: sign_in.Asker) -> Response:
+        unknown = set(request.query_params) - {"url", "status", "_format"}
+        if unknown:
+            raise Wrong(400, "not-supported", "search by url and status")
+        query = request.query_params
+        find = self._subscriptions.search
+        found = await run_in_threadpool(find, asker.client_id, query.get("url", ""), query.get("status", ""))
+        return resource(searchset(found, self._base))
+
+    async def _status(self, request: Request, asker: sign_in.Asker) -> Response:
+        given = await self._parameters(request)
+        ids = [request.path_params["id"]] if "id" in request.path_params else given.get("id", [])
+        if "id" in request.path_params:
+            await run_in_threadpool(self._subscriptions.mine, ids[0], asker.client_id)
+        return resource(await run_in_threadpool(self._notified.status, asker.client_id, ids, given.get("status", [])))
+
+    async def _events(self, request: Request, asker: sign_in.Asker) -> Response:
+        given = await self._parameters(request)
+        since, until = _number(given, "eventsSinceNumber", 1), _number(given, "eventsUntilNumber", LAST)
+        content = given.get("content", [""])[0]
+        events, name = self._notified.events, request.path_params["id"]
+        return resource(await run_in_threadpool(events, asker.client_id, name, since, until, content, self._known()))
+
+    async def _encounter(self, request: Request, asker: sign_in.Asker) -> Response:
+        find, name = self._notified.encounter, request.path_params["id"]
+        return resource(await run_in_threadpool(find, asker.client_id, name, self._known()))
+
+    async def _patient(self, request: Request, asker: sign_in.Asker) -> Response:
+        find, name = self._notified.patient, request.path_params["id"]
+        return resource(await run_in_threadpool(find, asker.client_id, name, self._known()))
+
+    async def _client(self, asker: sign_in.Asker) -> FhirClient:
+        client = await run_in_threadpool(self._store.fhir.client, asker.client_id)
+        if client is None:
+            raise Wrong(401, "login", "sign in: the client is not known any more")
+        return client
+
+    async def _document(self, request: Request) -> dict[str, Any]:
+        try:
+            found = json.loads(await _body(request))
+        except (ValueError, RecursionError):
+            raise Wrong(400, "structure", "the body must be JSON") from None
+        if not isinstance(found, dict):
+            raise Wrong(400, "structure", "the body must be a resource")
+        return found
+
+    async def _parameters(self, request: Request) -> dict[str, list[str]]:
+        """Of a query, or of a Parameters resource."""
+        found: dict[str, list[str]] = {}
+        for name, value in request.query_params.multi_items():
+            found.setdefault(name, []).append(value)
+        given = await self._document(request) if request.method == "POST" else {}
+        for one in given.get("parameter", ()):
+            value = next((str(text) for key, text in one.items() if key.startswith("value")), "")
+            found.setdefault(str(one.get("name")), []).append(value)
+        return found
+
+
+async def _body(request: Request) -> bytes:
+    found = b""
+    async for chunk in request.stream():
+        found += chunk
+        if len(found) > MOST_BYTES:
+            raise Wrong(413, "too-long", "the body is too long")
+    return found
+
+
+def _number(given: dict[str, list[str]], name: str, usual: int) -> int:
+    text = given.get(name, [str(usual)])[0]
+    if not text.isascii() or not text.isdigit() or (len(text) > 18 and text != str(LAST)):
+        raise Wrong(400, "value", f"{name} must be a whole number")
+    return int(text)
+
+
+async def _wrong(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Wrong)
+    return outcome(error)
+
+
+async def _away(_request: Request, _error: Exception) -> Response:
+    return outcome(Wrong(503, "transient", "the store does not answer now"))

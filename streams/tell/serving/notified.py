@@ -1,0 +1,80 @@
+"""A signed-in client and what it asks for in; `$status`, `$events` and the resources they point at out.
+
+A client reads an Encounter or a Patient only where one of its subscriptions was told of that stay or person, and of it
+what that subscription's owner may read today.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from parsers.fhir.subscriptions import Content
+from rules.decisions import Alert
+from rules.telling.destinations import Destination
+from rules.telling.views import AlertView
+from streams.store import Store
+from streams.tell.deliver import Known, seen_by
+from streams.tell.forms.notifications import (
+    Happened,
+    Kind,
+    encounter,
+    enrollee_of,
+    notification,
+    patient,
+    status_of,
+)
+from streams.tell.serving.answers import Wrong, searchset
+from streams.tell.serving.subscriptions import Subscriptions
+
+
+class Notified:
+    """What clients were told."""
+
+    def __init__(self, store: Store, subscriptions: Subscriptions, base: str) -> None:
+        self._store = store
+        self._subscriptions = subscriptions
+        self._base = base
+
+    def status(self, client_id: str, ids: list[str], states: list[str]) -> dict[str, Any]:
+        """`$status` of some or all of a client's subscriptions: a searchset of Parameters."""
+        subjects = [self._subscriptions.subject(*one) for one in self._store.fhir.subscriptions(client_id)]
+        wanted = [
+            one for one in subjects if (not ids or one.subscription_id in ids) and (not states or one.status in states)
+        ]
+        return searchset([status_of(one, Kind.QUERY_STATUS) for one in wanted], self._base)
+
+    def events(self, client_id: str, subscription_id: str, since: int, until: int, content: str, known: Known) -> Any:
+        """`$events`: the history from one number to another, both included. Raises `Wrong`."""
+        destination, count = self._subscriptions.mine(subscription_id, client_id)
+        subject = self._subscriptions.subject(destination, count)
+        if content:
+            if content not in set(Content) or _more(Content(content), subject.content):
+                raise Wrong(422, "not-supported", "content must be no more than the subscription's own")
+            subject = subject._replace(content=Content(content))
+        found = self._store.fhir.events(subscription_id, since, until)
+        seen = self._seen([(destination, one.alert) for one in found], known)
+        happened = [Happened(one.number, one.made_at, view) for one, view in zip(found, seen, strict=True)]
+        now = datetime.now(UTC)
+        return notification(subject, Kind.QUERY_EVENT, happened, now, f"{since}-{until}")
+
+    def encounter(self, client_id: str, alert_id: str, known: Known) -> dict[str, Any]:
+        """Raises `Wrong`."""
+        for seen in self._seen(self._store.fhir.told(client_id, alert_id=alert_id), known):
+            return encounter(seen, self._base)
+        raise Wrong(404, "not-found", "there is no such Encounter")
+
+    def patient(self, client_id: str, fhir_id: str, known: Known) -> dict[str, Any]:
+        """Raises `Wrong`."""
+        told = self._store.fhir.told(client_id, enrollee_id=enrollee_of(fhir_id)) if enrollee_of(fhir_id) else []
+        for seen in self._seen(told, known):
+            if seen.person:
+                return patient(seen.person)
+        raise Wrong(404, "not-found", "there is no such Patient")
+
+    def _seen(self, told: list[tuple[Destination, Alert]], known: Known) -> list[AlertView]:
+        people = self._store.deliveries.enrollees_of([alert for _, alert in told])
+        return [seen_by(to, alert, people.get((alert.enrollee_id, alert.occurred_at)), known) for to, alert in told]
+
+
+def _more(asked: Content, own: Content) -> bool:
+    order = list(Content)
+    return order.index(asked) > order.index(own)

@@ -1,0 +1,123 @@
+"""SMART Backend Services: a client's signed assertion in, a short token out, and back: who asks and for what.
+
+The client's public keys are registered (`handoff fhir-client add`). An assertion is taken once and lives at most five
+minutes, as does the token, which holds no secret of ours and is kept nowhere.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from streams.store.fhir import FhirClient
+
+ALGORITHMS: Final = ("RS384", "ES384")
+GRANT: Final = "client_credentials"
+ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+LIVES: Final = timedelta(minutes=5)
+SLACK: Final = timedelta(seconds=60)  # between the client's clock and ours
+ALLOWED: Final = {"Subscription": frozenset("cruds"), "Encounter": frozenset("rs"), "Patient": frozenset("rs")}
+_VERBS: Final = {"read": "rs", "write": "cud", "*": "cruds"}  # SMART 1 words as SMART 2 letters
+
+
+class Asker(NamedTuple):
+    """Who asks, and what for: letters by resource type."""
+
+    client_id: str
+    scopes: dict[str, frozenset[str]]
+
+    def may(self, resource: str, letter: str) -> bool:
+        return letter in self.scopes.get(resource, ())
+
+
+def granted(scope: str) -> dict[str, frozenset[str]]:
+    """What of the asked scopes is given."""
+    found: dict[str, frozenset[str]] = {}
+    for word in scope.split():
+        kind, _, letters = word.removeprefix("system/").partition(".")
+        wanted = frozenset(_VERBS.get(letters, letters))
+        for resource in ALLOWED if kind == "*" else {kind} & ALLOWED.keys():
+            if word.startswith("system/") and wanted:
+                found[resource] = found.get(resource, frozenset()) | (wanted & ALLOWED[resource])
+    return {resource: letters for resource, letters in found.items() if letters}
+
+
+def words(scopes: dict[str, frozenset[str]]) -> str:
+    """Scopes as SMART 2 writes them."""
+    letters = {kind: "".join(one for one in "cruds" if one in scopes[kind]) for kind in sorted(scopes)}
+    return " ".join(f"system/{kind}.{some}" for kind, some in letters.items())
+
+
+def signed_by(
+    assertion: str,
+    token_url: str,
+    client: Callable[[str], FhirClient | None],
+    first_use: Callable[[str, str, datetime], bool],
+    now: datetime,
+) -> FhirClient | None:
+    """The client that signed an assertion; `None` when it is anything else than fresh, ours and its own."""
+    claims = _unproven(assertion)
+    issuer = claims.get("iss")
+    known = client(issuer) if isinstance(issuer, str) else None
+    if known is None:
+        return None
+    try:
+        token = jwt.decode(assertion, KeySet.import_key_set(known.keys), algorithms=list(ALGORITHMS))  # type: ignore[arg-type]
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+    said = token.claims
+    expires, jti, audience = said.get("exp"), said.get("jti"), said.get("aud")
+    audiences = audience if isinstance(audience, list) else [audience]
+    if said.get("iss") != known.client_id or said.get("sub") != known.client_id or token_url not in audiences:
+        return None
+    if isinstance(expires, bool) or not isinstance(expires, int | float) or not isinstance(jti, str) or not jti:
+        return None
+    left = expires - now.timestamp()
+    if not -SLACK.total_seconds() < left <= (LIVES + SLACK).total_seconds():
+        return None
+    return known if first_use(known.client_id, jti, now + LIVES + 2 * SLACK) else None
+
+
+def issue(secret: bytes, client_id: str, scopes: dict[str, frozenset[str]], now: datetime) -> str:
+    """A bearer token."""
+    body = {"client": client_id, "scope": words(scopes), "exp": int((now + LIVES).timestamp())}
+    packed = _pack(json.dumps(body).encode())
+    return f"{packed}.{_mac(secret, packed)}"
+
+
+def read(secret: bytes, token: str, now: datetime) -> Asker | None:
+    """Whose token it is; `None`: not ours, or over."""
+    packed, _, mac = token.partition(".")
+    if not hmac.compare_digest(mac.encode(), _mac(secret, packed).encode()):
+        return None
+    body = json.loads(_unpack(packed))
+    return Asker(body["client"], granted(body["scope"])) if body["exp"] > now.timestamp() else None
+
+
+def _unproven(assertion: str) -> dict[str, Any]:
+    parts = assertion.split(".")
+    try:
+        found = json.loads(_unpack(parts[1])) if len(parts) == 3 else {}
+    except (ValueError, binascii.Error):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _mac(secret: bytes, packed: str) -> str:
+    return _pack(hmac.digest(hashlib.sha256(b"fhir_token\x1f" + secret).digest(), packed.encode(), "sha256"))
+
+
+def _pack(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _unpack(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

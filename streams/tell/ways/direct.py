@@ -1,0 +1,120 @@
+"""A parcel and a Direct address in, one mail signed by us and encrypted to the recipient's certificate out.
+
+Detached signature (SHA-256), then enveloped data (AES-256) as `application/pkcs7-mime`, handed to the same relay as
+other mail (Applicability Statement for Secure Health Transport 1.3). The recipient's certificate was given with the
+destination and must be valid today and bound to the address or its domain.
+"""
+
+import asyncio
+import base64
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP as CRLF
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs7
+
+from rules.telling.attempts import Failure
+from rules.telling.destinations import Destination
+from streams.tell.relay import Relay, hand_in
+from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
+
+CERTIFICATE: Final = "certificate"  # name of a secret: the recipient's, in PEM; not secret, but kept with the others
+
+
+class Identity:
+    """Who signs: our Direct address, its certificate and key."""
+
+    def __init__(self, address: str, certificate: Path, key: Path) -> None:
+        """Raises `ValueError`, `OSError`."""
+        self.address = address
+        self.certificate = x509.load_pem_x509_certificate(certificate.read_bytes())
+        found = load_pem_private_key(key.read_bytes(), None)
+        if not isinstance(found, RSAPrivateKey):
+            raise ValueError("the key must be RSA")
+        self.key = found
+
+    def __repr__(self) -> str:
+        return f"<Identity {self.address}>"
+
+
+class Direct:
+    """Direct messages by one relay."""
+
+    at_once = 1
+
+    def __init__(
+        self, relay: Relay, identity: Identity, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._relay = relay
+        self._identity = identity
+        self._now = now
+
+    async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        try:
+            certificate = x509.load_pem_x509_certificate(secrets.newest(CERTIFICATE).encode())
+        except ValueError:
+            return NotDelivered(Failure.MISCONFIGURED)
+        if why_not(certificate, to.address, self._now()):
+            return NotDelivered(Failure.TLS)
+        body = await asyncio.to_thread(self.sealed, parcel.body, certificate)
+        return await hand_in(self._relay, self.mail(parcel, to.address, body), self._identity.address, to.address)
+
+    def sealed(self, body: bytes, certificate: x509.Certificate) -> bytes:
+        """A MIME entity signed by us, then encrypted: DER of the enveloped data."""
+        identity = self._identity
+        signed = (
+            pkcs7.PKCS7SignatureBuilder()
+            .set_data(body)
+            .add_signer(identity.certificate, identity.key, hashes.SHA256())
+            .sign(Encoding.SMIME, [pkcs7.PKCS7Options.DetachedSignature])
+        )
+        return (
+            pkcs7.PKCS7EnvelopeBuilder()
+            .set_data(signed)
+            .add_recipient(certificate)
+            .set_content_encryption_algorithm(AES256)
+            .encrypt(Encoding.DER, [pkcs7.PKCS7Options.Binary])
+        )
+
+    def mail(self, parcel: Parcel, address: str, sealed: bytes) -> EmailMessage:
+        """The outer message: who, to whom and when; no word about anybody."""
+        message = EmailMessage(policy=CRLF)
+        domain = self._identity.address.partition("@")[2]
+        message["From"], message["To"], message["Subject"] = self._identity.address, address, "Event notification"
+        message["Date"] = format_datetime(self._now())
+        message["Message-ID"] = f"<{parcel.delivery_id}@{domain}>"
+        for name, value in parcel.headers.items():
+            message[name] = value
+        message["MIME-Version"] = "1.0"
+        message["Content-Type"] = 'application/pkcs7-mime; smime-type=enveloped-data; name="smime.p7m"'
+        message["Content-Disposition"] = 'attachment; filename="smime.p7m"'
+        message["Content-Transfer-Encoding"] = "base64"
+        message.set_payload(base64.encodebytes(sealed).decode())
+        return message
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def why_not(certificate: x509.Certificate, address: str, now: datetime) -> str:
+    """Why a message to `address` must not be encrypted to this certificate; "" when it may."""
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        return "the certificate is not valid today"
+    if not isinstance(certificate.public_key(), RSAPublicKey):
+        return "the certificate's key must be RSA"
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return "the certificate is bound to no address"
+    mails = {name.lower() for name in names.get_values_for_type(x509.RFC822Name)}
+    domains = {name.lower() for name in names.get_values_for_type(x509.DNSName)}
+    bound = address.lower() in mails or address.lower().partition("@")[2] in domains
+    return "" if bound else "the certificate is bound to another address"

@@ -1,0 +1,65 @@
+"""`handoff fhir-client`: whose a client is and by which public keys it signs in."""
+
+import json
+from pathlib import Path
+
+import pytest
+from joserfc.jwk import ECKey
+from typer.testing import CliRunner
+
+from streams.cli import app
+from streams.run.problems import Problem
+
+KEY = ECKey.generate_key("P-384", {"kid": "one"})
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HANDOFF_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    return tmp_path
+
+
+def run(*words: str) -> str:
+    result = CliRunner().invoke(app, ["fhir-client", *words])
+    if isinstance(result.exception, Problem):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def keys(folder: Path, *found: dict) -> str:
+    path = folder / "keys.json"
+    path.write_text(json.dumps({"keys": found}))
+    return str(path)
+
+
+def test_added_listed_and_removed(here: Path) -> None:
+    said = run("add", "oak", keys(here, KEY.as_dict(private=False)), "--whose", "practice:P1")
+    assert "HANDOFF_FHIR_PORT is not set" in said
+    (row,) = [json.loads(text) for text in run("list", "--json").splitlines()]
+    assert row == {
+        "client_id": "oak", "whose": "practice", "owner_id": "P1", "tier": "full", "keys": ["one"], "subscriptions": 0,
+    }  # fmt: skip
+    assert "practice:P1, keys one, 0 subscriptions" in run("list")
+    run("remove", "oak")
+    assert "no FHIR client" in run("list")
+    with pytest.raises(Problem, match="no such client"):
+        run("remove", "oak")
+
+
+@pytest.mark.parametrize(
+    ("found", "words", "why"),
+    [
+        ([KEY.as_dict(private=True)], ("--whose", "practice:P1"), "private key"),
+        ([], ("--whose", "practice:P1"), "no JSON Web Key Set"),
+        ([{"kty": "?"}], ("--whose", "practice:P1"), "no JSON Web Key Set"),
+        ([KEY.as_dict(private=False)], ("--whose", "practice"), "--whose"),
+        ([KEY.as_dict(private=False)], ("--whose", "partner", "--tier", "all"), "--tier"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(here: Path, found: list, words: tuple[str, ...], why: str) -> None:
+    with pytest.raises(Problem, match=why):
+        run("add", "oak", keys(here, *found), *words)
+    with pytest.raises(Problem, match="letters, digits"):
+        run("add", "a b", keys(here, *found), *words)

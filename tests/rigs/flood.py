@@ -1,0 +1,248 @@
+"""A flood of alert versions to destinations of which a fifth are bad, `handoff tell` killed in the middle of it.
+
+    python -m tests.rigs.flood --versions 50000 --destinations 200 --kills 20 [--store sqlite|postgresql] [--json]
+
+Each practice has a destination of its own, some networks have one beside. A fifth answer 500 or 429, hang, reset,
+redirect, send 10 MB or show a bad certificate. Two processes tell; one of them is killed with SIGKILL again and again
+and another started. `check` proves at the end, for every good destination: it has every version at least once, under
+the right id, in order for each alert, and nothing that is another's; for all destinations that the sums hold.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from parsers.people import Network, Practice
+from rules.telling.destinations import Destination, Whose
+from rules.telling.directory import Directory
+from streams.store import Store
+from streams.store.deliveries import Sums, delivery_id
+from streams.tell.signing import SIGNING
+from tests.rigs.receiver import Receiver, make_ca, server_context
+from tests.rigs.servers import PostgresServer
+from tests.rigs.store import decide, line, record
+from tests.rigs.telling import NOW, asking, destination
+
+MANNERS: Final = ("500", "429", "hang", "reset", "redirect", "huge", "certificate")
+EVERY: Final = 5  # so many destinations are one bad and the others good
+VERSIONS_OF_AN_ALERT: Final = 5
+NETWORKS: Final = 20
+BATCH: Final = 200
+
+
+class Size(NamedTuple):
+    versions: int
+    destinations: int
+    kills: int
+    deadline_seconds: float = 150
+
+
+class Report(NamedTuple):
+    """What a run came to."""
+
+    versions: int
+    due: int
+    delivered: int
+    waiting: int
+    given_up: int
+    came: int  # deliveries that good destinations got, repetitions among them
+    repeated: int
+    write_seconds: float = 0
+    seconds: float = 0  # until no good destination waits any more, from the first write
+
+
+class Flood:
+    """One flood: `run` it, then `check` it."""
+
+    def __init__(self, url: str, folder: Path, size: Size) -> None:
+        self.size = size
+        self.url = url
+        self.folder = folder
+        self.made: list[Destination] = []
+        self.manners: dict[str, str] = {}
+        practices = [
+            Practice(practice_id=f"P{n}", name="Practice", network_id=f"N{n % NETWORKS}")
+            for n in range(size.destinations)
+        ]
+        networks = [Network(network_id=f"N{n}", name="Network") for n in range(NETWORKS)]
+        self.directory = Directory(networks, practices, [], [], [])
+        self.people = -(-size.versions // VERSIONS_OF_AN_ALERT)
+
+    def run(self, receiver: Receiver, unproven: Receiver) -> Report:
+        store = self._fill(receiver, unproven)
+        began = time.monotonic()
+        with self._processes() as processes:
+            waves = max(1, self.size.kills)
+            for wave in range(waves):
+                self._write(store, wave, waves)
+                if self.size.kills:
+                    processes.append(self._start())
+                    killed = processes.pop(0)
+                    killed.kill()
+                    killed.wait()
+            written = time.monotonic() - began
+            good = [name for name, manner in self.manners.items() if manner == "ok"]
+            deadline = time.monotonic() + self.size.deadline_seconds
+            while time.monotonic() < deadline:
+                sums = store.deliveries.sums()
+                if not any(sums.get(name, Sums()).waiting for name in good):
+                    break
+                time.sleep(0.5)
+            seconds = time.monotonic() - began
+            for process in processes:
+                process.send_signal(signal.SIGTERM)
+            assert [process.wait(60) for process in processes] == [0, 0]
+        report = self._check(store, receiver, good)._replace(write_seconds=written, seconds=seconds)
+        store.close()
+        return report
+
+    def _fill(self, receiver: Receiver, unproven: Receiver) -> Store:
+        store = Store.open(self.url, migrate=True)
+        count = self.size.destinations
+        panel = [line(f"E{n}", mrns=f"MISSION:M{n}", practice_id=f"P{n % count}") for n in range(self.people)]
+        store.panel.load(panel, full=True, now=NOW)
+        store.directory.load(
+            tuple(self.directory.networks.values()), tuple(self.directory.practices.values()), (), (), ()
+        )
+        for n in range(count):
+            of_network = n % 10 == 9
+            manner = MANNERS[n // EVERY % len(MANNERS)] if n % EVERY == 0 else "ok"
+            base = unproven if manner == "certificate" else receiver
+            one = destination(
+                f"d{n}",
+                whose=Whose.NETWORK if of_network else Whose.PRACTICE,
+                owner_id=f"N{n // 10 % NETWORKS}" if of_network else f"P{n}",
+                address=base.url(f"{'ok' if manner == 'certificate' else manner}/d{n}"),
+                allow_private=True,
+            )
+            store.destinations.put_secret(one.destination_id, SIGNING, "whsec_" + "c2Vj" * 8, b"key", NOW, timedelta())
+            store.destinations.put(one, NOW)
+            self.made.append(one)
+            self.manners[one.destination_id] = manner
+        return store
+
+    def _write(self, store: Store, wave: int, waves: int) -> None:
+        ask = asking(*self.made, directory=self.directory)
+        people = range(wave * self.people // waves, (wave + 1) * self.people // waves)
+        for version in range(VERSIONS_OF_AN_ALERT):
+            for first in range(people.start, people.stop, BATCH):
+                batch = [
+                    record(n * VERSIONS_OF_AN_ALERT + version + 1, f"E{n}", visit=f"V{n}", mrn=f"M{n}")
+                    for n in range(first, min(first + BATCH, people.stop))
+                ]
+                store.decisions.decide(batch, decide, NOW, ask_due=ask)
+
+    @contextmanager
+    def _processes(self) -> Iterator[list["subprocess.Popen[bytes]"]]:
+        processes = [self._start(), self._start()]
+        try:
+            yield processes
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        environment = {
+            **os.environ,
+            "HANDOFF_DATA_DIR": str(self.folder),
+            "HANDOFF_HASH_KEY": "key",
+            "HANDOFF_TELL_METRICS_PORT": "0",
+            "HANDOFF_TELL_HOLD_SECONDS": "2",
+            "HANDOFF_LOG_LEVEL": "ERROR",
+            "DATABASE_URL": self.url if self.url.startswith("postgresql") else "",
+        }
+        return subprocess.Popen([sys.executable, "-m", "streams", "tell"], env=environment)
+
+    def _check(self, store: Store, receiver: Receiver, good: list[str]) -> Report:
+        sums = store.deliveries.sums()
+        assert all(one.balanced for one in sums.values())
+        of_practice = dict(self.directory.practices)
+        got: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        owners = {one.destination_id: (one.whose, one.owner_id) for one in self.made}
+        for one in receiver.got:
+            body = json.loads(one.body)["data"]
+            name = one.path.rpartition("/")[2]
+            whose, owner = owners[name]
+            theirs = body["person"]["practice_id"]
+            assert owner == (theirs if whose is Whose.PRACTICE else of_practice[theirs].network_id), "nobody else's"
+            assert one.headers["webhook-id"] == delivery_id(body["alert_id"], body["version"], name)
+            got[name].append((body["alert_id"], body["version"]))
+        assert not set(got) - set(good), "a redirect leads nowhere and a bad certificate sees nothing"
+        everything = 0
+        for name in good:
+            due = store.deliveries.of(destination_id=name, limit=10**6)
+            everything += len(due)
+            assert set(got[name]) == {(row.alert_id, row.version) for row in due}, f"{name} has every version"
+            first: dict[tuple[str, int], int] = {}
+            for place, version in enumerate(got[name]):
+                first.setdefault(version, place)
+            for (alert, version), place in first.items():
+                assert version == 1 or first[alert, version - 1] < place, "in order for each alert"
+            found = sums.get(name, Sums())
+            assert found.waiting == found.given_up == 0
+        practices = [one for one in self.made if one.whose is Whose.PRACTICE]
+        expected = sum(
+            VERSIONS_OF_AN_ALERT
+            for n in range(self.people)
+            for one in (self.made[n % self.size.destinations],)
+            if one in practices
+        )
+        assert sum(sums.get(one.destination_id, Sums()).due for one in practices) == expected
+        came = len(receiver.got)
+        totals = Sums(*(sum(numbers) for numbers in zip(*sums.values(), strict=True)))
+        return Report(
+            versions=self.people * VERSIONS_OF_AN_ALERT,
+            due=totals.due,
+            delivered=totals.delivered,
+            waiting=totals.waiting,
+            given_up=totals.given_up,
+            came=came,
+            repeated=came - everything,
+        )
+
+
+def run(url: str, folder: Path, size: Size) -> Report:
+    """A flood with receivers of its own."""
+    _, cert, key = make_ca(folder)
+    with Receiver() as receiver, Receiver(server_context(cert, key)) as unproven:
+        return Flood(url, folder / "data", size).run(receiver, unproven)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--versions", type=int, default=50_000)
+    parser.add_argument("--destinations", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--store", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    size = Size(given.versions, given.destinations, given.kills, deadline_seconds=3600)
+    with tempfile.TemporaryDirectory() as folder:
+        server = PostgresServer(Path(folder) / "server") if given.store == "postgresql" else None
+        if server is not None:
+            server.start()
+        try:
+            url = server.new_database() if server else f"sqlite:///{folder}/data/handoff.sqlite3"
+            report = run(url, Path(folder), size)
+        finally:
+            if server is not None:
+                server.stop()
+    shown = report._asdict()
+    print(json.dumps(shown) if given.json else "\n".join(f"{name:14} {value:,.0f}" for name, value in shown.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Files by SFTP against a server nobody here wrote: whole or not there, to the pinned host only, the same again."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from rules.telling.attempts import Failure
+from rules.telling.destinations import FormKind, WayKind
+from streams.tell.way import BEARER, Delivered, NotDelivered, Parcel, Secrets
+from streams.tell.ways.sftp import HOST_KEY, SSH_KEY, Sftp, fingerprint_of, new_ssh_key, place_of
+from tests.rigs.telling import destination
+
+PARCEL = Parcel("a" * 32, b"one\r\ntwo\r\n" * 20_000, "text/csv", name="stays_1.csv")
+
+
+class Cutting(asyncssh.SFTPServer):
+    """Keeps half of a large write and breaks the connection, so many times."""
+
+    cuts = 0
+
+    def write(self, file_obj: object, offset: int, data: bytes) -> int:
+        if len(data) > 1000 and Cutting.cuts:
+            Cutting.cuts -= 1
+            super().write(file_obj, offset, data[: len(data) // 2])
+            self.channel.get_connection().abort()
+            raise asyncssh.SFTPFailure("cut")
+        return super().write(file_obj, offset, data)
+
+
+class Login(asyncssh.SSHServer):
+    def __init__(self, public: str) -> None:
+        self._key = asyncssh.import_public_key(public)
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == ("handoff", "right")
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return key == self._key
+
+
+@asynccontextmanager
+async def server(root: Path, public: str):
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    listening = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_host_keys=[key],
+        server_factory=lambda: Login(public),
+        sftp_factory=lambda channel: Cutting(channel, chroot=str(root)),
+    )
+    try:
+        yield listening.get_port(), key.get_fingerprint()
+    finally:
+        listening.close()
+        await listening.wait_closed()
+
+
+def files(port: int, pinned: str, folder: str = "in"):
+    address = f"sftp://handoff@127.0.0.1:{port}/{folder}"
+    options = {HOST_KEY: pinned}
+    return destination(form=FormKind.CSV, way=WayKind.SFTP, address=address, allow_private=True, options=options)
+
+
+def put(root: Path, *secrets: Secrets, pinned: str = "", folder: str = "in", parcel: Parcel = PARCEL) -> list:
+    """What each of these secrets comes to; the first public key is the one the server knows."""
+
+    async def all_of_them() -> list:
+        private, public = new_ssh_key()
+        async with server(root, public) as (port, fingerprint):
+            assert await fingerprint_of("127.0.0.1", port) == fingerprint
+            to = files(port, pinned or fingerprint, folder)
+            given = secrets or (Secrets({SSH_KEY: (private,)}),)
+            return [await Sftp().deliver(parcel, to, one) for one in given]
+
+    (root / "in").mkdir(exist_ok=True)
+    return asyncio.run(all_of_them())
+
+
+def test_a_file_is_there_whole_with_its_digest_and_again_changes_nothing(tmp_path: Path) -> None:
+    password = Secrets({BEARER: ("right",)})
+    assert put(tmp_path, password, password) == [Delivered("written"), Delivered("already")]
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["stays_1.csv", "stays_1.csv.sha256"]
+    assert (tmp_path / "in" / "stays_1.csv").read_bytes() == PARCEL.body
+
+
+def test_the_key_pair_that_was_made_for_it_signs_in(tmp_path: Path) -> None:
+    assert put(tmp_path) == [Delivered("written")]
+
+
+def test_a_cut_leaves_no_half_file_under_the_name_and_the_same_file_comes_again(tmp_path: Path) -> None:
+    Cutting.cuts = 1
+    password = Secrets({BEARER: ("right",)})
+    first, second = put(tmp_path, password, password)
+    assert first == NotDelivered(Failure.CONNECTION_LOST)
+    assert second == Delivered("written")
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["stays_1.csv", "stays_1.csv.sha256"]
+    assert (tmp_path / "in" / "stays_1.csv").read_bytes() == PARCEL.body
+
+
+def test_what_a_server_refuses_and_a_server_that_is_another(tmp_path: Path) -> None:
+    wrong, right = Secrets({BEARER: ("wrong",)}), Secrets({BEARER: ("right",)})
+    assert put(tmp_path, wrong) == [NotDelivered(Failure.NOT_ALLOWED)]
+    assert put(tmp_path, right, pinned="SHA256:" + "A" * 43) == [NotDelivered(Failure.TLS)]
+    assert put(tmp_path, right, folder="gone") == [NotDelivered(Failure.NO_ROOM)]
+    assert put(tmp_path, right, parcel=PARCEL._replace(name="../x")) == [NotDelivered(Failure.MISCONFIGURED)]
+    assert not list((tmp_path / "in").iterdir())
+
+
+def test_nobody_there_and_one_s_own_network() -> None:
+    async def to(address: str, private: bool):
+        where = files(9, "x").model_copy(update={"address": address, "allow_private": private})
+        return await Sftp().deliver(PARCEL, where, Secrets({BEARER: ("right",)}))
+
+    assert asyncio.run(to("sftp://a@127.0.0.1:9/in", True)) == NotDelivered(Failure.NO_CONNECTION)
+    assert asyncio.run(to("sftp://a@127.0.0.1:9/in", False)) == NotDelivered(Failure.ADDRESS_REFUSED)
+
+
+@pytest.mark.parametrize("address", ["sftp://host/in", "sftp://a:b@host/in", "ftp://a@host/in", "sftp://a@host:x/in"])
+def test_what_is_no_address(address: str) -> None:
+    assert place_of(address) is None
