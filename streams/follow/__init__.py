@@ -1,1 +1,7 @@
-"""What one process at a time does beside the messages: whoever joins the panel in the hospital is told of late."""
+"""What happens because time passes, done by one process at a time: questions, late alerts, what is forgotten.
+
+ticks            the table of what is done again and again: each by whoever has its turn
+overdue          stays, acts and the escalation rules in, questions to the next person out
+late_enrollment  people who joined the panel in; what they missed, to be decided late, out
+prune            how long each thing is kept, as a table; what is older forgotten
+"""

@@ -11,7 +11,8 @@ from streams.store.tables import attempts, facts, from_us, leases, parked_feeds,
 
 HASH_KEY: Final = "hash_key"  # the fact that holds the trace of the key
 BACKED_UP: Final = "backed_up_at"  # the fact that says when the last backup ended
-_OLD_DAYS: Final = 7
+SESSION_DAYS: Final = 7
+ATTEMPT_DAYS: Final = 1
 _AT_ONCE: Final = 5_000
 
 
@@ -103,12 +104,12 @@ class KeepingUp:
 
     def prune_sessions(self, now: datetime) -> int:
         """Forgets sign-ins and links of more than a week ago, and attempts of yesterday; gives how many sessions."""
-        old = to_us(now - timedelta(days=_OLD_DAYS))
+        old = to_us(now - timedelta(days=SESSION_DAYS))
         gone = 0
         for table, key, limit in (
             (sessions, sessions.c.made_us, old),
             (sign_in_links, sign_in_links.c.expires_us, old),
-            (attempts, attempts.c.at_us, to_us(now - timedelta(days=1))),
+            (attempts, attempts.c.at_us, to_us(now - timedelta(days=ATTEMPT_DAYS))),
         ):
             first = next(iter(table.primary_key.columns))
             while True:

@@ -23,6 +23,7 @@ import structlog
 
 from rules.deciding.case import World
 from streams.follow.overdue import Overdue
+from streams.follow.prune import forget
 from streams.follow.ticks import Tick, Ticker, TickName
 from streams.kafka.admin import ensure_topics
 from streams.kafka.client import BrokerAway, bootstrap_servers, client_dead, record_bytes
@@ -300,7 +301,7 @@ class Worker:
                 await self._decide.relay(datetime.now(UTC))
                 await self._replay.run(datetime.now(UTC))
                 if time.monotonic() - pruned > _PRUNE_SECONDS:
-                    await asyncio.to_thread(self._prune, datetime.now(UTC))
+                    await asyncio.to_thread(forget, self._store, self._settings, datetime.now(UTC))
                     pruned = time.monotonic()
             await asyncio.sleep(_RELAY_SECONDS)
 
@@ -319,12 +320,6 @@ class Worker:
                 self._brake.take_over(one.sender for one in parked)
                 metrics.BACKED_UP.set(datetime.fromisoformat(backed_up).timestamp() if backed_up else 0)
             await asyncio.sleep(_RELAY_SECONDS)
-
-    def _prune(self, now: datetime) -> None:
-        self._store.keeping_up.prune_sessions(now)
-        self._store.ledger.prune(now, self._settings.ledger_days)
-        self._store.unmatched.prune(now, self._settings.unmatched_days)
-        self._store.quarantine.prune(now)
 
     def _chore_ended(self, task: "asyncio.Task[None]") -> None:
         if not self._waiting.stopping:

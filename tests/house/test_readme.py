@@ -15,6 +15,7 @@ from parsers.outcomes import RejectCode
 from rules.decisions import Reason
 from rules.endings import Ending
 from streams.cli import app
+from streams.follow.prune import KEPT
 from streams.kafka.topics import TOPICS
 from streams.run import metrics
 from streams.run.settings import Settings, environment_name
@@ -83,7 +84,13 @@ def _rooms() -> str:
     return _table(("room", "what is done there"), rows)
 
 
+def _kept() -> str:
+    settings = Settings.model_construct()
+    return _table(("what", "how long", "says"), [(each.what, each.long(settings), each.by) for each in KEPT])
+
+
 BLOCKS = {
+    "kept": _kept,
     "rooms": _rooms,
     "topics": _topics,
     "endings": lambda: _words(Ending),

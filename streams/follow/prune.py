@@ -1,0 +1,81 @@
+"""How long each thing is kept, as a table; the store and `now` in, what is older forgotten out, a little at a time.
+
+No row may be shorter than a message can come again (`Settings.ledger_days` refuses that). What a patient may ask about
+for years, stays, alerts, what people did, what was disclosed to whom and the audit, is not forgotten by us: 45 CFR
+164.528 asks for six years of disclosures, states and contracts for more.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from streams.kafka.topics import TOPICS, Topic
+from streams.run.settings import Settings
+from streams.store import Store
+from streams.store.keeping_up import ATTEMPT_DAYS, SESSION_DAYS
+from streams.store.quarantine import KEPT_DAYS
+
+
+class Kept(NamedTuple):
+    """One kind of thing."""
+
+    what: str
+    long: Callable[[Settings], str]  # in words
+    by: str  # the setting or rule that says so
+    forget: Callable[[Store, Settings, datetime], object] | None = None  # None: the broker does, or nobody
+
+
+def _days(count: float) -> str:
+    return f"{count:g} day{'s' if count != 1 else ''}"
+
+
+def _topic(topic: Topic) -> Kept:
+    days = TOPICS[topic].retention_days
+    return Kept(f"records on `{topic.value}`", lambda _: _days(days), "the broker, as we make the topic")
+
+
+KEPT: Final = (
+    *map(_topic, Topic),
+    Kept(
+        "messages in the journal",
+        lambda settings: f"{settings.journal_keep_hours:g} hours",
+        "`HANDOFF_JOURNAL_KEEP_HOURS` after all messages of a segment ended",
+    ),
+    Kept(
+        "endings of messages",
+        lambda settings: _days(settings.ledger_days),
+        "`HANDOFF_LEDGER_DAYS`",
+        lambda store, settings, now: store.ledger.prune(now, settings.ledger_days),
+    ),
+    Kept(
+        "events of unknown people, sealed",
+        lambda settings: _days(settings.unmatched_days),
+        "`HANDOFF_UNMATCHED_DAYS`",
+        lambda store, settings, now: store.unmatched.prune(now, settings.unmatched_days),
+    ),
+    Kept(
+        "what our code failed on, sealed",
+        lambda _: _days(KEPT_DAYS),
+        "as long as its topic",
+        lambda store, _, now: store.quarantine.prune(now),
+    ),
+    Kept(
+        "sign-ins, links, sessions",
+        lambda _: _days(SESSION_DAYS),
+        "long over by then",
+        lambda store, _, now: store.keeping_up.prune_sessions(now),
+    ),
+    Kept("attempts at records", lambda _: _days(ATTEMPT_DAYS), "with the sign-ins"),
+    Kept(
+        "stays, alerts, acts, steps of escalation, deliveries, audit",
+        lambda _: "for good",
+        "law and contract; 45 CFR 164.528 asks for six years",
+    ),
+)
+
+
+def forget(store: Store, settings: Settings, now: datetime) -> None:
+    """Whatever is older than its row says. Raises `Unavailable`; what is done by then is done."""
+    for kept in KEPT:
+        if kept.forget:
+            kept.forget(store, settings, now)
