@@ -103,6 +103,25 @@ def demo(
 
 
 @app.command()
+def init(
+    practice: Annotated[str, typer.Option(help="Name of the practice; asked for unless given.")] = "",
+    case_manager: Annotated[str, typer.Option(help="Who calls its patients, such as M. Ortiz, RN.")] = "",
+    hospital: Annotated[
+        list[str] | None, typer.Option(help="A hospital's name in its messages (MSH-4); may be given again.")
+    ] = None,
+    email: Annotated[str, typer.Option(help="Where the case manager gets mail.")] = "",
+    zone: Annotated[str, typer.Option(help="Time zone of the hospitals' clocks.")] = "America/New_York",
+) -> None:
+    """Begin: write a data folder for one practice, with settings, directory, an empty panel and a key.
+
+    Everything can be changed later: `handoff.toml` in the folder, `handoff directory load`, `handoff panel load`.
+    """
+    from streams.commands.init import ask, run_init
+
+    raise typer.Exit(run_init(_settings(), ask(practice, case_manager, hospital or [], email, zone)))
+
+
+@app.command()
 def up(
     link: Annotated[bool, typer.Option("--link", help="Print a one-time sign-in link as well.")] = False,
 ) -> None:

@@ -1,5 +1,6 @@
 """Backups: sealed whole, opened by their key only, brought back on another folder where alerts go on."""
 
+import csv
 import io
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from rules.endings import Ending, LedgerEntry
 from streams.commands.backup import run_backup, run_restore
 from streams.commands.backup_file import Sealing, Unsealing
+from streams.commands.init import Answers, run_init
 from streams.run.problems import Problem
 from streams.run.settings import Settings, load_settings
 from streams.store import Store
@@ -124,18 +126,21 @@ def tell(up: Up, trigger: str, control_id: int) -> None:
     up.send_all([(control_id, message.encode())])
 
 
-def test_drill_an_alert_goes_on_where_its_backup_was_restored(tmp_path: Path) -> None:
-    panel = tmp_path / "panel.csv"
-    panel.write_text(
-        "enrollee_id,medicaid_id,last_name,first_name,birth_date,sex,practice_id,effective_from\n"
-        "E1,900000001K,Whitfield,Rosa,1950-03-04,F,P1,2024-01-01\n"
-    )
+def test_drill_a_clinic_begins_with_init_and_its_alert_goes_on_where_its_backup_was_restored(tmp_path: Path) -> None:
     before = Up(tmp_path / "before")
+    run(before, "init", "--practice", "Elm St", "--case-manager", "M. Ortiz, RN", "--hospital", "MERCY")
+    panel = before.folder / "panel.csv"
+    header = panel.read_text().strip().split(",")
+    person = {"enrollee_id": "E1", "medicaid_id": "900000001K", "last_name": "Whitfield", "first_name": "Rosa"}
+    person |= {"birth_date": "1950-03-04", "sex": "F", "practice_id": "P1", "effective_from": "2024-01-01"}
+    with panel.open("a") as file:
+        csv.DictWriter(file, header, restval="").writerow(person)
     run(before, "panel", "load", str(panel))
     before.start()
     try:
         tell(before, "A01", 1)
         before.wait_for_endings(1)
+        assert before.rows("SELECT case_manager_id, owning FROM alert_owners") == [("CM1", 1)]
         run(before, "backup", str(tmp_path / "b"), "--key-file", str(tmp_path / "key"))
     finally:
         before.kill_everything()
@@ -151,3 +156,16 @@ def test_drill_an_alert_goes_on_where_its_backup_was_restored(tmp_path: Path) ->
     finally:
         if after.process and after.process.poll() is None:
             after.kill_everything()
+
+
+def test_init_overwrites_nothing_and_takes_no_value_that_would_break_its_files(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path / "data")
+    answers = Answers("Elm St, Family & Sons", "M. Ortiz, RN", ("MERCY", "ST\u00c9"), "", "America/New_York")
+    assert run_init(settings, answers) == 0
+    again = load_settings(data_dir=tmp_path / "data")
+    assert [feed.sending for feed in again.feeds] == [("MERCY",), ("ST\u00c9",)]
+    with pytest.raises(Problem, match="is there already"):
+        run_init(settings, answers)
+    for wrong in (answers._replace(hospitals=('A"B',)), answers._replace(zone="Mars")):
+        with pytest.raises(Problem, match="expected"):
+            run_init(load_settings(data_dir=tmp_path / "other"), wrong)
