@@ -295,10 +295,16 @@ def restore(
 @app.command("sign-in")
 def sign_in(
     person: Annotated[str | None, typer.Argument(help="Case manager id; the busiest one when left out.")] = None,
+    new_account: Annotated[
+        bool, typer.Option("--new-account", help="Let another account of the OpenID provider be this person's.")
+    ] = False,
 ) -> None:
     """Print a one-time link that signs a case manager in to the inbox."""
-    from streams.inbox.links import make_link
+    from streams.inbox.links import make_link, part_from_account
 
+    if new_account:
+        typer.echo(part_from_account(_settings(), person or ""))
+        return
     typer.echo(make_link(_settings(), person))
 
 

@@ -24,6 +24,7 @@ from rich.text import Text
 
 from parsers.outcomes import RejectCode
 from rules.telling.destinations import State as Told
+from streams.inbox.sign_in.provider import Provider, ProviderAway
 from streams.kafka.admin import missing_topics
 from streams.kafka.client import BrokerAway, bootstrap_servers, client_options
 from streams.kafka.generation import current_generation
@@ -85,7 +86,7 @@ def examine() -> Iterator[Finding]:
     kind = "embedded broker" if settings.embedded else "Apache Kafka"
     store = "PostgreSQL" if settings.database_url.get_secret_value() else "SQLite"
     yield Finding("settings", State.OK, f"{kind}, {store}, {len(settings.feeds)} feeds configured")
-    for check in (_folder, _rules, _broker, _store, _processes, _certificates):
+    for check in (_folder, _rules, _broker, _store, _processes, _sign_in, _certificates):
         yield from check(settings)
 
 
@@ -236,6 +237,26 @@ def _processes(settings: Settings) -> Iterator[Finding]:
             yield Finding("embedded broker", State.OK, what)
         else:
             yield Finding("embedded broker", State.WARNING, "ended with the last `handoff up`", "start `handoff up`")
+
+
+def _sign_in(settings: Settings) -> Iterator[Finding]:
+    """Whether the OpenID provider answers as one."""
+    if not settings.oidc_issuer:
+        yield Finding("sign-in", State.OK, "by one-time links (`handoff sign-in`)")
+        return
+    provider = None
+    try:
+        provider = Provider(settings)
+        provider.discover()
+    except Problem as error:
+        yield Finding("sign-in", State.WRONG, str(error), "correct the setting")
+    except ProviderAway as error:
+        yield Finding("sign-in", State.WRONG, f"the provider does not answer as one ({error})", "nobody can sign in")
+    else:
+        yield Finding("sign-in", State.OK, f"{settings.oidc_issuer} answers")
+    finally:
+        if provider:
+            provider.close()
 
 
 def _frames(host: str, port: int) -> Iterator[Finding]:

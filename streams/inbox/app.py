@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 from streams.inbox.api.alerts import alerts_after
 from streams.inbox.api.document import document_page
 from streams.inbox.api.stays import list_stays, one_stay, write_act
+from streams.inbox.behind_proxy import BehindProxy
 from streams.inbox.pages.become import become, become_page
 from streams.inbox.pages.board import board_page, give
 from streams.inbox.pages.cover import cover_page, say_away
@@ -21,6 +23,7 @@ from streams.inbox.pages.letter import letter_page
 from streams.inbox.pages.list import list_page, list_part
 from streams.inbox.pages.log import log
 from streams.inbox.pages.mail_stop import mail_stop, mail_stop_page
+from streams.inbox.pages.provider import back_channel, callback, signed_out_page, to_provider
 from streams.inbox.pages.review import review_page, settle, take_back_review
 from streams.inbox.pages.session import (
     here,
@@ -53,6 +56,8 @@ def app(inbox: Inbox) -> ASGIApp:
             inbox.live.close()
             poller.cancel()
             await asyncio.gather(poller, return_exceptions=True)
+            if inbox.provider:
+                inbox.provider.close()
 
     app = Starlette(
         lifespan=lifespan,
@@ -75,6 +80,10 @@ def app(inbox: Inbox) -> ASGIApp:
             Route("/place/{place}", partial(place, inbox)),
             Route("/sign-in", partial(sign_in_page, inbox), methods=["GET"]),
             Route("/sign-in", partial(sign_in, inbox), methods=["POST"]),
+            Route("/sign-in/provider", partial(to_provider, inbox), methods=["GET"]),
+            Route("/sign-in/callback", partial(callback, inbox), methods=["GET"]),
+            Route("/sign-out/back-channel", partial(back_channel, inbox), methods=["POST"]),
+            Route("/signed-out", partial(signed_out_page, inbox), methods=["GET"]),
             Route("/sign-out", partial(sign_out, inbox), methods=["POST"]),
             Route("/unlock", partial(unlock, inbox), methods=["POST"]),
             Route("/become", partial(become_page, inbox), methods=["GET"]),
@@ -106,4 +115,6 @@ def app(inbox: Inbox) -> ASGIApp:
             ClientDisconnect: gone_away,
         },
     )
-    return Guard(GZipMiddleware(app, minimum_size=1_000, compresslevel=5), inbox.settings.inbox_host)
+    names = (inbox.settings.inbox_host, urlsplit(inbox.settings.front_page).hostname or "")
+    guarded = Guard(GZipMiddleware(app, minimum_size=1_000, compresslevel=5), *names)
+    return BehindProxy(guarded, inbox.settings.inbox_proxy) if inbox.settings.inbox_proxy else guarded

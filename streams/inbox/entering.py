@@ -1,16 +1,35 @@
-"""Somebody in, the answer that signs their browser in; and a session's end."""
+"""Somebody in, the answer that signs their browser in; a session's end; and who has to wait before they try again."""
 
+import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from streams.inbox.request import COOKIE
-from streams.store.sessions import Session
+from streams.inbox.sign_in.device import device_of
+from streams.store.sessions import AtProvider, Session, Way
 
 if TYPE_CHECKING:
     from streams.inbox.request import Inbox
+
+
+def address_of(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def please_wait(inbox: "Inbox", request: Request) -> Response | None:
+    """The page for an address that tried too often in vain."""
+    wait = inbox.guesses.wait(address_of(request), time.monotonic())
+    if not wait:
+        return None
+    lines = ("Too many tries to sign in came from here. Wait a minute.",)
+    answer = inbox.page("words.html", 429, heading="Please wait", lines=lines, button=None)
+    answer.headers["Retry-After"] = str(int(wait) + 1)
+    return answer
 
 
 async def end_of(inbox: "Inbox", session: Session) -> None:
@@ -18,8 +37,17 @@ async def end_of(inbox: "Inbox", session: Session) -> None:
     inbox.presence.end(session.secret)
 
 
-async def enter(inbox: "Inbox", who: str, now: datetime) -> Response:
-    session = await run_in_threadpool(inbox.store.sessions.open, who, now)
-    answer = RedirectResponse("/", 303)
-    answer.set_cookie(COOKIE, session.secret, httponly=True, samesite="strict", path="/")
+async def enter(
+    inbox: "Inbox", request: Request, who: str, way: Way, *, at: AtProvider | None = None, back: str = "/"
+) -> Response:
+    """A new session, whatever the browser had before, which ends."""
+    now = datetime.now(UTC)
+    before = request.cookies.get(inbox.cookie(COOKIE), "")
+    if known := await run_in_threadpool(inbox.store.sessions.find, before, now):
+        await end_of(inbox, known)
+    device = device_of(request.headers.get("user-agent", ""))
+    opening = partial(inbox.store.sessions.open, way=way, device=device, address=address_of(request), at=at)
+    session = await run_in_threadpool(opening, who, now)
+    answer = RedirectResponse(back, 303)
+    inbox.set_cookie(answer, COOKIE, session.secret)
     return answer

@@ -14,6 +14,7 @@ from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.inbox_rows import Load
+from streams.store.opening import open_store
 
 LINK_MINUTES: Final = 15
 TOUCH_SECONDS: Final = 30
@@ -39,6 +40,15 @@ def make_link(settings: Settings, case_manager_id: str | None = None, *, store: 
         if store is None:
             opened.close()
     return f"{url}/sign-in?t={token}"
+
+
+def part_from_account(settings: Settings, case_manager_id: str) -> str:
+    """Forgets which account of the provider is this person's; the next that names the row becomes it. In words."""
+    with open_store(settings) as store:
+        if store.directory.read().person(case_manager_id) is None:
+            raise NoInbox("no such case manager in the directory: name one by id")
+        gone = store.identities.forget(case_manager_id, datetime.now(UTC))
+    return "parted: the next account whose claim names this row becomes theirs" if gone else "no account was bound"
 
 
 def busiest(store: Store) -> str:

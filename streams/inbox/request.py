@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 import jinja2
 import structlog
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import (
     HTMLResponse,
     PlainTextResponse,
+    RedirectResponse,
     Response,
     StreamingResponse,
 )
@@ -28,6 +30,7 @@ from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.presence import Presence
+from streams.inbox.sign_in.provider import Provider, ProviderAway
 from streams.run.health import Check, Health, Needed
 from streams.run.rule_files import CONFIDENTIALITY, POLICY, RuleFile
 from streams.run.settings import Settings
@@ -38,6 +41,7 @@ from streams.store.sessions import Session
 from streams.words import times as time_words
 
 COOKIE: Final = "handoff_session"
+TRIP_COOKIE: Final = "handoff_trip"
 BEAT_SECONDS: Final = 3.0
 LONGEST_AGO_MS: Final = 60_000  # a page reports a gesture within seconds, or as soon as it can
 MOST_ROWS_AT_ONCE: Final = 60  # more at once: the page fetches its list anew
@@ -96,6 +100,8 @@ class Inbox:
         self.demo = demo
         self.presence = Presence()
         self.guesses = Guesses()
+        self.provider = Provider(settings) if settings.oidc_issuer else None
+        self.https = settings.front_page.startswith("https://") or settings.inbox_tls_cert is not None
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -107,8 +113,20 @@ class Inbox:
 
     # who is there
 
+    def cookie(self, name: str) -> str:
+        """The cookie's name: over TLS one that a browser takes from this host alone (RFC 6265bis, `__Host-`)."""
+        return f"__Host-{name}" if self.https else name
+
+    def set_cookie(self, answer: Response, name: str, value: str, seconds: int | None = None) -> None:
+        answer.set_cookie(
+            self.cookie(name), value, max_age=seconds, httponly=True, secure=self.https, samesite="lax", path="/"
+        )
+
+    def drop_cookie(self, answer: Response, name: str) -> None:
+        answer.delete_cookie(self.cookie(name), httponly=True, secure=self.https, samesite="lax", path="/")
+
     async def reader(self, request: Request, *, locked_too: bool = False) -> Reader:
-        secret = request.cookies.get(COOKIE, "")
+        secret = request.cookies.get(self.cookie(COOKIE), "")
         now = datetime.now(UTC)
         session = await run_in_threadpool(self.store.sessions.find, secret, now)
         if session is None:
@@ -152,19 +170,19 @@ class Inbox:
         if request.method not in {"GET", "HEAD"} or request.url.path not in _PAGES | _stay_paths(request):
             return PlainTextResponse("signed out", 401)
         if session is None:
-            lines = (
-                "This page opens with a one-time link.",
-                "The person who runs this inbox makes one with: handoff sign-in",
-            )
-            return self.page("words.html", 401, heading="Please sign in", lines=lines, button=None)
+            return self.please_sign_in()
         person = await run_in_threadpool(self.desk.name, session.case_manager_id)
         since = time_words.time_or_moment(session.active_at, datetime.now(UTC))
         lines = (
             f"{person} has not touched this page since {since}, so it shows nothing.",
-            "" if self.demo else "Open it again with a new one-time link: handoff sign-in",
+            "" if self.demo or self.provider else "Open it again with a new one-time link: handoff sign-in",
         )
         fields = {"back": request.url.path}
-        button = {"action": "/unlock", "words": f"Unlock as {person}", "fields": fields} if self.demo else None
+        button: dict[str, Any] | None = None
+        if self.demo:
+            button = {"action": "/unlock", "words": f"Unlock as {person}", "fields": fields}
+        elif self.provider:
+            button = {"href": f"/sign-in/provider?{urlencode(fields)}", "words": "Sign in again"}
         return self.page(
             "words.html",
             401,
@@ -173,6 +191,38 @@ class Inbox:
             button=button,
             csrf=session.csrf,
         )
+
+    def please_sign_in(self, status: int = 401, heading: str = "Please sign in", why: str = "") -> Response:
+        """The page that says how to get in, and why that did not work before."""
+        if self.provider:
+            button, lines = {"href": "/sign-in/provider", "words": "Sign in"}, [why]
+        else:
+            button, lines = None, [why, "This page opens with a one-time link."]
+            lines.append("The person who runs this inbox makes one with: handoff sign-in")
+        return self.page("words.html", status, heading=heading, lines=[line for line in lines if line], button=button)
+
+    def way_out(self, session: Session) -> str:
+        """Where the browser goes to sign out at the provider as well; "" for a session that is not of it."""
+        if self.provider is None or not session.id_token:
+            return ""
+        try:
+            return self.provider.way_out(session.id_token)
+        except ProviderAway as away:
+            log.warning("provider_away", why=str(away))
+            return ""
+
+    def leave(self, provider: str) -> Response:
+        """The page after signing out here, which goes on to the provider: a form may not be redirected there."""
+        if not provider:
+            return RedirectResponse("/signed-out", 303)
+        lines = ("You are signed out here. The provider is asked to sign you out there, too.",)
+        button = {"href": provider, "words": "Sign out there"}
+        answer = self.page("words.html", heading="One moment", lines=lines, button=button)
+        answer.headers["Refresh"] = f"0; url={provider}"
+        return answer
+
+    def whom_to_ask(self) -> str:
+        return f"Ask {self.settings.inbox_contact or 'the person who runs this inbox'}."
 
     async def away(self, request: Request, _error: Exception) -> Response:
         if request.method not in {"GET", "HEAD"}:

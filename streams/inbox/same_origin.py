@@ -30,9 +30,10 @@ HEADERS: Final = {
 class Guard:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
+    def __init__(self, app: ASGIApp, *names: str) -> None:
+        """`names`: under which this inbox answers, beside `localhost` and addresses."""
         self._app = app
-        self._names = {"localhost", host.lower()}
+        self._names = {"localhost", *(name.lower() for name in names if name)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

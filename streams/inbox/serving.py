@@ -3,17 +3,23 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import h11
+import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from streams.run.problems import Problem
 
 REQUEST_SECONDS: Final = 10.0
+LOOK_TICKS: Final = 300
 UNANSWERED_MS: Final = 20_000  # bytes that nobody acknowledges for so long end the connection (RFC 5482)
+
+log = structlog.get_logger()
 
 
 class TimedProtocol(H11Protocol):
@@ -52,13 +58,72 @@ class TimedProtocol(H11Protocol):
 class StoppingServer(uvicorn.Server):
     """Ends open event streams first when it is told to stop, so that stopping takes no time."""
 
-    def __init__(self, config: uvicorn.Config, before_stop: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, before_stop: Callable[[], None], certificates: "Certificates | None" = None
+    ) -> None:
         super().__init__(config)
         self._before_stop = before_stop
+        self._certificates = certificates
+        if certificates:
+            config.load()
+            config.ssl = certificates.context
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; the certificate's files are looked at twice a minute."""
+        if self._certificates and counter % LOOK_TICKS == 0:
+            self._certificates.look()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self._before_stop()
         super().handle_exit(sig, frame)
+
+
+class Certificates:
+    """TLS 1.2 or newer by PEM files; after a change `look` reads them again, for new connections."""
+
+    def __init__(self, cert: Path, key: Path | None) -> None:
+        """Raises `Problem` when they cannot be used."""
+        self._files = (cert, key)
+        self._seen = self._stamps()
+        try:
+            self.context = self._read()
+        except (OSError, ValueError) as error:
+            raise Problem(
+                f"HANDOFF_INBOX_TLS_CERT and HANDOFF_INBOX_TLS_KEY: cannot be used ({type(error).__name__}): expected "
+                "readable PEM files that fit"
+            ) from None
+
+    def look(self) -> bool:
+        """Whether new files came in force; what cannot be used leaves the old ones."""
+        seen = self._stamps()
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        try:
+            self._read()
+            self.context.load_cert_chain(*self._files)
+        except (OSError, ValueError) as error:
+            log.error("inbox_tls_files_not_usable", error=type(error).__name__)
+            return False
+        log.info("inbox_tls_files_read_again")
+        return True
+
+    def _read(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(*self._files)
+        return context
+
+    def _stamps(self) -> list[tuple[int, int] | None]:
+        found = []
+        for path in self._files:
+            try:
+                stat = path.stat() if path else None
+            except OSError:
+                stat = None
+            found.append((stat.st_mtime_ns, stat.st_size) if stat else None)
+        return found
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

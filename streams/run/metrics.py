@@ -96,6 +96,7 @@ UNAVAILABLE: Final = _counter("toc_unavailable", "Attempts in vain because somet
 # What was told.
 OUTBOX_AGE: Final = _gauge("toc_outbox_age_seconds", "Age of the oldest alert version not on its topic yet")
 OUTBOX_SIZE: Final = _gauge("toc_outbox_alerts", "Alert versions not on their topic yet")
+SIGN_INS: Final = _counter("toc_sign_ins", "Tries to sign in at the inbox, by how they ended", "way", "said")  # Way
 INBOX_STREAMS: Final = _gauge("toc_inbox_streams", "Pages that listen for changes")
 
 # Ways out. One delivery is one alert version to one destination.

@@ -11,6 +11,7 @@ import secrets
 import tomllib
 from contextlib import suppress
 from contextvars import ContextVar
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,26 @@ class Settings(BaseSettings):
     replication: int = Field(1, ge=1, le=9, description="replication factor of each topic, when we create it")
     crash_limit: int = Field(100, ge=1, description="quarantined records in ten minutes that park their sender")
 
-    inbox_host: str = Field("127.0.0.1", description="address the inbox binds to; loopback until real sign-in exists")
+    oidc_issuer: str = Field(
+        "", description="issuer of the OpenID provider that people sign in at; empty: by what is enrolled here"
+    )
+    oidc_client_id: str = Field("", description="as what it knows the inbox")
+    oidc_client_secret: Path | None = Field(None, description="file with the client's secret; none: a public client")
+    oidc_claim: str = Field(
+        "email",
+        description="claim that names somebody's row of the directory the first time: `email`, if verified, is held "
+        "against its e-mail, any other against its id",
+    )
+    inbox_contact: str = Field("", description="whom people ask who cannot sign in, as they read it on the page")
+    inbox_host: str = Field("127.0.0.1", description="address the inbox binds to")
     inbox_port: int = Field(8080, ge=0, le=65535, description="its port")
+    inbox_tls_cert: Path | None = Field(None, description="PEM certificate chain: the inbox speaks TLS 1.2+ when set")
+    inbox_tls_key: Path | None = Field(None, description="PEM private key of inbox_tls_cert")
+    inbox_proxy: tuple[str, ...] = Field(
+        (),
+        description='addresses or networks of the proxy in front, such as ["10.1.0.5"]: it speaks TLS for the inbox, '
+        "and nobody else is let through",
+    )
     lock_minutes: float = Field(15, gt=0, description="an idle page locks after so long")
 
     smtp_url: SecretStr = Field(
@@ -153,6 +172,14 @@ class Settings(BaseSettings):
         ):
             raise ValueError("expected host:port, several separated by commas")
         return value
+
+    @field_validator("inbox_proxy")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ip_network(one)) for one in value)
+        except ValueError:
+            raise ValueError('expected addresses or networks, such as ["10.1.0.5", "10.2.0.0/24"]') from None
 
     @field_validator("database_url")
     @classmethod

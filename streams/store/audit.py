@@ -15,6 +15,10 @@ class Audited(StrEnum):
     """What can be done; the word in the audit."""
 
     SIGNED_IN = "signed_in"
+    SIGNED_OUT = "signed_out"
+    ENDED = "ended"  # a session, by another than the one who signs out
+    BOUND = "bound"  # a way to sign in and a row of the directory
+    UNBOUND = "unbound"
     READ_LIST = "read_list"
     READ_STAY = "read_stay"
     READ_REVIEW = "read_review"

@@ -3,14 +3,33 @@
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
+from streams.store.audit import Audited, note
 from streams.store.database import Database
 from streams.store.tables import from_us, sessions, to_us
 
 SESSION_HOURS: Final = 12
+
+
+class Way(StrEnum):
+    """How somebody signed in."""
+
+    LINK = "link"
+    PROVIDER = "provider"
+    DEMO = "demo"
+
+
+class AtProvider(NamedTuple):
+    """The provider's session behind one of ours."""
+
+    issuer: str
+    subject: str
+    sid: str
+    id_token: str
 
 
 class Session(NamedTuple):
@@ -20,6 +39,7 @@ class Session(NamedTuple):
     case_manager_id: str
     made_at: datetime
     active_at: datetime
+    id_token: str = ""  # of a provider's session
 
     def locked(self, now: datetime, lock_minutes: float) -> bool:
         """Nobody has touched the page for so long."""
@@ -37,9 +57,18 @@ class Sessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open(self, case_manager_id: str, now: datetime) -> Session:
+    def open(
+        self,
+        case_manager_id: str,
+        now: datetime,
+        *,
+        way: Way = Way.LINK,
+        device: str = "",
+        address: str = "",
+        at: AtProvider | None = None,
+    ) -> Session:
         """A new session of this person."""
-        session = Session(secrets.token_urlsafe(32), case_manager_id, now, now)
+        session = Session(secrets.token_urlsafe(32), case_manager_id, now, now, at.id_token if at else "")
         with self._database.writing() as connection:
             connection.execute(
                 insert(sessions).values(
@@ -48,8 +77,14 @@ class Sessions:
                     made_us=to_us(now),
                     active_us=to_us(now),
                     ended_us=0,
+                    way=str(way),
+                    device=device,
+                    address=address,
+                    **(at._asdict() if at else {}),
                 )
             )
+            if way is Way.PROVIDER:  # a link's and a demo's are noted where they are used
+                note(connection, now, case_manager_id, Audited.SIGNED_IN, detail=str(way))
         return session
 
     def find(self, secret: str, now: datetime) -> Session | None:
@@ -60,7 +95,7 @@ class Sessions:
             row = connection.execute(select(sessions).where(sessions.c.token_hash == _digest(secret))).one_or_none()
         if row is None or row.ended_us or now - from_us(row.made_us) > timedelta(hours=SESSION_HOURS):
             return None
-        return Session(secret, row.case_manager_id, from_us(row.made_us), from_us(row.active_us))
+        return Session(secret, row.case_manager_id, from_us(row.made_us), from_us(row.active_us), row.id_token)
 
     def touch(self, session: Session, now: datetime) -> None:
         """The person did something just now."""
@@ -72,9 +107,30 @@ class Sessions:
     def end(self, session: Session, now: datetime) -> None:
         """Signed out: the cookie is worth nothing from now on."""
         with self._database.writing() as connection:
-            connection.execute(
-                update(sessions).where(sessions.c.token_hash == _digest(session.secret)).values(ended_us=to_us(now))
-            )
+            if _end(connection, sessions.c.token_hash == _digest(session.secret), now):
+                note(connection, now, session.case_manager_id, Audited.SIGNED_OUT)
+
+    def end_at(self, issuer: str, sid: str, subject: str, now: datetime) -> int:
+        """The provider has ended its session `sid`, or where it names none, all of `subject`; says how many end."""
+        whose = sessions.c.sid == sid if sid else sessions.c.subject == subject
+        if sid and subject:
+            whose &= sessions.c.subject == subject
+        with self._database.writing() as connection:
+            ended = _end(connection, (sessions.c.issuer == issuer) & whose, now)
+            for case_manager_id in ended:
+                note(connection, now, case_manager_id, Audited.ENDED, detail="by the provider")
+        return len(ended)
+
+
+def _end(connection: Connection, which: ColumnElement[bool], now: datetime) -> list[str]:
+    """Whose sessions end."""
+    done = connection.execute(
+        update(sessions)
+        .where(which, sessions.c.ended_us == 0)
+        .values(ended_us=to_us(now), issuer="", subject="", sid="", id_token="")
+        .returning(sessions.c.case_manager_id)
+    )
+    return [row.case_manager_id for row in done]
 
 
 def _digest(secret: str) -> str:

@@ -14,6 +14,7 @@ from streams.store.destinations import Destinations
 from streams.store.directory import Directories
 from streams.store.escalations import Escalations
 from streams.store.fhir import Fhir
+from streams.store.identities import Identities
 from streams.store.inbox_rows import InboxRows
 from streams.store.keeping_up import KeepingUp
 from streams.store.ledger import Ledger
@@ -55,6 +56,7 @@ class Store:
         self.deliveries = Deliveries(database)
         self.quarantine = Quarantine(database)
         self.fhir = Fhir(database)
+        self.identities = Identities(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = False) -> Self:

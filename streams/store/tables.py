@@ -360,6 +360,24 @@ sessions = Table(  # signed-in pages of the inbox; see `streams.inbox.links`
     _whole("made_us"),
     _whole("active_us"),  # the person's last key, click or touch, to the minute
     _whole("ended_us", "0"),
+    _text("way"),  # streams.store.sessions.Way
+    _text("device"),  # family of browser and system
+    _text("address"),
+    _text("issuer"),  # these four: of a provider's session, emptied when this one ends
+    _text("subject"),
+    _text("sid"),
+    _text("id_token"),
+    Index("ix_sessions_case_manager_id", "case_manager_id"),
+)
+identities = Table(  # accounts of a provider and the rows they are
+    "identities",
+    metadata,
+    _text("issuer"),
+    _text("subject"),
+    _text("case_manager_id"),
+    _whole("bound_us"),
+    PrimaryKeyConstraint("issuer", "subject"),
+    Index("ix_identities_case_manager_id", "case_manager_id", "issuer", unique=True),
 )
 
 api_tokens = Table(

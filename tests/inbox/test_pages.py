@@ -79,7 +79,7 @@ def test_a_link_signs_in_once_and_its_session_outlives_a_restart(settings, store
         assert (first.status_code, first.headers["location"]) == (303, "/")
         cookie = first.headers["set-cookie"].lower()
         assert "httponly" in cookie
-        assert "samesite=strict" in cookie
+        assert "samesite=lax" in cookie  # strict would not come along when a provider sends the browser back
         assert "path=/" in cookie
         secret = client.cookies[COOKIE]
         client.cookies.clear()

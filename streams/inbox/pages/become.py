@@ -12,8 +12,9 @@ from starlette.responses import (
 )
 
 from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
-from streams.inbox.entering import end_of, enter
+from streams.inbox.entering import enter
 from streams.store.audit import Audited
+from streams.store.sessions import Way
 from streams.words import people as people_words
 
 if TYPE_CHECKING:
@@ -52,12 +53,9 @@ def people_of(inbox: "Inbox") -> list[dict[str, str]]:
 async def become(inbox: "Inbox", request: Request) -> Response:
     if not inbox.demo:
         return PlainTextResponse("not here", 404)
-    reader = await inbox.reader(request)
-    form = await inbox.posted(request, reader)
+    form = await inbox.posted(request, await inbox.reader(request))
     who = str(form.get("who", ""))
     if await run_in_threadpool(inbox.desk.person, who) is None:
         return PlainTextResponse("no such person", 400)
-    now = datetime.now(UTC)
-    await run_in_threadpool(inbox.store.audit.write, who, Audited.SWITCHED, now)
-    await end_of(inbox, reader.session)
-    return await enter(inbox, who, now)
+    await run_in_threadpool(inbox.store.audit.write, who, Audited.SWITCHED, datetime.now(UTC))
+    return await enter(inbox, request, who, Way.DEMO)

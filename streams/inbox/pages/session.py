@@ -15,8 +15,9 @@ from starlette.responses import (
     Response,
 )
 
-from streams.inbox.entering import end_of, enter
+from streams.inbox.entering import address_of, end_of, enter, please_wait
 from streams.inbox.request import COOKIE
+from streams.store.sessions import Way
 
 if TYPE_CHECKING:
     from streams.inbox.request import Inbox
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 async def sign_in_page(inbox: "Inbox", request: Request) -> Response:
     """Asks for a press; mail scanners and previews that open the link do not use it up."""
     token = request.query_params.get("t", "")
+    if not token:
+        return inbox.please_sign_in(200)
     who = await tried(inbox, request, inbox.store.sign_in.link_for, token)
     if isinstance(who, Response):
         return who
@@ -38,27 +41,19 @@ async def sign_in(inbox: "Inbox", request: Request) -> Response:
     who = await tried(inbox, request, inbox.store.sign_in.redeem, str(form.get("t", "")))
     if isinstance(who, Response):
         return who
-    before = request.cookies.get(COOKIE, "")
-    now = datetime.now(UTC)
-    if session := await run_in_threadpool(inbox.store.sessions.find, before, now):
-        await end_of(inbox, session)
-    return await enter(inbox, who, now)
+    return await enter(inbox, request, who, Way.LINK)
 
 
 async def tried(
     inbox: "Inbox", request: Request, ask: Callable[[str, datetime], str | None], token: str
 ) -> str | Response:
     """Whom the link is for, or the page that says why it opens nothing."""
-    address = request.client.host if request.client else ""
-    if wait := inbox.guesses.wait(address, time.monotonic()):
-        lines = ("Too many links were tried from here. Wait a minute.",)
-        answer = inbox.page("words.html", 429, heading="Please wait", lines=lines, button=None)
-        answer.headers["Retry-After"] = str(int(wait) + 1)
-        return answer
+    if waiting := please_wait(inbox, request):
+        return waiting
     who = await run_in_threadpool(ask, token, datetime.now(UTC))
     if who is not None:
         return who
-    inbox.guesses.wrong(address, time.monotonic())
+    inbox.guesses.wrong(address_of(request), time.monotonic())
     told = ("This link was used already, or it is older than 15 minutes.", "A new one comes with: handoff sign-in")
     heading = "This link no longer opens the inbox"
     return inbox.page("words.html", 401, heading=heading, lines=told, button=None)
@@ -67,9 +62,9 @@ async def tried(
 async def sign_out(inbox: "Inbox", request: Request) -> Response:
     reader = await inbox.reader(request, locked_too=True)
     await inbox.posted(request, reader)
+    answer = inbox.leave(await run_in_threadpool(inbox.way_out, reader.session))
     await end_of(inbox, reader.session)
-    answer = RedirectResponse("/", 303)
-    answer.delete_cookie(COOKIE, path="/")
+    inbox.drop_cookie(answer, COOKIE)
     return answer
 
 

@@ -43,7 +43,14 @@ export function post(path, fields, more = {}) {
   });
 }
 
+// Signing out ends the stream; a page that then reloaded by itself would never get to where the form leads.
+let leaving = false;
+document.querySelector('form[action="/sign-out"]')?.addEventListener("submit", () => {
+  leaving = true;
+});
+
 export function lockNow() {
+  if (leaving) return;
   document.getElementById("main")?.replaceChildren();
   location.reload();
 }

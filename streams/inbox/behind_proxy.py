@@ -1,0 +1,49 @@
+"""Requests in by way of the named proxy out, with the address of who really asks; others are not let through.
+
+The proxy speaks TLS for the inbox, so a request that did not come by it came in clear. Of `X-Forwarded-For` only the
+last address is believed that is not a proxy's own: what stands before it anybody can write.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class BehindProxy:
+    """ASGI middleware around everything else."""
+
+    def __init__(self, app: ASGIApp, proxies: Sequence[str]) -> None:
+        self._app = app
+        self._proxies = [ip_network(one) for one in proxies]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if not self._is_proxy(scope["client"][0] if scope["client"] else ""):
+                await PlainTextResponse("Come by the inbox's own address.", 403)(scope, receive, send)
+                return
+            scope = {**scope, "client": (self._asker(Headers(scope=scope), scope["client"][0]), 0), "scheme": "https"}
+        await self._app(scope, receive, send)
+
+    def _asker(self, headers: Headers, peer: str) -> str:
+        passed = [one.strip() for line in headers.getlist("x-forwarded-for") for one in line.split(",")]
+        for address in reversed(passed):
+            if _address(address) is None:
+                break
+            peer = address
+            if not self._is_proxy(address):
+                break
+        return peer
+
+    def _is_proxy(self, address: str) -> bool:
+        found = _address(address)
+        return found is not None and any(found in network for network in self._proxies)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
