@@ -20,6 +20,8 @@ class RejectCode(StrEnum):
     SEGMENT_MISSING = "segment_missing"  # PID (or MRG for a merge) is not there
     PATIENT_MISSING = "patient_missing"  # PID names nobody: no identifier and no name
     TIME_MISSING = "time_missing"  # no usable time anywhere in the message
+    SENDER_UNKNOWN = "sender_unknown"  # the connection is none of the configured senders
+    OTHER_FACILITY = "other_facility"  # the sender may not speak for the facility it names
     FRAME_TOO_LARGE = "frame_too_large"
     FRAME_TIMEOUT = "frame_timeout"
     FRAME_GARBAGE = "frame_garbage"  # bytes outside a frame

@@ -38,6 +38,8 @@ CONDITIONS: Final[dict[RejectCode, tuple[str, str]]] = {
     RejectCode.SEGMENT_MISSING: ("100", "Segment sequence error"),
     RejectCode.PATIENT_MISSING: ("101", "Required field missing"),
     RejectCode.TIME_MISSING: ("101", "Required field missing"),
+    RejectCode.SENDER_UNKNOWN: ("207", "Application internal error"),
+    RejectCode.OTHER_FACILITY: ("103", "Table value not found"),
     RejectCode.FRAME_TOO_LARGE: ("207", "Application internal error"),
     RejectCode.FRAME_TIMEOUT: ("207", "Application internal error"),
     RejectCode.FRAME_GARBAGE: ("100", "Segment sequence error"),

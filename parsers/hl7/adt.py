@@ -27,7 +27,7 @@ from parsers.events import (
     Group,
 )
 from parsers.feeds import Feed
-from parsers.hl7.er7 import NULL, Message, Segment, note, peek
+from parsers.hl7.er7 import NULL, Message, Peek, Segment, note, peek
 from parsers.hl7.pid import is_newborn, read_patient, read_prior, two_patients
 from parsers.hl7.pv1 import read_visit
 from parsers.hl7.reader import (
@@ -71,13 +71,19 @@ def read_adt(
     glance = peek(data)
     if isinstance(glance, Reject):
         return glance
-    feed = feed_for(glance.application, glance.facility)
-    if not feed.sending and (glance.application_id or glance.facility_id):
-        feed = feed_for(glance.application_id, glance.facility_id)
+    feed = feed_of(glance, feed_for)
     message = Message.parse(data, feed.charset, glance)
     if isinstance(message, Reject):
         return message
     return read_event(Reader(message, feed), message_id, received_at, test_mode)
+
+
+def feed_of(glance: Peek, feed_for: Callable[[str, str], Feed]) -> Feed:
+    """The feed of MSH-3 and MSH-4, by their names or else by their universal ids."""
+    feed = feed_for(glance.application, glance.facility)
+    if not feed.sending and (glance.application_id or glance.facility_id):
+        feed = feed_for(glance.application_id, glance.facility_id)
+    return feed
 
 
 def read_event(reader: Reader, message_id: str, received_at: datetime, test_mode: bool) -> Reading:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import ssl
 import stat
 import urllib.error
@@ -30,7 +31,7 @@ from streams.kafka.client import BrokerAway, bootstrap_servers, client_options
 from streams.kafka.generation import current_generation
 from streams.kafka.offsets import OffsetClient
 from streams.run.problems import Problem, SettingsError
-from streams.run.rule_files import FEEDS, RULE_FILES, load_file
+from streams.run.rule_files import FEEDS, RULE_FILES, SENDERS, load_file
 from streams.run.settings import Settings, environment_name, load_settings
 from streams.store import Store, StoreOutdated, Unavailable
 from streams.store.keeping_up import HASH_KEY
@@ -55,6 +56,7 @@ _FRAMING: Final = {
     RejectCode.FRAME_TIMEOUT: "a frame that did not end in time",
     RejectCode.NOT_MLLP: "another protocol on the MLLP port",
 }
+_FOREIGN: Final = re.compile(r'toc_sender_messages_total\{said="(sender_unknown|other_facility)",sender="(.*)"\}')
 _SIGNS: Final = {State.OK: ("ok", "green"), State.WARNING: ("look", "yellow"), State.WRONG: ("wrong", "red")}
 
 
@@ -111,7 +113,7 @@ def _rules(settings: Settings) -> Iterator[Finding]:
     for kind in RULE_FILES:
         file = kind.file(settings)
         if file is None or (kind.may_be_missing and not file.exists()):
-            yield Finding(kind.rule, State.OK, "as the settings say" if kind is FEEDS else "the shipped one")
+            yield Finding(kind.rule, State.OK, "as the settings say" if kind in {FEEDS, SENDERS} else "the shipped one")
             continue
         try:
             load_file(kind, file)
@@ -269,6 +271,11 @@ def _frames(host: str, port: int) -> Iterator[Finding]:
         return
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     counts = {name: float(value) for name, _, value in lines}
+    for name, value in counts.items():
+        if (found := _FOREIGN.fullmatch(name)) and value:
+            who = f"the sender {found[2]}" if found[2] else "somebody who is none of the senders"
+            what = f"{int(value)} messages of {who} refused ({found[1]})"
+            yield Finding("senders", State.WARNING, what, "`sender_refused` in the listener's log names the address")
     for code, what in _FRAMING.items():
         if times := int(counts.get(f'toc_refused_total{{code="{code}"}}', 0)):
             advice = "the log of the listener names the sender (mllp_…): correct its framing"
@@ -312,7 +319,7 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
             "certificates", state, text, "" if loopback else "set HANDOFF_TLS_CERT and HANDOFF_TLS_KEY, or use a VPN"
         )
         return
-    for path in filter(None, (settings.tls_cert, settings.tls_client_ca)):
+    for path in filter(None, (settings.tls_cert, settings.tls_client_ca, settings.inbox_tls_cert)):
         try:
             for certificate in x509.load_pem_x509_certificates(path.read_bytes()):
                 left = certificate.not_valid_after_utc - datetime.now(UTC)

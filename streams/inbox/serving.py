@@ -13,6 +13,8 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from streams.run.certificates import say_until
+from streams.run.metrics import CertificateFile
 from streams.run.problems import Problem
 
 REQUEST_SECONDS: Final = 10.0
@@ -88,6 +90,7 @@ class Certificates:
         self._seen = self._stamps()
         try:
             self.context = self._read()
+            say_until(CertificateFile.INBOX_TLS_CERT, cert)
         except (OSError, ValueError) as error:
             raise Problem(
                 f"HANDOFF_INBOX_TLS_CERT and HANDOFF_INBOX_TLS_KEY: cannot be used ({type(error).__name__}): expected "
@@ -103,6 +106,7 @@ class Certificates:
         try:
             self._read()
             self.context.load_cert_chain(*self._files)
+            say_until(CertificateFile.INBOX_TLS_CERT, self._files[0])
         except (OSError, ValueError) as error:
             log.error("inbox_tls_files_not_usable", error=type(error).__name__)
             return False

@@ -23,7 +23,7 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import h11
@@ -39,6 +39,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from parsers.outcomes import RejectCode
 from streams.listen.connections import Acceptor, Closed, Limits, Place, peer_of
 from streams.listen.intake import Answer, Door, Fate
+from streams.listen.senders import caller_of
 from streams.listen.tls import failure_of
 from streams.run import metrics
 from streams.run.metrics import Stage, Way
@@ -58,6 +59,7 @@ _GUESSES: Final = 10  # wrong tokens of one peer in
 _GUESSES_SECONDS: Final = 60.0
 _MOST_GUESSERS: Final = 1000
 _BEGIN_SECONDS: Final = 10.0  # from a request's first byte, or the connection, to the end of its header
+_TLS: Final = "tls"  # key of the connection's SSL object in the scope's state
 MESSAGE_ID_HEADER: Final = "Handoff-Message-Id"  # our id of a stored message
 
 
@@ -73,11 +75,16 @@ class HttpIn:
         self._settings = settings
         self._door = door
         self._token = settings.http_token.get_secret_value()
+        self._gatekeeper = door.gatekeeper
         self._guesses = _Guesses()
         self._acceptor: Acceptor | None = None
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
+
+    @property
+    def _asks_token(self) -> bool:
+        return bool(self._token) or (self._gatekeeper is not None and self._gatekeeper.knows_tokens)
 
     @property
     def _held(self) -> int:
@@ -106,7 +113,7 @@ class HttpIn:
         self.port = listening.getsockname()[1]
         app = Starlette(routes=[Route("/hl7", self._hl7, methods=["POST"])])
         config = uvicorn.Config(
-            _well_formed(app, anybody=bool(self._token)),
+            _well_formed(app, anybody=lambda: self._asks_token),
             http=_Guarded,
             ws="none",
             lifespan="off",
@@ -173,6 +180,7 @@ class HttpIn:
         began = asyncio.get_running_loop().time()
         announced = request.headers.get("content-length", "")
         expected = int(announced) if announced.isdecimal() else _STEP_BYTES
+        caller = caller_of(_host_of(request), request.scope.get("state", {}).get(_TLS), _bearer(request))
         upload = _Upload(self.limits)
         try:
             async with asyncio.timeout(self._settings.frame_seconds) as upload.scope:
@@ -185,8 +193,9 @@ class HttpIn:
                         return _response(self._door.refuse(RejectCode.FRAME_TOO_LARGE, head), 413)
                     if not announced and not await upload.reserve(len(upload.body) + _STEP_BYTES):
                         return _too_much()
-                looked = await self._door.look(upload.whole(), several=False)
-            answer = await self._door.take(looked[0].data, Way.HTTP, judged=looked[0].judged)
+                looked = await self._door.look(upload.whole(), several=False, caller=caller)
+            taking = self._door.take(looked[0].data, Way.HTTP, judged=looked[0].judged)
+            answer = await self._door.counted(taking, caller)
         except TimeoutError:
             if upload.ended:
                 return _too_much()
@@ -206,8 +215,8 @@ class HttpIn:
                 return _response(answer, 503)
 
     def _not_let_in(self, request: Request) -> Response | None:
-        host = request.client.host if request.client else ""
-        if not self._token:
+        host = _host_of(request)
+        if not self._asks_token:
             try:
                 near = ipaddress.ip_address(host).is_loopback
             except ValueError:
@@ -215,10 +224,12 @@ class HttpIn:
             return None if near else _unauthorized()
         if wait := self._guesses.wait(host):
             return PlainTextResponse("too many wrong tokens, try again later\n", 429, {"Retry-After": str(wait)})
-        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), self._token.encode()):
+        shown = _bearer(request)
+        if shown and self._token and hmac.compare_digest(shown.encode(), self._token.encode()):
             return None
-        if scheme:
+        if shown and self._gatekeeper and self._gatekeeper.is_token(shown):
+            return None
+        if "authorization" in request.headers:
             self._guesses.count(host)
         return _unauthorized()
 
@@ -296,6 +307,16 @@ class _Upload:
         self._reserved = self.unfinished = 0
 
 
+def _host_of(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _bearer(request: Request) -> str:
+    """The bearer token that was shown."""
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    return shown.strip() if scheme.lower() == "bearer" else ""
+
+
 def _unauthorized() -> Response:
     return PlainTextResponse("a bearer token is needed here\n", 401, {"WWW-Authenticate": "Bearer"})
 
@@ -305,7 +326,7 @@ def _too_much() -> Response:
     return PlainTextResponse("too much at once, try again\n", 429, headers)
 
 
-def _well_formed(app: ASGIApp, *, anybody: bool) -> ASGIApp:
+def _well_formed(app: ASGIApp, *, anybody: Callable[[], bool]) -> ASGIApp:
     """Refuses what two readers might understand in two ways, and names of this host that a stranger may have chosen."""
 
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
@@ -316,9 +337,9 @@ def _well_formed(app: ASGIApp, *, anybody: bool) -> ASGIApp:
             refused = PlainTextResponse("content-length and transfer-encoding contradict each other\n", 400)
         elif len(hosts) > 1 or (hosts and _host_name(hosts[0]) is None):
             refused = PlainTextResponse("the host header cannot be read\n", 400)
-        elif not anybody and not (hosts and _is_loopback(_host_name(hosts[0]) or "")):
+        elif not anybody() and not (hosts and _is_loopback(_host_name(hosts[0]) or "")):
             refused = PlainTextResponse("without a token this answers to localhost, 127.0.0.1 and [::1] only\n", 403)
-        elif not anybody and headers[b"origin"]:
+        elif not anybody() and headers[b"origin"]:
             refused = PlainTextResponse("web pages are not heard here without a token\n", 403)
         if refused is None:
             await app(scope, receive, send)
@@ -377,6 +398,7 @@ class _Guarded(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.app_state = {**self.app_state, _TLS: transport.get_extra_info("ssl_object")}
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
         self._beginning = self.loop.call_later(_BEGIN_SECONDS, transport.abort)

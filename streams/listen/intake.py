@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Final, NamedTuple
 
 from parsers.hl7.acks import AckCode, acknowledge
@@ -25,6 +26,7 @@ from parsers.outcomes import Reject, RejectCode
 from streams.kafka.records import keyed_hash
 from streams.listen.durable import Accepted, Durable, Refused, Stored
 from streams.listen.message_ids import new_message_id
+from streams.listen.senders import NOBODY, Caller, Gatekeeper
 from streams.run import metrics
 from streams.run.metrics import Way
 
@@ -62,6 +64,7 @@ _WANTED: Final[dict[str, frozenset[Fate]]] = {
     "NE": frozenset(),
     "": frozenset(),
 }
+_SAID: Final = {Fate.STORED: "stored", Fate.UNAVAILABLE: "unavailable", Fate.REFUSED: "refused"}
 _LARGE: Final = 65536
 _EVENT_CODE: Final = re.compile(rb"[\r\n][ \t]*EVN.([^\r\n])", re.IGNORECASE)
 _LINE_END: Final = re.compile(rb"[\r\n]")
@@ -147,19 +150,43 @@ class Door:
     """The one way in, whatever the sender speaks."""
 
     def __init__(
-        self, durable: Durable, secret: bytes, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        durable: Durable,
+        secret: bytes,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        gatekeeper: Gatekeeper | None = None,
     ) -> None:
+        self.gatekeeper = gatekeeper
         self._durable = durable
         self._secret = secret
         self._clock = clock
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="door")
 
-    async def look(self, data: bytes, *, several: bool) -> list[Looked]:
-        """The message in `data`, or with `several` each of them, judged."""
-        judging = _each if several else _one
+    def counted(self, answer: Awaitable[Answer], caller: Caller) -> Awaitable[Answer]:
+        """The same answer, counted under the connection's sender."""
+        if self.gatekeeper is None or not self.gatekeeper.asks:
+            return answer
+        sender = self.gatekeeper.sender(caller)
+        return asyncio.ensure_future(_counting(answer, sender.name if sender else NOBODY))
+
+    async def look(self, data: bytes, *, several: bool, caller: Caller | None = None) -> list[Looked]:
+        """The message in `data`, or with `several` each of them, judged; also whether it is the caller's to send."""
+        judging = partial(self._judged, _each if several else _one, caller)
         if len(data) < _LARGE:
             return judging(data)
         return await asyncio.get_running_loop().run_in_executor(self._aside, judging, data)
+
+    def _judged(self, judging: Callable[[bytes], list[Looked]], caller: Caller | None, data: bytes) -> list[Looked]:
+        found = judging(data)
+        if self.gatekeeper is None or caller is None or not self.gatekeeper.asks:
+            return found
+        return [Looked(one, self._allowed(one, judged, caller)) for one, judged in found]
+
+    def _allowed(self, data: bytes, judged: Judged, caller: Caller) -> Judged:
+        assert self.gatekeeper is not None
+        if judged.peek is None or judged.reject is not None:
+            return judged
+        return Judged(judged.peek, self.gatekeeper.refusal(data, judged.peek, caller))
 
     def take(self, data: bytes, way: Way, feed: str = "", judged: Judged | None = None) -> Awaitable[Answer]:
         """Starts storing one message at once (calls keep their order) and gives its answer when it is settled."""
@@ -214,6 +241,13 @@ def _answer(
         ours = f"{message_id[:19]}A"
         also = acknowledge(seen, second, reject=None, control_id=ours, at=now), second
     return Answer(fate, ack, code, control_id, stored_as, reject, also)
+
+
+async def _counting(answer: Awaitable[Answer], sender: str) -> Answer:
+    found = await answer
+    said = found.reject.code.value if found.reject else _SAID[found.fate]
+    metrics.SENDERS.labels(sender, said).inc()
+    return found
 
 
 def _done(answer: Answer) -> Awaitable[Answer]:

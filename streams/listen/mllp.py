@@ -22,6 +22,7 @@ from parsers.hl7.mllp import Decoder, FrameFault, frame
 from parsers.outcomes import RejectCode
 from streams.listen.connections import Acceptor, Closed, Limits, Place
 from streams.listen.intake import Answer, Door, Fate
+from streams.listen.senders import Caller, caller_of
 from streams.listen.tls import failure_of
 from streams.run import metrics
 from streams.run.metrics import Stage, Way
@@ -204,6 +205,7 @@ class _Connection:
 
     _reader: asyncio.StreamReader
     _writer: asyncio.StreamWriter
+    _caller: Caller
 
     def __init__(self, server: MllpServer, host: str) -> None:
         self.host = host
@@ -230,6 +232,7 @@ class _Connection:
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Closed:
         """Serves until either side ends it."""
         self._reader, self._writer = reader, writer
+        self._caller = caller_of(self.host, writer.get_extra_info("ssl_object"))
         self.begun = True
         try:
             self._outcome = await self._serve()
@@ -351,11 +354,12 @@ class _Connection:
         self._server.limits.hold(left)
         self.held += left
         try:
-            for message, judged in await self._server.door.look(item, several=True):
+            door = self._server.door
+            for message, judged in await door.look(item, several=True, caller=self._caller):
                 await self._window.acquire()
                 size = min(left, len(message))
                 left -= size
-                answer = self._server.door.take(message, Way.MLLP, judged=judged)
+                answer = door.counted(door.take(message, Way.MLLP, judged=judged), self._caller)
                 self._unanswered.put_nowait(_Unanswered(answer, size, now))
         finally:
             self.held -= left

@@ -29,11 +29,13 @@ from streams.listen.journal import Journal
 from streams.listen.message_ids import continue_after
 from streams.listen.mllp import MllpServer
 from streams.listen.playback import Publisher
+from streams.listen.senders import Gatekeeper
 from streams.listen.tls import TlsFiles
 from streams.run import scrape
 from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.problems import Problem
+from streams.run.rule_files import FEEDS, SENDERS, RuleFile
 from streams.run.settings import Settings
 from streams.store.open_ledger import open_ledger
 
@@ -80,7 +82,7 @@ async def serve(settings: Settings, stop: asyncio.Event | None = None) -> None:
     raise_file_limit(settings.max_connections)
     limits = Limits(settings)
     parts = _kafka(settings) if not settings.embedded else _journal(settings)
-    door = Door(parts.durable, secret)
+    door = Door(parts.durable, secret, gatekeeper=_gatekeeper(settings))
     mllp = MllpServer(settings, door, files.context, limits)
     http = HttpIn(settings, door, files.context, limits)
     scrape = None
@@ -125,6 +127,17 @@ def _prepare(settings: Settings) -> bytes:
             f"HANDOFF_DATA_DIR: {settings.data_dir} cannot be used ({os.strerror(error.errno or 0)}): "
             "it must be a folder that this user owns and can write"
         ) from None
+
+
+def _gatekeeper(settings: Settings) -> Gatekeeper:
+    """Who may send, as `handoff.toml` says now."""
+    senders, feeds = RuleFile(SENDERS, settings), RuleFile(FEEDS, settings)
+    if settings.tls_client_ca is None and any(one.by_certificate for one in senders.current().senders):
+        raise Problem(
+            "[[senders]]: one is known by its certificate, which only HANDOFF_TLS_CLIENT_CA asks for: set it, and "
+            "HANDOFF_TLS_CERT"
+        )
+    return Gatekeeper(senders.current, lambda application, facility: feeds.current().feed_for(application, facility))
 
 
 def _say_where(settings: Settings, ports: dict[str, int | bool]) -> None:

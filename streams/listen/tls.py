@@ -12,6 +12,8 @@ from typing import Final
 
 import structlog
 
+from streams.run.certificates import say_until
+from streams.run.metrics import CertificateFile
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 
@@ -105,6 +107,7 @@ class TlsFiles:
         self._settings = settings
         self._seen = self._state()
         self.context = tls_context(settings)
+        self._say_until()
         self.trouble = ""  # what is wrong with the newest files
 
     def look(self, *, even_if_unchanged: bool = False) -> bool:
@@ -120,8 +123,13 @@ class TlsFiles:
             log.error("tls_files_not_usable", text=self.trouble)
             return False
         self.trouble = ""
+        self._say_until()
         log.info("tls_files_read_again")
         return True
+
+    def _say_until(self) -> None:
+        say_until(CertificateFile.TLS_CERT, self._settings.tls_cert)
+        say_until(CertificateFile.TLS_CLIENT_CA, self._settings.tls_client_ca)
 
     def _state(self) -> tuple[tuple[int, int, int] | None, ...]:
         files = (self._settings.tls_cert, self._settings.tls_key, self._settings.tls_client_ca)

@@ -29,6 +29,14 @@ class Stage(StrEnum):
     SHOWN = "shown"  # frame received to alert on a page's event stream (inbox)
 
 
+class CertificateFile(StrEnum):
+    """Certificates of our own, by their settings."""
+
+    TLS_CERT = "tls_cert"
+    TLS_CLIENT_CA = "tls_client_ca"
+    INBOX_TLS_CERT = "inbox_tls_cert"
+
+
 class Part(StrEnum):
     """What a process may have to wait for."""
 
@@ -67,6 +75,13 @@ CONNECTIONS_CLOSED: Final = _counter("toc_connections_closed", "How MLLP connect
 TLS_FAILURES: Final = _counter("toc_tls_failures", "Handshakes that failed, by cause", "reason")  # TlsFailure
 TOKEN_GUESSES: Final = _counter("toc_token_guesses", "Wrong bearer tokens at POST /hl7")
 BUFFERED: Final = _gauge("toc_buffered_bytes", "Bytes of unfinished and unanswered frames")
+SENDERS: Final = _counter("toc_sender_messages", "Messages by the sender of their connection", "sender", "said")
+SENDER_CERTIFICATE: Final = _gauge(
+    "toc_sender_certificate_not_after_timestamp_seconds", "When the certificate a sender last showed ends", "sender"
+)
+CERTIFICATE: Final = _gauge(
+    "toc_certificate_not_after_timestamp_seconds", "When the first of a file's certificates ends", "file"
+)  # CertificateFile
 # The journal, which is the durable place beside the embedded broker.
 JOURNAL_BACKLOG: Final = _gauge("toc_journal_backlog_messages", "Journaled messages the broker does not hold yet")
 JOURNAL_BYTES: Final = _gauge("toc_journal_bytes", "Bytes of journal segments on disk")

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import structlog
 
 from parsers.feeds import Feeds
+from parsers.senders import Senders
 from rules.following.escalation import Escalation, default_escalation, load_escalation
 from rules.policy.policy import Policy, default_policy, load_policy
 from rules.policy.rule_file import RuleFault, checked
@@ -38,6 +39,7 @@ class Rule(StrEnum):
     CONFIDENTIALITY = "confidentiality"
     ESCALATION = "escalation"
     FEEDS = "feeds"
+    SENDERS = "senders"
 
 
 class RuleKind(NamedTuple, Generic[V]):
@@ -68,7 +70,14 @@ FEEDS: Final = RuleKind[Feeds](
     lambda settings: Feeds(feeds=settings.feeds),
     may_be_missing=True,
 )
-RULE_FILES: Final[tuple[RuleKind[Any], ...]] = (POLICY, ROUTES, CONFIDENTIALITY, ESCALATION, FEEDS)
+SENDERS: Final = RuleKind[Senders](
+    Rule.SENDERS,
+    lambda settings: settings.feeds_file,
+    lambda text: checked(text, Senders, part="senders"),
+    lambda settings: Senders(senders=settings.senders),
+    may_be_missing=True,
+)
+RULE_FILES: Final[tuple[RuleKind[Any], ...]] = (POLICY, ROUTES, CONFIDENTIALITY, ESCALATION, FEEDS, SENDERS)
 assert {kind.rule for kind in RULE_FILES} == set(Rule)
 
 
@@ -114,7 +123,7 @@ class RuleFile(Generic[V]):
 
 def load_file(kind: RuleKind[V], path: Path) -> V:
     """What the file says. Raises `SettingsError` naming every fault of it."""
-    name = "[[feeds]]" if kind.rule is Rule.FEEDS else environment_name(kind.rule)
+    name = f"[[{kind.rule}]]" if kind.rule in {Rule.FEEDS, Rule.SENDERS} else environment_name(kind.rule)
     try:
         loaded = kind.load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):

@@ -19,6 +19,7 @@ from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationErro
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from parsers.feeds import Feed, Feeds
+from parsers.senders import Sender
 from streams.run.files import private_folder
 from streams.run.problems import SettingsError
 
@@ -66,6 +67,11 @@ class Settings(BaseSettings):
     test_mode: bool = Field(False, description="take messages whose MSH-11 is D, T or N as if it were P")
     feeds: tuple[Feed, ...] = Field(
         (), description="how each hospital's feed is to be read ([[feeds]] in handoff.toml)"
+    )
+    senders: tuple[Sender, ...] = Field(
+        (),
+        description="who may send, by certificate, network or token, and for which facilities ([[senders]] in "
+        "handoff.toml); none: whoever gets in, for all",
     )
     policy: Path | None = Field(None, description="a policy.toml of your own instead of the shipped one")
     routes: Path | None = Field(None, description="a routes.toml of your own instead of the shipped one")

@@ -11,7 +11,7 @@ from parsers.feeds import Feed
 from streams.run import rule_files
 from streams.run.metrics import REGISTRY
 from streams.run.problems import SettingsError
-from streams.run.rule_files import FEEDS, RULE_FILES, Rule, RuleFile, RuleKind
+from streams.run.rule_files import FEEDS, RULE_FILES, SENDERS, Rule, RuleFile, RuleKind
 from streams.run.settings import Settings, load_settings
 
 
@@ -29,6 +29,8 @@ def _shipped(room: str, name: str) -> str:
 
 _POLICY, _ROUTES = _shipped("rules.policy", "policy.toml"), _shipped("rules.telling", "routes.toml")
 _ESCALATION = _shipped("rules.following", "escalation.toml")
+_SENDER = '[[senders]]\nname = "a"\nfacilities = ["*"]\nnetworks = ["10.0.0.1"]'
+IN_TOML = (FEEDS, SENDERS)  # parts of handoff.toml
 EDITS = {
     Rule.POLICY: Edit(_POLICY, _POLICY.replace("readmission_days = 30", "readmission_days = 29"), lambda v: v.windows),
     Rule.ROUTES: Edit(_ROUTES, 'name = "all"\nto = "central_office"\n', lambda v: v.root.name),
@@ -36,6 +38,7 @@ EDITS = {
     Rule.ESCALATION: Edit(
         _ESCALATION, _ESCALATION.replace("Mon-Fri 08:00-17:00", "Mon-Fri 09:00-17:00"), lambda v: v.working_hours
     ),
+    Rule.SENDERS: Edit(_SENDER, _SENDER.replace('"a"', '"b"'), lambda v: v.senders[0].name),
     Rule.FEEDS: Edit('[[feeds]]\nname = "a"', '[[feeds]]\nname = "b"', lambda v: v.feeds[0].name),
 }
 
@@ -50,9 +53,9 @@ def at_each_look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def _file_of(kind: RuleKind[Any], folder: Path) -> tuple[Path, Settings]:
     """A file of the kind with the text before the edit, and settings that name it."""
-    file = folder / ("handoff.toml" if kind is FEEDS else f"{kind.rule}.toml")
+    file = folder / ("handoff.toml" if kind in IN_TOML else f"{kind.rule}.toml")
     file.write_text(EDITS[kind.rule].before)
-    return file, load_settings(**({} if kind is FEEDS else {kind.rule.value: file}))
+    return file, load_settings(**({} if kind in IN_TOML else {kind.rule.value: file}))
 
 
 def _bad(kind: RuleKind[Any]) -> float | None:
@@ -91,13 +94,16 @@ def test_a_change_is_taken_and_a_bad_one_keeps_the_last_good_one(kind: RuleKind[
 @pytest.mark.parametrize("kind", RULE_FILES, ids=[kind.rule for kind in RULE_FILES])
 def test_a_file_with_faults_starts_nothing_and_every_fault_is_said(kind: RuleKind[Any], tmp_path: Path) -> None:
     file, settings = _file_of(kind, tmp_path)
-    file.write_text("[[feeds]]\nzone = 'Mars'\n[[feeds]]\ncolor = 1\n")
+    faults = "[[feeds]]\nzone = 'Mars'\n[[feeds]]\ncolor = 1\n"
+    file.write_text(faults.replace("feeds", "senders") if kind is SENDERS else faults)
     with pytest.raises(SettingsError, match="has faults") as error:
         RuleFile(kind, settings)
     assert str(file) in str(error.value)
     if kind is FEEDS:
         assert "feeds[0].zone" in str(error.value)
         assert "feeds[1].color" in str(error.value)
+    elif kind is SENDERS:
+        assert "senders[0].name" in str(error.value)
     else:
         assert "feeds: " in str(error.value)
 
@@ -108,9 +114,12 @@ def test_a_file_that_is_named_must_be_there_but_handoff_toml_may_come_later(
 ) -> None:
     file, settings = _file_of(kind, tmp_path)
     file.unlink()
-    if kind is not FEEDS:
+    if kind not in IN_TOML:
         with pytest.raises(SettingsError, match="cannot be read"):
             RuleFile(kind, settings)
+        return
+    if kind is SENDERS:
+        assert RuleFile(kind, load_settings()).current().senders == ()
         return
     feeds = RuleFile(FEEDS, load_settings())
     assert feeds.current().feeds == ()

@@ -1,0 +1,48 @@
+"""A message in, the facilities it speaks for out: as its sender is named, and where what it tells will be placed."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from parsers.feeds import Feed
+from parsers.hl7.adt import facility_of, feed_of
+from parsers.hl7.er7 import Message, Peek
+from parsers.hl7.reader import Reader
+from parsers.outcomes import Reject
+
+_TRANSFERS = frozenset({"A02", "A12"})
+
+
+class SpokenFor(NamedTuple):
+    """One facility, by every name it is given."""
+
+    place: str  # HL7 address
+    names: frozenset[str]  # casefolded
+
+
+def spoken_for(data: bytes, glance: Peek, feed_for: Callable[[str, str], Feed]) -> tuple[SpokenFor, ...]:
+    """MSH-4, and by the feed's settings the facility of the event; of a transfer also the one that was left (PV1-6.4).
+
+    What cannot be read to its end is judged by its header alone: the worker will reject it.
+    """
+    header = (SpokenFor("MSH-4", _names(glance.facility, glance.facility_id)),)
+    feed = feed_of(glance, feed_for)
+    message = Message.parse(data, feed.charset, glance)
+    if isinstance(message, Reject):
+        return _said(header)
+    reader = Reader(message, feed)
+    found = [*header]
+    if not feed.facility:
+        placed = facility_of(reader)
+        if reader.facility_from != "MSH-4":
+            found.append(SpokenFor(reader.facility_from, _names(placed)))
+    if _TRANSFERS & {glance.trigger.upper(), (message.get("EVN-1") or "").strip().upper()}:
+        found.append(SpokenFor("PV1-6.4", _names(reader.namespace("PV1-6.4"))))
+    return _said(found)
+
+
+def _said(found: "list[SpokenFor] | tuple[SpokenFor, ...]") -> tuple[SpokenFor, ...]:
+    return tuple(one for one in found if one.names)
+
+
+def _names(*said: str) -> frozenset[str]:
+    return frozenset(one.strip().casefold() for one in said if one.strip())

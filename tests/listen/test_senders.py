@@ -1,0 +1,225 @@
+"""Senders: a connection is who it shows to be, and speaks for its own facilities only; the rest is refused and told
+nothing.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import ssl
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from pydantic import ValidationError
+from structlog.testing import capture_logs
+
+from parsers.feeds import Feed
+from parsers.hl7.er7 import peek
+from parsers.hl7.spoken_for import spoken_for
+from parsers.outcomes import RejectCode
+from parsers.senders import Sender, Senders
+from streams.listen.connections import Limits
+from streams.listen.http import HttpIn
+from streams.listen.intake import Door
+from streams.listen.mllp import MllpServer
+from streams.listen.process import _gatekeeper
+from streams.listen.senders import Caller, Gatekeeper, caller_of
+from streams.listen.tls import tls_context
+from streams.run.problems import Problem
+from streams.run.settings import load_settings
+from tests.listen.test_http import HL7
+from tests.listen.test_mllp import (
+    SECRET,
+    Memory,
+    Peer,
+    certificates,  # noqa: F401
+    client_context,
+    counted,
+    frame,
+    run,
+    tls_settings,
+)
+
+TOKEN = "kM3-random-token"
+DIGEST = hashlib.sha256(TOKEN.encode()).hexdigest()
+
+
+def adt(facility="MISSION", *, placed="", trigger="A01", left="", control_id="c1"):
+    pv1 = f"PV1|1|I|4W^401^1^{placed}||{'|'.join(['', left and f'3E^1^1^{left}'])}"
+    return (
+        f"MSH|^~\\&|EPIC|{facility}|TOC|TOC|20261126120000||ADT^{trigger}|{control_id}|P|2.5.1\r"
+        f"EVN|{trigger}|20261126120000\rPID|1||77^^^{facility}^MR||Whitfield^Rosa||19550304|F\r{pv1}\r"
+    ).encode()
+
+
+def said(data, *feeds):
+    def feed_for(_application, facility):
+        return next((one for one in feeds if facility in one.sending), Feed())
+
+    return {one.place: set(one.names) for one in spoken_for(data, peek(data), feed_for)}
+
+
+def test_a_message_speaks_for_its_sender_and_for_where_it_will_be_placed():
+    assert said(adt("Mission")) == {"MSH-4": {"mission"}}
+    assert said(adt("MISSION", placed="PARDEE")) == {"MSH-4": {"mission"}, "PV1-3.4": {"pardee"}}
+    assert said(adt("MISSION^2.16.840^ISO"))["MSH-4"] == {"mission", "2.16.840"}
+    fixed = Feed(name="mission", sending=("MISSION",), facility="Mission Hospital")
+    assert said(adt("MISSION", placed="PARDEE"), fixed) == {"MSH-4": {"mission"}}  # the operator's word places it
+    moved = said(adt("MISSION", placed="MISSION", trigger="A02", left="PARDEE"))
+    assert moved["PV1-6.4"] == {"pardee"}  # a transfer ends what was there
+    assert "PV1-6.4" not in said(adt("MISSION", left="PARDEE"))
+    assert said(adt("")) == {"MSH-3": {"epic"}}
+    assert said(b"MSH|^~\\&|EPIC|MISSION|||20261126||ADT^A01|1|P|2.5.1||||||UNICODE UTF-8\rPID|\xff\xff\r") == {
+        "MSH-4": {"mission"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"networks": ("10.0.0.1",)}, "facilities"),
+        ({"facilities": ("A",)}, "fingerprints"),
+        ({"facilities": ("A",), "issuer": "CN=ca"}, "go together"),
+        ({"facilities": ("A",), "fingerprints": ("abc",)}, "64"),
+        ({"facilities": ("A",), "token_hashes": (TOKEN,)}, "64"),
+        ({"facilities": ("A",), "networks": ("10.0.0.1/8",)}, "networks"),
+    ],
+)
+def test_a_sender_must_show_something_and_be_bound_to_something(values, why):
+    with pytest.raises(ValidationError, match=why):
+        Sender(**({"name": "a", "facilities": ()} | values))
+
+
+def test_two_senders_have_two_names():
+    one = Sender(name="a", facilities=("*",), networks=("10.0.0.1",))
+    with pytest.raises(ValidationError, match="name of its own"):
+        Senders(senders=(one, one))
+
+
+def keeper(*senders):
+    return Gatekeeper(lambda: Senders(senders=senders), lambda *_: Feed())
+
+
+def test_of_each_kind_of_proof_one_must_be_shown():
+    pinned = Sender(name="pinned", facilities=("A",), fingerprints=("AB:" * 31 + "AB", "cd" * 32))
+    signed = Sender(name="signed", facilities=("A",), issuer="CN=ca", names=("feed.example.org",))
+    both = Sender(name="both", facilities=("A",), networks=("10.0.0.0/24",), token_hashes=(DIGEST,))
+    near = Sender(name="near", facilities=("A",), networks=("10.0.0.7", "2001:db8::/64"))
+    gate = keeper(pinned, signed, both, near)
+
+    def name(caller):
+        found = gate.sender(caller)
+        return found.name if found else ""
+
+    assert name(Caller("192.0.2.1", "ab" * 32)) == name(Caller("192.0.2.1", "cd" * 32)) == "pinned"
+    assert name(Caller("192.0.2.1", "ef" * 32, "CN=ca", frozenset({"feed.example.org"}))) == "signed"
+    assert name(Caller("192.0.2.1", "ef" * 32, "CN=other", frozenset({"feed.example.org"}))) == ""
+    assert name(Caller("192.0.2.1", "ef" * 32, "CN=ca", frozenset({"x"}))) == ""
+    assert name(Caller("10.0.0.9", token_hash=DIGEST)) == "both"
+    assert name(Caller("10.0.0.9", token_hash="0" * 64)) == name(Caller("10.0.0.9")) == ""
+    assert name(Caller("192.0.2.1", token_hash=DIGEST)) == ""
+    assert name(Caller("10.0.0.7")) == name(Caller("::ffff:10.0.0.7")) == name(Caller("2001:db8::1")) == "near"
+    assert name(Caller("nonsense")) == ""
+    assert gate.is_token(TOKEN)
+    assert not gate.is_token("other")
+
+
+@contextlib.asynccontextmanager
+async def listening(tmp_path, *senders, **overrides):
+    settings = load_settings(data_dir=tmp_path, mllp_port=0, http_port=0, senders=senders, **overrides)
+    durable, limits = Memory(), Limits(settings)
+    door = Door(durable, SECRET, gatekeeper=_gatekeeper(settings))
+    tls = tls_context(settings)
+    server, http_in = MllpServer(settings, door, tls, limits), HttpIn(settings, door, tls, limits)
+    await server.start()
+    await http_in.start()
+    try:
+        yield server, http_in, durable
+    finally:
+        await server.stop()
+        await http_in.stop()
+
+
+def fingerprint(folder, name):
+    return x509.load_pem_x509_certificate((folder / f"{name}.pem").read_bytes()).fingerprint(hashes.SHA256())
+
+
+def test_hospital_a_s_certificate_says_nothing_as_hospital_b(tmp_path, certificates):  # noqa: F811
+    ours = Sender(name="a", facilities=("MISSION",), fingerprints=(fingerprint(certificates, "client").hex(),))
+
+    async def story():
+        async with listening(tmp_path, ours, **tls_settings(certificates)) as (server, http_in, durable):
+            context = client_context(certificates, "client")
+            peer = Peer(*await asyncio.open_connection("127.0.0.1", server.port, ssl=context))
+            with capture_logs() as logs, counted("toc_sender_messages_total", 3, sender="a", said="other_facility"):
+                for control_id, theirs in (
+                    ("b1", adt("PARDEE", control_id="b1")),
+                    ("b2", adt("MISSION", placed="PARDEE", control_id="b2")),
+                    ("b3", adt("MISSION", placed="MISSION", trigger="A02", left="PARDEE", control_id="b3")),
+                ):
+                    ack = await peer.ack(frame(theirs))
+                    assert (ack.code, ack.control_id) == ("AR", control_id)
+            assert durable.frames == []
+            with counted("toc_sender_messages_total", sender="a", said="stored"):
+                assert (await peer.ack(frame(adt("mission", placed="Mission")))).code == "AA"
+            assert len(durable.frames) == 1
+            warned = [one for one in logs if one["event"] == "sender_refused"]
+            assert [(one["sender"], one["code"]) for one in warned] == [("a", "other_facility")]  # once, not each time
+            assert "PARDEE" not in str(logs)
+            await peer.close()
+            transport = httpx.AsyncHTTPTransport(verify=context)
+            async with httpx.AsyncClient(transport=transport) as client:
+                url = f"https://127.0.0.1:{http_in.port}/hl7"
+                assert (await client.post(url, content=adt("PARDEE"), headers=HL7)).status_code == 400
+                assert (await client.post(url, content=adt("MISSION"), headers=HL7)).status_code == 200
+
+    run(story())
+
+
+def test_a_connection_that_is_none_of_the_senders_gets_ar_for_whatever_it_says(tmp_path):
+    far = Sender(name="far", facilities=("*",), networks=("10.9.9.9",))
+
+    async def story():
+        async with listening(tmp_path, far) as (server, _, durable):
+            peer = Peer(*await asyncio.open_connection("127.0.0.1", server.port))
+            with counted("toc_refused_total", 2, code="sender_unknown"):
+                one = await peer.ack(frame(adt("MISSION")))
+                other = await peer.ack(frame(adt("NOBODY")))
+            assert one.code == other.code == "AR"
+            assert durable.frames == []
+            await peer.close()
+
+    run(story())
+
+
+def test_a_token_is_its_sender_s_and_no_other_gets_in(tmp_path):
+    ours = Sender(name="a", facilities=("MISSION",), token_hashes=(DIGEST,))
+
+    async def story():
+        async with listening(tmp_path, ours) as (_, http_in, durable), httpx.AsyncClient() as client:
+            url = f"http://127.0.0.1:{http_in.port}/hl7"
+            shown = HL7 | {"Authorization": f"Bearer {TOKEN}"}
+            assert (await client.post(url, content=adt("MISSION"), headers=HL7)).status_code == 401
+            wrong = HL7 | {"Authorization": "Bearer wrong"}
+            assert (await client.post(url, content=adt("MISSION"), headers=wrong)).status_code == 401
+            assert (await client.post(url, content=adt("PARDEE"), headers=shown)).status_code == 400
+            assert (await client.post(url, content=adt("MISSION"), headers=shown)).status_code == 200
+            assert len(durable.frames) == 1
+
+    run(story())
+
+
+def test_certificates_are_asked_for_where_a_sender_is_known_by_one(tmp_path):
+    pinned = Sender(name="a", facilities=("*",), fingerprints=("ab" * 32,))
+    with pytest.raises(Problem, match="HANDOFF_TLS_CLIENT_CA"):
+        _gatekeeper(load_settings(data_dir=tmp_path, senders=(pinned,)))
+
+
+def test_the_same_answer_whatever_we_know(tmp_path):
+    gate = keeper(Sender(name="a", facilities=("MISSION",), networks=("10.0.0.1",)))
+    caller = caller_of("10.0.0.1")
+    for data in (adt("PARDEE"), adt("PARDEE", trigger="A40"), adt("NO SUCH HOSPITAL")):
+        found = gate.refusal(data, peek(data), caller)
+        assert (found.code, found.place) == (RejectCode.OTHER_FACILITY, "MSH-4")
+    assert isinstance(caller_of("10.0.0.1", ssl.SSLContext), Caller)  # no certificate, no name
