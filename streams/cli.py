@@ -8,7 +8,7 @@ import errno
 import os
 import signal
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -38,10 +38,14 @@ quarantine_app = typer.Typer(
     no_args_is_help=True, help="What our own code failed on: look, mend, send on its way again."
 )
 fhir_client_app = typer.Typer(no_args_is_help=True, help="Systems that may sign in to the FHIR server.")
+
+
+audit_app = typer.Typer(help="Who saw, did and was told what: by person, user or span; and whether the audit is whole.")
 bench_app = typer.Typer(help="Measure the whole way, or a part of it.")
 app.add_typer(panel_app, name="panel")
 app.add_typer(directory_app, name="directory")
 app.add_typer(destination_app, name="destination")
+app.add_typer(audit_app, name="audit")
 app.add_typer(token_app, name="token")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(fhir_client_app, name="fhir-client")
@@ -369,6 +373,47 @@ def directory_template(json: Json = False) -> None:
     from streams.commands.template import run_directory_template
 
     raise typer.Exit(run_directory_template(as_json=json))
+
+
+By = Annotated[str, typer.Option("--by", help="Case manager id of who looks; kept in the audit.")]
+
+
+@audit_app.callback(invoke_without_command=True)
+def audit(
+    context: typer.Context,
+    by: By = "central-office",
+    person: Annotated[str, typer.Option("--person", help="About this enrollee, by id.")] = "",
+    user: Annotated[str, typer.Option("--user", help="By this case manager, by id.")] = "",
+    since: Annotated[datetime | None, typer.Option("--since", help="Since this moment, in UTC.")] = None,
+    disclosures: Annotated[
+        bool, typer.Option("--disclosures", help="With --person: the accounting of disclosures over six years.")
+    ] = False,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Who saw, did and was told what: by person, user or span; and whether the audit is whole."""
+    from streams.commands.audit import run_audit, run_disclosures
+
+    if context.invoked_subcommand is not None:
+        return
+    settings = _settings()
+    if disclosures:
+        if not person:
+            raise typer.BadParameter("--disclosures needs --person")
+        raise typer.Exit(run_disclosures(settings, by, person, as_json=json, as_csv=csv))
+    moment = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since
+    raise typer.Exit(run_audit(settings, by, person=person, user=user, since=moment, as_json=json, as_csv=csv))
+
+
+@audit_app.command("verify")
+def audit_verify(
+    noted: Annotated[str, typer.Option("--noted", help="A head printed before: it must still be in the chain.")] = "",
+    json: Json = False,
+) -> None:
+    """Say whether the audit's chain holds, and its first bad row."""
+    from streams.commands.audit import run_verify
+
+    raise typer.Exit(run_verify(_settings(), noted, as_json=json))
 
 
 Which = Annotated[str, typer.Argument(metavar="DESTINATION", help="Its id, as `handoff destination list` shows it.")]

@@ -35,6 +35,7 @@ from streams.run.health import Check, Health, Needed
 from streams.run.rule_files import CONFIDENTIALITY, POLICY, RuleFile
 from streams.run.settings import Settings
 from streams.store import Store
+from streams.store.audit import ORIGIN
 from streams.store.reviews import UNDO_SECONDS as REVIEW_UNDO_SECONDS
 from streams.store.reviews import Verdict
 from streams.store.sessions import Session
@@ -134,6 +135,7 @@ class Inbox:
         session = session._replace(active_at=self.presence.touched(secret, session.active_at))
         if session.locked(now, self.settings.lock_minutes) and not locked_too:
             raise SignedOut(session)
+        ORIGIN.set(f"{request.client.host if request.client else ''}, session {session.handle}")
         person = await run_in_threadpool(self.desk.person, session.case_manager_id)
         if person is None:
             raise SignedOut

@@ -1,14 +1,28 @@
-"""Who read or wrote what about whom, and when: kept as rows that nothing updates."""
+"""Who read or wrote what about whom, when and from where: rows that nothing updates, chained so that a change shows.
 
-from collections.abc import Sequence
+Each row is written in the transaction of its deed. `hash` is SHA-256 over the hash before it and the row's own values
+as canonical JSON; whoever changes, puts in or takes out a row breaks the chain there. What stands at its end can be
+taken away unseen by nobody who noted the last hash elsewhere (`handoff audit verify` prints it).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from streams.store.database import Database, write_rows
 from streams.store.tables import audit, from_us, to_us
+
+ORIGIN: ContextVar[str] = ContextVar("origin", default="")  # from where the one asks whose deed is being written
+_LOCK: Final = 0x61756469746F72  # a number that only the audit uses: rows are chained one after the other
+_VALUES: Final = ("at_us", "case_manager_id", "what", "alert_id", "enrollee_id", "detail", "origin")
+_COLUMNS: Final = (*_VALUES, "prev_hash", "hash")
+_AT_ONCE: Final = 5_000  # rows of one look
 
 
 class Audited(StrEnum):
@@ -22,6 +36,7 @@ class Audited(StrEnum):
     READ_LIST = "read_list"
     READ_STAY = "read_stay"
     READ_REVIEW = "read_review"
+    READ_AUDIT = "read_audit"
     AUTO = "auto"  # a page fetched it by itself; nobody may have looked
     ACTED = "acted"
     UNDID = "undid"
@@ -38,6 +53,24 @@ class AuditRow(NamedTuple):
     alert_id: str
     enrollee_id: str
     detail: str
+    origin: str = ""
+
+
+class Broken(NamedTuple):
+    """Where the chain does not hold."""
+
+    audit_id: int
+    at: datetime
+    why: str
+
+
+class Verified(NamedTuple):
+    """What a look over the whole audit found."""
+
+    rows: int  # chained ones
+    unchained: int  # of before there was a chain
+    head: str  # hash of the newest row
+    broken: Broken | None = None  # the first
 
 
 def note(
@@ -51,16 +84,28 @@ def note(
     detail: str = "",
 ) -> None:
     """Write one row within a transaction."""
-    connection.execute(
-        insert(audit).values(
-            at_us=to_us(at),
-            case_manager_id=case_manager_id,
-            what=str(what),
-            alert_id=alert_id,
-            enrollee_id=enrollee_id,
-            detail=detail,
-        )
-    )
+    _write(connection, at, case_manager_id, what, [(alert_id, enrollee_id)], detail)
+
+
+def _write(
+    connection: Connection, at: datetime, who: str, what: Audited, about: Sequence[tuple[str, str]], detail: str
+) -> None:
+    """One row for each (alert, enrollee) of `about`, after all that are there."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    last = connection.scalar(select(audit.c.hash).order_by(audit.c.audit_id.desc()).limit(1)) or ""
+    rows: list[tuple[Any, ...]] = []
+    for alert_id, enrollee_id in about:
+        values = (to_us(at), who, str(what), alert_id, enrollee_id, detail.replace("\0", ""), ORIGIN.get())
+        before, last = last, link(last, values)
+        rows.append((*values, before, last))
+    write_rows(connection, audit, _COLUMNS, rows)
+
+
+def link(before: str, values: Sequence[str | int]) -> str:
+    """The hash of a row with these values (in the order of the columns) after one with the hash `before`."""
+    canonical = json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(f"{before}{canonical}".encode()).hexdigest()
 
 
 class Audit:
@@ -80,37 +125,80 @@ class Audit:
         detail: str = "",
     ) -> None:
         """Write that somebody read (or did) something, one row per alert."""
-        rows = [(to_us(at), case_manager_id, str(what), alert_id, enrollee_id, detail) for alert_id in alert_ids]
-        columns = ("at_us", "case_manager_id", "what", "alert_id", "enrollee_id", "detail")
         with self._database.writing() as connection:
-            write_rows(connection, audit, columns, rows)
+            _write(connection, at, case_manager_id, what, [(one, enrollee_id) for one in alert_ids], detail)
 
     def write_people(
         self, case_manager_id: str, what: Audited, at: datetime, enrollee_ids: Sequence[str], detail: str = ""
     ) -> None:
         """Write that somebody read about these people, one row for each; one without a person when there is none."""
         whose = list(dict.fromkeys(enrollee_ids)) or [""]
-        rows = [(to_us(at), case_manager_id, str(what), "", enrollee_id, detail) for enrollee_id in whose]
-        columns = ("at_us", "case_manager_id", "what", "alert_id", "enrollee_id", "detail")
         with self._database.writing() as connection:
-            write_rows(connection, audit, columns, rows)
+            _write(connection, at, case_manager_id, what, [("", one) for one in whose], detail)
 
-    def read(self, *, alert_id: str = "", enrollee_id: str = "", limit: int = 500) -> list[AuditRow]:
-        """Newest first: about an alert, about an enrollee, or about everything."""
+    def read(
+        self,
+        *,
+        alert_id: str = "",
+        enrollee_id: str = "",
+        case_manager_id: str = "",
+        since: datetime | None = None,
+        limit: int = 500,
+    ) -> list[AuditRow]:
+        """Newest first: about an alert, about an enrollee, by somebody, since a moment; or about everything."""
         wanted = select(audit).order_by(audit.c.audit_id.desc()).limit(limit)
-        if alert_id:
-            wanted = wanted.where(audit.c.alert_id == alert_id)
-        if enrollee_id:
-            wanted = wanted.where(audit.c.enrollee_id == enrollee_id)
+        for column, value in (
+            (audit.c.alert_id, alert_id),
+            (audit.c.enrollee_id, enrollee_id),
+            (audit.c.case_manager_id, case_manager_id),
+        ):
+            if value:
+                wanted = wanted.where(column == value)
+        if since is not None:
+            wanted = wanted.where(audit.c.at_us >= to_us(since))
         with self._database.reading() as connection:
-            return [
-                AuditRow(
-                    from_us(row.at_us),
-                    row.case_manager_id,
-                    Audited(row.what),
-                    row.alert_id,
-                    row.enrollee_id,
-                    row.detail,
-                )
-                for row in connection.execute(wanted)
-            ]
+            return [_row(row) for row in connection.execute(wanted)]
+
+    def verify(self, noted: str = "") -> Verified:
+        """Whether the chain holds from first row to last; `noted`: a head of before that must still be in it."""
+        rows, unchained, last, seen = 0, 0, None, not noted
+        for row in self._all():
+            if not row.hash and last is None:
+                unchained += 1
+                continue
+            values = [getattr(row, name) for name in _VALUES]
+            why = ""
+            if row.prev_hash != (last or ""):
+                why = "what stood before it is gone or changed"
+            elif row.hash != link(row.prev_hash, values):
+                why = "it was changed"
+            if why:
+                return Verified(rows, unchained, last or "", Broken(row.audit_id, from_us(row.at_us), why))
+            rows, last, seen = rows + 1, row.hash, seen or row.hash == noted
+        if not seen:
+            return Verified(rows, unchained, last or "", Broken(0, from_us(0), "rows at the end are gone"))
+        return Verified(rows, unchained, last or "")
+
+    def _all(self) -> Iterator[Any]:
+        """Every row, oldest first, some thousand at a time."""
+        after = 0
+        while True:
+            wanted = select(audit).where(audit.c.audit_id > after).order_by(audit.c.audit_id).limit(_AT_ONCE)
+            with self._database.reading() as connection:
+                found = connection.execute(wanted).all()
+            yield from found
+            if len(found) < _AT_ONCE:
+                return
+            after = found[-1].audit_id
+
+
+def _row(row: Any) -> AuditRow:
+    return AuditRow(
+        from_us(row.at_us),
+        row.case_manager_id,
+        Audited(row.what),
+        row.alert_id,
+        row.enrollee_id,
+        row.detail,
+        row.origin,
+    )

@@ -46,6 +46,11 @@ class Session(NamedTuple):
         return now - self.active_at >= timedelta(minutes=lock_minutes)
 
     @property
+    def handle(self) -> str:
+        """What names the session where its secret may not stand."""
+        return _digest(self.secret)[:12]
+
+    @property
     def csrf(self) -> str:
         """What every form of this session carries."""
         return hashlib.sha256(f"csrf:{self.secret}".encode()).hexdigest()[:40]

@@ -340,6 +340,10 @@ audit = Table(
     _text("alert_id"),
     _text("enrollee_id"),
     _text("detail"),
+    _text("origin"),  # from where: address and session
+    _text("prev_hash"),  # see `streams.store.audit`
+    _text("hash"),
+    Index("ix_audit_case_manager_id", "case_manager_id", "at_us"),
     Index("ix_audit_alert_id", "alert_id"),
     Index("ix_audit_enrollee_id", "enrollee_id"),
     Index("ix_audit_at_us", "at_us"),

@@ -1,0 +1,120 @@
+"""`handoff audit`: a person, a user or a span in, who did, saw and was told what out; whether the audit is whole."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import typer
+
+from streams.commands.printing import print_json
+from streams.run.problems import Problem
+from streams.run.settings import Settings
+from streams.store import Store
+from streams.store.audit import Audited
+from streams.store.deliveries import DeliveryState
+from streams.store.opening import open_store
+
+ACCOUNTED: Final = timedelta(days=6 * 366)  # 45 CFR 164.528(a)(3): six years
+MOST: Final = 100_000
+_SAW: Final = frozenset({Audited.READ_STAY, Audited.READ_REVIEW, Audited.PRINTED})
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def run_audit(
+    settings: Settings, by: str, *, person: str, user: str, since: datetime | None, as_json: bool, as_csv: bool
+) -> int:
+    """Rows of the audit, oldest first. The look itself is one."""
+    with open_store(settings) as store:
+        _known(store, by)
+        rows = store.audit.read(enrollee_id=person, case_manager_id=user, since=since, limit=MOST)
+        asked = f"{'person ' if person else ''}{'user ' + user + ' ' if user else ''}{len(rows)} rows"
+        store.audit.write(by, Audited.READ_AUDIT, datetime.now(UTC), enrollee_id=person, detail=asked)
+    found = [
+        {
+            "at": row.at.isoformat(timespec="seconds"),
+            "user": row.case_manager_id,
+            "what": row.what.value,
+            "person": row.enrollee_id,
+            "alert": row.alert_id,
+            "detail": row.detail,
+            "from": row.origin,
+        }
+        for row in reversed(rows)
+    ]
+    _print(found, ("at", "user", "what", "person", "alert", "detail", "from"), as_json=as_json, as_csv=as_csv)
+    return 0
+
+
+def run_disclosures(settings: Settings, by: str, person: str, *, as_json: bool, as_csv: bool) -> int:
+    """What was disclosed about one person within six years: to whom, when, what and what for."""
+    now = datetime.now(UTC)
+    with open_store(settings) as store:
+        _known(store, by)
+        names = {who.case_manager_id: who.name for who in store.directory.case_managers()}
+        places = {row.destination.destination_id: row.destination for row in store.destinations.all()}
+        read = store.audit.read(enrollee_id=person, since=now - ACCOUNTED, limit=MOST)
+        left = store.deliveries.disclosures_of(person)
+        store.audit.write(by, Audited.READ_AUDIT, now, enrollee_id=person, detail="accounting of disclosures")
+    found: list[tuple[datetime, dict[str, str]]] = []
+    for row in read:
+        if row.what in _SAW:
+            what = f"hospital stay, {row.detail}" if row.alert_id else row.detail
+            found.append((row.at, _disclosure(row.at, names.get(row.case_manager_id, row.case_manager_id), what)))
+    for sent in left:
+        at = sent.ended_at or sent.made_at
+        place = places.get(sent.destination_id)
+        whom = f"{place.name} ({place.whose} {place.owner_id})" if place else sent.destination_id
+        arrived = "" if sent.state is DeliveryState.DELIVERED else ", perhaps not arrived"
+        what = f"notice of a hospital stay, version {sent.version}, {sent.tier or 'unknown'} tier{arrived}"
+        found.append((at, _disclosure(at, whom, what)))
+    lines = [line for at, line in sorted(found, key=lambda one: one[0]) if at >= now - ACCOUNTED]
+    _print(lines, ("date", "recipient", "what", "purpose"), as_json=as_json, as_csv=as_csv)
+    return 0
+
+
+def run_verify(settings: Settings, noted: str, *, as_json: bool) -> int:
+    """Whether the chain holds; status 1 when it does not."""
+    with open_store(settings) as store:
+        found = store.audit.verify(noted.strip().lower())
+    broken = found.broken
+    if as_json:
+        where = None if broken is None else {"row": broken.audit_id, "at": broken.at.isoformat(), "why": broken.why}
+        print_json({"ok": broken is None, "rows": found.rows, "head": found.head, "broken": where})
+    elif broken is None:
+        typer.echo(f"{found.rows:,} rows, the chain holds. Note its head elsewhere: {found.head}")
+    elif broken.audit_id:
+        typer.echo(f"broken at row {broken.audit_id} of {broken.at:%Y-%m-%d %H:%M:%S} UTC: {broken.why}")
+    else:
+        typer.echo(f"broken: {broken.why}; the head you noted is not in it any more")
+    return 0 if broken is None else 1
+
+
+def _known(store: Store, by: str) -> None:
+    if store.directory.read().person(by) is None:
+        raise Problem("--by: no such case manager in the directory")
+
+
+def _disclosure(at: datetime, recipient: str, what: str) -> dict[str, str]:
+    return {"date": at.date().isoformat(), "recipient": recipient, "what": what, "purpose": "treatment"}
+
+
+def _print(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool, as_csv: bool) -> None:
+    if as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows([_cell(str(row[name])) for name in columns] for row in rows)
+        return
+    for row in rows:
+        if as_json:
+            print_json(row)
+        else:
+            typer.echo("  ".join(str(row[name]) for name in columns if row[name]))
+    if not rows and not as_json:
+        typer.echo("nothing")
+
+
+def _cell(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,82 @@
+"""`handoff audit`: what it prints for people, machines and spreadsheets, and the accounting of disclosures."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+from streams.cli import app
+from streams.run.settings import Settings
+from streams.store.audit import Audited
+from streams.store.database import write_rows
+from streams.store.tables import deliveries, to_us
+from tests.rigs.inbox import alert, load_people, open_store, person, tell
+from tests.rigs.telling import destination
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("HANDOFF_DATA_DIR", str(tmp_path))
+    opened = open_store(Settings(data_dir=tmp_path))
+    load_people(opened, [person(1), person(2)])
+    yield opened
+    opened.close()
+
+
+def handoff(*words, status=0):
+    done = CliRunner().invoke(app, ["audit", *words])
+    assert done.exit_code == status, done.output
+    return done.output
+
+
+def test_by_person_user_and_span_and_the_look_is_a_row(store):
+    now = datetime.now(UTC)
+    store.audit.write("cm-ortiz", Audited.READ_STAY, now - timedelta(days=2), alert_ids=("a1",), enrollee_id="E00001")
+    store.audit.write("cm-brown", Audited.AUTO, now, enrollee_id="E00001", detail="=list")
+    lines = [json.loads(line) for line in handoff("--person", "E00001", "--json").splitlines()]
+    assert [(line["user"], line["what"]) for line in lines] == [("cm-ortiz", "read_stay"), ("cm-brown", "auto")]
+    looked = store.audit.read(limit=1)[0]
+    assert (looked.case_manager_id, looked.what) == ("central-office", Audited.READ_AUDIT)
+    since = (now - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
+    assert "cm-ortiz" not in handoff("--since", since)
+    rows = list(csv.DictReader(io.StringIO(handoff("--user", "cm-brown", "--csv"))))
+    assert rows[0]["detail"] == "'=list"
+    assert "no such case manager" in str(CliRunner().invoke(app, ["audit", "--by", "nobody"]).exception)
+
+
+def test_the_accounting_of_disclosures_says_to_whom_when_what_and_what_for(store):
+    now = datetime.now(UTC)
+    tell(store, alert(person(1), "a1"))
+    store.destinations.put(destination("clinic"), now)
+    columns = ("delivery_id", "destination_id", "alert_id", "version", "position", "state", "due_us", "made_us",
+               "ended_us", "tier")  # fmt: skip
+    at = to_us(now - timedelta(days=3))
+    with store.database.writing() as connection:
+        write_rows(connection, deliveries, columns, [("d1", "clinic", "a1", 1, 1, "delivered", at, at, at, "full")])
+    store.audit.write("cm-ortiz", Audited.READ_STAY, now - timedelta(days=1), alert_ids=("a1",), enrollee_id="E00001",
+                      detail="version 1, full")  # fmt: skip
+    store.audit.write("cm-ortiz", Audited.AUTO, now, enrollee_id="E00001")  # a page by itself: nobody read
+    store.audit.write("cm-ortiz", Audited.READ_STAY, now - timedelta(days=7 * 366), enrollee_id="E00001")
+    rows = list(csv.DictReader(io.StringIO(handoff("--person", "E00001", "--disclosures", "--csv"))))
+    assert [row["recipient"].split(" (")[0] for row in rows] == [destination("clinic").name, "M. Ortiz, RN"]
+    assert {row["purpose"] for row in rows} == {"treatment"}
+    assert rows[0]["what"] == "notice of a hospital stay, version 1, full tier"
+    assert rows[0]["date"] == (now - timedelta(days=3)).date().isoformat()
+    assert "--person" in CliRunner().invoke(app, ["audit", "--disclosures"]).output
+
+
+def test_verify_names_the_first_bad_row(store):
+    store.audit.write("cm-ortiz", Audited.READ_LIST, datetime.now(UTC))
+    store.audit.write("cm-ortiz", Audited.READ_STAY, datetime.now(UTC))
+    good = json.loads(handoff("verify", "--json"))
+    assert (good["ok"], good["rows"], len(good["head"])) == (True, 2, 64)
+    assert "the chain holds" in handoff("verify", "--noted", good["head"])
+    assert "not in it any more" in handoff("verify", "--noted", "0" * 64, status=1)
+    with store.database.writing() as connection:
+        connection.execute(text("UPDATE audit SET what = 'auto' WHERE audit_id = 2"))
+    assert "broken at row 2" in handoff("verify", status=1)
+    assert json.loads(handoff("verify", "--json", status=1))["broken"]["row"] == 2

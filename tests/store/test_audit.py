@@ -1,0 +1,97 @@
+"""The audit: rows chained in the order of their deeds, and whatever is done to them later shows."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from streams.store import Store
+from streams.store.audit import ORIGIN, Audited, link
+from tests.rigs.store import NOW, store, store_url  # noqa: F401
+
+
+def fill(store):  # noqa: F811
+    for number in range(5):
+        store.audit.write("ortiz", Audited.READ_STAY, NOW + timedelta(minutes=number), alert_ids=(f"a{number}",),
+                          enrollee_id="E1", detail=f"version {number}, “full”")  # fmt: skip
+    store.audit.write_people("brown", Audited.READ_REVIEW, NOW + timedelta(hours=1), ["E2", "E3", "E2"])
+
+
+def test_rows_are_found_by_person_user_and_moment(store: Store) -> None:  # noqa: F811
+    token = ORIGIN.set("10.1.2.3, session ab12")
+    fill(store)
+    ORIGIN.reset(token)
+    assert [row.alert_id for row in store.audit.read(enrollee_id="E1")] == ["a4", "a3", "a2", "a1", "a0"]
+    assert {row.enrollee_id for row in store.audit.read(case_manager_id="brown")} == {"E2", "E3"}
+    assert len(store.audit.read(since=NOW + timedelta(minutes=3))) == 4
+    assert {row.origin for row in store.audit.read()} == {"10.1.2.3, session ab12"}
+
+
+def test_a_whole_chain_is_whole_and_its_head_can_be_noted(store: Store) -> None:  # noqa: F811
+    assert store.audit.verify() == (0, 0, "", None)
+    fill(store)
+    found = store.audit.verify()
+    assert (found.rows, found.unchained, found.broken) == (7, 0, None)
+    store.audit.write("ortiz", Audited.READ_LIST, NOW)
+    assert store.audit.verify(found.head).broken is None
+
+
+@pytest.mark.parametrize(
+    ("done", "row", "why"),
+    [
+        ("UPDATE audit SET detail = 'nothing' WHERE audit_id = 3", 3, "it was changed"),
+        ("UPDATE audit SET case_manager_id = 'brown' WHERE audit_id = 1", 1, "it was changed"),
+        ("UPDATE audit SET at_us = at_us + 1 WHERE audit_id = 7", 7, "it was changed"),
+        ("DELETE FROM audit WHERE audit_id = 4", 5, "what stood before it is gone or changed"),
+        ("DELETE FROM audit WHERE audit_id <= 2", 3, "what stood before it is gone or changed"),
+        ("UPDATE audit SET hash = '' WHERE audit_id = 5", 5, "it was changed"),
+    ],
+)
+def test_what_was_changed_or_taken_out_shows_at_its_place(store: Store, done, row, why) -> None:  # noqa: F811
+    fill(store)
+    with store.database.writing() as connection:
+        connection.execute(text(done))
+    found = store.audit.verify().broken
+    assert found is not None
+    assert (found.audit_id, found.why) == (row, why)
+
+
+def test_a_row_put_in_between_shows_and_rows_taken_off_the_end_where_the_head_was_noted(store: Store) -> None:  # noqa: F811
+    fill(store)
+    head = store.audit.verify().head
+    with store.database.writing() as connection:
+        connection.execute(text("DELETE FROM audit WHERE audit_id = 7"))
+    assert store.audit.verify().broken is None
+    found = store.audit.verify(head).broken
+    assert found is not None
+    assert found.why == "rows at the end are gone"
+
+
+def test_rows_of_before_there_was_a_chain_are_counted_and_break_nothing(store: Store) -> None:  # noqa: F811
+    with store.database.writing() as connection:
+        connection.execute(text("INSERT INTO audit (at_us, case_manager_id, what) VALUES (1, 'old', 'read_list')"))
+    fill(store)
+    found = store.audit.verify()
+    assert (found.rows, found.unchained, found.broken) == (7, 1, None)
+
+
+def test_many_at_once_make_one_chain(store: Store) -> None:  # noqa: F811
+    def read(who):
+        for _ in range(10):
+            store.audit.write(who, Audited.READ_LIST, NOW)
+
+    threads = [threading.Thread(target=read, args=(f"p{number}",)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    found = store.audit.verify()
+    assert (found.rows, found.broken) == (50, None)
+
+
+def test_the_hash_is_over_every_value_and_tells_neighbors_apart() -> None:
+    one = link("", (1, "ab", "c"))
+    assert link("", (1, "a", "bc")) != one
+    assert link("x", (1, "ab", "c")) != one
+    assert link("", (1, "ab", "c")) == one
