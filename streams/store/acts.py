@@ -5,7 +5,7 @@ and `seen` only keep what lists are counted by. Acts stay with the enrollee they
 merged into another one belong to that one's story too, as done on none of its versions.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +27,6 @@ from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.seen import see
 from streams.store.tables import acts, alerts, to_us
 
-ONCE: Final = frozenset({ActKind.TAKE, ActKind.NOTED})  # doing them again to the same version changes nothing
 ASIDE: Final = frozenset(
     {ActKind.NOTED, ActKind.NOTE, ActKind.REMIND, ActKind.ASK, ActKind.ANSWER, ActKind.UNDO}
 )  # nobody is spared a question by them
@@ -98,7 +97,7 @@ class Acts:
                 return Refused(found)
             if not _may(connection, person, act, alert, held, directory):
                 return Refused((Fault(ActFault.NOT_ALLOWED, "kind"),))
-            if act.kind in ONCE and (done := _same(act, before, staff)):
+            if act.kind is ActKind.NOTED and (done := _noted(act, before)):
                 return Again(_position(connection, done.act_id), done)
             if act.kind is ActKind.TAKE and over is not None and held.holder not in {"", act.by, over}:
                 return Held(held.holder)
@@ -225,16 +224,10 @@ def _faults(act: Act, alert: Alert, before: Sequence[Act]) -> tuple[Fault, ...]:
     return (*found, replaced) if replaced is not None else tuple(found)
 
 
-def _same(act: Act, before: Sequence[Act], staff: Collection[str]) -> Act | None:
-    """What the same person did to the same version and still counts; taking counts while they have the stay."""
-    done = [
-        one
-        for one in effective(before)
-        if (one.kind, one.by, one.version) == (act.kind, act.by, act.version) and not act.supersedes
-    ]
-    if act.kind is ActKind.TAKE and holding(before, (), staff).holder != act.by:
-        return None
-    return done[-1] if done else None
+def _noted(act: Act, before: Sequence[Act]) -> Act | None:
+    """That the same person noted the same version before, which counts still: noting it again changes nothing."""
+    same = (one for one in effective(before) if (one.kind, one.by, one.version) == (act.kind, act.by, act.version))
+    return next(same, None) if not act.supersedes else None
 
 
 def _write(connection: Connection, act: Act, alert: Alert, before: Sequence[Act]) -> int:

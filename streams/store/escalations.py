@@ -46,6 +46,7 @@ class StepRow(NamedTuple):
     run: str
     number: int
     clock: str
+    began_at: datetime
     due_at: datetime
     at: datetime
     came_to: CameTo
@@ -240,6 +241,7 @@ def _step_row(row: Any) -> StepRow:
         row.run,
         row.number,
         row.clock,
+        from_us(row.began_us),
         from_us(row.due_us),
         from_us(row.at_us),
         CameTo(row.came_to),

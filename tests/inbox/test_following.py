@@ -445,7 +445,7 @@ def test_thirty_discharges_a_day_with_calls_logged_leave_at_most_fifteen_in_do_n
 
 def test_the_story_says_whom_escalation_asked_and_what_it_came_to_where_nobody_was():
     now = datetime(2026, 11, 25, 20, 30, tzinfo=UTC)
-    rest = {"number": 1, "clock": "", "due_at": now, "at": now, "ended_at": None}
+    rest = {"number": 1, "clock": "", "began_at": now, "due_at": now, "at": now, "ended_at": None}
     steps = [
         StepRow(run="nobody_has_it", came_to=CameTo.ASKED, person="lee", because="answers for the network", **rest),
         StepRow(run="nobody_has_it", came_to=CameTo.NOBODY_ON_DUTY, person="", because="", **rest),

@@ -390,8 +390,9 @@ def test_an_action_is_written_once_shown_and_can_be_undone(settings, store):
     tell(store, *versions)
     json = {"Accept": "application/json"}
     with browser(settings, store) as client, browser(settings, store, BROWN) as other:
-        done = client.post("/stay/a1/take", data={"version": 3}, headers=json).json()
-        again = client.post("/stay/a1/take", data={"version": 3}, headers=json).json()
+        press = {"version": 3, "act": "one-press"}
+        done = client.post("/stay/a1/take", data=press, headers=json).json()
+        again = client.post("/stay/a1/take", data=press, headers=json).json()
         assert done == again
         assert "M. Ortiz, RN" in rows_of(other.get("/").text)["a1"][1]
         assert "· you M. Ortiz, RN" in rows_of(client.get("/").text)["a1"][1]

@@ -73,14 +73,12 @@ def test_an_act_is_a_change_everybody_hears_of_and_is_in_the_audit(store: Store)
     ]
 
 
-def test_taking_twice_is_taking_once_and_calling_twice_is_twice(store: Store) -> None:
+def test_noting_twice_is_noting_once_and_calling_twice_is_twice(store: Store) -> None:
     store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
-    assert acted(store, FIRST, "ortiz", ActKind.TAKE, 1, NOW) == acted(store, FIRST, "ortiz", ActKind.TAKE, 1, NOW)
+    assert acted(store, FIRST, "ortiz", ActKind.NOTED, 1, NOW) == acted(store, FIRST, "ortiz", ActKind.NOTED, 1, NOW)
     acted(store, FIRST, "ortiz", ActKind.ATTEMPT, 1, NOW, **CALLED)
     acted(store, FIRST, "ortiz", ActKind.ATTEMPT, 1, NOW, **CALLED)
-    assert [done.kind for done in store.acts.of_stay(FIRST)] == [ActKind.TAKE, ActKind.ATTEMPT, ActKind.ATTEMPT]
-    acted(store, FIRST, "ortiz", ActKind.GIVE_BACK, 1, NOW)
-    assert isinstance(act(store, FIRST, "ortiz", ActKind.TAKE, 1, NOW + days(1)), Written)
+    assert [done.kind for done in store.acts.of_stay(FIRST)] == [ActKind.NOTED, ActKind.ATTEMPT, ActKind.ATTEMPT]
 
 
 def test_who_takes_what_another_has_is_told_who_has_it(store: Store) -> None:

@@ -57,6 +57,7 @@ class StepOut(Value):
     run: str
     number: int
     clock: str
+    began_at: datetime
     due_at: datetime
     at: datetime
     came_to: CameTo
