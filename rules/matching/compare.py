@@ -38,6 +38,7 @@ from rules.matching.evidence import (
     NUMBER_MISSING,
     ONE_DIGIT,
     ONE_PART,
+    OWN_NAME,
     PART,
     PHONE,
     RARE,
@@ -61,6 +62,7 @@ __all__ = ["Comparison", "PanelRecord", "compare"]
 
 
 Weights = Callable[[str], float]
+Borne = Callable[[str], bool]
 _RAREST_LAST: Final = 2.0**-13
 _RAREST_FIRST: Final = 2.0**-11
 
@@ -87,6 +89,8 @@ class Comparison(NamedTuple):
 
 _GENERATION: Final = 14  # years; born on one day of the year so far apart are a father and his son
 _RARE_INITIALS: Final = frozenset("FGHINOPQUVWXYZ")  # each that of fewer than one first name in 30 (census of 1990)
+_GIVEN_BITS: Final = 10.0  # a nickname that more than one in 1,024 are given as their name
+_PERHAPS_TWO: Final = (SIMILAR, NICKNAME, FIRST_LETTER)
 _RARE_MIDDLE_BITS: Final = 11.0  # fewer than one in 2,000 people bear it as their first name
 
 
@@ -117,7 +121,7 @@ def _first_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
     if len(a) == 1 or len(b) == 1:
         return (INITIAL, 0.3) if a[0] == b[0] else (DIFFERS, 0.0)
     if (one.parts or other.parts) and not set(one.parts or (a,)).isdisjoint(other.parts or (b,)):
-        return PART, 0.8
+        return _part_agreement(one.parts or (a,), other.parts or (b,))
     if nickname(a, b):
         return NICKNAME, 0.7
     if _close(a, b):
@@ -133,7 +137,22 @@ def _first_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
         if not both and a[0] != b[0] and _apart(a, b) <= 1:
             return FIRST_LETTER, 0.4
         return ANOTHER_NAME, 0.0
+    if _shortened(a, b):
+        return INITIAL, 0.3
     return DIFFERS, 0.0
+
+
+def _part_agreement(ones: tuple[str, ...], others: tuple[str, ...]) -> tuple[Agreement, float]:
+    """Of first names of several words: Mary Ann is Mary; perhaps she is Ann, or Ann's twin, and perhaps Mary Lou's."""
+    if ones[0] == others[0] and (len(ones) == 1 or len(others) == 1 or not set(ones[1:]).isdisjoint(others[1:])):
+        return PART, 0.8
+    return BY_MIDDLE_NAME, 0.6
+
+
+def _shortened(a: str, b: str) -> bool:
+    """One is how the other begins and no name itself: KATH of KATHERINE, not CARL of CARLOTTA."""
+    short, long = sorted((a, b), key=len)
+    return len(short) > 1 and long.startswith(short) and not known_first(short)
 
 
 def _apart(a: str, b: str) -> int:
@@ -197,7 +216,9 @@ def _birth_agreement(one: int, other: int) -> tuple[Agreement, float]:
     return YEARS_APART if apart else DIFFERS, -7.0
 
 
-def _name_agreement(one: Person, other: Person, last_weight: Weights, first_weight: Weights) -> tuple[float, str, str]:
+def _name_agreement(
+    one: Person, other: Person, last_weight: Weights, first_weight: Weights, borne: Borne | None
+) -> tuple[float, str, str]:
     """Best of every name of one with every name of the other: weight, word for the last and for the first name."""
     best = (-99.0, "", "")
     for turn, (last, first) in enumerate(one.names):
@@ -212,6 +233,8 @@ def _name_agreement(one: Person, other: Person, last_weight: Weights, first_weig
                     weight -= 4.0
             if first.key and other_first.key:
                 first_word, share = _first_agreement(first, other_first)
+                if first_word in _PERHAPS_TWO:
+                    first_word, share = _one_or_two(first_word, share, first.key, other_first.key, first_weight, borne)
                 if share:
                     weight += share * min(first_weight(first.key), first_weight(other_first.key))
                 elif _goes_by(first.key, one.middle, other_first.key, other.middle):
@@ -221,8 +244,7 @@ def _name_agreement(one: Person, other: Person, last_weight: Weights, first_weig
                 elif first_word != ANOTHER_SCRIPT:
                     weight -= 5.0
             if last_word == DIFFERS and first_word in (DIFFERS, ANOTHER_NAME):
-                share = max(_last_agreement(last, other_first)[1], _first_agreement(last, other_first)[1])
-                other_share = max(_last_agreement(first, other_last)[1], _first_agreement(first, other_last)[1])
+                share, other_share = _crossed(last, other_first), _crossed(first, other_last)
                 if min(share, other_share) >= 0.6 and share + other_share >= 1.6:
                     weight += 9.0 + 0.8 * (last_weight(other_last.key) + share * first_weight(other_first.key))
                     last_word = first_word = SWAPPED
@@ -234,6 +256,33 @@ def _name_agreement(one: Person, other: Person, last_weight: Weights, first_weig
             elif weight > best[0]:
                 best = (weight, last_word, first_word)
     return best if best[0] > -98.0 else (0.0, best[1], best[2])
+
+
+def _one_or_two(
+    word: Agreement, share: float, one: str, other: str, first_weight: Weights, borne: Borne | None
+) -> tuple[Agreement, float]:
+    """The word for two first names that are alike, by whether each of them is a name of its own.
+
+    A nickname that many are given as their name may be the twin's: PETER is a name of its own beside PATRICK, LIZ is
+    ELIZABETH, and SARA is a spelling of SARAH; the one written counts. Two spellings that are no known names, and a
+    slip that touches the first letter, are judged by the panel, where there is one: AMIR and AMIRA are two when people
+    bear both, ORIE is LORIE when nobody does; KICHAEL stays a question, since twins are given names that rhyme.
+    """
+    if word is NICKNAME:
+        given = first_weight(one) < _GIVEN_BITS and _spoken(one) != _spoken(other)
+        return (OWN_NAME if given else word), share
+    if borne is None or (known_first(one) and known_first(other)):
+        return word, share
+    if borne(one) and borne(other):
+        return (ANOTHER_NAME, 0.0) if word is FIRST_LETTER else (OWN_NAME, share)
+    rhymes = len(one) == len(other) and one[1:] == other[1:]
+    return (word, share) if rhymes else (SIMILAR, share)
+
+
+def _crossed(last: Name, first: Name) -> float:
+    """What the last name of one person and the first name of another agree; Terry is not Jerry, whichever it is."""
+    word, share = _first_agreement(last, first)
+    return 0.0 if word is ANOTHER_NAME else max(share, _last_agreement(last, first)[1])
 
 
 def _goes_by(first: str, middle: str, other_first: str, other_middle: str) -> bool:
@@ -299,11 +348,15 @@ def compare(
     first_weight: Weights = census_first_weight,
     *,
     ssn_shared: bool = False,
+    borne: Borne | None = None,
 ) -> Comparison:
-    """How `one` and `other` agree. `ssn_shared`: more than one enrollee has this SSN on file."""
+    """How `one`, as written, and `other`, on file, agree.
+
+    `ssn_shared`: more than one enrollee has this SSN on file. `borne`: whether people on the panel bear a first name.
+    """
     evidence: dict[str, str] = {}
     penalty = 0.0
-    weight, last_word, first_word = _name_agreement(one, other, last_weight, first_weight)
+    weight, last_word, first_word = _name_agreement(one, other, last_weight, first_weight, borne)
     if last_word:
         evidence[LAST_NAME] = last_word
     if first_word:

@@ -70,6 +70,7 @@ class Agreement(StrEnum):
     NICKNAME = "nickname", True
     PART = "part equal", True, False
     SIMILAR = "similar", True, False
+    OWN_NAME = "alike, a name of its own", True, False  # a spelling or nickname that many are given as their name
     FIRST_LETTER = "first letter differs", None  # one slip of the hand, and it touches the first letter
     INITIAL = "initial equal", True, False
     RARE_INITIAL = "rare initial equal", True, False
@@ -130,6 +131,7 @@ class Agreement(StrEnum):
     NICKNAME,
     PART,
     SIMILAR,
+    OWN_NAME,
     FIRST_LETTER,
     INITIAL,
     RARE_INITIAL,

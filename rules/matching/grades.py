@@ -25,6 +25,7 @@ from rules.matching.evidence import (
     GENERATION,
     INITIAL,
     LAST_FOUR,
+    LAST_FOUR_NEARLY,
     LAST_NAME,
     MEDICAID_ID,
     MIDDLE_NAME,
@@ -34,6 +35,7 @@ from rules.matching.evidence import (
     NUMBER_MISSING,
     ONE_DIGIT,
     ONE_PART,
+    OWN_NAME,
     PART,
     PHONE,
     RARE,
@@ -53,7 +55,7 @@ from rules.matching.evidence import (
 CERTAIN_BITS: Final = 18.0
 PROBABLE_BITS: Final = 9.0
 POSSIBLE_BITS: Final = -4.0
-POSSIBLE_BITS_OF_FEW: Final = -6.0  # up to `NAMESAKES_FROM` people questions are few
+POSSIBLE_BITS_OF_FEW: Final = -9.0  # up to `NAMESAKES_FROM` people questions are few
 NAMESAKES_FROM: Final = 17_000  # people; up to here no two of one name and birth date live in one street by chance
 FEW_PEOPLE: Final = 1_000  # among so few a stranger of the same names, birth date and sex comes once in a lifetime
 _GRADE_ORDER: Final = {Grade.CERTAINLY_NOT: 0, Grade.POSSIBLE: 1, Grade.PROBABLE: 2, Grade.CERTAIN: 3}
@@ -66,7 +68,7 @@ _LOOSE_NAME: Final = (SIMILAR, NICKNAME, SWAPPED)
 _LOOSE_LAST: Final = (PART,)
 _LOOSE_FIRST: Final = (BY_MIDDLE_NAME,)
 _LOOSE_DATE: Final = (ONE_DIGIT, ONE_PART)
-_TWINS_NAME: Final = (BY_MIDDLE_NAME, FIRST_LETTER, INITIAL)
+_TWINS_NAME: Final = (BY_MIDDLE_NAME, FIRST_LETTER, INITIAL, OWN_NAME)
 _INITIAL: Final = (INITIAL, RARE_INITIAL)
 _NEAR_HOME: Final = (SAME_STREET, NUMBER_MISSING, SAME_NUMBER)
 _HOME: Final = (*_PLACE, *_NEAR_HOME)
@@ -102,9 +104,10 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     phone off by a digit, tell people of the same names and birth date who moved.
 
     Never automatic: two Social Security numbers, and first names that have nothing in common. Twins (a like name that
-    people bear; the same one and another middle name; one called by the other's middle name) and Jr/Sr (another suffix,
-    another birth date) never pass without an identifier. Certain needs all three present and nothing that differs, so
-    blanking a field cannot lead there from "certainly-not".
+    people bear, a nickname that is a name of its own, the same one and another middle name, one called by the other's
+    middle name) and Jr/Sr (another suffix, another birth date) never pass without an identifier, and not with a Social
+    Security number alone where the middle names differ too. Certain needs all three present and nothing that differs,
+    so blanking a field cannot lead there from "certainly-not".
     """
     return hold_down(ceiling_of(comparison.evidence, panel_size), comparison, comparison.weight, panel_size)
 
@@ -162,12 +165,15 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
         return Grade.POSSIBLE if identifiers or (named and lasted and dated) else Grade.CERTAINLY_NOT
     if ssn == DIFFERS:
         return Grade.POSSIBLE  # numbers are wrong, but seldom in more than a digit
-    if middle_word == DIFFERS and not identifiers:
-        return Grade.POSSIBLE  # the twins Maria Elena and Maria Luz
+    if middle_word == DIFFERS and not (issued or (identifiers and places and first == EQUAL)):
+        return Grade.POSSIBLE  # the twins Maria Elena and Maria Luz; families share a Social Security number
     if first in _LOOSE_NAME and not identifiers and opposed:
         return Grade.POSSIBLE  # Eric and Erica
     if first in _TWINS_NAME and not (identifiers or near or (middle if first in _LOOSE_FIRST else given)):
         return Grade.POSSIBLE  # Nancy and Judith Nancy, A. and Alfred
+    doubted = ssn == LAST_FOUR_NEARLY or (first == NICKNAME and (birth != EQUAL or last == SIMILAR))
+    if first in _LOOSE_NAME and doubted and not (identifiers or near or given):
+        return Grade.POSSIBLE  # another name and one doubt more: Ed 8754 and Eddie 8753
     if evidence.get(MEDICAID_ID) == DIFFERS and not (identifiers or near or given):
         return Grade.POSSIBLE
     if birth in (*_OTHER_DATE, GENERATION):
@@ -189,7 +195,9 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
     sure = first in _SURE_NAME and last in _SURE_NAME
     if not thirds:
         alone = birth == EQUAL and (
-            middle or (sure and first != NICKNAME and middle_word == RARE_INITIAL and evidence.get(PHONE) != DIFFERS)
+            middle_word == RARE
+            or (middle and first in _SURE_NAME)
+            or (sure and first != NICKNAME and middle_word == RARE_INITIAL and evidence.get(PHONE) != DIFFERS)
         )  # who moved too
         alone = alone or (near_home and panel_size <= NAMESAKES_FROM)
         nearly = evidence.get(PHONE) == ONE_DIGIT or (given and evidence.get(ZIP) == EQUAL)
@@ -199,7 +207,8 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
         return Grade.PROBABLE if alone else Grade.POSSIBLE
     if opposed:
         sure = sure and birth == EQUAL and middle_word != DIFFERS
-        return Grade.PROBABLE if issued or thirds >= 2 or sure else Grade.POSSIBLE
+        enough = issued > 0 or (thirds >= 2 and (identifiers > 0 or birth in _SURE_DATE)) or sure
+        return Grade.PROBABLE if enough else Grade.POSSIBLE
     loose = (last in _LOOSE_LAST) + (first in _LOOSE_FIRST) + (birth in _LOOSE_DATE)
     if loose and not identifiers + near_identifiers:
         initial = middle_word in _INITIAL

@@ -43,6 +43,7 @@ CONTEST_BITS: Final = 6.0  # a second enrollee this close makes the first one a 
 _ANSWERS: Final = 1 << 13  # answers kept; some 20 MB
 _RARE_LAST: Final = 2.0**-13
 _RARE_FIRST: Final = 2.0**-11
+_SEVERAL: Final = 3  # enrollees of one first name: none of them was misspelled
 _SSN, _LAST_FIRST, _ZIP_LAST, _ZIP_FIRST = map(int, (Block.SSN, Block.LAST_FIRST, Block.ZIP_LAST, Block.ZIP_FIRST))
 _OF_ZIP: Final = (_ZIP_LAST, _ZIP_FIRST)
 _IDENTIFIERS: Final = 1 << Block.MEDICAID_ID | 1 << Block.SSN | 1 << Block.MRN  # blocks as bits, here and below
@@ -191,6 +192,7 @@ class PanelIndex:
         screened = size > SMALL_PANEL
         gathered, large = _gather(state.segments, person, screened=screened)
         ssn_holders = -1
+        weigh_last, weigh_first = state.weigh_last, state.weigh_first
         for segment, (shared, crowds) in zip(state.segments, gathered, strict=True):
             some = set(shared)
             if screened and some:
@@ -207,7 +209,9 @@ class PanelIndex:
                 if ssn_holders < 0:
                     ssn_holders = _holders(state.segments, person.ssn) if len(person.ssn) == 9 else 0
                 enrollee_id, other = self._person(segment, row, owners)
-                comparison = compare(person, other, state.weigh_last, state.weigh_first, ssn_shared=ssn_holders > 1)
+                comparison = compare(
+                    person, other, weigh_last, weigh_first, ssn_shared=ssn_holders > 1, borne=weigh_first.borne
+                )
                 ceiling = ceiling_of(comparison.evidence, size)
                 graded = hold_down(ceiling, comparison, comparison.weight, size)
                 # but for identifiers that disagree this enrollee might be meant, and so makes another one a question
@@ -326,6 +330,10 @@ class _Weigh:
             here = (self.counts.get(key, 1) - 1) / self.size if self.size > 1000 else 0.0
             weight = self.known[key] = -log2(max(here, self.shares.get(key, 0.0), self.rare))
         return weight
+
+    def borne(self, key: str) -> bool:
+        """Whether people bear this first name: it is known, or several enrollees have it."""
+        return known_first(key) or self.counts.get(key, 0) >= _SEVERAL
 
 
 def _split(items: str) -> Iterator[list[str]]:

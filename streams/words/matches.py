@@ -43,6 +43,7 @@ _SAID: Final[Mapping[str, str]] = {
     Agreement.NICKNAME: "a nickname of it",
     Agreement.PART: "a part is the same",
     Agreement.SIMILAR: "close",
+    Agreement.OWN_NAME: "close, but a name of its own",
     Agreement.FIRST_LETTER: "first letter differs",
     Agreement.INITIAL: "same initial",
     Agreement.RARE_INITIAL: "same initial, and rare",
