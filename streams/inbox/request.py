@@ -30,6 +30,7 @@ from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.presence import Presence
+from streams.inbox.refs import Refs
 from streams.inbox.sign_in.provider import Provider, ProviderAway
 from streams.run.health import Check, Health, Needed
 from streams.run.rule_files import CONFIDENTIALITY, POLICY, RuleFile
@@ -65,7 +66,7 @@ WORDS_OF_VERDICT: Final = {
     Verdict.NOT_SURE: "not sure",
 }
 HERE: Final = Path(__file__).parent
-_PAGES: Final = frozenset({"/", "/become", "/board", "/cover", "/review"})  # that say in words that nobody is signed in
+_PAGES: Final = frozenset({"/", "/become", "/board", "/cover", "/people", "/review"})
 log = structlog.get_logger()
 
 
@@ -103,6 +104,7 @@ class Inbox:
         self.guesses = Guesses()
         self.provider = Provider(settings) if settings.oidc_issuer else None
         self.https = settings.front_page.startswith("https://") or settings.inbox_tls_cert is not None
+        self.refs = Refs()
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Final
 
-from parsers.people import CaseManager, Role
+from parsers.people import CaseManager, Enrollee, Role
 from rules.following.roles import Doing, Relation, may
 from streams.inbox.access import Desk, covers, is_away
 from streams.inbox.pages.reader_stay import ReaderStay
+from streams.store.inbox_rows import InboxRow
 
 NOBODY_S: Final[frozenset[str]] = frozenset()
 
@@ -27,7 +28,16 @@ def team_stays(desk: Desk, reader: CaseManager, now: datetime) -> list[ReaderSta
     practices = scope(desk, reader)
     if practices is not None and not practices:
         return []
-    rows = desk.store.inbox.rows_of(reader.case_manager_id, practices, now)
+    return _shown(desk, reader, desk.store.inbox.rows_of(reader.case_manager_id, practices, now), now)
+
+
+def stays_of(desk: Desk, reader: CaseManager, enrollee: Enrollee, now: datetime) -> list[ReaderStay]:
+    """The stays of one person, whoever has them."""
+    rows = desk.store.inbox.rows_of(reader.case_manager_id, None, now, enrollee_id=enrollee.enrollee_id)
+    return _shown(desk, reader, rows, now)
+
+
+def _shown(desk: Desk, reader: CaseManager, rows: list[InboxRow], now: datetime) -> list[ReaderStay]:
     loops = desk.store.acts.loops([row.alert.alert_id for row in rows], desk.directory(), desk.policy(), now)
     found = [(row, row.enrollee, loops[row.alert.alert_id]) for row in rows]
     return [

@@ -146,12 +146,16 @@ class InboxRows:
         shown = [row for row in found if row.owning or row.asked or not _looked_since(row, case_manager_id)]
         return sorted(shown, key=lambda row: -row.position)
 
-    def rows_of(self, case_manager_id: str, practice_ids: Collection[str] | None, now: datetime) -> list[InboxRow]:
+    def rows_of(
+        self, case_manager_id: str, practice_ids: Collection[str] | None, now: datetime, *, enrollee_id: str = ""
+    ) -> list[InboxRow]:
         """What a person sees of everybody on the panels of these practices (`None`: of everybody), whoever has it."""
         recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
         wanted = _rows(case_manager_id, anybody_s=True).where(or_(_LIVES, recent)).limit(MOST_ROWS)
         if practice_ids is not None:
             wanted = wanted.where(alerts.c.enrollee_id.in_(_on_panels(practice_ids)))
+        if enrollee_id:
+            wanted = wanted.where(alerts.c.enrollee_id == enrollee_id)
         over = case((_IS_OPEN, 0), else_=1)
         with self._database.reading() as connection:
             ordered = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)

@@ -19,6 +19,7 @@ from streams.store.inbox_rows import InboxRows
 from streams.store.keeping_up import KeepingUp
 from streams.store.ledger import Ledger
 from streams.store.panel_load import Panel
+from streams.store.people import People
 from streams.store.quarantine import Quarantine
 from streams.store.reviews import Reviews
 from streams.store.revisions import MigrationState, TablesAre, check, expect_current
@@ -45,6 +46,7 @@ class Store:
         self.reviews = Reviews(database)
         self.unmatched = Unmatched(database)
         self.panel = Panel(database)
+        self.people = People(database)
         self.directory = Directories(database)
         self.absences = Absences(database)
         self.sign_in = SignInLinks(database)

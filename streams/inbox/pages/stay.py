@@ -19,6 +19,7 @@ from rules.following.acts import Act, ActFault, ActKind
 from streams.inbox.access import StayDetail
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.pages.loop_words import loop_words
+from streams.inbox.pages.person import ref_of
 from streams.inbox.request import ACTS, Reader, news, tel, wants_json
 from streams.store.acts import Absent, Again, Answered, Held, Refused, Written
 from streams.store.audit import Audited
@@ -75,6 +76,7 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
         if detail.following
         else None,
         new_act=lambda: uuid4().hex,
+        person_ref=ref_of(inbox, reader, detail.stay.latest.person),
     )
     answer.headers["X-Position"] = str(position)
     return answer

@@ -1,0 +1,146 @@
+"""People of one's panels: the search for one of them, and everything about one."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from parsers.people import Enrollee
+from rules.following.roles import Doing, Relation, may
+from rules.telling.confidentiality import Tier
+from rules.telling.views import PersonView
+from streams.inbox.asked_for import read
+from streams.inbox.following import counting, readable
+from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.stay_words import address
+from streams.inbox.request import Reader, tel
+from streams.inbox.team import scope, stays_of
+from streams.store.audit import Audited
+from streams.words import acts as act_words
+from streams.words import people as people_words
+from streams.words import times as time_words
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
+
+
+async def search(inbox: "Inbox", request: Request) -> Response:
+    """What is searched for comes in the body, so that no address and no log holds a name."""
+    reader = await inbox.reader(request)
+    words = ""
+    if request.method == "POST":
+        form = await inbox.posted(request, reader)
+        words = str(form.get("words", ""))[:200]
+    else:
+        await inbox.came(request, reader)
+    return await run_in_threadpool(partial(render_search, inbox), reader, words)
+
+
+def may_see(inbox: "Inbox", reader: Reader, practice_id: str) -> bool:
+    """Whether the reader's role sees people of this practice."""
+    practices = scope(inbox.desk, reader.person)
+    if practices is None:
+        return bool(may(reader.person.role, Doing.SEE_PERSON, Relation.CENTRAL))
+    near = Relation.PRACTICE if practice_id in reader.person.practices else Relation.NETWORK
+    return practice_id in practices and bool(may(reader.person.role, Doing.SEE_PERSON, near))
+
+
+def ref_of(inbox: "Inbox", reader: Reader, person: PersonView | None) -> str:
+    """The address of a person's page; "" where the reader may not open it."""
+    return inbox.refs.of(person.enrollee_id) if person and may_see(inbox, reader, person.practice_id) else ""
+
+
+def render_search(inbox: "Inbox", reader: Reader, words: str) -> Response:
+    now = datetime.now(UTC)
+    today = now.astimezone(time_words.ZONE).date()
+    asked = read(words, today)
+    practices = scope(inbox.desk, reader.person)
+    found = []
+    if asked and (practices is None or practices):
+        people = inbox.store.people.find(
+            practices, names=asked.names, born=asked.born, ids=asked.ids, phone=asked.phone
+        )
+        found = [one for one in people if may_see(inbox, reader, one.practice_id)]
+        ids = [one.enrollee_id for one in found]
+        inbox.store.audit.write_people(reader.person.case_manager_id, Audited.READ_LIST, now, ids, "search")
+    return inbox.page(
+        "search.html",
+        reader=reader.person,
+        csrf=reader.session.csrf,
+        words=words,
+        asked=bool(words),
+        people=[
+            {
+                "ref": inbox.refs.of(one.enrollee_id),
+                "who": people_words.person_line(_name(one), one.birth_date, one.sex, now),
+                "born": time_words.full_date(one.birth_date),
+                "practice": _practice(inbox, one),
+            }
+            for one in found
+        ],
+    )
+
+
+def _name(enrollee: Enrollee) -> str:
+    name = enrollee.name
+    return " ".join(part for part in (name.given, name.middle, name.family, name.suffix) if part)
+
+
+def _practice(inbox: "Inbox", enrollee: Enrollee) -> str:
+    practice = inbox.desk.directory().practices.get(enrollee.practice_id)
+    return practice.name if practice else ""
+
+
+async def person_page(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    await inbox.came(request, reader)
+    return await run_in_threadpool(partial(render_person, inbox), reader, request.path_params["ref"])
+
+
+def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
+    now, me = datetime.now(UTC), reader.person
+    enrollee = inbox.store.people.of(inbox.refs.person(ref))
+    if enrollee is None or not may_see(inbox, reader, enrollee.practice_id):
+        return PlainTextResponse("not here: search again", 404)
+    desk, name = inbox.desk, inbox.desk.name
+    stays = sorted(stays_of(desk, me, enrollee, now), key=lambda stay: stay.latest.decided_at, reverse=True)
+    tiers = {stay.latest.alert_id: stay.latest.tier for stay in stays}
+    written = [
+        (act, tiers[alert_id])
+        for alert_id, act in inbox.store.acts.of_person(enrollee.enrollee_id)
+        if tiers.get(alert_id, Tier.WITHHELD) is not Tier.WITHHELD
+    ]
+    counts = counting(act for act, _ in written)
+    done = [act for one, tier in written for act in readable([one], tier, me.case_manager_id) if act.act_id in counts]
+    inbox.store.audit.write_people(me.case_manager_id, Audited.READ_STAY, now, [enrollee.enrollee_id], "person")
+    practice = desk.directory().practices.get(enrollee.practice_id)
+    facts = (
+        ("Phone", people_words.phone(enrollee.phone)),
+        ("Born", time_words.full_date(enrollee.birth_date)),
+        ("Address", address(enrollee.address)),
+        ("Language", enrollee.language),
+        ("Practice", practice.name if practice else ""),
+        ("Practice phone", people_words.phone(practice.phone) if practice else ""),
+        ("Member ID", enrollee.enrollee_id),
+    )
+    return inbox.page(
+        "person.html",
+        reader=me,
+        csrf=reader.session.csrf,
+        who=people_words.person_line(_name(enrollee), enrollee.birth_date, enrollee.sex, now),
+        tel=tel(enrollee.phone),
+        facts=[(name_, value) for name_, value in facts if value],
+        stays=[rows.row(stay, me.case_manager_id, now) for stay in stays],
+        deeds=[
+            (f"{act_words.did(act, name)}, {time_words.moment(act.happened_at, now)}", act_words.details(act, now))
+            for act in sorted(done, key=lambda act: act.happened_at, reverse=True)
+        ],
+        team=[
+            f"{one.name} · {people_words.ROLE_WORDS[one.role]}"
+            for one in desk.directory().case_managers.values()
+            if enrollee.practice_id in one.practices
+        ],
+    )
