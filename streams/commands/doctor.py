@@ -31,6 +31,7 @@ from streams.kafka.client import BrokerAway, bootstrap_servers, client_options
 from streams.kafka.generation import current_generation
 from streams.kafka.offsets import OffsetClient
 from streams.run.problems import Problem, SettingsError
+from streams.run.processes import PROCESSES
 from streams.run.rule_files import FEEDS, RULE_FILES, SENDERS, load_file
 from streams.run.settings import Settings, environment_name, load_settings
 from streams.store import Store, StoreOutdated, Unavailable
@@ -224,14 +225,8 @@ def _destinations(store: Store) -> Iterator[Finding]:
 
 
 def _processes(settings: Settings) -> Iterator[Finding]:
-    ports = {
-        "listen": settings.listen_metrics_port,
-        "work": settings.work_metrics_port,
-        "inbox": settings.inbox_metrics_port,
-        "tell": settings.tell_metrics_port,
-    }
-    for role, port in ports.items():
-        yield _process(role, settings.metrics_host, port)
+    for process in PROCESSES:
+        yield _process(process.role, settings.metrics_host, process.port(settings))
     yield from _frames(settings.metrics_host, settings.listen_metrics_port)
     if settings.embedded and (running := current_generation(settings.data_dir)):
         if _alive(running.pid):

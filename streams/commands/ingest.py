@@ -31,6 +31,7 @@ from streams.listen.intake import Door, Fate, judge
 from streams.listen.into_kafka import KafkaDurable
 from streams.run.metrics import Way
 from streams.run.problems import Problem
+from streams.run.processes import PLACES
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
 from streams.store.ledger import endings_of
@@ -69,7 +70,7 @@ class _Report(NamedTuple):
 def run_ingest(settings: Settings, files: Sequence[Path], *, as_json: bool = False) -> int:
     """Takes every message in; 0 when all of them ended and none was refused, rejected or quarantined, else 1."""
     console = Console(stderr=True, quiet=as_json)
-    if settings.embedded and not (settings.data_dir / "listener.json").exists():
+    if settings.embedded and not (settings.data_dir / PLACES["listen"]).exists():
         raise _nothing_runs(settings)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
@@ -165,7 +166,7 @@ class _IntoListener:
 
     def __init__(self, settings: Settings) -> None:
         try:
-            found = json.loads((settings.data_dir / "listener.json").read_text())
+            found = json.loads((settings.data_dir / PLACES["listen"]).read_text())
             self._host = _reachable(str(found["host"]))
             self._port, self._tls = int(found["http_port"]), bool(found["tls"])
             socket.create_connection((self._host, self._port), 5).close()

@@ -11,6 +11,7 @@ from typing import Final
 from parsers.people import Role
 from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
 from streams.run.problems import Problem
+from streams.run.processes import PLACES
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.inbox_rows import Load
@@ -65,6 +66,6 @@ def _first_nurse(loads: list[Load]) -> str:
 def inbox_url(settings: Settings) -> str:
     """Address of the running inbox. Raises `NoInbox`."""
     try:
-        return str(json.loads((settings.data_dir / "inbox.json").read_text())["url"])
+        return str(json.loads((settings.data_dir / PLACES["inbox"]).read_text())["url"])
     except (OSError, ValueError, KeyError):
         raise NoInbox("no inbox is running on this data folder: start `handoff up` or `handoff inbox`") from None

@@ -12,6 +12,7 @@ from streams.inbox.request import Inbox
 from streams.inbox.serving import Certificates, StoppingServer, TimedProtocol, listening_socket
 from streams.run.files import private_folder
 from streams.run.problems import Problem
+from streams.run.processes import PLACES
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
 from streams.store import Store
@@ -75,7 +76,7 @@ def check_exposure(settings: Settings, *, demo: bool) -> None:
 
 def _say_where(settings: Settings, url: str, metrics_port: int) -> None:
     private_folder(settings.data_dir)
-    path = settings.data_dir / "inbox.json"
+    path = settings.data_dir / PLACES["inbox"]
     draft = path.with_name(f".inbox.{os.getpid()}.json")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump({"url": url, "pid": os.getpid(), "metrics_port": metrics_port}, file)

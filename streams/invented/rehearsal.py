@@ -25,6 +25,7 @@ from streams.listen.message_ids import new_message_id
 from streams.listen.mllp_client import Ack, MllpClient
 from streams.run.files import private_folder
 from streams.run.problems import Problem
+from streams.run.processes import PLACES
 from streams.run.settings import Settings, load_settings
 from streams.store import Store
 from streams.store.keys import secret_of
@@ -232,7 +233,7 @@ class Rehearsal:
 
     @property
     def mllp_port(self) -> int:
-        return int(json.loads((self.settings.data_dir / "listener.json").read_text())["mllp_port"])
+        return int(json.loads((self.settings.data_dir / PLACES["listen"]).read_text())["mllp_port"])
 
     def hospitals(
         self, mix: Mapping[str, float] = MIX, on_panel_share: float = 0.2, regulars: Sequence[int] = ()
@@ -276,7 +277,7 @@ class Rehearsal:
         while time.monotonic() < deadline and not self._stop.wait(0.1):
             self.supervisor.keep_up()
             with suppress(OSError, ValueError, KeyError):
-                port = json.loads((self.settings.data_dir / "worker.json").read_text())["metrics_port"]
+                port = json.loads((self.settings.data_dir / PLACES["work"]).read_text())["metrics_port"]
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
                 connection.request("GET", "/readyz")
                 answer = connection.getresponse()

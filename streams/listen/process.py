@@ -35,6 +35,7 @@ from streams.run import scrape
 from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.problems import Problem
+from streams.run.processes import PLACES
 from streams.run.rule_files import FEEDS, SENDERS, RuleFile
 from streams.run.settings import Settings
 from streams.store.open_ledger import open_ledger
@@ -113,7 +114,7 @@ async def serve(settings: Settings, stop: asyncio.Event | None = None) -> None:
         parts.close()
         if scrape is not None:
             scrape.close()
-        _forget(settings.data_dir / "listener.json")
+        _forget(settings.data_dir / PLACES["listen"])
     log.info("stopped")
 
 
@@ -142,7 +143,9 @@ def _gatekeeper(settings: Settings) -> Gatekeeper:
 
 def _say_where(settings: Settings, ports: dict[str, int | bool]) -> None:
     try:
-        write_atomically(settings.data_dir / "listener.json", {"pid": os.getpid(), "host": settings.mllp_host, **ports})
+        write_atomically(
+            settings.data_dir / PLACES["listen"], {"pid": os.getpid(), "host": settings.mllp_host, **ports}
+        )
     except OSError as error:
         log.error("listener_json_not_written", errno=error.errno)
 

@@ -14,12 +14,12 @@ import structlog
 
 from streams.run.parent import die_with_parent
 from streams.run.problems import Problem
+from streams.run.processes import PLACES
 from streams.run.settings import Settings
 
 log = structlog.get_logger()
 _STOP_SECONDS: Final = 10.0
 _MUST_BE_MENDED: Final = 2  # exit status of a `Problem`
-WHERE: Final = {"listen": "listener.json", "work": "worker.json", "inbox": "inbox.json"}
 _LOOK_SECONDS: Final = 3.0
 _LOOK_TIMEOUT: Final = 5.0
 _GRACE_SECONDS: Final = 20.0  # after a start
@@ -146,7 +146,7 @@ class HealthLook(threading.Thread):
     def _port(self, role: str, pid: int) -> int | None:
         """Where this process said it serves its health; None while it has not said so."""
         with suppress(OSError, ValueError, KeyError):
-            found = json.loads((self._settings.data_dir / WHERE[role]).read_text())
+            found = json.loads((self._settings.data_dir / PLACES[role]).read_text())
             if int(found["pid"]) == pid:
                 return int(found["metrics_port"])
         return None

@@ -24,15 +24,16 @@ from streams.kafka.client import BrokerAway
 from streams.run.files import private_folder
 from streams.run.parent import environment_of_own
 from streams.run.problems import Problem
+from streams.run.processes import PLACES, PROCESSES
 from streams.run.settings import Settings, environment_name
 from streams.store import Store
 from streams.store.keys import secret_of
 from streams.store.opening import open_store
-from streams.up.child import WHERE, Child, HealthLook
+from streams.up.child import Child, HealthLook
 from streams.up.embedded_broker import EmbeddedBroker
 
 log = structlog.get_logger()
-ROLES: Final = ("work", "listen", "inbox", "tell")  # in the order of their start
+ROLES: Final = tuple(process.role for process in PROCESSES)
 
 
 class AlreadyRunning(Problem):
@@ -50,7 +51,7 @@ class Supervisor:
         environment = environment_of_own(as_environment(settings), without="HANDOFF_CONFIG" if demo else "")
         flags = {"inbox": ("--demo",)} if demo else {}
         self._outputs = {role: (log_dir / f"{role}.log").open("ab") for role in ROLES} if log_dir else {}
-        self._look = HealthLook(settings, lambda: {role: pid for role, pid in self.pids.items() if role in WHERE})
+        self._look = HealthLook(settings, lambda: {role: pid for role, pid in self.pids.items() if role in PLACES})
         self.children = {role: Child(role, environment, self._outputs.get(role), flags.get(role, ())) for role in ROLES}
 
     def __enter__(self) -> "Supervisor":
@@ -176,7 +177,7 @@ class StopSignal:
 def wait_until_up(settings: Settings, supervisor: Supervisor, stop: StopSignal, seconds: float = 60) -> bool:
     """Until listener and inbox have written where they are; False when stopped or out of time."""
     deadline = time.monotonic() + seconds
-    files = [settings.data_dir / "listener.json", settings.data_dir / "inbox.json"]
+    files = [settings.data_dir / PLACES[role] for role in ("listen", "inbox")]
     while time.monotonic() < deadline:
         supervisor.keep_up()
         if all(_written_by(file, supervisor) for file in files):
@@ -207,7 +208,7 @@ def run_up(settings: Settings, *, link: bool = False) -> int:
 def _say_where(settings: Settings, *, link: bool) -> None:
     from streams.inbox.links import inbox_url, make_link
 
-    listener = json.loads((settings.data_dir / "listener.json").read_text())
+    listener = json.loads((settings.data_dir / PLACES["listen"]).read_text())
     typer.echo(f"MLLP    {settings.mllp_host}:{listener['mllp_port']}")
     typer.echo(f"HTTP    POST to port {listener['http_port']}, path /hl7")
     if link:

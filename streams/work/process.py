@@ -35,6 +35,7 @@ from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.metrics import Part
 from streams.run.problems import Problem
+from streams.run.processes import PLACES
 from streams.run.rule_files import ESCALATION, FEEDS, POLICY, ROUTES, RuleFile
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
@@ -97,7 +98,7 @@ def run_worker(settings: Settings) -> None:
             leave(Exit.STUCK, "panel_watch_ended")
     worker = Worker(settings, store, panel, rules, waiting)
     workers.append(worker)
-    place = private_folder(settings.data_dir) / "worker.json"
+    place = private_folder(settings.data_dir) / PLACES["work"]
     write_atomically(place, {"pid": os.getpid(), "metrics_port": scrape.port})
     gc.collect()
     gc.freeze()

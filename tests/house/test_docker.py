@@ -9,6 +9,7 @@ import typer
 import yaml
 
 from streams.cli import app
+from streams.run.processes import PROCESSES
 from streams.run.settings import Settings, environment_name
 
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
@@ -16,12 +17,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yml").read_text())
 OURS = {name: service for name, service in COMPOSE["services"].items() if service.get("image") == "warm-handoff"}
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
-HEALTH_PORTS = {
-    "listen": DEFAULTS["listen_metrics_port"],
-    "work": DEFAULTS["work_metrics_port"],
-    "inbox": DEFAULTS["inbox_metrics_port"],
-    "tell": DEFAULTS["tell_metrics_port"],
-}
+HEALTH_PORTS = {process.role: DEFAULTS[process.port_setting] for process in PROCESSES}
 
 
 def variables() -> set[str]:
@@ -30,7 +26,8 @@ def variables() -> set[str]:
 
 def test_the_four_processes_and_their_servers_are_there() -> None:
     assert set(COMPOSE["services"]) == {
-        *("kafka", "postgres", "prometheus", "grafana", "migrate", "listen", "work", "inbox", "tell")
+        *("kafka", "postgres", "prometheus", "grafana", "migrate"),
+        *HEALTH_PORTS,
     }
 
 
