@@ -23,7 +23,8 @@ from rules.telling.destinations import Destination, FormKind, State, WayKind, Wh
 from streams.commands.destination_address import certificate_of, check_address, header, option, way_of
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
-from streams.run.rule_files import POLICY, RuleFile
+from streams.run.rule_file import RuleFile
+from streams.run.rule_files import POLICY
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.audit import Audited

@@ -32,8 +32,10 @@ from streams.kafka.generation import current_generation
 from streams.kafka.offsets import OffsetClient
 from streams.run.problems import Problem, SettingsError
 from streams.run.processes import PROCESSES
-from streams.run.rule_files import FEEDS, RULE_FILES, SENDERS, load_file
+from streams.run.rule_file import load_file
+from streams.run.rule_files import RULE_FILES
 from streams.run.settings import Settings, environment_name, load_settings
+from streams.run.site_file import FEEDS, SENDERS
 from streams.store import Store, StoreOutdated, Unavailable
 from streams.store.keeping_up import HASH_KEY
 

@@ -36,7 +36,8 @@ from rules.telling.directory import Directory
 from rules.telling.routes import Routed, Routes
 from rules.telling.routes_file import default_routes
 from streams.run.problems import Problem
-from streams.run.rule_files import POLICY, ROUTES, RuleFile, load_file
+from streams.run.rule_file import RuleFile, load_file
+from streams.run.rule_files import POLICY, ROUTES
 from streams.run.settings import load_settings
 
 NO_PANEL: Final = {Field.PANEL: Note.NONE_GIVEN}

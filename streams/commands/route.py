@@ -12,7 +12,8 @@ from rules.decisions import AlertKind, Reason
 from rules.telling.directory import LOCAL_ZONE
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
-from streams.run.rule_files import ROUTES, RuleFile
+from streams.run.rule_file import RuleFile
+from streams.run.rule_files import ROUTES
 from streams.run.settings import Settings
 from streams.store.opening import open_store
 from streams.store.panel_rows import enrollee_on, load_enrollees

@@ -30,7 +30,8 @@ from rules.decisions import Reason
 from streams.commands.explain import Core, plain_route, read_panel, read_policy
 from streams.invented.drafts import LOCAL
 from streams.run.problems import Problem
-from streams.run.rule_files import POLICY, RuleFile
+from streams.run.rule_file import RuleFile
+from streams.run.rule_files import POLICY
 from streams.run.settings import load_settings
 
 WORST: Final = 20

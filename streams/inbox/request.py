@@ -33,7 +33,8 @@ from streams.inbox.presence import Presence
 from streams.inbox.refs import Refs
 from streams.inbox.sign_in.provider import Provider, ProviderAway
 from streams.run.health import Check, Health, Needed
-from streams.run.rule_files import CONFIDENTIALITY, POLICY, RuleFile
+from streams.run.rule_file import RuleFile
+from streams.run.rule_files import CONFIDENTIALITY, POLICY
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.audit import ORIGIN

@@ -36,8 +36,9 @@ from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.problems import Problem
 from streams.run.processes import PLACES
-from streams.run.rule_files import FEEDS, SENDERS, RuleFile
+from streams.run.rule_file import RuleFile
 from streams.run.settings import Settings
+from streams.run.site_file import FEEDS, SENDERS
 from streams.store.open_ledger import open_ledger
 
 log = structlog.get_logger()

@@ -1,56 +1,17 @@
-"""Settings in, the rule files in force out: each is read again when it changes, and a bad change changes nothing.
+"""The rule files there are, each with where it lies and how it is read.
 
-`RULE_FILES` is all that knows which there are, where each lies and how it is read; processes, commands and `handoff
-doctor` treat them alike.
+`RULE_FILES` is all that knows them; processes, commands and `handoff doctor` treat them alike.
 """
 
-import threading
-import time
-from collections.abc import Callable
-from enum import StrEnum
-from pathlib import Path
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final
 
-import structlog
-
-from parsers.feeds import Feeds
-from parsers.senders import Senders
 from rules.following.escalation import Escalation, default_escalation, load_escalation
 from rules.policy.policy import Policy, default_policy, load_policy
-from rules.policy.rule_file import RuleFault, checked
 from rules.telling.confidentiality import Confidentiality, default_confidentiality, load_confidentiality
 from rules.telling.routes import Routes
 from rules.telling.routes_file import default_routes, load_routes
-from streams.run import metrics
-from streams.run.problems import SettingsError
-from streams.run.settings import Settings, environment_name
-
-_LOOK_SECONDS: Final = 2.0
-
-log = structlog.get_logger()
-V = TypeVar("V")
-
-
-class Rule(StrEnum):
-    """What a rule file sets; also the name of its setting."""
-
-    POLICY = "policy"
-    ROUTES = "routes"
-    CONFIDENTIALITY = "confidentiality"
-    ESCALATION = "escalation"
-    FEEDS = "feeds"
-    SENDERS = "senders"
-
-
-class RuleKind(NamedTuple, Generic[V]):
-    """A row: where such a file lies, if anywhere, and what its text says; what holds without one."""
-
-    rule: Rule
-    file: Callable[[Settings], Path | None]
-    load: Callable[[str], V | tuple[RuleFault, ...] | list[RuleFault]]
-    shipped: Callable[[Settings], V]
-    may_be_missing: bool = False  # at the start: then the shipped one holds until there is one
-
+from streams.run.rule_file import Rule, RuleKind
+from streams.run.site_file import FEEDS, SENDERS
 
 POLICY: Final = RuleKind[Policy](Rule.POLICY, lambda settings: settings.policy, load_policy, lambda _: default_policy())
 ROUTES: Final = RuleKind[Routes](Rule.ROUTES, lambda settings: settings.routes, load_routes, lambda _: default_routes())
@@ -63,80 +24,5 @@ CONFIDENTIALITY: Final = RuleKind[Confidentiality](
 ESCALATION: Final = RuleKind[Escalation](
     Rule.ESCALATION, lambda settings: settings.escalation, load_escalation, lambda _: default_escalation()
 )
-FEEDS: Final = RuleKind[Feeds](
-    Rule.FEEDS,
-    lambda settings: settings.feeds_file,
-    lambda text: checked(text, Feeds, part="feeds"),
-    lambda settings: Feeds(feeds=settings.feeds),
-    may_be_missing=True,
-)
-SENDERS: Final = RuleKind[Senders](
-    Rule.SENDERS,
-    lambda settings: settings.feeds_file,
-    lambda text: checked(text, Senders, part="senders"),
-    lambda settings: Senders(senders=settings.senders),
-    may_be_missing=True,
-)
 RULE_FILES: Final[tuple[RuleKind[Any], ...]] = (POLICY, ROUTES, CONFIDENTIALITY, ESCALATION, FEEDS, SENDERS)
 assert {kind.rule for kind in RULE_FILES} == set(Rule)
-
-
-class RuleFile(Generic[V]):
-    """One rule file of a running process. Raises `SettingsError` when what it starts with has faults."""
-
-    def __init__(self, kind: RuleKind[V], settings: Settings) -> None:
-        self._kind = kind
-        self._path = kind.file(settings)
-        self._stamp = self._seen = _stamp(self._path)
-        self._looked = time.monotonic()
-        self._looking = threading.Lock()
-        missing = self._path is None or (kind.may_be_missing and self._stamp is None)
-        self._value = kind.shipped(settings) if missing or self._path is None else load_file(kind, self._path)
-        metrics.RULE_FILE_BAD.labels(kind.rule).set(0)
-
-    def current(self) -> V:
-        """What is in force now. The file is looked at every two seconds, and taken when two looks find it the same."""
-        path = self._path
-        if path is not None and time.monotonic() - self._looked >= _LOOK_SECONDS and self._looking.acquire(False):
-            try:
-                self._looked = time.monotonic()
-                self._look(path)
-            finally:
-                self._looking.release()
-        return self._value
-
-    def _look(self, path: Path) -> None:
-        stamp = _stamp(path)
-        settled, self._seen = stamp == self._seen, stamp
-        if stamp == self._stamp or not settled:
-            return
-        self._stamp = stamp
-        try:
-            self._value = load_file(self._kind, path)
-        except SettingsError as error:
-            log.error("rule_file_not_reloaded", file=self._kind.rule.value, why=str(error))
-            metrics.RULE_FILE_BAD.labels(self._kind.rule).set(1)
-        else:
-            log.info("rule_file_reloaded", file=self._kind.rule.value)
-            metrics.RULE_FILE_BAD.labels(self._kind.rule).set(0)
-
-
-def load_file(kind: RuleKind[V], path: Path) -> V:
-    """What the file says. Raises `SettingsError` naming every fault of it."""
-    name = f"[[{kind.rule}]]" if kind.rule in {Rule.FEEDS, Rule.SENDERS} else environment_name(kind.rule)
-    try:
-        loaded = kind.load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{name}: {path} cannot be read") from None
-    if isinstance(loaded, tuple | list):
-        faults = "\n".join(f"  {fault.place}: {fault.message}" for fault in loaded)
-        raise SettingsError(f"{name}: {path} has faults:\n{faults}")
-    return loaded
-
-
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat() if path else None
-    except OSError:
-        return None
-    return (found.st_mtime_ns, found.st_size, found.st_ino) if found else None

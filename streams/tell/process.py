@@ -23,7 +23,8 @@ from streams.run import metrics
 from streams.run.health import Check, Health, Needed
 from streams.run.mail_stop import stop_token
 from streams.run.problems import Problem
-from streams.run.rule_files import CONFIDENTIALITY, POLICY, RuleFile
+from streams.run.rule_file import RuleFile
+from streams.run.rule_files import CONFIDENTIALITY, POLICY
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable

@@ -36,9 +36,11 @@ from streams.run.health import Check, Health, Needed
 from streams.run.metrics import Part
 from streams.run.problems import Problem
 from streams.run.processes import PLACES
-from streams.run.rule_files import ESCALATION, FEEDS, POLICY, ROUTES, RuleFile
+from streams.run.rule_file import RuleFile
+from streams.run.rule_files import ESCALATION, POLICY, ROUTES
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
+from streams.run.site_file import FEEDS
 from streams.store import Damaged, Store, Unavailable
 from streams.store.keeping_up import BACKED_UP
 from streams.store.keys import secret_of

@@ -583,7 +583,7 @@ def test_the_page_counts_by_the_policy_in_force_also_when_it_changes(settings, s
 
     assert left() == "2 working days left"
     file.write_text(shipped)
-    monkeypatch.setattr("streams.run.rule_files._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("streams.run.rule_file._LOOK_SECONDS", 0.0)
     inbox.desk.policy()  # sees that it changed; the next look finds it settled
     assert left() == "3 working days left"
 

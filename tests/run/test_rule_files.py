@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from parsers.feeds import Feed
-from streams.run import rule_files
+from streams.run import rule_file
 from streams.run.metrics import REGISTRY
 from streams.run.problems import SettingsError
-from streams.run.rule_files import FEEDS, RULE_FILES, SENDERS, Rule, RuleFile, RuleKind
+from streams.run.rule_file import Rule, RuleFile, RuleKind
+from streams.run.rule_files import RULE_FILES
 from streams.run.settings import Settings, load_settings
+from streams.run.site_file import FEEDS, SENDERS
 
 
 class Edit(NamedTuple):
@@ -45,7 +47,7 @@ EDITS = {
 
 @pytest.fixture(autouse=True)
 def at_each_look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(rule_files, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(rule_file, "_LOOK_SECONDS", 0.0)
     for name in ("HANDOFF_CONFIG", "HANDOFF_FEEDS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HANDOFF_DATA_DIR", str(tmp_path))
