@@ -31,6 +31,11 @@ class Cutting(asyncssh.SFTPServer):
 
 
 class Login(asyncssh.SSHServer):
+    connections: list[asyncssh.SSHServerConnection] = []
+
+    def connection_made(self, connection: asyncssh.SSHServerConnection) -> None:
+        Login.connections.append(connection)
+
     def __init__(self, public: str) -> None:
         self._key = asyncssh.import_public_key(public)
 
@@ -62,6 +67,11 @@ async def server(root: Path, public: str):
     finally:
         listening.close()
         await listening.wait_closed()
+        for connection in Login.connections:
+            connection.abort()
+            await connection.wait_closed()
+        Login.connections.clear()
+        await asyncio.sleep(0.05)  # transports that were just closed say so to their loop
 
 
 def files(port: int, pinned: str, folder: str = "in"):
