@@ -41,6 +41,9 @@ fhir_client_app = typer.Typer(no_args_is_help=True, help="Systems that may sign 
 
 
 audit_app = typer.Typer(help="Who saw, did and was told what: by person, user or span; and whether the audit is whole.")
+feed_app = typer.Typer(
+    no_args_is_help=True, help="Senders: which are heard and which are parked; set one aside, take it back."
+)
 bench_app = typer.Typer(help="Measure the whole way, or a part of it.")
 app.add_typer(panel_app, name="panel")
 app.add_typer(directory_app, name="directory")
@@ -49,6 +52,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(token_app, name="token")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(fhir_client_app, name="fhir-client")
+app.add_typer(feed_app, name="feed")
 app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
@@ -669,6 +673,33 @@ OfSender = Annotated[str, typer.Option(help='Only of this sender: a feed\'s name
 OfCode = Annotated[str, typer.Option(help="Only with this code, such as read:KeyError or parked.")]
 
 
+FeedName = Annotated[str, typer.Argument(metavar="FEED", help="As `handoff feed list` names it.")]
+
+
+@feed_app.command("list")
+def feed_list(json: Json = False) -> None:
+    """When each sender was last heard, and which are parked since when and why."""
+    from streams.commands.feed import run_list
+
+    raise typer.Exit(run_list(_settings(), as_json=json))
+
+
+@feed_app.command("park")
+def feed_park(feed: FeedName, json: Json = False) -> None:
+    """Set a sender's messages aside unread, for instance while it floods; it goes on getting AA."""
+    from streams.commands.feed import run_park
+
+    raise typer.Exit(run_park(_settings(), feed, as_json=json))
+
+
+@feed_app.command("resume")
+def feed_resume(feed: FeedName, json: Json = False) -> None:
+    """Take a parked sender's messages again from now on; `handoff quarantine replay` sends what was set aside."""
+    from streams.commands.feed import run_resume
+
+    raise typer.Exit(run_resume(_settings(), feed, as_json=json))
+
+
 @quarantine_app.command("list")
 def quarantine_list(
     sender: OfSender = "",
@@ -777,6 +808,7 @@ def route(
 def review(
     review_id: Annotated[str | None, typer.Argument(metavar="REVIEW", help="What to show or decide.")] = None,
     decide: Annotated[str | None, typer.Option("--decide", help="same, different or not-sure.")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take your answer back, before its effect.")] = False,
     by: Annotated[str | None, typer.Option("--by", help="Your case manager id; all is audited.")] = None,
     note: Annotated[str, typer.Option("--note", help="Why you decided so.")] = "",
     json: Json = False,
@@ -787,7 +819,7 @@ def review(
     """
     from streams.commands.review import run_review
 
-    raise typer.Exit(run_review(_settings(), review_id, decide=decide, by=by, note=note, as_json=json))
+    raise typer.Exit(run_review(_settings(), review_id, decide=decide, undo=undo, by=by, note=note, as_json=json))
 
 
 @app.command()

@@ -185,7 +185,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
             yield Finding("hash key", State.WRONG, "missing", "bring back hash.key from your copy of the data folder")
         for parked in store.keeping_up.parked():
             what = f"{parked.sender} since {parked.since:%Y-%m-%d %H:%M} UTC, after {parked.code}"
-            do = "its messages lie unread on adt.quarantine.v1 (code parked): upgrade, or see the code and place there"
+            do = f"its messages are set aside unread: mend the cause, then `handoff feed resume '{parked.sender}'`"
             yield Finding("parked feed", State.WRONG, what, do)
         yield from _panel(store)
         yield from _destinations(store)

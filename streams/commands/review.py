@@ -1,7 +1,8 @@
 """`handoff review`: possible matches in, both sides beside each other out, and a person's verdict back.
 
 Without arguments it lists what waits, by number only; with a review id it shows both sides (PHI, for the eyes of
-whoever asks, and audited); with `--decide` it keeps the verdict. JSON: one object.
+whoever asks, and audited); with `--decide` it keeps the verdict, as the page does: its effect comes some seconds later
+(a worker sees to it), and until then `--undo` takes it back. JSON: one object.
 """
 
 from datetime import UTC, datetime
@@ -18,9 +19,10 @@ from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.audit import Audited
 from streams.store.opening import open_store
-from streams.store.reviews import Review, Verdict
+from streams.store.reviews import UNDO_SECONDS, Review, Verdict
 
 REVIEW_ID_WIDTH: Final = 32
+_UNLESS: Final = f"in {UNDO_SECONDS} seconds, unless you take it back: handoff review {{0.review_id}} --undo --by {{1}}"
 
 
 def run_review(
@@ -28,13 +30,17 @@ def run_review(
     review_id: str | None = None,
     *,
     decide: str | None = None,
+    undo: bool = False,
     by: str | None = None,
     note: str = "",
     as_json: bool = False,
 ) -> int:
-    """Lists, shows or decides. `by` is the case_manager_id of who looks or decides; 1 when it was decided before."""
+    """Lists, shows, decides or takes an answer back. `by` is the case_manager_id of who does it; 1 when it was decided
+    before, or when it is too late to take the answer back."""
+    if decide and undo:
+        raise Problem("either --decide or --undo, not both")
     if review_id is None:
-        if decide:
+        if decide or undo:
             raise Problem("name the review to decide: handoff review REVIEW --decide same --by CASE_MANAGER")
         with open_store(settings) as store:
             return _list(store, as_json)
@@ -45,6 +51,8 @@ def run_review(
         review = store.reviews.find(review_id)
         if review is None:
             raise Problem("there is no such review: handoff review lists what waits")
+        if undo:
+            return _undo(store, review, person.case_manager_id, as_json)
         if decide is None:
             return _show(store, review, person.case_manager_id, as_json)
         return _decide(store, review, decide, person.case_manager_id, note, as_json)
@@ -127,22 +135,43 @@ def _decide(store: Store, review: Review, decide: str, by: str, note: str, as_js
     said = decide.replace("-", "_")
     if said not in set(Verdict):
         raise Problem("a verdict is one of same, different, not-sure")
-    done = store.reviews.settle(review.review_id, Verdict(said), by, datetime.now(UTC), note)
+    done = store.reviews.settle(review.review_id, Verdict(said), by, datetime.now(UTC), note, undoable=True)
+    stands = store.reviews.find(review.review_id) or review
     if as_json:
-        print_json({"review_id": review.review_id, "verdict": said, **done._asdict()})
+        who = {"verdict": stands.verdict or said, "decided_by": stands.decided_by}
+        print_json({"review_id": review.review_id, **who, **done._asdict()})
     else:
         out = Console(highlight=False, soft_wrap=True)
         if not done.changed:
-            out.print("It was decided before, and the first decision stands.")
+            word = str(stands.verdict).replace("_", " ")
+            out.print(
+                f"It was decided before, and the first decision stands: {word}, by {stands.decided_by}.", markup=False
+            )
         elif said == Verdict.SAME:
-            out.print(f"The same person: {done.released} waiting messages are told now.")
+            out.print(f"The same person: {done.released} waiting messages are told {_UNLESS.format(review, by)}")
         elif said == Verdict.DIFFERENT:
             out.print(
-                f"Different people: {done.dropped} waiting messages are dropped and will not be asked about again."
+                f"Different people: {done.dropped} waiting messages are dropped, and it will not be asked again, "
+                f"{_UNLESS.format(review, by)}"
             )
         else:
             out.print("Not sure: it goes on waiting.")
     return 0 if done.changed else 1
+
+
+def _undo(store: Store, review: Review, by: str, as_json: bool) -> int:
+    try:
+        store.reviews.undo(review.review_id, by, datetime.now(UTC))
+        back = True
+    except KeyError:
+        back = False
+    if as_json:
+        print_json({"review_id": review.review_id, "undone": back})
+    elif back:
+        Console(highlight=False).print("Your answer is taken back; the question waits again.")
+    else:
+        Console(highlight=False).print("There is no answer of yours that could still be taken back.")
+    return 0 if back else 1
 
 
 def _sides(review: Review) -> list[tuple[str, str, str, str]]:

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,13 +17,21 @@ if TYPE_CHECKING:
     from streams.inbox.request import Inbox
 
 
+BROWSER: Final = "browser"  # a cookie; see `browser_of`
+
+
 def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def browser_of(inbox: "Inbox", request: Request) -> str:
+    """By what the wrong tries of a browser are counted apart from those of others at its address; "" for none yet."""
+    return request.cookies.get(inbox.cookie(BROWSER), "")
+
+
 def please_wait(inbox: "Inbox", request: Request) -> Response | None:
-    """The page for an address that tried too often in vain."""
-    wait = inbox.guesses.wait(address_of(request), time.monotonic())
+    """The page for a browser that tried too often in vain."""
+    wait = inbox.guesses.wait(address_of(request), time.monotonic(), browser_of(inbox, request))
     if not wait:
         return None
     lines = ("Too many tries to sign in came from here. Wait a minute.",)

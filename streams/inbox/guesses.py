@@ -1,4 +1,8 @@
-"""Wrong sign-in links in, whether an address may try another one out. Logged without what was tried."""
+"""Wrong secrets in, whether whoever tried them may try another one out. Logged without what was tried.
+
+Who that is: an address and, behind it, a browser by its cookie, so that another process of the machine, or another
+person behind the same address, cannot close the door to somebody else.
+"""
 
 from collections import deque
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -8,33 +12,36 @@ import structlog
 
 MOST: Final = 10
 SECONDS: Final = 60.0
-ADDRESSES_KEPT: Final = 10_000
+KEPT: Final = 10_000
 
 log = structlog.get_logger()
 
 
 class Guesses:
-    """The wrong tries of the last minute by address; an IPv6 /64 is one address. `now` is a monotonic clock's."""
+    """The wrong tries of the last minute by address and browser; an IPv6 /64 is one address, a browser without a cookie
+    is "". `now` is a monotonic clock's."""
 
     def __init__(self) -> None:
-        self._wrong: dict[str, deque[float]] = {}
+        self._wrong: dict[tuple[str, str], deque[float]] = {}
 
-    def wait(self, address: str, now: float) -> float:
-        """Seconds until this address may try again; 0: now."""
-        wrong = self._wrong.get(_one(address))
+    def wait(self, address: str, now: float, browser: str = "") -> float:
+        """Seconds until they may try again; 0: now."""
+        wrong = self._wrong.get((_one(address), browser))
         if not wrong or len(wrong) < MOST:
             return 0.0
         return max(0.0, wrong[0] + SECONDS - now)
 
-    def wrong(self, address: str, now: float) -> None:
+    def wrong(self, address: str, now: float, browser: str = "") -> None:
         """One wrong try."""
-        key = _one(address)
-        if key not in self._wrong and len(self._wrong) >= ADDRESSES_KEPT:
+        key = (_one(address), browser)
+        if key not in self._wrong and len(self._wrong) >= KEPT:
             self._wrong = {known: tries for known, tries in self._wrong.items() if tries[-1] + SECONDS > now}
+            if len(self._wrong) >= KEPT:  # cookies are made up: they count as one
+                key = (key[0], "")
         tries = self._wrong.setdefault(key, deque(maxlen=MOST))
         tries.append(now)
         refused = len(tries) == MOST and now - tries[0] < SECONDS
-        log.warning("sign_in_refused", address=key, for_a_minute=refused)
+        log.warning("sign_in_refused", address=key[0], for_a_minute=refused)
 
 
 def _one(address: str) -> str:

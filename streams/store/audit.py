@@ -43,6 +43,8 @@ class Audited(StrEnum):
     REVIEWED = "reviewed"
     SWITCHED = "switched"
     PRINTED = "printed"
+    PARKED = "parked"  # a sender was set aside by hand, and taken back
+    RESUMED = "resumed"
     READ_QUARANTINED = "read_quarantined"  # the bytes of a message that our code failed on
 
 

@@ -111,7 +111,7 @@ class Decisions:
             work = load(connection, todo, now)
             if secret:
                 work.earlier = earlier_of(connection, unheard(todo, work), secret)
-            decided: list[tuple[EventRecord, Decision] | None] = []
+            decided: list[tuple[EventRecord, Decision, tuple[LedgerEntry, ...]] | None] = []
             taken: set[str] = set()
             for record in batch:
                 event = record.event
@@ -121,21 +121,24 @@ class Decisions:
                 taken.add(event.message_id)
                 settled, rejected = _settle(record, work)
                 decision = rejected or decide(settled, work.history(settled))
+                ended_apart = len(work.held_apart)
                 work.take(settled, decision)
-                decided.append((settled, decision))
-            entries = [ledger_entry(*pair) for pair in decided if pair]
+                decided.append((settled, decision, tuple(work.held_apart[ended_apart:])))
+            entries = [ledger_entry(*one[:2]) for one in decided if one]
             self._ledger.hear(connection, entries)
             told_records = _flush(connection, work, [*entries, *work.held_apart], before)
             if ask_due is not None:
                 write_due(connection, [_with_enrollee(work, record) for record in told_records], ask_due)
             records = iter(told_records)
         outcomes = []
-        for record, pair in zip(batch, decided, strict=True):
-            if pair is None:
+        for record, one in zip(batch, decided, strict=True):
+            if one is None:
                 outcomes.append(Outcome(record.event.message_id, None, redelivered=True))
                 continue
-            told = tuple(next(records) for _ in pair[1].alerts)
-            outcomes.append(Outcome(record.event.message_id, ledger_entry(*pair), pair[1], told))
+            settled, decision, apart = one
+            told = tuple(next(records) for _ in decision.alerts)
+            entry = ledger_entry(settled, decision)
+            outcomes.append(Outcome(record.event.message_id, entry, decision, told, apart=apart))
         return outcomes
 
 

@@ -37,6 +37,7 @@ class Outcome(NamedTuple):
     decision: Decision | None = None
     alerts: tuple[AlertRecord, ...] = ()
     redelivered: bool = False
+    apart: tuple[LedgerEntry, ...] = ()  # endings of further groups that wait by themselves
 
 
 def visit_key(key: Identifier) -> str:

@@ -10,11 +10,12 @@ import socket
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
 RESOLVE_SECONDS: Final = 5.0
 _NOT_PUBLIC: Final = tuple(
     ip_network(text)
@@ -24,6 +25,11 @@ _NOT_PUBLIC: Final = tuple(
         *("224.0.0.0/3", "::/96", "100::/64", "2001:db8::/32", "fc00::/7", "fe80::/10", "ff00::/8"),
     )
 )  # RFC 6890 and the IANA special-purpose registries
+_NEVER: Final = (
+    tuple(  # link-local: where machines of a cloud read their own credentials; and AWS's IPv6 address for it
+        ip_network(text) for text in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
+    )
+)
 _MAPPED: Final = tuple(IPv6Network(text) for text in ("::ffff:0:0/96", "64:ff9b::/96"))
 _RESOLVERS: Final = ThreadPoolExecutor(32, "resolve")  # of our own: a name that hangs must not hold up the store
 _TO_6TO4: Final = IPv6Network("2002::/16")
@@ -51,12 +57,27 @@ class Target(NamedTuple):
 
 def public(address: IPAddress) -> bool:
     """Whether an address lies outside every private and special range, also when it hides an IPv4 one."""
+    return not _among(address, _NOT_PUBLIC)
+
+
+def forbidden(address: IPAddress) -> bool:
+    """Whether no destination may ever lie there, whoever allows it; also when the address hides an IPv4 one."""
+    return _among(address, _NEVER)
+
+
+def _among(address: IPAddress, networks: Iterable[IPNetwork]) -> bool:
+    address = _inner(address)
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def _inner(address: IPAddress) -> IPAddress:
+    """The IPv4 address that an IPv6 one leads to, else the address itself."""
     if isinstance(address, IPv6Address):
         if any(address in network for network in _MAPPED):
-            return public(IPv4Address(int(address) & 0xFFFFFFFF))
+            return IPv4Address(int(address) & 0xFFFFFFFF)
         if address in _TO_6TO4:
-            return public(IPv4Address((int(address) >> 80) & 0xFFFFFFFF))
-    return not any(address.version == network.version and address in network for network in _NOT_PUBLIC)
+            return IPv4Address((int(address) >> 80) & 0xFFFFFFFF)
+    return address
 
 
 def split_url(url: str, *, plain: bool) -> SplitResult:
@@ -100,6 +121,8 @@ async def resolve(host: str, port: int, *, private: bool, allowed: Iterable[str]
     for text in addresses:
         address = ip_address(text)
         ours = any(address.version == network.version and address in network for network in ranges)
+        if forbidden(address):
+            raise NotAllowed("the address is link-local, which no destination may be")
         if not (private or ours or public(address)):
             raise NotAllowed("the address lies in a private or special network")
     if not addresses:

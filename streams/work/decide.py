@@ -232,7 +232,8 @@ class DecideStage:
             if outcome.entry is None:
                 metrics.REDELIVERED.labels(Stage.DECIDE).inc()
                 continue
-            count_ending(outcome.entry)
+            for entry in (outcome.entry, *outcome.apart):
+                count_ending(entry)
             if outcome.decision and outcome.decision.reasons:
                 metrics.REASONS.labels(outcome.decision.reasons[0]).inc()
             metrics.STAGE.labels(Stage.DECIDE).observe(max(0.0, now - forwarded.get(outcome.message_id, now)))

@@ -471,7 +471,11 @@ def test_review_lists_without_names_and_shows_both_sides_to_whom_it_audits(
 
 @pytest.mark.parametrize(
     ("verdict", "words", "left"),
-    [("same", "1 waiting messages are told now", 0), ("different", "dropped", 0), ("not-sure", "goes on waiting", 1)],
+    [
+        ("same", "are told in 10 seconds", 0),
+        ("different", "dropped", 0),
+        ("not-sure", "goes on waiting", 1),
+    ],
 )
 def test_a_verdict_is_kept(
     settings: Settings, waiting: str, store: Store, capsys: pytest.CaptureFixture[str],
@@ -485,6 +489,24 @@ def test_a_verdict_is_kept(
     assert status == int(verdict != "not-sure")
 
 
+def test_a_verdict_can_be_taken_back_until_it_has_its_effect(
+    settings: Settings, waiting: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_review(settings, waiting, decide="same", by="ortiz") == 0
+    assert f"handoff review {waiting} --undo --by ortiz" in " ".join(capsys.readouterr().out.split())
+    assert store.reviews.unsent_events(10) == []
+    assert run_review(settings, waiting, undo=True, by="vance", as_json=True) == 1
+    assert answer(capsys) == {"review_id": waiting, "undone": False}
+    assert run_review(settings, waiting, undo=True, by="ortiz") == 0
+    assert store.reviews.count() == 1
+    assert run_review(settings, waiting, decide="same", by="ortiz") == 0
+    assert store.reviews.take_effect(datetime.now(UTC) + timedelta(seconds=11)) == 1
+    assert len(store.reviews.unsent_events(10)) == 1
+    assert run_review(settings, waiting, undo=True, by="ortiz") == 1
+    with pytest.raises(Problem, match="not both"):
+        run_review(settings, waiting, decide="same", undo=True, by="ortiz")
+
+
 def test_what_a_verdict_needs(settings: Settings, waiting: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Problem, match="one of same, different, not-sure"):
         run_review(settings, waiting, decide="maybe", by="ortiz")
@@ -494,7 +516,7 @@ def test_what_a_verdict_needs(settings: Settings, waiting: str, capsys: pytest.C
         run_review(settings, decide="same", by="ortiz")
     assert run_review(settings, waiting, decide="same", by="ortiz") == 0
     assert run_review(settings, waiting, decide="different", by="ortiz") == 1
-    assert "first decision stands" in capsys.readouterr().out
+    assert "first decision stands: same, by ortiz" in " ".join(capsys.readouterr().out.split())
     assert run_review(settings) == 0
     assert "No possible match waits" in capsys.readouterr().out
 

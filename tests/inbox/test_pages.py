@@ -884,6 +884,31 @@ def test_guessed_links_are_limited_and_logged(settings, store):
     assert "guess" not in str(logs)
 
 
+def test_a_flood_of_wrong_links_closes_the_door_to_no_other_browser_at_the_same_address(settings, store):
+    load_people(store)
+    token = store.sign_in.make_link(ORTIZ.case_manager_id, datetime.now(UTC) + timedelta(minutes=15))
+    with browser(settings, store, None) as client:
+        for number in range(12):  # as another process of the machine would: it keeps no cookie
+            client.cookies.clear()
+            client.post("/sign-in", data={"t": f"guess{number}"})
+        assert client.post("/sign-in", data={"t": token}).status_code == 429
+        opened = client.get(f"/sign-in?t={token}", follow_redirects=True)
+        assert (opened.status_code, "This link works once." in opened.text) == (200, True)
+        assert client.post("/sign-in", data={"t": token}).status_code == 303
+        for number in range(10):  # a browser that guesses closes the door to itself
+            assert client.post("/sign-in", data={"t": f"more{number}"}).status_code == 401
+        assert client.get("/sign-in?t=more").status_code == 429
+
+
+def test_cookies_that_are_made_up_count_as_one(monkeypatch):
+    monkeypatch.setattr("streams.inbox.guesses.KEPT", 3)
+    guesses = Guesses()
+    for number in range(20):
+        guesses.wrong("10.0.0.1", 1.0, f"cookie{number}")
+    assert guesses.wait("10.0.0.1", 2.0) > 0
+    assert guesses.wait("10.0.0.1", 2.0, "cookie19") == 0
+
+
 def test_an_address_may_guess_again_after_a_minute():
     guesses = Guesses()
     for number in range(10):

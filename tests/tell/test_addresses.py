@@ -84,3 +84,18 @@ def test_a_name_is_looked_at_again_for_each_attempt(monkeypatch: pytest.MonkeyPa
 def test_other_spellings_of_the_loopback_are_refused(url: str) -> None:
     with pytest.raises((NotAllowed, OSError)):
         asyncio.run(look_up(url, private=False))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("169.254.169.254", "169.254.0.1", "fe80::1", "febf::1", "::ffff:169.254.169.254", "64:ff9b::169.254.169.254"),
+        *("2002:a9fe:a9fe::", "fd00:ec2::254"),
+    ],
+)
+def test_link_local_and_metadata_addresses_are_refused_whoever_allows_them(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    for leave in ({"private": True}, {"allowed": ("169.254.0.0/16", "fe80::/10", "::/0")}):
+        with pytest.raises(NotAllowed, match="link-local"):
+            look(monkeypatch, "https://example.org/", "8.8.8.8", text, **leave)

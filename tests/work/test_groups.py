@@ -23,11 +23,18 @@ from rules.endings import Ending
 from rules.policy.policy import default_policy
 from streams.commands.explain import plain_route
 from streams.kafka.records import EventRecord, Whose
+from streams.run.metrics import REGISTRY
 from streams.store import Store
 from streams.store.reviews import Verdict
+from streams.work.decide import DecideStage
 from tests.rigs.store import NOW, message_id, record, store, store_url
 
 __all__ = ["store", "store_url"]
+
+
+def count_of(ending: str) -> float:
+    """The endings counted so far; the ledger must have as many rows."""
+    return REGISTRY.get_sample_value("toc_endings_total", {"ending": ending}) or 0.0
 
 
 def by_the_rules(one: EventRecord, history: History) -> Decision:
@@ -103,7 +110,10 @@ def test_groups_that_wait_wait_by_themselves(store: Store) -> None:
         ("V2", "M2", "E2", "E8", Grade.CERTAIN),
         ("V3", "M3", "E3", "E9", Grade.POSSIBLE),
     )
+    counted = {ending: count_of(ending) for ending in ("alerted", "held")}
     (outcome,) = store.decisions.decide([message], by_the_rules, NOW)
+    DecideStage._count((), [outcome])
+    assert {ending: count_of(ending) - before for ending, before in counted.items()} == {"alerted": 1, "held": 1}
     assert outcome.entry is not None
     assert (outcome.entry.ending, outcome.entry.code) == (Ending.ALERTED, Reason.POSSIBLE_MATCH)
     assert [one.alert.enrollee_id for one in outcome.alerts] == ["E1", "E2", "E8", "E3"]

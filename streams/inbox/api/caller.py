@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from streams.store.api_tokens import Scope
 if TYPE_CHECKING:
     from streams.inbox.request import Inbox
 
+_API: Final = "api"  # wrong tokens are counted apart from wrong sign-in links
 Handler = Callable[["Inbox", Request], Awaitable[Response]]
 
 
@@ -72,7 +73,7 @@ async def caller(inbox: "Inbox", request: Request, scope: Scope, *, takes: froze
     `takes`: the parameters that the address may have; a misspelled one is refused, not passed over.
     """
     address = request.client.host if request.client else ""
-    wait = inbox.guesses.wait(address, time.monotonic())
+    wait = inbox.guesses.wait(address, time.monotonic(), _API)
     if wait:
         raise Refusal(429, "too many wrong tokens", headers={"Retry-After": str(int(wait) + 1)})
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
@@ -82,7 +83,7 @@ async def caller(inbox: "Inbox", request: Request, scope: Scope, *, takes: froze
     token = await run_in_threadpool(inbox.store.api_tokens.find, secret.strip(), datetime.now(UTC))
     person = await run_in_threadpool(inbox.desk.person, token.case_manager_id) if token else None
     if token is None or person is None:
-        inbox.guesses.wrong(address, time.monotonic())
+        inbox.guesses.wrong(address, time.monotonic(), _API)
         raise Refusal(401, "this token is not valid", headers=asks)
     if scope not in token.scopes:
         raise Refusal(403, f"this token is not good for: {scope}")

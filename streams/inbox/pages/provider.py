@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from parsers.people import CaseManager
-from streams.inbox.entering import address_of, enter, please_wait
+from streams.inbox.entering import address_of, browser_of, enter, please_wait
 from streams.inbox.request import COOKIE, TRIP_COOKIE, log
 from streams.inbox.sign_in.provider import Account, LoggedOut, ProviderAway
 from streams.inbox.sign_in.rows import NoRow, row_of
@@ -90,7 +90,7 @@ def again(inbox: "Inbox", request: Request, why: str) -> Response:
     SIGN_INS.labels(Way.PROVIDER, "refused").inc()
     log.warning("provider_sign_in_refused", why=why)
     if why != "denied":
-        inbox.guesses.wrong(address_of(request), time.monotonic())
+        inbox.guesses.wrong(address_of(request), time.monotonic(), browser_of(inbox, request))
     answer = inbox.please_sign_in(401, "That did not sign you in", "The sign-in took too long or was not finished.")
     inbox.drop_cookie(answer, TRIP_COOKIE)
     return answer

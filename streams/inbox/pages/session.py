@@ -1,10 +1,11 @@
 """Signing in and out, the lock, and where a reader was."""
 
 import re
+import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from starlette.responses import (
     Response,
 )
 
-from streams.inbox.entering import address_of, end_of, enter, please_wait
+from streams.inbox.entering import BROWSER, address_of, browser_of, end_of, enter, please_wait
 from streams.inbox.request import COOKIE
 from streams.store.sessions import Way
 
@@ -23,8 +24,25 @@ if TYPE_CHECKING:
     from streams.inbox.request import Inbox
 
 
+_BROWSER_SECONDS: Final = 3600
+
+
 async def sign_in_page(inbox: "Inbox", request: Request) -> Response:
-    """Asks for a press; mail scanners and previews that open the link do not use it up."""
+    """Asks for a press; mail scanners and previews that open the link do not use it up.
+
+    A browser gets a cookie here, by which its wrong links are counted apart from those of others at its address.
+    """
+    known = browser_of(inbox, request)
+    if not known and inbox.guesses.wait(address_of(request), time.monotonic()):
+        answer: Response = RedirectResponse(f"/sign-in?{request.url.query}", 303)  # comes again as itself
+    else:
+        answer = await _asked_for_a_press(inbox, request)
+    if not known:
+        inbox.set_cookie(answer, BROWSER, secrets.token_urlsafe(16), _BROWSER_SECONDS)
+    return answer
+
+
+async def _asked_for_a_press(inbox: "Inbox", request: Request) -> Response:
     token = request.query_params.get("t", "")
     if not token:
         return inbox.please_sign_in(200)
@@ -53,7 +71,7 @@ async def tried(
     who = await run_in_threadpool(ask, token, datetime.now(UTC))
     if who is not None:
         return who
-    inbox.guesses.wrong(address_of(request), time.monotonic())
+    inbox.guesses.wrong(address_of(request), time.monotonic(), browser_of(inbox, request))
     told = ("This link was used already, or it is older than 15 minutes.", "A new one comes with: handoff sign-in")
     heading = "This link no longer opens the inbox"
     return inbox.page("words.html", 401, heading=heading, lines=told, button=None)

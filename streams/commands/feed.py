@@ -1,0 +1,69 @@
+"""`handoff feed`: which senders are heard and which are parked; one set aside by hand, or taken back.
+
+JSON of `list`: `[{"feed", "heard_at", "parked_since", "after"}]`, times as ISO 8601 or null; of `park` and `resume`:
+`{"feed", "changed"}`. A feed is named as the store knows it: its name in `handoff.toml`, else `MSH-3|MSH-4`.
+"""
+
+import getpass
+from datetime import UTC, datetime
+from typing import Final
+
+import typer
+
+from streams.commands.printing import print_json
+from streams.run.problems import Problem
+from streams.run.settings import Settings
+from streams.store.audit import Audited
+from streams.store.opening import open_store
+
+BY_HAND: Final = "by hand"
+
+
+def run_list(settings: Settings, *, as_json: bool = False) -> int:
+    """Prints every feed that was heard or is parked."""
+    with open_store(settings) as store:
+        heard, parked = store.ledger.feeds(), {one.sender: one for one in store.keeping_up.parked()}
+    for feed in sorted({*heard, *parked}):
+        since, at = parked[feed].since if feed in parked else None, heard.get(feed)
+        after = parked[feed].code if feed in parked else ""
+        if as_json:
+            moments = {"heard_at": at and at.isoformat(), "parked_since": since and since.isoformat()}
+            print_json({"feed": feed, **moments, "after": after})
+            continue
+        last = f"last heard {at:%Y-%m-%d %H:%M} UTC" if at else "never heard"
+        typer.echo(f"{feed}  {last}" + (f"  PARKED since {since:%Y-%m-%d %H:%M} UTC, after {after}" if since else ""))
+    if not (heard or parked or as_json):
+        typer.echo("No feed was heard yet.")
+    return 0
+
+
+def run_park(settings: Settings, feed: str, *, as_json: bool = False) -> int:
+    """Sets a feed aside; 1 when it was already. Raises `Problem` for one that was never heard and is not configured."""
+    with open_store(settings) as store:
+        known = {*store.ledger.feeds(), *(configured.name for configured in settings.feeds)}
+        if feed not in known and "|" not in feed:
+            raise Problem("no such feed was heard or is configured: `handoff feed list` names them, else MSH-3|MSH-4")
+        now = datetime.now(UTC)
+        changed = store.keeping_up.park(feed, feed, BY_HAND, now)
+        if changed:
+            store.audit.write(f"os:{getpass.getuser()}", Audited.PARKED, now, detail=feed)
+    _say(feed, changed, "is parked: its messages are set aside unread", "was parked already", as_json)
+    return 0 if changed else 1
+
+
+def run_resume(settings: Settings, feed: str, *, as_json: bool = False) -> int:
+    """Takes a parked feed's messages again from now on; 1 when it was not parked."""
+    with open_store(settings) as store:
+        changed = store.keeping_up.unpark(feed)
+        if changed:
+            store.audit.write(f"os:{getpass.getuser()}", Audited.RESUMED, datetime.now(UTC), detail=feed)
+    rest = f"is heard again; what was set aside: handoff quarantine replay --sender '{feed}' --code parked"
+    _say(feed, changed, rest, "is not parked: `handoff feed list` names those that are", as_json)
+    return 0 if changed else 1
+
+
+def _say(feed: str, changed: bool, done: str, nothing: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"feed": feed, "changed": changed})
+    else:
+        typer.echo(f"{feed} {done if changed else nothing}.")
