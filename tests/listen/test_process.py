@@ -190,6 +190,34 @@ def test_files_that_changed_come_in_force_and_bad_ones_do_not(settings, certific
     assert "HANDOFF_TLS_CERT" in files.trouble
 
 
+def test_new_files_come_in_force_by_the_clock_alone(settings, certificates, tmp_path, monkeypatch):
+    folder = tmp_path / "tls"
+    shutil.copytree(certificates, folder)
+    assert listener._LOOK_SECONDS <= 60
+    monkeypatch.setattr(listener, "_LOOK_SECONDS", 0.05)
+    ours = client_context(folder, "client")
+
+    async def story():
+        stop = asyncio.Event()
+        serving = asyncio.create_task(serve(settings.model_copy(update=tls_settings(folder)), stop))
+        where = settings.data_dir / "listener.json"
+        async with asyncio.timeout(60):
+            while not where.exists():
+                await asyncio.sleep(0.02)
+            port = json.loads(where.read_text())["mllp_port"]
+            assert await gets_in(port, ours)
+            (folder / "ca.pem").write_bytes((certificates / "ca.pem").read_bytes() + revoked(folder, "client"))
+            while await gets_in(port, ours):
+                await asyncio.sleep(0.02)
+            (folder / "ca.pem").write_bytes((certificates / "ca.pem").read_bytes())
+            while not await gets_in(port, ours):
+                await asyncio.sleep(0.02)
+        stop.set()
+        await serving
+
+    asyncio.run(story())
+
+
 def test_sighup_without_tls_ends_nothing(settings):
     with listening(settings) as (process, where, _):
         process.send_signal(signal.SIGHUP)

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +214,40 @@ def test_the_embedded_broker_is_recycled_before_it_grows_and_nothing_is_lost_or_
     assert json.loads((up.folder / "broker.json").read_text())["generation"] >= 2
     assert peak < 64 + 40
     assert up.rows("SELECT count(*), count(DISTINCT control_id) FROM ledger") == [(15_000, 15_000)]
+
+
+@pytest.mark.slow
+def test_twenty_messages_of_ten_megabytes_at_once_hold_up_nobody_for_long(tmp_path: Path) -> None:
+    """Beside a small message each tenth of a second, with the settings as shipped; prints what was seen (`-s`)."""
+    up = Up(tmp_path / "data")
+    up.start()
+    try:
+        up.send(0, 20)
+        up.wait_for_endings(20)
+        before = json.loads((up.folder / "broker.json").read_text())["generation"]
+        with ThreadPoolExecutor(20) as senders:
+            large = [senders.submit(up.send, number, number + 1, 9_900_000) for number in range(100, 120)]
+            small = 1000
+            while not all(sent.done() for sent in large) or small < 1300:
+                up.send(small, small + 1)
+                small += 1
+                time.sleep(0.1)
+            for sent in large:
+                sent.result()
+        up.wait_for_endings(20 + 20 + small - 1000, 180)
+        found = up.rows("SELECT (ended_us - received_us) / 1e6, ended_us / 1e6 FROM ledger WHERE control_id >= '1000'")
+        waited, ended = sorted(row[0] for row in found), sorted(row[1] for row in found)
+        standstill = max(later - earlier for earlier, later in pairwise(ended))
+        after = json.loads((up.folder / "broker.json").read_text())["generation"]
+        print(
+            f"{len(waited)} small ones beside 20 x 9.9 MB: p50 {waited[len(waited) // 2]:.2f} s, "
+            f"longest {waited[-1]:.1f} s, nothing decided for at most {standstill:.1f} s, {after - before} recyclings"
+        )
+        assert up.rows("SELECT count(*), count(DISTINCT control_id) FROM ledger") == [(small - 960,) * 2]
+        assert standstill < 30
+        assert after - before < 20
+    finally:
+        up.kill_everything()
 
 
 def environment(**settings: str) -> dict[str, str]:
