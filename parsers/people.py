@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 from parsers.events import Address, Identifier, PersonName, Value
 
@@ -41,6 +42,12 @@ class Role(StrEnum):
     MANAGER = "manager"
     CARE_COORDINATOR = "care_coordinator"  # at an LME/MCO
     CENTRAL_OFFICE = "central_office"
+    ADMIN = "admin"  # directory, destinations, sessions; no patients
+    ANALYST = "integration_analyst"  # feeds and their rejects; no patients
+    AUDITOR = "auditor"  # the audit and nothing else
+
+
+NO_PATIENTS: Final = frozenset({Role.ADMIN, Role.ANALYST, Role.AUDITOR})  # nobody is routed to them
 
 
 class Enrollee(Value):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from parsers.people import CaseManager, Enrollee, Role
+from parsers.people import NO_PATIENTS, CaseManager, Enrollee, Role
 from rules.decisions import Alert
 
 
@@ -126,17 +126,18 @@ _PATIENT: Final[Mapping[Role, Mapping[Doing, frozenset[Relation]]]] = {
         Doing.EXPORT: frozenset({_R.OWN, _R.COVER}),
         Doing.BREAK_GLASS: frozenset(Relation),
     },
+    **{role: {} for role in NO_PATIENTS},
 }
 assert _PATIENT.keys() == set(Role)
 
 # What a role may do that is about no patient.
 _HOUSE: Final[Mapping[Doing, frozenset[Role]]] = {
-    Doing.SEE_DIRECTORY: frozenset(Role),
-    Doing.CHANGE_DIRECTORY: frozenset({Role.CENTRAL_OFFICE}),
-    Doing.CHANGE_DESTINATIONS: frozenset({Role.CENTRAL_OFFICE}),
-    Doing.SEE_AUDIT: frozenset({Role.CENTRAL_OFFICE}),
-    Doing.SEE_FEEDS: frozenset({Role.CENTRAL_OFFICE, Role.MANAGER}),
-    Doing.END_SESSIONS: frozenset({Role.CENTRAL_OFFICE}),
+    Doing.SEE_DIRECTORY: frozenset(Role) - {Role.AUDITOR},
+    Doing.CHANGE_DIRECTORY: frozenset({Role.CENTRAL_OFFICE, Role.ADMIN}),
+    Doing.CHANGE_DESTINATIONS: frozenset({Role.CENTRAL_OFFICE, Role.ADMIN}),
+    Doing.SEE_AUDIT: frozenset({Role.CENTRAL_OFFICE, Role.AUDITOR}),
+    Doing.SEE_FEEDS: frozenset({Role.CENTRAL_OFFICE, Role.MANAGER, Role.ADMIN, Role.ANALYST}),
+    Doing.END_SESSIONS: frozenset({Role.CENTRAL_OFFICE, Role.ADMIN}),
 }
 BREAK_GLASS_FOR: Final = timedelta(hours=1)
 _OPENED: Final = frozenset({Doing.SEE_ROW, Doing.SEE_STAY, Doing.SEE_PERSON, Doing.NOTE})
@@ -155,7 +156,7 @@ def may(role: Role, doing: Doing, relation: Relation | None = None, *, glass_bro
         return Answer(bool(allowed), Why.ROLE if allowed else Why.ROLE_MAY_NOT)
     if relation in allowed:
         return Answer(True, Why.RELATION)
-    if glass_broken and doing in _OPENED:
+    if glass_broken and doing in _OPENED and Doing.BREAK_GLASS in _PATIENT[role]:
         return Answer(True, Why.BREAK_GLASS)
     if relation is Relation.FORMER:
         return Answer(False, Why.TOLD_ONLY)
@@ -183,6 +184,8 @@ def relation_of(
     `network_id`: of the enrollee's practice; `lme_mco_id`: of the county; `covers`: for whom the person stands in now;
     `asked`: a question to the person, or an escalation, is open.
     """
+    if person.role in NO_PATIENTS:
+        return Relation.NONE
     who = person.case_manager_id
     owners = {owner.case_manager_id for owner in alert.owners} | ({holder} if holder else set())
     told = who in alert.told

@@ -15,7 +15,7 @@ from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from parsers.hours import ALWAYS, read_hours, within
-from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
+from parsers.people import NO_PATIENTS, Absence, CaseManager, LmeMco, Network, Practice, Role
 
 LOCAL_ZONE: Final = "America/New_York"
 BUILT_IN_CENTRAL_OFFICE: Final = CaseManager(
@@ -76,6 +76,8 @@ class Directory:
         self._teams: dict[str, list[CaseManager]] = {}
         self._coordinators: dict[str, list[CaseManager]] = {}
         for person in people:
+            if person.role in NO_PATIENTS:
+                continue
             for practice_id in person.practices:
                 self._carriers.setdefault(practice_id, []).append(person)
             if person.network_id:
@@ -224,7 +226,7 @@ class Directory:
     def _stand_in(
         self, person: CaseManager, at: datetime, zone: str, trail: tuple[str, ...]
     ) -> tuple[CaseManager, str] | None:
-        if person.case_manager_id in trail:
+        if person.case_manager_id in trail or person.role in NO_PATIENTS:
             return None
         away = [absence for absence in self.absences.get(person.case_manager_id, ()) if _covers(absence, at)]
         if away:

@@ -16,6 +16,7 @@ from streams.inbox.api.alerts import alerts_after
 from streams.inbox.api.document import document_page
 from streams.inbox.api.stays import list_stays, one_stay, write_act
 from streams.inbox.behind_proxy import BehindProxy
+from streams.inbox.pages.audit import audit_page, audit_search
 from streams.inbox.pages.become import become, become_page
 from streams.inbox.pages.board import board_page, give
 from streams.inbox.pages.cover import cover_page, say_away
@@ -39,7 +40,7 @@ from streams.inbox.pages.session import (
 )
 from streams.inbox.pages.stay import act, seen, stay_page, stay_part, undo
 from streams.inbox.pages.stream import stream, stream_all
-from streams.inbox.request import HERE, Assets, Inbox, SignedOut, gone_away
+from streams.inbox.request import HERE, Assets, Inbox, NotTheirs, SignedOut, gone_away
 from streams.inbox.same_origin import Guard
 from streams.store import Unavailable
 
@@ -98,6 +99,8 @@ def app(inbox: Inbox) -> ASGIApp:
             Route("/review", partial(review_page, inbox), methods=["GET"]),
             Route("/review/{review_id}", partial(settle, inbox), methods=["POST"]),
             Route("/review/{review_id}/undo", partial(take_back_review, inbox), methods=["POST"]),
+            Route("/audit", partial(audit_page, inbox), methods=["GET"]),
+            Route("/audit", partial(audit_search, inbox), methods=["POST"]),
             Mount(
                 "/api/v1",
                 routes=[
@@ -114,6 +117,7 @@ def app(inbox: Inbox) -> ASGIApp:
         ],
         exception_handlers={
             SignedOut: inbox.signed_out,
+            NotTheirs: inbox.not_theirs,
             Unavailable: inbox.away,
             ClientDisconnect: gone_away,
         },

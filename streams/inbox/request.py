@@ -86,6 +86,14 @@ class SignedOut(Exception):
         self.session = session
 
 
+class NotTheirs(Exception):
+    """Their role does not do that; to them it looks as if it were not there."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self.reader = reader
+
+
 @lru_cache(maxsize=64)
 def asset(name: str) -> str:
     """Address of one of our static files; changes when the file does."""
@@ -129,7 +137,10 @@ class Inbox:
     def drop_cookie(self, answer: Response, name: str) -> None:
         answer.delete_cookie(self.cookie(name), httponly=True, secure=self.https, samesite="lax", path="/")
 
-    async def reader(self, request: Request, *, locked_too: bool = False) -> Reader:
+    async def reader(
+        self, request: Request, *, locked_too: bool = False, doing: Doing | None = Doing.SEE_ROW
+    ) -> Reader:
+        """Who is at the page, if their role may do that; `None`: whatever it is. Raises `SignedOut` or `NotTheirs`."""
         secret = request.cookies.get(self.cookie(COOKIE), "")
         now = datetime.now(UTC)
         session = await run_in_threadpool(self.store.sessions.find, secret, now)
@@ -142,6 +153,8 @@ class Inbox:
         person = await run_in_threadpool(self.desk.person, session.case_manager_id)
         if person is None:
             raise SignedOut
+        if doing is not None and not may(person.role, doing):
+            raise NotTheirs(Reader(session, person))
         return Reader(session, person)
 
     async def posted(self, request: Request, reader: Reader) -> FormData:
@@ -205,6 +218,20 @@ class Inbox:
             button, lines = None, [why, "This page opens with a one-time link."]
             lines.append("The person who runs this inbox makes one with: handoff sign-in")
         return self.page("words.html", status, heading=heading, lines=[line for line in lines if line], button=button)
+
+    async def not_theirs(self, request: Request, error: Exception) -> Response:
+        """The front page leads those who see no patients to what is theirs; elsewhere there is nothing."""
+        assert isinstance(error, NotTheirs)
+        reader = error.reader
+        if request.method not in {"GET", "HEAD"} or request.url.path != "/":
+            return PlainTextResponse("not here", 404)
+        if may(reader.person.role, Doing.SEE_AUDIT):
+            return RedirectResponse("/audit", 303)
+        lines = ("Your role sees no patients.", self.whom_to_ask())
+        heading = "Nothing is shown here"
+        return self.page(
+            "words.html", heading=heading, lines=lines, button=None, reader=reader.person, csrf=reader.session.csrf
+        )
 
     def way_out(self, session: Session) -> str:
         """Where the browser goes to sign out at the provider as well; "" for a session that is not of it."""

@@ -22,6 +22,9 @@ ROLE_WORDS: Final[Mapping[Role, str]] = {
     Role.MANAGER: "network manager",
     Role.CARE_COORDINATOR: "LME/MCO care coordinator",
     Role.CENTRAL_OFFICE: "central office",
+    Role.ADMIN: "administrator",
+    Role.ANALYST: "integration analyst",
+    Role.AUDITOR: "auditor",
 }
 
 

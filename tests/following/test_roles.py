@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parsers.events import PersonName
-from parsers.people import CaseManager, Enrollee, Role
+from parsers.people import NO_PATIENTS, CaseManager, Enrollee, Role
 from rules.decisions import Owner
 from rules.following.roles import Doing, Relation, Why, glass_holds, may, relation_of
 from tests.following.test_following import version
@@ -26,13 +26,33 @@ def test_every_cell_answers_with_a_reason(role: Role, doing: Doing) -> None:
         )
 
 
-@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("role", sorted(set(Role) - NO_PATIENTS))
 def test_to_whom_the_patient_is_nothing_nothing_is_shown(role: Role) -> None:
     assert not any(may(role, doing, Relation.NONE) for doing in READS)
     assert may(role, Doing.SEE_STAY, Relation.NONE, glass_broken=True).why is Why.BREAK_GLASS
     assert not may(role, Doing.ACT, Relation.NONE, glass_broken=True)
     assert not may(role, Doing.EXPORT, Relation.NONE, glass_broken=True)
     assert not may(role, Doing.ACT, Relation.FORMER)
+
+
+@pytest.mark.parametrize("role", sorted(NO_PATIENTS))
+def test_a_role_without_patients_has_none_whatever_it_was_told_or_breaks(role: Role) -> None:
+    patients = [doing for doing in Doing if any(may(Role.CENTRAL_OFFICE, doing, relation) for relation in Relation)]
+    house = {Doing.SEE_DIRECTORY, Doing.CHANGE_DIRECTORY, Doing.CHANGE_DESTINATIONS, Doing.SEE_AUDIT, Doing.SEE_FEEDS,
+             Doing.END_SESSIONS}  # fmt: skip
+    for doing in set(patients) - house:
+        for relation in (*Relation, None):
+            for broken in (False, True):
+                assert may(role, doing, relation, glass_broken=broken).why is Why.ROLE_MAY_NOT or (
+                    relation is Relation.FORMER and not may(role, doing, relation, glass_broken=broken)
+                )
+
+
+def test_the_auditor_sees_the_audit_and_nothing_else() -> None:
+    assert [doing for doing in Doing if may(Role.AUDITOR, doing)] == [Doing.SEE_AUDIT]
+    assert [doing for doing in Doing if may(Role.ANALYST, doing)] == [Doing.SEE_DIRECTORY, Doing.SEE_FEEDS]
+    assert not may(Role.ADMIN, Doing.SEE_AUDIT)
+    assert may(Role.ADMIN, Doing.CHANGE_DIRECTORY)
 
 
 def test_who_does_what() -> None:
@@ -85,5 +105,6 @@ def test_random_people_and_routes_find_no_leak(
     )  # fmt: skip
     if may(person.role, Doing.SEE_ROW, relation):
         assert near
+        assert person.role not in NO_PATIENTS
     if told and relation is Relation.FORMER:
         assert not may(person.role, Doing.SEE_PERSON, relation)

@@ -244,11 +244,13 @@ def signed_up(tmp_path, monkeypatch):
     store.directory.load([], [], [ORTIZ.model_copy(update={"email": "Ortiz@example.org"})], [], [], replace=False)
     tell(store, *versions)
     inbox = InboxProcess(settings)
-    inbox.start()
-    yield front, foreign, store, inbox
-    inbox.stop()
-    foreign.stop()
-    store.close()
+    try:
+        inbox.start()
+        yield front, foreign, store, inbox
+    finally:
+        foreign.stop()
+        store.close()
+        inbox.stop()
 
 
 def at_provider(page, name):

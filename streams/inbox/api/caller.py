@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from parsers.people import CaseManager
 from rules.following.acts import Fault
+from rules.following.roles import Doing, may
 from streams.inbox.api.models import FaultOut, ProblemOut
 from streams.store import Unavailable
 from streams.store.api_tokens import Scope
@@ -85,6 +86,8 @@ async def caller(inbox: "Inbox", request: Request, scope: Scope, *, takes: froze
     if token is None or person is None:
         inbox.guesses.wrong(address, time.monotonic(), _API)
         raise Refusal(401, "this token is not valid", headers=asks)
+    if not may(person.role, Doing.SEE_ROW):
+        raise Refusal(403, "this person's role sees no patients")
     if scope not in token.scopes:
         raise Refusal(403, f"this token is not good for: {scope}")
     if request.query_params.keys() - takes:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 async def become_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
+    reader = await inbox.reader(request, doing=None)
     await inbox.came(request, reader)
     if not inbox.demo:
         return PlainTextResponse("not here", 404)
@@ -53,7 +53,7 @@ def people_of(inbox: "Inbox") -> list[dict[str, str]]:
 async def become(inbox: "Inbox", request: Request) -> Response:
     if not inbox.demo:
         return PlainTextResponse("not here", 404)
-    form = await inbox.posted(request, await inbox.reader(request))
+    form = await inbox.posted(request, await inbox.reader(request, doing=None))
     who = str(form.get("who", ""))
     if await run_in_threadpool(inbox.desk.person, who) is None:
         return PlainTextResponse("no such person", 400)

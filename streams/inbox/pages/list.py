@@ -11,6 +11,7 @@ from starlette.responses import (
     Response,
 )
 
+from rules.following.roles import Doing, may
 from streams.inbox import quiet
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.loop_words import CALL_PRESSES
@@ -45,7 +46,9 @@ def render_list(inbox: "Inbox", reader: Reader, *, came: bool) -> Response:
         now_words=time_words.moment(now, now),
         groups=groups_of(inbox, reader, found, now),
         call_presses=CALL_PRESSES,
-        reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now)),
+        reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now))
+        if may(reader.person.role, Doing.REVIEW)
+        else 0,
     )
 
 

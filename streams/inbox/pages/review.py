@@ -13,6 +13,7 @@ from starlette.responses import (
 )
 
 from parsers.people import CaseManager, Enrollee
+from rules.following.roles import Doing
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.request import REVIEWS_ANSWERED_HOURS, REVIEWS_SHOWN, SAID_OF_REVIEW, WORDS_OF_VERDICT, Reader
 from streams.store.audit import Audited
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 async def review_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
+    reader = await inbox.reader(request, doing=Doing.REVIEW)
     await inbox.came(request, reader)
     said = SAID_OF_REVIEW.get(request.query_params.get("said", ""), "")
     return await run_in_threadpool(partial(render_reviews, inbox), reader, said, request.query_params.get("of", ""))
@@ -62,7 +63,7 @@ def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Respon
 
 
 async def take_back_review(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
+    reader = await inbox.reader(request, doing=Doing.REVIEW)
     await inbox.posted(request, reader)
     return await run_in_threadpool(partial(take_back, inbox), reader, request.path_params["review_id"])
 
@@ -79,7 +80,7 @@ def take_back(inbox: "Inbox", reader: Reader, review_id: str) -> Response:
 
 
 async def settle(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
+    reader = await inbox.reader(request, doing=Doing.REVIEW)
     form = await inbox.posted(request, reader)
     word = str(form.get("verdict", ""))
     if word not in set(Verdict):

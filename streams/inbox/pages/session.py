@@ -78,7 +78,7 @@ async def tried(
 
 
 async def sign_out(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, locked_too=True)
+    reader = await inbox.reader(request, locked_too=True, doing=None)
     await inbox.posted(request, reader)
     answer = inbox.leave(await run_in_threadpool(inbox.way_out, reader.session))
     await end_of(inbox, reader.session)
@@ -89,7 +89,7 @@ async def sign_out(inbox: "Inbox", request: Request) -> Response:
 async def unlock(inbox: "Inbox", request: Request) -> Response:
     if not inbox.demo:
         return PlainTextResponse("not here", 404)
-    reader = await inbox.reader(request, locked_too=True)
+    reader = await inbox.reader(request, locked_too=True, doing=None)
     form = await inbox.posted(request, reader)
     back = str(form.get("back", ""))
     known = back in {"/become", "/review"} or re.fullmatch(r"/stay/[^/?#\\]+", back)
@@ -98,7 +98,7 @@ async def unlock(inbox: "Inbox", request: Request) -> Response:
 
 async def still(inbox: "Inbox", request: Request) -> Response:
     """Whether a page that lost its stream may open it again."""
-    await inbox.reader(request)
+    await inbox.reader(request, doing=None)
     if not await inbox.live.is_fresh():
         return PlainTextResponse("not live now", 503)
     return Response(status_code=204)
@@ -106,18 +106,18 @@ async def still(inbox: "Inbox", request: Request) -> Response:
 
 async def time_left(inbox: "Inbox", request: Request) -> Response:
     """Seconds until the session locks, whichever tab its last gesture was in."""
-    reader = await inbox.reader(request)
+    reader = await inbox.reader(request, doing=None)
     return JSONResponse({"left": inbox.locks_in(reader.session)})
 
 
 async def here(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
+    reader = await inbox.reader(request, doing=None)
     await inbox.posted(request, reader)
     return Response(status_code=204)
 
 
 async def put_place(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
+    reader = await inbox.reader(request, doing=None)
     form = await inbox.posted(request, reader)
     place, padded = str(form.get("place", "")), str(form.get("padded", ""))
     if not re.fullmatch(r"[0-9a-f]{16}", place) or not re.fullmatch(r"[0-9a-f]{0,512}", padded):
@@ -127,5 +127,5 @@ async def put_place(inbox: "Inbox", request: Request) -> Response:
 
 
 async def place(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
+    reader = await inbox.reader(request, doing=None)
     return PlainTextResponse(inbox.presence.place(reader.session.secret, request.path_params["place"]))

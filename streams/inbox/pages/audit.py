@@ -1,0 +1,87 @@
+"""The audit, for whoever may look at it: what was asked for is posted, so that no id stands in an address."""
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rules.following.roles import Doing
+from streams.store.audit import Audited, AuditRow
+from streams.words import times as time_words
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox, Reader
+
+SHOWN: Final = 200
+IN_CSV: Final = 50_000
+_COLUMNS: Final = ("at", "user", "what", "person", "alert", "detail", "from")
+_DAYS: Final = {"1": 1, "7": 7, "31": 31, "366": 366, "2196": 2196}  # the longest: six years
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+async def audit_page(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request, doing=Doing.SEE_AUDIT)
+    await inbox.came(request, reader)
+    return await run_in_threadpool(shown, inbox, reader, "", "", "1")
+
+
+async def audit_search(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request, doing=Doing.SEE_AUDIT)
+    form = await inbox.posted(request, reader)
+    person, user, days = (str(form.get(name, "")).strip()[:200] for name in ("person", "user", "days"))
+    show = in_csv if "csv" in form else shown
+    return await run_in_threadpool(show, inbox, reader, person, user, days)
+
+
+def shown(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -> Response:
+    now = datetime.now(UTC)
+    rows = looked_up(inbox, reader, person, user, days, SHOWN)
+    lines = [
+        {
+            "at": time_words.moment(row.at, now),
+            "who": inbox.desk.name(row.case_manager_id),
+            "what": row.what.value.replace("_", " "),
+            "person": row.enrollee_id,
+            "detail": row.detail,
+            "origin": row.origin,
+        }
+        for row in rows
+    ]
+    asked = {"person": person, "user": user, "days": days if days in _DAYS else "1"}
+    more = f"The newest {SHOWN} are shown; the CSV holds all." if len(rows) == SHOWN else ""
+    return inbox.page("audit.html", reader=reader.person, csrf=reader.session.csrf, lines=lines, asked=asked, more=more)
+
+
+def in_csv(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -> Response:
+    rows = looked_up(inbox, reader, person, user, days, IN_CSV)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(_COLUMNS)
+    writer.writerows([_cell(one) for one in cells(row)] for row in rows)
+    headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
+    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def looked_up(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str, most: int) -> list[AuditRow]:
+    """The rows asked for, newest first; that somebody asked is a row."""
+    now = datetime.now(UTC)
+    since = now - timedelta(days=_DAYS.get(days, 1))
+    rows = inbox.store.audit.read(enrollee_id=person, case_manager_id=user, since=since, limit=most)
+    who = reader.person.case_manager_id
+    inbox.store.audit.write(who, Audited.READ_AUDIT, now, enrollee_id=person, detail=f"{len(rows)} rows")
+    return rows
+
+
+def cells(row: AuditRow) -> Sequence[str]:
+    at = row.at.isoformat(timespec="seconds")
+    return at, row.case_manager_id, row.what.value, row.enrollee_id, row.alert_id, row.detail, row.origin
+
+
+def _cell(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,157 @@
+"""Random people of every role on every route: who is nothing to a patient is shown nothing, nor that there is one."""
+
+import random
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from parsers.people import NO_PATIENTS, CaseManager, Role
+from rules.telling.directory import Directory
+from streams.inbox.request import COOKIE
+from streams.run.settings import Settings
+from streams.store.audit import Audited
+from tests.inbox.test_pages import served
+from tests.rigs.inbox import ORTIZ, alert, hold, load_people, open_store, person, tell, town
+
+ROUTES = (
+    "/",
+    "/list",
+    "/stay/a1",
+    "/stay/a1/part",
+    "/stay/a1/letter",
+    "/review",
+    "/audit",
+    "/become",
+    "/board",
+    "/people",
+    "/cover",
+    "/person/{ref}",
+)
+POSTS = (
+    "/stay/a1/take",
+    "/stay/a1/acknowledge",
+    "/stay/a1/seen",
+    "/stay/a1/log",
+    "/review/{review}",
+    "/audit",
+    "/people",
+    "/board/give",
+)
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_store(Settings(data_dir=tmp_path))
+    people, versions = town()
+    load_people(opened, people)
+    tell(opened, *versions)
+    opened.enrolled = people
+    opened.pair = hold(opened, people[0])
+    yield opened
+    opened.close()
+
+
+def strangers(count):
+    """People of every role who are nothing to anybody in p1: not their practice, network or plan, and never told."""
+    chance = random.Random(26)
+    for number in range(count):
+        role = list(Role)[number % len(Role)]
+        yield CaseManager(
+            case_manager_id=f"x{number}",
+            name=f"Stranger {number}",
+            role=role,
+            network_id=chance.choice(("", "n2")),
+            lme_mco_id="vaya" if role is Role.CARE_COORDINATOR or chance.random() < 0.2 else "",
+            practices=chance.choice(((), ("p9",))),
+        )
+
+
+def theirs(role, route):
+    """The audit names people by id, that is what it is for; the central office answers for the whole state."""
+    return (route == "/audit" and role is Role.AUDITOR) or role is Role.CENTRAL_OFFICE
+
+
+def enter(client, store, who):
+    session = store.sessions.open(who, datetime.now(UTC))
+    client.cookies.set(COOKIE, session.secret)
+    client.headers["X-CSRF-Token"] = session.csrf
+
+
+def same(answer):
+    """What somebody can tell two answers apart by."""
+    return answer.status_code, re.sub(r"[0-9a-f]{40}|\d\d:\d\d", "", answer.text)
+
+
+def test_no_stranger_reads_anything_on_any_route(store, tmp_path):
+    hidden = {word for one in store.enrolled for word in (one.name.family, one.enrollee_id, one.phone)}
+    people = list(strangers(2 * len(Role)))
+    store.directory.load([], [], people, [], [], replace=False)
+    with served(Settings(data_dir=tmp_path), store, None) as (client, inbox):
+        ref = inbox.refs.of(store.enrolled[0].enrollee_id)
+        for who in people:
+            enter(client, store, who.case_manager_id)
+            for route in ROUTES:
+                if not theirs(who.role, route):
+                    answer = client.get(route.format(ref=ref))
+                    found = [word for word in hidden if word in answer.text]
+                    assert not found, (who.role, route, found)
+            for route in POSTS:
+                if not theirs(who.role, route):
+                    form = {"version": 1, "verdict": "same", "words": "Whitfield", "to": "cm-brown", "stay": "a1"}
+                    answer = client.post(route.format(review=store.pair), data=form)
+                    assert answer.status_code in {200, 400, 404, 409}, (who.role, route, answer.status_code)
+                    shown = answer.text.replace('value="Whitfield"', "")  # what was typed comes back
+                    assert not [word for word in hidden if word in shown], (who.role, route)
+            if who.role is not Role.CENTRAL_OFFICE:
+                for path in ("/stay/{}", "/stay/{}/part"):  # there and not there look the same
+                    there, absent = client.get(path.format("a1")), client.get(path.format("nothere"))
+                    assert same(there) == same(absent), (who.role, path)
+    assert store.inbox.stay_page("cm-ortiz", "a1").acts == ()
+    assert store.reviews.find(store.pair).verdict is None
+
+
+def test_an_auditor_gets_the_audit_and_an_administrator_a_page_that_says_so(store, tmp_path):
+    auditor = CaseManager(case_manager_id="au", name="U. Audit", role=Role.AUDITOR)
+    admin = CaseManager(case_manager_id="ad", name="D. Min", role=Role.ADMIN, network_id="n1", practices=("p1",))
+    store.directory.load([], [], [auditor, admin], [], [], replace=False)
+    store.audit.write("cm-ortiz", Audited.READ_STAY, datetime.now(UTC), alert_ids=("a1",), enrollee_id="E00001")
+    with served(Settings(data_dir=tmp_path), store, None) as (client, _):
+        enter(client, store, "au")
+        assert client.get("/").headers["location"] == "/audit"
+        page = client.get("/audit")
+        assert page.status_code == 200
+        assert "M. Ortiz, RN" in page.text
+        assert "Whitfield" not in page.text
+        found = client.post("/audit", data={"person": "E00001", "days": "7"})
+        assert "read stay" in found.text
+        sheet = client.post("/audit", data={"user": "cm-ortiz", "days": "7", "csv": "1"})
+        assert sheet.headers["content-type"].startswith("text/csv")
+        assert sheet.text.splitlines()[0] == "at,user,what,person,alert,detail,from"
+        assert "cm-ortiz" in sheet.text
+        looks = [row for row in store.audit.read(case_manager_id="au") if row.what is Audited.READ_AUDIT]
+        assert len(looks) == 3
+        assert "session " in looks[0].origin
+        for role in (ORTIZ.case_manager_id, "ad"):
+            enter(client, store, role)
+            assert client.get("/audit").status_code == client.post("/audit").status_code == 404
+        assert "Your role sees no patients." in client.get("/").text
+        assert client.get("/stream").status_code == 404
+
+
+def test_nobody_is_routed_to_a_role_without_patients():
+    now = datetime.now(UTC)
+    for role in sorted(NO_PATIENTS):
+        one = CaseManager(case_manager_id="x", name="X", role=role, network_id="n1", practices=("p1",), lme_mco_id="l1")
+        directory = Directory(case_managers=[one])
+        assert directory.of_practice("p1", now) is None
+        assert directory.of_network("n1", now) is None
+        assert directory.stand_in(one, now) is None
+
+
+def test_who_was_told_and_became_an_auditor_reads_nothing_more(store, tmp_path):
+    tell(store, alert(person(9), "z1"))
+    store.directory.load([], [], [ORTIZ.model_copy(update={"role": Role.AUDITOR})], [], [], replace=False)
+    with served(Settings(data_dir=tmp_path), store, ORTIZ) as (client, _):
+        assert client.get("/stay/a1").status_code == 404
+        assert client.get("/list").status_code == 404
