@@ -6,8 +6,9 @@ them), the change that open pages hear of, and what is due to the person's mail.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
@@ -116,16 +117,13 @@ class Escalations:
         """Look at these stays (with the times that were set): writes what is due and when to look next."""
         with self._database.reading() as connection:
             before = looked_at(connection, list(set_for), rules, now)
-        steps: list[StepRow] = []
-        quiet: list[tuple[str, int, int]] = []
-        for alert_id, seen in set_for.items():
-            stay = before.get(alert_id)
-            if stay is None:
-                quiet.append((alert_id, seen, NEVER))
-            elif stay.due or stay.over:
-                steps += self._write(turn, alert_id, rules, now)
-            else:
-                quiet.append((alert_id, seen, stay.look_us))
+        asking = [one.alert_id for one in before.values() if one.due or one.over]
+        steps = self._write(turn, asking, rules, now) if asking else []
+        quiet = [
+            (alert_id, seen, before[alert_id].look_us if alert_id in before else NEVER)
+            for alert_id, seen in set_for.items()
+            if alert_id not in asking
+        ]
         with self._database.writing() as connection:
             fence(connection, turn)
             for alert_id, seen, look_us in quiet:
@@ -163,25 +161,23 @@ class Escalations:
             cursor = connection.scalar(select(ticks.c.cursor).where(ticks.c.name == name))
             return max(0, _position(connection) - int(cursor or 0))
 
-    def _write(self, turn: Turn, alert_id: str, rules: Rules, now: datetime) -> list[StepRow]:
+    def _write(self, turn: Turn, alert_ids: Sequence[str], rules: Rules, now: datetime) -> list[StepRow]:
+        """What is due for these stays, looked at again while nobody else can change them."""
         with self._database.writing() as connection:
             fence(connection, turn)
-            people = [row[0] for row in rows_among(connection, _PEOPLE, [alert_id])]
-            take_turns(connection, people)
-            connection.execute(select(alerts.c.alert_id).where(alerts.c.alert_id == alert_id).with_for_update())
-            stay = looked_at(connection, [alert_id], rules, now).get(alert_id)
-            if stay is None:
-                return []
-            _tell(connection, stay)
-            write_mail(connection, stay, rules.mail, now)
-            which = escalation_looks.c.alert_id == alert_id
-            connection.execute(update(escalation_looks).where(which).values(look_us=stay.look_us))
-            _write_steps(connection, stay, now)
-            names = [done.step.key for done in stay.due]
-            wanted = select(escalation_steps).where(
-                escalation_steps.c.alert_id == alert_id, escalation_steps.c.step_key.in_(names)
+            take_turns(connection, [row[0] for row in rows_among(connection, _PEOPLE, alert_ids)])
+            locked = select(alerts.c.alert_id).where(alerts.c.alert_id.in_(alert_ids)).order_by(alerts.c.alert_id)
+            connection.execute(locked.with_for_update())
+            stays = looked_at(connection, alert_ids, rules, now)
+            for stay in stays.values():
+                _tell(connection, stay)
+                write_mail(connection, stay, rules.mail, now)
+                which = escalation_looks.c.alert_id == stay.alert_id
+                connection.execute(update(escalation_looks).where(which).values(look_us=stay.look_us))
+            positions = iter(
+                next_values(connection, "position", sum(len(one.due) + len(one.over) for one in stays.values()))
             )
-            return [_step_row(row) for row in connection.execute(wanted.order_by(escalation_steps.c.due_us)).all()]
+            return [step for stay in stays.values() for step in _write_steps(connection, stay, positions, now)]
 
 
 def _position(connection: Connection) -> int:
@@ -208,32 +204,35 @@ def _tell(connection: Connection, stay: Look) -> None:
     connection.execute(update(alert_owners).where(which).values(asked=0))
 
 
-def _write_steps(connection: Connection, stay: Look, now: datetime) -> None:
+def _write_steps(connection: Connection, stay: Look, positions: Iterator[int], now: datetime) -> list[StepRow]:
     """The rows, and for those that are over another place in the stream of changes: open pages hear of both."""
-    positions = iter(next_values(connection, "position", len(stay.due) + len(stay.over)))
     for key in stay.over:
         which = (escalation_steps.c.alert_id == stay.alert_id) & (escalation_steps.c.step_key == key)
         changes = {"ended_us": to_us(now), "position": next(positions)}
         connection.execute(update(escalation_steps).where(which).values(**changes))
+    rows = []
     for done in stay.due:
-        step = done.step
-        connection.execute(
-            insert(escalation_steps).values(
-                alert_id=stay.alert_id,
-                step_key=step.key,
-                position=next(positions),
-                run=step.run,
-                number=step.number,
-                clock=step.clock.value if step.clock else "",
-                began_us=to_us(step.began_at),
-                due_us=to_us(step.due_at),
-                at_us=to_us(now),
-                came_to=str(done.came_to),
-                case_manager_id=done.person.case_manager_id if done.person else "",
-                because=done.because,
-                ended_us=0 if done.came_to is CameTo.ASKED else to_us(now),
-            )
+        step, asked = done.step, done.came_to is CameTo.ASKED
+        rows.append(
+            {
+                "alert_id": stay.alert_id,
+                "step_key": step.key,
+                "position": next(positions),
+                "run": step.run,
+                "number": step.number,
+                "clock": step.clock.value if step.clock else "",
+                "began_us": to_us(step.began_at),
+                "due_us": to_us(step.due_at),
+                "at_us": to_us(now),
+                "came_to": str(done.came_to),
+                "case_manager_id": done.person.case_manager_id if done.person else "",
+                "because": done.because,
+                "ended_us": 0 if asked else to_us(now),
+            }
         )
+    if rows:
+        connection.execute(insert(escalation_steps), rows)
+    return [_step_row(SimpleNamespace(**row)) for row in rows]
 
 
 def _step_row(row: Any) -> StepRow:

@@ -8,6 +8,7 @@ broker are killed with SIGKILL, one or (embedded) all at once with their supervi
 
 - every message that got an AA has exactly one ending that is not `duplicate`;
 - every visit has exactly one alert, whose versions are 1 and 2 and nothing else;
+- of every stay that escalation looked at somebody is asked, and nobody is asked twice for the same;
 - no worker stood still behind a living broker for more than 20 s;
 - the ledger balances: as many endings as stored messages.
 """
@@ -40,6 +41,18 @@ from tests.rigs.servers import KafkaServer, PostgresServer, free_port
 PEOPLE: Final = 20_000  # nobody comes so often that his history, rather than a kill, slows a worker down
 SENDERS: Final = 8
 STANDSTILL_SECONDS: Final = 20.0
+ESCALATION: Final = "".join(
+    f"""
+[[runs]]
+name = "{when}"
+when = "{when}"
+rouse = true
+steps = [
+  {{ after = "1 s", ask = "owner" }}, {{ after = "2 s", ask = "manager" }}, {{ after = "3 s", ask = "central_office" }},
+]
+"""
+    for when in ("nobody_took", "nothing_tried", "due_soon")
+)
 START: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
 
@@ -60,6 +73,9 @@ class Report:
     alerts_twice: int = 0
     versions_wrong: int = 0
     told_twice: int = 0
+    asked: int = 0
+    asked_twice: int = 0
+    unasked: int = 0
     longest_standstill: float = 0.0
     ledger_balanced: bool = False
     endings: dict[str, int] = field(default_factory=dict)
@@ -74,8 +90,16 @@ class Report:
             + self.alerts_twice
             + self.versions_wrong
             + self.told_twice
+            + self.asked_twice
+            + self.unasked
         )
-        return wrong == 0 and self.ledger_balanced and self.longest_standstill <= STANDSTILL_SECONDS and not self.faults
+        return (
+            wrong == 0
+            and self.asked > 0
+            and self.ledger_balanced
+            and self.longest_standstill <= STANDSTILL_SECONDS
+            and not self.faults
+        )
 
     def as_json(self) -> str:
         return json.dumps({**self.__dict__, "kills": dict(self.kills), "ok": self.ok})
@@ -184,7 +208,9 @@ class Stack:
             "HANDOFF_INBOX_METRICS_PORT": str(free_port()),
             "HANDOFF_TELL_METRICS_PORT": str(free_port()),
             "HANDOFF_ACCEPT_SECONDS": "3",
+            "HANDOFF_ESCALATION": str(folder / "escalation.toml"),
         }
+        (folder / "escalation.toml").write_text(ESCALATION)
         self.url = f"sqlite:///{folder / 'data' / 'handoff.sqlite3'}"
         if self.kafka:
             self.environment["KAFKA_BOOTSTRAP_SERVERS"] = self.kafka.bootstrap
@@ -346,6 +372,22 @@ class Store:
                 found = json.loads(document) if isinstance(document, str | bytes) else document
                 yield alert_id, version, found["control_id"]
 
+    def asked(self) -> tuple[int, int, int]:
+        """Questions asked; those asked of one person twice; stays that were looked at and of which nobody is asked."""
+        with self._engine.connect() as connection:
+            found = connection.execute(
+                sa.text(
+                    "SELECT (SELECT count(*) FROM escalation_steps WHERE came_to = 'asked'), "
+                    "(SELECT count(*) FROM (SELECT 1 FROM escalation_steps WHERE came_to = 'asked' "
+                    " GROUP BY alert_id, run, clock, began_us, case_manager_id HAVING count(*) > 1) AS twice), "
+                    "(SELECT count(*) FROM alerts JOIN escalation_looks AS l ON l.alert_id = alerts.alert_id"
+                    " WHERE status = 'finished' AND look_us <> 0 AND position <= "
+                    " (SELECT cursor FROM ticks WHERE name = 'escalation') AND NOT EXISTS (SELECT 1 FROM "
+                    " escalation_steps AS s WHERE s.alert_id = alerts.alert_id AND came_to = 'asked' AND ended_us = 0))"
+                )
+            ).one()
+            return int(found[0]), int(found[1]), int(found[2])
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -457,6 +499,7 @@ def _compare(store: Store, traffic: Traffic, report: Report) -> None:
     report.versions_wrong = sum(
         1 for visit in both for alert in alert_of.get(visit, ()) if sorted(versions[alert]) != [1, 2]
     )  # fmt: skip
+    report.asked, report.asked_twice, report.unasked = store.asked()
     report.ledger_balanced = rows == sum(real.values()) + endings["duplicate"] and set(real) >= traffic.acked
 
 
