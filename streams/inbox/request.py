@@ -28,6 +28,7 @@ from rules.following.roles import Doing, may
 from streams.inbox.access import Desk
 from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
+from streams.inbox.opened import is_opened
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.presence import Presence
 from streams.inbox.refs import Refs
@@ -67,7 +68,6 @@ WORDS_OF_VERDICT: Final = {
     Verdict.NOT_SURE: "not sure",
 }
 HERE: Final = Path(__file__).parent
-_PAGES: Final = frozenset({"/", "/become", "/board", "/cover", "/people", "/review"})
 log = structlog.get_logger()
 
 
@@ -185,7 +185,7 @@ class Inbox:
 
     async def signed_out(self, request: Request, error: Exception) -> Response:
         session = error.session if isinstance(error, SignedOut) else None
-        if request.method not in {"GET", "HEAD"} or request.url.path not in _PAGES | _stay_paths(request):
+        if request.method not in {"GET", "HEAD"} or not is_opened(request.url.path):
             return PlainTextResponse("signed out", 401)
         if session is None:
             return self.please_sign_in()
@@ -304,11 +304,6 @@ class Inbox:
                 Check("store", ok=answers, why=why, needed=Needed.READY),
             )
         )
-
-
-def _stay_paths(request: Request) -> set[str]:
-    path = request.url.path
-    return {path} if path.startswith("/stay/") and path.count("/") == 2 else set()
 
 
 def wants_json(request: Request) -> bool:

@@ -17,6 +17,7 @@ from starlette.responses import (
 )
 
 from streams.inbox.entering import BROWSER, address_of, browser_of, end_of, enter, please_wait
+from streams.inbox.opened import is_opened
 from streams.inbox.request import COOKIE
 from streams.store.sessions import Way
 
@@ -92,8 +93,7 @@ async def unlock(inbox: "Inbox", request: Request) -> Response:
     reader = await inbox.reader(request, locked_too=True, doing=None)
     form = await inbox.posted(request, reader)
     back = str(form.get("back", ""))
-    known = back in {"/become", "/review"} or re.fullmatch(r"/stay/[^/?#\\]+", back)
-    return RedirectResponse(back if known else "/", 303)
+    return RedirectResponse(back if is_opened(back) else "/", 303)
 
 
 async def still(inbox: "Inbox", request: Request) -> Response:
