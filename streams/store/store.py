@@ -5,6 +5,7 @@ from typing import Self
 from streams.store.absences import Absences
 from streams.store.acts import Acts
 from streams.store.api_tokens import ApiTokens
+from streams.store.at_hospital import AtHospital
 from streams.store.audit import Audit
 from streams.store.changes import Changes
 from streams.store.database import Database, make_engine
@@ -58,6 +59,7 @@ class Store:
         self.deliveries = Deliveries(database)
         self.quarantine = Quarantine(database)
         self.fhir = Fhir(database)
+        self.at_hospital = AtHospital(database)
         self.identities = Identities(database)
 
     @classmethod

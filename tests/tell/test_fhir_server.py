@@ -323,7 +323,9 @@ def test_an_assertion_is_taken_once_and_only_from_its_owner_s_key(rig: Rig) -> N
 
 
 def test_scopes() -> None:
-    assert words(granted("system/*.rs")) == "system/Encounter.rs system/Patient.rs system/Subscription.rs"
+    assert words(granted("system/*.rs")) == (
+        "system/CareTeam.s system/Encounter.rs system/Patient.rs system/Subscription.rs"
+    )
     assert words(granted("system/Subscription.write system/Encounter.read user/Patient.rs")) == (
         "system/Encounter.rs system/Subscription.cud"
     )

@@ -8,5 +8,6 @@ notifications  a FHIR notification of a subscription
 hl7v2   a document message with a readable summary (MDM)
 adt     our own ADT message
 direct  a DirectTrust event notification: text, context, our ADT message
+care_team  who coordinates, for a hospital
 sms     a text message of counts, as a gateway wants it
 """

@@ -7,5 +7,6 @@ capabilities   what it can do
 answers        FHIR answers and what went wrong
 subscriptions  Subscription made, read, changed, deleted, searched
 notified       $status and $events, and the resources they point at
+care_teams     who coordinates a hospital's patient
 upkeep         handshakes, heartbeats and ends
 """

@@ -20,6 +20,7 @@ from streams.tell.deliver import Known
 from streams.tell.serving import sign_in
 from streams.tell.serving.answers import NO_STORE, Wrong, outcome, resource, searchset
 from streams.tell.serving.capabilities import capabilities
+from streams.tell.serving.care_teams import CareTeams
 from streams.tell.serving.notified import Notified
 from streams.tell.serving.subscriptions import Subscriptions
 
@@ -46,6 +47,7 @@ class FhirApp:
         self._base = base
         self._subscriptions = subscriptions
         self._notified = Notified(store, subscriptions, base)
+        self._care_teams = CareTeams(store, base)
         self._known = known
         self._news = news
 
@@ -65,6 +67,8 @@ class FhirApp:
             Route(one, self._in("d", self._delete), methods=["DELETE"]),
             Route("/fhir/Encounter/{id}", self._in("r", self._encounter, "Encounter")),
             Route("/fhir/Patient/{id}", self._in("r", self._patient, "Patient")),
+            Route("/fhir/CareTeam", self._in("s", self._care_team, "CareTeam")),
+            Route("/fhir/CareTeam/_search", self._in("s", self._care_team, "CareTeam"), methods=["POST"]),
         ]
         return Starlette(routes=routes, exception_handlers={Wrong: _wrong, Unavailable: _away})
 
@@ -180,6 +184,17 @@ class FhirApp:
     async def _patient(self, request: Request, asker: sign_in.Asker) -> Response:
         find, name = self._notified.patient, request.path_params["id"]
         return resource(await run_in_threadpool(find, asker.client_id, name, self._known()))
+
+    async def _care_team(self, request: Request, asker: sign_in.Asker) -> Response:
+        """By POST the identifier is in no address."""
+        given = {name: [value] for name, value in request.query_params.items()}
+        if request.method == "POST":
+            given = parse_qs((await _body(request)).decode("utf-8", "replace"), max_num_fields=10)
+        if set(given) - {"patient.identifier", "_format"}:
+            raise Wrong(400, "not-supported", "search by patient.identifier")
+        client, identifier = await self._client(asker), given.get("patient.identifier", [""])[0]
+        search = self._care_teams.search
+        return resource(await run_in_threadpool(search, client, identifier, self._known().directory))
 
     async def _client(self, asker: sign_in.Asker) -> FhirClient:
         client = await run_in_threadpool(self._store.fhir.client, asker.client_id)

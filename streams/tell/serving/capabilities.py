@@ -24,6 +24,11 @@ def capabilities(base: str) -> dict[str, Any]:
         "operation": operations,
     }
     read = [{"type": kind, "interaction": [{"code": "read"}]} for kind in ("Encounter", "Patient")]
+    team: dict[str, Any] = {
+        "type": "CareTeam",
+        "interaction": [{"code": "search-type"}],
+        "searchParam": [{"name": "patient.identifier", "type": "token"}],
+    }
     service = {"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}
     security = {"service": [{"coding": [service]}]}
     return {
@@ -36,5 +41,5 @@ def capabilities(base: str) -> dict[str, Any]:
         "implementation": {"description": "Stays of people that a client answers for", "url": base},
         "fhirVersion": "4.0.1",
         "format": ["json"],
-        "rest": [{"mode": "server", "security": security, "resource": [subscription, *read]}],
+        "rest": [{"mode": "server", "security": security, "resource": [subscription, *read, team]}],
     }

@@ -24,7 +24,12 @@ GRANT: Final = "client_credentials"
 ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIVES: Final = timedelta(minutes=5)
 SLACK: Final = timedelta(seconds=60)  # between the client's clock and ours
-ALLOWED: Final = {"Subscription": frozenset("cruds"), "Encounter": frozenset("rs"), "Patient": frozenset("rs")}
+ALLOWED: Final = {
+    "Subscription": frozenset("cruds"),
+    "Encounter": frozenset("rs"),
+    "Patient": frozenset("rs"),
+    "CareTeam": frozenset("s"),
+}
 _VERBS: Final = {"read": "rs", "write": "cud", "*": "cruds"}  # SMART 1 words as SMART 2 letters
 
 

@@ -1,0 +1,46 @@
+"""A hospital's identifier of a patient in; the enrollee who has a stay there that runs or ended not long ago, out."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import or_, select
+
+from parsers.people import Enrollee
+from rules.decisions import StayStatus
+from streams.store.database import Database
+from streams.store.panel_rows import enrollee_on, load_enrollees
+from streams.store.tables import crosswalk, stays, to_us
+
+_RUNS: Final = (StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE)
+
+
+class AtHospital:
+    """Who is known to a hospital as a patient of now."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, system: str, value: str, facility: str, since: datetime) -> Enrollee | None:
+        """`since`: a stay that ended before is over. `None`: unknown, nobody of ours, or not theirs."""
+        stay = (
+            select(stays.c.stay_id)
+            .where(
+                stays.c.enrollee_id == crosswalk.c.enrollee_id,
+                stays.c.facility == facility,
+                or_(
+                    stays.c.status.in_([str(status) for status in _RUNS]),
+                    (stays.c.status == str(StayStatus.FINISHED)) & (stays.c.active_us >= to_us(since)),
+                ),
+            )
+            .exists()
+        )
+        wanted = select(crosswalk.c.enrollee_id).where(
+            crosswalk.c.system == system, crosswalk.c.value == value, crosswalk.c.enrollee_id != "", stay
+        )
+        with self._database.reading() as connection:
+            enrollee_id = connection.scalar(wanted)
+            if enrollee_id is None:
+                return None
+            rows, homes = load_enrollees(connection, [enrollee_id], None)
+            row = rows.get(enrollee_id)
+            return enrollee_on(row, homes.get(enrollee_id, ()), None) if row else None

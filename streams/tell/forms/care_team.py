@@ -1,0 +1,55 @@
+"""A person's practice and who carries it in; a US Core CareTeam for the hospital that has them as a patient, out.
+
+Who coordinates, where and by which phone; nothing of the enrollee beside the identifier that was asked with.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from parsers.people import CaseManager, Practice
+
+_PROFILE: Final = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-careteam"
+_ROLES: Final = "http://snomed.info/sct"
+_COORDINATOR: Final = {"system": _ROLES, "code": "768820003", "display": "Care coordinator"}
+_HOME: Final = {"system": _ROLES, "code": "224891009", "display": "Healthcare services"}
+
+
+def care_team(
+    name: str, identifier: tuple[str, str], practice: Practice | None, coordinators: Sequence[CaseManager]
+) -> dict[str, Any]:
+    """`name`: the resource's id; `identifier`: system and value, as they were asked with."""
+    contained: list[dict[str, Any]] = []
+    participants: list[dict[str, Any]] = []
+    if practice:
+        organization: dict[str, Any] = {
+            "resourceType": "Organization",
+            "id": "practice",
+            "active": True,
+            "name": practice.name,
+        }
+        organization |= {"telecom": [{"system": "phone", "value": practice.phone}]} if practice.phone else {}
+        contained.append(organization)
+        participants.append(_participant(_HOME, "practice", practice.name))
+    for number, person in enumerate(coordinators, 1):
+        who: dict[str, Any] = {
+            "resourceType": "Practitioner",
+            "id": f"coordinator{number}",
+            "name": [{"text": person.name}],
+        }
+        who |= {"telecom": [{"system": "email", "value": person.email}]} if person.email else {}
+        contained.append(who)
+        participants.append(_participant(_COORDINATOR, f"coordinator{number}", person.name))
+    system, value = identifier
+    found: dict[str, Any] = {
+        "resourceType": "CareTeam",
+        "id": name,
+        "meta": {"profile": [_PROFILE]},
+        "status": "active",
+        "subject": {"type": "Patient", "identifier": {"system": system, "value": value}},
+        "participant": participants,
+    }
+    return found | ({"contained": contained} if contained else {})
+
+
+def _participant(role: dict[str, str], name: str, display: str) -> dict[str, Any]:
+    return {"role": [{"coding": [role]}], "member": {"reference": f"#{name}", "display": display}}
