@@ -41,6 +41,9 @@ def _hours(text: str) -> str:
     return text
 
 
+OFFICE_ZONE: Final = ZoneInfo("America/New_York")  # unless a policy says otherwise
+
+
 def _zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("expected an IANA time zone such as America/New_York")
@@ -229,7 +232,7 @@ class Facts(NamedTuple):
 
 
 class Policy(_Part):
-    zone: Annotated[str, AfterValidator(_zone)] = "America/New_York"
+    zone: Annotated[str, AfterValidator(_zone)] = OFFICE_ZONE.key
     windows: Windows = Windows()
     unheard: Unheard = Unheard()
     ed_high_utilizer: tuple[Frequency, ...] = ()

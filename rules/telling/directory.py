@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 from parsers.hours import ALWAYS, read_hours, within
 from parsers.people import NO_PATIENTS, Absence, CaseManager, LmeMco, Network, Practice, Role
+from rules.policy.policy import OFFICE_ZONE
 
-LOCAL_ZONE: Final = "America/New_York"
 BUILT_IN_CENTRAL_OFFICE: Final = CaseManager(
     case_manager_id="central-office", name="Central office", role=Role.CENTRAL_OFFICE
 )
@@ -62,7 +62,10 @@ class Directory:
         case_managers: Iterable[CaseManager] = (),
         absences: Iterable[Absence] = (),
         lme_mcos: Iterable[LmeMco] = (),
+        *,
+        zone: ZoneInfo = OFFICE_ZONE,
     ) -> None:
+        self.zone = zone  # the office's: people's working hours are local to it
         self.networks = {network.network_id: network for network in networks}
         self.practices = {practice.practice_id: practice for practice in practices}
         self.case_managers = {person.case_manager_id: person for person in case_managers}
@@ -102,28 +105,24 @@ class Directory:
         """The plan that answers for a county, however the county is spelled."""
         return self._by_county.get(county_key(county))
 
-    def stand_in(self, person: CaseManager, at: datetime, zone: str = LOCAL_ZONE) -> tuple[CaseManager, str] | None:
+    def stand_in(self, person: CaseManager, at: datetime) -> tuple[CaseManager, str] | None:
         """Who answers when `person` should: that person, or a back-up; `None` when neither does at that minute."""
-        return self._stand_in(person, at, zone, ())
+        return self._stand_in(person, at, ())
 
-    def of_practice(
-        self, practice_id: str, at: datetime, share: str = "", role: Role | None = None, zone: str = LOCAL_ZONE
-    ) -> Answer | None:
+    def of_practice(self, practice_id: str, at: datetime, share: str = "", role: Role | None = None) -> Answer | None:
         """Of the people who carry the practice, the one who answers; people of one role share its panel by `share`.
 
         `share` is an enrollee_id: the same enrollee stays with the same person.
         """
         carriers = [person for person in self._carriers.get(practice_id, ()) if role in (None, person.role)]
         name = self.practices[practice_id].name if practice_id in self.practices else practice_id
-        return self._first(_shared(carriers, share), Level.PRACTICE, f"carries the panel of {name}", at, zone)
+        return self._first(_shared(carriers, share), Level.PRACTICE, f"carries the panel of {name}", at)
 
-    def of_network(
-        self, network_id: str, at: datetime, role: Role | None = None, zone: str = LOCAL_ZONE
-    ) -> Answer | None:
+    def of_network(self, network_id: str, at: datetime, role: Role | None = None) -> Answer | None:
         """Of the network's team the one who answers: the manager first, then nurses and the others."""
         team = [person for person in self._teams.get(network_id, ()) if role in (None, person.role)]
         name = self.networks[network_id].name if network_id in self.networks else network_id
-        return self._first(team, Level.NETWORK, f"answers for the network {name}", at, zone)
+        return self._first(team, Level.NETWORK, f"answers for the network {name}", at)
 
     def silent(self, at: datetime, *, practice_id: str = "", network_id: str = "", role: Role | None = None) -> str:
         """Why none of those who carry the practice, or of the network's team, answers: "all away", or by number.
@@ -137,19 +136,19 @@ class Directory:
         words = [f"{count} {word}" for word, count in counts.items() if count]
         return f"all {words[0].partition(' ')[2]}" if len(words) == 1 and len(people) > 1 else ", ".join(words)
 
-    def of_lme_mco(self, lme_mco_id: str, at: datetime, share: str = "", zone: str = LOCAL_ZONE) -> Answer | None:
+    def of_lme_mco(self, lme_mco_id: str, at: datetime, share: str = "") -> Answer | None:
         """Of the plan's people the one who answers, care coordinators first; coordinators share by `share`."""
         people = _shared(self._coordinators.get(lme_mco_id, ()), share)
         name = self.lme_mcos[lme_mco_id].name if lme_mco_id in self.lme_mcos else lme_mco_id
-        return self._first(people, Level.LME_MCO, f"coordinates care at {name}", at, zone)
+        return self._first(people, Level.LME_MCO, f"coordinates care at {name}", at)
 
     def has_coordinators(self, lme_mco_id: str) -> bool:
         """Whether anybody is on file at that plan."""
         return bool(self._coordinators.get(lme_mco_id))
 
-    def central_office(self, at: datetime, zone: str = LOCAL_ZONE) -> Answer:
+    def central_office(self, at: datetime) -> Answer:
         """The root: whoever of the central office answers, else its first person all the same."""
-        answer = self._first(self._central, Level.CENTRAL_OFFICE, "answers for whatever nobody else does", at, zone)
+        answer = self._first(self._central, Level.CENTRAL_OFFICE, "answers for whatever nobody else does", at)
         if answer is not None:
             return answer
         person = self._central[0] if self._central else self.person(BUILT_IN_CENTRAL_OFFICE.case_manager_id)
@@ -159,7 +158,7 @@ class Directory:
             f"{(person or BUILT_IN_CENTRAL_OFFICE).name} answers for whatever nobody else does",
         )
 
-    def cover(self, starts: datetime, ends: datetime, zone: str = LOCAL_ZONE) -> Iterator[Cover]:
+    def cover(self, starts: datetime, ends: datetime) -> Iterator[Cover]:
         """How each practice is covered from `starts` to `ends` (aware): exact, not sampled.
 
         Between two neighboring bounds of absences and working hours nothing changes, so looking once there is enough.
@@ -169,20 +168,18 @@ class Directory:
             carriers = self._carriers.get(practice.practice_id, [])
             key = (tuple(person.case_manager_id for person in carriers), practice.network_id)
             if key not in known:
-                known[key] = self._cover_of(practice, carriers, starts, ends, zone)
+                known[key] = self._cover_of(practice, carriers, starts, ends)
             yield known[key]._replace(practice_id=practice.practice_id)
 
-    def _cover_of(
-        self, practice: Practice, carriers: Sequence[CaseManager], starts: datetime, ends: datetime, zone: str
-    ) -> Cover:
+    def _cover_of(self, practice: Practice, carriers: Sequence[CaseManager], starts: datetime, ends: datetime) -> Cover:
         concerned = self._with_backups([*carriers, *self._teams.get(practice.network_id, ())])
-        bounds = sorted({starts, ends} | set(self._bounds(concerned, starts, ends, zone)))
+        bounds = sorted({starts, ends} | set(self._bounds(concerned, starts, ends)))
         minutes = {Level.PRACTICE: 0.0, Level.NETWORK: 0.0, Level.CENTRAL_OFFICE: 0.0}
         gap: tuple[datetime, datetime] | None = None
         for since, until in pairwise(bounds):
-            if self.of_practice(practice.practice_id, since, zone=zone):
+            if self.of_practice(practice.practice_id, since):
                 level = Level.PRACTICE
-            elif self.of_network(practice.network_id, since, zone=zone):
+            elif self.of_network(practice.network_id, since):
                 level = Level.NETWORK
             else:
                 level = Level.CENTRAL_OFFICE
@@ -209,35 +206,33 @@ class Directory:
             waiting.extend(backup for backup in backups if backup)
         return list(found.values())
 
-    def _bounds(self, people: Iterable[CaseManager], starts: datetime, ends: datetime, zone: str) -> Iterator[datetime]:
+    def _bounds(self, people: Iterable[CaseManager], starts: datetime, ends: datetime) -> Iterator[datetime]:
         for person in people:
             for absence in self.absences.get(person.case_manager_id, ()):
                 yield from (at for at in (absence.starts, absence.ends) if starts < at < ends)
-            yield from _hour_bounds(person.hours, starts, ends, zone)
+            yield from _hour_bounds(person.hours, starts, ends, self.zone)
 
-    def _first(self, people: Iterable[CaseManager], level: Level, what: str, at: datetime, zone: str) -> Answer | None:
+    def _first(self, people: Iterable[CaseManager], level: Level, what: str, at: datetime) -> Answer | None:
         for person in people:
-            found = self.stand_in(person, at, zone)
+            found = self.stand_in(person, at)
             if found is not None:
                 answering, how = found
                 return Answer(answering, level, f"{person.name} {what}{how}")
         return None
 
-    def _stand_in(
-        self, person: CaseManager, at: datetime, zone: str, trail: tuple[str, ...]
-    ) -> tuple[CaseManager, str] | None:
+    def _stand_in(self, person: CaseManager, at: datetime, trail: tuple[str, ...]) -> tuple[CaseManager, str] | None:
         if person.case_manager_id in trail or person.role in NO_PATIENTS:
             return None
         away = [absence for absence in self.absences.get(person.case_manager_id, ()) if _covers(absence, at)]
         if away:
             for absence in away:
                 backup = self.person(absence.backup_id) if absence.backup_id else None
-                found = backup and self._stand_in(backup, at, zone, (*trail, person.case_manager_id))
+                found = backup and self._stand_in(backup, at, (*trail, person.case_manager_id))
                 if backup and found:
                     return found[0], f", is away and {backup.name} stands in{found[1]}"
             return None
         spans = read_hours(person.hours) or ALWAYS
-        if spans is not ALWAYS and not within(spans, at.astimezone(ZoneInfo(zone))):
+        if spans is not ALWAYS and not within(spans, at.astimezone(self.zone)):
             return None
         return person, ""
 
@@ -263,19 +258,18 @@ def _shared(people: Sequence[CaseManager], share: str) -> list[CaseManager]:
 
 
 @lru_cache(maxsize=256)
-def _hour_bounds(hours: str, starts: datetime, ends: datetime, zone: str) -> tuple[datetime, ...]:
+def _hour_bounds(hours: str, starts: datetime, ends: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
     spans = read_hours(hours) or ALWAYS
     if spans == ALWAYS:
         return ()
-    local = ZoneInfo(zone)
-    first, last = starts.astimezone(local).date(), ends.astimezone(local).date()
+    first, last = starts.astimezone(zone).date(), ends.astimezone(zone).date()
     bounds: set[datetime] = set()
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
         bounds.update(
-            _clock(day, minute, local, fold) for minute in _minutes_of(day.weekday(), spans) for fold in (0, 1)
+            _clock(day, minute, zone, fold) for minute in _minutes_of(day.weekday(), spans) for fold in (0, 1)
         )
-        midnight, next_midnight = _clock(day, 0, local), _clock(day + timedelta(days=1), 0, local)
+        midnight, next_midnight = _clock(day, 0, zone), _clock(day + timedelta(days=1), 0, zone)
         if next_midnight - midnight != timedelta(
             days=1
         ):  # clocks change, on a full hour, and wall times repeat or jump

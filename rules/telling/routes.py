@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from parsers.hours import Spans, within
 from parsers.people import CaseManager, Enrollee, RiskTier, Role
 from rules.decisions import AlertKind, Owner, Reason
-from rules.telling.directory import LOCAL_ZONE, Answer, Directory, Level, county_key
+from rules.telling.directory import Answer, Directory, Level, county_key
 
 
 class Target(StrEnum):
@@ -69,7 +68,6 @@ class _Facts(NamedTuple):
     lists: dict[str, frozenset[str]]  # condition name -> the values that would satisfy it
     at: datetime
     local: datetime
-    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +83,9 @@ class Routes:
         kind: AlertKind,
         reasons: frozenset[Reason],
         at: datetime,
-        zone: str = LOCAL_ZONE,
     ) -> Routed:
         """Owners of an alert about `enrollee` (`None`: nobody known) at the aware time `at`."""
-        facts = _facts(directory, enrollee, kind, reasons, at, zone)
+        facts = _facts(directory, enrollee, kind, reasons, at)
         owners: dict[str, Owner] = {}
         why: list[str] = []
         near = False
@@ -101,7 +98,7 @@ class Routes:
                 owners.setdefault(who, Owner(case_manager_id=who, because=because))
                 near = near or _of_medical_home(answer.case_manager, facts)
         if not owners:
-            answer = directory.central_office(at, zone)
+            answer = directory.central_office(at)
             why.append(f"{answer.because}.")
             who = answer.case_manager.case_manager_id
             owners[who] = Owner(case_manager_id=who, because=answer.level.value)
@@ -129,7 +126,6 @@ def _facts(
     kind: AlertKind,
     reasons: frozenset[Reason],
     at: datetime,
-    zone: str,
 ) -> _Facts:
     practice = directory.practices.get(enrollee.practice_id) if enrollee else None
     practice_id = enrollee.practice_id if enrollee else ""
@@ -145,7 +141,7 @@ def _facts(
         "reasons": frozenset(reason.value for reason in reasons),
     }
     enrollee_id = enrollee.enrollee_id if enrollee else ""
-    return _Facts(enrollee_id, practice_id, network_id, county, lists, at, at.astimezone(ZoneInfo(zone)), zone)
+    return _Facts(enrollee_id, practice_id, network_id, county, lists, at, at.astimezone(directory.zone))
 
 
 def _some(value: str) -> frozenset[str]:
@@ -186,7 +182,7 @@ def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer 
     answer: Answer | None = None
     if route.to is Target.CASE_MANAGER:
         person = directory.person(route.case_manager)
-        found = directory.stand_in(person, facts.at, facts.zone) if person else None
+        found = directory.stand_in(person, facts.at) if person else None
         if person and found:
             level = Level.CENTRAL_OFFICE if person.role is Role.CENTRAL_OFFICE else Level.NETWORK
             words = f"{lead}{person.name} is named by the route {route.name}{found[1]}."
@@ -199,22 +195,22 @@ def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer 
             return None, words, False
         if not directory.has_coordinators(plan.lme_mco_id):
             return None, f"{lead}{plan.name} has no care coordinator on file.", False
-        answer = directory.of_lme_mco(plan.lme_mco_id, facts.at, facts.enrollee_id, facts.zone)
+        answer = directory.of_lme_mco(plan.lme_mco_id, facts.at, facts.enrollee_id)
         skipped.append(f"nobody at {plan.name} answers at this hour")
     if route.to is Target.PRACTICE:
-        answer = directory.of_practice(facts.practice_id, facts.at, facts.enrollee_id, route.role, facts.zone)
+        answer = directory.of_practice(facts.practice_id, facts.at, facts.enrollee_id, route.role)
         skipped.append(_nobody_at_practice(directory, facts, route.role))
     if answer is None and route.to in (Target.PRACTICE, Target.NETWORK) and facts.network_id:
-        answer = directory.of_network(facts.network_id, facts.at, route.role, facts.zone)
+        answer = directory.of_network(facts.network_id, facts.at, route.role)
         if answer is None and route.role is not None:
-            answer = directory.of_network(facts.network_id, facts.at, None, facts.zone)
+            answer = directory.of_network(facts.network_id, facts.at, None)
         if answer is None:
             why = directory.silent(facts.at, network_id=facts.network_id)
             skipped.append(f"nobody of the network answers at this hour ({why})" if why else "the network has nobody")
     elif answer is None and route.to is Target.NETWORK:
         skipped.append("the enrollee's network is not on file")
     if answer is None:
-        answer = directory.central_office(facts.at, facts.zone)
+        answer = directory.central_office(facts.at)
     meant = answer.level == _LEVEL_OF.get(route.to)
     passed_over = [] if meant else skipped
     return answer, lead + "".join(f"{words}; " for words in passed_over) + f"{answer.because}.", meant

@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from parsers.files.directory import DirectoryFiles, Kind, read_directory
-from rules.telling.directory import LOCAL_ZONE, Cover, Directory
+from rules.policy.policy import OFFICE_ZONE
+from rules.telling.directory import Cover, Directory
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
-from streams.store.opening import open_store
+from streams.store.opening import office_zone, open_store
 
 YEAR: Final = timedelta(days=366)
 SHOWN: Final = 20
@@ -28,25 +29,27 @@ SHOWN: Final = 20
 
 def run_directory_check(settings: Settings, folder: Path, *, as_json: bool = False) -> int:
     """Reads the folder, loads nothing; 0 when it could be loaded."""
-    del settings
-    files = read_folder(folder)
-    _report(files, _cover(files), None, as_json)
+    zone = office_zone(settings)
+    files = read_folder(folder, zone)
+    _report(files, zone, None, as_json)
     return 0 if files.usable else 1
 
 
 def run_directory_load(settings: Settings, folder: Path, *, as_json: bool = False) -> int:
     """Puts the folder's directory in the place of the one in the store, as a whole or not at all."""
-    files = read_folder(folder)
+    zone = office_zone(settings)
+    files = read_folder(folder, zone)
     version = None
     if files.usable:
         with open_store(settings) as store:
             version = store.directory.load(*files[:5], replace=True)
-    _report(files, _cover(files), version, as_json)
+    _report(files, zone, version, as_json)
     return 0 if files.usable else 1
 
 
-def read_folder(folder: Path) -> DirectoryFiles:
-    """The directory files of a folder, with the shipped LME/MCO table where the folder has none."""
+def read_folder(folder: Path, zone: ZoneInfo = OFFICE_ZONE) -> DirectoryFiles:
+    """The directory files of a folder, with the shipped LME/MCO table where the folder has none; `zone` is that of
+    absences without an offset."""
     found: dict[Kind, bytes] = {}
     for kind in Kind:
         try:
@@ -57,17 +60,18 @@ def read_folder(folder: Path) -> DirectoryFiles:
             raise Problem(f"{folder / kind}.csv cannot be read: {error.strerror}") from None
     if Kind.LME_MCOS not in found:
         found[Kind.LME_MCOS] = resources.files("streams.commands").joinpath("data", "lme_mcos.csv").read_bytes()
-    return read_directory(found)
+    return read_directory(found, zone.key)
 
 
-def _cover(files: DirectoryFiles) -> list[Cover]:
+def _cover(files: DirectoryFiles, zone: ZoneInfo) -> list[Cover]:
     if not files.usable:
         return []
     now = datetime.now(UTC).replace(second=0, microsecond=0)
-    return list(Directory(*files[:5]).cover(now, now + YEAR))
+    return list(Directory(*files[:5], zone=zone).cover(now, now + YEAR))
 
 
-def _report(files: DirectoryFiles, cover: list[Cover], version: int | None, as_json: bool) -> None:
+def _report(files: DirectoryFiles, zone: ZoneInfo, version: int | None, as_json: bool) -> None:
+    cover = _cover(files, zone)
     counts = {kind.value: len(values) for kind, values in zip(Kind, files[:5], strict=True)}
     if as_json:
         faults = [{**fault._asdict(), "grave": fault.grave} for fault in files.faults]
@@ -82,7 +86,7 @@ def _report(files: DirectoryFiles, cover: list[Cover], version: int | None, as_j
         )
         return
     out = Console(highlight=False, soft_wrap=True)
-    for line in _lines(files, counts, cover, version):
+    for line in _lines(files, counts, cover, zone, version):
         out.print(line, markup=False)
 
 
@@ -107,7 +111,9 @@ def _cover_json(cover: list[Cover]) -> dict[str, Any]:
     }
 
 
-def _lines(files: DirectoryFiles, counts: Mapping[str, int], cover: list[Cover], version: int | None) -> Iterator[str]:
+def _lines(
+    files: DirectoryFiles, counts: Mapping[str, int], cover: list[Cover], zone: ZoneInfo, version: int | None
+) -> Iterator[str]:
     yield ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
     for fault in files.faults:
         place = f"{fault.file}.csv" + (f" line {fault.line}" if fault.line else "")
@@ -116,12 +122,12 @@ def _lines(files: DirectoryFiles, counts: Mapping[str, int], cover: list[Cover],
     if not files.usable:
         yield "nothing is loaded until what is wrong is corrected"
         return
-    yield from _cover_lines(cover)
+    yield from _cover_lines(cover, zone)
     if version is not None:
         yield f"loaded as version {version}; running workers use it within a second"
 
 
-def _cover_lines(cover: list[Cover]) -> Iterator[str]:
+def _cover_lines(cover: list[Cover], zone: ZoneInfo) -> Iterator[str]:
     gaps = [one for one in cover if one.first_gap]
     own = len(cover) - len(gaps)
     yield f"{own:,} of {len(cover):,} practices have a person of their own at every minute of the coming year"
@@ -134,11 +140,11 @@ def _cover_lines(cover: list[Cover]) -> Iterator[str]:
             )
             if minutes
         ]
-        when = " to ".join(_local(at) for at in one.first_gap or ())
+        when = " to ".join(_local(at, zone) for at in one.first_gap or ())
         yield f"  {one.practice_id}: {' and '.join(others)}; first from {when}"
     if len(gaps) > SHOWN:
         yield f"  and {len(gaps) - SHOWN:,} more practices"
 
 
-def _local(at: datetime) -> str:
-    return f"{at.astimezone(ZoneInfo(LOCAL_ZONE)):%a %d %b %Y, %H:%M}"
+def _local(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%a %d %b %Y, %H:%M}"

@@ -14,7 +14,6 @@ from datetime import datetime
 from math import log2
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from parsers.files.csv_lines import Lines, Records, read_header
 from parsers.files.row_faults import RowReject
@@ -22,8 +21,9 @@ from rules.matching.compare import compare
 from rules.matching.grades import grade
 from rules.matching.index import PanelIndex
 from rules.matching.person import PanelRecord, read_record
-from rules.telling.directory import LOCAL_ZONE
 from streams.run.problems import Problem
+from streams.run.settings import load_settings
+from streams.store.opening import office_zone
 
 DEFAULT_PANEL_SIZE: Final = 1_000_000  # with --pairs: as if each pair had been picked from so many people
 CHUNK_BYTES: Final = 1 << 20
@@ -84,7 +84,7 @@ def run_match(
     if panel is None or queries is None:
         raise Problem("two files are needed, the people to match against and the people to find (or --pairs FILE)")
     index = PanelIndex.build(_panel_records(panel))
-    today = datetime.now(ZoneInfo(LOCAL_ZONE)).date()
+    today = datetime.now(office_zone(load_settings())).date()
     columns, rows = _open(queries, _IGNORED_IN_QUERIES)
     if not {"last_name", "first_name", "full_name", "medicaid_id", "ssn", "mrns"} & set(columns):
         raise Problem(f"{queries.name} has no column to find people by, such as last_name, first_name or ssn")

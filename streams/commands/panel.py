@@ -23,14 +23,14 @@ from streams.commands.panel_report import STALE_DAYS, say_report
 from streams.commands.reject_file import RejectFile
 from streams.follow.late_enrollment import Late, release_late
 from streams.run.settings import Settings
-from streams.store.opening import open_store
+from streams.store.opening import office_zone, open_store
 
 
 def run_panel_check(settings: Settings, file: Path, *, as_json: bool = False) -> int:
     """Reads the file, loads nothing; 0 when every line is good."""
     started = time.monotonic()
     practices = _known_practices(settings)
-    reading = Reading(file, practices)
+    reading = Reading(file, practices, datetime.now(office_zone(settings)).date())
     with _progress(file, as_json) as advance:
         good = sum(1 for _ in reading.rows(advance))
     say_report(reading, good, None, started, as_json, "", practices is None)
@@ -48,7 +48,7 @@ def run_panel_load(settings: Settings, file: Path, *, full: bool, force: bool = 
         directory = store.directory.read()
         practices = set(directory.practices) or None
         before = store.panel.age()
-        reading = Reading(file, practices, RejectFile(file, settings))
+        reading = Reading(file, practices, datetime.now(store.database.zone).date(), RejectFile(file, settings))
         try:
             with _progress(file, as_json) as advance:
                 rows = reading.rows(advance)

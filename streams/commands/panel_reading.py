@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ from parsers.files.row_faults import RowCode, RowReject
 from streams.commands.reject_file import RejectFile
 from streams.run.problems import Problem
 from streams.store import Store
-from streams.store.panel_rows import LOCAL_ZONE, load_enrollees
+from streams.store.panel_rows import load_enrollees
 
 CHUNK_BYTES: Final = 1 << 20
 LISTED: Final = 10_000  # rejects in JSON
@@ -23,9 +23,11 @@ Advance = Callable[[int, str], None]
 class Reading:
     """One pass over a file: good rows out, rejects gathered."""
 
-    def __init__(self, file: Path, practices: Iterable[str] | None, reject_file: RejectFile | None = None) -> None:
+    def __init__(
+        self, file: Path, practices: Iterable[str] | None, today: date, reject_file: RejectFile | None = None
+    ) -> None:
         known = None if practices is None else frozenset(practices)
-        self.reader = PanelReader(datetime.now(LOCAL_ZONE).date(), known)
+        self.reader = PanelReader(today, known)
         self.rejected = 0
         self.rejects: list[RowReject] = []  # the first ones, without their cells
         self.reject_counts: Counter[tuple[str, RowCode]] = Counter()

@@ -4,18 +4,16 @@ JSON: `{"enrollee_id", "kind", "at", "owners": [{"case_manager_id", "name", "rol
 """
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
 from rules.decisions import AlertKind, Reason
-from rules.telling.directory import LOCAL_ZONE
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.rule_file import RuleFile
 from streams.run.rule_files import ROUTES
 from streams.run.settings import Settings
-from streams.store.opening import open_store
+from streams.store.opening import office_zone, open_store
 from streams.store.panel_rows import enrollee_on, load_enrollees
 
 
@@ -35,14 +33,15 @@ def run_route(
     if unknown := set(reasons) - set(Reason):
         raise Problem(f"{len(unknown)} of the reasons are not known; reasons are {', '.join(Reason)}")
     when = at or datetime.now(UTC)
-    when = when.replace(tzinfo=ZoneInfo(LOCAL_ZONE)) if when.tzinfo is None else when
+    when = when.replace(tzinfo=office_zone(settings)) if when.tzinfo is None else when
     routes = RuleFile(ROUTES, settings).current()
+    day = when.astimezone(office_zone(settings)).date()
     with open_store(settings) as store:
         directory = store.directory.read()
         with store.database.reading() as connection:
-            lines, homes = load_enrollees(connection, [enrollee_id], when)
+            lines, homes = load_enrollees(connection, [enrollee_id], day)
     line = lines.get(enrollee_id)
-    enrollee = enrollee_on(line, homes.get(enrollee_id, ()), when) if line else None
+    enrollee = enrollee_on(line, homes.get(enrollee_id, ()), day) if line else None
     routed = routes.route(directory, enrollee, AlertKind(kind), frozenset(map(Reason, reasons)), when)
     people = [(owner, directory.person(owner.case_manager_id)) for owner in routed.owners]
     if as_json:

@@ -16,7 +16,7 @@ from streams.kafka.records import EventRecord
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.keys import secret_of
-from streams.store.panel_rows import LOCAL_ZONE, enrollee_on, load_enrollees
+from streams.store.panel_rows import enrollee_on, load_enrollees
 
 PEOPLE_PER_EVENT: Final = 40  # where fewer people are on the panel for each event, nearly all would be looked at
 
@@ -36,14 +36,13 @@ def release_late(settings: Settings, store: Store, load: int) -> Late:
     if not settings.unmatched_days:
         return Late()
     now = datetime.now(UTC)
-    matches = list(
-        _matched(store, store.unmatched.of_load(load, secret_of(settings, store)), now.astimezone(LOCAL_ZONE).date())
-    )
+    local = now.astimezone(store.database.zone)
+    matches = list(_matched(store, store.unmatched.of_load(load, secret_of(settings, store)), local.date()))
     wanted = {match.enrollee_id for _, match in matches if match.enrollee_id}
     with store.database.reading() as connection:
         lines, _ = load_enrollees(connection, wanted, None)
     enrollees = {enrollee_id: enrollee_on(line, (), None) for enrollee_id, line in lines.items()}
-    found = missed(matches, enrollees, now.astimezone(LOCAL_ZONE), settings.unmatched_days)
+    found = missed(matches, enrollees, local, settings.unmatched_days)
     told = [EventRecord(event=each.event, match=each.match) for each in found if each.sure]
     store.reviews.release(told, now)
     store.unmatched.drop([record.event.message_id for record in told])

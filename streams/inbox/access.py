@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
 from rules.decisions import Action, Alert, Reason, Stay
@@ -115,6 +116,11 @@ class Desk:
         self._asked = float("-inf")
         self._heard: dict[str, datetime] = {}
         self._listened = float("-inf")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The office's, by the policy in force: what a page says of a time is local to it."""
+        return self.policy().tz
 
     def directory(self) -> Directory:
         """The directory as of at most two seconds ago."""

@@ -16,6 +16,7 @@ from streams.run.processes import PLACES
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
 from streams.store import Store
+from streams.store.opening import office_zone
 
 log = structlog.get_logger()
 
@@ -31,7 +32,7 @@ def run_inbox(settings: Settings, *, demo: bool = False) -> None:
     """Serves the inbox and its metrics until SIGINT or SIGTERM. Raises `Problem` rather than be open in clear."""
     check_exposure(settings, demo=demo)
     certificates = Certificates(settings.inbox_tls_cert, settings.inbox_tls_key) if settings.inbox_tls_cert else None
-    store = Store.open(settings.store_url)
+    store = Store.open(settings.store_url, zone=office_zone(settings))
     inbox = Inbox(settings, store, demo=demo)
     scrape = serve_for("HANDOFF_INBOX_METRICS_PORT", settings.metrics_host, settings.inbox_metrics_port, inbox.health)
     listening = listening_socket(settings.inbox_host, settings.inbox_port)

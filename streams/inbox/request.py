@@ -190,7 +190,7 @@ class Inbox:
         if session is None:
             return self.please_sign_in()
         person = await run_in_threadpool(self.desk.name, session.case_manager_id)
-        since = time_words.time_or_moment(session.active_at, datetime.now(UTC))
+        since = time_words.time_or_moment(session.active_at, datetime.now(UTC), self.desk.zone)
         lines = (
             f"{person} has not touched this page since {since}, so it shows nothing.",
             "" if self.demo or self.provider else "Open it again with a new one-time link: handoff sign-in",

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import psycopg
 from sqlalchemy import BigInteger, Connection, Engine, Float, Integer, LargeBinary, Table, create_engine, event
@@ -23,6 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from rules.policy.policy import OFFICE_ZONE
 from streams.run.files import private_folder
 from streams.run.problems import SettingsError
 
@@ -185,7 +187,8 @@ def describe(cause: BaseException | None) -> str:
 class Database:
     """Connections of one store, to which its parts come by `reading` and `writing`, and by nothing else for long."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, zone: ZoneInfo = OFFICE_ZONE) -> None:
+        self.zone = zone  # the office's, by the policy: whose days the panel's dates are
         self._engine = engine
         self._writer = engine.execution_options(writing=True)
         self._each = engine.execution_options(isolation_level="AUTOCOMMIT") if self.backend == "postgresql" else None

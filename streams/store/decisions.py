@@ -108,7 +108,7 @@ class Decisions:
             todo = [record for record in batch if _decidable(record, before.get(record.event.message_id))]
             if not todo:
                 return [Outcome(record.event.message_id, None, redelivered=True) for record in batch]
-            work = load(connection, todo, now)
+            work = load(connection, todo, now, self._database.zone)
             if secret:
                 work.earlier = earlier_of(connection, unheard(todo, work), secret)
             decided: list[tuple[EventRecord, Decision, tuple[LedgerEntry, ...]] | None] = []
@@ -302,7 +302,7 @@ def _write_alerts(connection: Connection, work: Work) -> list[AlertRecord]:
 def _with_enrollee(work: Work, record: AlertRecord) -> tuple[int, Alert, Enrollee | None]:
     alert = record.alert
     row = work.enrollees.get(alert.enrollee_id)
-    enrollee = enrollee_on(row, work.homes.get(alert.enrollee_id, ()), alert.occurred_at) if row else None
+    enrollee = enrollee_on(row, work.homes.get(alert.enrollee_id, ()), work.day_of(alert.occurred_at)) if row else None
     return record.position, alert, enrollee
 
 

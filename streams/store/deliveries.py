@@ -11,7 +11,7 @@ hung loses it, and the receiver tells the repetition by the id.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -340,14 +340,17 @@ class Deliveries:
             return {}
         earliest = min(alert.occurred_at for alert in versions)
         with self._database.reading() as connection:
-            rows, homes = load_enrollees(connection, {alert.enrollee_id for alert in versions}, earliest)
+            rows, homes = load_enrollees(connection, {alert.enrollee_id for alert in versions}, self._day(earliest))
         return {
             (alert.enrollee_id, alert.occurred_at): enrollee_on(
-                rows[alert.enrollee_id], homes.get(alert.enrollee_id, ()), alert.occurred_at
+                rows[alert.enrollee_id], homes.get(alert.enrollee_id, ()), self._day(alert.occurred_at)
             )
             for alert in versions
             if alert.enrollee_id in rows
         }
+
+    def _day(self, at: datetime) -> date:
+        return at.astimezone(self._database.zone).date()
 
     def replay(
         self, destination_id: str, since: datetime, until: datetime, states: Collection[DeliveryState], now: datetime

@@ -97,6 +97,7 @@ class Directories:
                     LmeMco(lme_mco_id=row.lme_mco_id, name=row.name, counties=_split(row.counties))
                     for row in connection.execute(select(lme_mcos))
                 ],
+                zone=self._database.zone,
             )
 
     def case_managers(self) -> list[CaseManager]:

@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from zoneinfo import ZoneInfo
 
 from streams.run.files import private_folder
 from streams.run.problems import Problem
+from streams.run.rule_file import RuleFile
+from streams.run.rule_files import POLICY
 from streams.run.settings import Settings
 from streams.store import Damaged, Store, Unavailable
+
+
+def office_zone(settings: Settings) -> ZoneInfo:
+    """That of the policy in force. Raises `SettingsError` when the file has faults."""
+    return RuleFile(POLICY, settings).current().tz
 
 
 @contextmanager
@@ -19,7 +27,7 @@ def open_store(settings: Settings, *, migrate: bool | None = None) -> Iterator[S
     if own:
         private_folder(settings.data_dir)
     try:
-        store = Store.open(settings.store_url, migrate=own if migrate is None else migrate)
+        store = Store.open(settings.store_url, migrate=own if migrate is None else migrate, zone=office_zone(settings))
     except Unavailable as error:
         raise Problem(said_of(error, settings)) from None
     except ValueError:

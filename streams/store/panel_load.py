@@ -21,7 +21,6 @@ from streams.store.database import Database, Row, next_values, rows_among
 from streams.store.panel_read import CURSOR_SHIFT, READ_AT_ONCE, PanelChanges, counters_now, cursor_of
 from streams.store.panel_rows import (
     KEPT_COLUMNS,
-    LOCAL_ZONE,
     RECORD_COLUMNS,
     RS,
     US,
@@ -80,7 +79,8 @@ class Panel:
             with connection.begin():
                 count = _stage(connection, rows, tell)
             with self._apply(connection), connection.begin():
-                return _compare_and_apply(connection, count, full, now, None if force else max_end_share, tell)
+                today = now.astimezone(self._database.zone).date()
+                return _compare_and_apply(connection, count, full, now, today, None if force else max_end_share, tell)
 
     @contextmanager
     def _staging(self) -> Iterator[Connection]:
@@ -210,9 +210,14 @@ def _index(connection: Connection, table: str) -> None:
 
 
 def _compare_and_apply(
-    connection: Connection, count: int, full: bool, now: datetime, max_end_share: float | None, tell: Progress
+    connection: Connection,
+    count: int,
+    full: bool,
+    now: datetime,
+    today: date,
+    max_end_share: float | None,
+    tell: Progress,
 ) -> PanelReport:
-    today = now.astimezone(LOCAL_ZONE).date()
     yesterday = (today - timedelta(days=1)).isoformat()
     seq, plain = next_values(connection, "panel", 2)
     mark = "%s" if connection.dialect.name == "postgresql" else "?"

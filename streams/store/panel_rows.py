@@ -5,9 +5,8 @@ former medical record numbers are written like the current ones (`parsers.files.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import date
 from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -21,7 +20,6 @@ from streams.store.database import rows_among
 US: Final = "\x1f"
 RS: Final = "\x1e"
 FETCHED_AT_ONCE: Final = 10_000
-LOCAL_ZONE: Final = ZoneInfo("America/New_York")  # whose days the panel's dates are
 
 
 class EnrolleeRow(NamedTuple):
@@ -65,13 +63,13 @@ def parts(text: str) -> tuple[str, ...]:
     return tuple(text.split(RS)) if text else ()
 
 
-def home_on(row: EnrolleeRow, homes: Iterable[Home], on: datetime | None) -> Home:
-    """The medical home on the day of `on` in North Carolina; today's for days before the panel knew the person."""
+def home_on(row: EnrolleeRow, homes: Iterable[Home], on: date | None) -> Home:
+    """The medical home on the day `on`; today's for days before the panel knew the person."""
     line = row.line
     current = Home(row.home_since, "", line.practice_id, line.effective_from, line.effective_to)
     if on is None or not row.home_since:
         return current
-    day = on.astimezone(LOCAL_ZONE).date().isoformat()
+    day = on.isoformat()
     if day >= row.home_since:
         return current
     for home in homes:
@@ -80,8 +78,8 @@ def home_on(row: EnrolleeRow, homes: Iterable[Home], on: datetime | None) -> Hom
     return current
 
 
-def enrollee_on(row: EnrolleeRow, homes: Iterable[Home], on: datetime | None) -> Enrollee:
-    """The enrollee with the practice and the enrollment of the day of `on`, or of today for None."""
+def enrollee_on(row: EnrolleeRow, homes: Iterable[Home], on: date | None) -> Enrollee:
+    """The enrollee with the practice and the enrollment of the day `on`, or of today for None."""
     home = home_on(row, homes, on)
     return enrollee_of(
         row.line._replace(
@@ -115,7 +113,7 @@ def records_of(rows: Iterable[tuple[Any, ...]]) -> Iterator[PanelRecord]:
 
 
 def load_enrollees(
-    connection: Connection, ids: Iterable[str], earliest: datetime | None
+    connection: Connection, ids: Iterable[str], earliest: date | None
 ) -> tuple[dict[str, EnrolleeRow], dict[str, list[Home]]]:
     """Lines by enrollee, and former homes of those who have moved since `earliest` (None: of nobody)."""
     columns = ", ".join(COLUMNS)
@@ -124,7 +122,7 @@ def load_enrollees(
     rows = {row[0]: EnrolleeRow(PanelRow._make(row[:width]), *row[width:]) for row in found}
     if earliest is None:
         return rows, {}
-    day = earliest.astimezone(LOCAL_ZONE).date().isoformat()
+    day = earliest.isoformat()
     moved = [enrollee_id for enrollee_id, row in rows.items() if row.home_since > day]
     homes: dict[str, list[Home]] = {}
     select = "SELECT enrollee_id, since, until, practice_id, effective_from, effective_to FROM homes"

@@ -1,7 +1,9 @@
 """A database URL in, an open `Store` out: its parts, each over the same database and in a file of its own."""
 
 from typing import Self
+from zoneinfo import ZoneInfo
 
+from rules.policy.policy import OFFICE_ZONE
 from streams.store.absences import Absences
 from streams.store.acts import Acts
 from streams.store.api_tokens import ApiTokens
@@ -63,13 +65,13 @@ class Store:
         self.identities = Identities(database)
 
     @classmethod
-    def open(cls, url: str, *, migrate: bool = False) -> Self:
-        """Connect; with `migrate`, bring older tables up to date first.
+    def open(cls, url: str, *, migrate: bool = False, zone: ZoneInfo = OFFICE_ZONE) -> Self:
+        """Connect; with `migrate`, bring older tables up to date first. `zone`: the office's, by the policy in force.
 
         Raises `StoreOutdated` (the text says what to run), `Unavailable`, or `ValueError` for a URL that names neither
         SQLite nor PostgreSQL.
         """
-        database = Database(make_engine(url))
+        database = Database(make_engine(url), zone)
         try:
             if migrate and check(database).tables in {TablesAre.MISSING, TablesAre.OLDER}:
                 from streams.store.migrating import migrate as bring_up

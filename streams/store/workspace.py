@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -75,8 +76,9 @@ def active_moment(stay: Stay) -> int:
 class Work:
     """What a batch can touch, as loaded and as changed so far, and what is to be written."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, zone: ZoneInfo) -> None:
         self.now = now
+        self._zone = zone
         self.stays: dict[str, Stay] = {}
         self.revisions: dict[str, int] = {}
         self.alerts: dict[str, Alert] = {}
@@ -97,6 +99,10 @@ class Work:
         self.caught_up: set[str] = set()
         self.held_apart: list[LedgerEntry] = []  # endings of further groups of a message that wait by themselves
         self.new_fingerprints: dict[str, tuple[str, int]] = {}
+
+    def day_of(self, at: datetime) -> date:
+        """The office's day, as the panel's dates are."""
+        return at.astimezone(self._zone).date()
 
     def take_stay(self, stay: Stay) -> None:
         before = self.stays.get(stay.stay_id)
@@ -122,7 +128,7 @@ class Work:
         chosen = sorted(
             (self.stays[stay_id] for stay_id in found), key=lambda stay: (active_moment(stay), stay.stay_id)
         )
-        day = event.occurred_at
+        day = self.day_of(event.occurred_at)
         people = sorted(ids | {stay.enrollee_id for stay in chosen})
         return History(
             earlier=tuple(one for one in self.earlier if one.message_id not in self.caught_up),
@@ -219,8 +225,9 @@ def matches(todo: Sequence[EventRecord]) -> Iterable[Match]:
     return (match for part in parts for match in (part.match, part.prior_match) if match)
 
 
-def load(connection: Connection, todo: Sequence[EventRecord], now: datetime) -> Work:
-    work = Work(now)
+def load(connection: Connection, todo: Sequence[EventRecord], now: datetime, zone: ZoneInfo) -> Work:
+    """`zone`: the office's, whose days the panel's dates are."""
+    work = Work(now, zone)
     prints = {record.event.fingerprint: record.event.message_id for record in todo}
     rows = rows_among(
         connection, "SELECT fingerprint, message_id FROM fingerprints WHERE fingerprint IN :among", list(prints)
@@ -244,7 +251,7 @@ def load(connection: Connection, todo: Sequence[EventRecord], now: datetime) -> 
             work.alerts[stay_id] = Alert.model_validate_json(alert)
     people = ids | {stay.enrollee_id for stay in work.stays.values()}
     earliest = min(record.event.occurred_at for record in todo)
-    work.enrollees, work.homes = load_enrollees(connection, people, earliest)
+    work.enrollees, work.homes = load_enrollees(connection, people, work.day_of(earliest))
     numbers = {
         number.value
         for record in todo

@@ -310,16 +310,16 @@ def retraction(reasons: Iterable[Reason], kind: AlertKind, at: datetime, now: da
     return f"Cancelled by the hospital {when}: this {what} did not happen"
 
 
-def change(item: Change) -> str:
+def change(item: Change, zone: tzinfo = ZONE) -> str:
     """One difference in words: "kind of stay: in the ED → inpatient"."""
-    before, after = _value(item.field, item.before), _value(item.field, item.after)
+    before, after = _value(item.field, item.before, zone), _value(item.field, item.after, zone)
     name = field(item.field)
     if not before:
         return f"{name}: {after}" if after else name
     return f"{name}: {before} → {after}" if after else f"{name}: no longer {before}"
 
 
-def _value(name: str, value: str) -> str:
+def _value(name: str, value: str, zone: tzinfo) -> str:
     if name in {"status"} and value in set(StayStatus):
         return STATUS_WORDS[StayStatus(value)]
     if name in {"encounter_class", "class"} and value in set(EncounterClass):
@@ -331,7 +331,7 @@ def _value(name: str, value: str) -> str:
             at = datetime.fromisoformat(value)
         except ValueError:
             return value
-        return moment(at, at) if at.tzinfo else value
+        return moment(at, at, zone) if at.tzinfo else value
     return value.replace("_", " ") if value.islower() else value
 
 

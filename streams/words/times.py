@@ -2,14 +2,14 @@
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from rules.decisions import (
     Clock,
 )
+from rules.policy.policy import OFFICE_ZONE
 from streams.words.numbers import count
 
-ZONE: Final[tzinfo] = ZoneInfo("America/New_York")
+ZONE: Final[tzinfo] = OFFICE_ZONE
 
 
 def moment(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -92,7 +93,7 @@ def run_worker(settings: Settings) -> None:
     )
     for warning in _topics(settings, waiting):
         log.warning("topic_differs", topic=warning.topic.value, what=warning.text)
-    store = _open_store(settings, waiting)
+    store = _open_store(settings, waiting, rules.policy.current().tz)
     panel = PanelWatch(store, waiting)
     panel.start()
     while not panel.wait(1.0):
@@ -125,10 +126,10 @@ def _topics(settings: Settings, waiting: Waiting) -> Sequence[Any]:
             return warnings
 
 
-def _open_store(settings: Settings, waiting: Waiting) -> Store:
+def _open_store(settings: Settings, waiting: Waiting, zone: ZoneInfo) -> Store:
     while True:
         try:
-            store = Store.open(settings.store_url)
+            store = Store.open(settings.store_url, zone=zone)
         except Damaged as error:
             raise Problem(said_of(error, settings)) from None
         except Unavailable as error:

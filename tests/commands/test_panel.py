@@ -529,8 +529,8 @@ def test_any_enrollee_kind_and_minute_has_an_owner_who_answers_and_a_reason(
     store.panel.load(sample_panel(300), full=True, now=NOW)
     lines = list(store.panel.records())
     with store.database.reading() as connection:
-        rows, homes = load_enrollees(connection, [line.enrollee_id for line in lines], start)
-    people = [enrollee_on(row, homes.get(row.enrollee_id, ()), start) for row in rows.values()]
+        rows, homes = load_enrollees(connection, [line.enrollee_id for line in lines], start.date())
+    people = [enrollee_on(row, homes.get(enrollee_id, ()), start.date()) for enrollee_id, row in rows.items()]
     for away in ("", "N03"):
         absences = [
             Absence(case_manager_id=each.case_manager_id, starts=start, ends=start + timedelta(days=366))

@@ -6,6 +6,7 @@ import socket
 import time
 from datetime import UTC, datetime, timedelta
 from importlib import resources
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -33,6 +34,7 @@ from streams.run.settings import Settings
 from streams.store.audit import Audited
 from streams.store.database import write_rows
 from streams.store.tables import deliveries, to_us
+from streams.words import times as time_words
 from tests.rigs.acts import acted
 from tests.rigs.client import browser, rows_of, served
 from tests.rigs.inbox import (
@@ -586,6 +588,19 @@ def test_the_page_counts_by_the_policy_in_force_also_when_it_changes(settings, s
     monkeypatch.setattr("streams.run.rule_file._LOOK_SECONDS", 0.0)
     inbox.desk.policy()  # sees that it changed; the next look finds it settled
     assert left() == "3 working days left"
+
+
+def test_times_are_said_in_the_zone_of_the_policy_in_force(settings, store, tmp_path):
+    file = tmp_path / "policy.toml"
+    shipped = resources.files("rules.policy").joinpath("policy.toml").read_text()
+    load_people(store, [enrollee := person(1)])
+    now = datetime.now(UTC)
+    began = now - timedelta(days=2)
+    tell(store, alert(enrollee, started_at=began))
+    for zone in ("America/New_York", "America/Denver"):
+        file.write_text(shipped.replace("America/New_York", zone))
+        with browser(settings.model_copy(update={"policy": file}), store) as client:
+            assert time_words.moment(began, now, ZoneInfo(zone)) in client.get("/stay/s1").text, zone
 
 
 def test_consent_opens_what_was_withheld(settings, store):

@@ -2,15 +2,20 @@
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from parsers.events import Address, Identifier, PersonName
 from parsers.people import Consent, Enrollee, Payer, RiskTier
 from rules.matching.person import PanelRecord
+from streams.run.settings import Settings
 from streams.store import Store, Unavailable
 from streams.store import database as engine_module
+from streams.store.opening import open_store
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from tests.rigs.store import NOW, days, line, panel, store, store_url
 
@@ -27,7 +32,7 @@ def one(store: Store, enrollee_id: str = "E1") -> PanelRecord:
 
 def enrollee(store: Store, enrollee_id: str = "E1", day: float | None = None) -> Enrollee:
     with store.database.reading() as connection:
-        at = None if day is None else NOW + days(day)
+        at = None if day is None else (NOW + days(day)).astimezone(store.database.zone).date()
         rows, homes = load_enrollees(connection, [enrollee_id], at)
     return enrollee_on(rows[enrollee_id], homes.get(enrollee_id, ()), at)
 
@@ -270,3 +275,23 @@ def test_a_locked_store_makes_a_load_unavailable(tmp_path, monkeypatch: pytest.M
     other.close()
     assert load(opened, line()).added == 1
     opened.close()
+
+
+def test_the_panel_s_days_are_the_office_s(store: Store) -> None:
+    """23:30 on the 23rd in Los Angeles is the 24th in New York: whoever moves that day has moved on the 23rd."""
+    store.database.zone = ZoneInfo("America/Los_Angeles")
+    late = datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
+    store.panel.load([line()], full=True, now=late - timedelta(days=3))
+    store.panel.load([line(practice_id="P2")], full=True, now=late)
+    assert enrollee(store).practice_id == "P2"
+    with store.database.reading() as connection:
+        rows, homes = load_enrollees(connection, ["E1"], date(2026, 11, 20))
+    assert [enrollee_on(rows["E1"], homes["E1"], date(2026, 11, day)).practice_id for day in (22, 23)] == ["P1", "P2"]
+
+
+def test_the_store_is_opened_with_the_zone_of_the_policy_in_force(tmp_path: Path) -> None:
+    shipped = resources.files("rules.policy").joinpath("policy.toml").read_text()
+    own = tmp_path / "policy.toml"
+    own.write_text(shipped.replace("America/New_York", "America/Denver"))
+    with open_store(Settings(data_dir=tmp_path / "data", policy=own)) as store:
+        assert (store.database.zone.key, store.directory.read().zone.key) == ("America/Denver", "America/Denver")

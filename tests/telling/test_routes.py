@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -411,3 +412,12 @@ def test_ten_thousand_random_questions_each_have_an_owner_and_a_reason() -> None
             person = where.person(owner.case_manager_id)
             assert person is not None
             assert person.name in routed.explanation
+
+
+def test_working_hours_are_those_of_the_office_s_zone():
+    early = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)  # 09:30 in New York, 07:30 in Denver
+    here = Directory(NETWORKS, PRACTICES, [NURSE], (), PLANS)
+    there = Directory(NETWORKS, PRACTICES, [NURSE], (), PLANS, zone=ZoneInfo("America/Denver"))
+    assert here.stand_in(NURSE, early) == (NURSE, "")
+    assert there.stand_in(NURSE, early) is None
+    assert there.stand_in(NURSE, early + timedelta(hours=1)) == (NURSE, "")

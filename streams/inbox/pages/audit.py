@@ -43,7 +43,7 @@ def shown(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -
     rows = looked_up(inbox, reader, person, user, days, SHOWN)
     lines = [
         {
-            "at": time_words.moment(row.at, now),
+            "at": time_words.moment(row.at, now, inbox.desk.zone),
             "who": inbox.desk.name(row.case_manager_id),
             "what": row.what.value.replace("_", " "),
             "person": row.enrollee_id,

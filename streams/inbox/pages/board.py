@@ -1,6 +1,6 @@
 """The board of whoever answers for a network: ten seconds for who has nobody, what is late, and who is overloaded."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -46,7 +46,7 @@ def of_network(inbox: "Inbox", reader: Reader, now: datetime) -> tuple[Board, di
         (person, away_until(inbox.desk, person, now), covers_for(inbox.desk, person, now))
         for person in colleagues(inbox.desk, reader.person)
     ]
-    return board(stays, staff, now), {stay.latest.alert_id: stay for stay in stays}
+    return board(stays, staff, now, inbox.desk.zone), {stay.latest.alert_id: stay for stay in stays}
 
 
 def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
@@ -56,7 +56,7 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
     found, stays = of_network(inbox, reader, now)
     tile = query.get("tile", "")
     shown = _shown(found, stays, tile, query.get("whose", ""))
-    listed = [rows.row(stay, who, now) for stay in shown]
+    listed = [rows.row(stay, who, now, inbox.desk.zone) for stay in shown]
     silent, feeds = inbox.desk.silent(now)
     inbox.store.audit.write(who, Audited.READ_LIST, now, detail=f"board, {len(listed)} stays")
     return inbox.page(
@@ -72,7 +72,7 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
                 "id": one.person.case_manager_id,
                 "name": one.person.name,
                 "role": people_words.ROLE_WORDS[one.person.role],
-                "where": _where(one.away_until, one.covers, now),
+                "where": _where(one.away_until, one.covers, now, inbox.desk.zone),
                 "open": len(one.open),
                 "urgent": len(one.urgent),
                 "overdue": len(one.overdue),
@@ -92,9 +92,9 @@ def _whose(inbox: "Inbox", who: str) -> str:
     return f"With {inbox.desk.name(who)}" if who else TILE_WORDS[Tile.NOBODY]
 
 
-def _where(away_until: datetime | None, covers: tuple[str, ...], now: datetime) -> str:
+def _where(away_until: datetime | None, covers: tuple[str, ...], now: datetime, zone: tzinfo) -> str:
     parts = (
-        f"away until {time_words.time_or_moment(away_until, now)}" if away_until else "",
+        f"away until {time_words.time_or_moment(away_until, now, zone)}" if away_until else "",
         f"covers for {', '.join(covers)}" if covers else "",
     )
     return " · ".join(part for part in parts if part) or "here"

@@ -77,7 +77,7 @@ def render(inbox: "Inbox", reader: Reader, said: str, whose: str) -> Response:
         coming=[
             {
                 "who": name,
-                "times": f"{time_words.moment(one.starts, now)} to {time_words.moment(one.ends, now)}",
+                "times": " to ".join(time_words.moment(at, now, inbox.desk.zone) for at in (one.starts, one.ends)),
                 "cover": inbox.desk.name(one.backup_id) if one.backup_id else "",
             }
             for name, one in sorted(coming, key=lambda found: (found[1].starts, found[0]))
@@ -93,7 +93,7 @@ def _named(person: CaseManager) -> str:
 
 def _until(inbox: "Inbox", person: CaseManager, now: datetime) -> str:
     until = away_until(inbox.desk, person, now)
-    return time_words.time_or_moment(until, now) if until else ""
+    return time_words.time_or_moment(until, now, inbox.desk.zone) if until else ""
 
 
 def meanwhile(inbox: "Inbox", me: CaseManager, now: datetime) -> list[Meanwhile]:
@@ -103,7 +103,7 @@ def meanwhile(inbox: "Inbox", me: CaseManager, now: datetime) -> list[Meanwhile]
     if not past:
         return []
     since = min(one.starts for one in past)
-    stays = inbox.desk.stays(me, now)
+    stays, zone = inbox.desk.stays(me, now), inbox.desk.zone
     acts = inbox.store.acts.of_stays([stay.latest.alert_id for stay in stays])
     found = []
     for stay in stays:
@@ -113,10 +113,12 @@ def meanwhile(inbox: "Inbox", me: CaseManager, now: datetime) -> list[Meanwhile]
             if act.recorded_at >= since and act.by != me.case_manager_id and act.kind is not ActKind.NOTED
         ]
         told = [rows.headline_of(one) for one in stay.versions if one.decided_at >= since]
-        deeds = [f"{act_words.did(act, inbox.desk.name)}, {time_words.moment(act.recorded_at, now)}" for act in done]
+        deeds = [
+            f"{act_words.did(act, inbox.desk.name)}, {time_words.moment(act.recorded_at, now, zone)}" for act in done
+        ]
         lines = [*told, *deeds]
         if lines:
-            found.append(Meanwhile(stay.latest.alert_id, rows.who_of(stay.latest.person, now), tuple(lines)))
+            found.append(Meanwhile(stay.latest.alert_id, rows.who_of(stay.latest.person, now, zone), tuple(lines)))
     return found
 
 

@@ -60,6 +60,6 @@ def render(inbox: "Inbox", reader: Reader, alert_id: str, language: str) -> Resp
         alert_id=alert_id,
         letter=letter,
         address=address(person.address) if person.address else "",
-        day=time_words.full_date(now.astimezone(time_words.ZONE).date()),
+        day=time_words.full_date(now.astimezone(inbox.desk.zone).date()),
         other=Language.ENGLISH if chosen is Language.SPANISH else Language.SPANISH,
     )

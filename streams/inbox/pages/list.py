@@ -43,7 +43,7 @@ def render_list(inbox: "Inbox", reader: Reader, *, came: bool) -> Response:
         csrf=reader.session.csrf,
         position=position,
         last_alert=int((now - last).total_seconds()) if last else "",
-        now_words=time_words.moment(now, now),
+        now_words=time_words.moment(now, now, inbox.desk.zone),
         groups=groups_of(inbox, reader, found, now),
         call_presses=CALL_PRESSES,
         reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now))
@@ -79,14 +79,14 @@ def render_list_part(inbox: "Inbox", reader: Reader, known: str) -> Response:
 
 def rows_of(inbox: "Inbox", reader: Reader, now: datetime) -> list[tuple[ReaderStay, rows.Row]]:
     who = reader.person.case_manager_id
-    return [(stay, rows.row(stay, who, now)) for stay in inbox.desk.stays(reader.person, now)]
+    return [(stay, rows.row(stay, who, now, inbox.desk.zone)) for stay in inbox.desk.stays(reader.person, now)]
 
 
 def groups_of(
     inbox: "Inbox", reader: Reader, found: list[tuple[ReaderStay, rows.Row]], now: datetime
 ) -> list[dict[str, Any]]:
     around = inbox.desk.around(reader.person, now, [stay.latest.alert_id for stay, _ in found])
-    empty = quiet.empty_words(around, now)
+    empty = quiet.empty_words(around, now, inbox.desk.zone)
     cut = quiet.cut_words(len(found), around.listed)
     return [
         {"id": group.value, "words": rows.GROUP_WORDS[group], "rows": members, "empty": empty[group], "open": False}

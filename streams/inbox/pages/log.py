@@ -64,7 +64,7 @@ def write(inbox: "Inbox", request: Request, reader: Reader, form: dict[str, str]
                 return RedirectResponse(f"/stay/{alert_id}", 303)
             person = detail.stay.latest.person
             whom = f"{rows.name_of(person)}: " if person else ""
-            said = f"{whom}{act_words.written(done, inbox.desk.name, now)}."
+            said = f"{whom}{act_words.written(done, inbox.desk.name, now, inbox.desk.zone)}."
             return JSONResponse({"position": position, "act": done.act_id, "said": said})
         case Held(by):
             name = inbox.desk.name(by)

@@ -75,7 +75,7 @@ def render_search(inbox: "Inbox", reader: Reader, words: str) -> Response:
         people=[
             {
                 "ref": inbox.refs.of(one.enrollee_id),
-                "who": people_words.person_line(_name(one), one.birth_date, one.sex, now),
+                "who": people_words.person_line(_name(one), one.birth_date, one.sex, now, inbox.desk.zone),
                 "born": time_words.full_date(one.birth_date),
                 "practice": _practice(inbox, one),
             }
@@ -130,12 +130,15 @@ def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
         "person.html",
         reader=me,
         csrf=reader.session.csrf,
-        who=people_words.person_line(_name(enrollee), enrollee.birth_date, enrollee.sex, now),
+        who=people_words.person_line(_name(enrollee), enrollee.birth_date, enrollee.sex, now, desk.zone),
         tel=tel(enrollee.phone),
         facts=[(name_, value) for name_, value in facts if value],
-        stays=[rows.row(stay, me.case_manager_id, now) for stay in stays],
+        stays=[rows.row(stay, me.case_manager_id, now, desk.zone) for stay in stays],
         deeds=[
-            (f"{act_words.did(act, name)}, {time_words.moment(act.happened_at, now)}", act_words.details(act, now))
+            (
+                f"{act_words.did(act, name)}, {time_words.moment(act.happened_at, now, desk.zone)}",
+                act_words.details(act, now, desk.zone),
+            )
             for act in sorted(done, key=lambda act: act.happened_at, reverse=True)
         ],
         team=[

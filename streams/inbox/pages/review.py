@@ -36,7 +36,8 @@ def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Respon
     practices = inbox.desk.answers_for(reader.person, now)
     before = inbox.store.reviews.find(of) if of and said else None
     if before and before.verdict and before.decided_at and may_review(inbox, reader.person, before.enrollee):
-        name, when = inbox.desk.name(before.decided_by), time_words.time_or_moment(before.decided_at, now)
+        name = inbox.desk.name(before.decided_by)
+        when = time_words.time_or_moment(before.decided_at, now, inbox.desk.zone)
         said = f"{said} {name} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
     found = [
         (review, words)
@@ -56,7 +57,9 @@ def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Respon
         csrf=reader.session.csrf,
         reviews=waiting,
         reviews_waiting=[words for _, words in found],
-        answered=[pages.answer_words(one, inbox.desk.name(one.decided_by), who, now) for one in answered],
+        answered=[
+            pages.answer_words(one, inbox.desk.name(one.decided_by), who, now, inbox.desk.zone) for one in answered
+        ],
         more=more,
         said=said,
     )

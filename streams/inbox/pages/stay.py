@@ -61,7 +61,7 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
             csrf=reader.session.csrf,
         )
     note_reading(inbox, who, detail, detail.stay.latest.version, now, came=came)
-    stay = pages.stay_words(detail, who, now)
+    stay = pages.stay_words(detail, who, now, inbox.desk.zone)
     answer = inbox.page(
         template,
         reader=reader.person,
@@ -72,7 +72,9 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
         holder=detail.stay.taken.case_manager_id if detail.stay.taken else "",
         news=news(stay),
         tel=tel(stay.phone),
-        follow=loop_words(detail.following, detail.stay.latest, inbox.desk.name, inbox.desk.policy(), now)
+        follow=loop_words(
+            detail.following, detail.stay.latest, inbox.desk.name, inbox.desk.policy(), now, inbox.desk.zone
+        )
         if detail.following
         else None,
         new_act=lambda: uuid4().hex,

@@ -74,7 +74,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
         ),
         complaint=diagnosis_words.plain(latest.complaint),
         about=_about(latest, now, zone),
-        contact=_contact(detail, now),
+        contact=_contact(detail, now, zone),
         clocks=tuple(
             Fact(
                 clock_words.clock_name(clock, detail.stay.policy),
@@ -158,12 +158,12 @@ def _about(alert: AlertView, now: datetime, zone: tzinfo) -> tuple[Fact, ...]:
     return tuple(Fact(name, value) for name, value in facts if value)
 
 
-def _contact(detail: StayDetail, now: datetime) -> tuple[Fact, ...]:
+def _contact(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[Fact, ...]:
     person = detail.stay.latest.person
     if person is None:
         return ()
     practice = detail.practice
-    today = now.astimezone(time_words.ZONE).date()
+    today = now.astimezone(zone).date()
     facts = (
         ("Phone", people_words.phone(person.phone)),
         ("Born", f"{time_words.full_date(person.birth_date)}, {people_words.age(person.birth_date, today)}"),
@@ -219,7 +219,7 @@ def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zon
     reason = next((reason_words.reason(item, policy) for item in alert.reasons), headline)
     did = reason if as_before or is_struck(alert) else headline
     told = [reason_words.reason(item, policy) for item in alert.reasons if not _obvious(item, alert)]
-    changed = [wording.change(_with_words(item, alert)) for item in alert.changes if _worth(item)]
+    changed = [wording.change(_with_words(item, alert), zone) for item in alert.changes if _worth(item)]
     happened = ""
     if alert.occurred_at and abs((alert.decided_at - alert.occurred_at).total_seconds()) > 90:
         happened = f"happened {time_words.moment(alert.occurred_at, now, zone)}"

@@ -121,7 +121,7 @@ def row_events(inbox: "Inbox", reader: Reader, changes: list[Change]) -> list[by
         if stay is None:
             events.append(sse("gone", {"id": alert_id}, position))
             continue
-        row = rows.row(stay, reader.person.case_manager_id, now)
+        row = rows.row(stay, reader.person.case_manager_id, now, inbox.desk.zone)
         html = inbox.render("row.html", row=row)
         data = {"id": alert_id, "html": html, "told": alert_id in told, "speak": row.speak}
         events.append(sse("row", data, position))
