@@ -102,7 +102,7 @@ class Flood:
             seconds = time.monotonic() - began
             for process in processes:
                 process.send_signal(signal.SIGTERM)
-            assert [process.wait(60) for process in processes] == [0, 0]
+            assert [process.wait(180) for process in processes] == [0, 0]
         report = self._check(store, receiver, good)._replace(write_seconds=written, seconds=seconds)
         store.close()
         return report
