@@ -38,6 +38,7 @@ from streams.inbox.pages.session import (
     time_left,
     unlock,
 )
+from streams.inbox.pages.sessions import end_sessions, sessions_page
 from streams.inbox.pages.stay import act, seen, stay_page, stay_part, undo
 from streams.inbox.pages.stream import stream, stream_all
 from streams.inbox.request import HERE, Assets, Inbox, NotTheirs, SignedOut, gone_away
@@ -84,6 +85,8 @@ def app(inbox: Inbox) -> ASGIApp:
             Route("/sign-in", partial(sign_in, inbox), methods=["POST"]),
             Route("/sign-in/provider", partial(to_provider, inbox), methods=["GET"]),
             Route("/sign-in/callback", partial(callback, inbox), methods=["GET"]),
+            Route("/sessions", partial(sessions_page, inbox), methods=["GET"]),
+            Route("/sessions", partial(end_sessions, inbox), methods=["POST"]),
             Route("/sign-out/back-channel", partial(back_channel, inbox), methods=["POST"]),
             Route("/signed-out", partial(signed_out_page, inbox), methods=["GET"]),
             Route("/sign-out", partial(sign_out, inbox), methods=["POST"]),

@@ -13,6 +13,7 @@ from streams.store.database import Database
 from streams.store.tables import from_us, sessions, to_us
 
 SESSION_HOURS: Final = 12
+HANDLE: Final = 12  # characters of a digest that name a session where its secret may not stand
 
 
 class Way(StrEnum):
@@ -48,12 +49,23 @@ class Session(NamedTuple):
     @property
     def handle(self) -> str:
         """What names the session where its secret may not stand."""
-        return _digest(self.secret)[:12]
+        return _digest(self.secret)[:HANDLE]
 
     @property
     def csrf(self) -> str:
         """What every form of this session carries."""
         return hashlib.sha256(f"csrf:{self.secret}".encode()).hexdigest()[:40]
+
+
+class Open(NamedTuple):
+    """A session, as its person knows it."""
+
+    handle: str
+    way: str  # `Way`; "" for one of before there were several
+    device: str
+    address: str
+    made_at: datetime
+    active_at: datetime
 
 
 class Sessions:
@@ -114,6 +126,32 @@ class Sessions:
         with self._database.writing() as connection:
             if _end(connection, sessions.c.token_hash == _digest(session.secret), now):
                 note(connection, now, session.case_manager_id, Audited.SIGNED_OUT)
+
+    def of(self, case_manager_id: str, now: datetime) -> list[Open]:
+        """Where this person is signed in, the last used first."""
+        young = to_us(now - timedelta(hours=SESSION_HOURS))
+        wanted = select(sessions).where(
+            sessions.c.case_manager_id == case_manager_id, sessions.c.ended_us == 0, sessions.c.made_us > young
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted.order_by(sessions.c.active_us.desc())).all()
+        return [
+            Open(
+                row.token_hash[:HANDLE], row.way, row.device, row.address, from_us(row.made_us), from_us(row.active_us)
+            )
+            for row in rows
+        ]
+
+    def end_some(self, case_manager_id: str, now: datetime, *, handle: str = "", but: str = "") -> int:
+        """Ends the session of that handle, or all of this person but one; says how many."""
+        mine = sessions.c.case_manager_id == case_manager_id
+        named = sessions.c.token_hash.startswith(handle, autoescape=True)
+        others = ~sessions.c.token_hash.startswith(but, autoescape=True)
+        with self._database.writing() as connection:
+            ended = _end(connection, mine & (named if handle else others), now)
+            for _ in ended:
+                note(connection, now, case_manager_id, Audited.ENDED, detail="by themselves, from another page")
+        return len(ended)
 
     def end_at(self, issuer: str, sid: str, subject: str, now: datetime) -> int:
         """The provider has ended its session `sid`, or where it names none, all of `subject`; says how many end."""

@@ -1,0 +1,61 @@
+"""Where somebody is signed in, with "end" beside each, and one press that ends all others."""
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from streams.store.sessions import HANDLE, Way
+from streams.words import times as time_words
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox, Reader
+
+WAY_WORDS: Final = {
+    Way.LINK: "by a one-time link",
+    Way.PROVIDER: "at your organization's sign-in",
+    Way.DEMO: "in the demo",
+}
+assert WAY_WORDS.keys() == set(Way)
+
+
+async def sessions_page(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request, doing=None)
+    await inbox.came(request, reader)
+    return await run_in_threadpool(render, inbox, reader)
+
+
+def render(inbox: "Inbox", reader: "Reader") -> Response:
+    now = datetime.now(UTC)
+    lines = [
+        {
+            "handle": one.handle,
+            "here": one.handle == reader.session.handle,
+            "device": one.device or "a browser",
+            "address": one.address,
+            "how": WAY_WORDS[Way(one.way)] if one.way else "",
+            "since": time_words.time_or_moment(one.made_at, now),
+            "used": time_words.ago((now - one.active_at).total_seconds()),
+        }
+        for one in inbox.store.sessions.of(reader.person.case_manager_id, now)
+    ]
+    return inbox.page("sessions.html", reader=reader.person, csrf=reader.session.csrf, lines=lines)
+
+
+async def end_sessions(inbox: "Inbox", request: Request) -> Response:
+    """Ends the named one, or all others. Open pages of theirs find out within seconds."""
+    reader = await inbox.reader(request, doing=None)
+    form = await inbox.posted(request, reader)
+    handle = str(form.get("handle", ""))
+    if not re.fullmatch(rf"[0-9a-f]{{{HANDLE}}}", handle) and "others" not in form:
+        return PlainTextResponse("no such session", 400)
+    await run_in_threadpool(_end, inbox, reader, "" if "others" in form else handle)
+    return RedirectResponse("/sessions", 303)
+
+
+def _end(inbox: "Inbox", reader: "Reader", handle: str) -> int:
+    who, now = reader.person.case_manager_id, datetime.now(UTC)
+    return inbox.store.sessions.end_some(who, now, handle=handle, but=reader.session.handle)

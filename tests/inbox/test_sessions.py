@@ -1,0 +1,51 @@
+"""The page of one's sessions: what is listed, what "end" ends, and nobody else's among them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from streams.run.settings import Settings
+from streams.store.audit import Audited
+from streams.store.sessions import Way
+from tests.inbox.test_pages import served
+from tests.rigs.inbox import BROWN, ORTIZ, load_people, open_store
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_store(Settings(data_dir=tmp_path))
+    load_people(opened)
+    yield opened
+    opened.close()
+
+
+def test_one_s_sessions_are_listed_and_ended_one_or_all_others_and_nobody_else_s(store, tmp_path):
+    now = datetime.now(UTC)
+    ipad = store.sessions.open("cm-ortiz", now, way=Way.PROVIDER, device="Safari on iPad", address="10.1.2.3")
+    home = store.sessions.open("cm-ortiz", now, device="Firefox on Linux")
+    old = store.sessions.open("cm-ortiz", now - timedelta(hours=13), device="Edge on Windows")
+    other = store.sessions.open(BROWN.case_manager_id, now, device="Chrome on Mac")
+    with served(Settings(data_dir=tmp_path), store, ORTIZ) as (client, _):
+        page = client.get("/sessions").text
+        assert "Safari on iPad, 10.1.2.3" in page
+        assert "at your organization's sign-in" in page.replace("&#39;", "'")
+        assert "Firefox on Linux" in page
+        assert "this page" in page
+        assert "Edge on Windows" not in page
+        assert "Chrome on Mac" not in page
+        for one in (ipad, other):
+            assert one.secret not in page
+        for wrong in ("", "%", "g" * 12, other.handle[:11]):
+            assert client.post("/sessions", data={"handle": wrong}).status_code == 400
+        assert client.post("/sessions", data={"handle": other.handle}).status_code == 303
+        assert store.sessions.find(other.secret, now)
+        assert client.post("/sessions", data={"handle": ipad.handle}).status_code == 303
+        assert store.sessions.find(ipad.secret, now) is None
+        assert store.sessions.find(home.secret, now)
+        assert store.audit.read(limit=1)[0].what is Audited.ENDED
+        assert client.post("/sessions", data={"others": "1"}).status_code == 303
+        assert store.sessions.find(home.secret, now) is None
+        assert store.sessions.find(other.secret, now)
+        assert client.get("/sessions").status_code == 200
+        assert client.post("/sessions", data={"others": "1"}, headers={"X-CSRF-Token": "x"}).status_code == 401
+    assert store.sessions.find(old.secret, now) is None
