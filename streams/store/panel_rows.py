@@ -32,6 +32,10 @@ class EnrolleeRow(NamedTuple):
     former_mrns: str = ""
     home_since: str = ""
 
+    @property
+    def enrollee_id(self) -> str:
+        return self.line.enrollee_id
+
     def __repr__(self) -> str:
         return "<EnrolleeRow>"
 

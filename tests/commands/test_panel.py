@@ -421,7 +421,7 @@ def test_route_with_a_file_of_your_own(settings: Settings, tmp_path: Path, capsy
     assert run_route(own, "E1", "ed_visit") == 0
     assert capsys.readouterr().out == "T. Vance (vance), by the route plan\n"
     file.write_text('to = "moon"\ncolour = 1\n')
-    with pytest.raises(Problem, match=r"(?s)colour.*to expects one of"):
+    with pytest.raises(Problem, match=r"(?s)colour: .*to: expects one of"):
         run_route(own, "E1", "ed_visit")
     with pytest.raises(Problem, match="cannot be read"):
         run_route(settings.model_copy(update={"routes": tmp_path}), "E1", "ed_visit")
