@@ -49,7 +49,7 @@ def test_file_then_environment_then_argument(monkeypatch: pytest.MonkeyPatch, tm
 GIVEN = {  # where the default's own text is none that can be given
     "kafka_bootstrap_servers": "kafka:9092",
     "database_url": "postgresql://db/handoff",
-    "feeds": "[]",
+    **dict.fromkeys(("feeds", "senders", "inbox_proxy"), "[]"),
     "tell_allow": "[]",
     **dict.fromkeys(
         (
