@@ -24,6 +24,7 @@ from streams.inbox.pages.letter import letter_page
 from streams.inbox.pages.list import list_page, list_part
 from streams.inbox.pages.log import log
 from streams.inbox.pages.mail_stop import mail_stop, mail_stop_page
+from streams.inbox.pages.paper import due_page, sheet_page
 from streams.inbox.pages.person import person_page, search
 from streams.inbox.pages.provider import back_channel, callback, signed_out_page, to_provider
 from streams.inbox.pages.review import review_page, settle, take_back_review
@@ -97,6 +98,8 @@ def app(inbox: Inbox) -> ASGIApp:
             Route("/board/give", partial(give, inbox), methods=["POST"]),
             Route("/cover", partial(cover_page, inbox), methods=["GET"]),
             Route("/cover", partial(say_away, inbox), methods=["POST"]),
+            Route("/sheet", partial(sheet_page, inbox), methods=["GET"]),
+            Route("/due", partial(due_page, inbox), methods=["GET"]),
             Route("/people", partial(search, inbox), methods=["GET", "POST"]),
             Route("/person/{ref}", partial(person_page, inbox), methods=["GET"]),
             Route("/review", partial(review_page, inbox), methods=["GET"]),

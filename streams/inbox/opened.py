@@ -12,9 +12,11 @@ OPENED: Final = (
     "/become",
     "/board",
     "/cover",
+    "/due",
     "/people",
     "/person/{ref}",
     "/review",
+    "/sheet",
     "/stay/{alert_id}",
     "/stay/{alert_id}/letter",
 )

@@ -109,3 +109,28 @@ def test_a_followed_stay_and_the_letter_are_accessible_and_fit(chrome, inbox, ax
     page.goto(f"{inbox.url}/stay/a2/letter")
     assert faults(page, axe) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_letter_keys_can_be_bound_to_alt_or_turned_off(chrome, inbox):
+    page = page_of(chrome, inbox)
+
+    def focused():
+        return page.evaluate("document.activeElement?.closest('.row')?.dataset.id ?? ''")
+
+    for choice, key, moves in (
+        ("alt", "j", False),
+        ("alt", "Alt+j", True),
+        ("off", "Alt+j", False),
+        ("off", "j", False),
+    ):
+        page.locator("#help").click()
+        page.get_by_label("Letter keys").select_option(choice)
+        page.get_by_role("button", name="Close").click()
+        page.locator("#help").focus()
+        page.keyboard.press(key)
+        assert bool(focused()) == moves, (choice, key)
+    page.reload()
+    page.locator("#help").focus()
+    page.keyboard.press("j")
+    assert focused() == ""
+    assert page.evaluate("JSON.stringify({...localStorage})") == '{"letter-keys":"off"}'

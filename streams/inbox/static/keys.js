@@ -5,10 +5,23 @@ import { lockNow, post } from "./acts.js";
 const REPORT_MS = 4_000;
 
 const help = document.getElementById("keys");
+const choice = document.getElementById("letter-keys");
+
+// Letters, digits and signs can be turned off or bound to Alt (WCAG 2.1.4); the choice stays in this browser.
+function letters() {
+  return choice?.value || "on";
+}
+
+if (choice) {
+  choice.value = localStorage.getItem("letter-keys") || "on";
+  choice.addEventListener("change", () => localStorage.setItem("letter-keys", choice.value));
+}
 
 export function keys(table) {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.ctrlKey || event.metaKey || event.isComposing) return;
+    const sign = event.key.length === 1;
+    if (sign ? letters() === "off" || event.altKey !== (letters() === "alt") : event.altKey) return;
     const typing = event.target.closest("input, select, textarea");
     if (document.querySelector("dialog[open]")) return;
     if (typing && event.key !== "Escape" && event.key !== "Enter") return;

@@ -244,7 +244,7 @@ let asked = Date.now();
 async function refetch() {
   asked = Date.now();
   const headers = etag ? { "If-None-Match": etag } : {};
-  const answer = await fetch("/list", { cache: "no-store", headers, signal: AbortSignal.timeout(10_000) }).catch(() => null);
+  const answer = await fetch(`/list${location.search}`, { cache: "no-store", headers, signal: AbortSignal.timeout(10_000) }).catch(() => null);
   if (answer?.status === 401) return lockNow();
   if (!answer?.ok) return; // 304: nothing to show that is not shown
   etag = answer.headers.get("ETag") || "";
@@ -419,11 +419,16 @@ keys({
   },
 });
 
-listen(Number(document.body.dataset.position), { row: (data, position) => put(data.html, position), gone: remove, refetch });
+const mine = document.body.dataset.view === "mine"; // other views hold what no event of one's own tells of
+listen(Number(document.body.dataset.position), {
+  row: (data, position) => (mine ? put(data.html, position) : refetch()),
+  gone: (data) => (mine ? remove(data) : refetch()),
+  refetch,
+});
 lockWhenIdle();
 count();
 comeBack();
-setInterval(() => document.hidden || refetch(), 60_000); // clocks run down while nothing else happens
+setInterval(() => document.hidden || refetch(), mine ? 60_000 : 15_000); // clocks run down while nothing else happens
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && Date.now() - asked > 60_000) refetch();
 });

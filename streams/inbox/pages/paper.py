@@ -1,0 +1,110 @@
+"""What one has, on paper at the end of a shift, and by the day on which it is due."""
+
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rules.following.acts import ActKind
+from rules.telling.confidentiality import Tier
+from streams.inbox.board import is_open
+from streams.inbox.following import readable
+from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.reader_stay import ReaderStay, clock_of
+from streams.inbox.request import Reader
+from streams.store.audit import Audited
+from streams.words import acts as act_words
+from streams.words import clocks as clock_words
+from streams.words import people as people_words
+from streams.words import times as time_words
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
+
+
+async def sheet_page(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    await inbox.came(request, reader)
+    return await run_in_threadpool(partial(render_sheet, inbox), reader)
+
+
+def render_sheet(inbox: "Inbox", reader: Reader) -> Response:
+    """Everything open of the reader, with phones, tries and notes, and lines to write on. Audited as printed."""
+    now, who = datetime.now(UTC), reader.person.case_manager_id
+    stays = [stay for stay in inbox.desk.stays(reader.person, now) if is_open(stay)]
+    acts = inbox.store.acts.of_stays([stay.latest.alert_id for stay in stays])
+    listed = sorted(
+        ((rows.row(stay, who, now, inbox.desk.zone), stay) for stay in stays), key=lambda pair: pair[0].rank
+    )
+    ids = [stay.latest.alert_id for stay in stays]
+    inbox.store.audit.write(who, Audited.PRINTED, now, alert_ids=ids, detail="hand-over sheet")
+    sheet = []
+    for row, stay in listed:
+        person, done = stay.latest.person, readable(acts.get(row.alert_id, ()), stay.latest.tier, who)
+        said = [act for act in done if act.kind in (ActKind.ATTEMPT, ActKind.NOTE, ActKind.HAND_OVER)][-4:]
+        sheet.append(
+            {
+                "row": row,
+                "born": time_words.full_date(person.birth_date) if person else "",
+                "phone": people_words.phone(person.phone) if person else "",
+                "language": person.language if person and stay.latest.tier is Tier.FULL else "",
+                "lines": [
+                    " · ".join((act_words.did(act, inbox.desk.name), *act_words.details(act, now, inbox.desk.zone)))
+                    for act in said
+                ],
+            }
+        )
+    return inbox.page(
+        "sheet.html",
+        reader=reader.person,
+        csrf=reader.session.csrf,
+        sheet=sheet,
+        now_words=time_words.moment(now, now, inbox.desk.zone),
+    )
+
+
+async def due_page(inbox: "Inbox", request: Request) -> Response:
+    reader = await inbox.reader(request)
+    await inbox.came(request, reader)
+    return await run_in_threadpool(partial(render_due, inbox), reader)
+
+
+def render_due(inbox: "Inbox", reader: Reader) -> Response:
+    """The next steps of the reader's stays by the day of their last working moment; what is late stands first."""
+    now, who = datetime.now(UTC), reader.person.case_manager_id
+    days: dict[date, list[ReaderStay]] = defaultdict(list)
+    stays = inbox.desk.stays(reader.person, now)
+    for stay in stays:
+        if day := _day(stay, now, inbox.desk.zone):
+            days[day].append(stay)
+    inbox.store.audit.write(who, Audited.READ_LIST, now, detail=f"calendar, {len(stays)} stays")
+    zone = inbox.desk.zone
+    today = now.astimezone(zone).date()
+    return inbox.page(
+        "due.html",
+        reader=reader.person,
+        csrf=reader.session.csrf,
+        days=[
+            (_words(day, today, now, zone), [rows.row(stay, who, now, zone) for stay in kept])
+            for day, kept in sorted(days.items())
+        ],
+    )
+
+
+def _day(stay: ReaderStay, now: datetime, zone: tzinfo) -> date | None:
+    clock = clock_of(stay)
+    if clock is None:
+        return None
+    last = clock_words.last_moment(clock, now, zone, stay.policy) - timedelta(minutes=1)
+    return max(last, now - timedelta(days=1)).astimezone(zone).date()
+
+
+def _words(day: date, today: date, now: datetime, zone: tzinfo) -> str:
+    if day < today:
+        return "Overdue"
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=zone)
+    return "Today" if day == today else time_words.day(noon, now, zone)

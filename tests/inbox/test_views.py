@@ -1,0 +1,90 @@
+"""Whose stays a list shows, the hand-over sheet and the calendar."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rules.decisions import Owner, Priority
+from rules.following.acts import ActKind, Mode, Outcome
+from streams.run.settings import Settings
+from tests.rigs.acts import acted
+from tests.rigs.client import browser, rows_of
+from tests.rigs.inbox import BROWN, FAR, LANE, clock, discharge, load_people, open_store, person, tell
+
+TWO = {
+    "owners": tuple(Owner(case_manager_id=who, because="practice") for who in ("cm-ortiz", "cm-brown")),
+    "told": ("cm-ortiz", "cm-brown"),
+}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)
+
+
+@pytest.fixture
+def store(settings):
+    opened = open_store(settings)
+    people = [person(number, f"Given{number}", "Smith") for number in range(1, 5)]
+    load_people(opened, people, away=[("cm-brown", "cm-ortiz")])
+    home = {"ended_at": datetime.now(UTC) - timedelta(hours=30), "started_at": datetime.now(UTC) - timedelta(hours=90)}
+    brown = {"owners": (Owner(case_manager_id="cm-brown", because="practice"),), "told": ("cm-brown",)}
+    tell(
+        opened,
+        discharge(people[0], "mine", clocks=(clock(hours=-2),), **home),
+        discharge(people[1], "free", clocks=(clock(hours=150),), priority=Priority.ROUTINE, **TWO, **home),
+        discharge(people[2], "theirs", clocks=(clock(hours=150),), **brown, **home),
+    )
+    acted(opened, "mine", "cm-ortiz", ActKind.ATTEMPT, 1, datetime.now(UTC), outcome=Outcome.NO_ANSWER, mode=Mode.PHONE)
+    acted(opened, "mine", "cm-ortiz", ActKind.NOTE, 1, datetime.now(UTC), text="Try the daughter")
+    yield opened
+    opened.close()
+
+
+def shown(client, view=""):
+    return set(rows_of(client.get(f"/{view}").text))
+
+
+def test_each_view_holds_what_it_says(settings, store):
+    acted(store, "free", "cm-brown", ActKind.TAKE, 1, datetime.now(UTC))
+    with browser(settings, store) as client:
+        assert shown(client) == {"mine", "free"}
+        assert shown(client, "?view=covering") == {"free"}
+        assert shown(client, "?view=team") == {"mine", "free", "theirs"}
+        assert shown(client, "?view=nobody") == set()
+        assert shown(client, "list?view=team") == {"mine", "free", "theirs"}
+        assert shown(client, "?view=made-up") == {"mine", "free"}
+    acted(store, "free", "cm-brown", ActKind.GIVE_BACK, 1, datetime.now(UTC))
+    with browser(settings, store) as client:
+        assert shown(client, "?view=nobody") == {"free"}
+
+
+def test_another_network_and_a_plan_see_no_team_of_ours(settings, store):
+    with browser(settings, store, FAR) as far, browser(settings, store, LANE) as plan:
+        assert shown(far, "?view=team") == set()
+        assert shown(plan, "?view=team") == set()
+        assert "Nobody has it" not in plan.get("/").text
+
+
+def test_the_sheet_has_what_is_open_with_phone_tries_and_notes_and_says_to_destroy_it(settings, store):
+    with browser(settings, store) as client:
+        page = " ".join(re.sub(r"<[^>]+>", " ", client.get("/sheet").text).split())
+        assert "Given1 Smith, 71 F" in page
+        assert "828-555-0147" in page
+        assert "called, no answer" in page
+        assert "“Try the daughter”" in page
+        assert "confidential · destroy after use" in page
+        assert "Given3 Smith" not in page
+    with browser(settings, store, FAR) as far:
+        assert "Nothing of yours is open." in far.get("/sheet").text
+
+
+def test_the_calendar_puts_each_step_on_its_day_what_is_late_first(settings, store):
+    with browser(settings, store) as client:
+        html = client.get("/due").text
+        order = re.findall(r'href="/stay/(\w+)"', html)
+        assert order == ["mine", "free"]
+        assert re.search(r"(Overdue|Today) <span", html)
+    with browser(settings, store, BROWN) as other:
+        assert set(re.findall(r'href="/stay/(\w+)"', other.get("/due").text)) == {"free", "theirs"}
