@@ -66,11 +66,17 @@ def read_adt(
     message_id: str,
     received_at: datetime,
     test_mode: bool = False,
+    glance: Peek | None = None,
 ) -> Reading:
-    """What `data` says, read as the feed of its MSH-3 and MSH-4 asks. Never raises for anything a sender can send."""
-    glance = peek(data)
-    if isinstance(glance, Reject):
-        return glance
+    """What `data` says, read as the feed of its MSH-3 and MSH-4 asks. Never raises for anything a sender can send.
+
+    `glance`: what `peek` said of `data`, where the caller looked already.
+    """
+    if glance is None:
+        looked = peek(data)
+        if isinstance(looked, Reject):
+            return looked
+        glance = looked
     feed = feed_of(glance, feed_for)
     message = Message.parse(data, feed.charset, glance)
     if isinstance(message, Reject):

@@ -262,8 +262,12 @@ def sex(text: str) -> str:
 
 def ssn(text: str, identifiers: Iterable[Identifier]) -> str:
     """PID-19, else a PID-3 of type SS (HL7 table 0203): nine digits."""
-    candidates = (text, *(one.value for one in identifiers if one.type in ("SS", "SSN")))
-    return next((digits for digits in map(digits_in, candidates) if len(digits) == 9), "")
+    if text and len(digits := digits_in(text)) == 9:
+        return digits
+    for one in identifiers:
+        if one.type in ("SS", "SSN") and len(digits := digits_in(one.value)) == 9:
+            return digits
+    return ""
 
 
 def has_clock_time(raw: str) -> bool:

@@ -96,7 +96,12 @@ class Core:
         if self._fields:
             answer["fields"] = read_fields(data)
         reading = reject or read_adt(
-            data, self._feed_for, message_id=f"{self.n:032x}", received_at=_NOT_KNOWN, test_mode=self._test
+            data,
+            self._feed_for,
+            message_id=f"{self.n:032x}",
+            received_at=_NOT_KNOWN,
+            test_mode=self._test,
+            glance=known,
         )
         match reading:
             case Reject():

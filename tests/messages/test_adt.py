@@ -23,6 +23,7 @@ from parsers.events import (
 )
 from parsers.feeds import Feed
 from parsers.hl7.adt import read_adt
+from parsers.hl7.er7 import Peek, peek
 from parsers.hl7.fields import FIELDS, read_fields
 from parsers.hl7.placeholders import is_placeholder
 from parsers.hl7.reader import CLASSES
@@ -182,6 +183,16 @@ def test_rejects(name: str, data: bytes, code: RejectCode, place: str) -> None:
     found = read(data)
     assert isinstance(found, Reject), name
     assert (found.code, found.place) == (code, place)
+
+
+def test_a_look_at_the_header_is_not_taken_twice() -> None:
+    data = adt("EVN||202603041200", "PID|||77^^^NORTH^MR||Doe^Ann||19800101|F|||||||||||245671234", "PV1||I")
+    seen = peek(data)
+    assert isinstance(seen, Peek)
+    found = read_adt(data, lambda _application, _facility: Feed(), message_id=MESSAGE_ID, received_at=AT, glance=seen)
+    assert isinstance(found, Event)
+    assert found == read(data)
+    assert found.patient.ssn == "245671234"
 
 
 def test_what_changes_nothing_needs_no_patient() -> None:
