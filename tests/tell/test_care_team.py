@@ -51,6 +51,8 @@ def test_the_hospital_that_has_the_patient_is_told_who_coordinates(hospital: Rig
     team = found["entry"][0]["resource"]
     assert [one["member"]["display"] for one in team["participant"]] == ["Practice", "M. Ortiz, RN"]
     assert team["subject"]["identifier"] == {"system": "MISSION", "value": "M1"}
+    coordinator = team["contained"][1]
+    assert (coordinator["name"][0]["family"], len(coordinator["identifier"])) == ("Ortiz", 1), "as US Core asks"
     assert not any(word in json.dumps(found) for word in ("WHITFIELD", "E1", "1955"))
     posted = hospital.as_("mission", "system/CareTeam.s").ask(
         "POST", "CareTeam/_search", data={"patient.identifier": "MISSION|M1"}

@@ -3,12 +3,14 @@
 Who coordinates, where and by which phone; nothing of the enrollee beside the identifier that was asked with.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
 from parsers.people import CaseManager, Practice
 
 _PROFILE: Final = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-careteam"
+PRACTITIONERS: Final = "urn:x-warm-handoff:practitioner"
 _ROLES: Final = "http://snomed.info/sct"
 _COORDINATOR: Final = {"system": _ROLES, "code": "768820003", "display": "Care coordinator"}
 _HOME: Final = {"system": _ROLES, "code": "224891009", "display": "Healthcare services"}
@@ -31,10 +33,13 @@ def care_team(
         contained.append(organization)
         participants.append(_participant(_HOME, "practice", practice.name))
     for number, person in enumerate(coordinators, 1):
+        plain = person.name.partition(",")[0].split()
+        own = {"system": PRACTITIONERS, "value": hashlib.sha256(person.case_manager_id.encode()).hexdigest()[:32]}
         who: dict[str, Any] = {
             "resourceType": "Practitioner",
             "id": f"coordinator{number}",
-            "name": [{"text": person.name}],
+            "identifier": [own],
+            "name": [{"text": person.name, "family": plain[-1] if plain else person.name}],
         }
         who |= {"telecom": [{"system": "email", "value": person.email}]} if person.email else {}
         contained.append(who)
