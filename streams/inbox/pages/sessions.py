@@ -37,7 +37,7 @@ def render(inbox: "Inbox", reader: "Reader") -> Response:
             "device": one.device or "a browser",
             "address": one.address,
             "how": WAY_WORDS[Way(one.way)] if one.way else "",
-            "since": time_words.time_or_moment(one.made_at, now),
+            "since": time_words.time_or_moment(one.made_at, now, inbox.desk.zone),
             "used": time_words.ago((now - one.active_at).total_seconds()),
         }
         for one in inbox.store.sessions.of(reader.person.case_manager_id, now)
