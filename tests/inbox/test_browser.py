@@ -441,16 +441,16 @@ def test_what_is_typed_outlives_every_change_of_the_page(chrome, inbox):
         }"""
     )
     expect(page.locator("#fresh")).to_contain_text("live")
-    page.locator("textarea").fill("will call her son")
-    page.locator("textarea").evaluate("box => box.setSelectionRange(5, 9)")
+    page.locator("textarea[name=note]").fill("will call her son")
+    page.locator("textarea[name=note]").evaluate("box => box.setSelectionRange(5, 9)")
     for version in (4, 5):
         changed = discharge(inbox.people[0], "a1", version, reasons=(Reason.DIAGNOSIS_ADDED,), **BOTH)
         tell(inbox.store, changed)
         expect(page.locator(f".stay[data-version='{version}']")).to_be_attached()
-        assert page.locator("textarea").input_value() == "will call her son"
+        assert page.locator("textarea[name=note]").input_value() == "will call her son"
         assert page.evaluate("document.activeElement.selectionStart") == 5
     page.keyboard.type("text")
-    assert page.locator("textarea").input_value() == "will text her son"
+    assert page.locator("textarea[name=note]").input_value() == "will text her son"
 
 
 def test_two_tabs_lock_together_at_their_time_and_neither_leaves_its_page(chrome, tmp_path):

@@ -23,9 +23,9 @@ function typed(control) {
 function keepTyped(content) {
   const kept = [...main.querySelectorAll("textarea, select, input:not([type=hidden])")].filter(typed);
   for (const control of kept.reverse()) {
-    const form = control.closest("form")?.getAttribute("action");
+    const place = (one) => `${one.closest("form")?.getAttribute("action")} ${one.closest("details")?.id}`;
     const twin = [...content.querySelectorAll("textarea, select, input")].find(
-      (other) => other.name === control.name && other.type === control.type && other.closest("form")?.getAttribute("action") === form,
+      (other) => other.name === control.name && other.type === control.type && place(other) === place(control),
     );
     if (twin) twin.replaceWith(control);
     else content.prepend(control);
