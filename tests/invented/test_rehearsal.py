@@ -17,6 +17,7 @@ from streams.invented.hospitals import Hospitals
 from streams.invented.rehearsal import write_feeds
 from streams.run.settings import load_settings
 from streams.store import Store
+from tests.rigs.acts import NURSES
 from tests.rigs.store import NOW, alert_of, decide, message_id, record
 
 
@@ -85,6 +86,7 @@ def test_what_people_do_about_an_alert(name, status, action, said, answers):
 
 def test_people_act_after_a_while_and_nobody_else_does(tmp_path):
     with closing(Store.open(f"sqlite:///{tmp_path / 'handoff.sqlite3'}", migrate=True)) as store:
+        store.directory.load(case_managers_=list(NURSES.case_managers.values()))
         people = CaseManagers(store, pause_seconds=0)
         patients = [record(number, f"E{number}", visit=f"V{number}", mrn=f"M{number}") for number in range(1, 31)]
         store.decisions.decide(patients, decide, NOW)
