@@ -262,15 +262,16 @@ def faults(act: Act, began_at: datetime | None) -> tuple[Fault, ...]:
     """Every fault of one act by itself. `began_at`: when the stay began; nothing was done about it before."""
     found = [Fault(ActFault.FIELD_MISSING, name) for name in _NEEDS[act.kind] if getattr(act, name) in (None, "", {})]
     found += [Fault(ActFault.TOO_LONG, name) for name, value in act if _long(value)]
-    for name, at in (("happened_at", act.happened_at), ("until", act.until)):
-        if at is not None and abs(at - act.recorded_at) > NEAR:
-            found.append(Fault(ActFault.TOO_FAR, name))
+    if act.until is not None and abs(act.until - act.recorded_at) > NEAR:
+        found.append(Fault(ActFault.TOO_FAR, "until"))
     if act.day is not None and abs(act.day - act.recorded_at.date()) > NEAR:
         found.append(Fault(ActFault.TOO_FAR, "day"))
     if act.happened_at > act.recorded_at + AHEAD:
         found.append(Fault(ActFault.IN_THE_FUTURE, "happened_at"))
-    if began_at is not None and act.happened_at < began_at:
+    elif began_at is not None and act.happened_at < began_at:
         found.append(Fault(ActFault.BEFORE_THE_EVENT, "happened_at"))
+    elif act.recorded_at - act.happened_at > NEAR:
+        found.append(Fault(ActFault.TOO_FAR, "happened_at"))
     if act.kind is ActKind.MEDICINES_RECONCILED and act.role not in MAY_RECONCILE:
         found.append(Fault(ActFault.ROLE_MAY_NOT, "kind"))
     return tuple(found)

@@ -89,7 +89,7 @@ class Comparison(NamedTuple):
 
 _GENERATION: Final = 14  # years; born on one day of the year so far apart are a father and his son
 _RARE_INITIALS: Final = frozenset("FGHINOPQUVWXYZ")  # each that of fewer than one first name in 30 (census of 1990)
-_GIVEN_BITS: Final = 10.0  # a nickname that more than one in 1,024 are given as their name
+_GIVEN_BITS: Final = 9.5  # a nickname that more than one in 724 are given as their name
 _PERHAPS_TWO: Final = (SIMILAR, NICKNAME, FIRST_LETTER)
 _RARE_MIDDLE_BITS: Final = 11.0  # fewer than one in 2,000 people bear it as their first name
 

@@ -188,7 +188,7 @@ def test_plain_forms_work_and_signing_out_leaves_nothing(chrome, inbox):
     expect(page.get_by_role("status").last).to_contain_text("Kept: different people. Nobody is told.")
     expect(page.locator("#main")).to_contain_text("Nothing waits for your answer.")
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading")).to_have_text("Please sign in")
+    expect(page.get_by_role("heading")).to_have_text("You are signed out")
     page.go_back()
     expect(page.get_by_role("heading")).to_have_text("Please sign in")
     assert "Whitfield" not in page.content()
