@@ -20,6 +20,7 @@ from parsers.hours import EXPECTED, Spans, read_hours, within
 from parsers.people import Payer, RiskTier
 from rules.decisions import AlertKind, ClockKind, Priority, Reason
 from rules.policy.icd10 import ICD_CODE, Codes, code_in
+from rules.policy.office import OFFICE_ZONE
 from rules.policy.rule_file import RuleFault, checked
 
 
@@ -39,9 +40,6 @@ def _hours(text: str) -> str:
     if read_hours(text) is None:
         raise ValueError(f"expected {EXPECTED}")
     return text
-
-
-OFFICE_ZONE: Final = ZoneInfo("America/New_York")  # unless a policy says otherwise
 
 
 def _zone(name: str) -> str:

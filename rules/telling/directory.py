@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from parsers.hours import ALWAYS, read_hours, within
 from parsers.people import NO_PATIENTS, Absence, CaseManager, LmeMco, Network, Practice, Role
-from rules.policy.policy import OFFICE_ZONE
+from rules.policy.office import OFFICE_ZONE
 
 BUILT_IN_CENTRAL_OFFICE: Final = CaseManager(
     case_manager_id="central-office", name="Central office", role=Role.CENTRAL_OFFICE

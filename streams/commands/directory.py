@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from parsers.files.directory import DirectoryFiles, Kind, read_directory
-from rules.policy.policy import OFFICE_ZONE
+from rules.policy.office import OFFICE_ZONE
 from rules.telling.directory import Cover, Directory
 from streams.commands.printing import print_json
 from streams.run.problems import Problem

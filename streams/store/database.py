@@ -24,7 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from rules.policy.policy import OFFICE_ZONE
+from rules.policy.office import OFFICE_ZONE
 from streams.run.files import private_folder
 from streams.run.problems import SettingsError
 

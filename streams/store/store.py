@@ -3,7 +3,7 @@
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from rules.policy.policy import OFFICE_ZONE
+from rules.policy.office import OFFICE_ZONE
 from streams.store.absences import Absences
 from streams.store.acts import Acts
 from streams.store.api_tokens import ApiTokens

@@ -6,7 +6,7 @@ from typing import Final
 from rules.decisions import (
     Clock,
 )
-from rules.policy.policy import OFFICE_ZONE
+from rules.policy.office import OFFICE_ZONE
 from streams.words.numbers import count
 
 ZONE: Final[tzinfo] = OFFICE_ZONE

@@ -9,7 +9,7 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path for path in (ROOT / "streams").rglob("*.py") if "migrations" not in path.parts)
-DEFAULTS = {"rules/policy/policy.py", "parsers/feeds.py", "parsers/files/directory.py"}
+DEFAULTS = {"rules/policy/office.py", "parsers/feeds.py", "parsers/files/directory.py"}
 
 
 def module_name(path: Path) -> str:
