@@ -1,10 +1,9 @@
 """`handoff audit`: a person, a user or a span in, who did, saw and was told what out; whether the audit is whole."""
 
-import csv
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import typer
 
@@ -12,14 +11,14 @@ from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store
-from streams.store.audit import Audited
+from streams.store.audit import COLUMNS, Audited
 from streams.store.deliveries import DeliveryState
 from streams.store.opening import open_store
+from streams.words.spreadsheet import csv_of
 
 ACCOUNTED: Final = timedelta(days=6 * 366)  # 45 CFR 164.528(a)(3): six years
 MOST: Final = 100_000
 _SAW: Final = frozenset({Audited.READ_STAY, Audited.READ_REVIEW, Audited.PRINTED})
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def run_audit(
@@ -31,19 +30,7 @@ def run_audit(
         rows = store.audit.read(enrollee_id=person, case_manager_id=user, since=since, limit=MOST)
         asked = f"{'person ' if person else ''}{'user ' + user + ' ' if user else ''}{len(rows)} rows"
         store.audit.write(by, Audited.READ_AUDIT, datetime.now(UTC), enrollee_id=person, detail=asked)
-    found = [
-        {
-            "at": row.at.isoformat(timespec="seconds"),
-            "user": row.case_manager_id,
-            "what": row.what.value,
-            "person": row.enrollee_id,
-            "alert": row.alert_id,
-            "detail": row.detail,
-            "from": row.origin,
-        }
-        for row in reversed(rows)
-    ]
-    _print(found, ("at", "user", "what", "person", "alert", "detail", "from"), as_json=as_json, as_csv=as_csv)
+    _print([row.said() for row in reversed(rows)], COLUMNS, as_json=as_json, as_csv=as_csv)
     return 0
 
 
@@ -100,21 +87,14 @@ def _disclosure(at: datetime, recipient: str, what: str) -> dict[str, str]:
     return {"date": at.date().isoformat(), "recipient": recipient, "what": what, "purpose": "treatment"}
 
 
-def _print(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool, as_csv: bool) -> None:
+def _print(rows: Sequence[dict[str, str]], columns: Sequence[str], *, as_json: bool, as_csv: bool) -> None:
     if as_csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(columns)
-        writer.writerows([_cell(str(row[name])) for name in columns] for row in rows)
+        sys.stdout.write(csv_of([columns, *([row[name] for name in columns] for row in rows)]))
         return
     for row in rows:
         if as_json:
             print_json(row)
         else:
-            typer.echo("  ".join(str(row[name]) for name in columns if row[name]))
+            typer.echo("  ".join(row[name] for name in columns if row[name]))
     if not rows and not as_json:
         typer.echo("nothing")
-
-
-def _cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -48,6 +48,9 @@ class Audited(StrEnum):
     READ_QUARANTINED = "read_quarantined"  # the bytes of a message that our code failed on
 
 
+COLUMNS: Final = ("at", "user", "what", "person", "alert", "detail", "from")
+
+
 class AuditRow(NamedTuple):
     at: datetime
     case_manager_id: str
@@ -56,6 +59,12 @@ class AuditRow(NamedTuple):
     enrollee_id: str
     detail: str
     origin: str = ""
+
+    def said(self) -> dict[str, str]:
+        """The row for whoever reads the audit outside, by the names in `COLUMNS`."""
+        at = self.at.isoformat(timespec="seconds")
+        values = (at, self.case_manager_id, self.what.value, self.enrollee_id, self.alert_id, self.detail, self.origin)
+        return dict(zip(COLUMNS, values, strict=True))
 
 
 class Broken(NamedTuple):

@@ -4,20 +4,18 @@ Columns are stable: new ones are added at the end. Cells that a spreadsheet woul
 apostrophe. Times carry their offset.
 """
 
-import csv
-import io
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from rules.telling.views import AlertView
+from streams.words.spreadsheet import csv_of
 
 COLUMNS: Final = (
     "alert_id", "version", "action", "tier", "enrollee_id", "family", "given", "birth_date", "phone", "language",
     "practice_id", "risk_tier", "kind", "status", "encounter_class", "priority", "reasons", "facility", "occurred_at",
     "started_at", "ended_at", "disposition", "diagnoses", "complaint", "clocks", "withheld", "notice", "decided_at",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def header() -> bytes:
@@ -66,8 +64,4 @@ def _time(at: datetime | None) -> str:
 
 
 def _line(cells: Iterable[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(
-        f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells
-    )
-    return text.getvalue().encode()
+    return csv_of([cells]).encode()
