@@ -1,4 +1,4 @@
-"""One Chromium for a module, an inbox of its own for each test, and the accessibility checker."""
+"""A store for each test; one Chromium for a module, an inbox process for each test, and the accessibility checker."""
 
 import os
 import shutil
@@ -13,6 +13,18 @@ from tests.conftest import missing
 from tests.rigs.browser import ARGUMENTS
 from tests.rigs.inbox import InboxProcess, load_people, open_store, tell, town
 from tests.rigs.servers import free_port
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)
+
+
+@pytest.fixture
+def store(settings):
+    opened = open_store(settings)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,23 +7,13 @@ import pytest
 from sqlalchemy import text
 
 from parsers.people import CaseManager, Role
-from rules.decisions import Owner, Priority
+from rules.decisions import Priority
 from rules.following.acts import ActKind, Mode, Outcome
-from streams.run.settings import Settings
 from tests.rigs.acts import acted
 from tests.rigs.client import browser, rows_of
-from tests.rigs.inbox import BROWN, FAR, ORTIZ, alert, clock, discharge, load_people, open_store, person, tell
+from tests.rigs.inbox import BROWN, FAR, ORTIZ, TWO, alert, clock, discharge, load_people, open_store, person, tell
 
 HALE = CaseManager(case_manager_id="mg-hale", name="S. Hale", role=Role.MANAGER, network_id="n1")
-TWO = {
-    "owners": tuple(Owner(case_manager_id=who, because="practice") for who in ("cm-ortiz", "cm-brown")),
-    "told": ("cm-ortiz", "cm-brown"),
-}
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)
 
 
 @pytest.fixture

@@ -19,12 +19,11 @@ from streams.inbox.pages.act_form import PRESSES, act_of, until_of
 from streams.inbox.pages.list_rows import Group
 from streams.inbox.pages.reader_stay import ReaderStay
 from streams.inbox.pages.story_acts import asked_by_rule
-from streams.run.settings import Settings
 from streams.store.escalations import StepRow
 from tests.rigs.acts import act_of as act_written
 from tests.rigs.acts import acted
 from tests.rigs.client import browser, rows_of
-from tests.rigs.inbox import BROWN, FAR, ORTIZ, alert, clock, discharge, load_people, open_store, person, tell
+from tests.rigs.inbox import BROWN, FAR, ORTIZ, alert, clock, discharge, load_people, person, tell
 
 BOTH = {
     "owners": (
@@ -34,18 +33,6 @@ BOTH = {
     "told": ("cm-ortiz", "cm-brown"),
 }
 JSON = {"Accept": "application/json"}
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)
-
-
-@pytest.fixture
-def store(settings):
-    opened = open_store(settings)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

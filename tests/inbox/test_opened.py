@@ -8,21 +8,8 @@ from starlette.routing import Route
 from streams.inbox.app import app
 from streams.inbox.opened import OPENED, is_opened
 from streams.inbox.request import COOKIE, Inbox
-from streams.run.settings import Settings
 from tests.rigs.client import browser
-from tests.rigs.inbox import ORTIZ, load_people, open_store
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)
-
-
-@pytest.fixture
-def store(settings):
-    opened = open_store(settings)
-    yield opened
-    opened.close()
+from tests.rigs.inbox import ORTIZ, load_people
 
 
 def routes_of(inbox):

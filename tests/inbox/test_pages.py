@@ -30,7 +30,6 @@ from streams.inbox.process import open_to_others
 from streams.inbox.request import COOKIE, Inbox
 from streams.run.metrics import REGISTRY
 from streams.run.problems import Problem
-from streams.run.settings import Settings
 from streams.store.audit import Audited
 from streams.store.database import write_rows
 from streams.store.tables import deliveries, to_us
@@ -48,7 +47,6 @@ from tests.rigs.inbox import (
     discharge,
     hold,
     load_people,
-    open_store,
     person,
     tell,
     town,
@@ -56,18 +54,6 @@ from tests.rigs.inbox import (
 from tests.rigs.telling import destination
 
 BASE = "http://127.0.0.1:8080"
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)
-
-
-@pytest.fixture
-def store(settings):
-    opened = open_store(settings)
-    yield opened
-    opened.close()
 
 
 # getting in

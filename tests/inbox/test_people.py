@@ -9,17 +9,11 @@ from rules.following.acts import ActKind, Mode, Outcome
 from streams.inbox import refs
 from streams.inbox.asked_for import AskedFor, read
 from streams.inbox.refs import Refs
-from streams.run.settings import Settings
 from tests.rigs.acts import acted
 from tests.rigs.client import browser
 from tests.rigs.inbox import FAR, LANE, alert, discharge, load_people, open_store, person, tell
 
 TODAY = date(2026, 11, 25)
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)
 
 
 @pytest.fixture

@@ -7,20 +7,9 @@ import pytest
 
 from rules.decisions import Owner, Priority
 from rules.following.acts import ActKind, Mode, Outcome
-from streams.run.settings import Settings
 from tests.rigs.acts import acted
 from tests.rigs.client import browser, rows_of
-from tests.rigs.inbox import BROWN, FAR, LANE, clock, discharge, load_people, open_store, person, tell
-
-TWO = {
-    "owners": tuple(Owner(case_manager_id=who, because="practice") for who in ("cm-ortiz", "cm-brown")),
-    "told": ("cm-ortiz", "cm-brown"),
-}
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)
+from tests.rigs.inbox import BROWN, FAR, LANE, TWO, clock, discharge, load_people, open_store, person, tell
 
 
 @pytest.fixture

@@ -64,6 +64,10 @@ LANE = CaseManager(
     email="j@example.org",
 )
 FAR = CaseManager(case_manager_id="cm-far", name="A. Far, RN", role=Role.NURSE, network_id="n2", practices=("p9",))
+TWO = {  # of an alert: it is for both
+    "owners": tuple(Owner(case_manager_id=who, because="practice") for who in ("cm-ortiz", "cm-brown")),
+    "told": ("cm-ortiz", "cm-brown"),
+}
 
 
 def load_people(store, enrollees=(), *, staff=(), away=()):
