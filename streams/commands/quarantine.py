@@ -35,8 +35,8 @@ def run_list(settings: Settings, *, sender: str, code: str, everything: bool, as
 def run_show(settings: Settings, message_id: str, *, content: bool, as_json: bool) -> int:
     """Print one record's circumstances, or with `content` its bytes and nothing else. Raises `Problem`."""
     with open_store(settings) as store:
-        found = next((each for each in store.quarantine.all(everything=True) if each.message_id == message_id), None)
-        if found is None:
+        known = store.quarantine.all(message_id=message_id, everything=True)
+        if not known:
             raise Problem(_unknown(message_id))
         if content:
             who = f"os:{getpass.getuser()}"
@@ -45,9 +45,9 @@ def run_show(settings: Settings, message_id: str, *, content: bool, as_json: boo
             sys.stdout.buffer.write(original if corrected is None else corrected)
             return 0
     if as_json:
-        print_json(_as_json(found))
+        print_json(_as_json(known[0]))
     else:
-        typer.echo("\n".join(f"{name:>12}  {value}" for name, value in _as_json(found).items()))
+        typer.echo("\n".join(f"{name:>12}  {value}" for name, value in _as_json(known[0]).items()))
     return 0
 
 
@@ -67,11 +67,10 @@ def run_replay(
     if corrected and len(message_ids) != 1:
         raise Problem("--corrected mends one message: give its id")
     with open_store(settings) as store:
-        waiting = {each.message_id for each in store.quarantine.all(sender=sender, code=code)}
         for message_id in message_ids:
-            if message_id not in waiting:
+            if not store.quarantine.all(message_id=message_id):
                 raise Problem(_unknown(message_id))
-        wanted = list(message_ids) or sorted(waiting)
+        wanted = list(message_ids) or [each.message_id for each in store.quarantine.all(sender=sender, code=code)]
         released = 0
         if not dry_run:
             secret = secret_of(settings, store)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
 from parsers.people import Absence
 from streams.store.audit import Audited, note
@@ -43,8 +43,8 @@ class Absences:
             return bool(ended or coming)
 
 
-def said(connection: Connection) -> list[Absence]:
-    """Every absence said on the page."""
+def absences_in(connection: Connection, table: Table) -> list[Absence]:
+    """Every absence of the directory (`absences`) or said on the page (`absences_said`)."""
     return [
         Absence(
             case_manager_id=row.case_manager_id,
@@ -52,7 +52,7 @@ def said(connection: Connection) -> list[Absence]:
             ends=from_us(row.ends_us),
             backup_id=row.backup_id,
         )
-        for row in connection.execute(select(absences_said))
+        for row in connection.execute(select(table))
     ]
 
 

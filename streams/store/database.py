@@ -19,7 +19,20 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import psycopg
-from sqlalchemy import BigInteger, Connection, Engine, Float, Integer, LargeBinary, Table, create_engine, event
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Float,
+    Integer,
+    LargeBinary,
+    Table,
+    create_engine,
+    delete,
+    event,
+    select,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -345,6 +358,21 @@ def rows_among(connection: Connection, select: str, values: Sequence[str]) -> li
     cursor = connection.connection.cursor()
     cursor.execute(statement, (literal,) * select.count(":among"))
     return list(cursor.fetchall())
+
+
+def delete_in_steps(database: Database, table: Table, which: ColumnElement[bool], at_once: int) -> int:
+    """Delete the rows of a table with a key of one column that are so, in transactions none of which is long.
+
+    Gives how many.
+    """
+    (key,), gone = table.primary_key.columns, 0
+    while True:
+        with database.writing() as connection:
+            some = select(key).where(which).limit(at_once)
+            count = connection.execute(delete(table).where(key.in_(some))).rowcount
+        gone += count
+        if count < at_once:
+            return gone
 
 
 def next_values(connection: Connection, counter: str, count: int) -> range:

@@ -145,9 +145,14 @@ _READY: Final = text(
 AskDue = Callable[[Due], Iterable[Destination]]
 
 
+def made_of(*parts: object) -> str:
+    """32 hex digits: always the same for the same parts, and nothing can be read from them."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
 def delivery_id(alert_id: str, version: int, destination_id: str) -> str:
     """32 hex digits: always the same for the same delivery, and nothing can be read from them."""
-    return hashlib.sha256(f"{destination_id}\x1f{alert_id}\x1f{version}".encode()).hexdigest()[:32]
+    return made_of(destination_id, alert_id, version)
 
 
 def write_due(connection: Connection, versions: Sequence[tuple[int, Alert, Enrollee | None]], ask: AskDue) -> int:

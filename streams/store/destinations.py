@@ -4,18 +4,16 @@ The secret of a destination is encrypted under the key that every process has (`
 again; while one is rotated two are valid at once.
 """
 
-import base64
-import hashlib
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 from sqlalchemy import bindparam, func, insert, select, update
 
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.destinations import Destination, State
 from streams.store.database import Database, next_values, rows_among
+from streams.store.sealing import lock_for
 from streams.store.tables import deliveries, destination_secrets, destinations, from_us, to_us
 
 WAITING: Final = "waiting"  # streams.store.deliveries.DeliveryState
@@ -33,11 +31,6 @@ class DestinationRow(NamedTuple):
     succeeded_at: datetime | None
     last_failure: str
     sequence: int  # of its last file
-
-
-@lru_cache(maxsize=4)
-def _lock(secret: bytes) -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"destinations\x1f" + secret).digest()))
 
 
 class Destinations:
@@ -119,7 +112,7 @@ class Destinations:
                     destination_id=destination_id,
                     name=name,
                     made_us=to_us(now),
-                    sealed=_lock(key).encrypt(value.encode()),
+                    sealed=lock_for("destinations", key).encrypt(value.encode()),
                 )
             )
 
@@ -136,7 +129,7 @@ class Destinations:
                 if row.until_us and row.until_us <= to_us(now):
                     continue
                 try:
-                    value = _lock(key).decrypt(row.sealed).decode()
+                    value = lock_for("destinations", key).decrypt(row.sealed).decode()
                 except InvalidToken:
                     raise ValueError("the secrets of this store were kept under another HANDOFF_HASH_KEY") from None
                 valid[row.name] = (*valid.get(row.name, ()), value)

@@ -7,9 +7,18 @@ from sqlalchemy import Table, select
 
 from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
 from rules.telling.directory import Directory
-from streams.store.absences import said
+from streams.store.absences import absences_in
 from streams.store.database import Database, Row, next_values, write_rows
-from streams.store.tables import absences, case_managers, counters, from_us, lme_mcos, networks, practices, to_us
+from streams.store.tables import (
+    absences,
+    absences_said,
+    case_managers,
+    counters,
+    lme_mcos,
+    networks,
+    practices,
+    to_us,
+)
 
 
 def _rows(table: Table, values: Sequence[Any]) -> list[Row]:
@@ -83,16 +92,7 @@ class Directories:
                 [Network(**row._mapping) for row in connection.execute(select(networks))],
                 [Practice(**row._mapping) for row in connection.execute(select(practices))],
                 [_case_manager(row) for row in connection.execute(select(case_managers))],
-                [
-                    Absence(
-                        case_manager_id=row.case_manager_id,
-                        starts=from_us(row.starts_us),
-                        ends=from_us(row.ends_us),
-                        backup_id=row.backup_id,
-                    )
-                    for row in connection.execute(select(absences))
-                ]
-                + said(connection),
+                absences_in(connection, absences) + absences_in(connection, absences_said),
                 [
                     LmeMco(lme_mco_id=row.lme_mco_id, name=row.name, counties=_split(row.counties))
                     for row in connection.execute(select(lme_mcos))

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import delete, select
 
-from streams.store.database import Database, rows_among, write_rows
+from streams.store.database import Database, delete_in_steps, rows_among, write_rows
 from streams.store.tables import attempts, facts, from_us, leases, parked_feeds, sessions, sign_in_links, to_us
 
 HASH_KEY: Final = "hash_key"  # the fact that holds the trace of the key
@@ -105,18 +105,8 @@ class KeepingUp:
     def prune_sessions(self, now: datetime) -> int:
         """Forgets sign-ins and links of more than a week ago, and attempts of yesterday; gives how many sessions."""
         old = to_us(now - timedelta(days=SESSION_DAYS))
-        gone = 0
-        for table, key, limit in (
-            (sessions, sessions.c.made_us, old),
-            (sign_in_links, sign_in_links.c.expires_us, old),
-            (attempts, attempts.c.at_us, to_us(now - timedelta(days=ATTEMPT_DAYS))),
-        ):
-            first = next(iter(table.primary_key.columns))
-            while True:
-                some = select(first).where(key < limit).limit(_AT_ONCE)
-                with self._database.writing() as connection:
-                    count = connection.execute(delete(table).where(first.in_(some))).rowcount
-                gone += count if table is sessions else 0
-                if count < _AT_ONCE:
-                    break
+        tried = to_us(now - timedelta(days=ATTEMPT_DAYS))
+        gone = delete_in_steps(self._database, sessions, sessions.c.made_us < old, _AT_ONCE)
+        delete_in_steps(self._database, sign_in_links, sign_in_links.c.expires_us < old, _AT_ONCE)
+        delete_in_steps(self._database, attempts, attempts.c.at_us < tried, _AT_ONCE)
         return gone

@@ -4,7 +4,6 @@ A mail says how much waits and names nobody. Questions to one person within `GAT
 they are one mail; what an outage held back is one, too.
 """
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, select, update
 from rules.telling.attempts import GiveUp
 from rules.telling.destinations import NO_PATIENT, Destination, State, Whose
 from streams.store.database import write_rows
+from streams.store.deliveries import made_of
 from streams.store.destinations import WAITING
 from streams.store.tables import alerts, deliveries, to_us
 
@@ -35,8 +35,7 @@ def write_mail(connection: Connection, stay: "Look", destinations: Sequence[Dest
     for done in stay.due:
         for one in destinations:
             if done.person and _reaches(one, done.person.case_manager_id):
-                what = f"{one.destination_id}\x1f{stay.alert_id}\x1f{stay.version}\x1f{done.step.key}"
-                name = hashlib.sha256(what.encode()).hexdigest()[:32]
+                name = made_of(one.destination_id, stay.alert_id, stay.version, done.step.key)
                 where = (name, one.destination_id, stay.alert_id, stay.version, position)
                 rows.append((*where, WAITING, due_us, to_us(now), done.step.key))
     write_rows(connection, deliveries, _COLUMNS, rows, "ON CONFLICT DO NOTHING")

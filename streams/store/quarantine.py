@@ -5,7 +5,6 @@ it away in the transaction in which the record is lined up again, under the mess
 a message is on its way or has one ending, and `handoff quarantine replay` moves it once, however often it is run.
 """
 
-import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -18,7 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, delete, func, select, update
 
 from rules.endings import Ending
-from streams.store.database import Database, write_rows
+from streams.store.database import Database, delete_in_steps, write_rows
+from streams.store.sealing import key_for
 from streams.store.tables import attempts, from_us, ledger, quarantine, to_us
 
 KEPT_DAYS: Final = 90
@@ -104,17 +104,24 @@ class Quarantine:
                 f"WHERE quarantine.state <> '{State.DISMISSED}'",
             )
 
-    def all(self, *, sender: str = "", code: str = "", everything: bool = False) -> list[Quarantined]:
-        """In order of receipt: what waits, of one sender or code if named; `everything`: what was dealt with, too."""
+    def all(
+        self, *, message_id: str = "", sender: str = "", code: str = "", everything: bool = False
+    ) -> list[Quarantined]:
+        """In order of receipt: what waits, one message or of one sender or code if named; `everything`: what was dealt
+        with, too.
+        """
         wanted = select(quarantine, ledger.c.ending).join(
             ledger, ledger.c.message_id == quarantine.c.message_id, isouter=True
         )
         if not everything:
             wanted = wanted.where(quarantine.c.state == str(State.WAITING))
-        if sender:
-            wanted = wanted.where(quarantine.c.sender == sender)
-        if code:
-            wanted = wanted.where(quarantine.c.code == code)
+        for column, value in (
+            (quarantine.c.message_id, message_id),
+            (quarantine.c.sender, sender),
+            (quarantine.c.code, code),
+        ):
+            if value:
+                wanted = wanted.where(column == value)
         with self._database.reading() as connection:
             return [_quarantined(row) for row in connection.execute(wanted.order_by(quarantine.c.message_id))]
 
@@ -178,14 +185,8 @@ class Quarantine:
 
     def prune(self, now: datetime) -> int:
         """Forget what came more than `KEPT_DAYS` ago; gives how many. Small transactions, none long."""
-        limit, gone = to_us(now - timedelta(days=KEPT_DAYS)), 0
-        while True:
-            some = select(quarantine.c.message_id).where(quarantine.c.received_us < limit).limit(_AT_ONCE)
-            with self._database.writing() as connection:
-                count = connection.execute(delete(quarantine).where(quarantine.c.message_id.in_(some))).rowcount
-            gone += count
-            if count < _AT_ONCE:
-                return gone
+        old = quarantine.c.received_us < to_us(now - timedelta(days=KEPT_DAYS))
+        return delete_in_steps(self._database, quarantine, old, _AT_ONCE)
 
     def _change(self, message_id: str, before: State, **values: object) -> bool:
         with self._database.writing() as connection:
@@ -219,7 +220,7 @@ def _quarantined(row: Any) -> Quarantined:
 
 @lru_cache(maxsize=4)
 def _cipher(secret: bytes) -> AESGCM:
-    return AESGCM(hashlib.sha256(b"quarantine\x1f" + secret).digest())
+    return AESGCM(key_for("quarantine", secret))
 
 
 def _sealed(secret: bytes, message_id: str, value: bytes) -> bytes:

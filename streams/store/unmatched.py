@@ -4,17 +4,14 @@ An event is found again by keyed hashes of what both sides know (birth date, num
 anything without the key. Whether it really is the same person is for the matcher to say.
 """
 
-import base64
-import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import islice
 from typing import Final
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 from sqlalchemy import Connection, func, select
 
 from parsers.events import Event, EventKind
@@ -22,6 +19,7 @@ from parsers.files.panel_columns import split_mrns
 from rules.deciding.late_enrollment import looks_back
 from streams.store.database import Database, rows_among, write_rows
 from streams.store.panel_rows import stream_rows
+from streams.store.sealing import lock_for
 from streams.store.tables import enrollees, to_us, unmatched, unmatched_keys
 
 FOUND_AT_ONCE: Final = 500
@@ -29,11 +27,6 @@ OPENED_AT_ONCE: Final = 5_000
 HASHES_PER_EVENT: Final = 10  # to open an event costs as much as to hash so many people
 Fact = tuple[str, str]
 _PEOPLE: Final = "SELECT mrns, former_mrns, medicaid_id, ssn, birth_date FROM enrollees"
-
-
-@lru_cache(maxsize=4)
-def _lock(secret: bytes) -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"unmatched\x1f" + secret).digest()))
 
 
 def _key(secret: bytes, kind: str, value: str) -> str:
@@ -119,7 +112,7 @@ def earlier_of(connection: Connection, events: Iterable[Event], secret: bytes) -
     statement = "SELECT DISTINCT message_id FROM unmatched_keys WHERE key IN :among"
     found = sorted({row[0] for row in rows_among(connection, statement, sorted(keys))})[:FOUND_AT_ONCE]
     sealed = rows_among(connection, "SELECT message_id, sealed FROM unmatched WHERE message_id IN :among", found)
-    lock = _lock(secret)
+    lock = lock_for("unmatched", secret)
     opened = []
     for _, data in sorted(sealed):
         with suppress(InvalidToken):
@@ -135,7 +128,7 @@ class Unmatched:
 
     def keep(self, events: Sequence[Event], secret: bytes) -> None:
         """Keep events, encrypted with a key made of `secret`; one that is kept already stays as it is."""
-        lock = _lock(secret)
+        lock = lock_for("unmatched", secret)
         rows, keys = [], set()
         for event in events:
             sealed = lock.encrypt(event.model_dump_json().encode())
@@ -194,7 +187,7 @@ class Unmatched:
 
     def _opened(self, message_ids: Sequence[str], secret: bytes) -> Iterator[Event]:
         """Those of these kept events that can be read, in the same order."""
-        lock = _lock(secret)
+        lock = lock_for("unmatched", secret)
         for start in range(0, len(message_ids), FOUND_AT_ONCE):
             some = message_ids[start : start + FOUND_AT_ONCE]
             with self._database.reading() as connection:

@@ -3,12 +3,12 @@
 Their managers, by the network's mail destinations; the central office where there is none. No patient is in it.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 from parsers.people import Role
 from rules.telling.destinations import Destination, State, WayKind, Whose
 from rules.telling.directory import Directory
+from streams.store.deliveries import made_of
 from streams.tell.forms import mail
 from streams.tell.way import Parcel
 
@@ -37,5 +37,5 @@ def told_by_mail(
         if one.owner_id in seen:  # who has a nudge and a digest is told once
             continue
         seen.add(one.owner_id)
-        name = hashlib.sha256(f"{one.destination_id}\x1fcame back\x1f{paused.destination_id}".encode()).hexdigest()[:32]
+        name = made_of(one.destination_id, "came back", paused.destination_id)
         yield one, Parcel(name, made.text.encode(), "text/plain", subject=made.subject)

@@ -4,7 +4,6 @@ The bytes themselves are made in `streams.tell.forms`; here is which form batche
 test of it looks like.
 """
 
-import hashlib
 import json as json_lines
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -17,6 +16,7 @@ from rules.decisions import Action, AlertKind, Priority, Reason, StayStatus
 from rules.telling.confidentiality import Relationship, Tier
 from rules.telling.destinations import Destination, FormKind
 from rules.telling.views import AlertView, PersonView
+from streams.store.deliveries import made_of
 from streams.tell.form import Form, Item
 from streams.tell.forms import adt, csv, direct, fhir, hl7v2, json, mail, notifications, sms
 from streams.tell.way import Parcel
@@ -330,11 +330,11 @@ def sample_view(now: datetime) -> AlertView:
 
 
 def _batch_id(to: Destination, number: int) -> str:
-    return hashlib.sha256(f"{to.destination_id}\x1fbatch\x1f{number}".encode()).hexdigest()[:32]
+    return made_of(to.destination_id, "batch", number)
 
 
 def _test_id(to: Destination, now: datetime) -> str:
-    return hashlib.sha256(f"{to.destination_id}\x1ftest\x1f{now.isoformat()}".encode()).hexdigest()[:32]
+    return made_of(to.destination_id, "test", now.isoformat())
 
 
 def _stamp(at: datetime) -> str:

@@ -4,7 +4,6 @@ Only of somebody who has a stay at this very hospital that runs or ended within 
 theirs and not allowed look the same. Each look is audited.
 """
 
-import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from rules.telling.destinations import Whose
 from rules.telling.directory import Directory
 from streams.store import Store
 from streams.store.audit import Audited
+from streams.store.deliveries import made_of
 from streams.store.fhir import FhirClient
 from streams.tell.forms.care_team import care_team
 from streams.tell.serving.answers import Wrong, searchset
@@ -46,5 +46,5 @@ class CareTeams:
             return searchset([], self._base)
         practice = directory.practices.get(enrollee.practice_id)
         carriers = [one for one in directory.case_managers.values() if enrollee.practice_id in one.practices]
-        name = hashlib.sha256(f"{hospital}\x1f{identifier}".encode()).hexdigest()[:32]
+        name = made_of(hospital, identifier)
         return searchset([care_team(name, (system, value), practice, carriers)], self._base)
