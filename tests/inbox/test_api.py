@@ -16,11 +16,10 @@ from streams.run.problems import Problem
 from streams.store import Unavailable
 from streams.store.api_tokens import Scope
 from streams.store.audit import Audited
-from tests.inbox.test_pages import served, settings, store
+from tests.inbox.test_pages import served
 from tests.rigs.acts import acted
 from tests.rigs.inbox import LANE, ORTIZ, alert, load_people, person, tell
 
-__all__ = ["settings", "store"]
 CALL = {"kind": "attempt", "mode": "phone", "with_whom": "patient", "outcome": "reached", "version": 1, "text": "fine"}
 
 

@@ -11,10 +11,8 @@ from schemathesis.checks import CHECKS
 
 from streams.inbox.api.document import document
 from streams.store.api_tokens import Scope
-from tests.inbox.test_pages import served, settings, store
+from tests.inbox.test_pages import served
 from tests.rigs.inbox import ORTIZ, alert, load_people, person, tell
-
-__all__ = ["settings", "store"]
 
 # Every request carries the token, so the generated ones know of none.
 KNOWN = schemathesis.openapi.from_dict({**document(), "security": []})

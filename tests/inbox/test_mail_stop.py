@@ -8,10 +8,8 @@ from streams.inbox.pages.mail_stop import STOPPED
 from streams.run.mail_stop import stop_token
 from streams.run.settings import Settings
 from streams.tell.process import make_forms
-from tests.inbox.test_pages import browser, settings, store
+from tests.inbox.test_pages import browser
 from tests.rigs.telling import NOW, destination
-
-__all__ = ["settings", "store"]
 
 MAIL = destination("ortiz-mail", FormKind.NUDGE, Whose.PERSON, address="ortiz@example.org")
 
