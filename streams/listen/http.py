@@ -15,29 +15,23 @@ status with an empty body; one that asks for both gets the application's, for 20
 """
 
 import asyncio
-import contextlib
 import hmac
 import ipaddress
-import re
 import socket
 import ssl
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
 from typing import Final
 
-import h11
 import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from parsers.outcomes import RejectCode
-from streams.listen.connections import Acceptor, Closed, Limits, Place, peer_of
+from streams.listen.connections import Acceptor, Closed, Limits
+from streams.listen.http_connection import TLS, Guarded, Server
+from streams.listen.http_guard import Guesses, bearer, host_of, well_formed
 from streams.listen.intake import Answer, Door, Fate
 from streams.listen.senders import caller_of
 from streams.listen.tls import failure_of
@@ -49,17 +43,10 @@ log = structlog.get_logger()
 
 _TYPES: Final = frozenset({"application/hl7-v2", "x-application/hl7-v2+er7", "application/hl7-v2+er7"})
 _ANSWER_TYPE: Final = "application/hl7-v2"
-_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{0,5})?")
 _RETRY_SECONDS: Final = "5"
 _HEAD_BYTES: Final = 4096
 _STEP_BYTES: Final = 5 * 65536  # reserved ahead of a body that does not say how long it is: most that comes at a time
-_READ_BYTES: Final = 65536
 _HANDSHAKE_SECONDS: Final = 10.0
-_GUESSES: Final = 10  # wrong tokens of one peer in
-_GUESSES_SECONDS: Final = 60.0
-_MOST_GUESSERS: Final = 1000
-_BEGIN_SECONDS: Final = 10.0  # from a request's first byte, or the connection, to the end of its header
-_TLS: Final = "tls"  # key of the connection's SSL object in the scope's state
 MESSAGE_ID_HEADER: Final = "Handoff-Message-Id"  # our id of a stored message
 
 
@@ -76,9 +63,9 @@ class HttpIn:
         self._door = door
         self._token = settings.http_token.get_secret_value()
         self._gatekeeper = door.gatekeeper
-        self._guesses = _Guesses()
+        self._guesses = Guesses()
         self._acceptor: Acceptor | None = None
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
 
@@ -113,8 +100,8 @@ class HttpIn:
         self.port = listening.getsockname()[1]
         app = Starlette(routes=[Route("/hl7", self._hl7, methods=["POST"])])
         config = uvicorn.Config(
-            _well_formed(app, anybody=lambda: self._asks_token),
-            http=_Guarded,
+            well_formed(app, anybody=lambda: self._asks_token),
+            http=Guarded,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -124,7 +111,7 @@ class HttpIn:
             timeout_keep_alive=30,
             timeout_graceful_shutdown=int(self._settings.accept_seconds) + 2,
         )
-        self._server = _Server(config)
+        self._server = Server(config)
         self._serving = asyncio.create_task(self._server.serve())
         await self._server.ready.wait()
         self._acceptor = Acceptor(listening, Way.HTTP, self.limits, self._take_in)
@@ -141,7 +128,7 @@ class HttpIn:
     def _take_in(self, peer: socket.socket, host: str) -> None:
         """Gives a new connection its place before it may shake hands; the place is left when the connection ends."""
         assert self._server is not None
-        protocol: _Guarded = self._server.protocol()
+        protocol: Guarded = self._server.protocol()
         place = self.limits.enter(host, Way.HTTP, lambda _: protocol.end())
         if isinstance(place, Closed):
             peer.close()
@@ -152,7 +139,7 @@ class HttpIn:
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
 
-    async def _open(self, peer: socket.socket, host: str, protocol: "_Guarded") -> None:
+    async def _open(self, peer: socket.socket, host: str, protocol: Guarded) -> None:
         seconds = _HANDSHAKE_SECONDS if self._tls else None
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -180,7 +167,7 @@ class HttpIn:
         began = asyncio.get_running_loop().time()
         announced = request.headers.get("content-length", "")
         expected = int(announced) if announced.isdecimal() else _STEP_BYTES
-        caller = caller_of(_host_of(request), request.scope.get("state", {}).get(_TLS), _bearer(request))
+        caller = caller_of(host_of(request), request.scope.get("state", {}).get(TLS), bearer(request))
         upload = _Upload(self.limits)
         try:
             async with asyncio.timeout(self._settings.frame_seconds) as upload.scope:
@@ -215,7 +202,7 @@ class HttpIn:
                 return _response(answer, 503)
 
     def _not_let_in(self, request: Request) -> Response | None:
-        host = _host_of(request)
+        host = host_of(request)
         if not self._asks_token:
             try:
                 near = ipaddress.ip_address(host).is_loopback
@@ -224,7 +211,7 @@ class HttpIn:
             return None if near else _unauthorized()
         if wait := self._guesses.wait(host):
             return PlainTextResponse("too many wrong tokens, try again later\n", 429, {"Retry-After": str(wait)})
-        shown = _bearer(request)
+        shown = bearer(request)
         if shown and self._token and hmac.compare_digest(shown.encode(), self._token.encode()):
             return None
         if shown and self._gatekeeper and self._gatekeeper.is_token(shown):
@@ -232,30 +219,6 @@ class HttpIn:
         if "authorization" in request.headers:
             self._guesses.count(host)
         return _unauthorized()
-
-
-class _Guesses:
-    """Wrong tokens of each peer, by the minute."""
-
-    def __init__(self) -> None:
-        self._began = 0.0
-        self._counts: Counter[str] = Counter()
-
-    def wait(self, host: str) -> int:
-        """Seconds this peer has to wait; 0 when it may show a token."""
-        left = self._began + _GUESSES_SECONDS - time.monotonic()
-        return max(1, int(left)) if left > 0 and self._counts[peer_of(host)] >= _GUESSES else 0
-
-    def count(self, host: str) -> None:
-        metrics.TOKEN_GUESSES.inc()
-        now = time.monotonic()
-        if now - self._began >= _GUESSES_SECONDS or len(self._counts) >= _MOST_GUESSERS:
-            self._counts.clear()
-            self._began = now
-        peer = peer_of(host)
-        self._counts[peer] += 1
-        if self._counts[peer] in (1, _GUESSES):
-            log.warning("http_wrong_token", peer=host, times=self._counts[peer])
 
 
 class _Upload:
@@ -307,16 +270,6 @@ class _Upload:
         self._reserved = self.unfinished = 0
 
 
-def _host_of(request: Request) -> str:
-    return request.client.host if request.client else ""
-
-
-def _bearer(request: Request) -> str:
-    """The bearer token that was shown."""
-    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    return shown.strip() if scheme.lower() == "bearer" else ""
-
-
 def _unauthorized() -> Response:
     return PlainTextResponse("a bearer token is needed here\n", 401, {"WWW-Authenticate": "Bearer"})
 
@@ -324,43 +277,6 @@ def _unauthorized() -> Response:
 def _too_much() -> Response:
     headers = {"Retry-After": _RETRY_SECONDS, "Connection": "close"}
     return PlainTextResponse("too much at once, try again\n", 429, headers)
-
-
-def _well_formed(app: ASGIApp, *, anybody: Callable[[], bool]) -> ASGIApp:
-    """Refuses what two readers might understand in two ways, and names of this host that a stranger may have chosen."""
-
-    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Counter(name for name, _ in scope["headers"])
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        refused: Response | None = None
-        if headers[b"content-length"] and headers[b"transfer-encoding"]:
-            refused = PlainTextResponse("content-length and transfer-encoding contradict each other\n", 400)
-        elif len(hosts) > 1 or (hosts and _host_name(hosts[0]) is None):
-            refused = PlainTextResponse("the host header cannot be read\n", 400)
-        elif not anybody() and not (hosts and _is_loopback(_host_name(hosts[0]) or "")):
-            refused = PlainTextResponse("without a token this answers to localhost, 127.0.0.1 and [::1] only\n", 403)
-        elif not anybody() and headers[b"origin"]:
-            refused = PlainTextResponse("web pages are not heard here without a token\n", 403)
-        if refused is None:
-            await app(scope, receive, send)
-        else:
-            refused.headers["Connection"] = "close"
-            await refused(scope, receive, send)
-
-    return checked
-
-
-def _host_name(raw: bytes) -> str | None:
-    """The name in a Host header, without its port; None when it is none (RFC 9110, 7.2)."""
-    found = _HOST.fullmatch(raw.decode("latin-1").strip())
-    return None if found is None else found[1]
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return name.lower().rstrip(".") == "localhost"
 
 
 def _response(answer: Answer, status: int) -> Response:
@@ -371,75 +287,3 @@ def _response(answer: Answer, status: int) -> Response:
     if answer.message_id:
         headers[MESSAGE_ID_HEADER] = answer.message_id
     return Response(ack, status, headers, media_type=_ANSWER_TYPE)
-
-
-class _Guarded(H11Protocol):
-    """HTTP/1.1 with a place among all connections, and a limit of the time a request may take to begin."""
-
-    opening: asyncio.Task[None] | None = None
-    _limits: Limits | None = None
-    _place: Place | None = None
-    _beginning: asyncio.TimerHandle | None = None
-
-    def begin(self, limits: Limits, place: Place) -> None:
-        self._limits, self._place = limits, place
-
-    def end(self) -> None:
-        """Makes room: this connection has brought nothing for long."""
-        metrics.CONNECTIONS_CLOSED.labels(Closed.MADE_ROOM).inc()
-        if self.opening is not None and not self.opening.done():
-            self.opening.cancel()
-        else:
-            self.transport.abort()
-
-    def leave(self) -> None:
-        if self._limits is not None and self._place is not None:
-            self._limits.leave(self._place)
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, _TLS: transport.get_extra_info("ssl_object")}
-        if hasattr(transport, "max_size"):
-            transport.max_size = _READ_BYTES
-        self._beginning = self.loop.call_later(_BEGIN_SECONDS, transport.abort)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self._begun()
-            if self._place is not None:
-                self._place.heard = time.monotonic()
-                self._place.brought = True
-        elif self._beginning is None:
-            self._beginning = self.loop.call_later(_BEGIN_SECONDS, self.transport.abort)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._begun()
-        self.leave()
-        super().connection_lost(exc)
-
-    def _begun(self) -> None:
-        if self._beginning is not None:
-            self._beginning.cancel()
-            self._beginning = None
-
-
-class _Server(uvicorn.Server):
-    """Leaves the sockets to `HttpIn` and the signals to the listener, and tells when it serves."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    def protocol(self) -> _Guarded:
-        """What serves one new connection."""
-        return _Guarded(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
-        self.servers = []
-        self.started = True
-        self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import structlog
 
-from streams.listen import http as http_in
+from streams.listen import http_connection
 from streams.listen.durable import Away
 from streams.listen.http import MESSAGE_ID_HEADER
 from streams.listen.mllp_client import read_ack
@@ -140,7 +140,7 @@ def test_an_endless_body_ends_at_the_limit_and_a_slow_one_at_the_deadline(tmp_pa
 
 
 def test_a_request_that_does_not_begin_and_too_many_connections(tmp_path, monkeypatch):
-    monkeypatch.setattr(http_in, "_BEGIN_SECONDS", 0.3)
+    monkeypatch.setattr(http_connection, "_BEGIN_SECONDS", 0.3)
 
     async def story():
         async with serving(tmp_path, http=True, max_connections_per_peer=3) as running:

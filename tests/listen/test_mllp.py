@@ -25,12 +25,14 @@ from prometheus_client.exposition import generate_latest
 from parsers.hl7.er7 import Peek, peek
 from parsers.hl7.several import messages_in
 from streams.listen import mllp as mllp_server
+from streams.listen import mllp_connection
 from streams.listen.connections import Closed, Limits
 from streams.listen.durable import Away, Refused, Stored
 from streams.listen.http import HttpIn
 from streams.listen.intake import Door, Fate, ack_code, second_ack_code
-from streams.listen.mllp import WINDOW, MllpServer
+from streams.listen.mllp import MllpServer
 from streams.listen.mllp_client import MllpClient, read_ack
+from streams.listen.mllp_connection import WINDOW
 from streams.listen.tls import tls_context
 from streams.run import metrics
 from streams.run.problems import Problem
@@ -424,7 +426,7 @@ def test_a_frame_without_an_end_and_a_silent_peer(tmp_path):
 
 
 def test_a_slow_and_a_deaf_peer_do_not_slow_a_fast_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(mllp_server, "_WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(mllp_connection, "_WRITE_SECONDS", 0.5)
 
     async def story():
         async with serving(tmp_path) as running:
