@@ -12,7 +12,7 @@ from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.audit import COLUMNS, Audited
-from streams.store.deliveries import DeliveryState
+from streams.store.delivery import DeliveryState
 from streams.store.opening import open_store
 from streams.words.spreadsheet import csv_of
 

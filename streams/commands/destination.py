@@ -28,7 +28,7 @@ from streams.run.rule_files import POLICY
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.audit import Audited
-from streams.store.deliveries import DeliveryState, Sums
+from streams.store.delivery import DeliveryState, Sums
 from streams.store.destinations import DestinationRow
 from streams.store.opening import open_store
 from streams.tell.process import make_forms, make_ways

@@ -1,4 +1,5 @@
-"""The store in, what one reader may see out: their rows, one stay whole, what caused a change. Nothing here renders.
+"""The store in, what one reader may see out: their rows, what caused a change, what stands behind a list. Nothing here
+renders; one stay whole is `detail`.
 
 Every alert version passes `rules.telling.views.view` before it leaves this file, so no page can show more.
 """
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from parsers.people import Absence, CaseManager, Enrollee, Practice, Role
+from parsers.people import Absence, CaseManager, Enrollee, Role
 from rules.decisions import Action, Alert, Reason, Stay
 from rules.following.acts import Act, ActKind
 from rules.following.allowed import relation
@@ -18,69 +19,20 @@ from rules.following.loop import Loop
 from rules.following.roles import Doing, may
 from rules.policy.policy import Policy, default_policy
 from rules.stays.unheard import unheard_since
-from rules.telling.confidentiality import Confidentiality, Relationship, Tier, default_confidentiality
+from rules.telling.confidentiality import Confidentiality, Tier, default_confidentiality
 from rules.telling.directory import Directory
-from rules.telling.views import AlertView, audited, former, told_versions, view
-from streams.inbox.following import Following, counting, readable
+from rules.telling.views import AlertView, former, told_versions, view
 from streams.inbox.pages.list_rows import ceilinged
 from streams.inbox.pages.reader_stay import ReaderStay, Taken
 from streams.inbox.quiet import Around
 from streams.store import Store
-from streams.store.deliveries import DeliveryRow, DeliveryState
-from streams.store.escalations import StepRow
-from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow, StayPage
+from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
 
 DIRECTORY_SECONDS: Final = 2.0
 SILENT_MINUTES: Final = 15  # a feed that sent nothing for so long is said to be silent
 FORGOTTEN_DAYS: Final = 30  # and one that sent nothing for so long is no longer counted
 LATE_ON_PURPOSE: Final = frozenset({Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
 SEEN_BY: Final = frozenset({ActKind.NOTED, ActKind.TAKE})
-
-
-class Deed(NamedTuple):
-    """What a person did about an alert."""
-
-    name: str
-    kind: ActKind
-    version: int
-    at: datetime
-    undone: bool
-
-
-class ToldPerson(NamedTuple):
-    """One person an alert is or was for."""
-
-    person: CaseManager
-    because: str
-    owning: bool
-    seen: bool  # the newest version
-    acknowledged: bool  # the newest version
-
-
-class ToldSystem(NamedTuple):
-    """The newest version that a place outside was told, or is to be."""
-
-    name: str
-    form: str
-    version: int
-    state: DeliveryState
-    failure: str  # of the last try
-    at: datetime | None  # when it ended
-
-
-class StayDetail(NamedTuple):
-    """Everything the page of one stay shows."""
-
-    stay: ReaderStay
-    told: tuple[ToldPerson, ...]
-    deeds: tuple[Deed, ...]  # oldest first
-    earlier: tuple[AlertView, ...]  # newest first
-    earlier_withheld: int
-    practice: Practice | None
-    ruling: str  # which tier and why, for the audit
-    systems: tuple[ToldSystem, ...] = ()  # only for who reads the whole of it
-    following: Following | None = None  # `None` where it is not the reader's to follow
-    steps: tuple[StepRow, ...] = ()  # of escalation, oldest first
 
 
 class Cause(NamedTuple):
@@ -109,7 +61,7 @@ class Desk:
     ) -> None:
         self.store = store
         self.policy = policy  # the one in force
-        self._confidentiality = confidentiality
+        self.confidentiality = confidentiality
         self._lock = threading.Lock()
         self._directory = Directory()
         self._version = -1
@@ -167,13 +119,13 @@ class Desk:
         who = reader.case_manager_id
         newest = row.alert
         versions, passed_to = tuple(versions), self._passed_to(row)
-        past = former(newest, enrollee, reader, self._network_id(enrollee), assigned=row.asked)
+        past = former(newest, enrollee, reader, self.network_id(enrollee), assigned=row.asked)
         if row.told_before and past:
-            told = told_versions(row.told_before, enrollee, reader, self._network_id(enrollee))
+            told = told_versions(row.told_before, enrollee, reader, self.network_id(enrollee))
             versions = tuple(alert for alert in told if alert.version > row.seen_version) or told[-1:]
         holder = loop.holding.holder
         return ReaderStay(
-            versions=ceilinged(tuple(self._view(alert, enrollee, reader, past, row.asked) for alert in versions)),
+            versions=ceilinged(tuple(self.view(alert, enrollee, reader, past, row.asked) for alert in versions)),
             seen=row.seen_version,
             acknowledged=acknowledged(row.acts, who),
             closed=acknowledged(row.acts, who, frozenset({ActKind.NOTED})),
@@ -189,7 +141,7 @@ class Desk:
             policy=self.policy(),
             loop=loop,
             asked=self._asked_of(reader, loop, row.asked),
-            covered=self.name(covered) if (covered := self._covered(reader, newest, loop)) else "",
+            covered=self.name(covered) if (covered := self.covered(reader, newest, loop)) else "",
             name=self.name,
         )
 
@@ -201,7 +153,7 @@ class Desk:
         unanswered = ("Nobody acted in time: you are asked",) if escalated else ()
         return (*offered, *(f"{self.name(ask.by)} asks you" for ask in mine), *unanswered)
 
-    def _covered(self, reader: CaseManager, alert: Alert, loop: Loop) -> str:
+    def covered(self, reader: CaseManager, alert: Alert, loop: Loop) -> str:
         """For whom the reader stands in, where a stay is another's who is away; ""."""
         who, holder = reader.case_manager_id, loop.holding.holder
         theirs = {holder} if holder else {one.case_manager_id for one in alert.owners}
@@ -223,130 +175,18 @@ class Desk:
         """A later stay that still runs, unless the reader may not know of it."""
         policy, now = self.policy(), datetime.now(UTC)
         going_on = (other.alert for other in row.again if unheard(other.alert, other.heard_at, policy, now) is None)
-        seen = (self._view(alert, enrollee, reader) for alert in going_on)
+        seen = (self.view(alert, enrollee, reader) for alert in going_on)
         return next((found for found in seen if found.tier is not Tier.WITHHELD), None)
 
-    def _network_id(self, enrollee: Enrollee) -> str:
+    def network_id(self, enrollee: Enrollee) -> str:
         practice = self.directory().practices.get(enrollee.practice_id)
         return practice.network_id if practice else ""
 
-    def _view(
+    def view(
         self, alert: Alert, enrollee: Enrollee, reader: CaseManager, past: bool = False, asked: bool = False
     ) -> AlertView:
-        rules, network_id = self._confidentiality(), self._network_id(enrollee)
+        rules, network_id = self.confidentiality(), self.network_id(enrollee)
         return view(alert, enrollee, reader, rules, network_id=network_id, assigned=asked, past=past)
-
-    def views_of(self, reader: CaseManager, alerts: Sequence[Alert]) -> list[AlertView | None]:
-        """Each of these versions as it was told to the reader; `None` where it was not."""
-        pages = {
-            one: self.store.inbox.stay_page(reader.case_manager_id, one) for one in {each.alert_id for each in alerts}
-        }
-        found: list[AlertView | None] = []
-        for alert in alerts:
-            page = pages[alert.alert_id]
-            if page is None or page.row.enrollee is None:
-                found.append(None)
-                continue
-            enrollee, asked = page.row.enrollee, page.row.asked
-            network_id = self._network_id(enrollee)
-            so_far = [one for one in reversed(page.versions) if one.version <= alert.version]
-            last = told_versions(so_far, enrollee, reader, network_id, asked)[-1]
-            past = former(page.row.alert, enrollee, reader, network_id, asked)
-            told = last.version == alert.version
-            found.append(self._view(last, enrollee, reader, past, asked) if told else None)
-        return found
-
-    def detail(self, reader: CaseManager, alert_id: str) -> StayDetail | None:
-        """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
-        who = reader.case_manager_id
-        page = self.store.inbox.stay_page(who, alert_id)
-        now = datetime.now(UTC)
-        if page is None:
-            page = self._of_team(reader, alert_id, now)
-        if page is None or page.row.enrollee is None:
-            return None
-        enrollee = page.row.enrollee
-        past = former(page.row.alert, enrollee, reader, self._network_id(enrollee), assigned=page.row.asked)
-        versions = tuple(reversed(page.versions))
-        if past:
-            versions = told_versions(versions, enrollee, reader, self._network_id(enrollee))
-        loop = self.store.acts.loops([alert_id], self.directory(), self.policy(), now)[alert_id]
-        stay = self.stay_of(reader, page.row._replace(told_before=()), versions, enrollee, loop)
-        newest = page.row.alert
-        latest = stay.latest
-        known = {who, *latest.told, *(owner.case_manager_id for owner in latest.owners)}
-        told = []
-        for other in page.told:
-            person = self.person(other.case_manager_id)
-            if person is None or other.case_manager_id not in known:
-                continue
-            done = acknowledged(page.row.acts, other.case_manager_id) >= newest.version
-            because = other.because if latest.tier is Tier.FULL else ""
-            told.append(ToldPerson(person, because, other.owning, other.seen_version >= newest.version, done))
-        counts = counting(page.acts)
-        earlier = [
-            self._view(other.alert, enrollee, reader)
-            for other in page.earlier
-            if other.alert and not former(other.alert, enrollee, reader, self._network_id(enrollee))
-        ]
-        shown = tuple(item for item in earlier if item.tier is not Tier.WITHHELD)
-        return StayDetail(
-            stay=stay,
-            told=tuple(told),
-            deeds=tuple(
-                Deed(self.name(done.by), done.kind, done.version, done.happened_at, done.act_id not in counts)
-                for done in page.acts
-                if done.by in known and done.kind is not ActKind.UNDO
-            ),
-            earlier=shown,
-            earlier_withheld=len([item for item in earlier if item.relationship is not Relationship.NONE]) - len(shown),
-            practice=self.directory().practices.get(enrollee.practice_id) if latest.person and not past else None,
-            ruling=audited(newest, enrollee, latest, self._confidentiality()),
-            systems=self._systems(alert_id) if latest.tier is Tier.FULL else (),
-            following=None
-            if latest.tier is Tier.WITHHELD or past
-            else self._following(reader, page.row, loop, readable(page.acts, latest.tier, who), now),
-            steps=self.store.escalations.of_stay(alert_id) if latest.tier is Tier.FULL else (),
-        )
-
-    def _following(
-        self, reader: CaseManager, row: InboxRow, loop: Loop, acts: tuple[Act, ...], now: datetime
-    ) -> Following:
-        directory, enrollee = self.directory(), row.enrollee
-        to_patient = relation(reader, row.alert, enrollee, loop.holding, directory, now, asked=row.asked)
-        network = self._network_id(enrollee) if enrollee else ""
-        team = [one for one in directory.case_managers.values() if one.network_id == network and one != reader]
-        return Following(
-            loop=loop,
-            acts=acts,
-            counting=counting(acts),
-            to_patient=to_patient,
-            covered=self._covered(reader, row.alert, loop),
-            reader=reader,
-            team=tuple(sorted(team, key=lambda one: (one.name, one.case_manager_id))),
-            away=frozenset(one.case_manager_id for one in team if is_away(directory, one.case_manager_id, now)),
-        )
-
-    def _of_team(self, reader: CaseManager, alert_id: str, now: datetime) -> StayPage | None:
-        """A stay that was never put before the reader, whose role may see it for the practice or the network."""
-        page = self.store.inbox.stay_page(reader.case_manager_id, alert_id, anybody_s=True)
-        if page is None:
-            return None
-        loop = self.store.acts.loops([alert_id], self.directory(), self.policy(), now)[alert_id]
-        return page if self.may_see(reader, page.row, loop, now) else None
-
-    def _systems(self, alert_id: str) -> tuple[ToldSystem, ...]:
-        newest: dict[str, DeliveryRow] = {}
-        for row in self.store.deliveries.of(alert_id=alert_id):
-            newest.setdefault(row.destination_id, row)
-        if not newest:
-            return ()
-        rows = {one.destination.destination_id: one.destination for one in self.store.destinations.all()}
-        return tuple(
-            ToldSystem(rows[where].name, rows[where].form, row.version, row.state, row.failure, row.ended_at)
-            for where, row in sorted(newest.items())
-            if where in rows
-        )
 
     def causes(self, positions: Sequence[int]) -> dict[int, Cause]:
         """The message behind each of these alert versions."""

@@ -18,7 +18,7 @@ from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reas
 from rules.endings import LedgerEntry
 from streams.kafka.records import AlertRecord, EventRecord, Whose
 from streams.store.database import Changed, Database, Row, next_values, rows_among, write_rows
-from streams.store.deliveries import AskDue, write_due
+from streams.store.due import AskDue, write_due
 from streams.store.ledger import COLUMNS as LEDGER_COLUMNS
 from streams.store.ledger import Ledger, endings_of, ledger_row
 from streams.store.panel_rows import enrollee_on

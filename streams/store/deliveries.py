@@ -1,204 +1,28 @@
-"""Deliveries in: what is due, written with the version that made it due; claimed, tried and ended, each once, out.
+"""Deliveries that are due in; claimed, tried and ended, each once, out.
 
 A delivery is one alert version to one destination and keeps its id for good. The sum that must hold, for every
 destination and for all: due = delivered + waiting + given up + superseded.
 
-Of one alert a destination has at most one delivery in hand, the oldest, so that versions arrive in order; another alert
-never waits for it. Whoever claims one holds it for a while and ends it with the name it claimed it under; a worker that
-hung loses it, and the receiver tells the repetition by the id.
+Whoever claims one holds it for a while and ends it with the name it claimed it under; a worker that hung loses it, and
+the receiver tells the repetition by the id. What is due is written in `due`; what may be claimed stands in `claiming`.
 """
 
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
-from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Text, bindparam, case, func, or_, select, text, update
+from sqlalchemy import BigInteger, Text, bindparam, case, func, or_, select, update
 
 from parsers.people import Enrollee
 from rules.decisions import Alert
 from rules.telling.attempts import GiveUp
-from rules.telling.destinations import STATES, Destination, FormKind, State
-from streams.store.database import Database, Row, rows_among, write_rows
+from rules.telling.destinations import State
+from streams.store.claiming import READY, oldest, take, waiting_for
+from streams.store.database import Database
+from streams.store.delivery import Backlog, Claimed, DeliveryRow, DeliveryState, End, Sums
 from streams.store.destinations import GIVEN_UP, WAITING, WELL
-from streams.store.fhir import count_events
 from streams.store.panel_rows import enrollee_on, load_enrollees
-from streams.store.tables import alert_versions, alerts, deliveries, destinations, from_us, to_us
-
-
-class DeliveryState(StrEnum):
-    WAITING = WAITING
-    DELIVERED = "delivered"
-    GIVEN_UP = GIVEN_UP
-    SUPERSEDED = "superseded"
-
-
-class Due(NamedTuple):
-    """What a version is due to, as asked within the transaction that writes it."""
-
-    alert: Alert
-    enrollee: Enrollee
-    told: frozenset[str]  # destination ids that have an earlier version, or may have
-
-
-class Claimed(NamedTuple):
-    """A delivery in hand."""
-
-    delivery_id: str
-    destination_id: str
-    alert: Alert
-    position: int
-    tries: int  # before this one
-    made_at: datetime
-    batch: int
-    number: int = 0  # of the event, of a FHIR subscription
-
-    def __repr__(self) -> str:
-        return f"<Claimed {self.delivery_id}>"
-
-
-class End(NamedTuple):
-    """What became of a delivery in hand: ended, or waiting for another try at `at`, or given back untried."""
-
-    delivery_id: str
-    destination_id: str
-    state: DeliveryState
-    at: datetime  # when it ended, or when it is tried again
-    failure: str = ""  # Failure or GiveUp
-    status: str = ""  # the receiver's code
-    tier: str = ""  # how much of the alert went along
-    maybe: bool = False  # nobody knows whether it arrived
-    tried: bool = True
-
-
-class Sums(NamedTuple):
-    """How many deliveries of a destination are where."""
-
-    due: int = 0
-    waiting: int = 0
-    delivered: int = 0
-    given_up: int = 0
-    superseded: int = 0
-
-    @property
-    def balanced(self) -> bool:
-        return self.due == self.waiting + self.delivered + self.given_up + self.superseded
-
-
-class Backlog(NamedTuple):
-    """What waits in all."""
-
-    waiting: int
-    oldest_due_at: datetime | None  # of what could be tried now
-
-
-class DeliveryRow(NamedTuple):
-    """What a page shows of one delivery."""
-
-    delivery_id: str
-    destination_id: str
-    alert_id: str
-    version: int
-    state: DeliveryState
-    tries: int
-    failure: str
-    status: str
-    tier: str
-    maybe: bool
-    made_at: datetime
-    ended_at: datetime | None
-    next_at: datetime | None
-
-
-_COLUMNS: Final = (
-    "delivery_id",
-    "destination_id",
-    "alert_id",
-    "version",
-    "position",
-    "state",
-    "due_us",
-    "made_us",
-    "number",
-)
-_TOLD: Final = (
-    "SELECT alert_id, destination_id FROM deliveries WHERE alert_id IN :among"
-    " AND (state IN ('delivered', 'waiting') OR maybe = 1)"
-)
-# One step an index entry: from each destination for which something waits to the next, whatever the backlog of each.
-_READY: Final = text(
-    "WITH RECURSIVE those(id) AS ("
-    " SELECT (SELECT min(destination_id) FROM deliveries WHERE state = 'waiting')"
-    " UNION ALL"
-    " SELECT (SELECT min(destination_id) FROM deliveries WHERE state = 'waiting' AND destination_id > those.id)"
-    " FROM those WHERE those.id IS NOT NULL)"
-    " SELECT those.id, ("
-    "  SELECT due_us FROM deliveries AS one WHERE state = 'waiting' AND destination_id = those.id AND due_us <= :now"
-    "  AND claimed_until_us <= :now AND NOT EXISTS (SELECT 1 FROM deliveries AS older"
-    "   WHERE older.alert_id = one.alert_id AND older.destination_id = one.destination_id"
-    "   AND older.version < one.version AND older.state = 'waiting') ORDER BY due_us LIMIT 1) AS first"
-    " FROM those JOIN destinations ON destinations.destination_id = those.id"
-    " WHERE destinations.state = 'active' AND destinations.rests_until_us <= :now"
-)
-AskDue = Callable[[Due], Iterable[Destination]]
-
-
-def made_of(*parts: object) -> str:
-    """32 hex digits: always the same for the same parts, and nothing can be read from them."""
-    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:32]
-
-
-def delivery_id(alert_id: str, version: int, destination_id: str) -> str:
-    """32 hex digits: always the same for the same delivery, and nothing can be read from them."""
-    return made_of(destination_id, alert_id, version)
-
-
-def write_due(connection: Connection, versions: Sequence[tuple[int, Alert, Enrollee | None]], ask: AskDue) -> int:
-    """Write what `versions` (position, alert, enrollee on that day) are due to, in their transaction; gives how many.
-
-    A version is also due to whom an earlier version still waits for. Where the form is a state, the newer one takes the
-    place of an older one that nobody has in hand.
-    """
-    told: dict[str, set[str]] = {}
-    again = sorted({alert.alert_id for _, alert, _ in versions if alert.version > 1})
-    for alert_id, destination_id, *_ in rows_among(connection, _TOLD, again):
-        told.setdefault(alert_id, set()).add(destination_id)
-    rows: list[Row] = []
-    events: Counter[str] = Counter()
-    replaced: list[dict[str, Any]] = []
-    for position, alert, enrollee in versions:
-        if enrollee is None:
-            continue
-        at = to_us(alert.decided_at)
-        for destination in ask(Due(alert, enrollee, frozenset(told.get(alert.alert_id, ())))):
-            where = destination.destination_id
-            name = delivery_id(alert.alert_id, alert.version, where)
-            events[where] += destination.form is FormKind.SUBSCRIPTION
-            number = events[where]  # of this transaction, so far
-            rows.append((name, where, alert.alert_id, alert.version, position, WAITING, at, at, number))
-            told.setdefault(alert.alert_id, set()).add(where)
-            if destination.form in STATES and alert.version > 1:
-                replaced.append({"b_alert": alert.alert_id, "b_where": where, "b_version": alert.version})
-    first = {where: count_events(connection, where, count) for where, count in sorted(events.items()) if count}
-    numbered = [(*row[:-1], first[row[1]] - 1 + row[-1] if row[1] in first else 0) for row in rows]
-    written = write_rows(connection, deliveries, _COLUMNS, numbered, "ON CONFLICT DO NOTHING")
-    if replaced:
-        connection.execute(
-            update(deliveries)
-            .where(
-                deliveries.c.alert_id == bindparam("b_alert"),
-                deliveries.c.destination_id == bindparam("b_where"),
-                deliveries.c.version < bindparam("b_version"),
-                deliveries.c.state == WAITING,
-                deliveries.c.claimed_until_us == 0,
-                deliveries.c.batch == 0,
-            )
-            .values(state=str(DeliveryState.SUPERSEDED), failure=str(GiveUp.SUPERSEDED), ended_us=deliveries.c.due_us),
-            replaced,
-        )
-    return written
+from streams.store.tables import alerts, deliveries, destinations, from_us, to_us
 
 
 class Deliveries:
@@ -224,7 +48,7 @@ class Deliveries:
         of an alert only the oldest that waits there.
         """
         with self._database.reading() as connection:
-            ready = connection.execute(_READY, {"now": to_us(now)}).all()
+            ready = connection.execute(READY, {"now": to_us(now)}).all()
         occupied = set(busy)
         waiting = sorted((first, where) for where, first in ready if first is not None and where not in occupied)
         if not waiting:
@@ -235,7 +59,7 @@ class Deliveries:
             for _, where in waiting:
                 if len(claimed) >= limit or served >= most:
                     break
-                taken = _take(connection, by, now, hold, _oldest(where, now).limit(min(each, limit - len(claimed))))
+                taken = take(connection, by, now, hold, oldest(where, now).limit(min(each, limit - len(claimed))))
                 served += bool(taken)
                 claimed += taken
         return claimed
@@ -261,13 +85,13 @@ class Deliveries:
             )
             .exists()
         )
-        wanted = _waiting(destination_id).where(
+        wanted = waiting_for(destination_id).where(
             or_(deliveries.c.claimed_until_us <= to_us(now), mine), deliveries.c.batch == cut
         )
         if not cut:
             wanted = wanted.where(deliveries.c.due_us <= to_us(now), ~blocked).limit(limit)
         with self._database.writing() as connection:
-            taken = _take(connection, by, now, hold, wanted.order_by(deliveries.c.position, deliveries.c.version))
+            taken = take(connection, by, now, hold, wanted.order_by(deliveries.c.position, deliveries.c.version))
             kept = {one.delivery_id for one in taken}
             others = [one.delivery_id for one in in_hand if one.delivery_id not in kept]
             if others:
@@ -412,7 +236,7 @@ class Deliveries:
         """How many deliveries wait, and since when the oldest that could be tried."""
         with self._database.reading() as connection:
             count = connection.scalar(select(func.count()).select_from(deliveries).where(deliveries.c.state == WAITING))
-            ready = connection.execute(_READY, {"now": to_us(now)}).all()
+            ready = connection.execute(READY, {"now": to_us(now)}).all()
         oldest = min((first for _, first in ready if first is not None), default=None)
         return Backlog(int(count or 0), from_us(oldest) if oldest is not None else None)
 
@@ -479,64 +303,6 @@ def _settled(end: End, by: str) -> dict[str, Any]:
         "b_maybe": int(end.maybe),
         "b_tried": int(end.tried),
     }
-
-
-def _waiting(destination_id: str) -> Any:
-    return (
-        select(deliveries, alert_versions.c.document)
-        .join(
-            alert_versions,
-            (alert_versions.c.alert_id == deliveries.c.alert_id) & (alert_versions.c.version == deliveries.c.version),
-        )
-        .where(deliveries.c.destination_id == destination_id, deliveries.c.state == WAITING)
-        .with_for_update(of=deliveries, skip_locked=True)
-    )
-
-
-def _oldest(destination_id: str, now: datetime) -> Any:
-    """What is due to a destination, of each alert only the oldest version that waits there."""
-    older = deliveries.alias("older")
-    return (
-        _waiting(destination_id)
-        .where(
-            deliveries.c.due_us <= to_us(now),
-            deliveries.c.claimed_until_us <= to_us(now),
-            ~select(older.c.delivery_id)
-            .where(
-                older.c.alert_id == deliveries.c.alert_id,
-                older.c.destination_id == deliveries.c.destination_id,
-                older.c.version < deliveries.c.version,
-                older.c.state == WAITING,
-            )
-            .exists(),
-        )
-        .order_by(deliveries.c.due_us, deliveries.c.position)
-    )
-
-
-def _take(connection: Connection, by: str, now: datetime, hold: timedelta, wanted: Any) -> list[Claimed]:
-    rows = connection.execute(wanted).all()
-    if rows:
-        connection.execute(
-            update(deliveries)
-            .where(deliveries.c.delivery_id == bindparam("b_id"))
-            .values(claimed_until_us=to_us(now + hold), claimed_by=by),
-            [{"b_id": row.delivery_id} for row in rows],
-        )
-    return [_claimed(row) for row in rows]
-
-
-def _claimed(row: Any) -> Claimed:
-    return Claimed(
-        row.delivery_id,
-        row.destination_id,
-        Alert.model_validate_json(row.document),
-        row.position,
-        row.tries,
-        from_us(row.made_us),
-        row.batch,
-        row.number,
-    )
 
 
 def _shown(row: Any) -> DeliveryRow:

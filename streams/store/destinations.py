@@ -16,7 +16,7 @@ from streams.store.database import Database, next_values, rows_among
 from streams.store.sealing import lock_for
 from streams.store.tables import deliveries, destination_secrets, destinations, from_us, to_us
 
-WAITING: Final = "waiting"  # streams.store.deliveries.DeliveryState
+WAITING: Final = "waiting"  # streams.store.delivery.DeliveryState
 GIVEN_UP: Final = "given_up"
 
 

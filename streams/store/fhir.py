@@ -1,6 +1,6 @@
 """FHIR clients and what their subscriptions were told in; who may sign in, which events there were, out.
 
-The number of an event is given in the transaction that makes the version (`streams.store.deliveries.write_due`), so
+The number of an event is given in the transaction that makes the version (`streams.store.due.write_due`), so
 numbers have no hole, whatever fails later.
 """
 

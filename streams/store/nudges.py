@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from rules.telling.attempts import GiveUp
 from rules.telling.destinations import NO_PATIENT, Destination, State, Whose
 from streams.store.database import write_rows
-from streams.store.deliveries import made_of
+from streams.store.delivery import made_of
 from streams.store.destinations import WAITING
 from streams.store.tables import alerts, deliveries, to_us
 

@@ -13,38 +13,33 @@ from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final
 
 import structlog
 
-from parsers.hours import ALWAYS, DAY, WEEK, read_hours, within
-from parsers.people import Enrollee
-from rules.decisions import Alert
-from rules.policy.policy import Policy
-from rules.telling.attempts import STOPS_DESTINATION, UNKNOWN, Again, Failure, GiveUp, after_failure, pauses
-from rules.telling.confidentiality import Confidentiality, Relationship, Tier
+from rules.telling.attempts import UNKNOWN, Again, Failure, GiveUp, after_failure
+from rules.telling.confidentiality import Tier
 from rules.telling.destinations import Destination, FormKind, State, WayKind
-from rules.telling.directory import Directory
-from rules.telling.due import related
-from rules.telling.views import AlertView, WhyWithheld, Withheld, view_as
 from streams.run import metrics
 from streams.store import Store, Unavailable
-from streams.store.deliveries import Claimed, DeliveryState, End
+from streams.store.delivery import Claimed, DeliveryState, End
 from streams.store.destinations import DestinationRow
+from streams.tell.empties import Empties
 from streams.tell.form import Form, Item
-from streams.tell.managers import told_by_mail
+from streams.tell.in_thread import InThread
+from streams.tell.resting import Resting
+from streams.tell.seen import Known, seen_by
 from streams.tell.settling import Settler
+from streams.tell.slots import next_slot, opens_in
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets, Way
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 CLAIMED_AT_ONCE: Final = 400
 OF_ONE_DESTINATION: Final = 20
 ROWS_OF_A_FILE: Final = 5000
 HOLD: Final = timedelta(seconds=60)  # renewed while the process lives; what a dead one had in hand waits so long
 DESTINATIONS_AT_ONCE: Final = 100
-REST: Final = (timedelta(seconds=5), timedelta(minutes=10))  # after the first failure, and at most
 IDLE_SECONDS: Final = 0.2
 EMPTIES_SECONDS: Final = 20.0
 
@@ -55,14 +50,6 @@ class Said(StrEnum):
     DELIVERED = "delivered"
     AGAIN = "again"
     GIVEN_UP = "given_up"
-
-
-class Known(NamedTuple):
-    """What is decided by, as it is now."""
-
-    directory: Directory
-    confidentiality: Confidentiality
-    policy: Policy
 
 
 class Teller:
@@ -88,7 +75,7 @@ class Teller:
         self._known = known
         self._secret = secret
         self._name = name
-        self._executor = executor
+        self._in_thread = InThread(executor)
         self._hold = hold
         self._now = now
         self._chance = chance
@@ -96,10 +83,9 @@ class Teller:
         self._in_hand: set[str] = set()
         self._stopping = False
         self.settler = Settler(lambda ends: self._in_thread(store.deliveries.settle, ends, name, now()))
+        self._resting = Resting(store, ways, known, self._in_thread)
+        self._empty_files = Empties(store, forms, ways, known, self._in_thread, self._running.__contains__, now)
         self.away = ""  # why nothing can be claimed; "" while it can
-
-    def _in_thread(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
-        return asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping` is set; what is in flight then is finished, what is in hand untried is given back."""
@@ -344,102 +330,13 @@ class Teller:
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.AGAIN).inc(len(claimed) - given_up)
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.GIVEN_UP).inc(given_up)
         metrics.DELIVERY_FAILURES.labels(destination.way, said.failure).inc()
-        return not await self._rests(destination, said.failure, now)
-
-    async def _rests(self, destination: Destination, failure: Failure, now: datetime) -> bool:
-        """Lets a destination rest, or pauses it; whether it rests. What is refused for its content rests nobody."""
-        if failure in (Failure.REFUSED, Failure.NEVER, Failure.CRASHED):
-            return False
-        where = destination.destination_id
-        row = await self._in_thread(self._store.destinations.failed, where, failure, now, now + REST[0])
-        if row is None:
-            return True
-        rest = min(REST[0] * 2 ** min(row.failures - 1, 20), REST[1])
-        await self._in_thread(self._store.destinations.rest, where, now + rest)
-        first, last = row.first_failed_at or now, row.last_failed_at or now
-        if (failure in STOPS_DESTINATION or pauses(first, last, row.succeeded_at, now)) and await self._in_thread(
-            self._store.destinations.pause, where, failure, now
-        ):
-            metrics.DESTINATIONS_PAUSED.inc()
-            log.error("destination_paused", destination=where, failure=failure)
-            if destination.way is WayKind.SMTP:
-                await self._tell_managers(destination)
-        return True
-
-    async def _tell_managers(self, paused: Destination) -> None:
-        """A person whose mail comes back does not hear of it; whoever answers for them does."""
-        directory, way = self._known().directory, self._ways[WayKind.SMTP]
-        rows = await self._in_thread(self._store.destinations.all)
-        reached = 0
-        for manager, parcel in told_by_mail(paused, [row.destination for row in rows], directory):
-            reached += isinstance(await way.deliver(parcel, manager, Secrets({})), Delivered)
-        if not reached:
-            log.error("nobody_told_of_paused_mail", destination=paused.destination_id)
+        return not await self._resting.rests(destination, said.failure, now)
 
     async def _empties(self) -> None:
         """Writes the file that says that nothing was, where it is wanted."""
         while True:
             try:
-                for row in await self._in_thread(self._store.destinations.all):
-                    await self._empty(row)
+                await self._empty_files.write()
             except Unavailable as error:
                 self.away = type(error).__name__
             await asyncio.sleep(EMPTIES_SECONDS)
-
-    async def _empty(self, row: DestinationRow) -> None:
-        destination, now = row.destination, self._now()
-        form, way = self._forms.get(destination.form), self._ways.get(destination.way)
-        every, where = destination.every_minutes, destination.destination_id
-        if not (destination.empty_files and every and form and way) or destination.state is not State.ACTIVE:
-            return
-        slot = next_slot(now, every) - timedelta(minutes=every)
-        if (row.succeeded_at and row.succeeded_at >= slot) or where in self._running:
-            return
-        if opens_in(destination.hours, now.astimezone(self._known().policy.tz)):
-            return
-        if await self._in_thread(self._store.deliveries.waits, where):
-            return
-        parcel = form.empty(destination, row.sequence + 1, slot)
-        if parcel is None:
-            return
-        said = await way.deliver(parcel, destination, Secrets({}))
-        if isinstance(said, NotDelivered):
-            metrics.DELIVERY_FAILURES.labels(destination.way, said.failure).inc()
-        elif await self._in_thread(self._store.deliveries.number_batch, where, (), row.sequence):
-            await self._in_thread(self._store.destinations.heard_well, where, now)
-
-
-def next_slot(now: datetime, every_minutes: int) -> datetime:
-    """When the next of the spans of so many minutes begins, counted from 1970 in UTC."""
-    every = every_minutes * 60
-    return datetime.fromtimestamp((int(now.timestamp()) // every + 1) * every, UTC)
-
-
-def opens_in(hours: str, local: datetime) -> timedelta:
-    """How long until a destination with these hours may be told; nothing when it may be now."""
-    spans = read_hours(hours) or ALWAYS
-    if within(spans, local):
-        return timedelta()
-    minute = local.weekday() * DAY + local.hour * 60 + local.minute
-    wait = min((start - minute) % WEEK for start, _ in spans)
-    return timedelta(minutes=wait) - timedelta(seconds=local.second, microseconds=local.microsecond)
-
-
-def seen_by(destination: Destination, alert: Alert, enrollee: Enrollee | None, known: Known) -> AlertView:
-    """What a destination may read of an alert: as the one it belongs to would on the page, and no more than its row.
-
-    Of somebody who is nothing to it any more, or is not known any more: ids only.
-    """
-    if enrollee is None:
-        return AlertView(
-            alert_id=alert.alert_id,
-            version=alert.version,
-            action=alert.action,
-            decided_at=alert.decided_at,
-            tier=Tier.WITHHELD,
-            relationship=Relationship.NONE,
-            withheld=tuple(Withheld(part=part, why=WhyWithheld.NOT_YOURS) for part in ("person", "stay")),
-        )
-    relationship = related(destination, alert, enrollee, known.directory)
-    who = destination.owner_id or destination.destination_id
-    return view_as(alert, enrollee, relationship, who, known.confidentiality, destination.tier)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from parsers.people import Role
 from rules.telling.destinations import Destination, State, WayKind, Whose
 from rules.telling.directory import Directory
-from streams.store.deliveries import made_of
+from streams.store.delivery import made_of
 from streams.tell.forms import mail
 from streams.tell.way import Parcel
 

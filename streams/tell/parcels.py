@@ -16,7 +16,7 @@ from rules.decisions import Action, AlertKind, Priority, Reason, StayStatus
 from rules.telling.confidentiality import Relationship, Tier
 from rules.telling.destinations import Destination, FormKind
 from rules.telling.views import AlertView, PersonView
-from streams.store.deliveries import made_of
+from streams.store.delivery import made_of
 from streams.tell.form import Form, Item
 from streams.tell.forms import adt, csv, direct, fhir, hl7v2, json, mail, notifications, sms
 from streams.tell.way import Parcel

@@ -28,12 +28,13 @@ from streams.run.rule_files import CONFIDENTIALITY, POLICY
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
-from streams.tell.deliver import Known, Teller
+from streams.tell.deliver import Teller
 from streams.tell.form import Form
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
 from streams.tell.parcels import forms
 from streams.tell.relay import Relay
+from streams.tell.seen import Known
 from streams.tell.serving.server import FhirServer
 from streams.tell.way import Way
 from streams.tell.ways.direct import Direct, Identity

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from streams.store import Unavailable
-from streams.store.deliveries import End
+from streams.store.delivery import End
 
 log = structlog.get_logger()
 

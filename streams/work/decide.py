@@ -23,7 +23,7 @@ from streams.kafka.topics import Topic
 from streams.run import metrics
 from streams.run.metrics import Part, Stage
 from streams.store import Outcome, Store, Unavailable
-from streams.store.deliveries import AskDue
+from streams.store.due import AskDue
 from streams.work.attempts import TAKEN_UP_TOO_OFTEN, Attempts
 from streams.work.counting import count_ending, write_endings
 from streams.work.quarantine import Brake, Crash, place_of

@@ -13,7 +13,7 @@ from rules.telling.destinations import Destination
 from rules.telling.directory import Directory
 from rules.telling.due import DestinationIndex
 from streams.store import Store
-from streams.store.deliveries import AskDue, Due
+from streams.store.due import AskDue, Due
 
 log = structlog.get_logger()
 

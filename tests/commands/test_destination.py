@@ -13,7 +13,7 @@ from streams.cli import app
 from streams.run.problems import Problem
 from streams.run.settings import load_settings
 from streams.store import Store
-from streams.store.deliveries import DeliveryState, End
+from streams.store.delivery import DeliveryState, End
 from tests.rigs.receiver import Receiver
 from tests.rigs.store import line, record
 from tests.rigs.telling import told

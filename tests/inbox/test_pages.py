@@ -22,6 +22,7 @@ from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Prior
 from rules.following.acts import UNDO_FOR, ActKind
 from streams.inbox import serving
 from streams.inbox.access import Desk
+from streams.inbox.detail import detail_of
 from streams.inbox.guesses import Guesses
 from streams.inbox.links import NoInbox, make_link
 from streams.inbox.live import Live
@@ -609,7 +610,7 @@ def test_a_confidentiality_file_of_your_own_says_how_far_content_goes(settings, 
     file.write_text('facility_122c = "general"\n')
     [stay] = Inbox(own, store).desk.stays(ORTIZ, datetime.now(UTC))
     assert (stay.latest.tier, stay.latest.facility, stay.latest.person.name.family) == ("general", "", "Gaines")
-    assert Inbox(own, store).desk.detail(ORTIZ, "a7").ruling == "general: facility_122c"
+    assert detail_of(Inbox(own, store).desk, ORTIZ, "a7").ruling == "general: facility_122c"
     file.write_text('facility_122c = "full"\n')
     with pytest.raises(Problem, match=r"(?s)has faults.*facility_122c: expected 'general' or 'withheld'"):
         Inbox(own, store)

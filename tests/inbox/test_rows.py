@@ -15,7 +15,8 @@ from rules.policy.policy import default_policy
 from rules.telling.confidentiality import Relationship, Tier
 from rules.telling.views import AlertView, PersonView
 from streams.inbox import quiet
-from streams.inbox.access import Deed, Desk, StayDetail
+from streams.inbox.access import Desk
+from streams.inbox.detail import Deed, StayDetail, detail_of
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.pages.list_rows import Group
@@ -336,7 +337,7 @@ def test_after_a_move_to_another_network_the_former_nurse_reads_what_she_was_tol
     desk = Desk(store)
     (listed,) = desk.stays(PEOPLE[0], now)
     assert listed.passed_to == ("F. Far",)
-    detail = desk.detail(PEOPLE[0], "s1")
+    detail = detail_of(desk, PEOPLE[0], "s1")
     assert detail is not None
     told = pages.stay_words(detail, "nurse", now)
     for shown in (repr(listed), repr(detail.stay), repr(told), listed.latest.model_dump_json()):
@@ -345,7 +346,7 @@ def test_after_a_move_to_another_network_the_former_nurse_reads_what_she_was_tol
         assert "8285550147" not in shown
     assert listed.latest.complaint == "OLD-COMPLAINT"
     assert detail.practice is None
-    new = desk.detail(far, "s1")
+    new = detail_of(desk, far, "s1")
     assert new is not None
     assert new.stay.latest.complaint == "NEW-COMPLAINT"
     assert pages.stay_words(new, "far", now).phone == "828-555-0147"

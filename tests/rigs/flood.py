@@ -27,7 +27,7 @@ from parsers.people import Network, Practice
 from rules.telling.destinations import Destination, Whose
 from rules.telling.directory import Directory
 from streams.store import Store
-from streams.store.deliveries import Sums, delivery_id
+from streams.store.delivery import Sums, delivery_id
 from streams.tell.signing import SIGNING
 from tests.rigs.receiver import Receiver, make_ca, server_context
 from tests.rigs.servers import PostgresServer

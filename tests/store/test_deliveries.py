@@ -8,7 +8,7 @@ import pytest
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.destinations import FormKind, State, Whose
 from streams.store import Store
-from streams.store.deliveries import Claimed, DeliveryState, End, delivery_id
+from streams.store.delivery import Claimed, DeliveryState, End, delivery_id
 from tests.rigs.store import decide, message_id, panel, record, store, store_url
 from tests.rigs.telling import NOW, SECRET, destination, minutes, retracting, take_back, told
 

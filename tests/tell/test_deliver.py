@@ -14,11 +14,13 @@ from rules.telling.attempts import Failure, GiveUp
 from rules.telling.confidentiality import DEFAULT
 from rules.telling.destinations import FormKind, State, WayKind, Whose
 from streams.store import Store, Unavailable
-from streams.store.deliveries import DeliveryState, delivery_id
-from streams.tell.deliver import Known, Teller, next_slot, opens_in
+from streams.store.delivery import DeliveryState, delivery_id
+from streams.tell.deliver import Teller
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
 from streams.tell.parcels import forms
+from streams.tell.seen import Known
+from streams.tell.slots import next_slot, opens_in
 from streams.tell.way import Delivered, NotDelivered, Parcel
 from streams.tell.ways.folder import Folder
 from tests.rigs.store import line, message_id, record

@@ -19,10 +19,11 @@ from rules.telling.confidentiality import DEFAULT, Tier
 from rules.telling.destinations import Whose
 from streams.run.settings import Settings
 from streams.store.fhir import FhirClient
-from streams.tell.deliver import Known, Teller
+from streams.tell.deliver import Teller
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
 from streams.tell.parcels import forms
+from streams.tell.seen import Known
 from streams.tell.serving.server import FhirServer
 from streams.tell.serving.sign_in import granted, words
 from streams.tell.way import NotDelivered

@@ -26,11 +26,11 @@ from rules.decisions import (
 from rules.policy.policy import default_policy
 from rules.telling.confidentiality import DEFAULT, PART2_NOTICE, Tier
 from rules.telling.destinations import NO_PATIENT, FormKind, Whose
-from streams.tell.deliver import Known, seen_by
 from streams.tell.form import Item
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
 from streams.tell.parcels import forms
+from streams.tell.seen import Known, seen_by
 from tests.rigs.telling import DIRECTORY, destination
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from streams.inbox.api.caller import Caller, Refusal, caller, refusing
 from streams.inbox.api.models import AlertLine
+from streams.inbox.detail import views_of
 from streams.store.api_tokens import Scope
 from streams.store.audit import Audited
 
@@ -41,7 +42,7 @@ def _lines(inbox: "Inbox", who: Caller, after: int) -> tuple[list[AlertLine], in
     while len(lines) < MOST_LINES and read < _MOST_READ:
         records = inbox.store.changes.versions(cursor, _READ_AT_ONCE)
         mine = [one for one in records if who.person.case_manager_id in one.alert.told][: MOST_LINES - len(lines)]
-        views = inbox.desk.views_of(who.person, [one.alert for one in mine])
+        views = views_of(inbox.desk, who.person, [one.alert for one in mine])
         lines += [AlertLine(cursor=one.position, alert=seen) for one, seen in zip(mine, views, strict=True) if seen]
         if len(lines) == MOST_LINES:
             cursor = mine[-1].position

@@ -17,6 +17,7 @@ from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
 from streams.inbox.api.caller import Caller, Refusal, caller, refusing
 from streams.inbox.api.models import ActIn, ClockOut, FollowUpOut, StayList, StaySummary, StayWhole, StepOut
+from streams.inbox.detail import detail_of
 from streams.inbox.pages.reader_stay import ReaderStay
 from streams.store.acts import Absent, Again, Held, Refused, Written
 from streams.store.api_tokens import Scope
@@ -86,7 +87,7 @@ def _list(inbox: "Inbox", who: Caller) -> StayList:
 
 def _whole(inbox: "Inbox", who: Caller, alert_id: str) -> StayWhole:
     now = datetime.now(UTC)
-    detail = inbox.desk.detail(who.person, alert_id)
+    detail = detail_of(inbox.desk, who.person, alert_id)
     if detail is None:
         raise Refusal(404, "there is no such stay, or it is not yours")
     latest = detail.stay.latest
@@ -124,7 +125,7 @@ def _whole(inbox: "Inbox", who: Caller, alert_id: str) -> StayWhole:
 
 
 def _write(inbox: "Inbox", who: Caller, alert_id: str, act: Act, if_match: str) -> Response:
-    detail = inbox.desk.detail(who.person, alert_id)
+    detail = detail_of(inbox.desk, who.person, alert_id)
     if detail is None:
         raise Refusal(404, "there is no such stay, or it is not yours")
     before = inbox.store.acts.of_stay(alert_id)

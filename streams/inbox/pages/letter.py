@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from rules.following.acts import ActKind
 from rules.following.guides.guide import Language, language_of
 from rules.following.guides.letter import default_letter, printed
+from streams.inbox.detail import detail_of
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.stay_words import address
 from streams.inbox.request import Reader
@@ -31,7 +32,7 @@ async def letter_page(inbox: "Inbox", request: Request) -> Response:
 
 def render(inbox: "Inbox", reader: Reader, alert_id: str, language: str) -> Response:
     """In the person's language, or the one asked for. Printing it is audited as an export."""
-    detail, now = inbox.desk.detail(reader.person, alert_id), datetime.now(UTC)
+    detail, now = detail_of(inbox.desk, reader.person, alert_id), datetime.now(UTC)
     person = detail.stay.latest.person if detail else None
     if detail is None or person is None or detail.following is None or not detail.following.may(ActKind.ATTEMPT):
         return PlainTextResponse("not yours", 404)

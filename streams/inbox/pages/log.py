@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from rules.following.acts import Act, ActFault, ActKind, Fault, effective
+from streams.inbox.detail import detail_of
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.act_form import act_of
 from streams.inbox.pages.reader_stay import clock_of
@@ -43,7 +44,7 @@ async def log(inbox: "Inbox", request: Request) -> Response:
 def write(inbox: "Inbox", request: Request, reader: Reader, form: dict[str, str]) -> Response:
     """Writes the act a form means, once by its `act`, and answers a script with JSON and a plain form with a page."""
     alert_id, now = request.path_params["alert_id"], datetime.now(UTC)
-    detail = inbox.desk.detail(reader.person, alert_id)
+    detail = detail_of(inbox.desk, reader.person, alert_id)
     if detail is None:
         return PlainTextResponse("not yours", 404)
     clock = clock_of(detail.stay)

@@ -16,7 +16,7 @@ from starlette.responses import (
 
 from rules.decisions import Action
 from rules.following.acts import Act, ActFault, ActKind
-from streams.inbox.access import StayDetail
+from streams.inbox.detail import StayDetail, detail_of
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.pages.loop_words import loop_words
 from streams.inbox.pages.person import ref_of
@@ -48,7 +48,7 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
     now = datetime.now(UTC)
     who = reader.person.case_manager_id
     position = inbox.store.changes.position()
-    detail = inbox.desk.detail(reader.person, alert_id)
+    detail = detail_of(inbox.desk, reader.person, alert_id)
     if detail is None:
         lines = ("There is no such stay, or it is not yours to see.",)
         return inbox.page(
@@ -113,7 +113,7 @@ async def seen(inbox: "Inbox", request: Request) -> Response:
 
 
 def mark_seen(inbox: "Inbox", reader: Reader, alert_id: str, version: int) -> Response:
-    detail = inbox.desk.detail(reader.person, alert_id)
+    detail = detail_of(inbox.desk, reader.person, alert_id)
     if detail is None:
         return PlainTextResponse("not yours", 404)
     note_reading(inbox, reader.person.case_manager_id, detail, version, datetime.now(UTC), came=True)

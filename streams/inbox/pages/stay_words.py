@@ -12,12 +12,12 @@ from rules.matching.evidence import Field, Shown, shown_of
 from rules.policy.policy import Policy
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
-from streams.inbox.access import StayDetail, ToldPerson, ToldSystem
+from streams.inbox.detail import StayDetail, ToldPerson, ToldSystem
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages import story_acts
 from streams.inbox.pages.reader_stay import is_struck
 from streams.inbox.pages.story_acts import StoryItem
-from streams.store.deliveries import DeliveryState
+from streams.store.delivery import DeliveryState
 from streams.store.reviews import Review, Verdict
 from streams.words import acts as act_words
 from streams.words import clocks as clock_words

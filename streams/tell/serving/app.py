@@ -16,7 +16,7 @@ from starlette.routing import Route
 from rules.telling.destinations import State
 from streams.store import Store, Unavailable
 from streams.store.fhir import FhirClient
-from streams.tell.deliver import Known
+from streams.tell.seen import Known
 from streams.tell.serving import sign_in
 from streams.tell.serving.answers import NO_STORE, Wrong, outcome, resource, searchset
 from streams.tell.serving.capabilities import capabilities

@@ -11,7 +11,7 @@ from rules.telling.destinations import Whose
 from rules.telling.directory import Directory
 from streams.store import Store
 from streams.store.audit import Audited
-from streams.store.deliveries import made_of
+from streams.store.delivery import made_of
 from streams.store.fhir import FhirClient
 from streams.tell.forms.care_team import care_team
 from streams.tell.serving.answers import Wrong, searchset

@@ -12,7 +12,6 @@ from rules.decisions import Alert
 from rules.telling.destinations import Destination
 from rules.telling.views import AlertView
 from streams.store import Store
-from streams.tell.deliver import Known, seen_by
 from streams.tell.forms.notifications import (
     Happened,
     Kind,
@@ -22,6 +21,7 @@ from streams.tell.forms.notifications import (
     patient,
     status_of,
 )
+from streams.tell.seen import Known, seen_by
 from streams.tell.serving.answers import Wrong, searchset
 from streams.tell.serving.subscriptions import Subscriptions
 

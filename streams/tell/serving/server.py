@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
-from streams.tell.deliver import Known
+from streams.tell.seen import Known
 from streams.tell.serving.app import FhirApp
 from streams.tell.serving.subscriptions import Subscriptions
 from streams.tell.serving.upkeep import LOOK_SECONDS, Upkeep

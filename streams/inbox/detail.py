@@ -1,0 +1,183 @@
+"""One stay whole, as its reader may see it: who was told, what was done, what was before, what is to follow.
+
+Every alert version passes `Desk.view` before it leaves this file, so no page can show more.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from parsers.people import CaseManager, Practice
+from rules.decisions import Alert
+from rules.following.acts import Act, ActKind
+from rules.following.allowed import relation
+from rules.following.loop import Loop
+from rules.telling.confidentiality import Relationship, Tier
+from rules.telling.views import AlertView, audited, former, told_versions
+from streams.inbox.access import Desk, acknowledged, is_away
+from streams.inbox.following import Following, counting, readable
+from streams.inbox.pages.reader_stay import ReaderStay
+from streams.store.delivery import DeliveryRow, DeliveryState
+from streams.store.escalations import StepRow
+from streams.store.inbox_rows import InboxRow, StayPage
+
+
+class Deed(NamedTuple):
+    """What a person did about an alert."""
+
+    name: str
+    kind: ActKind
+    version: int
+    at: datetime
+    undone: bool
+
+
+class ToldPerson(NamedTuple):
+    """One person an alert is or was for."""
+
+    person: CaseManager
+    because: str
+    owning: bool
+    seen: bool  # the newest version
+    acknowledged: bool  # the newest version
+
+
+class ToldSystem(NamedTuple):
+    """The newest version that a place outside was told, or is to be."""
+
+    name: str
+    form: str
+    version: int
+    state: DeliveryState
+    failure: str  # of the last try
+    at: datetime | None  # when it ended
+
+
+class StayDetail(NamedTuple):
+    """Everything the page of one stay shows."""
+
+    stay: ReaderStay
+    told: tuple[ToldPerson, ...]
+    deeds: tuple[Deed, ...]  # oldest first
+    earlier: tuple[AlertView, ...]  # newest first
+    earlier_withheld: int
+    practice: Practice | None
+    ruling: str  # which tier and why, for the audit
+    systems: tuple[ToldSystem, ...] = ()  # only for who reads the whole of it
+    following: Following | None = None  # `None` where it is not the reader's to follow
+    steps: tuple[StepRow, ...] = ()  # of escalation, oldest first
+
+
+def detail_of(desk: Desk, reader: CaseManager, alert_id: str) -> StayDetail | None:
+    """One stay whole; `None` when there is no such stay or it is and was never this reader's."""
+    who = reader.case_manager_id
+    page = desk.store.inbox.stay_page(who, alert_id)
+    now = datetime.now(UTC)
+    if page is None:
+        page = _of_team(desk, reader, alert_id, now)
+    if page is None or page.row.enrollee is None:
+        return None
+    enrollee = page.row.enrollee
+    past = former(page.row.alert, enrollee, reader, desk.network_id(enrollee), assigned=page.row.asked)
+    versions = tuple(reversed(page.versions))
+    if past:
+        versions = told_versions(versions, enrollee, reader, desk.network_id(enrollee))
+    loop = desk.store.acts.loops([alert_id], desk.directory(), desk.policy(), now)[alert_id]
+    stay = desk.stay_of(reader, page.row._replace(told_before=()), versions, enrollee, loop)
+    newest = page.row.alert
+    latest = stay.latest
+    known = {who, *latest.told, *(owner.case_manager_id for owner in latest.owners)}
+    told = []
+    for other in page.told:
+        person = desk.person(other.case_manager_id)
+        if person is None or other.case_manager_id not in known:
+            continue
+        done = acknowledged(page.row.acts, other.case_manager_id) >= newest.version
+        because = other.because if latest.tier is Tier.FULL else ""
+        told.append(ToldPerson(person, because, other.owning, other.seen_version >= newest.version, done))
+    counts = counting(page.acts)
+    earlier = [
+        desk.view(other.alert, enrollee, reader)
+        for other in page.earlier
+        if other.alert and not former(other.alert, enrollee, reader, desk.network_id(enrollee))
+    ]
+    shown = tuple(item for item in earlier if item.tier is not Tier.WITHHELD)
+    return StayDetail(
+        stay=stay,
+        told=tuple(told),
+        deeds=tuple(
+            Deed(desk.name(done.by), done.kind, done.version, done.happened_at, done.act_id not in counts)
+            for done in page.acts
+            if done.by in known and done.kind is not ActKind.UNDO
+        ),
+        earlier=shown,
+        earlier_withheld=len([item for item in earlier if item.relationship is not Relationship.NONE]) - len(shown),
+        practice=desk.directory().practices.get(enrollee.practice_id) if latest.person and not past else None,
+        ruling=audited(newest, enrollee, latest, desk.confidentiality()),
+        systems=_systems(desk, alert_id) if latest.tier is Tier.FULL else (),
+        following=None
+        if latest.tier is Tier.WITHHELD or past
+        else _following(desk, reader, page.row, loop, readable(page.acts, latest.tier, who), now),
+        steps=desk.store.escalations.of_stay(alert_id) if latest.tier is Tier.FULL else (),
+    )
+
+
+def _following(
+    desk: Desk, reader: CaseManager, row: InboxRow, loop: Loop, acts: tuple[Act, ...], now: datetime
+) -> Following:
+    directory, enrollee = desk.directory(), row.enrollee
+    to_patient = relation(reader, row.alert, enrollee, loop.holding, directory, now, asked=row.asked)
+    network = desk.network_id(enrollee) if enrollee else ""
+    team = [one for one in directory.case_managers.values() if one.network_id == network and one != reader]
+    return Following(
+        loop=loop,
+        acts=acts,
+        counting=counting(acts),
+        to_patient=to_patient,
+        covered=desk.covered(reader, row.alert, loop),
+        reader=reader,
+        team=tuple(sorted(team, key=lambda one: (one.name, one.case_manager_id))),
+        away=frozenset(one.case_manager_id for one in team if is_away(directory, one.case_manager_id, now)),
+    )
+
+
+def _of_team(desk: Desk, reader: CaseManager, alert_id: str, now: datetime) -> StayPage | None:
+    """A stay that was never put before the reader, whose role may see it for the practice or the network."""
+    page = desk.store.inbox.stay_page(reader.case_manager_id, alert_id, anybody_s=True)
+    if page is None:
+        return None
+    loop = desk.store.acts.loops([alert_id], desk.directory(), desk.policy(), now)[alert_id]
+    return page if desk.may_see(reader, page.row, loop, now) else None
+
+
+def _systems(desk: Desk, alert_id: str) -> tuple[ToldSystem, ...]:
+    newest: dict[str, DeliveryRow] = {}
+    for row in desk.store.deliveries.of(alert_id=alert_id):
+        newest.setdefault(row.destination_id, row)
+    if not newest:
+        return ()
+    rows = {one.destination.destination_id: one.destination for one in desk.store.destinations.all()}
+    return tuple(
+        ToldSystem(rows[where].name, rows[where].form, row.version, row.state, row.failure, row.ended_at)
+        for where, row in sorted(newest.items())
+        if where in rows
+    )
+
+
+def views_of(desk: Desk, reader: CaseManager, alerts: Sequence[Alert]) -> list[AlertView | None]:
+    """Each of these versions as it was told to the reader; `None` where it was not."""
+    pages = {one: desk.store.inbox.stay_page(reader.case_manager_id, one) for one in {each.alert_id for each in alerts}}
+    found: list[AlertView | None] = []
+    for alert in alerts:
+        page = pages[alert.alert_id]
+        if page is None or page.row.enrollee is None:
+            found.append(None)
+            continue
+        enrollee, asked = page.row.enrollee, page.row.asked
+        network_id = desk.network_id(enrollee)
+        so_far = [one for one in reversed(page.versions) if one.version <= alert.version]
+        last = told_versions(so_far, enrollee, reader, network_id, asked)[-1]
+        past = former(page.row.alert, enrollee, reader, network_id, asked)
+        told = last.version == alert.version
+        found.append(desk.view(last, enrollee, reader, past, asked) if told else None)
+    return found

@@ -1,0 +1,89 @@
+"""Which deliveries a worker may take in hand, in what order; taken, out.
+
+Of one alert a destination has at most one delivery in hand, the oldest, so that versions arrive in order; another alert
+never waits for it.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, select, text, update
+
+from rules.decisions import Alert
+from streams.store.delivery import Claimed
+from streams.store.destinations import WAITING
+from streams.store.tables import alert_versions, deliveries, from_us, to_us
+
+# One step an index entry: from each destination for which something waits to the next, whatever the backlog of each.
+READY: Final = text(
+    "WITH RECURSIVE those(id) AS ("
+    " SELECT (SELECT min(destination_id) FROM deliveries WHERE state = 'waiting')"
+    " UNION ALL"
+    " SELECT (SELECT min(destination_id) FROM deliveries WHERE state = 'waiting' AND destination_id > those.id)"
+    " FROM those WHERE those.id IS NOT NULL)"
+    " SELECT those.id, ("
+    "  SELECT due_us FROM deliveries AS one WHERE state = 'waiting' AND destination_id = those.id AND due_us <= :now"
+    "  AND claimed_until_us <= :now AND NOT EXISTS (SELECT 1 FROM deliveries AS older"
+    "   WHERE older.alert_id = one.alert_id AND older.destination_id = one.destination_id"
+    "   AND older.version < one.version AND older.state = 'waiting') ORDER BY due_us LIMIT 1) AS first"
+    " FROM those JOIN destinations ON destinations.destination_id = those.id"
+    " WHERE destinations.state = 'active' AND destinations.rests_until_us <= :now"
+)
+
+
+def waiting_for(destination_id: str) -> Any:
+    return (
+        select(deliveries, alert_versions.c.document)
+        .join(
+            alert_versions,
+            (alert_versions.c.alert_id == deliveries.c.alert_id) & (alert_versions.c.version == deliveries.c.version),
+        )
+        .where(deliveries.c.destination_id == destination_id, deliveries.c.state == WAITING)
+        .with_for_update(of=deliveries, skip_locked=True)
+    )
+
+
+def oldest(destination_id: str, now: datetime) -> Any:
+    """What is due to a destination, of each alert only the oldest version that waits there."""
+    older = deliveries.alias("older")
+    return (
+        waiting_for(destination_id)
+        .where(
+            deliveries.c.due_us <= to_us(now),
+            deliveries.c.claimed_until_us <= to_us(now),
+            ~select(older.c.delivery_id)
+            .where(
+                older.c.alert_id == deliveries.c.alert_id,
+                older.c.destination_id == deliveries.c.destination_id,
+                older.c.version < deliveries.c.version,
+                older.c.state == WAITING,
+            )
+            .exists(),
+        )
+        .order_by(deliveries.c.due_us, deliveries.c.position)
+    )
+
+
+def take(connection: Connection, by: str, now: datetime, hold: timedelta, wanted: Any) -> list[Claimed]:
+    rows = connection.execute(wanted).all()
+    if rows:
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.delivery_id == bindparam("b_id"))
+            .values(claimed_until_us=to_us(now + hold), claimed_by=by),
+            [{"b_id": row.delivery_id} for row in rows],
+        )
+    return [_claimed(row) for row in rows]
+
+
+def _claimed(row: Any) -> Claimed:
+    return Claimed(
+        row.delivery_id,
+        row.destination_id,
+        Alert.model_validate_json(row.document),
+        row.position,
+        row.tries,
+        from_us(row.made_us),
+        row.batch,
+        row.number,
+    )

@@ -1,0 +1,95 @@
+"""One delivery: its id, where it stands, what is known of it while it is in hand and after."""
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from rules.decisions import Alert
+from streams.store.destinations import GIVEN_UP, WAITING
+
+
+class DeliveryState(StrEnum):
+    WAITING = WAITING
+    DELIVERED = "delivered"
+    GIVEN_UP = GIVEN_UP
+    SUPERSEDED = "superseded"
+
+
+class Claimed(NamedTuple):
+    """A delivery in hand."""
+
+    delivery_id: str
+    destination_id: str
+    alert: Alert
+    position: int
+    tries: int  # before this one
+    made_at: datetime
+    batch: int
+    number: int = 0  # of the event, of a FHIR subscription
+
+    def __repr__(self) -> str:
+        return f"<Claimed {self.delivery_id}>"
+
+
+class End(NamedTuple):
+    """What became of a delivery in hand: ended, or waiting for another try at `at`, or given back untried."""
+
+    delivery_id: str
+    destination_id: str
+    state: DeliveryState
+    at: datetime  # when it ended, or when it is tried again
+    failure: str = ""  # Failure or GiveUp
+    status: str = ""  # the receiver's code
+    tier: str = ""  # how much of the alert went along
+    maybe: bool = False  # nobody knows whether it arrived
+    tried: bool = True
+
+
+class Sums(NamedTuple):
+    """How many deliveries of a destination are where."""
+
+    due: int = 0
+    waiting: int = 0
+    delivered: int = 0
+    given_up: int = 0
+    superseded: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        return self.due == self.waiting + self.delivered + self.given_up + self.superseded
+
+
+class Backlog(NamedTuple):
+    """What waits in all."""
+
+    waiting: int
+    oldest_due_at: datetime | None  # of what could be tried now
+
+
+class DeliveryRow(NamedTuple):
+    """What a page shows of one delivery."""
+
+    delivery_id: str
+    destination_id: str
+    alert_id: str
+    version: int
+    state: DeliveryState
+    tries: int
+    failure: str
+    status: str
+    tier: str
+    maybe: bool
+    made_at: datetime
+    ended_at: datetime | None
+    next_at: datetime | None
+
+
+def made_of(*parts: object) -> str:
+    """32 hex digits: always the same for the same parts, and nothing can be read from them."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+def delivery_id(alert_id: str, version: int, destination_id: str) -> str:
+    """32 hex digits: always the same for the same delivery, and nothing can be read from them."""
+    return made_of(destination_id, alert_id, version)

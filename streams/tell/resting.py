@@ -1,0 +1,62 @@
+"""A failed try in, how long its destination rests out; who fails for days is paused, and somebody is told."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from rules.telling.attempts import STOPS_DESTINATION, Failure, pauses
+from rules.telling.destinations import Destination, WayKind
+from streams.run import metrics
+from streams.store import Store
+from streams.tell.in_thread import InThread
+from streams.tell.managers import told_by_mail
+from streams.tell.seen import Known
+from streams.tell.way import Delivered, Secrets, Way
+
+log = structlog.get_logger()
+
+REST: Final = (timedelta(seconds=5), timedelta(minutes=10))  # after the first failure, and at most
+
+
+class Resting:
+    """What becomes of destinations that fail."""
+
+    def __init__(
+        self, store: Store, ways: Mapping[WayKind, Way], known: Callable[[], Known], in_thread: InThread
+    ) -> None:
+        self._store = store
+        self._ways = ways
+        self._known = known
+        self._in_thread = in_thread
+
+    async def rests(self, destination: Destination, failure: Failure, now: datetime) -> bool:
+        """Lets a destination rest, or pauses it; whether it rests. What is refused for its content rests nobody."""
+        if failure in (Failure.REFUSED, Failure.NEVER, Failure.CRASHED):
+            return False
+        where = destination.destination_id
+        row = await self._in_thread(self._store.destinations.failed, where, failure, now, now + REST[0])
+        if row is None:
+            return True
+        rest = min(REST[0] * 2 ** min(row.failures - 1, 20), REST[1])
+        await self._in_thread(self._store.destinations.rest, where, now + rest)
+        first, last = row.first_failed_at or now, row.last_failed_at or now
+        if (failure in STOPS_DESTINATION or pauses(first, last, row.succeeded_at, now)) and await self._in_thread(
+            self._store.destinations.pause, where, failure, now
+        ):
+            metrics.DESTINATIONS_PAUSED.inc()
+            log.error("destination_paused", destination=where, failure=failure)
+            if destination.way is WayKind.SMTP:
+                await self._tell_managers(destination)
+        return True
+
+    async def _tell_managers(self, paused: Destination) -> None:
+        """A person whose mail comes back does not hear of it; whoever answers for them does."""
+        directory, way = self._known().directory, self._ways[WayKind.SMTP]
+        rows = await self._in_thread(self._store.destinations.all)
+        reached = 0
+        for manager, parcel in told_by_mail(paused, [row.destination for row in rows], directory):
+            reached += isinstance(await way.deliver(parcel, manager, Secrets({})), Delivered)
+        if not reached:
+            log.error("nobody_told_of_paused_mail", destination=paused.destination_id)
