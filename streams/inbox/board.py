@@ -23,6 +23,7 @@ class Tile(StrEnum):
     """What the board counts; the value is in the address."""
 
     NOBODY = "nobody"
+    URGENT = "urgent"
     OVERDUE = "overdue"
     DUE_TODAY = "due-today"
     IN_HOSPITAL = "in-hospital"
@@ -31,6 +32,7 @@ class Tile(StrEnum):
 
 TILE_WORDS: Final = {
     Tile.NOBODY: "Nobody has it",
+    Tile.URGENT: "Urgent",
     Tile.OVERDUE: "Overdue",
     Tile.DUE_TODAY: "Due today",
     Tile.IN_HOSPITAL: "In the hospital",
@@ -78,8 +80,10 @@ def board(
     running = [stay for stay in stays if is_open(stay)]
     late = [stay for stay in running if _late(stay, now)]
     today = [stay for stay in running if _due_today(stay, now, zone)]
+    urgent = [stay for stay in running if stay.latest.priority is Priority.URGENT]
     tiles = {
         Tile.NOBODY: [stay for stay in running if not holder(stay)],
+        Tile.URGENT: urgent,
         Tile.OVERDUE: late,
         Tile.DUE_TODAY: today,
         Tile.IN_HOSPITAL: [stay for stay in running if stay.latest.status is not StayStatus.FINISHED],
@@ -91,7 +95,7 @@ def board(
             until,
             covers,
             _held(running, person),
-            _held([stay for stay in running if stay.latest.priority is Priority.URGENT], person),
+            _held(urgent, person),
             _held(late, person),
             _held(today, person),
         )

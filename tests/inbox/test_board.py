@@ -1,14 +1,19 @@
 """The manager's board and cover: numbers that open to their rows and equal what the store holds, giving, being away."""
 
+import random
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import text
 
 from parsers.people import CaseManager, Role
-from rules.decisions import Priority
-from rules.following.acts import ActKind, Mode, Outcome
+from rules.decisions import Action, Priority, StayStatus
+from rules.following.acts import ActKind, CloseReason, Mode, Outcome
+from rules.policy.policy import default_policy
+from streams.inbox.board import Tile
+from streams.inbox.pages.board import of_network
+from streams.inbox.request import Inbox, Reader
 from tests.rigs.acts import acted
 from tests.rigs.client import browser, rows_of
 from tests.rigs.inbox import BROWN, FAR, ORTIZ, TWO, alert, clock, discharge, load_people, open_store, person, tell
@@ -50,11 +55,11 @@ def listed(client, tile):
 def test_every_number_opens_to_its_rows_and_equals_a_count_in_sql(settings, store):
     with browser(settings, store, HALE) as client:
         numbers = tiles(client.get("/board").text)
-        names = ("nobody", "overdue", "due-today", "in-hospital", "asked")
+        names = ("nobody", "urgent", "overdue", "due-today", "in-hospital", "asked")
         opened = {name: listed(client, name) for name in names}
-    words = ("Nobody has it", "Overdue", "Due today", "In the hospital", "Asked, not answered")
+    words = ("Nobody has it", "Urgent", "Overdue", "Due today", "In the hospital", "Asked, not answered")
     assert [numbers[word] for word in words] == [len(opened[name]) for name in names]
-    assert opened == dict(zip(names, ({"free"}, {"late"}, set(), {"inside"}, {"held"}), strict=True))
+    assert opened == dict(zip(names, ({"free"}, {"free"}, {"late"}, set(), {"inside"}, {"held"}), strict=True))
     with store.database.reading() as connection:
         inside = "SELECT count(*) FROM alerts WHERE status = 'in-progress' AND action != 'retract'"
         nobody = (
@@ -69,6 +74,69 @@ def test_every_number_opens_to_its_rows_and_equals_a_count_in_sql(settings, stor
         numbers["Nobody has it"], numbers["In the hospital"], numbers["Asked, not answered"],
         numbers["Possible matches waiting"],
     ]  # fmt: skip
+
+
+# What the tiles count, said in SQL over what is stored; in this scenario a stay has at most one clock, a call.
+OPEN_IN_SQL = """
+SELECT a.alert_id, a.priority, a.status, json_extract(c.value, '$.due_at') AS due,
+  (SELECT count(*) FROM alert_owners o WHERE o.alert_id = a.alert_id AND o.owning = 1) AS owners,
+  EXISTS (SELECT 1 FROM acts t WHERE t.alert_id = a.alert_id AND t.kind = 'take') AS taken
+FROM alerts a LEFT JOIN json_each(a.document, '$.clocks') c
+WHERE a.action != 'retract' AND NOT EXISTS
+  (SELECT 1 FROM acts t WHERE t.alert_id = a.alert_id AND t.kind IN ('close', 'attempt'))
+"""
+IN_SQL = {
+    Tile.NOBODY: "owners != 1 AND NOT taken",
+    Tile.URGENT: "priority = 'urgent'",
+    Tile.OVERDUE: "julianday(due) < julianday(:now)",
+    Tile.DUE_TODAY: "julianday(due) BETWEEN julianday(:now) AND julianday(:midnight)",
+    Tile.IN_HOSPITAL: "status = 'in-progress'",
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_tiles_of_any_network_equal_a_count_in_sql(settings, seed):
+    chance, store = random.Random(seed), open_store(settings)
+    people = [person(number, f"Given{number}", "Smith") for number in range(50)]
+    load_people(store, people, staff=[HALE])
+    now = datetime.now(UTC)
+    begun = {"started_at": now - timedelta(hours=90), "ended_at": now - timedelta(hours=60)}
+    for number, one in enumerate(people):
+        stay, more = f"s{number}", {"priority": chance.choice(list(Priority))} | chance.choice(({}, TWO))
+        told = [alert(one, stay, **more)]
+        if chance.random() < 0.7:
+            told.append(
+                discharge(one, stay, 2, clocks=(clock(hours=chance.choice((-50, -1, 1, 9, 90))),), **begun, **more)
+            )
+        if chance.random() < 0.1:
+            away = {"action": Action.RETRACT, "status": StayStatus.CANCELLED}
+            told.append(alert(one, stay, len(told) + 1, **more, **away))
+        tell(store, *told)
+        done = chance.choice((None, ActKind.TAKE, ActKind.CLOSE, ActKind.ATTEMPT)) if len(told) > 1 else None
+        if done and told[-1].action is not Action.RETRACT:
+            said = {
+                ActKind.CLOSE: {"close_reason": CloseReason.MOVED_AWAY},
+                ActKind.ATTEMPT: {"outcome": Outcome.REACHED, "mode": Mode.PHONE},
+            }
+            acted(store, stay, "cm-ortiz", done, len(told), now, **said.get(done, {}))
+    zone = default_policy().tz
+    midnight = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(0, 1), zone).astimezone(UTC)
+    inbox = Inbox(settings, store)
+    found, _ = of_network(inbox, Reader(None, HALE), now)
+    with store.database.reading() as connection:
+        counted = {
+            tile: {
+                row[0]
+                for row in connection.execute(
+                    text(f"SELECT alert_id FROM ({OPEN_IN_SQL}) WHERE {where}"),
+                    {"now": now.isoformat(), "midnight": midnight.isoformat()},
+                )
+            }
+            for tile, where in IN_SQL.items()
+        }
+    store.close()
+    assert {tile: {stay.latest.alert_id for stay in found.tiles[tile]} for tile in IN_SQL} == counted
+    assert all(counted[tile] for tile in (Tile.NOBODY, Tile.URGENT, Tile.OVERDUE, Tile.IN_HOSPITAL))
 
 
 def test_the_load_of_each_person_opens_to_what_they_have(settings, store):

@@ -36,8 +36,14 @@ def row(page, alert_id):
 
 
 def faults(page, axe):
+    """What the checker finds on a page, once what moves on it has had time to end."""
     page.wait_for_timeout(300)
     page.evaluate(axe)
+    return violations(page)
+
+
+def violations(page):
+    """The same of a page that stands still and has the checker."""
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
         (item["id"], item["impact"], [node["html"][:120] for node in item["nodes"]][:3])
