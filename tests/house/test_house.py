@@ -1,5 +1,6 @@
 """The house rules as tests: lint, format, types, architecture, and README's lists equal to the code's."""
 
+import ast
 import os
 import re
 import subprocess
@@ -53,3 +54,36 @@ def test_no_registry_host_and_no_path_of_a_machine_is_committed() -> None:
         ):
             found += [name for line in path.read_text(errors="replace").splitlines() if suspicious.search(line)]
     assert found == []
+
+
+# What reads a page once, as it is at that instant. A page that is alive is waited for (`expect(…)`).
+READ_ONCE = {
+    "all_inner_texts",
+    "all_text_contents",
+    "count",
+    "get_attribute",
+    "inner_text",
+    "input_value",
+    "is_hidden",
+    "is_visible",
+    "text_content",
+}
+
+
+def test_no_assertion_reads_a_live_page_only_once() -> None:
+    once = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        source = path.read_text()
+        if "playwright" not in source and "page_of" not in source:
+            continue
+        asserts = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
+        once += [
+            f"{path}:{call.lineno}: {call.func.attr}"
+            for node in asserts
+            for call in ast.walk(node)
+            if isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr in READ_ONCE
+            and (call.func.attr != "count" or not call.args)
+        ]
+    assert once == [], "await what the page shows: expect(locator).to_have_text(…)"

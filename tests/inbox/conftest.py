@@ -15,6 +15,16 @@ from tests.rigs.inbox import InboxProcess, load_people, open_store, tell, town
 from tests.rigs.servers import free_port
 
 
+def pytest_collection_modifyitems(items):
+    """A browser, an inbox and a store share two cores with all else: a test with a browser that fails runs once more.
+
+    The closing line counts each such run; what fails twice fails.
+    """
+    for item in items:
+        if "chrome" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture
 def settings(tmp_path):
     return Settings(data_dir=tmp_path, inbox_port=0, lock_minutes=15)

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from rules.following.acts import ActKind, Mode, Outcome
 from tests.rigs.acts import acted
-from tests.rigs.browser import faults, page_of, row, sign_in
+from tests.rigs.browser import expect_focus, faults, page_of, row, sign_in
 from tests.rigs.inbox import BROWN, alert, tell
 
 pytestmark = pytest.mark.servers
@@ -26,20 +26,20 @@ def test_a_call_is_logged_in_two_presses_by_mouse_keys_and_phone_and_leaves_do_n
     one.mouse.move(1, 1)
     one.keyboard.press("Escape")
     one.locator("#search").focus()
-    expect(one.locator("#finished #r-a2")).to_have_count(1, timeout=5_000)
+    expect(one.locator("#finished #r-a2")).to_have_count(1)
     one.keyboard.press("Escape")
     one.keyboard.press("z")
-    expect(one.locator("#now #r-a2")).to_have_count(1, timeout=5_000)
+    expect(one.locator("#now #r-a2")).to_have_count(1)
     row(one, "a1").get_by_role("button", name="I have this one").click()
     expect(row(one, "a1").get_by_role("link", name="Log a call")).to_be_visible()
     row(one, "a1").locator(".who").focus()
     one.keyboard.press("3")
     expect(row(one, "a1")).to_contain_text("1 try, not reached")
-    expect(row(two, "a1")).to_contain_text("1 try, not reached", timeout=5_000)
+    expect(row(two, "a1")).to_contain_text("1 try, not reached")
     row(two, "a1").get_by_role("link", name="Log a call").click()
     row(two, "a1").get_by_role("button", name="Talked with family or helper").click()
     expect(row(two, "a1")).to_contain_text("Talked ")
-    expect(row(one, "a1")).to_contain_text("Talked ", timeout=5_000)
+    expect(row(one, "a1")).to_contain_text("Talked ")
     assert one.complaints == two.complaints == []
 
 
@@ -60,7 +60,7 @@ def test_the_page_of_a_stay_does_it_by_key_and_form_and_keeps_what_could_not_be_
     assert len(inbox.store.acts.of_stay("a2")) == 2
     page.context.set_offline(False)
     expect(page.locator("#unsent")).to_be_hidden(timeout=30_000)
-    expect(page.locator(".story")).to_contain_text("talked with the patient by phone", timeout=15_000)
+    expect(page.locator(".story")).to_contain_text("talked with the patient by phone")
     talked = [act for act in inbox.store.acts.of_stay("a2") if act.outcome is Outcome.REACHED]
     assert len(talked) == 1
     assert page.evaluate("performance.timeOrigin") == loaded
@@ -113,10 +113,6 @@ def test_a_followed_stay_and_the_letter_are_accessible_and_fit(chrome, inbox, ax
 
 def test_letter_keys_can_be_bound_to_alt_or_turned_off(chrome, inbox):
     page = page_of(chrome, inbox)
-
-    def focused():
-        return page.evaluate("document.activeElement?.closest('.row')?.dataset.id ?? ''")
-
     for choice, key, moves in (
         ("alt", "j", False),
         ("alt", "Alt+j", True),
@@ -128,9 +124,9 @@ def test_letter_keys_can_be_bound_to_alt_or_turned_off(chrome, inbox):
         page.get_by_role("button", name="Close").click()
         page.locator("#help").focus()
         page.keyboard.press(key)
-        assert bool(focused()) == moves, (choice, key)
+        expect_focus(page, "a2" if moves else "help")
     page.reload()
     page.locator("#help").focus()
     page.keyboard.press("j")
-    assert focused() == ""
+    expect_focus(page, "help")
     assert page.evaluate("JSON.stringify({...localStorage})") == '{"letter-keys":"off"}'

@@ -8,6 +8,10 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
+expect.set_options(timeout=30_000)  # a page that is wrong fails all the same; a loaded machine is no fault of the page
+
+# The row, or else the element, that has the focus.
+FOCUSED = "document.activeElement?.closest('.row')?.dataset.id ?? document.activeElement?.id"
 
 
 def sign_in(page, inbox, who=ORTIZ):
@@ -33,6 +37,11 @@ def page_of(chrome, inbox, who=ORTIZ, *, width=1280, height=800, scheme="light",
 
 def row(page, alert_id):
     return page.locator(f"#r-{alert_id}")
+
+
+def expect_focus(page, at):
+    """Waits until the row (or the element) named has the focus."""
+    page.wait_for_function(f"at => ({FOCUSED}) === at", arg=at, timeout=10_000)
 
 
 def faults(page, axe):
