@@ -2,6 +2,8 @@
 
 0 is success, 1 a run that did not end well, 2 words or settings that cannot be used. Errors go to standard error in
 one sentence that says what to do; `--json` puts one object a line on standard output for machines.
+
+One file, because it is the list of all words and options, and what they do stands in `commands`.
 """
 
 import errno

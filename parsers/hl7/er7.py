@@ -7,6 +7,8 @@ Absent is "", a field sent as `""` (delete) reads as "" and `is_delete` tells. H
 
 Whatever comes, reading is linear in its bytes and what is read is bounded by the `MOST_…` and `LONGEST_…` below, each
 well beyond any real message; what lies past a bound is not read, and `Message.cut` names where.
+
+One file, because the glance and the reader see the same delimiters, line ends and bounds, and must never differ.
 """
 
 import re

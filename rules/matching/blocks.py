@@ -1,4 +1,7 @@
-"""Columns in, blocks to look candidates up in out: hashes of a few fields, sorted beside the rows that have them."""
+"""Columns in, blocks to look candidates up in out: hashes of a few fields, sorted beside the rows that have them.
+
+One file, because what writes a block and what looks one up must agree on its keys.
+"""
 
 from __future__ import annotations
 

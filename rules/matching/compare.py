@@ -2,6 +2,8 @@
 
 The weight is a sum of log2 likelihood ratios (Fellegi and Sunter, "A Theory for Record Linkage", 1969); common
 names weigh less.
+
+One file, because the weights of the fields are set against each other.
 """
 
 from collections.abc import Callable

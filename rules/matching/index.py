@@ -1,6 +1,8 @@
 """Panel records in, the enrollee a patient is out: the panel as an index that is searched and changed live.
 
 A search looks up some twenty blocks, compares whoever is in them, and grades the best.
+
+One file, because a search reads what an index keeps as it keeps it; this is the hot path of matching.
 """
 
 from __future__ import annotations

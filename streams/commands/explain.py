@@ -9,11 +9,11 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from parsers.events import Event, Identifier, PersonName
+from parsers.events import Event, Identifier
 from parsers.feeds import Feed
 from parsers.files.panel import PanelReader
 from parsers.files.panel_columns import PanelRow, enrollee_of
@@ -28,20 +28,16 @@ from rules.deciding.decide import decide
 from rules.deciding.groups import unsure
 from rules.deciding.late_enrollment import looks_back, worth_keeping
 from rules.decisions import Alert, AlertKind, Decision, Grade, History, Match, Reason, Stay
-from rules.matching.evidence import Field, Note
-from rules.matching.index import PanelIndex
-from rules.matching.person import PanelRecord
 from rules.policy.policy import Policy, default_policy
 from rules.telling.directory import Directory
 from rules.telling.routes import Routed, Routes
 from rules.telling.routes_file import default_routes
+from streams.commands.whose import Everyone, PanelFile
 from streams.run.problems import Problem
 from streams.run.rule_file import RuleFile, load_file
 from streams.run.rule_files import POLICY, ROUTES
 from streams.run.settings import load_settings
 
-NO_PANEL: Final = {Field.PANEL: Note.NONE_GIVEN}
-_NOT_A_PERSON: Final = frozenset({"AN", "VN", "SS", "SSN", "DL", "NI"})  # HL7 table 0203
 _CHUNK_BYTES: Final = 1 << 20
 _KEPT_FOR: Final = timedelta(days=14)  # as the worker keeps them unless HANDOFF_UNMATCHED_DAYS says otherwise
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,7 +57,7 @@ class Core:
         feed_for: Callable[[str, str], Feed] = lambda _application, _facility: Feed(),
         route: Route | None = None,
     ) -> None:
-        self._people = _Everyone() if panel is None else _Panel(panel)
+        self._people = Everyone() if panel is None else PanelFile(panel)
         self._policy = policy or default_policy()
         self._route = route or plain_route()
         self._test = test
@@ -213,90 +209,6 @@ class Core:
                 self._people.meet(numbers, found.enrollee_id)
 
 
-class _Everyone:
-    """No panel: whoever the hospital names is enrolled, under the first identifier it used for them."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], str] = {}
-
-    def find(self, event: Event, _day: date) -> tuple[Match, Match | None]:
-        prior = event.prior
-        gone = self._person(prior.identifiers, prior.name, event) if prior and prior.identifiers else ""
-        here = self._person(event.patient.identifiers, event.patient.name, event)
-        return _certain(here), _certain(gone) if gone else None
-
-    def get(self, _enrollee_id: str) -> Enrollee | None:
-        return None
-
-    def learn(self, crosswalk: Iterable[tuple[Identifier, str | None]]) -> None:
-        for identifier, enrollee_id in crosswalk:
-            if enrollee_id is not None:
-                self._known[identifier.system, identifier.value] = enrollee_id
-
-    def meet(self, _numbers: Iterable[Identifier], _enrollee_id: str) -> None:
-        """Without a panel every number was learned as it was found."""
-
-    def _person(self, identifiers: Sequence[Identifier], name: PersonName, event: Event) -> str:
-        own = [(one.system, one.value) for one in identifiers if one.type.upper() not in _NOT_A_PERSON]
-        if not own:
-            patient = event.patient
-            own = [(event.facility, f"{name.family}^{name.given}^{patient.birth_date}")]
-        found = next((self._known[one] for one in own if one in self._known), "|".join(own[0]))
-        for one in own:
-            self._known.setdefault(one, found)
-        return found
-
-
-class _Panel:
-    """The people of a panel file, found as the worker finds them."""
-
-    def __init__(self, people: Iterable[Enrollee]) -> None:
-        self._people = {person.enrollee_id: person for person in people}
-        self._index = PanelIndex.build(record_of(person) for person in self._people.values())
-        self._known = {(one.system, one.value) for person in self._people.values() for one in person.mrns}
-
-    def find(self, event: Event, day: date) -> tuple[Match, Match | None]:
-        match = self._index.match(event.patient, event.facility, day)
-        return match, self._index.match_prior(event.prior, event.facility, day) if event.prior else None
-
-    def get(self, enrollee_id: str) -> Enrollee | None:
-        return self._people.get(enrollee_id)
-
-    def learn(self, crosswalk: Iterable[tuple[Identifier, str | None]]) -> None:
-        learned = [(one.system, one.value, enrollee_id) for one, enrollee_id in crosswalk]
-        if learned:
-            self._known.update((system, value) for system, value, _ in learned)
-            self._index.apply((), (), learned)
-
-    def meet(self, numbers: Iterable[Identifier], enrollee_id: str) -> None:
-        new = [one for one in numbers if one.names_a_record and one.system and one.value]
-        self.learn((one, enrollee_id) for one in new if (one.system, one.value) not in self._known)
-
-
-def record_of(person: Enrollee) -> PanelRecord:
-    """An enrollee as the index wants one."""
-    return PanelRecord(
-        enrollee_id=person.enrollee_id,
-        medicaid_id=person.medicaid_id,
-        ssn=person.ssn,
-        last=person.name.family,
-        first=person.name.given,
-        middle=person.name.middle,
-        suffix=person.name.suffix,
-        birth_date=person.birth_date.isoformat(),
-        sex=person.sex,
-        street=person.address.street,
-        city=person.address.city,
-        state=person.address.state,
-        zip=person.address.zip,
-        phone=person.phone,
-        mother_enrollee_id=person.mother_enrollee_id,
-        mrns=tuple((one.system, one.value) for one in person.mrns),
-        effective_from=person.effective_from.isoformat() if person.effective_from else "",
-        effective_to=person.effective_to.isoformat() if person.effective_to else "",
-    )
-
-
 def plain_route(directory: Directory | None = None, routes: Routes | None = None) -> Route:
     """Routes, by default the shipped ones, over a directory, by default one without people: the central office's, which
     stands for whoever carries the practice."""
@@ -368,10 +280,6 @@ def run_explain(
 
     print_page(steps)
     return 0
-
-
-def _certain(enrollee_id: str) -> Match:
-    return Match(grade=Grade.CERTAIN, enrollee_id=enrollee_id, evidence=NO_PANEL)
 
 
 def _foremost(decision: Decision) -> Alert | None:

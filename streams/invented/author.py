@@ -1,4 +1,7 @@
-"""Invented lives in; what their hospitals send, and what should be told, out."""
+"""Invented lives in; what their hospitals send, and what should be told, out.
+
+One file, because everything in it draws from one generator in one order: what a seed gives must not change.
+"""
 
 import random
 from collections import defaultdict

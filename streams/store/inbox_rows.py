@@ -11,6 +11,7 @@ from rules.decisions import Action, Alert, Priority, Stay, StayStatus
 from rules.following.acts import Act, effective
 from streams.store.acts import acts_of
 from streams.store.database import Database, rows_among
+from streams.store.other_stays import EarlierStay, Running, earlier_than, running_of
 from streams.store.panel_rows import EnrolleeRow, enrollee_on, load_enrollees
 from streams.store.tables import (
     alert_owners,
@@ -26,12 +27,10 @@ from streams.store.tables import (
     to_us,
 )
 
-EARLIER_DAYS: Final = 365
 SHOWN_DAYS: Final = 60  # a finished row leaves the page after so long
 PASSED_ON_DAYS: Final = 7  # so long a row that went over to others is still shown to who did not look
 MOST_ROWS: Final = 2_000
 LIVING: Final = (str(StayStatus.IN_PROGRESS), str(StayStatus.ON_LEAVE), str(StayStatus.PLANNED))
-NOT_A_STAY: Final = (str(StayStatus.CANCELLED), str(StayStatus.ENTERED_IN_ERROR))
 _TAKEN_BACK: Final = alerts.c.action == str(Action.RETRACT)
 _LIVES: Final = alerts.c.status.in_(LIVING) & ~_TAKEN_BACK
 _UNSEEN: Final = func.coalesce(seen.c.version, 0) < alerts.c.version
@@ -66,18 +65,6 @@ class InboxRow(NamedTuple):
         if self.alert.action is Action.RETRACT:
             return self.seen_version < self.alert.version
         return self.alert.status in LIVING or self.acknowledged_version < self.alert.version
-
-
-class Running(NamedTuple):
-    """An alert whose stay still runs."""
-
-    alert: Alert
-    heard_at: datetime | None
-
-
-class EarlierStay(NamedTuple):
-    stay: Stay
-    alert: Alert | None
 
 
 class Told(NamedTuple):
@@ -214,7 +201,7 @@ class InboxRows:
                 tuple(Alert.model_validate_json(document) for document in versions),
                 acts_of(connection, [alert_id])[alert_id],
                 tuple(Told(who, because, bool(owning), version) for who, because, owning, version in told),
-                _earlier(connection, row.alert),
+                earlier_than(connection, row.alert),
             )
 
     def loads(self, people: Sequence[CaseManager]) -> list[Load]:
@@ -346,7 +333,7 @@ def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
                 before.setdefault(alert_id, []).append(alert)
             if version > behind.get(alert_id, version):
                 unseen.setdefault(alert_id, []).append(alert)
-    again = _running(connection, {row.enrollee_id for row in found if row.status == StayStatus.FINISHED})
+    again = running_of(connection, {row.enrollee_id for row in found if row.status == StayStatus.FINISHED})
     rows = []
     for row in found:
         alert = Alert.model_validate_json(row.document)
@@ -373,38 +360,7 @@ def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
     return rows
 
 
-def _running(connection: Connection, enrollee_ids: set[str]) -> dict[str, list[Running]]:
-    """Alerts of these people whose stay still runs."""
-    found: dict[str, list[Running]] = {}
-    columns = "a.enrollee_id, a.status, a.action, s.active_us, a.document"
-    statement = (
-        f"SELECT {columns} FROM alerts a LEFT JOIN stays s ON s.stay_id = a.stay_id WHERE a.enrollee_id IN :among"  # noqa: S608
-    )
-    for enrollee_id, status, action, active_us, document in rows_among(connection, statement, list(enrollee_ids)):
-        if status in (StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE) and action != Action.RETRACT:
-            heard = from_us(active_us) if active_us is not None else None
-            found.setdefault(enrollee_id, []).append(Running(Alert.model_validate_json(document), heard))
-    return found
-
-
 def _later(other: Alert, alert: Alert) -> bool:
     """The other stay was heard of after this one ended, so the person is in the hospital again."""
     ended = alert.ended_at or alert.occurred_at
     return other.alert_id != alert.alert_id and alert.status is StayStatus.FINISHED and other.occurred_at > ended
-
-
-def _earlier(connection: Connection, alert: Alert) -> tuple[EarlierStay, ...]:
-    until = to_us(alert.started_at or alert.occurred_at)
-    since = until - EARLIER_DAYS * 24 * 3600 * 1_000_000
-    rows = connection.execute(
-        select(stays.c.document, alerts.c.document)
-        .outerjoin(alerts, alerts.c.stay_id == stays.c.stay_id)
-        .where(stays.c.enrollee_id == alert.enrollee_id, stays.c.active_us >= since, stays.c.stay_id != alert.stay_id)
-        .where(stays.c.status.not_in(NOT_A_STAY), or_(alerts.c.action.is_(None), ~_TAKEN_BACK))
-        .order_by(stays.c.active_us.desc())
-    )
-    found = [
-        EarlierStay(Stay.model_validate_json(stay), Alert.model_validate_json(told) if told else None)
-        for stay, told in rows
-    ]
-    return tuple(one for one in found if not one.stay.started_at or to_us(one.stay.started_at) <= until)

@@ -7,23 +7,21 @@ transaction. Nothing an enrollee was known by is lost: former names, addresses, 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from parsers.files.panel_columns import KNOWN_BY, STORED, PanelRow, line_of, split_mrns
+from parsers.files.panel_columns import KNOWN_BY, STORED, PanelRow, line_of
 from parsers.people import Enrollee
 from rules.matching.person import PanelRecord
 from streams.store.database import Database, Row, next_values, rows_among
+from streams.store.panel_former import KEPT, After, Before, succeed
 from streams.store.panel_read import CURSOR_SHIFT, READ_AT_ONCE, PanelChanges, counters_now, cursor_of
 from streams.store.panel_rows import (
     KEPT_COLUMNS,
     RECORD_COLUMNS,
-    RS,
-    US,
     records_of,
     stream_rows,
 )
@@ -314,12 +312,12 @@ def _make_kept(connection: Connection) -> None:
 def _keep_former(connection: Connection, joined: str, today: date, tell: Progress) -> None:
     """Fill `kept` with what those were known by who will be known by something else, and keep the homes they leave."""
     _make_kept(connection)
-    wanted = ", ".join([*(f"e.{name}" for name in _Before._fields), *(f"s.{name}" for name in KNOWN_BY)])
+    wanted = ", ".join([*(f"e.{name}" for name in Before._fields), *(f"s.{name}" for name in KNOWN_BY)])
     rows = stream_rows(connection, f"SELECT {wanted} {joined} WHERE {_unequal(KNOWN_BY)}")
-    width = len(_Before._fields)
+    width = len(Before._fields)
     count = 0
     while some := list(islice(rows, STAGED_AT_ONCE)):
-        kept = [_succeed(_Before._make(row[:width]), _After._make(row[width:]), today) for row in some]
+        kept = [succeed(Before._make(row[:width]), After._make(row[width:]), today) for row in some]
         _put(connection, "kept", KEPT, kept)
         count += len(some)
         tell("compare", count)
@@ -332,87 +330,3 @@ def _keep_former(connection: Connection, joined: str, today: date, tell: Progres
         "ON CONFLICT (enrollee_id, since) DO UPDATE SET "
         + ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
     )
-
-
-class _Before(NamedTuple):
-    """What a line held that its successor has to keep; columns of the enrollees table."""
-
-    enrollee_id: str
-    last: str
-    first: str
-    street: str
-    zip: str
-    phone: str
-    mrns: str
-    practice_id: str
-    effective_from: str
-    effective_to: str
-    former_names: str
-    former_addresses: str
-    former_phones: str
-    former_mrns: str
-    home_since: str
-
-
-class _After(NamedTuple):
-    """What a person is known by, and where they are at home, according to the file."""
-
-    last: str
-    first: str
-    street: str
-    zip: str
-    phone: str
-    mrns: str
-    practice_id: str
-    effective_from: str
-
-
-assert _After._fields == KNOWN_BY, "a column that is known by is kept by nobody"
-KEPT: Final = ("enrollee_id", *KEPT_COLUMNS, "left_since", "left_until")
-
-
-def _succeed(before: _Before, after: _After, today: date) -> tuple[str, ...]:
-    """A row of `kept`: all that the person was known by before, and the days of the home they leave ("" for none)."""
-    numbers = before.former_mrns
-    if before.mrns != after.mrns:
-        now_used = set(split_mrns(after.mrns))
-        known = dict.fromkeys(split_mrns(f"{before.former_mrns};{before.mrns}"))
-        numbers = ";".join(f"{system}:{value}" for system, value in known if (system, value) not in now_used)
-    return (
-        before.enrollee_id,
-        _kept(before.former_names, (before.last, before.first), (after.last, after.first)),
-        _kept(before.former_addresses, (before.street, before.zip), (after.street, after.zip)),
-        _kept(before.former_phones, (before.phone,), (after.phone,)),
-        numbers,
-        *_leave_home(before, after, today),
-    )
-
-
-def _kept(former: str, old: tuple[str, ...], new: tuple[str, ...]) -> str:
-    """Former values, oldest first, each once, without the one in use now."""
-    if old == new:
-        return former
-    known = dict.fromkeys((*former.split(RS), US.join(old)))
-    return RS.join(value for value in known if value not in (US.join(new), "", US))
-
-
-def _leave_home(before: _Before, after: _After, today: date) -> tuple[str, str, str]:
-    """(first day of the home the line has now, first and last day of the home it leaves or "" for none).
-
-    Another practice is home from the new `effective_from` where that moved on, else from today. The same practice with
-    a later `effective_from` is a new enrollment after a gap; with an earlier one it is a correction.
-    """
-    later = after.effective_from > before.effective_from
-    if before.practice_id == after.practice_id and not (later and before.effective_to):
-        return before.home_since, "", ""
-    start = after.effective_from if later else today.isoformat()
-    since = before.home_since or before.effective_from
-    if start <= since:
-        return before.home_since, "", ""
-    last = _day_before(start)
-    return start, since, min(before.effective_to, last) if before.effective_to else last
-
-
-@lru_cache(maxsize=1024)
-def _day_before(day: str) -> str:
-    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()

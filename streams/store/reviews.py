@@ -3,6 +3,8 @@
 A verdict is about a pair: the patient (first medical record number with its authority, and birth date; else name, birth
 date and sex) and the enrollee. It is never overridden by the machine. A pair that nobody has decided on has at most one
 review, however many messages wait under it.
+
+One file, because every step changes one row, and what it may be at each step is seen at a glance.
 """
 
 import hashlib

@@ -2,6 +2,8 @@
 
 Times are whole microseconds since 1970 UTC (`*_us`). Dates of the panel are ISO text, "" when open. Documents are the
 JSON of the frozen values they are named after. Text is never NULL where "" says the same.
+
+One file, because a schema is read as a whole.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, tzinfo
 from typing import Final
 
+from parsers.events import Address
 from parsers.people import RiskTier, Role
 from streams.words.numbers import count, ordinal
 from streams.words.times import ZONE
@@ -49,6 +50,11 @@ def standing(risk: RiskTier, ed_visits: int, ed_window_days: int) -> str:
     """What is special about this person: "high risk · 4th ED in 60 d"."""
     visits = f"{ordinal(ed_visits)} ED in {ed_window_days} d" if ed_visits > 1 and ed_window_days else ""
     return " · ".join(part for part in (RISK_WORDS[risk], visits) if part)
+
+
+def address(item: Address) -> str:
+    """ "12 Oak St, Asheville, NC 28801"."""
+    return ", ".join(part for part in (item.street, item.city, f"{item.state} {item.zip}".strip()) if part)
 
 
 def phone(digits: str) -> str:

@@ -1,6 +1,7 @@
 """The house rules as tests: lint, format, types, architecture, and README's lists equal to the code's."""
 
 import ast
+import ast
 import os
 import re
 import subprocess
@@ -35,6 +36,17 @@ def test_the_top_level_is_what_was_agreed() -> None:
         "pyproject.toml", "streams", "parsers", "rules", "docker", "tests", "README.md", "LICENSE", ".ci",
         "constraints.txt", ".gitignore", ".dockerignore",
     }  # fmt: skip
+
+
+def test_no_file_is_longer_than_400_lines_without_a_reason_at_its_head() -> None:
+    unexplained = []
+    for room in ("parsers", "rules", "streams"):
+        for path in (ROOT / room).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            head = ast.get_docstring(ast.parse(text)) or ""
+            if text.count("\n") > 400 and "\nOne file, because " not in head:
+                unexplained.append(f"{path.relative_to(ROOT)}: split it, or say `One file, because …` at its head")
+    assert unexplained == []
 
 
 def test_no_registry_host_and_no_path_of_a_machine_is_committed() -> None:

@@ -13,7 +13,6 @@ from rules.following.guides.guide import Language, language_of
 from rules.following.guides.letter import default_letter, printed
 from streams.inbox.detail import detail_of
 from streams.inbox.pages import list_rows as rows
-from streams.inbox.pages.stay_words import address
 from streams.inbox.request import Reader
 from streams.store.audit import Audited
 from streams.words import people as people_words
@@ -60,7 +59,7 @@ def render(inbox: "Inbox", reader: Reader, alert_id: str, language: str) -> Resp
         csrf=reader.session.csrf,
         alert_id=alert_id,
         letter=letter,
-        address=address(person.address) if person.address else "",
+        address=people_words.address(person.address) if person.address else "",
         day=time_words.full_date(now.astimezone(inbox.desk.zone).date()),
         other=Language.ENGLISH if chosen is Language.SPANISH else Language.SPANISH,
     )

@@ -15,7 +15,6 @@ from rules.telling.views import PersonView
 from streams.inbox.asked_for import read
 from streams.inbox.following import counting, readable
 from streams.inbox.pages import list_rows as rows
-from streams.inbox.pages.stay_words import address
 from streams.inbox.request import Reader, tel
 from streams.inbox.team import scope, stays_of
 from streams.store.audit import Audited
@@ -120,7 +119,7 @@ def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
     facts = (
         ("Phone", people_words.phone(enrollee.phone)),
         ("Born", time_words.full_date(enrollee.birth_date)),
-        ("Address", address(enrollee.address)),
+        ("Address", people_words.address(enrollee.address)),
         ("Language", enrollee.language),
         ("Practice", practice.name if practice else ""),
         ("Practice phone", people_words.phone(practice.phone) if practice else ""),

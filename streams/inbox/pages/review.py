@@ -14,7 +14,7 @@ from starlette.responses import (
 
 from parsers.people import CaseManager, Enrollee
 from rules.following.roles import Doing
-from streams.inbox.pages import stay_words as pages
+from streams.inbox.pages.review_words import answer_words, review_words
 from streams.inbox.request import REVIEWS_ANSWERED_HOURS, REVIEWS_SHOWN, SAID_OF_REVIEW, WORDS_OF_VERDICT, Reader
 from streams.store.audit import Audited
 from streams.store.reviews import Verdict
@@ -42,7 +42,7 @@ def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Respon
     found = [
         (review, words)
         for review in inbox.store.reviews.waiting(REVIEWS_SHOWN, practices)
-        if (words := pages.review_words(review, now, inbox.desk.name(review.decided_by)))
+        if (words := review_words(review, now, inbox.desk.name(review.decided_by)))
     ]
     since = now - timedelta(hours=REVIEWS_ANSWERED_HOURS)
     answered = inbox.store.reviews.answered(since, REVIEWS_SHOWN, practices)
@@ -57,9 +57,7 @@ def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Respon
         csrf=reader.session.csrf,
         reviews=waiting,
         reviews_waiting=[words for _, words in found],
-        answered=[
-            pages.answer_words(one, inbox.desk.name(one.decided_by), who, now, inbox.desk.zone) for one in answered
-        ],
+        answered=[answer_words(one, inbox.desk.name(one.decided_by), who, now, inbox.desk.zone) for one in answered],
         more=more,
         said=said,
     )

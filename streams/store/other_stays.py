@@ -1,0 +1,58 @@
+"""The other stays of a person: those that still run, those before this one. Reads only."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, or_, select
+
+from rules.decisions import Action, Alert, Stay, StayStatus
+from streams.store.database import rows_among
+from streams.store.tables import alerts, from_us, stays, to_us
+
+EARLIER_DAYS: Final = 365
+NOT_A_STAY: Final = (str(StayStatus.CANCELLED), str(StayStatus.ENTERED_IN_ERROR))
+
+
+class Running(NamedTuple):
+    """An alert whose stay still runs."""
+
+    alert: Alert
+    heard_at: datetime | None
+
+
+class EarlierStay(NamedTuple):
+    stay: Stay
+    alert: Alert | None
+
+
+def running_of(connection: Connection, enrollee_ids: set[str]) -> dict[str, list[Running]]:
+    """Alerts of these people whose stay still runs."""
+    found: dict[str, list[Running]] = {}
+    columns = "a.enrollee_id, a.status, a.action, s.active_us, a.document"
+    statement = (
+        f"SELECT {columns} FROM alerts a LEFT JOIN stays s ON s.stay_id = a.stay_id WHERE a.enrollee_id IN :among"  # noqa: S608
+    )
+    for enrollee_id, status, action, active_us, document in rows_among(connection, statement, list(enrollee_ids)):
+        if status in (StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE) and action != Action.RETRACT:
+            heard = from_us(active_us) if active_us is not None else None
+            found.setdefault(enrollee_id, []).append(Running(Alert.model_validate_json(document), heard))
+    return found
+
+
+def earlier_than(connection: Connection, alert: Alert) -> tuple[EarlierStay, ...]:
+    until = to_us(alert.started_at or alert.occurred_at)
+    since = until - EARLIER_DAYS * 24 * 3600 * 1_000_000
+    rows = connection.execute(
+        select(stays.c.document, alerts.c.document)
+        .outerjoin(alerts, alerts.c.stay_id == stays.c.stay_id)
+        .where(stays.c.enrollee_id == alert.enrollee_id, stays.c.active_us >= since, stays.c.stay_id != alert.stay_id)
+        .where(
+            stays.c.status.not_in(NOT_A_STAY), or_(alerts.c.action.is_(None), alerts.c.action != str(Action.RETRACT))
+        )
+        .order_by(stays.c.active_us.desc())
+    )
+    found = [
+        EarlierStay(Stay.model_validate_json(stay), Alert.model_validate_json(told) if told else None)
+        for stay, told in rows
+    ]
+    return tuple(one for one in found if not one.stay.started_at or to_us(one.stay.started_at) <= until)
