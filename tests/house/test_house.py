@@ -1,7 +1,6 @@
 """The house rules as tests: lint, format, types, architecture, and README's lists equal to the code's."""
 
 import ast
-import ast
 import os
 import re
 import subprocess
