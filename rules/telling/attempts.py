@@ -34,6 +34,7 @@ class Failure(StrEnum):
     SLOW_DOWN = "slow_down"  # 429, 502, 504
     SERVER_ERROR = "server_error"  # other 5xx, 408, 425; 4xx of SMTP; AE
     BAD_ANSWER = "bad_answer"  # not the protocol
+    BOUNCED = "bounced"  # a relay took it, and it came back
     NO_ROOM = "no_room"  # a folder or disk of a file way
     MISCONFIGURED = "misconfigured"  # the destination's own row, or this process, lacks what its way needs
     CRASHED = "crashed"  # a fault of our own code; tried again, and logged

@@ -120,6 +120,11 @@ DELIVERY_FAILURES: Final = _counter("toc_delivery_failures", "Failed tries, by w
 DELIVERY: Final = _seconds("toc_delivery_seconds", "From decision committed to delivered", "way")  # WayKind
 DELIVERIES_WAITING: Final = _gauge("toc_deliveries_waiting", "Deliveries that are due and not ended")
 DELIVERIES_AGE: Final = _gauge("toc_deliveries_age_seconds", "Age of the oldest delivery that could be tried now")
+MAIL_REPORTS: Final = _counter("toc_mail_reports", "Mails that came back, by what they tell", "told")
+MAILBOX_UP: Final = _gauge("toc_mailbox_up", "1 while a mailbox that mails come back to can be read", "mailbox")
+DIRECT_UNCONFIRMED: Final = _gauge(
+    "toc_direct_unconfirmed", "Direct messages of the last week nobody confirmed in an hour"
+)
 DESTINATIONS_PAUSED: Final = _counter("toc_destinations_paused", "Destinations paused after failing")
 
 # What nobody did in time. A run is a name from the escalation file in force, so there are as many as it has.

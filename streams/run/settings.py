@@ -136,6 +136,11 @@ class Settings(BaseSettings):
     direct_from: str = Field("", description="Direct address that event notifications come from; empty: none go")
     direct_cert: Path | None = Field(None, description="PEM of its certificate, with which they are signed")
     direct_key: Path | None = Field(None, description="PEM private key (RSA) of direct_cert")
+    mailboxes: tuple[SecretStr, ...] = Field(
+        (),
+        description="imaps://user:password@host:port/FOLDER or maildir:///path: the mailboxes of mail_from and "
+        "direct_from, to which bounces and confirmations (MDN) come back",
+    )
     fhir_host: str = Field("127.0.0.1", description="address the FHIR server of `handoff tell` binds to")
     fhir_port: int = Field(0, ge=0, le=65535, description="its port; 0: no FHIR server")
     fhir_base: str = Field("", description="URL of its /fhir as clients reach it; empty: the address above, by http")

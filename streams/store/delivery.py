@@ -1,6 +1,7 @@
 """One delivery: its id, where it stands, what is known of it while it is in hand and after."""
 
 import hashlib
+import hmac
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -93,3 +94,9 @@ def made_of(*parts: object) -> str:
 def delivery_id(alert_id: str, version: int, destination_id: str) -> str:
     """32 hex digits: always the same for the same delivery, and nothing can be read from them."""
     return made_of(destination_id, alert_id, version)
+
+
+def mail_id(secret: bytes, destination_id: str, number: int) -> str:
+    """32 hex digits for the counting mail of that number: always the same, and nobody makes them without our key."""
+    key = hashlib.sha256(b"mail\x1f" + secret).digest()
+    return hmac.digest(key, f"{destination_id}\x1f{number}".encode(), "sha256").hex()[:32]

@@ -10,6 +10,7 @@ from streams.store.api_tokens import ApiTokens
 from streams.store.at_hospital import AtHospital
 from streams.store.audit import Audit
 from streams.store.changes import Changes
+from streams.store.confirmations import Confirmations
 from streams.store.database import Database, make_engine
 from streams.store.decisions import Decisions
 from streams.store.deliveries import Deliveries
@@ -59,6 +60,7 @@ class Store:
         self.keeping_up = KeepingUp(database)
         self.destinations = Destinations(database)
         self.deliveries = Deliveries(database)
+        self.confirmations = Confirmations(database, self.destinations)
         self.quarantine = Quarantine(database)
         self.fhir = Fhir(database)
         self.at_hospital = AtHospital(database)

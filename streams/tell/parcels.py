@@ -252,8 +252,10 @@ class CountingMail:
         front_page: str,
         zone: ZoneInfo,
         stop: Callable[[str], str],
+        mail_id: Callable[[str, int], str],
     ) -> None:
         self._make = make
+        self._mail_id = mail_id
         self._stop = stop
         self._waiting = waiting
         self._front_page = front_page
@@ -263,7 +265,7 @@ class CountingMail:
         del items  # whatever made it due, a mail says how much waits now
         made = self._make(self._waiting(to.owner_id), self._front_page, self._zone)
         made = made or mail.Mail("Warm Handoff: nothing waits", f"Nothing waits.\n\n{self._front_page}\n")
-        return self._mail(_batch_id(to, number), made, to)
+        return self._mail(self._mail_id(to.destination_id, number), made, to)
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
         made = mail.nudge(mail.Waiting(), self._front_page, self._zone)
@@ -285,12 +287,13 @@ def forms(
     waiting: Callable[[str], mail.Waiting],
     front_page: str,
     zone: ZoneInfo,
+    mail_id: Callable[[str, int], str],
     stop: Callable[[str], str] = lambda _: "",
     domain: str = "localhost",
     base: str = "",
 ) -> Mapping[FormKind, Form]:
     """Every form there is. `waiting`: how much waits for a person; `stop`: the link that stops these mails, if any;
-    `domain`: of our Direct address; `base`: of our FHIR server.
+    `mail_id`: of the mail of that number to a destination; `domain`: of our Direct address; `base`: of our FHIR server.
     """
     return {
         FormKind.WEBHOOK_JSON: WebhookJson(),
@@ -298,11 +301,11 @@ def forms(
         FormKind.HL7_MDM: Mdm(zone),
         FormKind.CSV: File("csv", "text/csv", csv.header(), csv.row),
         FormKind.NDJSON: File("ndjson", "application/x-ndjson", b"", lambda seen: json.body(seen) + b"\n"),
-        FormKind.NUDGE: CountingMail(mail.nudge, waiting, front_page, zone, stop),
+        FormKind.NUDGE: CountingMail(mail.nudge, waiting, front_page, zone, stop, mail_id),
         FormKind.SUBSCRIPTION: SubscriptionEvents(base),
         FormKind.SMS: CountingText(waiting, front_page, zone),
         FormKind.DIRECT_ADT: DirectNotification(domain, zone),
-        FormKind.DIGEST: CountingMail(mail.digest, waiting, front_page, zone, stop),
+        FormKind.DIGEST: CountingMail(mail.digest, waiting, front_page, zone, stop, mail_id),
     }
 
 

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -28,12 +29,17 @@ from streams.run.rule_files import CONFIDENTIALITY, POLICY
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
+from streams.store.delivery import mail_id
 from streams.tell.deliver import Teller
 from streams.tell.form import Form
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
+from streams.tell.in_thread import InThread
+from streams.tell.mailboxes import Box, box_of
 from streams.tell.parcels import forms
 from streams.tell.relay import Relay
+from streams.tell.reports import Reports
+from streams.tell.resting import Resting
 from streams.tell.seen import Known
 from streams.tell.serving.server import FhirServer
 from streams.tell.way import Way
@@ -79,7 +85,9 @@ def make_forms(settings: Settings, store: Store, zone: ZoneInfo) -> dict[FormKin
         return f"{settings.front_page.rstrip('/')}/mail/stop/{stop_token(settings.secret(), destination_id)}"
 
     domain = settings.direct_from.partition("@")[2] or "localhost"
-    return dict(forms(Sender("Warm Handoff", "", endpoint), waiting, front_page, zone, stop, domain, settings.fhir_url))
+    named = partial(mail_id, settings.secret())
+    sender = Sender("Warm Handoff", "", endpoint)
+    return dict(forms(sender, waiting, front_page, zone, named, stop, domain, settings.fhir_url))
 
 
 def make_ways(settings: Settings) -> dict[WayKind, Way]:
@@ -98,6 +106,14 @@ def make_ways(settings: Settings) -> dict[WayKind, Way]:
         if settings.direct_from:
             ways[WayKind.DIRECT] = Direct(relay, _identity(settings))
     return ways
+
+
+def make_boxes(settings: Settings) -> list[Box]:
+    """The mailboxes that reports come back to. Raises `Problem`."""
+    try:
+        return [box_of(url.get_secret_value()) for url in settings.mailboxes]
+    except ValueError as error:
+        raise Problem(f"HANDOFF_MAILBOXES: {error}") from None
 
 
 def _identity(settings: Settings) -> Identity:
@@ -135,6 +151,7 @@ class Tell:
         self._policy = RuleFile(POLICY, settings)
         self._confidentiality = RuleFile(CONFIDENTIALITY, settings)
         self._ways = make_ways(settings)
+        self._boxes = make_boxes(settings)
         self._store: Store | None = None
         self._teller: Teller | None = None
         self._known: Known | None = None
@@ -182,6 +199,8 @@ class Tell:
         looking = asyncio.create_task(self._look(executor))
         stop = asyncio.create_task(stopping.wait())
         tasks = [telling, looking, stop]
+        if self._boxes:
+            tasks.append(asyncio.create_task(self._reports(store, InThread(executor)).run()))
         if settings.fhir_port:
             fhir = FhirServer(settings, store, self._ways[WayKind.HTTP], self._now_known)
             tasks.append(asyncio.create_task(fhir.serve()))
@@ -203,6 +222,13 @@ class Tell:
         store.close()
         log.info("tell_stopped")
         return 1 if unasked else 0
+
+    def _reports(self, store: Store, in_thread: InThread) -> Reports:
+        direct = self._ways.get(WayKind.DIRECT)
+        opened = direct.opened if isinstance(direct, Direct) else lambda raw: raw
+        resting = Resting(store, self._ways, self._now_known, in_thread)
+        secret, now = self._settings.secret(), partial(datetime.now, UTC)
+        return Reports(store, self._boxes, resting, secret, in_thread, now, opened)
 
     async def _open(self, stopping: asyncio.Event) -> Store | None:
         while not stopping.is_set():
@@ -239,3 +265,5 @@ class Tell:
         metrics.DELIVERIES_WAITING.set(backlog.waiting)
         oldest = backlog.oldest_due_at
         metrics.DELIVERIES_AGE.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
+        if self._boxes:
+            metrics.DIRECT_UNCONFIRMED.set(sum(self._store.confirmations.unconfirmed(now).values()))

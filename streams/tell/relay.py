@@ -47,7 +47,9 @@ async def hand_in(relay: Relay, message: EmailMessage, sender: str, address: str
         async with client:
             if relay.user:
                 await client.login(relay.user, relay.password)
-            await client.send_message(message, sender=sender, recipients=[address])
+            await client.ehlo()
+            options = ["RET=HDRS", f"ENVID={_name_of(message)}"] if client.supports_extension("dsn") else []  # RFC 3461
+            await client.send_message(message, sender=sender, recipients=[address], mail_options=options)
     except aiosmtplib.SMTPRecipientsRefused as error:
         code = error.recipients[0].code if error.recipients else 550
         return NotDelivered(Failure.GONE if code in _NO_SUCH_ADDRESS else _failure(code), str(code))
@@ -65,6 +67,11 @@ async def hand_in(relay: Relay, message: EmailMessage, sender: str, address: str
     except (aiosmtplib.SMTPException, OSError):
         return NotDelivered(Failure.CONNECTION_LOST)
     return Delivered("250")
+
+
+def _name_of(message: EmailMessage) -> str:
+    """Its `Message-ID` before the @."""
+    return str(message["Message-ID"]).strip("<> ").partition("@")[0]
 
 
 def _failure(code: int) -> Failure:

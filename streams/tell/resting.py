@@ -42,14 +42,19 @@ class Resting:
         rest = min(REST[0] * 2 ** min(row.failures - 1, 20), REST[1])
         await self._in_thread(self._store.destinations.rest, where, now + rest)
         first, last = row.first_failed_at or now, row.last_failed_at or now
-        if (failure in STOPS_DESTINATION or pauses(first, last, row.succeeded_at, now)) and await self._in_thread(
-            self._store.destinations.pause, where, failure, now
-        ):
-            metrics.DESTINATIONS_PAUSED.inc()
-            log.error("destination_paused", destination=where, failure=failure)
-            if destination.way is WayKind.SMTP:
-                await self._tell_managers(destination)
+        if failure in STOPS_DESTINATION or pauses(first, last, row.succeeded_at, now):
+            await self.pause(destination, failure, now)
         return True
+
+    async def pause(self, destination: Destination, failure: Failure, now: datetime) -> None:
+        """Pauses a destination that is active, and says so. Raises `Unavailable`."""
+        where = destination.destination_id
+        if not await self._in_thread(self._store.destinations.pause, where, failure, now):
+            return
+        metrics.DESTINATIONS_PAUSED.inc()
+        log.error("destination_paused", destination=where, failure=failure)
+        if destination.way is WayKind.SMTP:
+            await self._tell_managers(destination)
 
     async def _tell_managers(self, paused: Destination) -> None:
         """A person whose mail comes back does not hear of it; whoever answers for them does."""

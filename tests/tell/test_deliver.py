@@ -4,6 +4,7 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from rules.telling.attempts import Failure, GiveUp
 from rules.telling.confidentiality import DEFAULT
 from rules.telling.destinations import FormKind, State, WayKind, Whose
 from streams.store import Store, Unavailable
-from streams.store.delivery import DeliveryState, delivery_id
+from streams.store.delivery import DeliveryState, delivery_id, mail_id
 from streams.tell.deliver import Teller
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
@@ -27,6 +28,7 @@ from tests.rigs.store import line, message_id, record
 from tests.rigs.telling import DIRECTORY, NOW, SECRET, destination, minutes, retracting, take_back, told
 
 NOTHING = Waiting()
+FRONT_PAGE = "https://handoff.example"
 SENDER = Sender("Warm Handoff", "", "https://handoff.example")
 
 
@@ -68,8 +70,8 @@ class Rig:
         way = self.way
         return Teller(
             self.store,
-            forms(SENDER, lambda _: self.waiting, "https://handoff.example", default_policy().tz),
-            {WayKind.HTTP: way, WayKind.SMTP: way, WayKind.FOLDER: way},
+            forms(SENDER, lambda _: self.waiting, FRONT_PAGE, default_policy().tz, partial(mail_id, SECRET)),
+            dict.fromkeys((WayKind.HTTP, WayKind.SMTP, WayKind.FOLDER, WayKind.DIRECT), way),
             lambda: Known(DIRECTORY, DEFAULT, default_policy()),
             SECRET,
             "rig",

@@ -18,6 +18,7 @@ from rules.telling.attempts import Failure
 from rules.telling.confidentiality import DEFAULT, Tier
 from rules.telling.destinations import Whose
 from streams.run.settings import Settings
+from streams.store.delivery import made_of
 from streams.store.fhir import FhirClient
 from streams.tell.deliver import Teller
 from streams.tell.forms.fhir import Sender
@@ -83,7 +84,7 @@ class Rig:
         return [json.loads(parcel.body) for _, parcel in self.way.sent[before:]]
 
     async def _turn(self) -> None:
-        made = forms(Sender("x", "", "x"), lambda _: Waiting(), "x", default_policy().tz, base=BASE)
+        made = forms(Sender("x", "", "x"), lambda _: Waiting(), "x", default_policy().tz, made_of, base=BASE)
         teller = Teller(self.store, made, {"http": self.way}, lambda: self.known, b"key", "rig", chance=lambda: 0.5)
         settling = asyncio.create_task(teller.settler.run())
         while await teller.once():

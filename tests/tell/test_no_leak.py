@@ -26,6 +26,7 @@ from rules.decisions import (
 from rules.policy.policy import default_policy
 from rules.telling.confidentiality import DEFAULT, PART2_NOTICE, Tier
 from rules.telling.destinations import NO_PATIENT, FormKind, Whose
+from streams.store.delivery import made_of
 from streams.tell.form import Item
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
@@ -36,7 +37,11 @@ from tests.rigs.telling import DIRECTORY, destination
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KNOWN = Known(DIRECTORY, DEFAULT, default_policy())
 FORMS = forms(
-    Sender("Warm Handoff", "", "https://x.example"), lambda _: Waiting(urgent=1), "https://x.example", ZoneInfo("UTC")
+    Sender("Warm Handoff", "", "https://x.example"),
+    lambda _: Waiting(urgent=1),
+    "https://x.example",
+    ZoneInfo("UTC"),
+    made_of,
 )
 NEVER = ("MedicaidMark", "SsnMark", "StreetMark", "MrnMark", "FormerMark", "MotherMark", "NpiMark", "EvidenceMark")
 NEVER += ("ControlMark", "RuleMark", "RouteMark", "MessageMark", "StayIdMark", "TriggerMark")

@@ -202,13 +202,24 @@ class Mailbox:
         return "250 OK"
 
 
+class DsnMailbox(Mailbox):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        return [*responses[:-1], "250-DSN", responses[-1]]
+
+
 class StartTls(Controller):
     def __init__(self, handler, context) -> None:
         self._tls = context
         super().__init__(handler, hostname="127.0.0.1", port=0)
 
     def factory(self):
-        return SmtpServer(self.handler, tls_context=self._tls, require_starttls=True)
+        kind = KnowsDsn if isinstance(self.handler, DsnMailbox) else SmtpServer
+        return kind(self.handler, tls_context=self._tls, require_starttls=True)
 
     def _trigger_server(self) -> None:
         self.port = self.server.sockets[0].getsockname()[1]
@@ -216,13 +227,22 @@ class StartTls(Controller):
 
 
 @pytest.fixture
-def mailbox(tmp_path: Path):
+def mailbox(request, tmp_path: Path):
     ca, cert, key = make_ca(tmp_path)
-    box = Mailbox()
+    box = getattr(request, "param", Mailbox)()
     server = StartTls(box, server_context(cert, key))
     server.start()
     yield box, server.port, ca
     server.stop()
+
+
+class KnowsDsn(SmtpServer):
+    """With DSN (RFC 3461), as most relays."""
+
+    async def smtp_MAIL(self, arg):
+        words = arg.split()
+        self.event_handler.asked += [word for word in words if word.startswith(("RET=", "ENVID="))]
+        await super().smtp_MAIL(" ".join(word for word in words if not word.startswith(("RET=", "ENVID="))))
 
 
 def mail(port: int, ca: str, address: str = "ortiz@example.org"):
@@ -240,6 +260,13 @@ def test_a_mail_goes_by_tls_and_says_that_it_is_automatic(mailbox) -> None:
     assert "Auto-Submitted: auto-generated" in text
     assert f"Message-ID: <{'c' * 32}@example.org>" in text
     assert envelope.rcpt_tos == ["ortiz@example.org"]
+
+
+@pytest.mark.parametrize("mailbox", [DsnMailbox], indirect=True)
+def test_a_relay_that_knows_how_is_asked_to_send_back_the_head_of_what_does_not_arrive(mailbox) -> None:
+    box, port, ca = mailbox
+    assert mail(port, str(ca)) == Delivered("250")
+    assert box.asked == ["RET=HDRS", f"ENVID={'c' * 32}"]
 
 
 def test_what_a_relay_says_and_a_relay_nobody_vouches_for(mailbox) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP as CRLF
 from email.utils import format_datetime
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
@@ -26,6 +28,7 @@ from rules.telling.destinations import Destination
 from streams.tell.relay import Relay, hand_in
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
+_ENCRYPTED: Final = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 CERTIFICATE: Final = "certificate"  # name of a secret: the recipient's, in PEM; not secret, but kept with the others
 
 
@@ -43,6 +46,17 @@ class Identity:
 
     def __repr__(self) -> str:
         return f"<Identity {self.address}>"
+
+    def opened(self, raw: bytes) -> bytes:
+        """What a mail that is encrypted to us holds; the mail itself when it is not, or cannot be opened."""
+        message = message_from_bytes(raw)
+        if message.get_content_type() not in _ENCRYPTED:
+            return raw
+        sealed = message.get_payload(decode=True)
+        try:
+            return pkcs7.pkcs7_decrypt_der(bytes(sealed or b""), self.certificate, self.key, [])
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            return raw
 
 
 class Direct:
@@ -66,6 +80,10 @@ class Direct:
             return NotDelivered(Failure.TLS)
         body = await asyncio.to_thread(self.sealed, parcel.body, certificate)
         return await hand_in(self._relay, self.mail(parcel, to.address, body), self._identity.address, to.address)
+
+    def opened(self, raw: bytes) -> bytes:
+        """What a mail that is encrypted to us holds; the mail itself when it is not, or cannot be opened."""
+        return self._identity.opened(raw)
 
     def sealed(self, body: bytes, certificate: x509.Certificate) -> bytes:
         """A MIME entity signed by us, then encrypted: DER of the enveloped data."""
