@@ -1,18 +1,22 @@
 """docker/ is held equal to the program: its commands, variables, ports and health checks, without a Docker engine."""
 
+import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 import yaml
+from packaging.markers import Marker
 
 from streams.cli import app
 from streams.run.processes import PROCESSES
 from streams.run.settings import Settings, environment_name
 
-DOCKER = Path(__file__).resolve().parents[2] / "docker"
+ROOT = Path(__file__).resolve().parents[2]
+DOCKER = ROOT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yml").read_text())
 OURS = {name: service for name, service in COMPOSE["services"].items() if service.get("image") == "warm-handoff"}
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
@@ -75,3 +79,34 @@ def test_published_ports_are_ours_and_the_inbox_stays_on_loopback() -> None:
 
 def test_the_image_copies_every_package() -> None:
     assert all(f"COPY {package} {package}" in DOCKERFILE for package in ("parsers", "rules", "streams"))
+
+
+LOCKED = re.findall(r"^([\w.-]+)==([^\s;]+)( ;.*)? \\$", (DOCKER / "requirements.lock").read_text(), re.M)
+LOCK_AGAIN = "run docker/lock.sh"
+
+
+def plain(name: str) -> str:
+    """A package's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_image_installs_the_tested_versions_each_file_by_its_hash() -> None:
+    constraints = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line)
+    tested = {plain(name): version for name, version in constraints.items()}
+    locked = {plain(name): version for name, version, _ in LOCKED}
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {plain(re.split(r"[\[<>=]", line)[0]) for line in asked} <= locked.keys(), LOCK_AGAIN
+    assert {name: version for name, version in locked.items() if tested.get(name, version) != version} == {}, LOCK_AGAIN
+    entries = re.split(r"^(?=\S)", (DOCKER / "requirements.lock").read_text(), flags=re.M)[1:]
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert "--require-hashes -r docker/requirements.lock" in DOCKERFILE
+
+
+def test_the_bill_of_materials_lists_what_is_locked_with_a_license_each() -> None:
+    bill = json.loads((DOCKER / "sbom.cdx.json").read_text())
+    listed = {plain(part["name"]): part for part in bill["components"]}
+    image = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux"}
+    locked = {plain(name): version for name, version, only in LOCKED if not only or Marker(only[3:]).evaluate(image)}
+    assert {name: part["version"] for name, part in listed.items()} == locked, LOCK_AGAIN
+    assert [name for name, part in listed.items() if not part.get("licenses")] == []
+    assert bill["metadata"]["component"]["name"] == "warm-handoff"
