@@ -1,27 +1,17 @@
-"""A path in, whether a person opens it as a page of its own out.
-
-Whoever opens one without a session is asked to sign in, and a locked one comes back after unlocking; everything else
-that a page fetches is refused in two words.
-"""
+"""A path in, whether a person opens it as a page of its own out: then it is where they may come back to."""
 
 import re
-from typing import Final
-
-OPENED: Final = (
-    "/",
-    "/become",
-    "/board",
-    "/cover",
-    "/due",
-    "/people",
-    "/person/{ref}",
-    "/review",
-    "/sheet",
-    "/stay/{alert_id}",
-    "/stay/{alert_id}/letter",
-)
-_OPENED: Final = re.compile("|".join(re.sub(r"\{\w+\}", r"[^/?#\\\\]+", path) for path in OPENED))
+from functools import cache
 
 
 def is_opened(path: str) -> bool:
-    return _OPENED.fullmatch(path) is not None
+    return _opened().fullmatch(path) is not None
+
+
+@cache
+def _opened() -> re.Pattern[str]:
+    from streams.inbox.page import Comes, Page
+    from streams.inbox.table import PAGES  # whose pages ask this
+
+    opened = [row.path for row in PAGES if isinstance(row, Page) and row.comes is Comes.OPENED]
+    return re.compile("|".join(re.sub(r"\{\w+\}", r"[^/?#\\\\]+", path) for path in opened))

@@ -28,7 +28,6 @@ from rules.following.roles import Doing, may
 from streams.inbox.access import Desk
 from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
-from streams.inbox.opened import is_opened
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.presence import Presence
 from streams.inbox.refs import Refs
@@ -137,9 +136,7 @@ class Inbox:
     def drop_cookie(self, answer: Response, name: str) -> None:
         answer.delete_cookie(self.cookie(name), httponly=True, secure=self.https, samesite="lax", path="/")
 
-    async def reader(
-        self, request: Request, *, locked_too: bool = False, doing: Doing | None = Doing.SEE_ROW
-    ) -> Reader:
+    async def reader(self, request: Request, doing: Doing | None, *, locked_too: bool = False) -> Reader:
         """Who is at the page, if their role may do that; `None`: whatever it is. Raises `SignedOut` or `NotTheirs`."""
         secret = request.cookies.get(self.cookie(COOKIE), "")
         now = datetime.now(UTC)
@@ -183,9 +180,9 @@ class Inbox:
         locks_at = session.active_at + timedelta(minutes=self.settings.lock_minutes)
         return max(0.0, round((locks_at - datetime.now(UTC)).total_seconds(), 1))
 
-    async def signed_out(self, request: Request, error: Exception) -> Response:
-        session = error.session if isinstance(error, SignedOut) else None
-        if request.method not in {"GET", "HEAD"} or not is_opened(request.url.path):
+    async def signed_out(self, request: Request, session: Session | None, *, opened: bool) -> Response:
+        """What somebody without a session, or with this locked one, gets in place of what they asked for."""
+        if not opened:
             return PlainTextResponse("signed out", 401)
         if session is None:
             return self.please_sign_in()
@@ -219,11 +216,9 @@ class Inbox:
             lines.append("The person who runs this inbox makes one with: handoff sign-in")
         return self.page("words.html", status, heading=heading, lines=[line for line in lines if line], button=button)
 
-    async def not_theirs(self, request: Request, error: Exception) -> Response:
+    def not_theirs(self, request: Request, reader: Reader) -> Response:
         """The front page leads those who see no patients to what is theirs; elsewhere there is nothing."""
-        assert isinstance(error, NotTheirs)
-        reader = error.reader
-        if request.method not in {"GET", "HEAD"} or request.url.path != "/":
+        if request.url.path != "/":
             return PlainTextResponse("not here", 404)
         if may(reader.person.role, Doing.SEE_AUDIT):
             return RedirectResponse("/audit", 303)

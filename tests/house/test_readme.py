@@ -12,13 +12,18 @@ import pytest
 import typer
 
 from parsers.outcomes import RejectCode
+from parsers.people import NO_PATIENTS, Role
 from rules.decisions import Reason
 from rules.endings import Ending
+from rules.following.roles import Doing, may
 from streams.cli import app
 from streams.follow.prune import KEPT
+from streams.inbox.page import Comes, Page
+from streams.inbox.table import PAGES
 from streams.kafka.topics import TOPICS
 from streams.run import metrics
 from streams.run.settings import Settings, environment_name
+from streams.words import people as people_words
 from streams.words import reasons as reason_words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +94,24 @@ def _kept() -> str:
     return _table(("what", "how long", "says"), [(each.what, each.long(settings), each.by) for each in KEPT])
 
 
+def _pages() -> str:
+    rows = [
+        (f"`{row.path}`", _who(row.who) + (", in the demo" if row.demo else ""), row.says)
+        for row in PAGES
+        if isinstance(row, Page) and row.comes is Comes.OPENED
+    ]
+    return _table(("page", "for", "what is there"), rows)
+
+
+def _who(doing: Doing | None) -> str:
+    roles = [role for role in Role if doing is None or may(role, doing)]
+    if len(roles) == len(Role):
+        return "everybody"
+    if set(roles) == set(Role) - NO_PATIENTS:
+        return "every role with patients"
+    return ", ".join(people_words.ROLE_WORDS[role] for role in roles)
+
+
 BLOCKS = {
     "kept": _kept,
     "rooms": _rooms,
@@ -101,6 +124,7 @@ BLOCKS = {
     "settings": _settings,
     "metrics": _metrics,
     "commands": _commands,
+    "pages": _pages,
 }
 
 

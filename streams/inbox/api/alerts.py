@@ -8,10 +8,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from streams.inbox.api.caller import Caller, Refusal, caller, refusing
+from streams.inbox.api.caller import Caller, Refusal
 from streams.inbox.api.models import AlertLine
 from streams.inbox.detail import views_of
-from streams.store.api_tokens import Scope
 from streams.store.audit import Audited
 
 if TYPE_CHECKING:
@@ -23,9 +22,7 @@ _MOST_READ: Final = 5_000
 NEXT: Final = "X-Next-Cursor"
 
 
-@refusing
-async def alerts_after(inbox: "Inbox", request: Request) -> Response:
-    who = await caller(inbox, request, Scope.READ, takes=frozenset({"after"}))
+async def alerts_after(inbox: "Inbox", request: Request, who: Caller) -> Response:
     given = request.query_params.getlist("after") or ["0"]
     after = given[0]
     if len(given) > 1 or not (after.isascii() and after.isdecimal() and len(after) <= 18):

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import wraps
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from streams.inbox.request import Inbox
 
 _API: Final = "api"  # wrong tokens are counted apart from wrong sign-in links
-Handler = Callable[["Inbox", Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Caller(NamedTuple):
@@ -53,13 +52,12 @@ class Refusal(Exception):
         return Response(body, self.problem.status, self.headers, "application/problem+json")
 
 
-def refusing(handler: "Handler") -> "Handler":
+def refusing(handler: Handler) -> Handler:
     """The handler, whose refusals and whose store that is away are problem documents."""
 
-    @wraps(handler)
-    async def answering(inbox: "Inbox", request: Request) -> Response:
+    async def answering(request: Request) -> Response:
         try:
-            return await handler(inbox, request)
+            return await handler(request)
         except Refusal as refusal:
             return refusal.answer()
         except Unavailable:

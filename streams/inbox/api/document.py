@@ -1,7 +1,7 @@
 """The API as an OpenAPI 3.1 document, made from the models that the handlers use."""
 
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
@@ -10,6 +10,9 @@ from starlette.responses import JSONResponse, Response
 from streams.inbox.api.alerts import NEXT
 from streams.inbox.api.models import MODELS
 from streams.inbox.api.stays import KEY_PATTERN
+
+if TYPE_CHECKING:
+    from streams.inbox.request import Inbox
 
 VERSION: Final = "1"
 _PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
@@ -33,7 +36,7 @@ _ALERT_ID: Final = {
 _ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "changes with every version and act"}}
 
 
-async def document_page(_request: Request) -> Response:
+async def document_page(_inbox: "Inbox", _request: Request) -> Response:
     return JSONResponse(document())
 
 

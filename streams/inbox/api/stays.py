@@ -15,12 +15,11 @@ from rules.following.acts import Act, ActFault
 from rules.following.loop import Loop
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
-from streams.inbox.api.caller import Caller, Refusal, caller, refusing
+from streams.inbox.api.caller import Caller, Refusal
 from streams.inbox.api.models import ActIn, ClockOut, FollowUpOut, StayList, StaySummary, StayWhole, StepOut
 from streams.inbox.detail import detail_of
 from streams.inbox.pages.reader_stay import ReaderStay
 from streams.store.acts import Absent, Again, Held, Refused, Written
-from streams.store.api_tokens import Scope
 from streams.store.audit import Audited
 
 if TYPE_CHECKING:
@@ -34,25 +33,19 @@ _CONFLICTS: Final = frozenset({ActFault.NO_SUCH_VERSION, ActFault.ACT_ID_TAKEN, 
 _WORDS: Final[dict[str, Any]] = {"text": "", "who": "", "number": "", "answers": {}, "referral_to": ""}
 
 
-@refusing
-async def list_stays(inbox: "Inbox", request: Request) -> Response:
-    who = await caller(inbox, request, Scope.READ)
+async def list_stays(inbox: "Inbox", _request: Request, who: Caller) -> Response:
     found = await run_in_threadpool(partial(_list, inbox), who)
     return _json(found.model_dump_json())
 
 
-@refusing
-async def one_stay(inbox: "Inbox", request: Request) -> Response:
-    who = await caller(inbox, request, Scope.READ)
+async def one_stay(inbox: "Inbox", request: Request, who: Caller) -> Response:
     found = await run_in_threadpool(partial(_whole, inbox), who, _alert_id(request))
     if request.headers.get("if-none-match") == found.etag:
         return Response(status_code=304, headers={"ETag": found.etag})
     return _json(found.model_dump_json(), etag=found.etag)
 
 
-@refusing
-async def write_act(inbox: "Inbox", request: Request) -> Response:
-    who = await caller(inbox, request, Scope.ACT)
+async def write_act(inbox: "Inbox", request: Request, who: Caller) -> Response:
     alert_id, key = _alert_id(request), request.headers.get("idempotency-key", "")
     if not _KEY.fullmatch(key):
         raise Refusal(400, "Idempotency-Key: 8 to 128 letters, digits and . _ : ~ - are needed")

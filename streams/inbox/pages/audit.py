@@ -4,15 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import Response
 
-from rules.following.roles import Doing
 from streams.store.audit import COLUMNS, Audited, AuditRow
 from streams.words import times as time_words
 from streams.words.spreadsheet import csv_of
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox, Reader
 
 SHOWN: Final = 200
@@ -20,18 +19,14 @@ IN_CSV: Final = 50_000
 _DAYS: Final = {"1": 1, "7": 7, "31": 31, "366": 366, "2196": 2196}  # the longest: six years
 
 
-async def audit_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, doing=Doing.SEE_AUDIT)
-    await inbox.came(request, reader)
-    return await run_in_threadpool(shown, inbox, reader, "", "", "1")
+async def audit_page(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(shown, inbox, visit.reader, "", "", "1")
 
 
-async def audit_search(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, doing=Doing.SEE_AUDIT)
-    form = await inbox.posted(request, reader)
-    person, user, days = (str(form.get(name, "")).strip()[:200] for name in ("person", "user", "days"))
-    show = in_csv if "csv" in form else shown
-    return await run_in_threadpool(show, inbox, reader, person, user, days)
+async def audit_search(inbox: "Inbox", visit: "Visit") -> Response:
+    person, user, days = (str(visit.form.get(name, "")).strip()[:200] for name in ("person", "user", "days"))
+    show = in_csv if "csv" in visit.form else shown
+    return await run_in_threadpool(show, inbox, visit.reader, person, user, days)
 
 
 def shown(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -> Response:

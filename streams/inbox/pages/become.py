@@ -5,7 +5,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import (
     PlainTextResponse,
     Response,
@@ -18,16 +17,13 @@ from streams.store.sessions import Way
 from streams.words import people as people_words
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 
-async def become_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, doing=None)
-    await inbox.came(request, reader)
-    if not inbox.demo:
-        return PlainTextResponse("not here", 404)
+async def become_page(inbox: "Inbox", visit: "Visit") -> Response:
     people = await run_in_threadpool(partial(people_of, inbox))
-    return inbox.page("become.html", reader=reader.person, csrf=reader.session.csrf, people=people)
+    return inbox.page("become.html", reader=visit.reader.person, csrf=visit.reader.session.csrf, people=people)
 
 
 def people_of(inbox: "Inbox") -> list[dict[str, str]]:
@@ -50,12 +46,9 @@ def people_of(inbox: "Inbox") -> list[dict[str, str]]:
     return found
 
 
-async def become(inbox: "Inbox", request: Request) -> Response:
-    if not inbox.demo:
-        return PlainTextResponse("not here", 404)
-    form = await inbox.posted(request, await inbox.reader(request, doing=None))
-    who = str(form.get("who", ""))
+async def become(inbox: "Inbox", visit: "Visit") -> Response:
+    who = str(visit.form.get("who", ""))
     if await run_in_threadpool(inbox.desk.person, who) is None:
         return PlainTextResponse("no such person", 400)
     await run_in_threadpool(inbox.store.audit.write, who, Audited.SWITCHED, datetime.now(UTC))
-    return await enter(inbox, request, who, Way.DEMO)
+    return await enter(inbox, visit.request, who, Way.DEMO)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from parsers.people import CaseManager
@@ -23,6 +22,7 @@ from streams.words import people as people_words
 from streams.words import times as time_words
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 MOST_AT_ONCE: Final = 50  # stays given away with one press
@@ -33,10 +33,8 @@ def may_see(reader: CaseManager) -> bool:
     return bool(may(reader.role, Doing.SEE_BOARD, relation))
 
 
-async def board_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    await inbox.came(request, reader)
-    return await run_in_threadpool(partial(render, inbox), reader, request.query_params)
+async def board_page(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(render, inbox), visit.reader, visit.request.query_params)
 
 
 def of_network(inbox: "Inbox", reader: Reader, now: datetime) -> tuple[Board, dict[str, ReaderStay]]:
@@ -110,12 +108,10 @@ def _shown(found: Board, stays: dict[str, ReaderStay], tile: str, whose: str) ->
     return list(found.tiles[Tile.NOBODY])
 
 
-async def give(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    form = await inbox.posted(request, reader)
-    chosen = [str(one) for one in form.getlist("stay")][:MOST_AT_ONCE]
-    for_id, act_id = str(form.get("for_id", "")), str(form.get("act", ""))[:50]
-    return await run_in_threadpool(partial(write, inbox), reader, chosen, for_id, act_id)
+async def give(inbox: "Inbox", visit: "Visit") -> Response:
+    chosen = [str(one) for one in visit.form.getlist("stay")][:MOST_AT_ONCE]
+    for_id, act_id = str(visit.form.get("for_id", "")), str(visit.form.get("act", ""))[:50]
+    return await run_in_threadpool(partial(write, inbox), visit.reader, chosen, for_id, act_id)
 
 
 def write(inbox: "Inbox", reader: Reader, chosen: list[str], for_id: str, act_id: str) -> Response:

@@ -5,7 +5,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from parsers.people import Absence, CaseManager
@@ -20,6 +19,7 @@ from streams.words import people as people_words
 from streams.words import times as time_words
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 LONGEST: Final = timedelta(days=366)
@@ -48,11 +48,9 @@ def may_say_for(reader: CaseManager, other: CaseManager) -> bool:
     return of_ours and bool(may(reader.role, Doing.ASSIGN, near))
 
 
-async def cover_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    await inbox.came(request, reader)
-    said, whose = request.query_params.get("said", ""), request.query_params.get("whose", "")
-    return await run_in_threadpool(partial(render, inbox), reader, FAULTS.get(said, ""), whose)
+async def cover_page(inbox: "Inbox", visit: "Visit") -> Response:
+    said, whose = visit.request.query_params.get("said", ""), visit.request.query_params.get("whose", "")
+    return await run_in_threadpool(partial(render, inbox), visit.reader, FAULTS.get(said, ""), whose)
 
 
 def render(inbox: "Inbox", reader: Reader, said: str, whose: str) -> Response:
@@ -122,11 +120,9 @@ def meanwhile(inbox: "Inbox", me: CaseManager, now: datetime) -> list[Meanwhile]
     return found
 
 
-async def say_away(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    form = await inbox.posted(request, reader)
-    fields = {name: str(form.get(name, "")) for name in ("who", "starts", "ends", "backup_id", "press")}
-    return await run_in_threadpool(partial(write, inbox), reader, fields)
+async def say_away(inbox: "Inbox", visit: "Visit") -> Response:
+    fields = {name: str(visit.form.get(name, "")) for name in ("who", "starts", "ends", "backup_id", "press")}
+    return await run_in_threadpool(partial(write, inbox), visit.reader, fields)
 
 
 def write(inbox: "Inbox", reader: Reader, form: dict[str, str]) -> Response:

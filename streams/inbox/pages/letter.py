@@ -5,7 +5,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from rules.following.acts import ActKind
@@ -19,14 +18,15 @@ from streams.words import people as people_words
 from streams.words import times as time_words
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 
-async def letter_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    await inbox.came(request, reader)
-    language = request.query_params.get("language", "")
-    return await run_in_threadpool(partial(render, inbox), reader, request.path_params["alert_id"], language)
+async def letter_page(inbox: "Inbox", visit: "Visit") -> Response:
+    language = visit.request.query_params.get("language", "")
+    return await run_in_threadpool(
+        partial(render, inbox), visit.reader, visit.request.path_params["alert_id"], language
+    )
 
 
 def render(inbox: "Inbox", reader: Reader, alert_id: str, language: str) -> Response:

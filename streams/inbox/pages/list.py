@@ -24,6 +24,7 @@ from streams.store.audit import Audited
 from streams.words import times as time_words
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 
@@ -44,10 +45,8 @@ VIEW_WORDS: Final = {
 }
 
 
-async def list_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    came = await inbox.came(request, reader)
-    return await run_in_threadpool(partial(render_list, inbox), reader, view_of(request), came=came)
+async def list_page(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(render_list, inbox), visit.reader, view_of(visit.request), came=visit.came)
 
 
 def render_list(inbox: "Inbox", reader: Reader, view: View, *, came: bool) -> Response:
@@ -74,11 +73,10 @@ def render_list(inbox: "Inbox", reader: Reader, view: View, *, came: bool) -> Re
     )
 
 
-async def list_part(inbox: "Inbox", request: Request) -> Response:
+async def list_part(inbox: "Inbox", visit: "Visit") -> Response:
     """The list as a page fetches it by itself; 304 when it would show the same rows."""
-    reader = await inbox.reader(request)
-    known = request.headers.get("if-none-match", "")
-    return await run_in_threadpool(partial(render_list_part, inbox), reader, view_of(request), known)
+    known = visit.request.headers.get("if-none-match", "")
+    return await run_in_threadpool(partial(render_list_part, inbox), visit.reader, view_of(visit.request), known)
 
 
 def render_list_part(inbox: "Inbox", reader: Reader, view: View, known: str) -> Response:

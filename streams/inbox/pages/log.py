@@ -21,6 +21,7 @@ from streams.words import acts as act_words
 from streams.words import times as time_words
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 SAME_WITHIN: Final = timedelta(minutes=5)  # another's act of the same kind so lately is asked about
@@ -34,11 +35,9 @@ _KEPT: Final = ("number", "minutes", "language", "interpreter", "who", "day", "u
 _NOT_HERE: Final = frozenset({ActFault.NOT_ALLOWED, ActFault.NO_SUCH_ACT, ActFault.NOT_YOURS})
 
 
-async def log(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    form = await inbox.posted(request, reader)
-    fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    return await run_in_threadpool(partial(write, inbox), request, reader, fields)
+async def log(inbox: "Inbox", visit: "Visit") -> Response:
+    fields = {name: value for name, value in visit.form.items() if isinstance(value, str)}
+    return await run_in_threadpool(partial(write, inbox), visit.request, visit.reader, fields)
 
 
 def write(inbox: "Inbox", request: Request, reader: Reader, form: dict[str, str]) -> Response:

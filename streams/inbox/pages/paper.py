@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import Response
 
 from rules.following.acts import ActKind
@@ -23,13 +22,12 @@ from streams.words import people as people_words
 from streams.words import times as time_words
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 
-async def sheet_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    await inbox.came(request, reader)
-    return await run_in_threadpool(partial(render_sheet, inbox), reader)
+async def sheet_page(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(render_sheet, inbox), visit.reader)
 
 
 def render_sheet(inbox: "Inbox", reader: Reader) -> Response:
@@ -67,10 +65,8 @@ def render_sheet(inbox: "Inbox", reader: Reader) -> Response:
     )
 
 
-async def due_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    await inbox.came(request, reader)
-    return await run_in_threadpool(partial(render_due, inbox), reader)
+async def due_page(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(render_due, inbox), visit.reader)
 
 
 def render_due(inbox: "Inbox", reader: Reader) -> Response:

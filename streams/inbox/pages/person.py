@@ -5,7 +5,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from parsers.people import Enrollee
@@ -23,19 +22,18 @@ from streams.words import people as people_words
 from streams.words import times as time_words
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 
-async def search(inbox: "Inbox", request: Request) -> Response:
+async def people_page(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(render_search, inbox), visit.reader, "")
+
+
+async def search(inbox: "Inbox", visit: "Visit") -> Response:
     """What is searched for comes in the body, so that no address and no log holds a name."""
-    reader = await inbox.reader(request)
-    words = ""
-    if request.method == "POST":
-        form = await inbox.posted(request, reader)
-        words = str(form.get("words", ""))[:200]
-    else:
-        await inbox.came(request, reader)
-    return await run_in_threadpool(partial(render_search, inbox), reader, words)
+    words = str(visit.form.get("words", ""))[:200]
+    return await run_in_threadpool(partial(render_search, inbox), visit.reader, words)
 
 
 def may_see(inbox: "Inbox", reader: Reader, practice_id: str) -> bool:
@@ -93,10 +91,8 @@ def _practice(inbox: "Inbox", enrollee: Enrollee) -> str:
     return practice.name if practice else ""
 
 
-async def person_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    await inbox.came(request, reader)
-    return await run_in_threadpool(partial(render_person, inbox), reader, request.path_params["ref"])
+async def person_page(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(render_person, inbox), visit.reader, visit.request.path_params["ref"])
 
 
 def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:

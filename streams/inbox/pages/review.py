@@ -5,7 +5,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import (
     PlainTextResponse,
     RedirectResponse,
@@ -13,7 +12,6 @@ from starlette.responses import (
 )
 
 from parsers.people import CaseManager, Enrollee
-from rules.following.roles import Doing
 from streams.inbox.pages.review_words import answer_words, review_words
 from streams.inbox.request import REVIEWS_ANSWERED_HOURS, REVIEWS_SHOWN, SAID_OF_REVIEW, WORDS_OF_VERDICT, Reader
 from streams.store.audit import Audited
@@ -21,14 +19,15 @@ from streams.store.reviews import Verdict
 from streams.words import times as time_words
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 
-async def review_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, doing=Doing.REVIEW)
-    await inbox.came(request, reader)
-    said = SAID_OF_REVIEW.get(request.query_params.get("said", ""), "")
-    return await run_in_threadpool(partial(render_reviews, inbox), reader, said, request.query_params.get("of", ""))
+async def review_page(inbox: "Inbox", visit: "Visit") -> Response:
+    said = SAID_OF_REVIEW.get(visit.request.query_params.get("said", ""), "")
+    return await run_in_threadpool(
+        partial(render_reviews, inbox), visit.reader, said, visit.request.query_params.get("of", "")
+    )
 
 
 def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Response:
@@ -63,10 +62,8 @@ def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Respon
     )
 
 
-async def take_back_review(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, doing=Doing.REVIEW)
-    await inbox.posted(request, reader)
-    return await run_in_threadpool(partial(take_back, inbox), reader, request.path_params["review_id"])
+async def take_back_review(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(take_back, inbox), visit.reader, visit.request.path_params["review_id"])
 
 
 def take_back(inbox: "Inbox", reader: Reader, review_id: str) -> Response:
@@ -80,14 +77,12 @@ def take_back(inbox: "Inbox", reader: Reader, review_id: str) -> Response:
     return RedirectResponse("/review?said=undone", 303)
 
 
-async def settle(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, doing=Doing.REVIEW)
-    form = await inbox.posted(request, reader)
-    word = str(form.get("verdict", ""))
+async def settle(inbox: "Inbox", visit: "Visit") -> Response:
+    word = str(visit.form.get("verdict", ""))
     if word not in set(Verdict):
         return PlainTextResponse("no such answer", 400)
     return await run_in_threadpool(
-        partial(write_verdict, inbox), reader, request.path_params["review_id"], Verdict(word)
+        partial(write_verdict, inbox), visit.reader, visit.request.path_params["review_id"], Verdict(word)
     )
 
 

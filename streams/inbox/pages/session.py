@@ -22,6 +22,7 @@ from streams.inbox.request import COOKIE
 from streams.store.sessions import Way
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 
@@ -78,54 +79,41 @@ async def tried(
     return inbox.page("words.html", 401, heading=heading, lines=told, button=None)
 
 
-async def sign_out(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, locked_too=True, doing=None)
-    await inbox.posted(request, reader)
-    answer = inbox.leave(await run_in_threadpool(inbox.way_out, reader.session))
-    await end_of(inbox, reader.session)
+async def sign_out(inbox: "Inbox", visit: "Visit") -> Response:
+    answer = inbox.leave(await run_in_threadpool(inbox.way_out, visit.reader.session))
+    await end_of(inbox, visit.reader.session)
     inbox.drop_cookie(answer, COOKIE)
     return answer
 
 
-async def unlock(inbox: "Inbox", request: Request) -> Response:
-    if not inbox.demo:
-        return PlainTextResponse("not here", 404)
-    reader = await inbox.reader(request, locked_too=True, doing=None)
-    form = await inbox.posted(request, reader)
-    back = str(form.get("back", ""))
+async def unlock(_inbox: "Inbox", visit: "Visit") -> Response:
+    back = str(visit.form.get("back", ""))
     return RedirectResponse(back if is_opened(back) else "/", 303)
 
 
-async def still(inbox: "Inbox", request: Request) -> Response:
+async def still(inbox: "Inbox", _visit: "Visit") -> Response:
     """Whether a page that lost its stream may open it again."""
-    await inbox.reader(request, doing=None)
     if not await inbox.live.is_fresh():
         return PlainTextResponse("not live now", 503)
     return Response(status_code=204)
 
 
-async def time_left(inbox: "Inbox", request: Request) -> Response:
+async def time_left(inbox: "Inbox", visit: "Visit") -> Response:
     """Seconds until the session locks, whichever tab its last gesture was in."""
-    reader = await inbox.reader(request, doing=None)
-    return JSONResponse({"left": inbox.locks_in(reader.session)})
+    return JSONResponse({"left": inbox.locks_in(visit.reader.session)})
 
 
-async def here(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, doing=None)
-    await inbox.posted(request, reader)
+async def here(_inbox: "Inbox", _visit: "Visit") -> Response:
     return Response(status_code=204)
 
 
-async def put_place(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, doing=None)
-    form = await inbox.posted(request, reader)
-    place, padded = str(form.get("place", "")), str(form.get("padded", ""))
+async def put_place(inbox: "Inbox", visit: "Visit") -> Response:
+    place, padded = str(visit.form.get("place", "")), str(visit.form.get("padded", ""))
     if not re.fullmatch(r"[0-9a-f]{16}", place) or not re.fullmatch(r"[0-9a-f]{0,512}", padded):
         return PlainTextResponse("no such place", 400)
-    inbox.presence.put_place(reader.session.secret, place, padded)
+    inbox.presence.put_place(visit.reader.session.secret, place, padded)
     return Response(status_code=204)
 
 
-async def place(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, doing=None)
-    return PlainTextResponse(inbox.presence.place(reader.session.secret, request.path_params["place"]))
+async def place(inbox: "Inbox", visit: "Visit") -> Response:
+    return PlainTextResponse(inbox.presence.place(visit.reader.session.secret, visit.request.path_params["place"]))

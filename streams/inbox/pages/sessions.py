@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from streams.store.sessions import HANDLE, Way
 from streams.words import times as time_words
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox, Reader
 
 WAY_WORDS: Final = {
@@ -22,10 +22,8 @@ WAY_WORDS: Final = {
 assert WAY_WORDS.keys() == set(Way)
 
 
-async def sessions_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request, doing=None)
-    await inbox.came(request, reader)
-    return await run_in_threadpool(render, inbox, reader)
+async def sessions_page(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(render, inbox, visit.reader)
 
 
 def render(inbox: "Inbox", reader: "Reader") -> Response:
@@ -45,14 +43,12 @@ def render(inbox: "Inbox", reader: "Reader") -> Response:
     return inbox.page("sessions.html", reader=reader.person, csrf=reader.session.csrf, lines=lines)
 
 
-async def end_sessions(inbox: "Inbox", request: Request) -> Response:
+async def end_sessions(inbox: "Inbox", visit: "Visit") -> Response:
     """Ends the named one, or all others. Open pages of theirs find out within seconds."""
-    reader = await inbox.reader(request, doing=None)
-    form = await inbox.posted(request, reader)
-    handle = str(form.get("handle", ""))
-    if not re.fullmatch(rf"[0-9a-f]{{{HANDLE}}}", handle) and "others" not in form:
+    handle = str(visit.form.get("handle", ""))
+    if not re.fullmatch(rf"[0-9a-f]{{{HANDLE}}}", handle) and "others" not in visit.form:
         return PlainTextResponse("no such session", 400)
-    await run_in_threadpool(_end, inbox, reader, "" if "others" in form else handle)
+    await run_in_threadpool(_end, inbox, visit.reader, "" if "others" in visit.form else handle)
     return RedirectResponse("/sessions", 303)
 
 

@@ -25,22 +25,20 @@ from streams.store.acts import Absent, Again, Answered, Held, Refused, Written
 from streams.store.audit import Audited
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 
-async def stay_page(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    came = await inbox.came(request, reader)
+async def stay_page(inbox: "Inbox", visit: "Visit") -> Response:
     return await run_in_threadpool(
-        partial(render_stay, inbox), reader, request.path_params["alert_id"], "stay.html", came=came
+        partial(render_stay, inbox), visit.reader, visit.request.path_params["alert_id"], "stay.html", came=visit.came
     )
 
 
-async def stay_part(inbox: "Inbox", request: Request) -> Response:
+async def stay_part(inbox: "Inbox", visit: "Visit") -> Response:
     """A stay as its page fetches it by itself: nobody has looked at it yet."""
-    reader = await inbox.reader(request)
     return await run_in_threadpool(
-        partial(render_stay, inbox), reader, request.path_params["alert_id"], "stay_part.html", came=False
+        partial(render_stay, inbox), visit.reader, visit.request.path_params["alert_id"], "stay_part.html", came=False
     )
 
 
@@ -102,14 +100,14 @@ def note_reading(inbox: "Inbox", who: str, detail: StayDetail, version: int, now
         inbox.store.seen.mark(who, {latest.alert_id: max(told)}, now)
 
 
-async def seen(inbox: "Inbox", request: Request) -> Response:
+async def seen(inbox: "Inbox", visit: "Visit") -> Response:
     """A person pressed *Show* on what a page had changed by itself."""
-    reader = await inbox.reader(request)
-    form = await inbox.posted(request, reader)
-    version = str(form.get("version", ""))
+    version = str(visit.form.get("version", ""))
     if not version.isdecimal():
         return PlainTextResponse("no such version", 400)
-    return await run_in_threadpool(partial(mark_seen, inbox), reader, request.path_params["alert_id"], int(version))
+    return await run_in_threadpool(
+        partial(mark_seen, inbox), visit.reader, visit.request.path_params["alert_id"], int(version)
+    )
 
 
 def mark_seen(inbox: "Inbox", reader: Reader, alert_id: str, version: int) -> Response:
@@ -120,24 +118,24 @@ def mark_seen(inbox: "Inbox", reader: Reader, alert_id: str, version: int) -> Re
     return Response(status_code=204)
 
 
-async def act(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    form = await inbox.posted(request, reader)
-    kind = ACTS.get(request.path_params["act"])
-    version = str(form.get("version", ""))
+async def act(inbox: "Inbox", visit: "Visit") -> Response:
+    kind = ACTS.get(visit.request.path_params["act"])
+    version = str(visit.form.get("version", ""))
     if kind is None or not version.isdecimal():
         return PlainTextResponse("no such action", 400)
     now = datetime.now(UTC)
     done = Act(
-        act_id=str(form.get("act", "")) or uuid4().hex,
+        act_id=str(visit.form.get("act", "")) or uuid4().hex,
         kind=kind,
-        by=reader.person.case_manager_id,
-        role=reader.person.role,
+        by=visit.reader.person.case_manager_id,
+        role=visit.reader.person.role,
         version=int(version),
         happened_at=now,
         recorded_at=now,
     )
-    return await run_in_threadpool(partial(write_act, inbox), request, reader, done, str(form.get("over", "")))
+    return await run_in_threadpool(
+        partial(write_act, inbox), visit.request, visit.reader, done, str(visit.form.get("over", ""))
+    )
 
 
 def write_act(inbox: "Inbox", request: Request, reader: Reader, act: Act, over: str) -> Response:
@@ -186,10 +184,8 @@ def held_by(inbox: "Inbox", request: Request, reader: Reader, holder: str, versi
     )
 
 
-async def undo(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
-    form = await inbox.posted(request, reader)
-    return await run_in_threadpool(partial(take_back, inbox), reader, str(form.get("act", "")))
+async def undo(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(take_back, inbox), visit.reader, str(visit.form.get("act", "")))
 
 
 def take_back(inbox: "Inbox", reader: Reader, act_id: str) -> Response:

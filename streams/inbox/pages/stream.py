@@ -15,6 +15,7 @@ from starlette.responses import (
 )
 
 from parsers.people import CaseManager
+from rules.following.roles import Doing
 from streams.inbox.live import Change, sse
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.request import BEAT_SECONDS, MOST_READ_AGAIN, MOST_ROWS_AT_ONCE, Reader, SignedOut, bare, events, log
@@ -22,17 +23,17 @@ from streams.store import Unavailable
 from streams.store.changes import FeedKind
 
 if TYPE_CHECKING:
+    from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
 
-async def stream(inbox: "Inbox", request: Request) -> Response:
-    reader = await inbox.reader(request)
+async def stream(inbox: "Inbox", visit: "Visit") -> Response:
     if not await inbox.live.is_fresh():
         return PlainTextResponse("not live now", 503)
-    start = await start_of(inbox, request)
-    if request.method == "HEAD":
+    start = await start_of(inbox, visit.request)
+    if visit.request.method == "HEAD":
         return Response(media_type="text/event-stream")
-    return events(changes(inbox, request, reader, start))
+    return events(changes(inbox, visit.request, visit.reader, start))
 
 
 async def start_of(inbox: "Inbox", request: Request) -> int:
@@ -54,7 +55,7 @@ async def changes(inbox: "Inbox", request: Request, reader: Reader, position: in
             changes = await changes_after(inbox, position)
             mine = [change for change in changes or () if who in change.item.people]
             beat = loop.time() >= next_beat
-            reader = await inbox.reader(request)  # nothing flows once it has signed out or is locked
+            reader = await inbox.reader(request, Doing.SEE_ROW)  # nothing flows once it has signed out or is locked
             if changes is None:
                 position = inbox.live.position
                 yield sse("refetch", {}, position)
@@ -133,12 +134,11 @@ def last_alert_age(inbox: "Inbox", reader: CaseManager) -> int | None:
     return max(0, int((datetime.now(UTC) - at).total_seconds())) if at else None
 
 
-async def stream_all(inbox: "Inbox", request: Request) -> Response:
+async def stream_all(inbox: "Inbox", visit: "Visit") -> Response:
     """Every change of every alert as JSON without PHI, for harnesses that measure."""
-    await inbox.reader(request, locked_too=True)
-    if request.method == "HEAD":
+    if visit.request.method == "HEAD":
         return Response(media_type="text/event-stream")
-    return events(all_changes(inbox, request, await start_of(inbox, request)))
+    return events(all_changes(inbox, visit.request, await start_of(inbox, visit.request)))
 
 
 async def all_changes(inbox: "Inbox", request: Request, position: int) -> AsyncIterator[bytes]:

@@ -1,0 +1,96 @@
+"""Every address of the inbox, one row each: how it comes about, who may, what serves it.
+
+The app's routes, the checks of access, what is come back to after signing in and README's list of pages are all made of
+these rows. A new page is a row here and a file in `pages`.
+"""
+
+from typing import Final
+
+from rules.following.roles import Doing
+from streams.inbox.api.alerts import alerts_after
+from streams.inbox.api.document import document_page
+from streams.inbox.api.stays import list_stays, one_stay, write_act
+from streams.inbox.page import Call, Comes, Open, Page
+from streams.inbox.pages.audit import audit_page, audit_search
+from streams.inbox.pages.become import become, become_page
+from streams.inbox.pages.board import board_page, give
+from streams.inbox.pages.cover import cover_page, say_away
+from streams.inbox.pages.letter import letter_page
+from streams.inbox.pages.list import list_page, list_part
+from streams.inbox.pages.log import log
+from streams.inbox.pages.mail_stop import mail_stop, mail_stop_page
+from streams.inbox.pages.paper import due_page, sheet_page
+from streams.inbox.pages.person import people_page, person_page, search
+from streams.inbox.pages.provider import back_channel, callback, signed_out_page, to_provider
+from streams.inbox.pages.review import review_page, settle, take_back_review
+from streams.inbox.pages.session import (
+    here,
+    place,
+    put_place,
+    sign_in,
+    sign_in_page,
+    sign_out,
+    still,
+    time_left,
+    unlock,
+)
+from streams.inbox.pages.sessions import end_sessions, sessions_page
+from streams.inbox.pages.stay import act, seen, stay_page, stay_part, undo
+from streams.inbox.pages.stream import stream, stream_all
+from streams.store.api_tokens import Scope
+
+OPENED, FETCHED, SENT = Comes.OPENED, Comes.FETCHED, Comes.SENT
+SEE_ROW, SEE_BOARD, REVIEW, SEE_AUDIT = Doing.SEE_ROW, Doing.SEE_BOARD, Doing.REVIEW, Doing.SEE_AUDIT
+
+# Of two rows that fit an address the upper one serves it.
+PAGES: Final[tuple[Page | Open | Call, ...]] = (
+    Page("/", OPENED, SEE_ROW, list_page, "one's list of stays, and those of the team"),
+    Page("/list", FETCHED, SEE_ROW, list_part),
+    Page("/stay/{alert_id}", OPENED, SEE_ROW, stay_page, "one stay with its story, clocks and next steps"),
+    Page("/stay/{alert_id}/part", FETCHED, SEE_ROW, stay_part),
+    Page("/stay/{alert_id}/undo", SENT, SEE_ROW, undo),
+    Page("/stay/{alert_id}/log", SENT, SEE_ROW, log),
+    Page("/stay/{alert_id}/letter", OPENED, SEE_ROW, letter_page, "the letter to somebody whom nobody reached"),
+    Page("/stay/{alert_id}/seen", SENT, SEE_ROW, seen),
+    Page("/stay/{alert_id}/{act}", SENT, SEE_ROW, act),
+    Page("/board", OPENED, SEE_BOARD, board_page, "who has what in a network, what is late, and giving it to somebody"),
+    Page("/board/give", SENT, SEE_BOARD, give),
+    Page("/cover", OPENED, SEE_ROW, cover_page, "who is away and who covers; what happened meanwhile"),
+    Page("/cover", SENT, SEE_ROW, say_away),
+    Page("/sheet", OPENED, SEE_ROW, sheet_page, "everything open, on paper for the next shift"),
+    Page("/due", OPENED, SEE_ROW, due_page, "next steps by the day on which they are due"),
+    Page("/people", OPENED, SEE_ROW, people_page, "the search for a person of one's panels"),
+    Page("/people", SENT, SEE_ROW, search),
+    Page("/person/{ref}", OPENED, SEE_ROW, person_page, "all stays and acts of one person"),
+    Page("/review", OPENED, REVIEW, review_page, "possible matches, both sides beside each other"),
+    Page("/review/{review_id}", SENT, REVIEW, settle),
+    Page("/review/{review_id}/undo", SENT, REVIEW, take_back_review),
+    Page("/audit", OPENED, SEE_AUDIT, audit_page, "who looked at whom, and did what"),
+    Page("/audit", SENT, SEE_AUDIT, audit_search),
+    Page("/sessions", OPENED, None, sessions_page, "where one is signed in, and ending that"),
+    Page("/sessions", SENT, None, end_sessions),
+    Page("/become", OPENED, None, become_page, "looking as somebody else, in the demo", demo=True),
+    Page("/become", SENT, None, become, demo=True),
+    Page("/unlock", SENT, None, unlock, locked_too=True, demo=True),
+    Page("/sign-out", SENT, None, sign_out, locked_too=True),
+    Page("/here", SENT, None, here),
+    Page("/place", SENT, None, put_place),
+    Page("/place/{place}", FETCHED, None, place),
+    Page("/still", FETCHED, None, still),
+    Page("/left", FETCHED, None, time_left),
+    Page("/stream", FETCHED, SEE_ROW, stream),
+    Page("/stream/all", FETCHED, SEE_ROW, stream_all, locked_too=True),
+    Open("/sign-in", "GET", sign_in_page, "signs in"),
+    Open("/sign-in", "POST", sign_in, "signs in"),
+    Open("/sign-in/provider", "GET", to_provider, "signs in"),
+    Open("/sign-in/callback", "GET", callback, "signs in"),
+    Open("/signed-out", "GET", signed_out_page, "says how to sign in again"),
+    Open("/sign-out/back-channel", "POST", back_channel, "the provider signs what it says"),
+    Open("/mail/stop/{token}", "GET", mail_stop_page, "the link is the right to stop these mails"),
+    Open("/mail/stop/{token}", "POST", mail_stop, "the link is the right to stop these mails"),
+    Open("/api/v1/openapi.json", "GET", document_page, "describes the API"),
+    Call("/api/v1/stays", "GET", Scope.READ, list_stays),
+    Call("/api/v1/stays/{alert_id}", "GET", Scope.READ, one_stay),
+    Call("/api/v1/stays/{alert_id}/acts", "POST", Scope.ACT, write_act),
+    Call("/api/v1/alerts", "GET", Scope.READ, alerts_after, frozenset({"after"})),
+)
