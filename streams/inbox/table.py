@@ -69,7 +69,7 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/audit", SENT, SEE_AUDIT, audit_search),
     Page("/sessions", OPENED, None, sessions_page, "where one is signed in, and ending that"),
     Page("/sessions", SENT, None, end_sessions),
-    Page("/become", OPENED, None, become_page, "looking as somebody else, in the demo", demo=True),
+    Page("/become", OPENED, None, become_page, "looking as somebody else", demo=True),
     Page("/become", SENT, None, become, demo=True),
     Page("/unlock", SENT, None, unlock, locked_too=True, demo=True),
     Page("/sign-out", SENT, None, sign_out, locked_too=True),
