@@ -222,6 +222,8 @@ class Inbox:
             return PlainTextResponse("not here", 404)
         if may(reader.person.role, Doing.SEE_AUDIT):
             return RedirectResponse("/audit", 303)
+        if may(reader.person.role, Doing.CHANGE_DESTINATIONS):
+            return RedirectResponse("/destinations", 303)
         lines = ("Your role sees no patients.", self.whom_to_ask())
         heading = "Nothing is shown here"
         return self.page(
@@ -268,9 +270,8 @@ class Inbox:
             "reader": None,
             "demo": self.demo,
             "reviews": 0,
-            "board_link": may(role, Doing.SEE_BOARD)
-            if (role := getattr(values.get("reader"), "role", None))
-            else False,
+            "board_link": role is not None and bool(may(role, Doing.SEE_BOARD)),
+            "destinations_link": role is not None and bool(may(role, Doing.CHANGE_DESTINATIONS)),
             "script": "",
             "lock_seconds": self.settings.lock_minutes * 60,
             "undo_seconds": UNDO_SECONDS,

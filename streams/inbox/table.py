@@ -15,6 +15,7 @@ from streams.inbox.pages.audit import audit_page, audit_search
 from streams.inbox.pages.become import become, become_page
 from streams.inbox.pages.board import board_page, give
 from streams.inbox.pages.cover import cover_page, say_away
+from streams.inbox.pages.destinations import destinations_page, do_to_destination
 from streams.inbox.pages.letter import letter_page
 from streams.inbox.pages.list import list_page, list_part
 from streams.inbox.pages.log import log
@@ -41,6 +42,7 @@ from streams.store.api_tokens import Scope
 
 OPENED, FETCHED, SENT = Comes.OPENED, Comes.FETCHED, Comes.SENT
 SEE_ROW, SEE_BOARD, REVIEW, SEE_AUDIT = Doing.SEE_ROW, Doing.SEE_BOARD, Doing.REVIEW, Doing.SEE_AUDIT
+DESTINATIONS = Doing.CHANGE_DESTINATIONS
 
 # Of two rows that fit an address the upper one serves it.
 PAGES: Final[tuple[Page | Open | Call, ...]] = (
@@ -67,6 +69,8 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/review/{review_id}/undo", SENT, REVIEW, take_back_review),
     Page("/audit", OPENED, SEE_AUDIT, audit_page, "who looked at whom, and did what"),
     Page("/audit", SENT, SEE_AUDIT, audit_search),
+    Page("/destinations", OPENED, DESTINATIONS, destinations_page, "places outside that are told, and how each does"),
+    Page("/destinations", SENT, DESTINATIONS, do_to_destination),
     Page("/sessions", OPENED, None, sessions_page, "where one is signed in, and ending that"),
     Page("/sessions", SENT, None, end_sessions),
     Page("/become", OPENED, None, become_page, "looking as somebody else", demo=True),

@@ -45,6 +45,7 @@ class Audited(StrEnum):
     PRINTED = "printed"
     PARKED = "parked"  # a sender was set aside by hand, and taken back
     RESUMED = "resumed"
+    DESTINATION = "destination"  # one was paused, resumed, tested or told again
     READ_QUARANTINED = "read_quarantined"  # the bytes of a message that our code failed on
 
 

@@ -19,7 +19,7 @@ from rules.telling.attempts import GiveUp
 from rules.telling.destinations import State
 from streams.store.claiming import READY, oldest, take, waiting_for
 from streams.store.database import Database
-from streams.store.delivery import Backlog, Claimed, DeliveryRow, DeliveryState, End, Sums
+from streams.store.delivery import Backlog, Claimed, DeliveryRow, DeliveryState, End, Standing, Sums
 from streams.store.destinations import GIVEN_UP, WAITING, WELL
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.tables import alerts, deliveries, destinations, from_us, to_us
@@ -231,6 +231,27 @@ class Deliveries:
                 before = sums.get(destination_id, Sums())
                 sums[destination_id] = before._replace(**{state: count, "due": before.due + count})
         return sums
+
+    def standing(self, destination_ids: Collection[str]) -> dict[str, Standing]:
+        """How each of these destinations stands; of one to which nothing was ever due, nothing."""
+        columns = (deliveries.c.destination_id, deliveries.c.state, deliveries.c.failure)
+        wanted = (
+            select(*columns, func.count(), func.min(deliveries.c.made_us))
+            .where(deliveries.c.destination_id.in_(sorted(destination_ids)))
+            .group_by(*columns)
+        )
+        found: dict[str, Standing] = {}
+        with self._database.reading() as connection:
+            for destination_id, state, failure, count, made_us in connection.execute(wanted):
+                one = found.get(destination_id, Standing())
+                sums, since, failures = one.sums, one.waiting_since, dict(one.failures)
+                sums = sums._replace(**{state: getattr(sums, state) + count, "due": sums.due + count})
+                if state == WAITING:
+                    since = min(from_us(made_us), since or from_us(made_us))
+                if failure and state in (WAITING, GIVEN_UP):
+                    failures[failure] = failures.get(failure, 0) + count
+                found[destination_id] = Standing(sums, since, failures)
+        return found
 
     def backlog(self, now: datetime) -> Backlog:
         """How many deliveries wait, and since when the oldest that could be tried."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -59,6 +60,14 @@ class Sums(NamedTuple):
     @property
     def balanced(self) -> bool:
         return self.due == self.waiting + self.delivered + self.given_up + self.superseded
+
+
+class Standing(NamedTuple):
+    """How a destination stands."""
+
+    sums: Sums = Sums()
+    waiting_since: datetime | None = None  # the oldest that waits
+    failures: Mapping[str, int] = {}  # of what waits after a failed try or was given up: by Failure or GiveUp
 
 
 class Backlog(NamedTuple):

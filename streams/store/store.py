@@ -14,6 +14,7 @@ from streams.store.confirmations import Confirmations
 from streams.store.database import Database, make_engine
 from streams.store.decisions import Decisions
 from streams.store.deliveries import Deliveries
+from streams.store.destination_tests import DestinationTests
 from streams.store.destinations import Destinations
 from streams.store.directory import Directories
 from streams.store.escalations import Escalations
@@ -59,6 +60,7 @@ class Store:
         self.ticks = Ticks(database)
         self.keeping_up = KeepingUp(database)
         self.destinations = Destinations(database)
+        self.destination_tests = DestinationTests(database)
         self.deliveries = Deliveries(database)
         self.confirmations = Confirmations(database, self.destinations)
         self.quarantine = Quarantine(database)

@@ -522,6 +522,16 @@ fhir_assertions = Table(  # sign-ins that were used; none is taken twice
     Column("name", Text, primary_key=True),
     _whole("until_us"),
 )
+destination_tests = Table(  # the last test of each that was asked for on a page; `handoff tell` sends it
+    "destination_tests",
+    metadata,
+    Column("destination_id", Text, primary_key=True),
+    _whole("asked_us"),
+    _whole("taken_us", "0"),
+    _whole("ended_us", "0"),
+    _text("failure"),  # rules.telling.attempts.Failure; "": it was taken
+    _text("status"),  # the receiver's code
+)
 deliveries = Table(  # one alert version to one destination
     "deliveries",
     metadata,

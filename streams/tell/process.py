@@ -40,6 +40,7 @@ from streams.tell.parcels import forms
 from streams.tell.relay import Relay
 from streams.tell.reports import Reports
 from streams.tell.resting import Resting
+from streams.tell.samples import Samples
 from streams.tell.seen import Known
 from streams.tell.serving.server import FhirServer
 from streams.tell.way import Way
@@ -184,9 +185,10 @@ class Tell:
         self._store = store
         settings = self._settings
         await loop.run_in_executor(executor, self._refresh)
+        made, in_thread = make_forms(settings, store, self._policy.current().tz), InThread(executor)
         self._teller = Teller(
             store,
-            make_forms(settings, store, self._policy.current().tz),
+            made,
             self._ways,
             self._now_known,
             settings.secret(),
@@ -198,9 +200,10 @@ class Tell:
         telling = asyncio.create_task(self._teller.run(stopping))
         looking = asyncio.create_task(self._look(executor))
         stop = asyncio.create_task(stopping.wait())
-        tasks = [telling, looking, stop]
+        samples = Samples(store, made, self._ways, settings.secret(), in_thread, partial(datetime.now, UTC))
+        tasks = [telling, looking, stop, asyncio.create_task(samples.run())]
         if self._boxes:
-            tasks.append(asyncio.create_task(self._reports(store, InThread(executor)).run()))
+            tasks.append(asyncio.create_task(self._reports(store, in_thread).run()))
         if settings.fhir_port:
             fhir = FhirServer(settings, store, self._ways[WayKind.HTTP], self._now_known)
             tasks.append(asyncio.create_task(fhir.serve()))

@@ -92,7 +92,7 @@ def test_no_stranger_reads_anything_on_any_route(store, tmp_path):
     assert store.reviews.find(store.pair).verdict is None
 
 
-def test_an_auditor_gets_the_audit_and_an_administrator_a_page_that_says_so(store, tmp_path):
+def test_an_auditor_gets_the_audit_and_an_administrator_the_destinations(store, tmp_path):
     auditor = CaseManager(case_manager_id="au", name="U. Audit", role=Role.AUDITOR)
     admin = CaseManager(case_manager_id="ad", name="D. Min", role=Role.ADMIN, network_id="n1", practices=("p1",))
     store.directory.load([], [], [auditor, admin], [], [], replace=False)
@@ -116,7 +116,7 @@ def test_an_auditor_gets_the_audit_and_an_administrator_a_page_that_says_so(stor
         for role in (ORTIZ.case_manager_id, "ad"):
             enter(client, store, role)
             assert client.get("/audit").status_code == client.post("/audit").status_code == 404
-        assert "Your role sees no patients." in client.get("/").text
+        assert client.get("/").headers["location"] == "/destinations", "what an administrator looks after"
         assert client.get("/stream").status_code == 404
 
 

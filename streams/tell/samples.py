@@ -1,0 +1,81 @@
+"""Tests of destinations that a page asks for in; a marked sample about nobody sent, and what was said to it, out.
+
+From here, because what a destination says depends on who asks: this process has the ways, and stands where it stands.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from rules.telling.attempts import Failure
+from rules.telling.destinations import Destination, FormKind, WayKind
+from streams.store import Store, Unavailable
+from streams.tell.form import Form
+from streams.tell.in_thread import InThread
+from streams.tell.way import Delivered, NotDelivered, Secrets, Way
+
+log = structlog.get_logger()
+
+LOOK_SECONDS: Final = 1.0
+
+
+class Samples:
+    """Sends the samples that pages ask for."""
+
+    def __init__(
+        self,
+        store: Store,
+        forms: Mapping[FormKind, Form],
+        ways: Mapping[WayKind, Way],
+        secret: bytes,
+        in_thread: InThread,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._forms = forms
+        self._ways = ways
+        self._secret = secret
+        self._in_thread = in_thread
+        self._now = now
+
+    async def run(self) -> None:
+        """Answers what pages ask, until it is cancelled."""
+        while True:
+            with suppress(Unavailable):  # the teller says so; what was asked and not answered is asked again
+                await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Answers what pages ask now. Raises `Unavailable`."""
+        names = await self._in_thread(self._store.destination_tests.take, self._now())
+        for answer in await asyncio.gather(*map(self._answer, names), return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
+
+    async def _answer(self, destination_id: str) -> None:
+        row = await self._in_thread(self._store.destinations.find, destination_id)
+        if row is None:
+            return
+        said = await self._send(row.destination)
+        failure = str(said.failure) if isinstance(said, NotDelivered) else ""
+        end = self._store.destination_tests.end
+        await self._in_thread(end, destination_id, failure, said.status, self._now())
+
+    async def _send(self, destination: Destination) -> Delivered | NotDelivered:
+        form, way = self._forms.get(destination.form), self._ways.get(destination.way)
+        if form is None or way is None:
+            return NotDelivered(Failure.MISCONFIGURED)
+        secrets_of, where = self._store.destinations.secrets_of, destination.destination_id
+        try:
+            secrets = await self._in_thread(secrets_of, where, self._secret, self._now())
+        except ValueError:  # kept under another key
+            return NotDelivered(Failure.MISCONFIGURED)
+        try:
+            return await way.deliver(form.sample(destination, self._now()), destination, Secrets(secrets))
+        except Exception as error:  # a fault of ours in one sample is an answer like others
+            log.error("sample_crashed", destination=where, error=type(error).__name__)
+            return NotDelivered(Failure.CRASHED)
