@@ -13,14 +13,15 @@ from streams.inbox.api.stays import list_stays, one_stay, write_act
 from streams.inbox.page import Call, Comes, Open, Page
 from streams.inbox.pages.audit import audit_page, audit_search
 from streams.inbox.pages.become import become, become_page
-from streams.inbox.pages.board import board_page, give
+from streams.inbox.pages.board import board_page
 from streams.inbox.pages.cover import cover_page, say_away
 from streams.inbox.pages.destinations import destinations_page, do_to_destination
 from streams.inbox.pages.letter import letter_page
 from streams.inbox.pages.list import list_page, list_part
 from streams.inbox.pages.log import log
 from streams.inbox.pages.mail_stop import mail_stop, mail_stop_page
-from streams.inbox.pages.paper import due_page, sheet_page
+from streams.inbox.pages.many import many
+from streams.inbox.pages.paper import due_page, sheet_of, sheet_page
 from streams.inbox.pages.person import people_page, person_page, search
 from streams.inbox.pages.provider import back_channel, callback, signed_out_page, to_provider
 from streams.inbox.pages.review import review_page, settle, take_back_review
@@ -56,10 +57,11 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/stay/{alert_id}/seen", SENT, SEE_ROW, seen),
     Page("/stay/{alert_id}/{act}", SENT, SEE_ROW, act),
     Page("/board", OPENED, SEE_BOARD, board_page, "who has what in a network, what is late, and giving it to somebody"),
-    Page("/board/give", SENT, SEE_BOARD, give),
+    Page("/many", SENT, SEE_ROW, many),
     Page("/cover", OPENED, SEE_ROW, cover_page, "who is away and who covers; what happened meanwhile"),
     Page("/cover", SENT, SEE_ROW, say_away),
     Page("/sheet", OPENED, SEE_ROW, sheet_page, "everything open, on paper for the next shift"),
+    Page("/sheet", SENT, SEE_ROW, sheet_of),
     Page("/due", OPENED, SEE_ROW, due_page, "next steps by the day on which they are due"),
     Page("/people", OPENED, SEE_ROW, people_page, "the search for a person of one's panels"),
     Page("/people", SENT, SEE_ROW, search),

@@ -6,10 +6,11 @@ import pytest
 from playwright.sync_api import expect
 
 from parsers.people import CaseManager, Role
+from rules.decisions import Reason
 from rules.following.acts import ActKind, Mode, Outcome
 from tests.rigs.acts import acted
-from tests.rigs.browser import page_of, violations
-from tests.rigs.inbox import load_people
+from tests.rigs.browser import page_of, row, violations
+from tests.rigs.inbox import TWO, discharge, load_people, tell
 
 pytestmark = pytest.mark.servers
 
@@ -62,4 +63,39 @@ def test_each_page_is_accessible_and_fits_in_light_dark_at_200_percent_and_on_a_
     expect(page.get_by_role("heading", name="What was done")).to_be_visible()
     found["person"] = looked_at(page, axe)
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
+    assert page.complaints == []
+
+
+def test_several_rows_are_chosen_and_done_by_keys_and_what_is_chosen_stays_so(chrome, staffed, axe):
+    page = page_of(chrome, staffed)
+    for key in ("j", "x", "j", "J"):
+        page.keyboard.press(key)
+    bar = page.get_by_role("form", name="What you chose")
+    expect(bar.get_by_role("status")).to_have_text("2 chosen")
+    tell(staffed.store, discharge(staffed.people[0], "a1", 4, reasons=(Reason.DIAGNOSIS_ADDED,), **TWO))
+    expect(row(page, "a1")).to_have_attribute("data-version", "4")
+    expect(row(page, "a1").get_by_role("checkbox")).to_be_checked()
+    assert looked_at(page, axe) == []
+    bar.get_by_role("button", name="OK, noted").press("Enter")
+    expect(page.locator("#said")).to_contain_text("Noted: 2 people.")
+    expect(bar).to_be_hidden()
+    page.get_by_role("button", name="Undo (z)").press("z")
+    expect(page.locator("#said")).to_contain_text("Undone.")
+    row(page, "a3").get_by_role("checkbox").check()
+    page.locator("#search").fill("whitfield")
+    expect(bar).to_be_hidden()  # nothing is done for what is not seen
+    assert [act.kind for act in staffed.store.acts.of_stay("a1")] == [ActKind.NOTED, ActKind.UNDO]
+    assert page.complaints == []
+
+
+def test_the_board_gives_by_keys_alone(chrome, staffed):
+    page = page_of(chrome, staffed, HALE, expect_live=False)
+    page.get_by_label("You").get_by_role("link", name="Team").press("Enter")
+    page.get_by_role("link", name="Nobody has it").press("Enter")
+    page.wait_for_url("**/board?tile=nobody")
+    page.get_by_role("checkbox", name="Choose Rosa Whitfield").press("Space")
+    page.locator("#many [name=for_id]").press("M")
+    page.get_by_role("button", name="Give", exact=True).press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Done for 1.")).to_be_visible()
+    assert [(act.kind, act.for_id) for act in staffed.store.acts.of_stay("a1")] == [(ActKind.ASSIGN, "cm-ortiz")]
     assert page.complaints == []

@@ -49,7 +49,7 @@ def tiles(html):
 
 
 def listed(client, tile):
-    return set(re.findall(r'name="stay" value="(\w+)"', client.get(f"/board?tile={tile}").text))
+    return set(re.findall(r'name="stay" value="\d+\.(\w+)"', client.get(f"/board?tile={tile}").text))
 
 
 def test_every_number_opens_to_its_rows_and_equals_a_count_in_sql(settings, store):
@@ -145,18 +145,19 @@ def test_the_load_of_each_person_opens_to_what_they_have(settings, store):
         ortiz = re.search(r"whose=cm-ortiz\">.*?</tr>", html, re.S).group(0)
         assert re.findall(r"<td>(\d+)</td>", ortiz) == ["2", "0", "1", "0"]
         assert "A. Far" not in html
-        rows = set(re.findall(r'name="stay" value="(\w+)"', client.get("/board?whose=cm-brown").text))
+        rows = set(re.findall(r'name="stay" value="\d+\.(\w+)"', client.get("/board?whose=cm-brown").text))
         assert rows == {"held"}
 
 
 def test_one_or_many_are_given_at_once_and_a_repetition_gives_nothing_twice(settings, store):
     with browser(settings, store, HALE) as client:
-        form = {"stay": ["free", "late", "made-up"], "for_id": "cm-brown", "act": "d" * 32}
+        form = {"stay": ["1.free", "1.late", "1.made-up"], "for_id": "cm-brown", "press": "assign", "act": "d" * 32}
+        form["back"] = "board"
         for _ in range(2):
-            answer = client.post("/board/give", data=form)
+            answer = client.post("/many", data=form)
             assert (answer.status_code, answer.headers["location"]) == (303, "/board?said=2")
         assert listed(client, "nobody") == set()
-        assert client.post("/board/give", data=form | {"for_id": "cm-far"}).status_code == 404
+        assert client.post("/many", data=form | {"for_id": "cm-far"}).status_code == 422
         assert client.get("/stay/late").status_code == 200
     assert [act.kind for act in store.acts.of_stay("late")] == [ActKind.ASSIGN]
     with browser(settings, store, BROWN) as client:
@@ -167,7 +168,8 @@ def test_the_board_is_its_role_s_and_its_network_s_only(settings, store):
     with browser(settings, store, ORTIZ) as nurse, browser(settings, store, FAR) as far:
         assert nurse.get("/board").status_code == 404
         assert 'href="/board"' not in nurse.get("/").text
-        assert nurse.post("/board/give", data={"stay": "late", "for_id": "cm-brown"}).status_code == 404
+        form = {"stay": "1.late", "for_id": "cm-brown", "press": "assign"}
+        assert nurse.post("/many", data=form).status_code == 404
         assert far.get("/stay/late").status_code == 404
 
 

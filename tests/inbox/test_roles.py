@@ -76,7 +76,8 @@ def test_no_stranger_reads_anything_on_any_route(store, tmp_path):
                     path = row.path.format(alert_id="a1", act=act, ref=ref, review_id=store.pair)
                     if theirs(who.role, path):
                         continue
-                    form = {"version": 1, "verdict": "same", "words": "Whitfield", "to": "cm-brown", "stay": "a1"}
+                    form = {"version": 1, "verdict": "same", "words": "Whitfield", "to": "cm-brown", "stay": "1.a1"}
+                    form |= {"press": "note", "text": "hello"}
                     answer = client.request(row.method, path, data=form if row.method == "POST" else None)
                     if row.method == "POST":
                         gone = (303, "/cover?said=times")  # one's own absence, without times

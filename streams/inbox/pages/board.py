@@ -2,21 +2,19 @@
 
 from datetime import UTC, datetime, tzinfo
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from parsers.people import CaseManager
-from rules.following.acts import Act, ActKind
 from rules.following.roles import Doing, Relation, may
 from streams.inbox.board import TILE_WORDS, Board, Tile, board
 from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.many import offered
 from streams.inbox.pages.reader_stay import ReaderStay
 from streams.inbox.request import Reader
 from streams.inbox.team import away_until, colleagues, covers_for, team_stays
-from streams.store.acts import Again, Written
 from streams.store.audit import Audited
 from streams.words import people as people_words
 from streams.words import times as time_words
@@ -24,8 +22,6 @@ from streams.words import times as time_words
 if TYPE_CHECKING:
     from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
-
-MOST_AT_ONCE: Final = 50  # stays given away with one press
 
 
 def may_see(reader: CaseManager) -> bool:
@@ -81,9 +77,20 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
         reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now)),
         silent=[(one.feed, time_words.ago((now - one.received_at).total_seconds())) for one in silent],
         feeds=feeds,
-        new_act=lambda: uuid4().hex,
+        many=offered(inbox, reader, now, back="board") | {"team": _team(inbox, found, now)},
         said=query.get("said", "") if query.get("said", "").isdecimal() else "",
     )
+
+
+def _team(inbox: "Inbox", found: Board, now: datetime) -> list[tuple[str, str]]:
+    """Whom stays can be given, with how much they have and where they are."""
+    return [
+        (
+            one.person.case_manager_id,
+            f"{one.person.name} ({len(one.open)} open, {_where(one.away_until, one.covers, now, inbox.desk.zone)})",
+        )
+        for one in found.loads
+    ]
 
 
 def _whose(inbox: "Inbox", who: str) -> str:
@@ -106,32 +113,3 @@ def _shown(found: Board, stays: dict[str, ReaderStay], tile: str, whose: str) ->
         if whose and load.person.case_manager_id == whose:
             return [stays[alert_id] for alert_id in load.open]
     return list(found.tiles[Tile.NOBODY])
-
-
-async def give(inbox: "Inbox", visit: "Visit") -> Response:
-    chosen = [str(one) for one in visit.form.getlist("stay")][:MOST_AT_ONCE]
-    for_id, act_id = str(visit.form.get("for_id", "")), str(visit.form.get("act", ""))[:50]
-    return await run_in_threadpool(partial(write, inbox), visit.reader, chosen, for_id, act_id)
-
-
-def write(inbox: "Inbox", reader: Reader, chosen: list[str], for_id: str, act_id: str) -> Response:
-    """Gives each chosen stay to one person; under ids made of the press, so that a repetition gives nothing twice."""
-    now = datetime.now(UTC)
-    known = {one.case_manager_id for one in colleagues(inbox.desk, reader.person)}
-    if not may_see(reader.person) or for_id not in known:
-        return PlainTextResponse("not yours", 404)
-    stays = {stay.latest.alert_id: stay for stay in team_stays(inbox.desk, reader.person, now)}
-    done = 0
-    for number, alert_id in enumerate(one for one in chosen if one in stays):
-        act = Act(
-            act_id=f"{act_id or uuid4().hex}-{number}",
-            kind=ActKind.ASSIGN,
-            by=reader.person.case_manager_id,
-            role=reader.person.role,
-            version=stays[alert_id].latest.version,
-            happened_at=now,
-            recorded_at=now,
-            for_id=for_id,
-        )
-        done += isinstance(inbox.store.acts.write(act, alert_id, inbox.desk.directory()), Written | Again)
-    return RedirectResponse(f"/board?said={done}", 303)

@@ -17,6 +17,7 @@ from streams.inbox import quiet
 from streams.inbox.board import holder, is_open
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.loop_words import CALL_PRESSES
+from streams.inbox.pages.many import offered
 from streams.inbox.pages.reader_stay import ReaderStay
 from streams.inbox.request import Reader
 from streams.inbox.team import scope, team_stays
@@ -67,6 +68,7 @@ def render_list(inbox: "Inbox", reader: Reader, view: View, *, came: bool) -> Re
         view=view.value,
         views=[(one.value, VIEW_WORDS[one]) for one in views_for(inbox, reader)],
         call_presses=CALL_PRESSES,
+        many=offered(inbox, reader, now),
         reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now))
         if may(reader.person.role, Doing.REVIEW)
         else 0,

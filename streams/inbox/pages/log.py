@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from rules.following.acts import Act, ActFault, ActKind, Fault, effective
-from streams.inbox.detail import detail_of
+from streams.inbox.detail import StayDetail, detail_of
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.act_form import act_of
 from streams.inbox.pages.reader_stay import clock_of
@@ -32,7 +32,7 @@ _ONE_IS_ENOUGH: Final = frozenset(
     }
 )  # fmt: skip
 _KEPT: Final = ("number", "minutes", "language", "interpreter", "who", "day", "until", "text", "on_behalf_of")
-_NOT_HERE: Final = frozenset({ActFault.NOT_ALLOWED, ActFault.NO_SUCH_ACT, ActFault.NOT_YOURS})
+NOT_HERE: Final = frozenset({ActFault.NOT_ALLOWED, ActFault.NO_SUCH_ACT, ActFault.NOT_YOURS})
 
 
 async def log(inbox: "Inbox", visit: "Visit") -> Response:
@@ -46,12 +46,10 @@ def write(inbox: "Inbox", request: Request, reader: Reader, form: dict[str, str]
     detail = detail_of(inbox.desk, reader.person, alert_id)
     if detail is None:
         return PlainTextResponse("not yours", 404)
-    clock = clock_of(detail.stay)
     act_id = form.get("act", "")[:64] or uuid4().hex
-    act = act_of(form, reader.person, act_id, now, inbox.desk.policy(), clock.due_at if clock else None)
+    act = meant(inbox, reader, detail, form, act_id, now)
     if not isinstance(act, Act):
         return refused(inbox, request, reader, act)
-    act = act.model_copy(update={"on_behalf_of": detail.following.covered if detail.following else ""})
     before = inbox.store.acts.of_stay(alert_id)
     act = _completed(act, next((one for one in before if one.act_id == act.supersedes), None), form)
     if form.get("both") != "1" and (other := _same_lately(act, before, now)):
@@ -74,6 +72,17 @@ def write(inbox: "Inbox", request: Request, reader: Reader, form: dict[str, str]
             return refused(inbox, request, reader, faults)
         case Absent():
             return PlainTextResponse("not yours", 404)
+
+
+def meant(
+    inbox: "Inbox", reader: Reader, detail: StayDetail, form: Mapping[str, str], act_id: str, now: datetime
+) -> Act | tuple[Fault, ...]:
+    """The act a form means on this stay, with for whom the reader stands in; or what is wrong with it."""
+    clock = clock_of(detail.stay)
+    act = act_of(form, reader.person, act_id, now, inbox.desk.policy(), clock.due_at if clock else None)
+    if not isinstance(act, Act):
+        return act
+    return act.model_copy(update={"on_behalf_of": detail.following.covered if detail.following else ""})
 
 
 def _completed(act: Act, former: Act | None, form: Mapping[str, str]) -> Act:
@@ -116,7 +125,7 @@ def asked(
 def refused(inbox: "Inbox", request: Request, reader: Reader, faults: tuple[Fault, ...]) -> Response:
     """Why nothing was written. What is not there and what is not theirs look the same."""
     codes = [fault.code for fault in faults]
-    if not _NOT_HERE.isdisjoint(codes):
+    if not NOT_HERE.isdisjoint(codes):
         return PlainTextResponse("not yours", 404)
     words = "; ".join(dict.fromkeys(act_words.FAULT_WORDS[code] for code in codes))
     said = f"Not written: {words}."

@@ -13,8 +13,10 @@ from rules.telling.confidentiality import Tier
 from streams.inbox.board import is_open
 from streams.inbox.following import readable
 from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.many import chosen_of
 from streams.inbox.pages.reader_stay import ReaderStay, clock_of
 from streams.inbox.request import Reader
+from streams.inbox.team import team_stays
 from streams.store.audit import Audited
 from streams.words import acts as act_words
 from streams.words import clocks as clock_words
@@ -30,10 +32,22 @@ async def sheet_page(inbox: "Inbox", visit: "Visit") -> Response:
     return await run_in_threadpool(partial(render_sheet, inbox), visit.reader)
 
 
-def render_sheet(inbox: "Inbox", reader: Reader) -> Response:
-    """Everything open of the reader, with phones, tries and notes, and lines to write on. Audited as printed."""
+async def sheet_of(inbox: "Inbox", visit: "Visit") -> Response:
+    """Of the stays that are chosen."""
+    chosen = frozenset(one.alert_id for one in chosen_of(str(value) for value in visit.form.getlist("stay")))
+    return await run_in_threadpool(partial(render_sheet, inbox), visit.reader, chosen)
+
+
+def render_sheet(inbox: "Inbox", reader: Reader, chosen: frozenset[str] | None = None) -> Response:
+    """Everything open of the reader, or what is chosen of what the reader's list and team show, with phones, tries and
+    notes, and lines to write on. Audited as printed."""
     now, who = datetime.now(UTC), reader.person.case_manager_id
-    stays = [stay for stay in inbox.desk.stays(reader.person, now) if is_open(stay)]
+    stays = inbox.desk.stays(reader.person, now)
+    if chosen is None:
+        stays = [stay for stay in stays if is_open(stay)]
+    else:
+        near = {stay.latest.alert_id: stay for stay in (*team_stays(inbox.desk, reader.person, now), *stays)}
+        stays = [stay for alert_id, stay in near.items() if alert_id in chosen]
     acts = inbox.store.acts.of_stays([stay.latest.alert_id for stay in stays])
     listed = sorted(
         ((rows.row(stay, who, now, inbox.desk.zone), stay) for stay in stays), key=lambda pair: pair[0].rank

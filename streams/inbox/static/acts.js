@@ -18,8 +18,8 @@ const UNDOABLE = 5;
 const RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 20_000;
 
-const undoable = []; // {id, act, until}, newest last
-const unsent = []; // {path, fields, resolve}, oldest first
+const undoable = []; // {acts: [{id, act}], until}, newest last
+const unsent = []; // {press, resolve}, oldest first
 let writing = null; // the row may show an act before its answer is here
 let hide = null;
 let retry = null;
@@ -95,6 +95,12 @@ export function log(id, fields) {
   return writing;
 }
 
+// One press for all that is chosen; its fields are pairs, because a stay stands in them for each.
+export function logMany(path, fields) {
+  writing = send({ path, fields: [...fields.filter(([name]) => name !== "act"), ["act", newId()]] });
+  return writing;
+}
+
 async function send(press) {
   let answer;
   let told = {};
@@ -107,7 +113,7 @@ async function send(press) {
   }
   if (answer.status === 503) return keep(press);
   if (answer.ok) {
-    undoable.push({ id: press.id, act: told.act, until: Date.now() + undoMs() });
+    undoable.push({ acts: told.acts || [{ id: press.id, act: told.act }], until: Date.now() + undoMs() });
     if (undoable.length > UNDOABLE) undoable.shift();
     say(told.said || press.words, true);
     return told.position;
@@ -170,14 +176,21 @@ export async function undoLast() {
     return null;
   }
   try {
-    const answer = await post(`/stay/${last.id}/undo`, { act: last.act });
-    if (answer.ok) {
-      say(UNDONE, false);
-      return (await answer.json()).position;
+    let position = null;
+    while (last.acts.length) {
+      const { id, act: done } = last.acts[0];
+      const answer = await post(`/stay/${id}/undo`, { act: done });
+      if (answer.status === 409) {
+        say(NOT_UNDONE[await answer.text()] || "Not undone.", false);
+        return null;
+      }
+      if (!answer.ok) break;
+      position = (await answer.json()).position;
+      last.acts.shift();
     }
-    if (answer.status === 409) {
-      say(NOT_UNDONE[await answer.text()] || "Not undone.", false);
-      return null;
+    if (!last.acts.length) {
+      say(UNDONE, false);
+      return position;
     }
   } catch {
     // no answer: the press may be tried again while it counts

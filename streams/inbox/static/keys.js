@@ -22,7 +22,7 @@ export function keys(table) {
     if (event.ctrlKey || event.metaKey || event.isComposing) return;
     const sign = event.key.length === 1;
     if (sign ? letters() === "off" || event.altKey !== (letters() === "alt") : event.altKey) return;
-    const typing = event.target.closest("input, select, textarea");
+    const typing = event.target.closest("input:not([type=checkbox]), select, textarea");
     if (document.querySelector("dialog[open]")) return;
     if (typing && event.key !== "Escape" && event.key !== "Enter") return;
     if (event.key === "?") {

@@ -3,6 +3,7 @@
 import { act, lockNow, log, post, undoLast } from "./acts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { listen } from "./live.js";
+import { chooseNone, toggle } from "./many.js";
 
 const main = document.getElementById("main");
 const news = document.getElementById("news");
@@ -137,8 +138,10 @@ function put(html, position) {
       const stays = old === anchor;
       const focus = old.contains(document.activeElement) ? document.activeElement : null;
       const button = focus?.dataset.act;
+      const chosen = old.querySelector(".pick input")?.checked;
       old.className = fresh.className;
       old.replaceChildren(...fresh.childNodes);
+      old.querySelector(".pick input").checked = chosen;
       for (const name of Object.keys(old.dataset)) if (!(name in fresh.dataset)) delete old.dataset[name];
       const elsewhere = old.dataset.group !== fresh.dataset.group || old.dataset.rank !== fresh.dataset.rank;
       Object.assign(old.dataset, fresh.dataset);
@@ -160,10 +163,12 @@ function remove({ id }) {
   if (row === held()) {
     row.querySelector(".next").textContent = "No longer on your list";
     row.querySelector(".do").replaceChildren();
+    chooseNone(row);
     row.dataset.gone = "true";
     waiting.set(id, row);
     return;
   }
+  chooseNone(row);
   steady(() => row.remove());
   waiting.delete(id);
   arrived.delete(id);
@@ -273,6 +278,7 @@ function filter() {
     const text = words.length ? row.textContent.toLowerCase() : "";
     const hide = words.some((word) => !text.includes(word));
     row.classList.toggle("filtered", hide);
+    if (hide) chooseNone(row);
     shown += hide ? 0 : 1;
   }
   if (words.length) document.getElementById("finished").open = true;
@@ -314,6 +320,13 @@ function pressCall(number) {
   const button = document.getElementById("outcomes").content.querySelectorAll("[data-press]")[number - 1];
   row.querySelector(".who").focus({ preventScroll: true });
   logCall(row, button.dataset.press);
+}
+
+function choose(by = 0) {
+  const row = document.activeElement?.closest?.(".row");
+  if (!row) return false;
+  toggle(row);
+  if (by) step(by);
 }
 
 function press(action) {
@@ -402,6 +415,9 @@ keys({
   a: () => press("take"),
   t: () => press("take"),
   s: () => press("acknowledge"),
+  x: () => choose(),
+  J: () => choose(1),
+  K: () => choose(-1),
   z: () => undoLast(),
   "/": () => search.focus(),
   Enter: (event, typing) => {
@@ -409,7 +425,8 @@ keys({
     visible()[0]?.focus();
   },
   Escape: (event, typing) => {
-    if (typing) search.blur();
+    if (typing) document.activeElement.blur();
+    else if (chooseNone()) return;
     if (!search.value) return;
     steady(() => {
       search.value = "";
