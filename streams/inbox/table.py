@@ -39,6 +39,7 @@ from streams.inbox.pages.session import (
 from streams.inbox.pages.sessions import end_sessions, sessions_page
 from streams.inbox.pages.stay import act, seen, stay_page, stay_part, undo
 from streams.inbox.pages.stream import stream, stream_all
+from streams.inbox.pages.views import keep_view
 from streams.store.api_tokens import Scope
 
 OPENED, FETCHED, SENT = Comes.OPENED, Comes.FETCHED, Comes.SENT
@@ -57,6 +58,7 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/stay/{alert_id}/seen", SENT, SEE_ROW, seen),
     Page("/stay/{alert_id}/{act}", SENT, SEE_ROW, act),
     Page("/board", OPENED, SEE_BOARD, board_page, "who has what in a network, what is late, and giving it to somebody"),
+    Page("/views", SENT, SEE_ROW, keep_view),
     Page("/many", SENT, SEE_ROW, many),
     Page("/cover", OPENED, SEE_ROW, cover_page, "who is away and who covers; what happened meanwhile"),
     Page("/cover", SENT, SEE_ROW, say_away),

@@ -23,6 +23,7 @@ from streams.store.identities import Identities
 from streams.store.inbox_rows import InboxRows
 from streams.store.keeping_up import KeepingUp
 from streams.store.ledger import Ledger
+from streams.store.list_views import ListViews
 from streams.store.panel_load import Panel
 from streams.store.people import People
 from streams.store.quarantine import Quarantine
@@ -48,6 +49,7 @@ class Store:
         self.api_tokens = ApiTokens(database)
         self.escalations = Escalations(database)
         self.seen = Seen(database)
+        self.list_views = ListViews(database)
         self.reviews = Reviews(database)
         self.unmatched = Unmatched(database)
         self.panel = Panel(database)

@@ -280,6 +280,16 @@ acts = Table(  # what people did, append-only
     Index("ix_acts_alert_id", "alert_id"),
     Index("ix_acts_enrollee_id", "enrollee_id"),
 )
+list_views = Table(  # lists that people keep; see `streams.store.list_views`
+    "list_views",
+    metadata,
+    Column("view_id", Text, primary_key=True),
+    _text("case_manager_id"),
+    _text("name"),
+    _text("document"),  # streams.inbox.narrowing.Narrowing
+    _whole("kept_us"),
+    Index("ix_list_views_case_manager_id", "case_manager_id", "name", unique=True),
+)
 escalation_steps = Table(  # one question asked because nobody acted, or why it was not
     "escalation_steps",
     metadata,

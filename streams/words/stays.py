@@ -29,6 +29,15 @@ PRIORITY_WORDS: Final[Mapping[Priority, str]] = {
     Priority.ROUTINE: "routine",
     Priority.DIGEST: "digest",
 }
+KIND_WORDS: Final[Mapping[AlertKind, str]] = {
+    AlertKind.ED_VISIT: "ED visit",
+    AlertKind.OBSERVATION: "observation",
+    AlertKind.ADMISSION: "admission",
+    AlertKind.TRANSFER: "transfer",
+    AlertKind.DISCHARGE: "discharge",
+    AlertKind.DEATH: "death",
+}
+assert KIND_WORDS.keys() == set(AlertKind)
 CLASS_WORDS: Final[Mapping[EncounterClass, str]] = {
     EncounterClass.EMERGENCY: "in the ED",
     EncounterClass.OBSERVATION: "under observation",

@@ -416,6 +416,11 @@ keys({
   t: () => press("take"),
   s: () => press("acknowledge"),
   x: () => choose(),
+  f: () => {
+    const fold = document.getElementById("narrow");
+    fold.open = true;
+    fold.querySelector("select").focus();
+  },
   J: () => choose(1),
   K: () => choose(-1),
   z: () => undoLast(),
@@ -436,7 +441,7 @@ keys({
   },
 });
 
-const mine = document.body.dataset.view === "mine"; // other views hold what no event of one's own tells of
+const mine = document.body.dataset.own === "yes"; // other lists hold what no event of one's own tells of
 listen(Number(document.body.dataset.position), {
   row: (data, position) => (mine ? put(data.html, position) : refetch()),
   gone: (data) => (mine ? remove(data) : refetch()),

@@ -1,0 +1,117 @@
+"""Whose stays a list shows and which of them; rows in, those that fit in the order asked for, out. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
+from typing import Final
+
+from pydantic import ValidationError
+
+from parsers.events import Value
+from parsers.people import RiskTier
+from rules.decisions import AlertKind, Priority
+from streams.inbox.board import holder
+from streams.inbox.pages.list_rows import Row
+from streams.inbox.pages.reader_stay import ReaderStay, clock_of
+from streams.words import clocks as clock_words
+
+SOON: Final = timedelta(days=7)
+
+
+class View(StrEnum):
+    """Whose stays a list shows; the value is in the address."""
+
+    MINE = "mine"
+    COVERING = "covering"
+    PRACTICES = "practices"
+    TEAM = "team"
+    NOBODY = "nobody"
+
+
+class Due(StrEnum):
+    OVERDUE = "overdue"
+    TODAY = "today"
+    WEEK = "week"
+
+
+class Sort(StrEnum):
+    PRESSING = "pressing"  # what is late, then by urgency, then by when it is due
+    DUE = "due"
+    NEWEST = "newest"
+    NAME = "name"
+
+
+class Narrowing(Value):
+    """What of a list is shown and in which order; `None` and "" narrow nothing."""
+
+    view: View = View.MINE
+    hospital: str = ""
+    practice: str = ""  # practice_id
+    holder: str = ""  # case_manager_id
+    kind: AlertKind | None = None
+    urgency: Priority | None = None
+    risk: RiskTier | None = None
+    due: Due | None = None
+    sort: Sort = Sort.PRESSING
+
+    @property
+    def narrows(self) -> bool:
+        return self != Narrowing(view=self.view)
+
+
+def narrowing_of(given: dict[str, str]) -> Narrowing:
+    """What a form or an address says; what is no choice narrows nothing."""
+    found = {name: value for name, value in given.items() if name in Narrowing.model_fields and value}
+    while found:
+        try:
+            return Narrowing.model_validate(found)
+        except ValidationError as error:
+            for fault in error.errors(include_input=False):
+                found.pop(str(fault["loc"][0]), None)
+    return Narrowing()
+
+
+def narrowed(
+    found: Iterable[tuple[ReaderStay, Row]], by: Narrowing, now: datetime, zone: tzinfo
+) -> list[tuple[ReaderStay, Row]]:
+    """The rows that fit, each with its place in the order asked for."""
+    return [(stay, _placed(row, stay, by.sort)) for stay, row in found if _fits(stay, row, by, now, zone)]
+
+
+def _fits(stay: ReaderStay, row: Row, by: Narrowing, now: datetime, zone: tzinfo) -> bool:
+    alert = stay.latest
+    return (
+        (not by.hospital or alert.facility == by.hospital)
+        and (not by.practice or (alert.person is not None and alert.person.practice_id == by.practice))
+        and (not by.holder or holder(stay) == by.holder)
+        and (by.kind is None or alert.kind is by.kind)
+        and (by.urgency is None or alert.priority is by.urgency)
+        and (by.risk is None or alert.risk_tier is by.risk)
+        and (by.due is None or _is_due(stay, row, by.due, now, zone))
+    )
+
+
+def _is_due(stay: ReaderStay, row: Row, due: Due, now: datetime, zone: tzinfo) -> bool:
+    clock = clock_of(stay)
+    if clock is None or row.overdue or due is Due.OVERDUE:
+        return clock is not None and row.overdue
+    last = (clock_words.last_moment(clock, now, zone, stay.policy) - timedelta(minutes=1)).astimezone(zone).date()
+    return last <= (now if due is Due.TODAY else now + SOON).astimezone(zone).date()
+
+
+def _placed(row: Row, stay: ReaderStay, sort: Sort) -> Row:
+    alert = stay.latest
+    newest = f"{9_999_999_999 - alert.decided_at.timestamp():010.0f}"
+    match sort:
+        case Sort.PRESSING:
+            return row
+        case Sort.DUE:
+            clock = clock_of(stay)
+            return replace(row, rank=f"{clock.due_at.timestamp() if clock else 9_999_999_999:010.0f}{row.rank}")
+        case Sort.NEWEST:
+            return replace(row, rank=newest + row.rank)
+        case Sort.NAME:
+            name = alert.person.name if alert.person else None
+            said = f"{name.family} {name.given}".casefold() if name else "\uffff"
+            return replace(row, rank=f"{said} {row.rank}")

@@ -1,0 +1,151 @@
+"""The lists a person can look at: whose stays, narrowed how, and those they keep under a name."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from parsers.people import RiskTier
+from rules.decisions import AlertKind, Priority
+from streams.inbox.narrowing import Due, Narrowing, Sort, View, narrowing_of
+from streams.inbox.pages.reader_stay import ReaderStay
+from streams.inbox.request import Reader
+from streams.inbox.team import colleagues, scope
+from streams.store.list_views import KeptView
+from streams.words import people as people_words
+from streams.words import stays as wording
+
+if TYPE_CHECKING:
+    from streams.inbox.page import Visit
+    from streams.inbox.request import Inbox
+
+VIEW_WORDS: Final = {
+    View.MINE: "My list",
+    View.COVERING: "Covering for others",
+    View.PRACTICES: "My practices",
+    View.TEAM: "Team",
+    View.NOBODY: "Nobody has it",
+}
+_DUE_WORDS: Final = {Due.OVERDUE: "overdue", Due.TODAY: "today", Due.WEEK: "within 7 days"}
+_SORT_WORDS: Final = {
+    Sort.PRESSING: "what presses most",
+    Sort.DUE: "when it is due",
+    Sort.NEWEST: "newest news",
+    Sort.NAME: "last name",
+}
+_RISKS: Final = tuple(tier for tier in RiskTier if people_words.RISK_WORDS[tier])
+LONGEST_NAME: Final = 40
+
+
+class Choice(NamedTuple):
+    """One field of the form that narrows a list."""
+
+    name: str
+    words: str
+    chosen: str
+    options: tuple[tuple[str, str], ...]
+
+
+class Looking(NamedTuple):
+    """Which list an address means."""
+
+    by: Narrowing
+    view_id: str = ""  # "" where nothing is narrowed
+    kept: tuple[KeptView, ...] = ()
+
+
+def looking(inbox: "Inbox", reader: Reader, request: Request) -> Looking:
+    """The list that the address names, as far as it is this reader's; else their own."""
+    kept = tuple(inbox.store.list_views.of(reader.person.case_manager_id))
+    saved = request.query_params.get("saved", "")
+    mine = next((one for one in kept if saved and one.view_id == saved), None)
+    if mine is not None:
+        return Looking(_read(mine.document), mine.view_id, kept)
+    return Looking(narrowing_of({"view": request.query_params.get("view", "")}), "", kept)
+
+
+def _read(document: str) -> Narrowing:
+    """What was kept; one's own list where a later program knows its choices no more."""
+    try:
+        return Narrowing.model_validate_json(document)
+    except ValidationError:
+        return Narrowing()
+
+
+def views_for(inbox: "Inbox", reader: Reader) -> tuple[View, ...]:
+    """The views that can hold anything for this reader."""
+    practices = scope(inbox.desk, reader.person)
+    if practices is not None and not practices:
+        return (View.MINE, View.COVERING)
+    return tuple(view for view in View if view is not View.PRACTICES or reader.person.practices)
+
+
+def choices(inbox: "Inbox", reader: Reader, by: Narrowing, stays: Iterable[ReaderStay]) -> tuple[Choice, ...]:
+    """The fields of the form. `stays`: what is shown before anything narrows it, so that a hospital that may not be
+    known to this reader is none of the choices."""
+    alerts = [stay.latest for stay in stays]
+    hospitals = sorted({alert.facility for alert in alerts if alert.facility} | ({by.hospital} - {""}))
+    known = inbox.desk.directory().practices
+    practices = {alert.person.practice_id for alert in alerts if alert.person} | ({by.practice} - {""})
+    names = sorted((known[one].name, one) for one in practices if one in known)
+    return (
+        Choice("view", "Whose", by.view, tuple((one.value, VIEW_WORDS[one]) for one in views_for(inbox, reader))),
+        Choice("hospital", "Hospital", by.hospital, _any((one, wording.facility(one)) for one in hospitals)),
+        Choice("practice", "Practice", by.practice, _any((one, name) for name, one in names)),
+        Choice(
+            "holder",
+            "Who has it",
+            by.holder,
+            _any((one.case_manager_id, one.name) for one in colleagues(inbox.desk, reader.person)),
+        ),
+        Choice("kind", "Kind", by.kind or "", _any((one.value, wording.KIND_WORDS[one]) for one in AlertKind)),
+        Choice("urgency", "Urgency", by.urgency or "", _any((one, wording.PRIORITY_WORDS[one]) for one in Priority)),
+        Choice("risk", "Risk", by.risk or "", _any((one.value, people_words.RISK_WORDS[one]) for one in _RISKS)),
+        Choice("due", "Due", by.due or "", _any((one.value, _DUE_WORDS[one]) for one in Due)),
+        Choice("sort", "In order of", by.sort, tuple((one.value, _SORT_WORDS[one]) for one in Sort)),
+    )
+
+
+def _any(options: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return (("", "any"), *options)
+
+
+async def keep_view(inbox: "Inbox", visit: "Visit") -> Response:
+    """What to show comes in the body and is kept here, so that the address says only which list."""
+    fields = {name: value for name, value in visit.form.items() if isinstance(value, str)}
+    return await run_in_threadpool(partial(_keep, inbox), visit.reader, fields)
+
+
+def _keep(inbox: "Inbox", reader: Reader, form: dict[str, str]) -> Response:
+    who, views = reader.person.case_manager_id, inbox.store.list_views
+    if forgotten := form.get("forget", ""):
+        views.forget(who, forgotten)
+        return RedirectResponse("/", 303)
+    by, name = narrowing_of(form), form.get("name", "").strip()[:LONGEST_NAME]
+    if not by.narrows and not name:
+        return RedirectResponse(address(by.view), 303)
+    view_id = views.keep(who, name, by.model_dump_json(), datetime.now(UTC))
+    return RedirectResponse(f"/?saved={view_id}" if view_id else "/?said=full", 303)
+
+
+def address(view: View) -> str:
+    return "/" if view is View.MINE else f"/?view={view}"
+
+
+def links(inbox: "Inbox", reader: Reader, at: Looking) -> list[dict[str, Any]]:
+    """Each list there is a link to, and which of them this is."""
+    plain = [
+        {"href": address(one), "words": VIEW_WORDS[one], "here": not at.view_id and one is at.by.view}
+        for one in views_for(inbox, reader)
+    ]
+    named = [
+        {"href": f"/?saved={one.view_id}", "words": one.name, "here": one.view_id == at.view_id}
+        for one in at.kept
+        if one.name
+    ]
+    return plain + named
