@@ -1,19 +1,19 @@
 """What nobody did in time: stays, acts, the directory and the escalation rules in, questions to the next person out."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from rules.following.escalation import CameTo, Escalation
+from rules.following.look import Rules
 from rules.policy.policy import Policy
-from rules.telling.destinations import Whose
+from rules.telling.destinations import Destination, Whose
 from rules.telling.directory import Directory
 from streams.run import metrics
 from streams.store import Store, Unavailable
-from streams.store.looks import Rules
 from streams.store.ticks import Turn
 
 log = structlog.get_logger()
@@ -41,29 +41,27 @@ class Overdue:
     def run(self, turn: Turn, now: datetime) -> None:
         """One tick. Raises `Unavailable`, also when another process has taken the turn over."""
         store = self._store.escalations
-        rules = Rules(
-            store.in_force(turn, self._escalation(), now),
-            self._policy(),
-            self._directory(),
-            [one.destination for one in self._store.destinations.all() if one.destination.whose is Whose.PERSON],
-        )
+        rules = Rules(store.in_force(turn, self._escalation(), now), self._policy(), self._directory())
+        mail = [one.destination for one in self._store.destinations.all() if one.destination.whose is Whose.PERSON]
         until = time.monotonic() + WORK_SECONDS
         while store.hear(turn) and time.monotonic() < until:
             pass
         while (stays := store.to_look_at(now, LOOKS_AT_ONCE)) and time.monotonic() < until:
-            self._look(turn, stays, rules, now)
+            self._look(turn, stays, rules, mail, now)
         metrics.ESCALATION_UNLOOKED.set(store.unlooked(now, GRACE))
         metrics.ESCALATION_UNHEARD.set(store.unheard(turn.name))
 
-    def _look(self, turn: Turn, stays: Mapping[str, int], rules: Rules, now: datetime) -> None:
+    def _look(
+        self, turn: Turn, stays: Mapping[str, int], rules: Rules, mail: Sequence[Destination], now: datetime
+    ) -> None:
         try:
-            steps = self._store.escalations.look(turn, stays, rules, now)
+            steps = self._store.escalations.look(turn, stays, rules, mail, now)
         except Unavailable:
             raise
         except Exception as error:
             if len(stays) > 1:
                 for alert_id, seen in stays.items():
-                    self._look(turn, {alert_id: seen}, rules, now)
+                    self._look(turn, {alert_id: seen}, rules, mail, now)
                 return
             metrics.ESCALATION_FAILED.inc()
             log.exception("stay_not_looked_at", error=type(error).__name__)

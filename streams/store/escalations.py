@@ -16,9 +16,11 @@ from sqlalchemy import Connection, insert, select, update
 from rules.decisions import Alert
 from rules.following.escalation import CameTo, Escalation
 from rules.following.frozen import InForce
+from rules.following.look import Rules
+from rules.telling.destinations import Destination
 from streams.store.database import Database, next_values, rows_among, write_rows
 from streams.store.decisions import take_turns
-from streams.store.looks import NEVER, Look, Rules, looked_at
+from streams.store.looks import NEVER, Looked, looked_at
 from streams.store.nudges import write_mail
 from streams.store.tables import (
     acts,
@@ -113,12 +115,15 @@ class Escalations:
             rows = [*connection.execute(late.order_by(escalation_looks.c.look_us)), *connection.execute(changed)]
         return {row.alert_id: row.look_us for row in rows}
 
-    def look(self, turn: Turn, set_for: Mapping[str, int], rules: Rules, now: datetime) -> list[StepRow]:
-        """Look at these stays (with the times that were set): writes what is due and when to look next."""
+    def look(
+        self, turn: Turn, set_for: Mapping[str, int], rules: Rules, mail: Sequence[Destination], now: datetime
+    ) -> list[StepRow]:
+        """Look at these stays (with the times that were set): writes what is due, also to the `mail` of whom it asks,
+        and when to look next."""
         with self._database.reading() as connection:
             before = looked_at(connection, list(set_for), rules, now)
         asking = [one.alert_id for one in before.values() if one.due or one.over]
-        steps = self._write(turn, asking, rules, now) if asking else []
+        steps = self._write(turn, asking, rules, mail, now) if asking else []
         quiet = [
             (alert_id, seen, before[alert_id].look_us if alert_id in before else NEVER)
             for alert_id, seen in set_for.items()
@@ -161,7 +166,9 @@ class Escalations:
             cursor = connection.scalar(select(ticks.c.cursor).where(ticks.c.name == name))
             return max(0, _position(connection) - int(cursor or 0))
 
-    def _write(self, turn: Turn, alert_ids: Sequence[str], rules: Rules, now: datetime) -> list[StepRow]:
+    def _write(
+        self, turn: Turn, alert_ids: Sequence[str], rules: Rules, mail: Sequence[Destination], now: datetime
+    ) -> list[StepRow]:
         """What is due for these stays, looked at again while nobody else can change them."""
         with self._database.writing() as connection:
             fence(connection, turn)
@@ -171,7 +178,7 @@ class Escalations:
             stays = looked_at(connection, alert_ids, rules, now)
             for stay in stays.values():
                 _tell(connection, stay)
-                write_mail(connection, stay, rules.mail, now)
+                write_mail(connection, stay, mail, now)
                 which = escalation_looks.c.alert_id == stay.alert_id
                 connection.execute(update(escalation_looks).where(which).values(look_us=stay.look_us))
             positions = iter(
@@ -184,7 +191,7 @@ def _position(connection: Connection) -> int:
     return int(connection.scalar(select(counters.c.value).where(counters.c.name == "position")) or 0)
 
 
-def _tell(connection: Connection, stay: Look) -> None:
+def _tell(connection: Connection, stay: Looked) -> None:
     """Everybody asked is told of the stay from now on; whose questions are all over is asked no more."""
     document = connection.scalar(select(alerts.c.document).where(alerts.c.alert_id == stay.alert_id)) or ""
     alert = Alert.model_validate_json(document)
@@ -204,7 +211,7 @@ def _tell(connection: Connection, stay: Look) -> None:
     connection.execute(update(alert_owners).where(which).values(asked=0))
 
 
-def _write_steps(connection: Connection, stay: Look, positions: Iterator[int], now: datetime) -> list[StepRow]:
+def _write_steps(connection: Connection, stay: Looked, positions: Iterator[int], now: datetime) -> list[StepRow]:
     """The rows, and for those that are over another place in the stream of changes: open pages hear of both."""
     for key in stay.over:
         which = (escalation_steps.c.alert_id == stay.alert_id) & (escalation_steps.c.step_key == key)

@@ -18,7 +18,7 @@ from streams.store.destinations import WAITING
 from streams.store.tables import alerts, deliveries, to_us
 
 if TYPE_CHECKING:
-    from streams.store.looks import Look
+    from streams.store.looks import Looked
 
 GATHER_SECONDS: Final = 120
 _COLUMNS: Final = (
@@ -26,7 +26,7 @@ _COLUMNS: Final = (
 )
 
 
-def write_mail(connection: Connection, stay: "Look", destinations: Sequence[Destination], now: datetime) -> None:
+def write_mail(connection: Connection, stay: "Looked", destinations: Sequence[Destination], now: datetime) -> None:
     """Write a delivery for every mail of everybody who is asked, in the transaction of the steps."""
     rows = []
     gather = GATHER_SECONDS * 1_000_000

@@ -222,14 +222,14 @@ def test_rules_changed_in_mid_run_hold_for_what_begins_after_them(town: Store) -
 
 def test_a_stay_our_code_fails_on_stops_no_other(town: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     town.decisions.decide([record(2, "E2", visit="V2", mrn="M2", at=AT)], urgent, AT)
-    whole = looks._look
+    whole = looks.look
 
     def failing(versions: Any, *rest: Any) -> Any:
         if versions[-1].alert_id == FIRST:
             raise ZeroDivisionError
         return whole(versions, *rest)
 
-    monkeypatch.setattr(looks, "_look", failing)
+    monkeypatch.setattr(looks, "look", failing)
     before = REGISTRY.get_sample_value("toc_escalation_failed_total") or 0
     work = Clockwork(town)
     work.tick(11)
