@@ -27,6 +27,7 @@ class Match(Value):
     runner_up: str | None = None
     weight: float = 0.0
     evidence: dict[str, str] = {}  # field -> agreement word, for example {"birth_date": "equal"}
+    others: tuple[tuple[str, str], ...] = ()  # the patient's record numbers that are another enrollee's, as compared
 
 
 class Action(StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from parsers.events import Event, EventKind
 from rules.deciding.case import World
-from rules.deciding.groups import KNOWN, Ids, known_after, part_id, together, unsure
+from rules.deciding.groups import KNOWN, Ids, Whose, known_after, part_id, together, unsure
 from rules.deciding.merges import merge
 from rules.deciding.moves import move, take_back
 from rules.deciding.workspace import Desk, held, suppressed, unsaid
@@ -23,7 +23,6 @@ from rules.event_kinds import KINDS, About
 from rules.stays.find import anew
 
 __all__ = ["World", "decide", "unsure", "worth_asking"]
-Whose = tuple[Match, Match | None]  # whose a group's patient is, and whose the identity that gives way
 
 
 def decide(

@@ -17,6 +17,7 @@ from rules.matching.evidence import Field, Note
 
 _FOREMOST: Final = (Action.NOTIFY, Action.AMEND, Action.RETRACT, Action.HOLD, Action.SUPPRESS)
 KNOWN: Final = frozenset({Grade.CERTAIN, Grade.PROBABLE})
+Whose = tuple[Match, Match | None]  # whose a group's patient is, and whose the identity that gives way
 
 
 class Ids(NamedTuple):

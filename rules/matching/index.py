@@ -194,6 +194,7 @@ class PanelIndex:
         screened = size > SMALL_PANEL
         gathered, large = _gather(state.segments, person, screened=screened)
         ssn_holders = -1
+        held_by: dict[str, list[tuple[str, str]]] = {}
         weigh_last, weigh_first = state.weigh_last, state.weigh_first
         for segment, (shared, crowds) in zip(state.segments, gathered, strict=True):
             some = set(shared)
@@ -211,6 +212,8 @@ class PanelIndex:
                 if ssn_holders < 0:
                     ssn_holders = _holders(state.segments, person.ssn) if len(person.ssn) == 9 else 0
                 enrollee_id, other = self._person(segment, row, owners)
+                if shared_numbers := [mrn for mrn in person.mrns if mrn in other.mrns]:
+                    held_by[enrollee_id] = shared_numbers
                 comparison = compare(
                     person, other, weigh_last, weigh_first, ssn_shared=ssn_holders > 1, borne=weigh_first.borne
                 )
@@ -227,7 +230,10 @@ class PanelIndex:
         said: dict[str, str] = {Field.LARGE_BLOCK: "; ".join(map(str, large))} if large else {}
         if all(each.grade is Grade.CERTAINLY_NOT for each in found):
             return Match(grade=Grade.CERTAINLY_NOT, evidence=said) if said else NOBODY
-        return _choose(found, said, size)
+        best = _choose(found, said, size)
+        others = {mrn for enrollee_id, mrns in held_by.items() if enrollee_id != best.enrollee_id for mrn in mrns}
+        others.difference_update(held_by.get(best.enrollee_id or "", ()))
+        return best.model_copy(update={"others": tuple(sorted(others))}) if others else best
 
     def _screen(
         self, segment: Segment, shared: dict[int, int], crowds: Sequence[Span], person: Person

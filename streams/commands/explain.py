@@ -7,13 +7,12 @@ put it: a message is decided as if it had come when it was recorded, so the same
 
 import json
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from parsers.events import Event, Identifier
+from parsers.events import Event
 from parsers.feeds import Feed
 from parsers.files.panel import PanelReader
 from parsers.files.panel_columns import PanelRow, enrollee_of
@@ -25,9 +24,11 @@ from parsers.outcomes import NoTransition, Reject, TestMessage
 from parsers.people import Enrollee
 from rules.deciding.case import Route, World
 from rules.deciding.decide import decide
-from rules.deciding.groups import unsure
-from rules.deciding.late_enrollment import looks_back, worth_keeping
-from rules.decisions import Alert, AlertKind, Decision, Grade, History, Match, Reason, Stay
+from rules.deciding.groups import Whose, unsure
+from rules.deciding.history import Remembered, owner_of
+from rules.deciding.late_enrollment import worth_keeping
+from rules.deciding.workspace import suppressed
+from rules.decisions import Alert, AlertKind, Decision, Reason
 from rules.policy.policy import Policy, default_policy
 from rules.telling.directory import Directory
 from rules.telling.routes import Routed, Routes
@@ -58,17 +59,12 @@ class Core:
         route: Route | None = None,
     ) -> None:
         self._people = Everyone() if panel is None else PanelFile(panel)
-        self._policy = policy or default_policy()
-        self._route = route or plain_route()
+        self.policy = policy or default_policy()
+        self.route = route or plain_route()
         self._test = test
         self._fields = fields
         self._feed_for = feed_for
-        self._seen: set[str] = set()
-        self._stays: dict[str, Stay] = {}
-        self._stays_of: dict[str, dict[str, None]] = defaultdict(dict)  # enrollee or key -> stay ids
-        self._keyed: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-        self._alerts: dict[str, Alert] = {}
-        self._nobodys: dict[tuple[str, str], dict[str, Event]] = defaultdict(dict)  # number or key -> kept events
+        self.remembered = Remembered(_KEPT_FOR)
         self.n = 0
 
     def step(self, data: bytes, reject: Reject | None = None) -> dict[str, Any]:
@@ -112,19 +108,12 @@ class Core:
         return answer
 
     def _event(self, event: Event) -> dict[str, Any]:
-        day = event.occurred_at.astimezone(self._policy.tz).date()
+        day = event.occurred_at.astimezone(self.policy.tz).date()
         parts = event.parts()
         found = [self._people.find(part, day) for part in parts]
         whose = [(unsure(part, one), former) for part, (one, former) in zip(parts, found, strict=True)]
-        match, prior = whose[0]
-        history = self._history(event, whose)
-        world = World(self._policy, self._route, event.received_at)
-        decision = decide(event, match, prior, history, world, further=whose[1:])
-        self._seen.add(event.fingerprint)
-        self._keep(decision)
-        self._keep_nobodys(event, whose, decision)
-        for part, one in zip(parts, whose, strict=True):
-            self._meet(part, *one)
+        match = whose[0][0]
+        decision = self.decide(event, whose)
         alert = _foremost(decision)
         answer: dict[str, Any] = {
             "trigger": event.trigger,
@@ -149,64 +138,20 @@ class Core:
             answer["alerts"] = [_shown(one) for one in decision.alerts]
         return answer
 
-    def _history(self, event: Event, whose: Sequence[tuple[Match, Match | None]]) -> History:
-        ids: dict[str, None] = {}
-        named = [found.enrollee_id for pair in whose for found in pair if found is not None and found.enrollee_id]
-        for enrollee_id in named:
-            ids |= self._stays_of[enrollee_id]
-        for part in event.parts():
-            keys: list[Identifier] = [*part.stay_keys]
-            if part.prior:
-                keys += [key for key in (part.prior.account, part.prior.visit) if key]
-            for key in keys:
-                ids |= self._keyed.get((key.system, key.value), {})
-        stays = tuple(self._stays[stay_id] for stay_id in ids)
-        people = dict.fromkeys([*named, *(stay.enrollee_id for stay in stays)])
-        sought = [one for part in event.parts() for one in looks_back(part)]
-        earlier = {
-            message_id: one
-            for number in sought
-            for message_id, one in self._nobodys.get((number.system, number.value), {}).items()
-            if event.received_at - one.received_at <= _KEPT_FOR
-        }
-        return History(
-            earlier=tuple(earlier[message_id] for message_id in sorted(earlier)),
-            stays=stays,
-            alerts=tuple(self._alerts[stay_id] for stay_id in ids if stay_id in self._alerts),
-            seen=event.fingerprint in self._seen,
-            enrollees=tuple(person for one in people if (person := self._people.get(one)) is not None),
-        )
-
-    def _keep(self, decision: Decision) -> None:
-        for stay in decision.stays:
-            before = self._stays.get(stay.stay_id)
-            if before is not None and before.enrollee_id != stay.enrollee_id:
-                self._stays_of[before.enrollee_id].pop(stay.stay_id, None)
-            self._stays[stay.stay_id] = stay
-            self._stays_of[stay.enrollee_id][stay.stay_id] = None
-            for key in stay.keys:
-                self._keyed[key.system, key.value][stay.stay_id] = None
-        for alert in decision.alerts:
-            self._alerts[alert.stay_id] = alert
-        self._people.learn((change.identifier, change.enrollee_id) for change in decision.crosswalk)
-
-    def _keep_nobodys(self, event: Event, whose: Sequence[tuple[Match, Match | None]], decision: Decision) -> None:
-        """What the worker keeps of people who are not on the panel, and no longer than until they are."""
-        for kept in self._nobodys.values() if decision.caught_up else ():
-            for message_id in decision.caught_up:
-                kept.pop(message_id, None)
-        if any(found and found.grade is not Grade.CERTAINLY_NOT for pair in whose for found in pair):
-            return
-        if worth_keeping(event):
-            for number in (*event.patient.identifiers, *event.stay_keys[:1]):
-                self._nobodys[number.system, number.value][event.message_id] = event
-
-    def _meet(self, event: Event, match: Match, prior: Match | None) -> None:
-        """What an automatic match shows of record numbers, as the store learns it: never in place of what is known."""
-        former = event.prior.identifiers if event.prior else ()
-        for found, numbers in ((match, event.patient.identifiers), (prior, former)):
-            if found and found.enrollee_id and found.grade in (Grade.CERTAIN, Grade.PROBABLE):
-                self._people.meet(numbers, found.enrollee_id)
+    def decide(self, event: Event, whose: Sequence[Whose]) -> Decision:
+        """What an event about these people comes to; of one about nobody nothing is decided, but it may be kept."""
+        if owner_of(whose) is None:
+            if worth_keeping(event):
+                self.remembered.keep(event)
+            return suppressed(Reason.NOT_ON_PANEL)
+        history = self.remembered.history(event, whose, self._people.get)
+        world = World(self.policy, self.route, event.received_at)
+        (match, prior), *further = whose
+        decision = decide(event, match, prior, history, world, further=further)
+        learned = self.remembered.take(event, whose, decision)
+        self._people.learn(learned.said)
+        self._people.learn(learned.shown)
+        return decision
 
 
 def plain_route(directory: Directory | None = None, routes: Routes | None = None) -> Route:

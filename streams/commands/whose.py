@@ -1,11 +1,12 @@
 """A patient in, whose they are out: as the worker finds them in a panel, or enrolled whoever they are without one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
 from parsers.events import Event, Identifier, PersonName
 from parsers.people import Enrollee
+from rules.deciding.history import Number
 from rules.decisions import Grade, Match
 from rules.matching.evidence import Field, Note
 from rules.matching.index import PanelIndex
@@ -19,7 +20,7 @@ class Everyone:
     """No panel: whoever the hospital names is enrolled, under the first identifier it used for them."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], str] = {}
+        self._known: dict[Number, str] = {}
 
     def find(self, event: Event, _day: date) -> tuple[Match, Match | None]:
         prior = event.prior
@@ -30,13 +31,8 @@ class Everyone:
     def get(self, _enrollee_id: str) -> Enrollee | None:
         return None
 
-    def learn(self, crosswalk: Iterable[tuple[Identifier, str | None]]) -> None:
-        for identifier, enrollee_id in crosswalk:
-            if enrollee_id is not None:
-                self._known[identifier.system, identifier.value] = enrollee_id
-
-    def meet(self, _numbers: Iterable[Identifier], _enrollee_id: str) -> None:
-        """Without a panel every number was learned as it was found."""
+    def learn(self, numbers: Mapping[Number, str]) -> None:
+        self._known |= {number: enrollee_id for number, enrollee_id in numbers.items() if enrollee_id}
 
     def _person(self, identifiers: Sequence[Identifier], name: PersonName, event: Event) -> str:
         own = [(one.system, one.value) for one in identifiers if one.type.upper() not in _NOT_A_PERSON]
@@ -55,7 +51,6 @@ class PanelFile:
     def __init__(self, people: Iterable[Enrollee]) -> None:
         self._people = {person.enrollee_id: person for person in people}
         self._index = PanelIndex.build(record_of(person) for person in self._people.values())
-        self._known = {(one.system, one.value) for person in self._people.values() for one in person.mrns}
 
     def find(self, event: Event, day: date) -> tuple[Match, Match | None]:
         match = self._index.match(event.patient, event.facility, day)
@@ -64,15 +59,9 @@ class PanelFile:
     def get(self, enrollee_id: str) -> Enrollee | None:
         return self._people.get(enrollee_id)
 
-    def learn(self, crosswalk: Iterable[tuple[Identifier, str | None]]) -> None:
-        learned = [(one.system, one.value, enrollee_id) for one, enrollee_id in crosswalk]
-        if learned:
-            self._known.update((system, value) for system, value, _ in learned)
-            self._index.apply((), (), learned)
-
-    def meet(self, numbers: Iterable[Identifier], enrollee_id: str) -> None:
-        new = [one for one in numbers if one.names_a_record and one.system and one.value]
-        self.learn((one, enrollee_id) for one in new if (one.system, one.value) not in self._known)
+    def learn(self, numbers: Mapping[Number, str]) -> None:
+        if numbers:
+            self._index.apply((), (), [(*number, enrollee_id or None) for number, enrollee_id in numbers.items()])
 
 
 def record_of(person: Enrollee) -> PanelRecord:

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from parsers.people import Enrollee
+from rules.deciding.groups import KNOWN
 from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reason
 from rules.endings import LedgerEntry
 from streams.kafka.records import AlertRecord, EventRecord, Whose
@@ -21,7 +22,6 @@ from streams.store.database import Changed, Database, Row, next_values, rows_amo
 from streams.store.due import AskDue, write_due
 from streams.store.ledger import COLUMNS as LEDGER_COLUMNS
 from streams.store.ledger import Ledger, endings_of, ledger_row
-from streams.store.panel_rows import enrollee_on
 from streams.store.reviews import Verdict, add_waiting, pair_of, untold
 from streams.store.tables import (
     alert_owners,
@@ -35,8 +35,8 @@ from streams.store.tables import (
     stays,
     to_us,
 )
-from streams.store.unmatched import earlier_of, forget
-from streams.store.workspace import KNOWN, Outcome, Work, active_moment, ledger_entry, load, matches, unheard
+from streams.store.unmatched import forget
+from streams.store.workspace import Outcome, Work, active_moment, ledger_entry, load, matches
 
 STAY_COLUMNS: Final = (
     "stay_id",
@@ -108,9 +108,7 @@ class Decisions:
             todo = [record for record in batch if _decidable(record, before.get(record.event.message_id))]
             if not todo:
                 return [Outcome(record.event.message_id, None, redelivered=True) for record in batch]
-            work = load(connection, todo, now, self._database.zone)
-            if secret:
-                work.earlier = earlier_of(connection, unheard(todo, work), secret)
+            work = load(connection, todo, now, self._database.zone, secret)
             decided: list[tuple[EventRecord, Decision, tuple[LedgerEntry, ...]] | None] = []
             taken: set[str] = set()
             for record in batch:
@@ -212,7 +210,7 @@ def _flush(
             work.revisions.get(stay.stay_id, 0) + 1,
             stay.model_dump_json(),
         )
-        for stay in (work.stays[stay_id] for stay_id in sorted(work.changed_stays))
+        for stay in (work.remembered.stays[stay_id] for stay_id in sorted(work.changed_stays))
     ]
     _expect(write_rows(connection, stays, STAY_COLUMNS, rows, STAY_CONFLICT), len(rows))
     write_rows(connection, stay_keys, ("key", "stay_id"), sorted(work.new_keys), "ON CONFLICT DO NOTHING")
@@ -224,13 +222,13 @@ def _flush(
 
 
 def _write_crosswalk(connection: Connection, work: Work) -> None:
-    if not work.corrected and not work.learned:
+    if not work.said and not work.shown:
         return
     seq = next_values(connection, "crosswalk", 1)[0]
     columns = ("system", "value", "enrollee_id", "seq")
     for found, rest in (
-        (work.corrected, "(system, value) DO UPDATE SET enrollee_id = excluded.enrollee_id, seq = excluded.seq"),
-        (work.learned, "DO NOTHING"),
+        (work.said, "(system, value) DO UPDATE SET enrollee_id = excluded.enrollee_id, seq = excluded.seq"),
+        (work.shown, "DO NOTHING"),
     ):
         rows = [(*number, enrollee_id, seq) for number, enrollee_id in sorted(found.items())]
         write_rows(connection, crosswalk, columns, rows, f"ON CONFLICT {rest}")
@@ -301,9 +299,7 @@ def _write_alerts(connection: Connection, work: Work) -> list[AlertRecord]:
 
 def _with_enrollee(work: Work, record: AlertRecord) -> tuple[int, Alert, Enrollee | None]:
     alert = record.alert
-    row = work.enrollees.get(alert.enrollee_id)
-    enrollee = enrollee_on(row, work.homes.get(alert.enrollee_id, ()), work.day_of(alert.occurred_at)) if row else None
-    return record.position, alert, enrollee
+    return record.position, alert, work.enrollee(alert.enrollee_id, alert.occurred_at)
 
 
 def _expect(written: int, wanted: int) -> None:

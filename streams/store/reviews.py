@@ -15,12 +15,12 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
-from parsers.events import Identifier, Patient, Value
+from parsers.events import Patient, Value
 from parsers.people import Enrollee
+from rules.deciding.history import learnable
 from rules.decisions import Grade, Reason
 from rules.endings import Ending
 from rules.matching.evidence import Field, Note
-from rules.matching.person import is_nobodys
 from streams.kafka.records import EventRecord
 from streams.store.audit import Audited, note
 from streams.store.database import Database, Row, next_values, rows_among, write_rows
@@ -81,14 +81,6 @@ class Asked(NamedTuple):
 
     released: int  # a person had said before that it is them
     waiting: int  # wait for a verdict now, and did not before
-
-
-def learnable(identifiers: Sequence[Identifier]) -> list[Identifier]:
-    """Those that name a person within their authority (HL7 table 0203): no account, visit, license or SSN, and nothing
-    that stands for a number that is not known."""
-    return [
-        number for number in identifiers if number.system and number.names_a_record and not is_nobodys(number.value)
-    ]
 
 
 def pair_of(patient: Patient, enrollee_id: str) -> str:

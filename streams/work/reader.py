@@ -14,8 +14,9 @@ from parsers.hl7.adt import read_adt
 from parsers.hl7.er7 import Peek, peek
 from parsers.outcomes import NoTransition, Reject, TestMessage
 from rules.deciding.groups import unsure
+from rules.deciding.history import owner_of
 from rules.deciding.late_enrollment import worth_keeping
-from rules.decisions import Grade, Match, Reason
+from rules.decisions import Reason
 from rules.endings import Ending, LedgerEntry
 from rules.matching.index import PanelIndex
 from streams.kafka.outlet import Output
@@ -160,18 +161,19 @@ class Reader:
         panel = self._panel()
         day = event.occurred_at.astimezone(_zone(feed.zone_at(event.facility))).date()
         whose = [
-            Whose(
-                match=unsure(part, panel.match(part.patient, part.facility, day)),
-                prior_match=panel.match_prior(part.prior, part.facility, day) if part.prior else None,
+            (
+                unsure(part, panel.match(part.patient, part.facility, day)),
+                panel.match_prior(part.prior, part.facility, day) if part.prior else None,
             )
             for part in event.parts()
         ]
-        enrollee_id = next((found for one in whose if (found := _owner(one))), None)
+        enrollee_id = owner_of(whose)
         if enrollee_id is None:
             keep = self._settings.unmatched_days > 0 and worth_keeping(event)
             return Ended(suppressed(event, Reason.NOT_ON_PANEL), unmatched=event if keep else None)
-        first, *further = whose
-        record = EventRecord(event=event, match=first.match, prior_match=first.prior_match, further=tuple(further))
+        (match, prior), *others = whose
+        further = tuple(Whose(match=one, prior_match=former) for one, former in others)
+        record = EventRecord(event=event, match=match, prior_match=prior, further=further)
         return Forward(envelope, event_output(record, keyed_hash(self._secret, enrollee_id), envelope))
 
 
@@ -195,14 +197,6 @@ def header_of(data: bytes) -> Peek | None:
 def _sender_of(feed: Feed, application: str, facility: str) -> str:
     """Whose messages stand or fall together: a configured feed's, else those of one MSH-3 and MSH-4."""
     return feed.name if feed.sending else f"{application}|{facility}"[:_SENDER_LENGTH]
-
-
-def _owner(whose: Whose) -> str | None:
-    return _found(whose.match) or (_found(whose.prior_match) if whose.prior_match else None)
-
-
-def _found(match: Match) -> str | None:
-    return None if match.grade is Grade.CERTAINLY_NOT else match.enrollee_id
 
 
 def event_output(record: EventRecord, key: bytes, envelope: Envelope) -> Output:

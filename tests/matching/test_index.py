@@ -73,10 +73,26 @@ def test_a_message_finds_its_enrollee_with_words(index):
     assert "mrn" not in elsewhere.evidence  # without an authority it is the facility's own number
 
 
+def test_a_number_of_somebody_else_is_named(index):
+    theirs, own = Identifier(system="NORTH", value="0012345", type="MR"), Identifier(system="NORTH", value="5")
+    patient = Patient(
+        identifiers=(theirs, own),
+        name=PersonName(family="WHITFIELD", given="JAMES", suffix="JR"),
+        birth_date=date(1984, 5, 2),
+        sex="M",
+        ssn="501-23-4567",
+    )
+    match = index.match(patient, "North", DAY)
+    assert (match.enrollee_id, match.others) == ("E2", (("NORTH", "12345"),))
+    moved = PanelIndex.build([ROSA, SON, *crowd(300)], [("NORTH", "12345", "E2")])
+    assert moved.match(patient, "North", DAY).others == ()
+
+
 def test_nobody(index):
     match = found(index, PanelRecord("", last="Ito", first="Ken", birth_date="1999-09-09"))
     assert match.model_dump() == {
         "grade": Grade.CERTAINLY_NOT, "enrollee_id": None, "runner_up": None, "weight": 0.0, "evidence": {},
+        "others": (),
     }  # fmt: skip
     assert found(PanelIndex.build([]), ROSA).grade is Grade.CERTAINLY_NOT
 

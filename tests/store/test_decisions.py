@@ -9,6 +9,7 @@ import pytest
 from parsers.events import EventKind, Identifier, Patient, Prior
 from rules.deciding.case import World
 from rules.deciding.decide import decide as decide_by_rules
+from rules.deciding.history import learnable
 from rules.decisions import (
     Action,
     CrosswalkChange,
@@ -27,7 +28,7 @@ from streams.kafka.records import EventRecord
 from streams.store import Store, Unavailable
 from streams.store.audit import Audited
 from streams.store.changes import FeedKind
-from streams.store.reviews import Verdict, learnable
+from streams.store.reviews import Verdict
 from tests.rigs.store import NOW, alert_of, days, decide, line, message_id, panel, record, store, store_url
 
 __all__ = ["store", "store_url"]

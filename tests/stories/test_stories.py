@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -41,15 +41,17 @@ THEMES = {
 }
 LOCAL = ZoneInfo("America/New_York")
 
+C = TypeVar("C", bound=Core)
+
 
 def team(enrollee: Any, kind: Any, reasons: Any, at: Any) -> Routed:
     who = f"team-{enrollee.practice_id}" if enrollee else "central-office"
     return Routed((Owner(case_manager_id=who, because="practice"),), "The practice's team.")
 
 
-def core_for(folder: Path, facts: dict[str, Any]) -> Core:
+def core_for(folder: Path, facts: dict[str, Any], make: type[C] = Core) -> C:
     panel, policy = folder / "panel.csv", folder / "policy.toml"
-    return Core(
+    return make(
         read_panel(panel) if panel.exists() else None,
         policy=read_policy(policy) if policy.exists() else None,
         test=facts.get("test_mode", True),
