@@ -151,13 +151,13 @@ def differences(store: Store, core: Watched, chance: random.Random) -> list[str]
 
 
 def batches(decided: Sequence[Decided], chance: random.Random) -> Iterator[list[Decided]]:
-    """Of any size; what is kept of nobody ends one, as it is kept before what comes later is read."""
+    """Of any size; what is kept of nobody ends one, as it is kept before what comes later is decided."""
     batch: list[Decided] = []
     for one in decided:
-        batch.append(one)
-        if is_kept(one) or chance.random() < 0.05:
+        if batch and (chance.random() < 0.05 or (is_kept(batch[-1]) and owner_of(one.whose))):
             yield batch
             batch = []
+        batch.append(one)
     yield batch
 
 
