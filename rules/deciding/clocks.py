@@ -14,7 +14,7 @@ notice of an admission is met by it, or missed because it came too late; told on
 A discharge's information needs six elements, which no ADT message has: the notice counts, the rest stays to be got.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -29,9 +29,15 @@ from rules.policy.icd10 import code_in
 from rules.policy.policy import Business, Calendar, Policy, WhenUnknown
 
 INPATIENT_LIKE: Final = frozenset({EncounterClass.INPATIENT, EncounterClass.OBSERVATION, EncounterClass.UNKNOWN})
-MEASURES: Final = frozenset(
-    {ClockKind.FUH_7, ClockKind.FUH_30, ClockKind.FUM_7, ClockKind.FUM_30, ClockKind.FUA_7, ClockKind.FUA_30}
-)  # those that depend on the diagnoses
+# Days after the day of the discharge, as the measure sets them; those clocks that depend on the diagnoses.
+MEASURES: Final[Mapping[ClockKind, int]] = {
+    ClockKind.FUH_7: 7,
+    ClockKind.FUH_30: 30,
+    ClockKind.FUM_7: 7,
+    ClockKind.FUM_30: 30,
+    ClockKind.FUA_7: 7,
+    ClockKind.FUA_30: 30,
+}
 HAPPENED: Final = frozenset({StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE, StayStatus.FINISHED})
 _MEASURED_DAYS: Final = 30
 NOT_ACUTE: Final = frozenset({FacilityKind.SKILLED_NURSING, FacilityKind.REHABILITATION})
@@ -287,10 +293,7 @@ def _after_inpatient(
     mental = stay.facility_kind is FacilityKind.PSYCHIATRIC or _principal_in(stay.diagnoses, rules.mental_illness_codes)
     acute = stay.highest_class is not EncounterClass.OBSERVATION and stay.facility_kind not in NOT_ACUTE
     if mental and acute and _old_enough(enrollee, end, rules.mental_illness_age, zone):
-        found += [
-            _Run(ClockKind.FUH_7, end, day_end(end, 7, zone)),
-            _Run(ClockKind.FUH_30, end, day_end(end, 30, zone)),
-        ]
+        found += [_Run(kind, end, day_end(end, MEASURES[kind], zone)) for kind in (ClockKind.FUH_7, ClockKind.FUH_30)]
     return found
 
 
@@ -300,17 +303,11 @@ def _after_emergency(stay: Stay, enrollee: Enrollee | None, policy: Policy, end:
     if _principal_in(stay.diagnoses, rules.mental_illness_codes) and _old_enough(
         enrollee, end, rules.mental_illness_age, zone
     ):
-        found += [
-            _Run(ClockKind.FUM_7, end, day_end(end, 7, zone)),
-            _Run(ClockKind.FUM_30, end, day_end(end, 30, zone)),
-        ]
+        found += [_Run(kind, end, day_end(end, MEASURES[kind], zone)) for kind in (ClockKind.FUM_7, ClockKind.FUM_30)]
     overdose = any(code_in(diagnosis, rules.overdose_codes) for diagnosis in stay.diagnoses)
     substance = overdose or _principal_in(stay.diagnoses, rules.substance_codes)
     if substance and _old_enough(enrollee, end, rules.substance_age, zone):
-        found += [
-            _Run(ClockKind.FUA_7, end, day_end(end, 7, zone)),
-            _Run(ClockKind.FUA_30, end, day_end(end, 30, zone)),
-        ]
+        found += [_Run(kind, end, day_end(end, MEASURES[kind], zone)) for kind in (ClockKind.FUA_7, ClockKind.FUA_30)]
     return found
 
 

@@ -123,8 +123,8 @@ def _other_clocks(case: Case, policy: Policy) -> bool:
     if stay.diagnoses == previous.diagnoses or stay.status is not StayStatus.FINISHED:
         return False
     at = case.event.received_at
-    now = {clock.kind for clock in clocks_of(stay, case.enrollee, policy, at, at, others=case.others)} & MEASURES
-    before = {clock.kind for clock in previous.clocks if clock.status is not ClockStatus.STOPPED} & MEASURES
+    now = {clock.kind for clock in clocks_of(stay, case.enrollee, policy, at, at, others=case.others)} & MEASURES.keys()
+    before = {clock.kind for clock in previous.clocks if clock.status is not ClockStatus.STOPPED} & MEASURES.keys()
     return now != before
 
 

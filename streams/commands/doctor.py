@@ -198,7 +198,12 @@ def _panel(store: Store) -> Iterator[Finding]:
     if not size:
         yield Finding("panel", State.WRONG, "nobody is on the panel", "load it: `handoff panel load FILE`")
     elif age is None or age > _STALE_PANEL:
-        yield Finding("panel", State.WARNING, f"{size} enrollees, not refreshed in 90 days", "load a fresh panel file")
+        yield Finding(
+            "panel",
+            State.WARNING,
+            f"{size} enrollees, not refreshed in {_STALE_PANEL.days} days",
+            "load a fresh panel file",
+        )
     else:
         yield Finding("panel", State.OK, f"{size} enrollees, loaded {age.days} days ago")
     directory = store.directory.read()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final, NamedTuple
 
-from rules.deciding.clocks import is_business_day
+from rules.deciding.clocks import MEASURES, is_business_day
 from rules.decisions import (
     AlertKind,
     Clock,
@@ -38,12 +38,12 @@ CLOCK_WORDS: Final[Mapping[ClockKind, str]] = {
     ClockKind.TRC_DISCHARGE_INFORMATION: "Discharge information in the record (TRC)",
     ClockKind.TRC_ENGAGEMENT: "Contact after discharge (TRC)",
     ClockKind.TRC_MEDICATION_RECONCILIATION: "Medicines reviewed after discharge (TRC)",
-    ClockKind.FUH_7: "Mental-health follow-up within 7 days (FUH)",
-    ClockKind.FUH_30: "Mental-health follow-up within 30 days (FUH)",
-    ClockKind.FUM_7: "Follow-up after the ED within 7 days (FUM)",
-    ClockKind.FUM_30: "Follow-up after the ED within 30 days (FUM)",
-    ClockKind.FUA_7: "Substance-use follow-up within 7 days (FUA)",
-    ClockKind.FUA_30: "Substance-use follow-up within 30 days (FUA)",
+    ClockKind.FUH_7: "Mental-health follow-up (FUH)",
+    ClockKind.FUH_30: "Mental-health follow-up (FUH)",
+    ClockKind.FUM_7: "Follow-up after the ED (FUM)",
+    ClockKind.FUM_30: "Follow-up after the ED (FUM)",
+    ClockKind.FUA_7: "Substance-use follow-up (FUA)",
+    ClockKind.FUA_30: "Substance-use follow-up (FUA)",
 }
 CLOCK_STATUS_WORDS: Final[Mapping[ClockStatus, str]] = {
     ClockStatus.RUNNING: "running",
@@ -139,8 +139,11 @@ def left(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None
 
 
 def clock_name(clock: Clock, policy: Policy | None = None) -> str:
-    """What a clock asks for, with the numbers of the policy in force."""
+    """What a clock asks for, with the numbers of the policy in force, or of the measure where that sets them."""
     rules, name = (policy or default_policy()).clocks, CLOCK_WORDS[clock.kind]
+    if clock.kind in MEASURES:
+        what, _, measure = name.rpartition(" ")
+        return f"{what} within {count(MEASURES[clock.kind], 'day')} {measure}"
     match clock.kind:
         case ClockKind.TCM_CONTACT:
             return f"{name[:-1]}, {count(rules.tcm_contact_business_days, 'working day')})"

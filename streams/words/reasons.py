@@ -71,4 +71,6 @@ def reason(item: Reason, policy: Policy | None = None) -> str:
     """The sentence, with the numbers of the policy in force where it has some."""
     if item is Reason.READMISSION and policy is not None:
         return f"Is back in the hospital within {count(policy.windows.readmission_days, 'day')} of a discharge"
+    if item is Reason.RECENT_SNF_STAY and policy is not None:
+        return f"Was in a skilled nursing facility in the last {count(policy.windows.recent_snf_days, 'day')}"
     return REASON_WORDS[item]

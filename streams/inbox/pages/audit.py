@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 200
 IN_CSV: Final = 50_000
-_DAYS: Final = {"1": 1, "7": 7, "31": 31, "366": 366, "2196": 2196}  # the longest: six years
+_SPANS: Final = {"1": "a day", "7": "a week", "31": "a month", "366": "a year", "2196": "six years"}  # by days
 
 
 async def audit_page(inbox: "Inbox", visit: "Visit") -> Response:
@@ -43,9 +43,17 @@ def shown(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -
         }
         for row in rows
     ]
-    asked = {"person": person, "user": user, "days": days if days in _DAYS else "1"}
+    asked = {"person": person, "user": user, "days": days if days in _SPANS else "1"}
     more = f"The newest {SHOWN} are shown; the CSV holds all." if len(rows) == SHOWN else ""
-    return inbox.page("audit.html", reader=reader.person, csrf=reader.session.csrf, lines=lines, asked=asked, more=more)
+    return inbox.page(
+        "audit.html",
+        reader=reader.person,
+        csrf=reader.session.csrf,
+        lines=lines,
+        asked=asked,
+        spans=_SPANS,
+        more=more,
+    )
 
 
 def in_csv(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -> Response:
@@ -58,7 +66,7 @@ def in_csv(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) 
 def looked_up(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str, most: int) -> list[AuditRow]:
     """The rows asked for, newest first; that somebody asked is a row."""
     now = datetime.now(UTC)
-    since = now - timedelta(days=_DAYS.get(days, 1))
+    since = now - timedelta(days=int(days) if days in _SPANS else 1)
     rows = inbox.store.audit.read(enrollee_id=person, case_manager_id=user, since=since, limit=most)
     who = reader.person.case_manager_id
     inbox.store.audit.write(who, Audited.READ_AUDIT, now, enrollee_id=person, detail=f"{len(rows)} rows")

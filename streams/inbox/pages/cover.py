@@ -81,6 +81,7 @@ def render(inbox: "Inbox", reader: Reader, said: str, whose: str) -> Response:
             for name, one in sorted(coming, key=lambda found: (found[1].starts, found[0]))
         ],
         away_until=_until(inbox, me, now),
+        shown_days=SHOWN.days,
         meanwhile=meanwhile(inbox, me, now),
     )
 

@@ -17,6 +17,7 @@ from streams.inbox.pages import list_rows as rows
 from streams.inbox.request import Reader, tel
 from streams.inbox.team import scope, stays_of
 from streams.store.audit import Audited
+from streams.store.inbox_rows import SHOWN_DAYS
 from streams.words import acts as act_words
 from streams.words import people as people_words
 from streams.words import times as time_words
@@ -124,6 +125,7 @@ def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
     return inbox.page(
         "person.html",
         reader=me,
+        shown_days=SHOWN_DAYS,
         csrf=reader.session.csrf,
         who=people_words.person_line(_name(enrollee), enrollee.birth_date, enrollee.sex, now, desk.zone),
         tel=tel(enrollee.phone),

@@ -17,6 +17,7 @@ from starlette.responses import (
 )
 
 from streams.inbox.entering import BROWSER, address_of, browser_of, end_of, enter, please_wait
+from streams.inbox.links import LINK_MINUTES
 from streams.inbox.opened import is_opened
 from streams.inbox.request import COOKIE
 from streams.store.sessions import Way
@@ -74,7 +75,10 @@ async def tried(
     if who is not None:
         return who
     inbox.guesses.wrong(address_of(request), time.monotonic(), browser_of(inbox, request))
-    told = ("This link was used already, or it is older than 15 minutes.", "A new one comes with: handoff sign-in")
+    told = (
+        f"This link was used already, or it is older than {LINK_MINUTES} minutes.",
+        "A new one comes with: handoff sign-in",
+    )
     heading = "This link no longer opens the inbox"
     return inbox.page("words.html", 401, heading=heading, lines=told, button=None)
 

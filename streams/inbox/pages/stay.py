@@ -23,6 +23,7 @@ from streams.inbox.pages.person import ref_of
 from streams.inbox.request import ACTS, Reader, news, tel, wants_json
 from streams.store.acts import Absent, Again, Answered, Held, Refused, Written
 from streams.store.audit import Audited
+from streams.store.other_stays import EARLIER_DAYS
 
 if TYPE_CHECKING:
     from streams.inbox.page import Visit
@@ -67,6 +68,7 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
         position=position,
         last_alert=int((now - detail.stay.latest.decided_at).total_seconds()),
         stay=stay,
+        earlier_days=EARLIER_DAYS,
         holder=detail.stay.taken.case_manager_id if detail.stay.taken else "",
         news=news(stay),
         tel=tel(stay.phone),

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from parsers.people import RiskTier
 from rules.decisions import AlertKind, Priority
-from streams.inbox.narrowing import Due, Narrowing, Sort, View, narrowing_of
+from streams.inbox.narrowing import SOON, Due, Narrowing, Sort, View, narrowing_of
 from streams.inbox.pages.reader_stay import ReaderStay
 from streams.inbox.request import Reader
 from streams.inbox.team import colleagues, scope
@@ -31,7 +31,7 @@ VIEW_WORDS: Final = {
     View.TEAM: "Team",
     View.NOBODY: "Nobody has it",
 }
-_DUE_WORDS: Final = {Due.OVERDUE: "overdue", Due.TODAY: "today", Due.WEEK: "within 7 days"}
+_DUE_WORDS: Final = {Due.OVERDUE: "overdue", Due.TODAY: "today", Due.WEEK: f"within {SOON.days} days"}
 _SORT_WORDS: Final = {
     Sort.PRESSING: "what presses most",
     Sort.DUE: "when it is due",
