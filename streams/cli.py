@@ -305,17 +305,22 @@ def restore(
 @app.command("sign-in")
 def sign_in(
     person: Annotated[str | None, typer.Argument(help="Case manager id; the busiest one when left out.")] = None,
+    enroll: Annotated[
+        bool, typer.Option("--enroll", help="A link to set up a passkey or password, instead of one that signs in.")
+    ] = False,
     new_account: Annotated[
-        bool, typer.Option("--new-account", help="Let another account of the OpenID provider be this person's.")
+        bool, typer.Option("--new-account", help="Forget how this person signs in: another account or passkey follows.")
     ] = False,
 ) -> None:
     """Print a one-time link that signs a case manager in to the inbox."""
-    from streams.inbox.links import make_link, part_from_account
+    from streams.inbox.links import make_enrollment, make_link, part_from_account
 
     if new_account:
         typer.echo(part_from_account(_settings(), person or ""))
-        return
-    typer.echo(make_link(_settings(), person))
+    elif enroll:
+        typer.echo(make_enrollment(_settings(), person or ""))
+    else:
+        typer.echo(make_link(_settings(), person))
 
 
 @panel_app.command("load")

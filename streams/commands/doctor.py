@@ -246,7 +246,7 @@ def _processes(settings: Settings) -> Iterator[Finding]:
 def _sign_in(settings: Settings) -> Iterator[Finding]:
     """Whether the OpenID provider answers as one."""
     if not settings.oidc_issuer:
-        yield Finding("sign-in", State.OK, "by one-time links (`handoff sign-in`)")
+        yield Finding("sign-in", State.OK, "by passkeys, passwords and one-time links (`handoff sign-in`)")
         return
     provider = None
     try:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from streams.kafka.topics import TOPICS, Topic
 from streams.run.settings import Settings
 from streams.store import Store
+from streams.store.guessing import KEPT_DAYS as TRIES_DAYS
 from streams.store.keeping_up import ATTEMPT_DAYS, SESSION_DAYS
 from streams.store.quarantine import KEPT_DAYS
 
@@ -64,6 +65,15 @@ KEPT: Final = (
         lambda _: _days(SESSION_DAYS),
         "long over by then",
         lambda store, _, now: store.keeping_up.prune_sessions(now),
+    ),
+    Kept(
+        "tries to sign in, counted",
+        lambda _: _days(TRIES_DAYS),
+        "long worn off by then",
+        lambda store, _, now: store.guessing.prune(now),
+    ),
+    Kept(
+        "passkeys, passwords, recovery codes", lambda _: "until removed", "`handoff sign-in --new-account`, or the page"
     ),
     Kept("attempts at records", lambda _: _days(ATTEMPT_DAYS), "with the sign-ins"),
     Kept(

@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from streams.inbox.behind_proxy import BehindProxy
-from streams.inbox.page import Page
+from streams.inbox.page import Call, Open, Page
 from streams.inbox.request import HERE, Assets, Inbox, gone_away
 from streams.inbox.same_origin import Guard
 from streams.inbox.table import PAGES
@@ -38,7 +38,7 @@ def app(inbox: Inbox) -> ASGIApp:
     app = Starlette(
         lifespan=lifespan,
         routes=[
-            *(row.route(inbox) for row in PAGES if inbox.demo or not (isinstance(row, Page) and row.demo)),
+            *(row.route(inbox) for row in PAGES if _is_there(row, inbox)),
             Mount("/static", Assets(directory=HERE / "static")),
         ],
         exception_handlers={
@@ -49,3 +49,9 @@ def app(inbox: Inbox) -> ASGIApp:
     names = (inbox.settings.inbox_host, urlsplit(inbox.settings.front_page).hostname or "")
     guarded = Guard(GZipMiddleware(app, minimum_size=1_000, compresslevel=5), *names)
     return BehindProxy(guarded, inbox.settings.inbox_proxy) if inbox.settings.inbox_proxy else guarded
+
+
+def _is_there(row: Page | Open | Call, inbox: Inbox) -> bool:
+    if isinstance(row, Page) and row.demo and not inbox.demo:
+        return False
+    return isinstance(row, Call) or not row.own or inbox.provider is None

@@ -1,6 +1,7 @@
 """Somebody in, the answer that signs their browser in; a session's end; and who has to wait before they try again."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -46,9 +47,16 @@ async def end_of(inbox: "Inbox", session: Session) -> None:
 
 
 async def enter(
-    inbox: "Inbox", request: Request, who: str, way: Way, *, at: AtProvider | None = None, back: str = "/"
+    inbox: "Inbox",
+    request: Request,
+    who: str,
+    way: Way,
+    *,
+    at: AtProvider | None = None,
+    back: str = "/",
+    page: Callable[[Session], Response] | None = None,
 ) -> Response:
-    """A new session, whatever the browser had before, which ends."""
+    """A new session, whatever the browser had before, which ends; `page`: its first page, instead of the way `back`."""
     now = datetime.now(UTC)
     before = request.cookies.get(inbox.cookie(COOKIE), "")
     if known := await run_in_threadpool(inbox.store.sessions.find, before, now):
@@ -56,6 +64,6 @@ async def enter(
     device = device_of(request.headers.get("user-agent", ""))
     opening = partial(inbox.store.sessions.open, way=way, device=device, address=address_of(request), at=at)
     session = await run_in_threadpool(opening, who, now)
-    answer = RedirectResponse(back, 303)
+    answer = page(session) if page else RedirectResponse(back, 303)
     inbox.set_cookie(answer, COOKIE, session.secret)
     return answer

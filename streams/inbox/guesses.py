@@ -26,14 +26,14 @@ class Guesses:
 
     def wait(self, address: str, now: float, browser: str = "") -> float:
         """Seconds until they may try again; 0: now."""
-        wrong = self._wrong.get((_one(address), browser))
+        wrong = self._wrong.get((one_address(address), browser))
         if not wrong or len(wrong) < MOST:
             return 0.0
         return max(0.0, wrong[0] + SECONDS - now)
 
     def wrong(self, address: str, now: float, browser: str = "") -> None:
         """One wrong try."""
-        key = (_one(address), browser)
+        key = (one_address(address), browser)
         if key not in self._wrong and len(self._wrong) >= KEPT:
             self._wrong = {known: tries for known, tries in self._wrong.items() if tries[-1] + SECONDS > now}
             if len(self._wrong) >= KEPT:  # cookies are made up: they count as one
@@ -44,7 +44,8 @@ class Guesses:
         log.warning("sign_in_refused", address=key[0], for_a_minute=refused)
 
 
-def _one(address: str) -> str:
+def one_address(address: str) -> str:
+    """An address as tries are counted by it: an IPv6 /64 is one."""
     try:
         found = ip_address(address)
     except ValueError:

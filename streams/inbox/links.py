@@ -16,8 +16,10 @@ from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.inbox_rows import Load
 from streams.store.opening import open_store
+from streams.store.sign_in import Purpose
 
 LINK_MINUTES: Final = 15
+ENROLL_DAYS: Final = 3
 TOUCH_SECONDS: Final = 30
 
 
@@ -43,12 +45,31 @@ def make_link(settings: Settings, case_manager_id: str | None = None, *, store: 
     return f"{url}/sign-in?t={token}"
 
 
-def part_from_account(settings: Settings, case_manager_id: str) -> str:
-    """Forgets which account of the provider is this person's; the next that names the row becomes it. In words."""
+def make_enrollment(settings: Settings, case_manager_id: str) -> str:
+    """URL by which this person sets up how they sign in, once, within `ENROLL_DAYS`. Raises `NoInbox` as above."""
+    url = settings.front_page.rstrip("/") or inbox_url(settings)
     with open_store(settings) as store:
         if store.directory.read().person(case_manager_id) is None:
             raise NoInbox("no such case manager in the directory: name one by id")
-        gone = store.identities.forget(case_manager_id, datetime.now(UTC))
+        until = datetime.now(UTC) + timedelta(days=ENROLL_DAYS)
+        token = store.sign_in.make_link(case_manager_id, until, Purpose.ENROLL)
+    return f"{url}/sign-in/enroll?t={token}"
+
+
+def part_from_account(settings: Settings, case_manager_id: str) -> str:
+    """Forgets how this person signs in, the provider's account or what is set up here, and ends their sessions; what
+    they do next, in words."""
+    now = datetime.now(UTC)
+    with open_store(settings) as store:
+        if store.directory.read().person(case_manager_id) is None:
+            raise NoInbox("no such case manager in the directory: name one by id")
+        gone = store.identities.forget(case_manager_id, now)
+        own = store.credentials.forget(case_manager_id, now)
+        store.sessions.end_some(case_manager_id, now, by="by the person who runs this inbox")
+    if own:
+        return (
+            "parted: passkeys, password and recovery codes are gone; `handoff sign-in PERSON --enroll` sets up others"
+        )
     return "parted: the next account whose claim names this row becomes theirs" if gone else "no account was bound"
 
 

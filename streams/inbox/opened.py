@@ -2,10 +2,18 @@
 
 import re
 from functools import cache
+from typing import Final
+
+WAYS: Final = "/sign-in/ways"  # how one signs in; open to a session of enrollment, too
 
 
 def is_opened(path: str) -> bool:
     return _opened().fullmatch(path) is not None
+
+
+def back_of(path: str) -> str:
+    """Where to go on after signing in: a page that a person opens, else the first one."""
+    return path if is_opened(path) else "/"
 
 
 @cache

@@ -46,7 +46,9 @@ class Page:
     serve: "Callable[[Inbox, Visit], Awaitable[Response]]"
     says: str = ""  # what is there, for README: of what is opened
     locked_too: bool = False  # a locked session is let in as well
+    enrolling: bool = False  # and one that only sets up how somebody signs in
     demo: bool = False  # there in the demo only
+    own: bool = False  # there only where no provider signs people in
 
     @property
     def method(self) -> str:
@@ -64,7 +66,7 @@ class Page:
         return Route(self.path, answer, methods=[self.method])
 
     async def _let_in(self, inbox: "Inbox", request: Request) -> Visit:
-        reader = await inbox.reader(request, self.who, locked_too=self.locked_too)
+        reader = await inbox.reader(request, self.who, locked_too=self.locked_too, enrolling=self.enrolling)
         form = await inbox.posted(request, reader) if self.comes is Comes.SENT else FormData()
         came = await inbox.came(request, reader) if self.comes is Comes.OPENED else False
         return Visit(request, reader, form, came)
@@ -78,6 +80,7 @@ class Open:
     method: str
     serve: "Callable[[Inbox, Request], Awaitable[Response]]"
     why: str  # nobody has to be signed in
+    own: bool = False  # there only where no provider signs people in
 
     def route(self, inbox: "Inbox") -> Route:
         async def answer(request: Request) -> Response:

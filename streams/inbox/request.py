@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import jinja2
 import structlog
+from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -28,9 +29,11 @@ from rules.following.roles import Doing, may
 from streams.inbox.access import Desk
 from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
+from streams.inbox.opened import WAYS
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.presence import Presence
 from streams.inbox.refs import Refs
+from streams.inbox.sign_in.passkeys import Place, place_of
 from streams.inbox.sign_in.provider import Provider, ProviderAway
 from streams.run.health import Check, Health, Needed
 from streams.run.rule_file import RuleFile
@@ -38,9 +41,10 @@ from streams.run.rule_files import CONFIDENTIALITY, POLICY
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.audit import ORIGIN
+from streams.store.keys import secret_of
 from streams.store.reviews import UNDO_SECONDS as REVIEW_UNDO_SECONDS
 from streams.store.reviews import Verdict
-from streams.store.sessions import Session
+from streams.store.sessions import Session, Way
 from streams.words import times as time_words
 
 COOKIE: Final = "handoff_session"
@@ -51,6 +55,7 @@ MOST_ROWS_AT_ONCE: Final = 60  # more at once: the page fetches its list anew
 MOST_READ_AGAIN: Final = 1_000
 REVIEWS_SHOWN: Final = 20
 REVIEWS_ANSWERED_HOURS: Final = 24
+HASHED_AT_ONCE: Final = 2  # passwords: each takes 64 MiB, and no page waits for a flood of them
 ACTS: Final = {"take": ActKind.TAKE, "acknowledge": ActKind.NOTED}
 UNDO_SECONDS: Final = 10  # how long a page offers to take an act back; `rules.following.acts` allows for a slow line
 SAID_OF_REVIEW: Final = {
@@ -110,6 +115,7 @@ class Inbox:
         self.demo = demo
         self.presence = Presence()
         self.guesses = Guesses()
+        self.hashing = CapacityLimiter(HASHED_AT_ONCE)
         self.provider = Provider(settings) if settings.oidc_issuer else None
         self.https = settings.front_page.startswith("https://") or settings.inbox_tls_cert is not None
         self.refs = Refs()
@@ -136,8 +142,25 @@ class Inbox:
     def drop_cookie(self, answer: Response, name: str) -> None:
         answer.delete_cookie(self.cookie(name), httponly=True, secure=self.https, samesite="lax", path="/")
 
-    async def reader(self, request: Request, doing: Doing | None, *, locked_too: bool = False) -> Reader:
-        """Who is at the page, if their role may do that; `None`: whatever it is. Raises `SignedOut` or `NotTheirs`."""
+    @cached_property
+    def secret(self) -> bytes:
+        """The hash key, by which second factors are sealed. Reads the store."""
+        return secret_of(self.settings, self.store)
+
+    def place_of(self, request: Request) -> Place | None:
+        """Where a passkey of the page that asks is good."""
+        front = urlsplit(self.settings.front_page)
+        if front.netloc:
+            return place_of(f"{front.scheme}://{front.netloc}")
+        return place_of(f"http{'s' if self.https else ''}://{request.headers.get('host', '')}")
+
+    async def reader(
+        self, request: Request, doing: Doing | None, *, locked_too: bool = False, enrolling: bool = False
+    ) -> Reader:
+        """Who is at the page, if their role may do that; `None`: whatever it is. Raises `SignedOut` or `NotTheirs`.
+
+        `enrolling`: also who came by a link that only sets up how one signs in.
+        """
         secret = request.cookies.get(self.cookie(COOKIE), "")
         now = datetime.now(UTC)
         session = await run_in_threadpool(self.store.sessions.find, secret, now)
@@ -145,6 +168,8 @@ class Inbox:
             raise SignedOut
         session = session._replace(active_at=self.presence.touched(secret, session.active_at))
         if session.locked(now, self.settings.lock_minutes) and not locked_too:
+            raise SignedOut(session)
+        if session.way == Way.ENROLL and not enrolling:
             raise SignedOut(session)
         ORIGIN.set(f"{request.client.host if request.client else ''}, session {session.handle}")
         person = await run_in_threadpool(self.desk.person, session.case_manager_id)
@@ -185,36 +210,38 @@ class Inbox:
         if not opened:
             return PlainTextResponse("signed out", 401)
         if session is None:
-            return self.please_sign_in()
+            return await self.please_sign_in()
+        if session.way == Way.ENROLL:
+            return RedirectResponse(WAYS, 303) if request.url.path != WAYS else await self.please_sign_in()
         person = await run_in_threadpool(self.desk.name, session.case_manager_id)
         since = time_words.time_or_moment(session.active_at, datetime.now(UTC), self.desk.zone)
-        lines = (
-            f"{person} has not touched this page since {since}, so it shows nothing.",
-            "" if self.demo or self.provider else "Open it again with a new one-time link: handoff sign-in",
-        )
+        lines = (f"{person} has not touched this page since {since}, so it shows nothing.",)
         fields = {"back": request.url.path}
         button: dict[str, Any] | None = None
         if self.demo:
             button = {"action": "/unlock", "words": f"Unlock as {person}", "fields": fields}
-        elif self.provider:
-            button = {"href": f"/sign-in/provider?{urlencode(fields)}", "words": "Sign in again"}
+        else:
+            way = "/sign-in/provider" if self.provider else "/sign-in"
+            button = {"href": f"{way}?{urlencode(fields)}", "words": "Sign in again"}
         return self.page(
             "words.html",
             401,
             heading="Locked",
-            lines=[line for line in lines if line],
+            lines=lines,
             button=button,
             csrf=session.csrf,
         )
 
-    def please_sign_in(self, status: int = 401, heading: str = "Please sign in", why: str = "") -> Response:
+    async def please_sign_in(
+        self, status: int = 401, heading: str = "Please sign in", why: str = "", back: str = "/"
+    ) -> Response:
         """The page that says how to get in, and why that did not work before."""
         if self.provider:
-            button, lines = {"href": "/sign-in/provider", "words": "Sign in"}, [why]
-        else:
-            button, lines = None, [why, "This page opens with a one-time link."]
-            lines.append("The person who runs this inbox makes one with: handoff sign-in")
-        return self.page("words.html", status, heading=heading, lines=[line for line in lines if line], button=button)
+            button = {"href": "/sign-in/provider", "words": "Sign in"}
+            return self.page("words.html", status, heading=heading, lines=[why] if why else [], button=button)
+        own = await run_in_threadpool(self.store.credentials.in_use)
+        whom = self.whom_to_ask()
+        return self.page("sign_in.html", status, heading=heading, why=why, own=own, back=back, whom=whom)
 
     def not_theirs(self, request: Request, reader: Reader) -> Response:
         """The front page leads those who see no patients to what is theirs; elsewhere there is nothing."""

@@ -10,6 +10,7 @@ from rules.following.roles import Doing
 from streams.inbox.api.alerts import alerts_after
 from streams.inbox.api.document import document_page
 from streams.inbox.api.stays import list_stays, one_stay, write_act
+from streams.inbox.opened import WAYS
 from streams.inbox.page import Call, Comes, Open, Page
 from streams.inbox.pages.audit import audit_page, audit_search
 from streams.inbox.pages.become import become, become_page
@@ -21,11 +22,14 @@ from streams.inbox.pages.list import list_page, list_part
 from streams.inbox.pages.log import log
 from streams.inbox.pages.mail_stop import mail_stop, mail_stop_page
 from streams.inbox.pages.many import many
+from streams.inbox.pages.own_sign_in import ask_for_passkey, with_passkey, with_password
 from streams.inbox.pages.paper import due_page, sheet_of, sheet_page
 from streams.inbox.pages.person import people_page, person_page, search
 from streams.inbox.pages.provider import back_channel, callback, signed_out_page, to_provider
 from streams.inbox.pages.review import review_page, settle, take_back_review
 from streams.inbox.pages.session import (
+    enroll,
+    enroll_page,
     here,
     place,
     put_place,
@@ -40,6 +44,16 @@ from streams.inbox.pages.sessions import end_sessions, sessions_page
 from streams.inbox.pages.stay import act, seen, stay_page, stay_part, undo
 from streams.inbox.pages.stream import stream, stream_all
 from streams.inbox.pages.views import keep_view
+from streams.inbox.pages.ways import (
+    add_passkey,
+    ask_for_new_passkey,
+    new_codes,
+    password_page,
+    remove_passkey,
+    rename_passkey,
+    set_password,
+    ways_page,
+)
 from streams.store.api_tokens import Scope
 
 OPENED, FETCHED, SENT = Comes.OPENED, Comes.FETCHED, Comes.SENT
@@ -77,19 +91,32 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/destinations", SENT, DESTINATIONS, do_to_destination),
     Page("/sessions", OPENED, None, sessions_page, "where one is signed in, and ending that"),
     Page("/sessions", SENT, None, end_sessions),
+    Page(WAYS, OPENED, None, ways_page, "one's passkeys, password and recovery codes", enrolling=True, own=True),
+    Page(f"{WAYS}/passkey", SENT, None, add_passkey, enrolling=True, own=True),
+    Page(f"{WAYS}/passkey/options", SENT, None, ask_for_new_passkey, enrolling=True, own=True),
+    Page(f"{WAYS}/rename", SENT, None, rename_passkey, enrolling=True, own=True),
+    Page(f"{WAYS}/remove", SENT, None, remove_passkey, enrolling=True, own=True),
+    Page(f"{WAYS}/password", OPENED, None, password_page, "setting a password", enrolling=True, own=True),
+    Page(f"{WAYS}/password", SENT, None, set_password, enrolling=True, own=True),
+    Page(f"{WAYS}/codes", SENT, None, new_codes, enrolling=True, own=True),
     Page("/become", OPENED, None, become_page, "looking as somebody else", demo=True),
     Page("/become", SENT, None, become, demo=True),
     Page("/unlock", SENT, None, unlock, locked_too=True, demo=True),
-    Page("/sign-out", SENT, None, sign_out, locked_too=True),
-    Page("/here", SENT, None, here),
+    Page("/sign-out", SENT, None, sign_out, locked_too=True, enrolling=True),
+    Page("/here", SENT, None, here, enrolling=True),
     Page("/place", SENT, None, put_place),
     Page("/place/{place}", FETCHED, None, place),
     Page("/still", FETCHED, None, still),
-    Page("/left", FETCHED, None, time_left),
+    Page("/left", FETCHED, None, time_left, enrolling=True),
     Page("/stream", FETCHED, SEE_ROW, stream),
     Page("/stream/all", FETCHED, SEE_ROW, stream_all, locked_too=True),
     Open("/sign-in", "GET", sign_in_page, "signs in"),
     Open("/sign-in", "POST", sign_in, "signs in"),
+    Open("/sign-in/password", "POST", with_password, "signs in", own=True),
+    Open("/sign-in/passkey", "POST", with_passkey, "signs in", own=True),
+    Open("/sign-in/passkey/options", "POST", ask_for_passkey, "signs in", own=True),
+    Open("/sign-in/enroll", "GET", enroll_page, "the link is the right to set up signing in", own=True),
+    Open("/sign-in/enroll", "POST", enroll, "the link is the right to set up signing in", own=True),
     Open("/sign-in/provider", "GET", to_provider, "signs in"),
     Open("/sign-in/callback", "GET", callback, "signs in"),
     Open("/signed-out", "GET", signed_out_page, "says how to sign in again"),

@@ -30,6 +30,7 @@ class Audited(StrEnum):
 
     SIGNED_IN = "signed_in"
     SIGNED_OUT = "signed_out"
+    REFUSED = "refused"  # a try to sign in
     ENDED = "ended"  # a session, by another than the one who signs out
     BOUND = "bound"  # a way to sign in and a row of the directory
     UNBOUND = "unbound"

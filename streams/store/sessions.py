@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, true, update
 
 from streams.store.audit import Audited, note
 from streams.store.database import Database
@@ -20,8 +20,14 @@ class Way(StrEnum):
     """How somebody signed in."""
 
     LINK = "link"
+    ENROLL = "enroll"  # a link that opens nothing but the page of how one signs in
+    PASSKEY = "passkey"
+    PASSWORD = "password"  # noqa: S105
     PROVIDER = "provider"
     DEMO = "demo"
+
+
+_NOTED_BEFORE: Final = frozenset({Way.LINK, Way.ENROLL, Way.DEMO})  # where the link is used
 
 
 class AtProvider(NamedTuple):
@@ -41,6 +47,7 @@ class Session(NamedTuple):
     made_at: datetime
     active_at: datetime
     id_token: str = ""  # of a provider's session
+    way: str = ""  # `Way`; "" for one of before there were several
 
     def locked(self, now: datetime, lock_minutes: float) -> bool:
         """Nobody has touched the page for so long."""
@@ -85,7 +92,7 @@ class Sessions:
         at: AtProvider | None = None,
     ) -> Session:
         """A new session of this person."""
-        session = Session(secrets.token_urlsafe(32), case_manager_id, now, now, at.id_token if at else "")
+        session = Session(secrets.token_urlsafe(32), case_manager_id, now, now, at.id_token if at else "", way)
         with self._database.writing() as connection:
             connection.execute(
                 insert(sessions).values(
@@ -100,7 +107,7 @@ class Sessions:
                     **(at._asdict() if at else {}),
                 )
             )
-            if way is Way.PROVIDER:  # a link's and a demo's are noted where they are used
+            if way not in _NOTED_BEFORE:
                 note(connection, now, case_manager_id, Audited.SIGNED_IN, detail=str(way))
         return session
 
@@ -112,7 +119,7 @@ class Sessions:
             row = connection.execute(select(sessions).where(sessions.c.token_hash == _digest(secret))).one_or_none()
         if row is None or row.ended_us or now - from_us(row.made_us) > timedelta(hours=SESSION_HOURS):
             return None
-        return Session(secret, row.case_manager_id, from_us(row.made_us), from_us(row.active_us), row.id_token)
+        return Session(secret, row.case_manager_id, from_us(row.made_us), from_us(row.active_us), row.id_token, row.way)
 
     def touch(self, session: Session, now: datetime) -> None:
         """The person did something just now."""
@@ -142,15 +149,23 @@ class Sessions:
             for row in rows
         ]
 
-    def end_some(self, case_manager_id: str, now: datetime, *, handle: str = "", but: str = "") -> int:
+    def end_some(
+        self,
+        case_manager_id: str,
+        now: datetime,
+        *,
+        handle: str = "",
+        but: str = "",
+        by: str = "by themselves, from another page",
+    ) -> int:
         """Ends the session of that handle, or all of this person but one; says how many."""
         mine = sessions.c.case_manager_id == case_manager_id
         named = sessions.c.token_hash.startswith(handle, autoescape=True)
-        others = ~sessions.c.token_hash.startswith(but, autoescape=True)
+        others = ~sessions.c.token_hash.startswith(but, autoescape=True) if but else true()
         with self._database.writing() as connection:
             ended = _end(connection, mine & (named if handle else others), now)
             for _ in ended:
-                note(connection, now, case_manager_id, Audited.ENDED, detail="by themselves, from another page")
+                note(connection, now, case_manager_id, Audited.ENDED, detail=by)
         return len(ended)
 
     def end_at(self, issuer: str, sid: str, subject: str, now: datetime) -> int:

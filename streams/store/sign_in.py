@@ -1,14 +1,32 @@
-"""One-time sign-in links: a token out once, a person in once. Only digests of tokens are kept."""
+"""One-time tokens of signing in: a token out once, whose it is in once. Only digests of tokens are kept.
+
+A token is good for one purpose: a link that signs in does not enroll, a passkey's challenge does neither.
+"""
 
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 
 from streams.store.audit import Audited, note
 from streams.store.database import Database
 from streams.store.tables import sign_in_links, to_us
+
+
+class Purpose(StrEnum):
+    """What a token is good for."""
+
+    ENTER = "enter"  # a link that signs in
+    ENROLL = "enroll"  # a link to set up how one signs in
+    PASSKEY = "passkey"  # the challenge that a passkey signs
+    NEW_PASSKEY = "new_passkey"  # the challenge under which one is made
+
+
+CHALLENGE_FOR: Final = timedelta(minutes=5)
+_LINKS: Final = frozenset({Purpose.ENTER, Purpose.ENROLL})
 
 
 def _digest(token: str) -> str:
@@ -16,44 +34,53 @@ def _digest(token: str) -> str:
 
 
 class SignInLinks:
-    """Sign-in links, until real sign-in exists."""
+    """Tokens that are used once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def make_link(self, case_manager_id: str, expires: datetime) -> str:
-        """A token that signs this person in once, until `expires`."""
+    def make_link(self, case_manager_id: str, expires: datetime, purpose: Purpose = Purpose.ENTER) -> str:
+        """A token that is good for this person and purpose once, until `expires`; 256 random bits in base64url."""
         token = secrets.token_urlsafe(32)
         with self._database.writing() as connection:
             connection.execute(
                 insert(sign_in_links).values(
-                    token_hash=_digest(token), case_manager_id=case_manager_id, expires_us=to_us(expires)
+                    token_hash=_digest(token),
+                    case_manager_id=case_manager_id,
+                    expires_us=to_us(expires),
+                    purpose=str(purpose),
                 )
             )
         return token
 
-    def link_for(self, token: str, now: datetime) -> str | None:
-        """Whom the token would sign in, without using it up; None when it is unknown, used or too old."""
-        wanted = select(sign_in_links.c.case_manager_id).where(
-            sign_in_links.c.token_hash == _digest(token),
-            sign_in_links.c.used_us == 0,
-            sign_in_links.c.expires_us > to_us(now),
-        )
+    def link_for(self, token: str, now: datetime, purpose: Purpose = Purpose.ENTER) -> str | None:
+        """Whose the token is, without using it up; None when it is unknown, used, too old or for something else."""
         with self._database.reading() as connection:
-            found = connection.scalar(wanted)
+            found = connection.scalar(select(sign_in_links.c.case_manager_id).where(_good(token, now, purpose)))
         return None if found is None else str(found)
 
-    def redeem(self, token: str, now: datetime) -> str | None:
-        """Whom the token signs in; None when it is unknown, used or too old. Uses it up."""
-        mine = sign_in_links.c.token_hash == _digest(token)
+    def redeem(self, token: str, now: datetime, purpose: Purpose = Purpose.ENTER) -> str | None:
+        """Whose the token is; None when it is unknown, used, too old or for something else. Uses it up."""
         with self._database.writing() as connection:
             used = connection.execute(
                 update(sign_in_links)
-                .where(mine, sign_in_links.c.used_us == 0, sign_in_links.c.expires_us > to_us(now))
+                .where(_good(token, now, purpose))
                 .values(used_us=to_us(now))
-            )
-            if used.rowcount != 1:
+                .returning(sign_in_links.c.case_manager_id)
+            ).one_or_none()
+            if used is None:
                 return None
-            person = str(connection.scalar(select(sign_in_links.c.case_manager_id).where(mine)))
-            note(connection, now, person, Audited.SIGNED_IN)
-            return person
+            if purpose in _LINKS:
+                note(
+                    connection, now, used[0], Audited.SIGNED_IN, detail="to enroll" if purpose is Purpose.ENROLL else ""
+                )
+            return str(used[0])
+
+
+def _good(token: str, now: datetime, purpose: Purpose) -> ColumnElement[bool]:
+    return (
+        (sign_in_links.c.token_hash == _digest(token))
+        & (sign_in_links.c.purpose == str(purpose))
+        & (sign_in_links.c.used_us == 0)
+        & (sign_in_links.c.expires_us > to_us(now))
+    )

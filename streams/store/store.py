@@ -11,6 +11,7 @@ from streams.store.at_hospital import AtHospital
 from streams.store.audit import Audit
 from streams.store.changes import Changes
 from streams.store.confirmations import Confirmations
+from streams.store.credentials import Credentials
 from streams.store.database import Database, make_engine
 from streams.store.decisions import Decisions
 from streams.store.deliveries import Deliveries
@@ -19,6 +20,7 @@ from streams.store.destinations import Destinations
 from streams.store.directory import Directories
 from streams.store.escalations import Escalations
 from streams.store.fhir import Fhir
+from streams.store.guessing import Guessing
 from streams.store.identities import Identities
 from streams.store.inbox_rows import InboxRows
 from streams.store.keeping_up import KeepingUp
@@ -69,6 +71,8 @@ class Store:
         self.fhir = Fhir(database)
         self.at_hospital = AtHospital(database)
         self.identities = Identities(database)
+        self.credentials = Credentials(database)
+        self.guessing = Guessing(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = False, zone: ZoneInfo = OFFICE_ZONE) -> Self:

@@ -367,6 +367,7 @@ sign_in_links = Table(
     _text("case_manager_id"),
     _whole("expires_us"),
     _whole("used_us", "0"),
+    _text("purpose", "enter"),  # streams.store.sign_in.Purpose
 )
 sessions = Table(  # signed-in pages of the inbox; see `streams.inbox.links`
     "sessions",
@@ -394,6 +395,44 @@ identities = Table(  # accounts of a provider and the rows they are
     _whole("bound_us"),
     PrimaryKeyConstraint("issuer", "subject"),
     Index("ix_identities_case_manager_id", "case_manager_id", "issuer", unique=True),
+)
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("credential_id", Text, primary_key=True),
+    _text("case_manager_id"),
+    Column("public_key", LargeBinary, nullable=False),
+    _whole("sign_count"),
+    _text("name"),  # its person's own
+    _whole("made_us"),
+    _whole("used_us", "0"),
+    Index("ix_passkeys_case_manager_id", "case_manager_id"),
+)
+passwords = Table(  # each with its second factor
+    "passwords",
+    metadata,
+    Column("case_manager_id", Text, primary_key=True),
+    _text("hash"),  # argon2id
+    Column("sealed", LargeBinary, nullable=False),  # secret of the second factor
+    _whole("step"),  # of the last code used
+    _whole("made_us"),
+)
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    _text("case_manager_id"),
+    _text("code_hash"),
+    _whole("used_us", "0"),
+    PrimaryKeyConstraint("case_manager_id", "code_hash"),
+)
+guesses = Table(  # tries to sign in, by whom and where from; see `streams.store.guessing`
+    "guesses",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _whole("tries", "0"),
+    _whole("last_us", "0"),
+    _whole("until_us", "0"),
+    Index("ix_guesses_last_us", "last_us"),
 )
 
 api_tokens = Table(

@@ -18,6 +18,11 @@ SIGNED_IN = [row for row in PAGES if isinstance(row, Page)]
 FOR_ANYBODY = {
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
+    ("POST", "/sign-in/password"),
+    ("POST", "/sign-in/passkey"),
+    ("POST", "/sign-in/passkey/options"),
+    ("GET", "/sign-in/enroll"),
+    ("POST", "/sign-in/enroll"),
     ("GET", "/sign-in/provider"),
     ("GET", "/sign-in/callback"),
     ("GET", "/signed-out"),

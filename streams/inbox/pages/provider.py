@@ -49,17 +49,17 @@ async def callback(inbox: "Inbox", request: Request) -> Response:
     asked = request.query_params
     trip = Trip.of_cookie(request.cookies.get(inbox.cookie(TRIP_COOKIE), ""))
     if trip is None or not hmac.compare_digest(asked.get("state", "").encode(), trip.state.encode()):
-        return again(inbox, request, "state")
+        return await again(inbox, request, "state")
     if asked.get("iss", inbox.provider.issuer) != inbox.provider.issuer:  # RFC 9207
-        return again(inbox, request, "issuer")
+        return await again(inbox, request, "issuer")
     if "code" not in asked:
-        return again(inbox, request, "denied")
+        return await again(inbox, request, "denied")
     try:
         account = await run_in_threadpool(inbox.provider.account, asked["code"], trip, datetime.now(UTC))
     except ProviderAway as away:
         return provider_away(inbox, away)
     if not isinstance(account, Account):
-        return again(inbox, request, account.value)
+        return await again(inbox, request, account.value)
     person = await run_in_threadpool(partial(row_for, inbox), account)
     if isinstance(person, NoRow):
         return no_row(inbox, person)
@@ -85,13 +85,15 @@ def row_for(inbox: "Inbox", account: Account) -> CaseManager | NoRow:
     return NoRow.OTHER_ACCOUNT
 
 
-def again(inbox: "Inbox", request: Request, why: str) -> Response:
+async def again(inbox: "Inbox", request: Request, why: str) -> Response:
     """The page for an answer that signs nobody in."""
     SIGN_INS.labels(Way.PROVIDER, "refused").inc()
     log.warning("provider_sign_in_refused", why=why)
     if why != "denied":
         inbox.guesses.wrong(address_of(request), time.monotonic(), browser_of(inbox, request))
-    answer = inbox.please_sign_in(401, "That did not sign you in", "The sign-in took too long or was not finished.")
+    answer = await inbox.please_sign_in(
+        401, "That did not sign you in", "The sign-in took too long or was not finished."
+    )
     inbox.drop_cookie(answer, TRIP_COOKIE)
     return answer
 
@@ -115,7 +117,7 @@ def provider_away(inbox: "Inbox", away: ProviderAway) -> Response:
 
 
 async def signed_out_page(inbox: "Inbox", _request: Request) -> Response:
-    return inbox.please_sign_in(200, "You are signed out")
+    return await inbox.please_sign_in(200, "You are signed out")
 
 
 async def back_channel(inbox: "Inbox", request: Request) -> Response:

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -17,10 +18,11 @@ from starlette.responses import (
 )
 
 from streams.inbox.entering import BROWSER, address_of, browser_of, end_of, enter, please_wait
-from streams.inbox.links import LINK_MINUTES
-from streams.inbox.opened import is_opened
+from streams.inbox.opened import WAYS, back_of
 from streams.inbox.request import COOKIE
+from streams.store.audit import ORIGIN
 from streams.store.sessions import Way
+from streams.store.sign_in import Purpose
 
 if TYPE_CHECKING:
     from streams.inbox.page import Visit
@@ -48,7 +50,7 @@ async def sign_in_page(inbox: "Inbox", request: Request) -> Response:
 async def _asked_for_a_press(inbox: "Inbox", request: Request) -> Response:
     token = request.query_params.get("t", "")
     if not token:
-        return inbox.please_sign_in(200)
+        return await inbox.please_sign_in(200, back=back_of(request.query_params.get("back", "")))
     who = await tried(inbox, request, inbox.store.sign_in.link_for, token)
     if isinstance(who, Response):
         return who
@@ -65,20 +67,40 @@ async def sign_in(inbox: "Inbox", request: Request) -> Response:
     return await enter(inbox, request, who, Way.LINK)
 
 
+async def enroll_page(inbox: "Inbox", request: Request) -> Response:
+    """Asks for a press, as for a link that signs in."""
+    token = request.query_params.get("t", "")
+    who = await tried(inbox, request, partial(inbox.store.sign_in.link_for, purpose=Purpose.ENROLL), token)
+    if isinstance(who, Response):
+        return who
+    name = await run_in_threadpool(inbox.desk.name, who)
+    button = {"action": "/sign-in/enroll", "words": f"I am {name}", "fields": {"t": token}}
+    lines = ("Next you choose how you sign in from now on.", "This link works once.")
+    return inbox.page("words.html", heading="Set up your sign-in", lines=lines, button=button)
+
+
+async def enroll(inbox: "Inbox", request: Request) -> Response:
+    """A session that opens nothing but the page of how one signs in."""
+    form = await request.form(max_files=0, max_fields=5)
+    redeem = partial(inbox.store.sign_in.redeem, purpose=Purpose.ENROLL)
+    who = await tried(inbox, request, redeem, str(form.get("t", "")))
+    if isinstance(who, Response):
+        return who
+    return await enter(inbox, request, who, Way.ENROLL, back=WAYS)
+
+
 async def tried(
     inbox: "Inbox", request: Request, ask: Callable[[str, datetime], str | None], token: str
 ) -> str | Response:
     """Whom the link is for, or the page that says why it opens nothing."""
     if waiting := please_wait(inbox, request):
         return waiting
+    ORIGIN.set(address_of(request))
     who = await run_in_threadpool(ask, token, datetime.now(UTC))
     if who is not None:
         return who
     inbox.guesses.wrong(address_of(request), time.monotonic(), browser_of(inbox, request))
-    told = (
-        f"This link was used already, or it is older than {LINK_MINUTES} minutes.",
-        "A new one comes with: handoff sign-in",
-    )
+    told = ("This link was used already, or it is too old.", "A new one comes with: handoff sign-in")
     heading = "This link no longer opens the inbox"
     return inbox.page("words.html", 401, heading=heading, lines=told, button=None)
 
@@ -91,8 +113,7 @@ async def sign_out(inbox: "Inbox", visit: "Visit") -> Response:
 
 
 async def unlock(_inbox: "Inbox", visit: "Visit") -> Response:
-    back = str(visit.form.get("back", ""))
-    return RedirectResponse(back if is_opened(back) else "/", 303)
+    return RedirectResponse(back_of(str(visit.form.get("back", ""))), 303)
 
 
 async def still(inbox: "Inbox", _visit: "Visit") -> Response:

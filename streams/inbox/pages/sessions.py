@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 WAY_WORDS: Final = {
     Way.LINK: "by a one-time link",
+    Way.ENROLL: "by a link to set up signing in",
+    Way.PASSKEY: "with a passkey",
+    Way.PASSWORD: "with a password",
     Way.PROVIDER: "at your organization's sign-in",
     Way.DEMO: "in the demo",
 }
@@ -40,7 +43,9 @@ def render(inbox: "Inbox", reader: "Reader") -> Response:
         }
         for one in inbox.store.sessions.of(reader.person.case_manager_id, now)
     ]
-    return inbox.page("sessions.html", reader=reader.person, csrf=reader.session.csrf, lines=lines)
+    return inbox.page(
+        "sessions.html", reader=reader.person, csrf=reader.session.csrf, lines=lines, own=not inbox.provider
+    )
 
 
 async def end_sessions(inbox: "Inbox", visit: "Visit") -> Response:
