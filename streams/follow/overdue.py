@@ -13,6 +13,7 @@ from rules.policy.policy import Policy
 from rules.telling.destinations import Destination, Whose
 from rules.telling.directory import Directory
 from streams.run import metrics
+from streams.run.crash import traced
 from streams.store import Store, Unavailable
 from streams.store.ticks import Turn
 
@@ -64,7 +65,7 @@ class Overdue:
                     self._look(turn, {alert_id: seen}, rules, mail, now)
                 return
             metrics.ESCALATION_FAILED.inc()
-            log.exception("stay_not_looked_at", error=type(error).__name__)
+            log.error("stay_not_looked_at", **traced(error))
             self._store.escalations.put_off(turn, next(iter(stays)), now + AGAIN_AFTER)
             return
         for step in steps:

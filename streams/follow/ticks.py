@@ -14,6 +14,7 @@ from uuid import uuid4
 import structlog
 
 from streams.run import metrics
+from streams.run.crash import traced
 from streams.run.health import Check
 from streams.store import Store, Unavailable
 from streams.store.ticks import Turn
@@ -83,7 +84,7 @@ class Ticker:
             raise
         except Exception as error:
             self._failing[tick.name] = type(error).__name__
-            log.exception("tick_failed", tick=tick.name.value)
+            log.error("tick_failed", tick=tick.name.value, **traced(error))
         else:
             self._failing.pop(tick.name, None)
 

@@ -15,6 +15,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from streams.inbox.access import Desk
+from streams.run.crash import traced
 from streams.run.metrics import INBOX_STREAMS, STAGE, UNAVAILABLE, Part, Stage
 from streams.store import Unavailable
 from streams.store.changes import FeedItem, FeedKind
@@ -80,7 +81,7 @@ class Live:
             return
         self.dead = True
         error = None if poller.cancelled() else poller.exception()
-        log.error("inbox_poller_ended", error=type(error).__name__ if error else "cancelled")
+        log.error("inbox_poller_ended", **(traced(error) if error else {"error": "cancelled"}))
         for event in self._waiting:
             event.set()
 

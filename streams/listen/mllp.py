@@ -20,6 +20,7 @@ from streams.listen.intake import Door
 from streams.listen.mllp_connection import Connection
 from streams.listen.tls import failure_of
 from streams.run import metrics
+from streams.run.crash import traced
 from streams.run.metrics import Way
 from streams.run.settings import Settings
 
@@ -149,7 +150,7 @@ class MllpServer:
             log.debug("mllp_connection_failed", error=type(error).__name__)
         except Exception as error:  # our bug, and its text may hold PHI: one connection ends, nothing else
             outcome = Closed.CRASHED
-            log.error("mllp_connection_crashed", error=type(error).__name__)
+            log.error("mllp_connection_crashed", **traced(error))
         finally:
             peer.close()
             self.limits.leave(place)

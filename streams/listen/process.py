@@ -32,6 +32,7 @@ from streams.listen.playback import Publisher
 from streams.listen.senders import Gatekeeper
 from streams.listen.tls import TlsFiles
 from streams.run import scrape
+from streams.run.crash import place_of
 from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.problems import Problem
@@ -176,11 +177,7 @@ def _unasked(watched: list[asyncio.Task[None]]) -> None:
         if isinstance(error, Problem):
             raise error
         kind = type(error).__name__ if error else "nothing"
-        place = ""
-        if error and (trace := error.__traceback__):
-            while trace.tb_next:
-                trace = trace.tb_next
-            place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        place = place_of(error) if error else ""
         log.error("listener_task_ended", error=kind, place=place)
         raise TaskEnded(f"a task of the listener ended unasked ({kind} at {place}): start it again and report this")
 

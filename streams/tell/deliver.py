@@ -21,6 +21,7 @@ from rules.telling.attempts import UNKNOWN, Again, Failure, GiveUp, after_failur
 from rules.telling.confidentiality import Tier
 from rules.telling.destinations import Destination, FormKind, State, WayKind
 from streams.run import metrics
+from streams.run.crash import traced
 from streams.store import Store, Unavailable
 from streams.store.delivery import Claimed, DeliveryState, End
 from streams.store.destinations import DestinationRow
@@ -184,7 +185,7 @@ class Teller:
         except* Unavailable:  # in hand for a while longer; then they are tried again, under the same ids
             log.warning("destination_not_served", destination=destination_id)
         except* Exception as errors:  # one destination's fault must not end the others
-            log.error("destination_crashed", destination=destination_id, error=type(errors.exceptions[0]).__name__)
+            log.error("destination_crashed", destination=destination_id, **traced(errors.exceptions[0]))
         finally:
             self._in_hand.difference_update(one.delivery_id for one in claimed)
 
@@ -274,7 +275,7 @@ class Teller:
         except Unavailable:
             raise
         except Exception as error:  # a fault of ours in one parcel is a failure like others
-            log.error("parcel_crashed", destination=destination.destination_id, error=type(error).__name__)
+            log.error("parcel_crashed", destination=destination.destination_id, **traced(error))
             return NotDelivered(Failure.CRASHED)
 
     def _items(self, destination: Destination, claimed: Sequence[Claimed], known: Known) -> list[Item]:

@@ -21,6 +21,7 @@ from rules.decisions import Action, ClockStatus, Priority
 from rules.telling.destinations import FormKind, WayKind
 from rules.telling.directory import Directory
 from streams.run import metrics
+from streams.run.crash import place_of
 from streams.run.health import Check, Health, Needed
 from streams.run.mail_stop import stop_token
 from streams.run.problems import Problem
@@ -213,7 +214,7 @@ class Tell:
             ended = next(iter(done))
             error = ended.exception()
             self._ended = type(error).__name__ if error else "a task ended"
-            log.error("tell_ends", why=self._ended)
+            log.error("tell_ends", why=self._ended, place=place_of(error) if error else "")
         with suppress(Exception):
             async with asyncio.timeout(0.1 if unasked else STOP_SECONDS):
                 await telling

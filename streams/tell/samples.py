@@ -13,6 +13,7 @@ import structlog
 
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination, FormKind, WayKind
+from streams.run.crash import traced
 from streams.store import Store, Unavailable
 from streams.tell.form import Form
 from streams.tell.in_thread import InThread
@@ -77,5 +78,5 @@ class Samples:
         try:
             return await way.deliver(form.sample(destination, self._now()), destination, Secrets(secrets))
         except Exception as error:  # a fault of ours in one sample is an answer like others
-            log.error("sample_crashed", destination=where, error=type(error).__name__)
+            log.error("sample_crashed", destination=where, **traced(error))
             return NotDelivered(Failure.CRASHED)

@@ -21,12 +21,13 @@ from streams.kafka.outlet import Outlet, Output
 from streams.kafka.records import AlertRecord, Envelope, EventRecord, keyed_hash
 from streams.kafka.topics import Topic
 from streams.run import metrics
+from streams.run.crash import place_of
 from streams.run.metrics import Part, Stage
 from streams.store import Outcome, Store, Unavailable
 from streams.store.due import AskDue
 from streams.work.attempts import TAKEN_UP_TOO_OFTEN, Attempts
 from streams.work.counting import count_ending, write_endings
-from streams.work.quarantine import Brake, Crash, place_of
+from streams.work.quarantine import Brake, Crash
 from streams.work.read import brake_on
 from streams.work.reader import RawRecord, envelope_of, event_output
 from streams.work.replay import keep

@@ -64,6 +64,7 @@ _HEARTBEAT_SECONDS: Final = 2.0
 _COMMIT_SECONDS: Final = 1.0
 _RELAY_SECONDS: Final = 2.0
 _TICK_SECONDS: Final = 2.0
+_COUNT_SECONDS: Final = 60.0
 _PRUNE_SECONDS: Final = 3600.0
 _STOP_SECONDS: Final = 8.0
 _EMBEDDED_FETCH_WAIT: Final = (50, 1)  # the embedded broker answers a waiting fetch only at half of the time
@@ -292,7 +293,7 @@ class Worker:
                     await run([raw_record(message) for message in messages])
                     self._busy.discard(name)
             except BaseException as error:  # whatever leaves the loop is acked, so nothing may
-                leave(Exit.STUCK, f"{name}:{type(error).__name__}")
+                leave(Exit.STUCK, f"{name}:{type(error).__name__}", error)
             leave(Exit.STUCK, f"{name}:stream ended")
 
         app.agent(channel, name=name)(agent)
@@ -311,29 +312,37 @@ class Worker:
 
     async def _look_around(self) -> None:
         """Tells how much is to be published, and hears which senders are parked and which rules have changed."""
+        counted = -_COUNT_SECONDS
         while not self._waiting.stopping:
             await asyncio.to_thread(self._rules.look)
             try:
                 await self._decide.gauge(datetime.now(UTC))
                 parked = await asyncio.to_thread(self._store.keeping_up.parked)
-                backed_up = await asyncio.to_thread(self._store.keeping_up.fact, BACKED_UP)
+                if time.monotonic() - counted >= _COUNT_SECONDS:
+                    await asyncio.to_thread(self._count)
+                    counted = time.monotonic()
             except Unavailable as error:
                 self._waiting.away(Part.STORE, type(error).__name__, "look_around")
             else:
                 self._waiting.back(Part.STORE, "look_around")
                 self._brake.take_over(one.sender for one in parked)
-                metrics.BACKED_UP.set(datetime.fromisoformat(backed_up).timestamp() if backed_up else 0)
             await asyncio.sleep(_RELAY_SECONDS)
+
+    def _count(self) -> None:
+        """The gauges that change slowly. Raises `Unavailable`."""
+        backed_up = self._store.keeping_up.fact(BACKED_UP)
+        metrics.BACKED_UP.set(datetime.fromisoformat(backed_up).timestamp() if backed_up else 0)
+        metrics.QUARANTINE_WAITING.set(self._store.quarantine.waiting())
 
     def _chore_ended(self, task: "asyncio.Task[None]") -> None:
         if not self._waiting.stopping:
             error = None if task.cancelled() else task.exception()
-            leave(Exit.STUCK, f"chore:{type(error).__name__}")
+            leave(Exit.STUCK, f"chore:{type(error).__name__}", error)
 
     @staticmethod
     def _start_ended(task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()):
-            leave(Exit.STUCK, f"start:{type(error).__name__}")
+            leave(Exit.STUCK, f"start:{type(error).__name__}", error)
 
     async def _stop(self) -> None:
         """Finishes the batches in hand, commits, leaves the group so that others take over at once, and ends."""

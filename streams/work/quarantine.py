@@ -11,9 +11,7 @@ restart changes nothing.
 
 import collections
 import time
-import traceback
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from rules.endings import Ending, LedgerEntry
@@ -26,17 +24,6 @@ from streams.run.metrics import Stage
 PARKED: Final = "parked"
 _WINDOW_SECONDS: Final = 600.0
 _MOST_SENDERS: Final = 10_000  # that are counted at one time
-_ROOT: Final = Path(__file__).resolve().parents[2]
-_OURS: Final = tuple(f"{_ROOT / part}/" for part in ("parsers", "rules", "streams"))
-
-
-def place_of(error: BaseException) -> str:
-    """File and line of the innermost frame of ours, "" for none; nothing else of an exception may be kept."""
-    place = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        if (file := frame.f_code.co_filename).startswith(_OURS):
-            place = f"{Path(file).relative_to(_ROOT).as_posix()}:{line}"
-    return place
 
 
 class Crash(NamedTuple):

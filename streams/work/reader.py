@@ -22,9 +22,10 @@ from rules.matching.index import PanelIndex
 from streams.kafka.outlet import Output
 from streams.kafka.records import Envelope, EventRecord, Whose, keyed_hash
 from streams.kafka.topics import Topic
+from streams.run.crash import place_of
 from streams.run.metrics import Stage
 from streams.run.settings import Settings
-from streams.work.quarantine import PARKED, Crash, place_of
+from streams.work.quarantine import PARKED, Crash
 
 _LINE_END: Final = re.compile(rb"[\r\n]")
 _SENDER_LENGTH: Final = 100

@@ -47,7 +47,6 @@ class Replay:
     async def run(self, now: datetime) -> int:
         """Gives how many were published. Raises `Unavailable`."""
         quarantine, lease = self._store.quarantine, self._store.keeping_up.lease
-        metrics.QUARANTINE_WAITING.set(await asyncio.to_thread(quarantine.waiting))
         records = await asyncio.to_thread(quarantine.lined_up, _AT_ONCE, self._secret)
         if not records or not await asyncio.to_thread(lease, "replay", self._me, now, _LEASE_SECONDS):
             return 0

@@ -25,6 +25,7 @@ from streams.kafka.client import BrokerAway, client_dead, client_options
 from streams.kafka.generation import current_generation
 from streams.kafka.offsets import OffsetClient, Offsets
 from streams.run import metrics
+from streams.run.crash import traced
 from streams.run.health import Check, Health, Needed
 from streams.run.metrics import Part
 from streams.run.settings import Settings
@@ -157,7 +158,7 @@ class Watchdog:
         try:
             asyncio.run(self._watch())
         except BaseException as error:  # whatever it is
-            log.error("watchdog_ended", error=type(error).__name__)
+            log.error("watchdog_ended", **traced(error))
         self._end(Exit.STUCK, Why.WATCHDOG_ENDED)
 
     def health(self) -> Health:
