@@ -9,7 +9,6 @@ spans       a length of time as people say it, and the moment that long after or
 escalation  who must be asked now because nobody acted; the rules are `escalation.toml`
 look        what a look at one stay comes to: steps due, questions that are over, when to look again
 frozen      the same where the rules changed in mid-run
-feed_rhythm when a feed was heard in, how it usually talks and whether it fell silent out
 roles       who may see and do what: role, action and relation in, yes or no with the reason out
 allowed     who may write which act: the act, the stay and the directory in, the same out
 """

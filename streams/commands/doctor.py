@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parsers.outcomes import RejectCode
+from rules.feeds.rhythm import Talk
 from rules.telling.destinations import State as Told
 from streams.inbox.sign_in.provider import Provider, ProviderAway
 from streams.kafka.admin import missing_topics
@@ -38,6 +39,7 @@ from streams.run.settings import Settings, environment_name, load_settings
 from streams.run.site_file import FEEDS, SENDERS
 from streams.store import Store, StoreOutdated, Unavailable
 from streams.store.keeping_up import HASH_KEY
+from streams.words import feeds as feed_words
 
 
 class State(StrEnum):
@@ -187,10 +189,25 @@ def _store(settings: Settings) -> Iterator[Finding]:
             what = f"{parked.sender} since {parked.since:%Y-%m-%d %H:%M} UTC, after {parked.code}"
             do = f"its messages are set aside unread: mend the cause, then `handoff feed resume '{parked.sender}'`"
             yield Finding("parked feed", State.WRONG, what, do)
+        yield from quiet_feeds(store)
         yield from _panel(store)
         yield from _destinations(store)
     finally:
         store.close()
+
+
+def quiet_feeds(store: Store) -> Iterator[Finding]:
+    """Each feed that is quiet for its own rhythm."""
+    now, known = datetime.now(UTC), store.feed_talk.all()
+    for one in known:
+        if words := feed_words.quiet(one.state, now):
+            state = State.WRONG if one.state.talk is Talk.SILENT else State.WARNING
+            do = "look at its connection, and call the hospital's interface desk"
+            yield Finding(f"feed {one.feed}", state, words, do)
+    learning = sum(one.state.talk is Talk.LEARNING for one in known)
+    if known:
+        what = f"{len(known)} heard" + (f", {learning} whose rhythm is still learned" if learning else "")
+        yield Finding("feeds", State.OK, what)
 
 
 def _panel(store: Store) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
-"""`handoff feed`: which senders are heard and which are parked; one set aside by hand, or taken back.
+"""`handoff feed`: which senders are heard, quiet and parked; one set aside by hand, or taken back.
 
-JSON of `list`: `[{"feed", "heard_at", "parked_since", "after"}]`, times as ISO 8601 or null; of `park` and `resume`:
-`{"feed", "changed"}`. A feed is named as the store knows it: its name in `handoff.toml`, else `MSH-3|MSH-4`.
+JSON of `list`: `[{"feed", "heard_at", "talk", "how", "parked_since", "after"}]`, times as ISO 8601 or null;
+of `park` and `resume`: `{"feed", "changed"}`. A feed is named as the store knows it: its name in `handoff.toml`, else
+`MSH-3|MSH-4`.
 """
 
 import getpass
@@ -10,11 +11,15 @@ from typing import Final
 
 import typer
 
+from rules.feeds.rhythm import Talk
+from rules.feeds.talk import State
+from rules.policy.office import OFFICE_ZONE
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.audit import Audited
 from streams.store.opening import open_store
+from streams.words import feeds as feed_words
 
 BY_HAND: Final = "by hand"
 
@@ -23,15 +28,22 @@ def run_list(settings: Settings, *, as_json: bool = False) -> int:
     """Prints every feed that was heard or is parked."""
     with open_store(settings) as store:
         heard, parked = store.ledger.feeds(), {one.sender: one for one in store.keeping_up.parked()}
+        talk = {one.feed: one.state for one in store.feed_talk.all()}
+    now = datetime.now(UTC)
     for feed in sorted({*heard, *parked}):
         since, at = parked[feed].since if feed in parked else None, heard.get(feed)
         after = parked[feed].code if feed in parked else ""
+        state = talk.get(feed, State(Talk.LEARNING))
+        how = feed_words.quiet(state, now, OFFICE_ZONE)
         if as_json:
             moments = {"heard_at": at and at.isoformat(), "parked_since": since and since.isoformat()}
-            print_json({"feed": feed, **moments, "after": after})
+            print_json({"feed": feed, **moments, "talk": state.talk.value, "how": how, "after": after})
             continue
         last = f"last heard {at:%Y-%m-%d %H:%M} UTC" if at else "never heard"
-        typer.echo(f"{feed}  {last}" + (f"  PARKED since {since:%Y-%m-%d %H:%M} UTC, after {after}" if since else ""))
+        said = f"  {state.talk.value.upper()}: {how}" if how else ""
+        typer.echo(
+            f"{feed}  {last}{said}" + (f"  PARKED since {since:%Y-%m-%d %H:%M} UTC, after {after}" if since else "")
+        )
     if not (heard or parked or as_json):
         typer.echo("No feed was heard yet.")
     return 0

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from streams.kafka.topics import TOPICS, Topic
 from streams.run.settings import Settings
 from streams.store import Store
+from streams.store.feed_talk import HOURS_DAYS
 from streams.store.guessing import KEPT_DAYS as TRIES_DAYS
 from streams.store.keeping_up import ATTEMPT_DAYS, SESSION_DAYS
 from streams.store.quarantine import KEPT_DAYS
@@ -59,6 +60,12 @@ KEPT: Final = (
         lambda _: _days(KEPT_DAYS),
         "as long as its topic",
         lambda store, _, now: store.quarantine.prune(now),
+    ),
+    Kept(
+        "how much each feed said, by hour",
+        lambda _: _days(HOURS_DAYS),
+        "what its rhythm is learned from",
+        lambda store, _, now: store.feed_talk.prune(now),
     ),
     Kept(
         "sign-ins, links, sessions",

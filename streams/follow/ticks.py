@@ -26,6 +26,7 @@ _BEAT_SECONDS: Final = 2.0
 
 class TickName(StrEnum):
     ESCALATION = "escalation"
+    SILENCE = "silence"
 
 
 class Tick(NamedTuple):

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 from parsers.people import Absence, CaseManager, Enrollee, Role
 from rules.decisions import Action, Alert, Reason, Stay
+from rules.feeds.rhythm import Talk
+from rules.feeds.talk import State
 from rules.following.acts import Act, ActKind
 from rules.following.allowed import relation
 from rules.following.loop import Loop
@@ -27,9 +29,12 @@ from streams.inbox.pages.reader_stay import ReaderStay, Taken
 from streams.inbox.quiet import Around
 from streams.store import Store
 from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
+from streams.words import feeds as feed_words
+from streams.words.times import span
 
 DIRECTORY_SECONDS: Final = 2.0
-SILENT_MINUTES: Final = 15  # a feed that sent nothing for so long is said to be silent
+SILENT_MINUTES: Final = 15  # a feed whose rhythm is not known yet is said to be silent after so long
+UNWATCHED: Final = timedelta(minutes=10)  # so long after the last look at the rhythms, none is known
 FORGOTTEN_DAYS: Final = 30  # and one that sent nothing for so long is no longer counted
 LATE_ON_PURPOSE: Final = frozenset({Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
 SEEN_BY: Final = frozenset({ActKind.NOTED, ActKind.TAKE})
@@ -44,10 +49,11 @@ class Cause(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """When a hospital's feed was last heard."""
+    """A hospital's feed that is silent: when it was last heard, and how quiet that is for it."""
 
     feed: str
     received_at: datetime
+    words: str
 
 
 class Desk:
@@ -67,6 +73,7 @@ class Desk:
         self._version = -1
         self._asked = float("-inf")
         self._heard: dict[str, datetime] = {}
+        self._talk: dict[str, State] = {}
         self._listened = float("-inf")
 
     @property
@@ -238,14 +245,26 @@ class Desk:
         )
 
     def silent(self, now: datetime) -> tuple[list[Heard], int]:
-        """The feeds that have sent nothing for `SILENT_MINUTES`, longest first, and how many feeds there are."""
+        """The feeds that are quiet for their own rhythm, longest first, and how many feeds there are.
+
+        One whose rhythm is not known is silent after `SILENT_MINUTES`.
+        """
         with self._lock:
             if time.monotonic() - self._listened > DIRECTORY_SECONDS:
+                looked = self.store.ticks.last_run("silence")
+                known = self.store.feed_talk.all() if looked and now - looked < UNWATCHED else ()
+                self._talk = {one.feed: one.state for one in known if one.state.talk is not Talk.LEARNING}
                 self._heard = self.store.ledger.feeds()
                 self._listened = time.monotonic()
-            heard = [Heard(feed, at) for feed, at in self._heard.items() if now - at < timedelta(days=FORGOTTEN_DAYS)]
-        silent = [one for one in heard if now - one.received_at >= timedelta(minutes=SILENT_MINUTES)]
+            heard = {feed: at for feed, at in self._heard.items() if now - at < timedelta(days=FORGOTTEN_DAYS)}
+            silent = [Heard(feed, at, words) for feed, at in heard.items() if (words := self._quiet(feed, at, now))]
         return sorted(silent, key=lambda one: one.received_at), len(heard)
+
+    def _quiet(self, feed: str, heard_at: datetime, now: datetime) -> str:
+        if state := self._talk.get(feed):
+            return feed_words.quiet(state, now, self.zone) if state.is_quiet else ""
+        silent = now - heard_at
+        return f"silent for {span(silent.total_seconds())}" if silent >= timedelta(minutes=SILENT_MINUTES) else ""
 
 
 def unheard(alert: Alert, heard_at: datetime | None, policy: Policy, now: datetime) -> datetime | None:

@@ -87,6 +87,11 @@ JOURNAL_BACKLOG: Final = _gauge("toc_journal_backlog_messages", "Journaled messa
 JOURNAL_BYTES: Final = _gauge("toc_journal_bytes", "Bytes of journal segments on disk")
 PLAYED_BACK: Final = _counter("toc_played_back", "Messages published again from the journal")
 BROKER_GENERATION: Final = _gauge("toc_broker_generation", "Which embedded broker this is, counted from 1")
+FEED_QUIET: Final = _gauge(
+    "toc_feed_quiet",
+    "How quiet a feed is for its own rhythm: 0 it talks or is learned, 1 late or thin, 2 silent",
+    "feed",
+)
 # The worker. Endings are counted when they are newly in the ledger, so a redelivery does not count twice.
 ENDINGS: Final = _counter("toc_endings", "Messages by how they ended", "ending")  # Ending
 REJECTED: Final = _counter("toc_rejected", "Rejects by code", "code")  # RejectCode

@@ -20,6 +20,7 @@ from rules.endings import LedgerEntry
 from streams.kafka.records import AlertRecord, EventRecord, Whose
 from streams.store.database import Changed, Database, Row, next_values, rows_among, write_rows
 from streams.store.due import AskDue, write_due
+from streams.store.feed_talk import tally
 from streams.store.ledger import COLUMNS as LEDGER_COLUMNS
 from streams.store.ledger import Ledger, endings_of, ledger_row
 from streams.store.reviews import Verdict, add_waiting, pair_of, untold
@@ -124,6 +125,7 @@ class Decisions:
                 decided.append((settled, decision, tuple(work.held_apart[ended_apart:])))
             entries = [ledger_entry(*one[:2]) for one in decided if one]
             self._ledger.hear(connection, entries)
+            tally(connection, (entry for entry in entries if entry.message_id not in before))
             told_records = _flush(connection, work, [*entries, *work.held_apart], before)
             if ask_due is not None:
                 write_due(connection, [_with_enrollee(work, record) for record in told_records], ask_due)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from rules.endings import LedgerEntry
 from streams.store.database import Database, Row, rows_among, write_new, write_rows
+from streams.store.feed_talk import tally
 from streams.store.tables import feeds, fingerprints, from_us, ledger, to_us
 
 COLUMNS: Final = ("message_id", "ending", "code", "received_us", "ended_us", "place", "feed", "control_id", "trigger")
@@ -48,6 +49,11 @@ def endings_of(connection: Connection, message_ids: Sequence[str]) -> dict[str, 
     return {row[0]: (row[1], row[2]) for row in found}
 
 
+def ended_first(entries: Iterable[LedgerEntry], new: set[str]) -> list[LedgerEntry]:
+    """The entries of the messages in `new`, each message once."""
+    return [entry for message_id, entry in {one.message_id: one for one in entries}.items() if message_id in new]
+
+
 class Ledger:
     """The ledger, and when each feed was last heard."""
 
@@ -69,6 +75,7 @@ class Ledger:
         rows = [ledger_row(entry) for entry in entries]
         with self._database.writing_each() as connection:
             new = write_new(connection, ledger, COLUMNS, rows)
+            tally(connection, ended_first(entries, new))
             self.hear(connection, entries)
         return new
 

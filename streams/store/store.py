@@ -19,6 +19,7 @@ from streams.store.destination_tests import DestinationTests
 from streams.store.destinations import Destinations
 from streams.store.directory import Directories
 from streams.store.escalations import Escalations
+from streams.store.feed_talk import FeedTalks
 from streams.store.fhir import Fhir
 from streams.store.guessing import Guessing
 from streams.store.identities import Identities
@@ -69,6 +70,7 @@ class Store:
         self.confirmations = Confirmations(database, self.destinations)
         self.quarantine = Quarantine(database)
         self.fhir = Fhir(database)
+        self.feed_talk = FeedTalks(database)
         self.at_hospital = AtHospital(database)
         self.identities = Identities(database)
         self.credentials = Credentials(database)

@@ -81,6 +81,40 @@ feeds = Table(  # when each feed last sent something, to a few seconds
     "feeds", metadata, Column("feed", Text, primary_key=True), _whole("received_us")
 )
 
+feed_tallies = Table(  # what a batch of endings adds up to, until it is folded into the tables below
+    "feed_tallies",
+    metadata,
+    Column("tally_id", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=True),
+    _text("feed"),
+    _text("said"),  # rules.feeds.talk.Said
+    _whole("hour_us"),
+    _whole("messages"),
+    _whole("last_us"),
+)
+feed_hours = Table(  # how much each feed said in each hour
+    "feed_hours",
+    metadata,
+    _text("feed"),
+    _whole("hour_us"),
+    _text("said"),
+    _whole("messages"),
+    _whole("last_us"),
+    PrimaryKeyConstraint("feed", "hour_us", "said"),
+    Index("ix_feed_hours_hour_us", "hour_us"),
+)
+feed_talk = Table(  # how each feed is against its own rhythm; see `rules.feeds.talk.State`
+    "feed_talk",
+    metadata,
+    Column("feed", Text, primary_key=True),
+    _text("talk"),
+    _text("what"),
+    _whole("since_us", "0"),
+    Column("usual", Float, nullable=False, server_default="0"),
+    _whole("came", "0"),
+    _whole("changed_us"),  # since it talks so
+    _whole("told_us", "0"),  # the hospital was told of this silence
+)
+
 enrollees = Table(
     "enrollees",
     metadata,

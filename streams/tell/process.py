@@ -29,12 +29,14 @@ from streams.run.rule_file import RuleFile
 from streams.run.rule_files import CONFIDENTIALITY, POLICY
 from streams.run.scrape import serve_for
 from streams.run.settings import Settings
+from streams.run.site_file import FEEDS
 from streams.store import Store, Unavailable
 from streams.store.delivery import mail_id
 from streams.tell.deliver import Teller
 from streams.tell.form import Form
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
+from streams.tell.hospital_desks import HospitalDesks
 from streams.tell.in_thread import InThread
 from streams.tell.mailboxes import Box, box_of
 from streams.tell.parcels import forms
@@ -152,6 +154,7 @@ class Tell:
         self._settings = settings
         self._policy = RuleFile(POLICY, settings)
         self._confidentiality = RuleFile(CONFIDENTIALITY, settings)
+        self._feeds = RuleFile(FEEDS, settings)
         self._ways = make_ways(settings)
         self._boxes = make_boxes(settings)
         self._store: Store | None = None
@@ -205,6 +208,9 @@ class Tell:
         tasks = [telling, looking, stop, asyncio.create_task(samples.run())]
         if self._boxes:
             tasks.append(asyncio.create_task(self._reports(store, in_thread).run()))
+        if isinstance(smtp := self._ways.get(WayKind.SMTP), Smtp):
+            desks = HospitalDesks(store, self._feeds.current, self._policy.current, smtp, in_thread)
+            tasks.append(asyncio.create_task(desks.run()))
         if settings.fhir_port:
             fhir = FhirServer(settings, store, self._ways[WayKind.HTTP], self._now_known)
             tasks.append(asyncio.create_task(fhir.serve()))

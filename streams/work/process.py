@@ -25,6 +25,7 @@ import structlog
 from rules.deciding.case import World
 from streams.follow.overdue import Overdue
 from streams.follow.prune import forget
+from streams.follow.silence import EVERY_SECONDS, Silence, gauge
 from streams.follow.ticks import Tick, Ticker, TickName
 from streams.kafka.admin import ensure_topics
 from streams.kafka.client import BrokerAway, bootstrap_servers, client_dead, record_bytes
@@ -177,7 +178,15 @@ class Worker:
         self._app: Any = None
         self._outlet = Outlet(settings, lambda: bootstrap_servers(settings))
         overdue = Overdue(store, rules.escalation.current, rules.policy.current, panel.directory)
-        self._ticker = Ticker(store, (Tick(TickName.ESCALATION, _TICK_SECONDS, overdue.run),))
+        silence = Silence(store, rules.feeds.current, rules.policy.current)
+        self._quiet_feeds: set[str] = set()
+        self._ticker = Ticker(
+            store,
+            (
+                Tick(TickName.ESCALATION, _TICK_SECONDS, overdue.run),
+                Tick(TickName.SILENCE, EVERY_SECONDS, silence.run),
+            ),
+        )
         self._replay = Replay(store, self._outlet, waiting, self._secret)
         self._watchdog = Watchdog(settings, self._bootstrap, waiting, self, panel.alive, leave)
 
@@ -333,6 +342,7 @@ class Worker:
         backed_up = self._store.keeping_up.fact(BACKED_UP)
         metrics.BACKED_UP.set(datetime.fromisoformat(backed_up).timestamp() if backed_up else 0)
         metrics.QUARANTINE_WAITING.set(self._store.quarantine.waiting())
+        gauge(self._store, self._quiet_feeds)
 
     def _chore_ended(self, task: "asyncio.Task[None]") -> None:
         if not self._waiting.stopping:

@@ -34,7 +34,8 @@ def test_a_parked_sender_is_listed_and_taken_back(
     assert store.keeping_up.park("EPIC|NORTH", "default", "read:KeyError", AT)
     assert run_list(settings, as_json=True) == 0
     assert json.loads(capsys.readouterr().out) == {
-        "feed": "EPIC|NORTH", "heard_at": None, "parked_since": AT.isoformat(), "after": "read:KeyError",
+        "feed": "EPIC|NORTH", "heard_at": None, "talk": "learning", "how": "",
+        "parked_since": AT.isoformat(), "after": "read:KeyError",
     }  # fmt: skip
     assert run_list(settings) == 0
     assert "EPIC|NORTH  never heard  PARKED since 2026-11-26 12:00 UTC" in capsys.readouterr().out

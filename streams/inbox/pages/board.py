@@ -75,7 +75,7 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
             for one in found.loads
         ],
         reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now)),
-        silent=[(one.feed, time_words.ago((now - one.received_at).total_seconds())) for one in silent],
+        silent=[(one.feed, one.words, time_words.ago((now - one.received_at).total_seconds())) for one in silent],
         feeds=feeds,
         many=offered(inbox, reader, now, back="board") | {"team": _team(inbox, found, now)},
         said=query.get("said", "") if query.get("said", "").isdecimal() else "",

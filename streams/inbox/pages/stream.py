@@ -90,7 +90,7 @@ def beat_now(inbox: "Inbox", reader: Reader) -> dict[str, Any]:
     return {
         "last_alert": last_alert_age(inbox, reader.person),
         "left": inbox.locks_in(reader.session),
-        "silent": [{"name": heard.feed, "since": int((now - heard.received_at).total_seconds())} for heard in silent],
+        "silent": [f"{heard.feed} {heard.words}" for heard in silent],
         "feeds": feeds,
     }
 

@@ -37,9 +37,8 @@ export function listen(start, handlers) {
   if (document.body.dataset.lastAlert) lastAlert = Date.now() - age * 1000;
 
   function quiet() {
-    const since = (feed) => `${feed.name} for ${span(feed.since * 1000)}`;
-    const named = silent.slice(0, NAMED_SILENT).map(since).join(", ");
-    return `${silent.length} of ${feeds} hospital feeds silent: ${named}${silent.length > NAMED_SILENT ? " …" : ""}`;
+    const named = silent.slice(0, NAMED_SILENT).join("; ");
+    return `${silent.length} of ${feeds} hospital feeds: ${named}${silent.length > NAMED_SILENT ? " …" : ""}`;
   }
 
   function show() {

@@ -54,6 +54,14 @@ def came_back(name: str) -> Mail:
     return Mail("Warm Handoff: mail to a colleague comes back", text)
 
 
+def feed_is_quiet(feed: str, how: str) -> Mail:
+    """To a hospital's interface desk: `how` says since when nothing comes and what usually does."""
+    text = f"The ADT feed {feed} is {how}.\n\n"
+    text += "Please look whether your interface engine sends, and whether messages wait there.\n"
+    text += "What waited is taken when it comes. This mail holds no patient's data.\n"
+    return Mail(f"Warm Handoff: the ADT feed {feed} is quiet", text)
+
+
 def _text(waiting: Waiting, front_page: str, zone: ZoneInfo) -> str:
     lines = [
         f"{count} {word}"

@@ -25,7 +25,11 @@ class Smtp:
 
     async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
         del secrets
-        return await hand_in(self._relay, self.mail(parcel, to.address), self._relay.sender, to.address)
+        return await self.send(parcel, to.address)
+
+    async def send(self, parcel: Parcel, address: str) -> Delivered | NotDelivered:
+        """One mail to an address that is no destination."""
+        return await hand_in(self._relay, self.mail(parcel, address), self._relay.sender, address)
 
     def mail(self, parcel: Parcel, address: str) -> EmailMessage:
         """The mail as it goes out: plain text, marked as automatic (RFC 3834)."""

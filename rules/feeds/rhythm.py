@@ -1,9 +1,9 @@
 """When a feed was heard in; how it usually talks and whether it has fallen silent out. Pure: `now` is an argument.
 
-What is counted is visits (distinct visit numbers), not messages, which come in bursts of some 3.6 a visit. The rhythm
-is the mean number of visits in each hour of the week over the last eight weeks, smoothed over three hours, with a
-floor. A feed is late once so many visits were to be expected since it was last heard that hearing none is unlikely, and
-silent at the level L = ln(30 N) for N visits a month: a Poisson feed then raises about one false alarm a month,
+What is counted is events that happen once and by chance (admissions, discharges, moves), not messages, which come in
+bursts. The rhythm is the mean number of them in each hour of the week over the last eight weeks, smoothed over three
+hours, with a floor. A feed is late once so many were to be expected since the last one that none is unlikely, and
+silent at the level L = ln(30 N) for N of them a month: a Poisson feed then raises about one false alarm a month,
 whatever its size. A moving mean of the last day scales the expectation down on holidays and other slow days.
 """
 
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 HOURS: Final = 168  # of a week, from Monday 00:00 local
 WEEKS: Final = 8
-FLOOR: Final = 0.02  # visits an hour
+FLOOR: Final = 0.02  # events an hour
 LEARNING: Final = timedelta(weeks=2)
 LATE_AT: Final = 0.6  # of the level
 SLOWEST: Final = 0.25  # a day is never taken to be slower than this share of the usual
@@ -36,9 +36,9 @@ class Talk(StrEnum):
 class Rhythm(NamedTuple):
     """How a feed usually talks."""
 
-    per_hour: tuple[float, ...]  # visits, for each hour of the week
+    per_hour: tuple[float, ...]  # events, for each hour of the week
     since: datetime  # heard first
-    month: float  # visits in thirty days
+    month: float  # events in thirty days
 
     @property
     def level(self) -> float:
@@ -50,8 +50,7 @@ class Silence(NamedTuple):
 
     talk: Talk
     last_heard: datetime | None
-    expected: float  # visits since then
-    usual_gap: timedelta | None  # between two visits at this hour
+    expected: float  # events since then
 
 
 def hour_of_week(at: datetime, zone: ZoneInfo) -> int:
@@ -61,7 +60,7 @@ def hour_of_week(at: datetime, zone: ZoneInfo) -> int:
 
 
 def learn(counts: Mapping[datetime, int], now: datetime, zone: ZoneInfo) -> Rhythm | None:
-    """The rhythm out of visits by full hour (UTC). `None` before the first visit."""
+    """The rhythm out of events by full hour (UTC). `None` before the first."""
     heard = [at for at, count in counts.items() if count and at <= now]
     if not heard:
         return None
@@ -84,13 +83,13 @@ def learn(counts: Mapping[datetime, int], now: datetime, zone: ZoneInfo) -> Rhyt
 
 
 def expected(rhythm: Rhythm, since: datetime, until: datetime, zone: ZoneInfo) -> float:
-    """Visits to be expected in a span."""
-    total, at = 0.0, since
+    """Events to be expected in a span."""
+    total, at, place = 0.0, since, hour_of_week(since, zone)
+    one_offset = since.astimezone(zone).utcoffset() == until.astimezone(zone).utcoffset()
     while at < until:
-        edge = (at + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
-        edge = min(edge if edge > at else at + timedelta(hours=1), until)
-        total += rhythm.per_hour[hour_of_week(at, zone)] * (edge - at).total_seconds() / 3600
-        at = edge
+        edge = min(at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1), until)
+        total += rhythm.per_hour[place] * (edge - at).total_seconds() / 3600
+        at, place = edge, (place + 1) % HOURS if one_offset else hour_of_week(edge, zone)
     return total
 
 
@@ -115,22 +114,20 @@ def silence(
     """How a feed is at `now`. `pauses`: planned down-times. `slow_days`: days that go slow (any moment of each)."""
     planned = list(pauses)
     if any(start <= now < end for start, end in planned):
-        return Silence(Talk.PAUSED, last_heard, 0.0, None)
+        return Silence(Talk.PAUSED, last_heard, 0.0)
     if rhythm is None or last_heard is None:
-        return Silence(Talk.LEARNING, last_heard, 0.0, None)
+        return Silence(Talk.LEARNING, last_heard, 0.0)
     since = max([last_heard, *(end for _, end in planned if end <= now)])
-    due = _patient(rhythm, since, now, zone, slow_days) * pace(rhythm, counts, last_heard, zone)
-    usual = rhythm.per_hour[hour_of_week(now, zone)]
-    gap = timedelta(hours=1 / usual) if usual > FLOOR else None
+    due = patient(rhythm, since, now, zone, slow_days) * pace(rhythm, counts, last_heard, zone)
     if now - rhythm.since < LEARNING:
-        return Silence(Talk.LEARNING, last_heard, due, gap)
+        return Silence(Talk.LEARNING, last_heard, due)
     if due >= rhythm.level:
-        return Silence(Talk.SILENT, last_heard, due, gap)
-    return Silence(Talk.LATE if due >= LATE_AT * rhythm.level else Talk.TALKING, last_heard, due, gap)
+        return Silence(Talk.SILENT, last_heard, due)
+    return Silence(Talk.LATE if due >= LATE_AT * rhythm.level else Talk.TALKING, last_heard, due)
 
 
-def _patient(rhythm: Rhythm, since: datetime, until: datetime, zone: ZoneInfo, slow_days: Sequence[datetime]) -> float:
-    """What was to be expected, a slow day counting for half."""
+def patient(rhythm: Rhythm, since: datetime, until: datetime, zone: ZoneInfo, slow_days: Sequence[datetime]) -> float:
+    """What was to be expected in a span, a slow day counting for half."""
     slow = {day.astimezone(zone).date() for day in slow_days}
     total, at = 0.0, since
     while at < until:
@@ -139,20 +136,3 @@ def _patient(rhythm: Rhythm, since: datetime, until: datetime, zone: ZoneInfo, s
         total += expected(rhythm, at, edge, zone) * (0.5 if at.astimezone(zone).date() in slow else 1.0)
         at = edge
     return total
-
-
-class Share(NamedTuple):
-    """How often something came against how often it usually does, over the same span."""
-
-    came: int
-    usual: float
-
-    @property
-    def z(self) -> float:
-        """How many standard deviations of a Poisson count it lies away; negative: too few."""
-        return (self.came - self.usual) / math.sqrt(max(self.usual, 1.0))
-
-
-def gone(share: Share, *, least: float = 16.0, beyond: float = 4.0) -> bool:
-    """Whether one kind of event, or one facility, has fallen away while the feed talks on."""
-    return share.usual >= least and share.z <= -beyond

@@ -9,14 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rules.following.feed_rhythm import (
+from rules.feeds.rhythm import (
     LEARNING,
     Rhythm,
-    Share,
     Silence,
     Talk,
     expected,
-    gone,
     hour_of_week,
     learn,
     silence,
@@ -121,9 +119,3 @@ def test_expectation_adds_up_and_a_slow_day_makes_patient() -> None:
                       later + timedelta(hours=6), ZONE, slow_days=[later + timedelta(hours=3)])  # fmt: skip
     slow = silence(rhythm, later, {}, later + timedelta(hours=6), ZONE)
     assert slow.expected < holiday.expected < usual.expected
-
-
-def test_one_kind_that_fell_away() -> None:
-    assert gone(Share(0, 20.0))
-    assert not gone(Share(14, 20.0))
-    assert not gone(Share(0, 4.0))  # too few to say
