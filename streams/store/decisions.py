@@ -23,7 +23,7 @@ from streams.store.due import AskDue, write_due
 from streams.store.feed_talk import tally
 from streams.store.ledger import COLUMNS as LEDGER_COLUMNS
 from streams.store.ledger import Ledger, endings_of, ledger_row
-from streams.store.reviews import Verdict, add_waiting, pair_of, untold
+from streams.store.reviews import Verdict, add_waiting, subject_of, untold, verdict_on
 from streams.store.tables import (
     alert_owners,
     alert_versions,
@@ -150,7 +150,8 @@ def _settle(record: EventRecord, work: Work) -> tuple[EventRecord, Decision | No
         return record.model_copy(update=settled), None
     if record.released or record.match.grade is not Grade.POSSIBLE or not record.match.enrollee_id:
         return record, None
-    match work.verdicts.get(pair_of(record.event.patient, record.match.enrollee_id)):
+    work.questions.meet(*subject_of(record))
+    match verdict_on(work.questions, *subject_of(record)):
         case Verdict.SAME:
             certain = record.match.model_copy(update={"grade": Grade.CERTAIN})
             return record.model_copy(update={"released": True, "match": certain}), None
@@ -216,7 +217,7 @@ def _flush(
     ]
     _expect(write_rows(connection, stays, STAY_COLUMNS, rows, STAY_CONFLICT), len(rows))
     write_rows(connection, stay_keys, ("key", "stay_id"), sorted(work.new_keys), "ON CONFLICT DO NOTHING")
-    add_waiting(connection, work.held, work.now)
+    add_waiting(connection, work.questions, work.held, work.now)
     _write_crosswalk(connection, work)
     if work.caught_up:
         forget(connection, sorted(work.caught_up))

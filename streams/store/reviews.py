@@ -1,13 +1,11 @@
 """Possible matches in, a person's verdict kept for good: what waits, what was decided, and what is decided anew.
 
-A verdict is about a pair: the patient (first medical record number with its authority, and birth date; else name, birth
-date and sex) and the enrollee. It is never overridden by the machine. A pair that nobody has decided on has at most one
-review, however many messages wait under it.
+A verdict is about a pair, a patient and an enrollee (`streams.store.questions` says when two are the same). It is never
+overridden by the machine. A pair has at most one review, however many messages wait under it.
 
 One file, because every step changes one row, and what it may be at each step is seen at a glance.
 """
 
-import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,9 +21,10 @@ from rules.endings import Ending
 from rules.matching.evidence import Field, Note
 from streams.kafka.records import EventRecord
 from streams.store.audit import Audited, note
-from streams.store.database import Database, Row, next_values, rows_among, write_rows
+from streams.store.database import Changed, Database, Row, next_values, rows_among, write_rows
 from streams.store.ledger import endings_of
 from streams.store.panel_rows import enrollee_on, load_enrollees
+from streams.store.questions import Questions, Subject, names_of
 from streams.store.tables import (
     crosswalk,
     enrollees,
@@ -51,6 +50,7 @@ UNDO_SECONDS: Final = 10  # so long an answer given on the page can be taken bac
 _OPEN: Final = ("", str(Verdict.NOT_SURE))
 _SOON: Final = {Verdict.SAME: "same_soon", Verdict.DIFFERENT: "different_soon"}  # in `reviews.verdict` until then
 _MEANT: Final = {kept: verdict for verdict, kept in _SOON.items()}
+_UNSETTLED: Final = frozenset({*_OPEN, *_MEANT})
 
 
 class Review(Value):
@@ -83,19 +83,15 @@ class Asked(NamedTuple):
     waiting: int  # wait for a verdict now, and did not before
 
 
-def pair_of(patient: Patient, enrollee_id: str) -> str:
-    """Digest that is the same whenever the same patient is compared with the same enrollee."""
-    born = patient.birth_date.isoformat() if patient.birth_date else ""
-    numbers = sorted((number.system, number.value) for number in learnable(patient.identifiers))
-    who = (*numbers[0], born) if numbers else (patient.name.family, patient.name.given, born, patient.sex)
-    text = "\x1f".join((enrollee_id, *who)).casefold()
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def verdict_on(questions: Questions, patient: Patient, enrollee_id: str) -> Verdict | None:
+    """What a person has said of this pair for good; "different" where two have said otherwise of its numbers."""
+    said = {questions.verdicts[review_id] for review_id in questions.about(patient, enrollee_id)}
+    return next((verdict for verdict in (Verdict.DIFFERENT, Verdict.SAME) if verdict in said), None)
 
 
-def verdicts_of(connection: Connection, pairs: Sequence[str]) -> dict[str, Verdict]:
-    """Standing verdicts by pair."""
-    rows = rows_among(connection, "SELECT pair, verdict FROM reviews WHERE pair IN :among", pairs)
-    return {row[0]: Verdict(row[1]) for row in rows if row[1] and row[1] not in _MEANT}
+def subject_of(record: EventRecord) -> Subject:
+    """The pair that a record is about, if it is only possibly about anybody."""
+    return record.event.patient, record.match.enrollee_id or ""
 
 
 def untold(ending: tuple[str, str]) -> bool:
@@ -106,57 +102,27 @@ def untold(ending: tuple[str, str]) -> bool:
     )
 
 
-def add_waiting(connection: Connection, held: Sequence[EventRecord], now: datetime) -> None:
-    """Let events wait under the review of their pair, opening it where there is none."""
-    if not held:
-        return
-    pairs = _asked_before(connection, held, [_pair(record) for record in held])
-    opened: dict[str, Row] = {}
-    for record, pair in zip(held, pairs, strict=True):
-        row = (record.event.message_id, pair, record.match.enrollee_id or "", to_us(now), record.match.weight)
-        opened.setdefault(pair, row)
+def add_waiting(connection: Connection, questions: Questions, held: Sequence[EventRecord], now: datetime) -> None:
+    """Let events wait under the review of their pair, opening it where there is none. `questions`: about these pairs;
+    what was added to them is kept. Raises `Changed`."""
+    opened: list[Row] = []
+    waiting: list[Row] = []
+    for record in held:
+        patient, enrollee_id = subject_of(record)
+        near = questions.perhaps_about(patient, enrollee_id)
+        own = questions.about(patient, enrollee_id)
+        review_id = next((one for one in near if questions.verdicts[one] in _UNSETTLED), own[0] if own else "")
+        if not review_id:
+            review_id = record.event.message_id
+            pair = names_of(patient, enrollee_id).own[0]
+            opened.append((review_id, pair, enrollee_id, to_us(now), record.match.weight))
+        questions.add(patient, enrollee_id, review_id)
+        waiting.append((review_id, record.event.message_id, record.model_dump_json()))
     columns = ("review_id", "pair", "enrollee_id", "opened_us", "weight")
-    write_rows(connection, reviews, columns, list(opened.values()), "ON CONFLICT DO NOTHING")
-    ids = {
-        row[0]: row[1]
-        for row in rows_among(connection, "SELECT pair, review_id FROM reviews WHERE pair IN :among", list(opened))
-    }
-    rows = [
-        (ids[pair], record.event.message_id, record.model_dump_json()) for record, pair in zip(held, pairs, strict=True)
-    ]
-    write_rows(connection, review_events, ("review_id", "message_id", "document"), rows, "ON CONFLICT DO NOTHING")
-
-
-def _asked_before(connection: Connection, held: Sequence[EventRecord], pairs: list[str]) -> list[str]:
-    """The pairs; in the place of a new one that of the review that waits for this patient and enrollee already.
-
-    It is the same patient when a record number is shared and the birth dates do not differ: a message that adds a
-    birth date or a number makes another digest but not another question.
-    """
-    known = {row[0] for row in rows_among(connection, "SELECT pair FROM reviews WHERE pair IN :among", pairs)}
-    asked: dict[str, dict[str, list[Patient]]] = {}
-    statement = (
-        "SELECT r.pair, e.document FROM reviews r JOIN review_events e ON e.review_id = r.review_id"
-        " WHERE r.verdict IN ('', 'not_sure') AND r.enrollee_id IN :among ORDER BY r.review_id, e.message_id"
-    )
-    new = {record.match.enrollee_id or "" for record, pair in zip(held, pairs, strict=True) if pair not in known}
-    for pair, document in rows_among(connection, statement, sorted(new)):
-        record = EventRecord.model_validate_json(document)
-        asked.setdefault(record.match.enrollee_id or "", {}).setdefault(pair, []).append(record.event.patient)
-    found: list[str] = []
-    for record, own in zip(held, pairs, strict=True):
-        before = asked.setdefault(record.match.enrollee_id or "", {})
-        same = (pair for pair, earlier in before.items() if _is_one_of(record.event.patient, earlier))
-        found.append(own if own in known else next(same, own))
-        before.setdefault(found[-1], []).append(record.event.patient)
-    return found
-
-
-def _is_one_of(patient: Patient, asked: Sequence[Patient]) -> bool:
-    numbers = {(number.system, number.value) for number in learnable(patient.identifiers)}
-    theirs = {(number.system, number.value) for one in asked for number in learnable(one.identifiers)}
-    births = {one.birth_date for one in (patient, *asked)} - {None}
-    return not numbers.isdisjoint(theirs) and len(births) <= 1
+    if write_rows(connection, reviews, columns, opened, "ON CONFLICT DO NOTHING") != len(opened):
+        raise Changed("another process asked about the same patient meanwhile")
+    write_rows(connection, review_events, ("review_id", "message_id", "document"), waiting, "ON CONFLICT DO NOTHING")
+    questions.write(connection)
 
 
 def put_events(connection: Connection, records: Sequence[EventRecord], now: datetime) -> None:
@@ -297,16 +263,15 @@ class Reviews:
         with self._database.writing() as connection:
             before = endings_of(connection, [record.event.message_id for record in records])
             open_ = [record for record in records if untold(before.get(record.event.message_id, _NOBODY_S))]
-            pairs = {record.event.message_id: _pair(record) for record in open_}
-            said = verdicts_of(connection, list(set(pairs.values())))
+            questions = Questions.load(connection, map(subject_of, open_))
             asked, certain = [], []
             for record in open_:
-                match said.get(pairs[record.event.message_id]):
+                match verdict_on(questions, *subject_of(record)):
                     case Verdict.SAME:
                         certain.append(_as_certain(record))
-                    case None | Verdict.NOT_SURE:
+                    case None:
                         asked.append(record)
-            add_waiting(connection, asked, now)
+            add_waiting(connection, questions, asked, now)
             waiting = _hold(connection, [record.event.message_id for record in asked])
             forget(connection, [record.event.message_id for record in certain])
             put_events(connection, certain, now)
@@ -356,10 +321,6 @@ def _effect(
 
 
 _NOBODY_S: Final = (str(Ending.SUPPRESSED), str(Reason.NOT_ON_PANEL))
-
-
-def _pair(record: EventRecord) -> str:
-    return pair_of(record.event.patient, record.match.enrollee_id or "")
 
 
 def _hold(connection: Connection, message_ids: Sequence[str]) -> int:

@@ -498,6 +498,13 @@ reviews = Table(  # one possible match of one patient with one enrollee
     Index("ix_reviews_pair", "pair", unique=True),
     Index("ix_reviews_verdict", "verdict", "opened_us"),
 )
+review_names = Table(  # digests of patient and enrollee under which a review is found again
+    "review_names",
+    metadata,
+    _text("name"),
+    _text("review_id"),
+    PrimaryKeyConstraint("name", "review_id"),
+)
 review_events = Table(  # what waits for a verdict
     "review_events",
     metadata,

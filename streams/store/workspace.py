@@ -15,7 +15,8 @@ from rules.endings import Ending, LedgerEntry
 from streams.kafka.records import AlertRecord, EventRecord
 from streams.store.database import StoreFault, rows_among
 from streams.store.panel_rows import EnrolleeRow, Home, enrollee_on, load_enrollees
-from streams.store.reviews import Verdict, pair_of, verdicts_of
+from streams.store.questions import Questions
+from streams.store.reviews import subject_of
 from streams.store.tables import to_us
 from streams.store.unmatched import earlier_of
 
@@ -55,7 +56,7 @@ class Work:
         self.revisions: dict[str, int] = {}
         self.enrollees: dict[str, EnrolleeRow] = {}
         self.homes: dict[str, list[Home]] = {}
-        self.verdicts: dict[str, Verdict] = {}
+        self.questions = Questions()
         self.changed_stays: set[str] = set()
         self.new_alerts: list[Alert] = []
         self.new_keys: set[tuple[str, str]] = set()
@@ -180,11 +181,10 @@ def load(connection: Connection, todo: Sequence[EventRecord], now: datetime, zon
     if secret:
         for event in earlier_of(connection, (part for record in todo for part in record.event.parts()), secret):
             remembered.keep(event)
-    parts = [part for record in todo for part in record.parts()]
-    unsure = [part for part in parts if part.match.grade is Grade.POSSIBLE and part.match.enrollee_id]
-    if unsure:
-        pairs = [pair_of(record.event.patient, str(record.match.enrollee_id)) for record in unsure]
-        work.verdicts = verdicts_of(connection, pairs)
+    parts = (part for record in todo for part in record.parts())
+    work.questions = Questions.load(
+        connection, (subject_of(part) for part in parts if part.match.grade is Grade.POSSIBLE)
+    )
     return work
 
 
