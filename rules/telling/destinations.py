@@ -35,7 +35,8 @@ class FormKind(StrEnum):
     DIGEST = "digest"  # no patient data
     DA_VINCI = "da_vinci"
     SUBSCRIPTION = "subscription"
-    HL7_ADT = "hl7_adt"
+    HL7_ADT = "hl7_adt"  # of our own making
+    HL7_RECEIVED = "hl7_received"  # the hospital's, as received
     HL7_MDM = "hl7_mdm"
     SMS = "sms"  # no patient data
     CSV = "csv"
@@ -55,6 +56,7 @@ WAYS_OF: Final = {
     FormKind.DA_VINCI: WayKind.HTTP,
     FormKind.SUBSCRIPTION: WayKind.HTTP,
     FormKind.HL7_ADT: WayKind.MLLP,
+    FormKind.HL7_RECEIVED: WayKind.MLLP,
     FormKind.HL7_MDM: WayKind.MLLP,
     FormKind.CSV: WayKind.FOLDER,
     FormKind.NDJSON: WayKind.FOLDER,
@@ -133,9 +135,12 @@ class Destination(Value):
             raise ValueError(f"the form {self.form} does not go by {self.way}")
         if self.whose in _OWNED and not self.owner_id:
             raise ValueError(f"a destination of a {self.whose} needs whose it is")
+        if self.form is FormKind.HL7_RECEIVED and self.whose not in _TREATS:
+            raise ValueError("what a hospital sent goes on as received only to those who treat")
         return self
 
 
+_TREATS: Final = frozenset({Whose.PERSON, Whose.PRACTICE, Whose.NETWORK})
 _OWNED: Final = frozenset({Whose.PERSON, Whose.PRACTICE, Whose.NETWORK, Whose.PLAN, Whose.HOSPITAL})
 
 

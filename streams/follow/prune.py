@@ -16,6 +16,7 @@ from streams.store.feed_talk import HOURS_DAYS
 from streams.store.guessing import KEPT_DAYS as TRIES_DAYS
 from streams.store.keeping_up import ATTEMPT_DAYS, SESSION_DAYS
 from streams.store.quarantine import KEPT_DAYS
+from streams.store.received import KEPT_DAYS as RECEIVED_DAYS
 
 
 class Kept(NamedTuple):
@@ -66,6 +67,12 @@ KEPT: Final = (
         lambda _: _days(HOURS_DAYS),
         "what its rhythm is learned from",
         lambda store, _, now: store.feed_talk.prune(now),
+    ),
+    Kept(
+        "messages passed on as received, sealed",
+        lambda _: _days(RECEIVED_DAYS),
+        "long delivered by then",
+        lambda store, _, now: store.received.prune(now),
     ),
     Kept(
         "sign-ins, links, sessions",

@@ -23,6 +23,7 @@ class EventRecord(Value):
     match: Match
     prior_match: Match | None = None  # of the identity that gives way in a merge or a move
     released: bool = False  # a person decided a possible match; `match` holds what they said
+    sealed: str = ""  # the message as received, encrypted; only while there is somebody it is passed on to
     further: tuple[Whose, ...] = ()  # whose the event's further groups are, one for each of `event.groups`
 
     def parts(self) -> "tuple[EventRecord, ...]":

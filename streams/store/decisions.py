@@ -23,6 +23,7 @@ from streams.store.due import AskDue, write_due
 from streams.store.feed_talk import tally
 from streams.store.ledger import COLUMNS as LEDGER_COLUMNS
 from streams.store.ledger import Ledger, endings_of, ledger_row
+from streams.store.received import behind
 from streams.store.reviews import Verdict, add_waiting, subject_of, untold, verdict_on
 from streams.store.tables import (
     alert_owners,
@@ -128,7 +129,8 @@ class Decisions:
             tally(connection, (entry for entry in entries if entry.message_id not in before))
             told_records = _flush(connection, work, [*entries, *work.held_apart], before)
             if ask_due is not None:
-                write_due(connection, [_with_enrollee(work, record) for record in told_records], ask_due)
+                versions = [_with_enrollee(work, record) for record in told_records]
+                write_due(connection, versions, ask_due, behind(one[0] for one in decided if one))
             records = iter(told_records)
         outcomes = []
         for record, one in zip(batch, decided, strict=True):

@@ -14,6 +14,7 @@ from streams.store.database import Row, rows_among, write_rows
 from streams.store.delivery import DeliveryState, delivery_id
 from streams.store.destinations import WAITING
 from streams.store.fhir import count_events
+from streams.store.received import Behind, keep_received
 from streams.store.tables import deliveries, to_us
 
 _COLUMNS: Final = (
@@ -44,8 +45,15 @@ class Due(NamedTuple):
 AskDue = Callable[[Due], Iterable[Destination]]
 
 
-def write_due(connection: Connection, versions: Sequence[tuple[int, Alert, Enrollee | None]], ask: AskDue) -> int:
+def write_due(
+    connection: Connection,
+    versions: Sequence[tuple[int, Alert, Enrollee | None]],
+    ask: AskDue,
+    sealed: Behind | None = None,
+) -> int:
     """Write what `versions` (position, alert, enrollee on that day) are due to, in their transaction; gives how many.
+
+    `sealed`: the messages behind them, kept where one is passed on as received.
 
     A version is also due to whom an earlier version still waits for. Where the form is a state, the newer one takes the
     place of an older one that nobody has in hand.
@@ -57,6 +65,7 @@ def write_due(connection: Connection, versions: Sequence[tuple[int, Alert, Enrol
     rows: list[Row] = []
     events: Counter[str] = Counter()
     replaced: list[dict[str, Any]] = []
+    passed_on: list[Alert] = []
     for position, alert, enrollee in versions:
         if enrollee is None:
             continue
@@ -68,11 +77,14 @@ def write_due(connection: Connection, versions: Sequence[tuple[int, Alert, Enrol
             number = events[where]  # of this transaction, so far
             rows.append((name, where, alert.alert_id, alert.version, position, WAITING, at, at, number))
             told.setdefault(alert.alert_id, set()).add(where)
+            if destination.form is FormKind.HL7_RECEIVED:
+                passed_on.append(alert)
             if destination.form in STATES and alert.version > 1:
                 replaced.append({"b_alert": alert.alert_id, "b_where": where, "b_version": alert.version})
     first = {where: count_events(connection, where, count) for where, count in sorted(events.items()) if count}
     numbered = [(*row[:-1], first[row[1]] - 1 + row[-1] if row[1] in first else 0) for row in rows]
     written = write_rows(connection, deliveries, _COLUMNS, numbered, "ON CONFLICT DO NOTHING")
+    keep_received(connection, passed_on, sealed or {})
     if replaced:
         connection.execute(
             update(deliveries)

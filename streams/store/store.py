@@ -30,6 +30,7 @@ from streams.store.list_views import ListViews
 from streams.store.panel_load import Panel
 from streams.store.people import People
 from streams.store.quarantine import Quarantine
+from streams.store.received import Received
 from streams.store.reviews import Reviews
 from streams.store.revisions import MigrationState, TablesAre, check, expect_current
 from streams.store.seen import Seen
@@ -65,6 +66,7 @@ class Store:
         self.ticks = Ticks(database)
         self.keeping_up = KeepingUp(database)
         self.destinations = Destinations(database)
+        self.received = Received(database)
         self.destination_tests = DestinationTests(database)
         self.deliveries = Deliveries(database)
         self.confirmations = Confirmations(database, self.destinations)

@@ -612,6 +612,17 @@ fhir_assertions = Table(  # sign-ins that were used; none is taken twice
     Column("name", Text, primary_key=True),
     _whole("until_us"),
 )
+received = Table(  # messages as received, for destinations that they are passed on to
+    "received",
+    metadata,
+    Column("received_id", Text, primary_key=True),
+    _text("alert_id"),
+    _whole("version"),  # of the alert, which the message made
+    _whole("kept_us"),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("ix_received_alert_id", "alert_id", "version"),
+    Index("ix_received_kept_us", "kept_us"),
+)
 destination_tests = Table(  # the last test of each that was asked for on a page; `handoff tell` sends it
     "destination_tests",
     metadata,

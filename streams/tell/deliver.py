@@ -223,8 +223,8 @@ class Teller:
             while left and not stopped and not self._stopping:
                 one, item = left.popleft()
                 said = await self._try(form, way, [item], destination, secrets, 0)
-                if said is None:
-                    await self._withheld(destination, [one])
+                if isinstance(said, GiveUp):
+                    await self._given_up(destination, [one], said)
                 elif isinstance(said, Delivered):
                     await self._done(row, [one], [item], said)
                 elif not await self._failed(destination, [one], said):
@@ -252,8 +252,8 @@ class Teller:
             number = taken[0].batch or await self._in_thread(self._store.deliveries.number_batch, where, taken)
             items = await self._in_thread(self._items, destination, taken, known)
             said = await self._try(form, way, items, destination, secrets, number)
-            if said is None:
-                await self._withheld(destination, taken)
+            if isinstance(said, GiveUp):
+                await self._given_up(destination, taken, said)
             elif isinstance(said, Delivered):
                 await self._done(row, taken, items, said)
                 if destination.every_minutes and len(taken) < most:
@@ -267,11 +267,10 @@ class Teller:
 
     async def _try(
         self, form: Form, way: Way, items: Sequence[Item], destination: Destination, secrets: Secrets, number: int
-    ) -> Delivered | NotDelivered | None:
-        """`None`: the form cannot tell it without what is withheld."""
+    ) -> Delivered | NotDelivered | GiveUp:
         try:
-            parcel: Parcel | None = await self._in_thread(form.parcel, items, destination, number)
-            return None if parcel is None else await way.deliver(parcel, destination, secrets)
+            parcel: Parcel | GiveUp = await self._in_thread(form.parcel, items, destination, number)
+            return parcel if isinstance(parcel, GiveUp) else await way.deliver(parcel, destination, secrets)
         except Unavailable:
             raise
         except Exception as error:  # a fault of ours in one parcel is a failure like others
@@ -307,12 +306,10 @@ class Teller:
         if row.failures and (row.succeeded_at is None or row.succeeded_at < (row.last_failed_at or now)):
             log.info("destination_recovered", destination=where, failures=row.failures)
 
-    async def _withheld(self, destination: Destination, claimed: Sequence[Claimed]) -> None:
+    async def _given_up(self, destination: Destination, claimed: Sequence[Claimed], why: GiveUp) -> None:
         now, given_up = self._now(), DeliveryState.GIVEN_UP
         where = destination.destination_id
-        await self._settle(
-            [End(one.delivery_id, where, given_up, now, GiveUp.WITHHELD, tier=Tier.WITHHELD) for one in claimed]
-        )
+        await self._settle([End(one.delivery_id, where, given_up, now, why, tier=Tier.WITHHELD) for one in claimed])
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.GIVEN_UP).inc(len(claimed))
 
     async def _failed(self, destination: Destination, claimed: Sequence[Claimed], said: NotDelivered) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from rules.telling.attempts import GiveUp
 from rules.telling.destinations import Destination
 from rules.telling.views import AlertView
 from streams.tell.way import Parcel
@@ -26,8 +27,8 @@ class Form(Protocol):
 
     batches: bool
 
-    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
-        """`number`: of the file or mail, where the form batches. `None`: it cannot be told without what is withheld."""
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
+        """`number`: of the file or mail, where the form batches. `GiveUp`: why it can never be told there."""
         ...
 
     def sample(self, to: Destination, now: datetime) -> Parcel:

@@ -6,23 +6,22 @@ test of it looks like.
 
 import json as json_lines
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from parsers.events import EncounterClass, PersonName
 from parsers.fhir.subscriptions import Content
-from rules.decisions import Action, AlertKind, Priority, Reason, StayStatus
-from rules.telling.confidentiality import Relationship, Tier
+from rules.telling.attempts import GiveUp
 from rules.telling.destinations import Destination, FormKind
-from rules.telling.views import AlertView, PersonView
+from rules.telling.views import AlertView
 from streams.store.delivery import made_of
 from streams.tell.form import Form, Item
 from streams.tell.forms import adt, csv, direct, fhir, hl7v2, json, mail, notifications, sms
+from streams.tell.hl7_parcels import Kept, OurMessage, ReceivedMessage
+from streams.tell.nobody import sample_view, test_id
 from streams.tell.way import Parcel
 
 JSON: Final = "application/json"
-TEST_ID: Final = "test"
 _TEST_TAG: Final = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}
 
 
@@ -31,12 +30,12 @@ class WebhookJson:
 
     batches = False
 
-    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         del to, number
         return Parcel(items[0].delivery_id, json.body(items[0].seen), JSON)
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
-        return Parcel(_test_id(to, now), json.body(sample_view(now), test=True), JSON)
+        return Parcel(test_id(to, now), json.body(sample_view(now), test=True), JSON)
 
     def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
         del to, number, at
@@ -51,50 +50,22 @@ class DaVinci:
     def __init__(self, sender: fhir.Sender) -> None:
         self._sender = sender
 
-    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         del number
         body = fhir.bundle(items[0].seen, items[0].delivery_id, self._sender, to.address)
-        return None if body is None else Parcel(items[0].delivery_id, body, fhir.CONTENT_TYPE)
+        return GiveUp.WITHHELD if body is None else Parcel(items[0].delivery_id, body, fhir.CONTENT_TYPE)
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
         """Tagged HTEST (v3-ActReason: test health data)."""
-        body = fhir.bundle(sample_view(now), _test_id(to, now), self._sender, to.address)
+        body = fhir.bundle(sample_view(now), test_id(to, now), self._sender, to.address)
         assert body is not None
         found: dict[str, Any] = json_lines.loads(body)
         found["meta"]["tag"] = [_TEST_TAG]
-        return Parcel(_test_id(to, now), json_lines.dumps(found).encode(), fhir.CONTENT_TYPE)
+        return Parcel(test_id(to, now), json_lines.dumps(found).encode(), fhir.CONTENT_TYPE)
 
     def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
         del to, number, at
         return None
-
-
-class Mdm:
-    """One MDM message with a readable summary a version; `application` and `facility` are MSH-5 and MSH-6."""
-
-    batches = False
-
-    def __init__(self, zone: ZoneInfo) -> None:
-        self._zone = zone
-
-    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
-        del number
-        body = self._body(items[0].seen, items[0].delivery_id, to)
-        return None if body is None else Parcel(items[0].delivery_id, body, hl7v2.CONTENT_TYPE)
-
-    def sample(self, to: Destination, now: datetime) -> Parcel:
-        """MSH-11 is T: a training message."""
-        body = self._body(sample_view(now), _test_id(to, now), to)
-        assert body is not None
-        return Parcel(_test_id(to, now), body.replace(b"|P|2.5.1|", b"|T|2.5.1|", 1), hl7v2.CONTENT_TYPE)
-
-    def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
-        del to, number, at
-        return None
-
-    def _body(self, seen: AlertView, delivery_id: str, to: Destination) -> bytes | None:
-        receiver = (to.options.get("application", ""), to.options.get("facility", ""))
-        return hl7v2.mdm(seen, delivery_id, receiver, self._zone)
 
 
 class DirectNotification:
@@ -106,12 +77,12 @@ class DirectNotification:
         self._domain = domain
         self._zone = zone
 
-    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         del number
-        return self._made(items[0].seen, items[0].delivery_id, to)
+        return self._made(items[0].seen, items[0].delivery_id, to) or GiveUp.WITHHELD
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
-        made = self._made(sample_view(now), _test_id(to, now), to)
+        made = self._made(sample_view(now), test_id(to, now), to)
         assert made is not None
         return made
 
@@ -137,7 +108,7 @@ class SubscriptionEvents:
     def __init__(self, base: str) -> None:
         self._base = base
 
-    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         events = [notifications.Happened(item.number, item.made_at, item.seen) for item in items]
         count = max(one.number for one in events)
         found = notifications.notification(
@@ -177,12 +148,12 @@ class CountingText:
         self._front_page = front_page
         self._zone = zone
 
-    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         del items
         return self._text(_batch_id(to, number), self._said(to.owner_id), to)
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
-        return self._text(_test_id(to, now), "Warm Handoff: a test.", to)
+        return self._text(test_id(to, now), "Warm Handoff: a test.", to)
 
     def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
         del to, number, at
@@ -217,7 +188,7 @@ class File:
         self._header = header
         self._row = row
 
-    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         times = [item.made_at for item in items]
         body = self._header + b"".join(self._row(item.seen) for item in items)
         return self._file(to, number, body, min(times), max(times))
@@ -261,7 +232,7 @@ class CountingMail:
         self._front_page = front_page
         self._zone = zone
 
-    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | None:
+    def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         del items  # whatever made it due, a mail says how much waits now
         made = self._make(self._waiting(to.owner_id), self._front_page, self._zone)
         made = made or mail.Mail("Warm Handoff: nothing waits", f"Nothing waits.\n\n{self._front_page}\n")
@@ -269,7 +240,7 @@ class CountingMail:
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
         made = mail.nudge(mail.Waiting(), self._front_page, self._zone)
-        return self._mail(_test_id(to, now), made._replace(subject="Warm Handoff: a test"), to)
+        return self._mail(test_id(to, now), made._replace(subject="Warm Handoff: a test"), to)
 
     def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
         del to, number, at
@@ -288,17 +259,21 @@ def forms(
     front_page: str,
     zone: ZoneInfo,
     mail_id: Callable[[str, int], str],
+    kept: Kept,
     stop: Callable[[str], str] = lambda _: "",
     domain: str = "localhost",
     base: str = "",
 ) -> Mapping[FormKind, Form]:
     """Every form there is. `waiting`: how much waits for a person; `stop`: the link that stops these mails, if any;
-    `mail_id`: of the mail of that number to a destination; `domain`: of our Direct address; `base`: of our FHIR server.
+    `mail_id`: of the mail of that number to a destination; `kept`: messages as received; `domain`: of our Direct
+    address; `base`: of our FHIR server.
     """
     return {
         FormKind.WEBHOOK_JSON: WebhookJson(),
         FormKind.DA_VINCI: DaVinci(sender),
-        FormKind.HL7_MDM: Mdm(zone),
+        FormKind.HL7_MDM: OurMessage(hl7v2.mdm, zone),
+        FormKind.HL7_ADT: OurMessage(adt.adt, zone),
+        FormKind.HL7_RECEIVED: ReceivedMessage(kept, zone),
         FormKind.CSV: File("csv", "text/csv", csv.header(), csv.row),
         FormKind.NDJSON: File("ndjson", "application/x-ndjson", b"", lambda seen: json.body(seen) + b"\n"),
         FormKind.NUDGE: CountingMail(mail.nudge, waiting, front_page, zone, stop, mail_id),
@@ -309,35 +284,8 @@ def forms(
     }
 
 
-def sample_view(now: datetime) -> AlertView:
-    """An alert about nobody, for tests of a destination."""
-    return AlertView(
-        alert_id=TEST_ID,
-        version=1,
-        action=Action.NOTIFY,
-        decided_at=now,
-        tier=Tier.FULL,
-        relationship=Relationship.TREATING,
-        person=PersonView(
-            enrollee_id=TEST_ID, name=PersonName(family="TEST", given="NOBODY"), birth_date=date(1900, 1, 1)
-        ),
-        kind=AlertKind.ADMISSION,
-        encounter_class=EncounterClass.INPATIENT,
-        status=StayStatus.IN_PROGRESS,
-        priority=Priority.ROUTINE,
-        reasons=(Reason.ADMITTED,),
-        facility="TEST",
-        occurred_at=now,
-        started_at=now,
-    )
-
-
 def _batch_id(to: Destination, number: int) -> str:
     return made_of(to.destination_id, "batch", number)
-
-
-def _test_id(to: Destination, now: datetime) -> str:
-    return made_of(to.destination_id, "test", now.isoformat())
 
 
 def _stamp(at: datetime) -> str:

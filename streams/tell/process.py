@@ -36,6 +36,7 @@ from streams.tell.deliver import Teller
 from streams.tell.form import Form
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
+from streams.tell.hl7_parcels import Kept
 from streams.tell.hospital_desks import HospitalDesks
 from streams.tell.in_thread import InThread
 from streams.tell.mailboxes import Box, box_of
@@ -89,9 +90,11 @@ def make_forms(settings: Settings, store: Store, zone: ZoneInfo) -> dict[FormKin
         return f"{settings.front_page.rstrip('/')}/mail/stop/{stop_token(settings.secret(), destination_id)}"
 
     domain = settings.direct_from.partition("@")[2] or "localhost"
-    named = partial(mail_id, settings.secret())
+    secret = settings.secret()
+    named = partial(mail_id, secret)
+    kept = Kept(partial(store.received.of, secret), partial(store.received.told_before, secret))
     sender = Sender("Warm Handoff", "", endpoint)
-    return dict(forms(sender, waiting, front_page, zone, named, stop, domain, settings.fhir_url))
+    return dict(forms(sender, waiting, front_page, zone, named, kept, stop, domain, settings.fhir_url))
 
 
 def make_ways(settings: Settings) -> dict[WayKind, Way]:

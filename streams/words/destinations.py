@@ -29,6 +29,7 @@ FAILURES: Final[Mapping[str, str]] = {
     GiveUp.SUPERSEDED: "a newer one took its place",
     GiveUp.REMOVED: "the destination was removed",
     GiveUp.SKIPPED: "skipped by a person",
+    GiveUp.NOT_PASSED_ON: "no message to pass on",
     GiveUp.WITHHELD: "not for them to know",
 }
 assert FAILURES.keys() == set(Failure) | set(GiveUp)
@@ -39,6 +40,7 @@ FORMS: Final[Mapping[FormKind, str]] = {
     FormKind.DA_VINCI: "Da Vinci notification",
     FormKind.SUBSCRIPTION: "FHIR subscription",
     FormKind.HL7_ADT: "HL7 v2 ADT",
+    FormKind.HL7_RECEIVED: "HL7 v2 ADT as received",
     FormKind.HL7_MDM: "HL7 v2 MDM",
     FormKind.SMS: "text message",
     FormKind.CSV: "CSV files",

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from rules.telling.destinations import Destination
+from rules.telling.destinations import Destination, FormKind
 from rules.telling.directory import Directory
 from rules.telling.due import DestinationIndex
 from streams.store import Store
@@ -29,11 +29,11 @@ class LiveDestinations:
         self._version = -1
         self._index = DestinationIndex()
         self._looked = float("-inf")
+        self.passes_on = False  # whether messages go on to somebody as received
 
     def ask(self) -> AskDue | None:
         """The question for one transaction, `None` while nobody is to be told. Raises `Unavailable`."""
-        if time.monotonic() - self._looked >= POLL_SECONDS:
-            self._look()
+        self.look()
         index, directory = self._index, self._directory()
         if not len(index):
             return None
@@ -43,10 +43,15 @@ class LiveDestinations:
 
         return due
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Hears of changes, at most once a second. Raises `Unavailable`."""
+        if time.monotonic() - self._looked < POLL_SECONDS:
+            return
         version = self._store.destinations.version()
         if version != self._version:
-            self._index = DestinationIndex(row.destination for row in self._store.destinations.all())
+            found = [row.destination for row in self._store.destinations.all()]
+            self._index = DestinationIndex(found)
+            self.passes_on = any(one.form is FormKind.HL7_RECEIVED for one in found)
             self._version = version
             log.info("destinations_loaded", destinations=len(self._index))
         self._looked = time.monotonic()

@@ -166,6 +166,7 @@ class Worker:
         self._settings = settings
         self._store = store
         self._panel = panel
+        self._destinations = LiveDestinations(store, panel.directory)
         self._rules = rules
         self._waiting = waiting
         self._bootstrap = bootstrap_servers(settings)
@@ -270,9 +271,16 @@ class Worker:
         brake = self._brake
         first = ThreadPoolExecutor(1, "store-read")
         second = first if self._store.database.backend == "sqlite" else ThreadPoolExecutor(1, "store-decide")
-        reader = Reader(settings, self._secret, self._panel.index, lambda: brake.parked, self._rules.feeds.current)
+        destinations = self._destinations
+        reader = Reader(
+            settings,
+            self._secret,
+            self._panel.index,
+            lambda: brake.parked,
+            self._rules.feeds.current,
+            lambda: destinations.passes_on,
+        )
         read = ReadStage(reader, self._outlet, self._store, first, self._waiting, brake, self._secret)
-        destinations = LiveDestinations(self._store, self._panel.directory)
         self._decide = DecideStage(
             self._store, self._outlet, second, self._waiting, brake, self._world, self._secret, destinations.ask
         )
@@ -330,6 +338,7 @@ class Worker:
                 if time.monotonic() - counted >= _COUNT_SECONDS:
                     await asyncio.to_thread(self._count)
                     counted = time.monotonic()
+                await asyncio.to_thread(self._destinations.look)
             except Unavailable as error:
                 self._waiting.away(Part.STORE, type(error).__name__, "look_around")
             else:

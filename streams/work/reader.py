@@ -25,6 +25,7 @@ from streams.kafka.topics import Topic
 from streams.run.crash import place_of
 from streams.run.metrics import Stage
 from streams.run.settings import Settings
+from streams.store.received import seal_received
 from streams.work.quarantine import PARKED, Crash
 
 _LINE_END: Final = re.compile(rb"[\r\n]")
@@ -70,7 +71,10 @@ class ReadBatch(NamedTuple):
 
 
 class Reader:
-    """Reads and matches. `panel` and `feeds` give what to use now; `secret` keys the hashes on topics."""
+    """Reads and matches. `panel` and `feeds` give what to use now; `secret` keys the hashes on topics.
+
+    `passes_on`: whether there is somebody to whom messages go on as received; then they travel along, sealed.
+    """
 
     def __init__(
         self,
@@ -79,11 +83,13 @@ class Reader:
         panel: Callable[[], PanelIndex],
         parked: Callable[[], frozenset[str]] = frozenset,
         feeds: Callable[[], Feeds] | None = None,
+        passes_on: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
         self._secret = secret
         self._panel = panel
         self._parked = parked
+        self._passes_on = passes_on
         configured = Feeds(feeds=settings.feeds)
         self._feeds = feeds or (lambda: configured)
 
@@ -142,7 +148,7 @@ class Reader:
             test_mode=self._settings.test_mode,
         )
         if isinstance(reading, Event):
-            return self._match(reading, chosen, envelope._replace(sender=sender))
+            return self._match(reading, chosen, envelope._replace(sender=sender), data)
         envelope = envelope._replace(feed=self._sender(record, envelope)[1])
         match reading:
             case Reject():
@@ -158,7 +164,7 @@ class Reader:
             case TestMessage():
                 return Ended(_entry(envelope, Ending.TEST_MESSAGE, "", data, trigger=reading.trigger))
 
-    def _match(self, event: Event, feed: Feed, envelope: Envelope) -> Forward | Ended:
+    def _match(self, event: Event, feed: Feed, envelope: Envelope, data: bytes) -> Forward | Ended:
         panel = self._panel()
         day = event.occurred_at.astimezone(_zone(feed.zone_at(event.facility))).date()
         whose = [
@@ -174,7 +180,8 @@ class Reader:
             return Ended(suppressed(event, Reason.NOT_ON_PANEL), unmatched=event if keep else None)
         (match, prior), *others = whose
         further = tuple(Whose(match=one, prior_match=former) for one, former in others)
-        record = EventRecord(event=event, match=match, prior_match=prior, further=further)
+        sealed = seal_received(data, self._secret) if self._passes_on() else ""
+        record = EventRecord(event=event, match=match, prior_match=prior, further=further, sealed=sealed)
         return Forward(envelope, event_output(record, keyed_hash(self._secret, enrollee_id), envelope))
 
 

@@ -10,8 +10,10 @@ from rules.telling.directory import Directory
 from rules.telling.due import DestinationIndex
 from streams.kafka.records import EventRecord
 from streams.store import Store
+from streams.tell.hl7_parcels import Kept
 from tests.rigs.store import alert_of, decide, record
 
+NONE_KEPT = Kept(lambda *_: None, lambda *_: None)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECRET = b"the key of the tests"
 DIRECTORY = Directory(

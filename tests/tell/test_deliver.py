@@ -25,7 +25,7 @@ from streams.tell.slots import next_slot, opens_in
 from streams.tell.way import Delivered, NotDelivered, Parcel
 from streams.tell.ways.folder import Folder
 from tests.rigs.store import line, message_id, record
-from tests.rigs.telling import DIRECTORY, NOW, SECRET, destination, minutes, retracting, take_back, told
+from tests.rigs.telling import DIRECTORY, NONE_KEPT, NOW, SECRET, destination, minutes, retracting, take_back, told
 
 NOTHING = Waiting()
 FRONT_PAGE = "https://handoff.example"
@@ -70,7 +70,7 @@ class Rig:
         way = self.way
         return Teller(
             self.store,
-            forms(SENDER, lambda _: self.waiting, FRONT_PAGE, default_policy().tz, partial(mail_id, SECRET)),
+            forms(SENDER, lambda _: self.waiting, FRONT_PAGE, default_policy().tz, partial(mail_id, SECRET), NONE_KEPT),
             dict.fromkeys((WayKind.HTTP, WayKind.SMTP, WayKind.FOLDER, WayKind.DIRECT), way),
             lambda: Known(DIRECTORY, DEFAULT, default_policy()),
             SECRET,

@@ -12,13 +12,14 @@ from hl7apy.parser import parse_message
 
 from rules.decisions import Action, StayStatus
 from rules.policy.policy import default_policy
-from rules.telling.attempts import Failure
+from rules.telling.attempts import Failure, GiveUp
 from rules.telling.destinations import FormKind
 from streams.tell.form import Item
 from streams.tell.forms.adt import adt, trigger
-from streams.tell.parcels import DirectNotification, sample_view
+from streams.tell.nobody import sample_view
+from streams.tell.parcels import DirectNotification
 from streams.tell.relay import Relay
-from streams.tell.way import Delivered, NotDelivered, Secrets
+from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 from streams.tell.ways.direct import CERTIFICATE, Direct, Identity, why_not
 from tests.rigs.telling import destination
 from tests.tell.test_da_vinci import FULL, NOW, view
@@ -135,6 +136,6 @@ def test_each_version_is_a_message_that_another_s_grammar_takes() -> None:
 
 def test_who_may_not_know_whom_it_is_about_gets_nothing_but_what_is_taken_back() -> None:
     hidden = sample_view(NOW).model_copy(update={"person": None})
-    assert parcel(hidden) is None
+    assert parcel(hidden) is GiveUp.WITHHELD
     taken_back = parcel(view(Action.RETRACT, StayStatus.CANCELLED, person=None))
-    assert taken_back is not None and b"WHITFIELD" not in taken_back.body
+    assert isinstance(taken_back, Parcel) and b"WHITFIELD" not in taken_back.body

@@ -30,7 +30,7 @@ from streams.tell.serving.sign_in import granted, words
 from streams.tell.way import NotDelivered
 from tests.rigs.servers import free_port
 from tests.rigs.store import decide, line, message_id, record, store, store_url
-from tests.rigs.telling import DIRECTORY, NOW, destination, retracting, take_back, told
+from tests.rigs.telling import DIRECTORY, NONE_KEPT, NOW, destination, retracting, take_back, told
 from tests.tell.test_da_vinci import validator
 from tests.tell.test_deliver import Scripted
 
@@ -84,7 +84,7 @@ class Rig:
         return [json.loads(parcel.body) for _, parcel in self.way.sent[before:]]
 
     async def _turn(self) -> None:
-        made = forms(Sender("x", "", "x"), lambda _: Waiting(), "x", default_policy().tz, made_of, base=BASE)
+        made = forms(Sender("x", "", "x"), lambda _: Waiting(), "x", default_policy().tz, made_of, NONE_KEPT, base=BASE)
         teller = Teller(self.store, made, {"http": self.way}, lambda: self.known, b"key", "rig", chance=lambda: 0.5)
         settling = asyncio.create_task(teller.settler.run())
         while await teller.once():

@@ -11,7 +11,7 @@ from parsers.events import Diagnosis
 from rules.decisions import Action, AlertKind, Change, StayStatus
 from streams.tell.forms.csv import COLUMNS, header, row
 from streams.tell.forms.json import MOST, TYPES, StayEvent, body, event_type, schema
-from streams.tell.parcels import sample_view
+from streams.tell.nobody import sample_view
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SEEN = sample_view(NOW)

@@ -11,7 +11,7 @@ from rules.decisions import Action
 from rules.telling.attempts import Failure
 from rules.telling.destinations import FormKind
 from streams.tell.forms.hl7v2 import mdm
-from streams.tell.parcels import sample_view
+from streams.tell.nobody import sample_view
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 from streams.tell.ways import mllp
 from streams.tell.ways.mllp import Mllp

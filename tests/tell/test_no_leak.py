@@ -6,7 +6,7 @@ from email import message_from_string
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from parsers.events import Address, Diagnosis, EncounterClass, FacilityKind, Identifier, PersonName
@@ -24,17 +24,26 @@ from rules.decisions import (
     StayStatus,
 )
 from rules.policy.policy import default_policy
+from rules.telling.attempts import GiveUp
 from rules.telling.confidentiality import DEFAULT, PART2_NOTICE, Tier
 from rules.telling.destinations import NO_PATIENT, FormKind, Whose
 from streams.store.delivery import made_of
 from streams.tell.form import Item
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
+from streams.tell.hl7_parcels import Kept
 from streams.tell.parcels import forms
 from streams.tell.seen import Known, seen_by
+from streams.tell.way import Parcel
 from tests.rigs.telling import DIRECTORY, destination
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+RECEIVED = (
+    b"MSH|^~\\&|ADT|FacilityMark|||20261122||ADT^A01|1|P|2.5.1\rPID|1||1||FamilyMark^GivenMark\r"
+    b"PV1|1|I|UnitMark\rDG1|1||F11.20^DiagnosisMark\r"
+)
+NEED_A_PERSON = (FormKind.DA_VINCI, FormKind.HL7_MDM, FormKind.HL7_ADT, FormKind.DIRECT_ADT)
+TREATS = (Whose.PERSON, Whose.PRACTICE, Whose.NETWORK)
 KNOWN = Known(DIRECTORY, DEFAULT, default_policy())
 FORMS = forms(
     Sender("Warm Handoff", "", "https://x.example"),
@@ -42,6 +51,7 @@ FORMS = forms(
     "https://x.example",
     ZoneInfo("UTC"),
     made_of,
+    Kept(lambda *_: RECEIVED, lambda *_: RECEIVED),
 )
 NEVER = ("MedicaidMark", "SsnMark", "StreetMark", "MrnMark", "FormerMark", "MotherMark", "NpiMark", "EvidenceMark")
 NEVER += ("ControlMark", "RuleMark", "RouteMark", "MessageMark", "StayIdMark", "TriggerMark")
@@ -130,13 +140,20 @@ def opened(entity: str) -> str:
     st.booleans(),
 )
 def test_what_a_tier_withholds_is_in_no_byte(form, whose, most, consent, kind, action, status, stranger) -> None:
+    assume(form is not FormKind.HL7_RECEIVED or whose in TREATS)
     changes = {"owner_id": "another"} if stranger and whose not in (Whose.CENTRAL_OFFICE, Whose.PARTNER) else {}
     to = destination("d", form, whose, tier=most, **changes)
     person, told = enrollee(consent), alert(kind, action, status)
     seen = seen_by(to, told, person, KNOWN)
     parcel = FORMS[form].parcel([Item("a" * 32, NOW, seen)], to, 1)
-    if parcel is None:
-        assert seen.person is None and form in (FormKind.DA_VINCI, FormKind.HL7_MDM, FormKind.DIRECT_ADT)
+    if form is FormKind.HL7_RECEIVED:
+        whole = seen.tier is Tier.FULL and not seen.notice
+        assert isinstance(parcel, Parcel) == (whole or action is Action.RETRACT)
+        if isinstance(parcel, Parcel) and not whole:  # what they were told before, named by who and which visit
+            assert b"|ADT^A11^ADT_A09|" in parcel.body and b"DG1" not in parcel.body
+        return
+    if parcel is GiveUp.WITHHELD:
+        assert seen.person is None and form in NEED_A_PERSON
         return
     everything = b"\n".join(
         (parcel.body, parcel.name.encode(), parcel.subject.encode(), json.dumps(dict(parcel.headers)).encode())
@@ -164,6 +181,8 @@ def test_every_form_there_is_was_looked_at() -> None:
         FormKind.WEBHOOK_JSON,
         FormKind.DA_VINCI,
         FormKind.HL7_MDM,
+        FormKind.HL7_ADT,
+        FormKind.HL7_RECEIVED,
         FormKind.CSV,
         FormKind.NDJSON,
         FormKind.NUDGE,

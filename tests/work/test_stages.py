@@ -22,6 +22,7 @@ from streams.kafka.topics import Topic
 from streams.run.metrics import REGISTRY, Part, Stage
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
+from streams.store.sealing import lock_for
 from streams.work import decide as deciding
 from streams.work import reader as reading
 from streams.work.decide import DecideStage
@@ -545,3 +546,21 @@ def test_a_version_is_due_to_a_destination_within_a_second_and_nothing_is_asked_
     store.destinations.put(to.model_copy(update={"state": State.REMOVED}), AT)
     live._looked = 0.0
     assert live.ask() is None
+
+
+def test_a_message_travels_along_sealed_only_while_there_is_somebody_it_is_passed_on_to(settings, store):
+    index = PanelIndex.build(store.panel.records(), store.panel.crosswalk())
+    live = LiveDestinations(store, store.directory.read)
+    reader = Reader(settings, SECRET, lambda: index, passes_on=lambda: live.passes_on)
+
+    def sealed() -> str:
+        (forward,) = reader.read_batch([raw(adt("A01", 1))]).forwards
+        assert b"PV1|" not in forward.output.value
+        return EventRecord.model_validate_json(forward.output.value).sealed
+
+    live.look()
+    assert sealed() == ""
+    store.destinations.put(destination("d1", FormKind.HL7_RECEIVED, Whose.PRACTICE), AT)
+    live._looked = 0.0
+    live.look()
+    assert lock_for("received", SECRET).decrypt(sealed()) == adt("A01", 1)

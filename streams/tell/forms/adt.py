@@ -57,4 +57,6 @@ def adt(seen: AlertView, delivery_id: str, receiver: tuple[str, str], zone: Zone
     ]  # fmt: skip
     if event in ("A01", "A04") and seen.complaint:
         lines.append(["PV2", "", "", f"^{shown_as(seen.complaint)}"])
+    if seen.notice:
+        lines.append(["OBX", "1", "TX", "NOTICE^Notice^L", "1", shown_as(seen.notice), "", "", "", "", "", "F"])
     return "".join("|".join(line).rstrip("|") + "\r" for line in lines).encode()

@@ -1,0 +1,53 @@
+"""A hospital's ADT message as received in; the same for another receiver, and the message that takes it back, out.
+
+Bytes, whatever their character set: nothing of a message is read but where its fields end. What was passed on is taken
+back by an A11 (cancel) about the patient and visit as that message named them (PID, PV1), so that the receiver finds
+what it has; it holds nothing that was not in the message before.
+"""
+
+import re
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from streams.tell.hl7_words import CONTROL_ID, sent_at, shown_as
+
+_LINES: Final = re.compile(rb"(\r\n|\r|\n)")
+_RECEIVER: Final = (4, 5)  # places of MSH-5 and MSH-6: the separator itself is MSH-1
+_NAMED: Final = (b"PID", b"PV1")
+
+
+def passed_on(message: bytes, receiver: tuple[str, str]) -> bytes:
+    """The message byte for byte; MSH-5 and MSH-6 are the receiver's where they are given."""
+    first, end, rest = _head(message)
+    fields = first.split(message[3:4])
+    for place, name in zip(_RECEIVER, receiver, strict=True):
+        if name and place < len(fields):
+            fields[place] = shown_as(name).encode()
+    return message[3:4].join(fields) + end + rest
+
+
+def taken_back(
+    message: bytes, receiver: tuple[str, str], delivery_id: str, at: datetime, zone: ZoneInfo
+) -> bytes | None:
+    """The A11 for an earlier `message`; `None` where it names no patient and visit."""
+    first, _, _ = _head(message)
+    separator = message[3:4]
+    lines = _LINES.split(message)[::2]
+    named = [next((line for line in lines if line[:4] == name + separator), None) for name in _NAMED]
+    if None in named:
+        return None
+    fields = first.split(separator)
+    fields += [b""] * (12 - len(fields))
+    component = message[4:5]
+    stamp = sent_at(at, zone).encode()
+    fields[6], fields[9] = stamp, delivery_id[:CONTROL_ID].encode()
+    fields[8] = component.join((b"ADT", b"A11", b"ADT_A09"))
+    event = separator.join((b"EVN", b"A11", stamp))
+    return passed_on(b"\r".join((separator.join(fields), event, *filter(None, named), b"")), receiver)
+
+
+def _head(message: bytes) -> tuple[bytes, bytes, bytes]:
+    """MSH, what ends it and the rest."""
+    first, end, rest = (*_LINES.split(message, maxsplit=1), b"", b"")[:3]
+    return first, end, rest
