@@ -13,13 +13,14 @@ import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streams import __version__
 from streams.run.problems import Problem
-from streams.run.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from streams.run.settings import Settings
 
 app = typer.Typer(
     name="handoff",
@@ -65,11 +66,13 @@ Policy = Annotated[
 ]
 
 
-def _settings(**overrides: Any) -> Settings:
+def _settings(**overrides: Any) -> "Settings":
+    from streams.run.settings import load_settings
+
     return load_settings(**{name: value for name, value in overrides.items() if value is not None})
 
 
-def _logging(settings: Settings) -> None:
+def _logging(settings: "Settings") -> None:
     from streams.run.logs import configure
 
     configure(settings.log_level)
@@ -77,6 +80,8 @@ def _logging(settings: Settings) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from streams import __version__
+
         typer.echo(__version__)
         raise typer.Exit
 
@@ -941,7 +946,7 @@ def said(error: BaseException) -> str:
         case Problem():
             return str(error)
         case Unavailable():
-            return said_of(error, load_settings())
+            return said_of(error, _settings())
         case BrokerAway():
             return f"the broker does not answer ({error}): is it running, is KAFKA_BOOTSTRAP_SERVERS right?"
         case OSError() if error.errno in _MENDABLE:
