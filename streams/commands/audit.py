@@ -18,7 +18,7 @@ from streams.words.spreadsheet import csv_of
 
 ACCOUNTED: Final = timedelta(days=6 * 366)  # 45 CFR 164.528(a)(3): six years
 MOST: Final = 100_000
-_SAW: Final = frozenset({Audited.READ_STAY, Audited.READ_REVIEW, Audited.PRINTED})
+_SAW: Final = frozenset({Audited.READ_STAY, Audited.READ_LIST, Audited.READ_REVIEW, Audited.PRINTED})
 
 
 def run_audit(
@@ -47,7 +47,7 @@ def run_disclosures(settings: Settings, by: str, person: str, *, as_json: bool, 
     found: list[tuple[datetime, dict[str, str]]] = []
     for row in read:
         if row.what in _SAW:
-            what = f"hospital stay, {row.detail}" if row.alert_id else row.detail
+            what = f"hospital stay, {row.detail}" if row.alert_id and not row.is_list else row.detail
             found.append((row.at, _disclosure(row.at, names.get(row.case_manager_id, row.case_manager_id), what)))
     for sent in left:
         at = sent.ended_at or sent.made_at

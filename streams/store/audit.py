@@ -7,21 +7,22 @@ taken away unseen by nobody who noted the last hash elsewhere (`handoff audit ve
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from streams.store.database import Database, write_rows
-from streams.store.tables import audit, from_us, to_us
+from streams.store.tables import alerts, audit, from_us, shown_sets, to_us
 
 ORIGIN: ContextVar[str] = ContextVar("origin", default="")  # from where the one asks whose deed is being written
 _LOCK: Final = 0x61756469746F72  # a number that only the audit uses: rows are chained one after the other
 _VALUES: Final = ("at_us", "case_manager_id", "what", "alert_id", "enrollee_id", "detail", "origin")
 _COLUMNS: Final = (*_VALUES, "prev_hash", "hash")
+_SET: Final = "set:"  # begins the name of a set of people, where the id of an alert stands otherwise
 _AT_ONCE: Final = 5_000  # rows of one look
 
 
@@ -61,6 +62,11 @@ class AuditRow(NamedTuple):
     enrollee_id: str
     detail: str
     origin: str = ""
+
+    @property
+    def is_list(self) -> bool:
+        """Of a list of people; `alert_id` names them as a set."""
+        return self.alert_id.startswith(_SET)
 
     def said(self) -> dict[str, str]:
         """The row for whoever reads the audit outside, by the names in `COLUMNS`."""
@@ -149,6 +155,17 @@ class Audit:
         with self._database.writing() as connection:
             _write(connection, at, case_manager_id, what, [("", one) for one in whose], detail)
 
+    def write_list(
+        self, case_manager_id: str, what: Audited, at: datetime, enrollee_ids: Iterable[str], detail: str
+    ) -> None:
+        """Write that somebody was shown a list of people: one row that names them as a set, which is kept once."""
+        people = sorted(set(enrollee_ids))
+        name = f"{_SET}{hashlib.sha256(json.dumps(people).encode()).hexdigest()[:32]}" if people else ""
+        with self._database.writing() as connection:
+            rows = [(name, one) for one in people]
+            write_rows(connection, shown_sets, ("set_id", "enrollee_id"), rows, "ON CONFLICT DO NOTHING")
+            _write(connection, at, case_manager_id, what, [(name, "")], detail)
+
     def read(
         self,
         *,
@@ -158,15 +175,20 @@ class Audit:
         since: datetime | None = None,
         limit: int = 500,
     ) -> list[AuditRow]:
-        """Newest first: about an alert, about an enrollee, by somebody, since a moment; or about everything."""
+        """Newest first: about an alert, about an enrollee, by somebody, since a moment; or about everything.
+
+        About an enrollee is also what names only a stay of theirs, or a list that they stood on.
+        """
         wanted = select(audit).order_by(audit.c.audit_id.desc()).limit(limit)
-        for column, value in (
-            (audit.c.alert_id, alert_id),
-            (audit.c.enrollee_id, enrollee_id),
-            (audit.c.case_manager_id, case_manager_id),
-        ):
-            if value:
-                wanted = wanted.where(column == value)
+        if alert_id:
+            wanted = wanted.where(audit.c.alert_id == alert_id)
+        if case_manager_id:
+            wanted = wanted.where(audit.c.case_manager_id == case_manager_id)
+        if enrollee_id:
+            sets = select(shown_sets.c.set_id).where(shown_sets.c.enrollee_id == enrollee_id)
+            stays = select(alerts.c.alert_id).where(alerts.c.enrollee_id == enrollee_id)
+            by_name = (audit.c.enrollee_id == "") & or_(audit.c.alert_id.in_(sets), audit.c.alert_id.in_(stays))
+            wanted = wanted.where(or_(audit.c.enrollee_id == enrollee_id, by_name))
         if since is not None:
             wanted = wanted.where(audit.c.at_us >= to_us(since))
         with self._database.reading() as connection:

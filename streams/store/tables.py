@@ -383,7 +383,7 @@ audit = Table(
     _whole("at_us"),
     _text("case_manager_id"),
     _text("what"),
-    _text("alert_id"),
+    _text("alert_id"),  # or of `shown_sets`
     _text("enrollee_id"),
     _text("detail"),
     _text("origin"),  # from where: address and session
@@ -393,6 +393,15 @@ audit = Table(
     Index("ix_audit_alert_id", "alert_id"),
     Index("ix_audit_enrollee_id", "enrollee_id"),
     Index("ix_audit_at_us", "at_us"),
+)
+shown_sets = Table(  # the people of a list that somebody was shown; rows of the audit name it in `alert_id`
+    "shown_sets",
+    metadata,
+    _text("set_id"),
+    _text("enrollee_id"),
+    PrimaryKeyConstraint("set_id", "enrollee_id"),
+    Index("ix_shown_sets_enrollee_id", "enrollee_id"),
+    sqlite_with_rowid=False,
 )
 sign_in_links = Table(
     "sign_in_links",

@@ -69,6 +69,22 @@ def test_the_accounting_of_disclosures_says_to_whom_when_what_and_what_for(store
     assert "--person" in CliRunner().invoke(app, ["audit", "--disclosures"]).output
 
 
+def test_the_accounting_has_what_was_printed_listed_and_asked_by_the_api(store):
+    now = datetime.now(UTC)
+    tell(store, alert(person(1), "a1"), alert(person(2), "a2"))
+    store.audit.write("cm-ortiz", Audited.PRINTED, now, alert_ids=("a1", "a2"), detail="hand-over sheet")
+    store.audit.write_list("cm-brown", Audited.READ_LIST, now, ["E00001", "E00002"], "API, token 1234, 2 stays")
+    store.audit.write_list("cm-far", Audited.READ_LIST, now, ["E00002"], "list, 1 stays")
+    store.audit.write_people("fhir:clinic", Audited.READ_STAY, now, ["E00001"], "FHIR Patient")
+    rows = list(csv.DictReader(io.StringIO(handoff("--person", "E00001", "--disclosures", "--csv"))))
+    assert {(row["recipient"], row["what"]) for row in rows} == {
+        ("M. Ortiz, RN", "hospital stay, hand-over sheet"),
+        ("T. Brown, RN", "API, token 1234, 2 stays"),
+        ("fhir:clinic", "FHIR Patient"),
+    }
+    assert "list" in handoff("--person", "E00002")
+
+
 def test_verify_names_the_first_bad_row(store):
     store.audit.write("cm-ortiz", Audited.READ_LIST, datetime.now(UTC))
     store.audit.write("cm-ortiz", Audited.READ_STAY, datetime.now(UTC))

@@ -318,3 +318,17 @@ def test_reads_are_audited(store: Store) -> None:
     assert [row.what for row in store.audit.read()] == [Audited.READ_LIST, Audited.READ_STAY, Audited.READ_STAY]
     assert [row.alert_id for row in store.audit.read(enrollee_id="E1")] == ["a2", "a1"]
     assert [row.case_manager_id for row in store.audit.read(alert_id="a1")] == ["ortiz"]
+
+
+def test_a_list_is_one_row_that_names_everybody_on_it(store: Store) -> None:
+    for at in (NOW, NOW + days(1)):
+        store.audit.write_list("ortiz", Audited.READ_LIST, at, ["E2", "E1", "E2"], "list, 3 stays")
+    store.audit.write_list("ortiz", Audited.READ_LIST, NOW, [], "list, 0 stays")
+    store.audit.write("lee", Audited.READ_STAY, NOW, alert_ids=("a1",), enrollee_id="E1")
+    mine = store.audit.read(enrollee_id="E1")
+    assert [(row.case_manager_id, row.is_list) for row in mine] == [("lee", False), ("ortiz", True), ("ortiz", True)]
+    assert len(store.audit.read(enrollee_id="E2")) == 2
+    assert store.audit.read(enrollee_id="E3") == []
+    assert store.audit.verify().broken is None
+    with store.database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM shown_sets").scalar() == 2

@@ -15,6 +15,7 @@ from rules.following.roles import Doing, may
 from streams.inbox.api.models import FaultOut, ProblemOut
 from streams.store import Unavailable
 from streams.store.api_tokens import Scope
+from streams.store.audit import ORIGIN
 
 if TYPE_CHECKING:
     from streams.inbox.request import Inbox
@@ -90,4 +91,5 @@ async def caller(inbox: "Inbox", request: Request, scope: Scope, *, takes: froze
         raise Refusal(403, f"this token is not good for: {scope}")
     if request.query_params.keys() - takes:
         raise Refusal(400, "a parameter that this document does not name")
+    ORIGIN.set(f"{address}, token {token.token_id}")
     return Caller(person, token.token_id)

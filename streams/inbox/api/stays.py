@@ -18,7 +18,7 @@ from rules.telling.views import AlertView
 from streams.inbox.api.caller import Caller, Refusal
 from streams.inbox.api.models import ActIn, ClockOut, FollowUpOut, StayList, StaySummary, StayWhole, StepOut
 from streams.inbox.detail import detail_of
-from streams.inbox.pages.reader_stay import ReaderStay
+from streams.inbox.pages.reader_stay import ReaderStay, people_of
 from streams.store.acts import Absent, Again, Held, Refused, Written
 from streams.store.audit import Audited
 
@@ -69,7 +69,7 @@ def _list(inbox: "Inbox", who: Caller) -> StayList:
     acts = inbox.store.acts.of_stays(ids)
     loops = inbox.store.acts.loops(ids, inbox.desk.directory(), inbox.desk.policy(), now)
     detail = f"API, token {who.token_id}, {len(stays)} stays"
-    inbox.store.audit.write(who.person.case_manager_id, Audited.READ_LIST, now, detail=detail)
+    inbox.store.audit.write_list(who.person.case_manager_id, Audited.READ_LIST, now, people_of(stays), detail)
     return StayList(
         stays=tuple(
             StaySummary(**_summary(stay, loops.get(stay.latest.alert_id), acts.get(stay.latest.alert_id, ())))

@@ -12,7 +12,7 @@ from rules.following.roles import Doing, Relation, may
 from streams.inbox.board import TILE_WORDS, Board, Tile, board
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.many import offered
-from streams.inbox.pages.reader_stay import ReaderStay
+from streams.inbox.pages.reader_stay import ReaderStay, people_of
 from streams.inbox.request import Reader
 from streams.inbox.team import away_until, colleagues, covers_for, team_stays
 from streams.store.audit import Audited
@@ -52,7 +52,7 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
     shown = _shown(found, stays, tile, query.get("whose", ""))
     listed = [rows.row(stay, who, now, inbox.desk.zone) for stay in shown]
     silent, feeds = inbox.desk.silent(now)
-    inbox.store.audit.write(who, Audited.READ_LIST, now, detail=f"board, {len(listed)} stays")
+    inbox.store.audit.write_list(who, Audited.READ_LIST, now, people_of(shown), f"board, {len(listed)} stays")
     return inbox.page(
         "board.html",
         reader=reader.person,

@@ -18,7 +18,7 @@ from streams.inbox.narrowing import Narrowing, View, narrowed
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.loop_words import CALL_PRESSES
 from streams.inbox.pages.many import offered
-from streams.inbox.pages.reader_stay import ReaderStay
+from streams.inbox.pages.reader_stay import ReaderStay, people_of
 from streams.inbox.pages.views import choices, links, looking
 from streams.inbox.request import Reader
 from streams.inbox.team import team_stays
@@ -41,8 +41,11 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
     stays = stays_of(inbox, reader, now, at.by.view)
     found = rows_of(inbox, reader, stays, at.by, now)
     last = max((item.latest.decided_at for item, _ in found), default=None)
-    what = Audited.READ_LIST if came else Audited.AUTO
-    inbox.store.audit.write(reader.person.case_manager_id, what, now, detail=f"list, {len(found)} stays")
+    who, detail = reader.person.case_manager_id, f"list, {len(found)} stays"
+    if came:
+        inbox.store.audit.write_list(who, Audited.READ_LIST, now, people_of(stay for stay, _ in found), detail)
+    else:
+        inbox.store.audit.write(who, Audited.AUTO, now, detail=detail)
     return inbox.page(
         "list.html",
         reader=reader.person,

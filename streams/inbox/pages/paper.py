@@ -14,7 +14,7 @@ from streams.inbox.board import is_open
 from streams.inbox.following import readable
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.many import chosen_of
-from streams.inbox.pages.reader_stay import ReaderStay, clock_of
+from streams.inbox.pages.reader_stay import ReaderStay, clock_of, people_of
 from streams.inbox.request import Reader
 from streams.inbox.team import team_stays
 from streams.store.audit import Audited
@@ -91,7 +91,7 @@ def render_due(inbox: "Inbox", reader: Reader) -> Response:
     for stay in stays:
         if day := _day(stay, now, inbox.desk.zone):
             days[day].append(stay)
-    inbox.store.audit.write(who, Audited.READ_LIST, now, detail=f"calendar, {len(stays)} stays")
+    inbox.store.audit.write_list(who, Audited.READ_LIST, now, people_of(stays), f"calendar, {len(stays)} stays")
     zone = inbox.desk.zone
     today = now.astimezone(zone).date()
     return inbox.page(

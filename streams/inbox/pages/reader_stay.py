@@ -1,6 +1,6 @@
 """One stay as one reader may see it, and what it asks of them next. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, tzinfo
 from typing import Final, NamedTuple
 
@@ -50,6 +50,11 @@ class ReaderStay(NamedTuple):
     @property
     def latest(self) -> AlertView:
         return self.versions[-1]
+
+
+def people_of(stays: Iterable[ReaderStay]) -> list[str]:
+    """Whose stays these are, as far as their reader may know: for the audit."""
+    return [stay.latest.person.enrollee_id for stay in stays if stay.latest.person]
 
 
 def is_struck(alert: AlertView) -> bool:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from rules.telling.destinations import State
 from streams.store import Store, Unavailable
+from streams.store.audit import ORIGIN
 from streams.store.fhir import FhirClient
 from streams.tell.seen import Known
 from streams.tell.serving import sign_in
@@ -80,6 +81,7 @@ class FhirApp:
             asker = sign_in.read(self._secret, token, datetime.now(UTC)) if scheme.lower() == "bearer" else None
             if asker is None or await run_in_threadpool(self._store.fhir.client, asker.client_id) is None:
                 raise Wrong(401, "login", "sign in: the token is missing, over or not ours")
+            ORIGIN.set(request.client.host if request.client else "")
             if not asker.may(kind, letter):
                 raise Wrong(403, "forbidden", f"the scope system/{kind}.{letter} is missing")
             return await handler(request, asker)

@@ -12,6 +12,7 @@ from rules.decisions import Alert
 from rules.telling.destinations import Destination
 from rules.telling.views import AlertView
 from streams.store import Store
+from streams.store.audit import Audited
 from streams.tell.forms.notifications import (
     Happened,
     Kind,
@@ -52,6 +53,7 @@ class Notified:
             subject = subject._replace(content=Content(content))
         found = self._store.fhir.events(subscription_id, since, until)
         seen = self._seen([(destination, one.alert) for one in found], known)
+        self._note(client_id, seen, f"FHIR, {len(found)} events")
         happened = [Happened(one.number, one.made_at, view) for one, view in zip(found, seen, strict=True)]
         now = datetime.now(UTC)
         return notification(subject, Kind.QUERY_EVENT, happened, now, f"{since}-{until}")
@@ -59,6 +61,7 @@ class Notified:
     def encounter(self, client_id: str, alert_id: str, known: Known) -> dict[str, Any]:
         """Raises `Wrong`."""
         for seen in self._seen(self._store.fhir.told(client_id, alert_id=alert_id), known):
+            self._note(client_id, [seen], "FHIR Encounter")
             return encounter(seen, self._base)
         raise Wrong(404, "not-found", "there is no such Encounter")
 
@@ -67,8 +70,14 @@ class Notified:
         told = self._store.fhir.told(client_id, enrollee_id=enrollee_of(fhir_id)) if enrollee_of(fhir_id) else []
         for seen in self._seen(told, known):
             if seen.person:
+                self._note(client_id, [seen], "FHIR Patient")
                 return patient(seen.person)
         raise Wrong(404, "not-found", "there is no such Patient")
+
+    def _note(self, client_id: str, seen: list[AlertView], detail: str) -> None:
+        people = [one.person.enrollee_id for one in seen if one.person]
+        if people:
+            self._store.audit.write_people(f"fhir:{client_id}", Audited.READ_STAY, datetime.now(UTC), people, detail)
 
     def _seen(self, told: list[tuple[Destination, Alert]], known: Known) -> list[AlertView]:
         people = self._store.deliveries.enrollees_of([alert for _, alert in told])
