@@ -6,7 +6,6 @@ names weigh less.
 One file, because the weights of the fields are set against each other.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 from math import log2
 from typing import Final, NamedTuple
@@ -23,7 +22,6 @@ from rules.matching.evidence import (
     DAY_AND_MONTH,
     DIFFERS,
     EQUAL,
-    FIRST_LETTER,
     FIRST_NAME,
     FORMER_ADDRESS,
     FORMER_NAME,
@@ -36,11 +34,10 @@ from rules.matching.evidence import (
     MIDDLE_NAME,
     MOTHER,
     MRN,
-    NICKNAME,
+    NEIGHBOR,
     NUMBER_MISSING,
     ONE_DIGIT,
     ONE_PART,
-    OWN_NAME,
     PART,
     PHONE,
     RARE,
@@ -57,14 +54,19 @@ from rules.matching.evidence import (
     ZIP,
     Agreement,
 )
-from rules.matching.names import Name, first_shares, is_word, known_first, last_shares, nickname, same_script
+from rules.matching.given import PERHAPS_TWO, Borne, Weights, close, first_agreement, one_or_two
+from rules.matching.names import (
+    Name,
+    first_shares,
+    last_shares,
+    nickname,
+    same_script,
+)
 from rules.matching.person import PanelRecord, Person
 
 __all__ = ["Comparison", "PanelRecord", "compare"]
 
 
-Weights = Callable[[str], float]
-Borne = Callable[[str], bool]
 _RAREST_LAST: Final = 2.0**-13
 _RAREST_FIRST: Final = 2.0**-11
 
@@ -87,12 +89,13 @@ class Comparison(NamedTuple):
     weight: float
     evidence: dict[str, str]
     penalty: float = 0.0  # the part of `weight` that disagreeing identifiers took off, as a positive number
+    grown: bool = False  # both are of an age at which twins do not live in one home
 
 
+_GROWN: Final = 26_00_00  # 26 years as a difference of two dates yyyymmdd; up to there children stay on a parent's plan
 _GENERATION: Final = 14  # years; born on one day of the year so far apart are a father and his son
 _RARE_INITIALS: Final = frozenset("FGHINOPQUVWXYZ")  # each that of fewer than one first name in 30 (census of 1990)
-_GIVEN_BITS: Final = 9.5  # a nickname that more than one in 724 are given as their name
-_PERHAPS_TWO: Final = (SIMILAR, NICKNAME, FIRST_LETTER)
+_REGISTERED_TOGETHER: Final = 3  # between the Social Security numbers of twins or siblings
 _RARE_MIDDLE_BITS: Final = 11.0  # fewer than one in 2,000 people bear it as their first name
 
 
@@ -106,97 +109,20 @@ def _last_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
     ones, others = one.parts or (one.key,), other.parts or (other.key,)
     if (len(ones) > 1 or len(others) > 1 or one.parts or other.parts) and not set(ones).isdisjoint(others):
         return PART, 0.75
-    if _close(one.key, other.key):
+    if close(one.key, other.key):
         return SIMILAR, 0.6
     return DIFFERS, 0.0
-
-
-@lru_cache(maxsize=1 << 16)
-def _first_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
-    a, b = one.key, other.key
-    if a == b:
-        return EQUAL, 1.0
-    if not same_script(a, b):
-        return ANOTHER_SCRIPT, 0.0
-    if is_word(a):
-        return DIFFERS, 0.0
-    if len(a) == 1 or len(b) == 1:
-        return (INITIAL, 0.3) if a[0] == b[0] else (DIFFERS, 0.0)
-    if (one.parts or other.parts) and not set(one.parts or (a,)).isdisjoint(other.parts or (b,)):
-        return _part_agreement(one.parts or (a,), other.parts or (b,))
-    if nickname(a, b):
-        return NICKNAME, 0.7
-    if _close(a, b):
-        both = known_first(a) and known_first(b)
-        if both:
-            one_sound, other_sound = _spoken(a), _spoken(b)
-            mute = _apart(a, b) <= 1 and one_sound.removesuffix("E") == other_sound.removesuffix("E")
-            alike = mute or (_slip(a, b) and one_sound == other_sound)
-        else:
-            alike = _slip(a, b) and (_sound(a) == _sound(b) or a[0] == b[0])
-        if alike:
-            return SIMILAR, 0.6
-        if not both and a[0] != b[0] and _apart(a, b) <= 1:
-            return FIRST_LETTER, 0.4
-        return ANOTHER_NAME, 0.0
-    if _shortened(a, b):
-        return INITIAL, 0.3
-    return DIFFERS, 0.0
-
-
-def _part_agreement(ones: tuple[str, ...], others: tuple[str, ...]) -> tuple[Agreement, float]:
-    """Of first names of several words: Mary Ann is Mary; perhaps she is Ann, or Ann's twin, and perhaps Mary Lou's."""
-    if ones[0] == others[0] and (len(ones) == 1 or len(others) == 1 or not set(ones[1:]).isdisjoint(others[1:])):
-        return PART, 0.8
-    return BY_MIDDLE_NAME, 0.6
-
-
-def _shortened(a: str, b: str) -> bool:
-    """One is how the other begins and no name itself: KATH of KATHERINE, not CARL of CARLOTTA."""
-    short, long = sorted((a, b), key=len)
-    return len(short) > 1 and long.startswith(short) and not known_first(short)
-
-
-def _apart(a: str, b: str) -> int:
-    """How many slips of the hand lie between two names, 2 for more."""
-    return DamerauLevenshtein.distance(a, b, score_cutoff=1)
-
-
-def _close(a: str, b: str) -> bool:
-    if min(len(a), len(b)) < 2 or max(len(a), len(b)) < 3 or is_word(a):
-        return False
-    return _slip(a, b) or JaroWinkler.similarity(a, b) >= 0.93
-
-
-def _slip(a: str, b: str) -> bool:
-    """One slip of the hand apart, or two in a long name; JOELLE and JOELLIANE are not."""
-    allowed = 1 if max(len(a), len(b)) < 7 else 2
-    return DamerauLevenshtein.distance(a, b, score_cutoff=allowed) <= allowed
-
-
-_VOICED: Final = str.maketrans({"C": "K", "Q": "K", "Z": "S", "Y": "I", "V": "F"})
-_SOUNDS: Final = str.maketrans({"C": "K", "Q": "K", "Z": "S", "Y": "I", "H": None, "W": None, "V": "F"})
-
-
-def _sound(name: str) -> str:
-    """First sound, consonants, and a closing vowel: alike for SARA and SARAH, not for JAYDEN and KAYDEN."""
-    letters = name.replace("PH", "F").translate(_SOUNDS)
-    consonants = [letter for letter in letters[1:] if letter not in "AEIOU"]
-    single = [letter for place, letter in enumerate(consonants) if place == 0 or consonants[place - 1] != letter]
-    return letters[:1] + "".join(single) + (letters[-1:] if letters[-1:] in "AEIOU" else "")
-
-
-def _spoken(name: str) -> str:
-    """As `_sound`, with the vowels and a first H: alike for SARA and SARAH, not for RAY and ROY, ANNA and HANNA."""
-    letters = name[:1] + name[1:].replace("PH", "F").replace("H", "")
-    letters = letters.translate(_VOICED)
-    single = [letter for place, letter in enumerate(letters) if place == 0 or letters[place - 1] != letter]
-    return "".join(single)
 
 
 def _digits_agreement(one: str, other: str) -> bool:
     """One digit differs, or two neighbors are transposed."""
     return len(one) == len(other) and DamerauLevenshtein.distance(one, other, score_cutoff=1) <= 1
+
+
+def _year_slip(one: int, other: int) -> bool:
+    """1953 and 1935: two digits transposed, which father and son hardly are on top of their common birthday."""
+    century, rest = divmod(one, 100)
+    return other == century * 100 + rest % 10 * 10 + rest // 10
 
 
 @lru_cache(maxsize=1 << 16)
@@ -207,7 +133,7 @@ def _birth_agreement(one: int, other: int) -> tuple[Agreement, float]:
     month, day = divmod(rest, 100)
     if year * 10000 + day * 100 + month == other:
         return DAY_AND_MONTH, 9.5
-    if rest == other % 10000 and abs(year - other // 10000) >= _GENERATION:
+    if rest == other % 10000 and abs(year - other // 10000) >= _GENERATION and not _year_slip(year, other // 10000):
         return GENERATION, 4.5
     same = (year == other // 10000) + (month == other // 100 % 100) + (day == other % 100)
     if _digits_agreement(f"{one:08d}", f"{other:08d}"):
@@ -219,7 +145,7 @@ def _birth_agreement(one: int, other: int) -> tuple[Agreement, float]:
 
 
 def _name_agreement(
-    one: Person, other: Person, last_weight: Weights, first_weight: Weights, borne: Borne | None
+    one: Person, other: Person, last_weight: Weights, first_weight: Weights, borne: Borne | None, young: bool
 ) -> tuple[float, str, str]:
     """Best of every name of one with every name of the other: weight, word for the last and for the first name."""
     best = (-99.0, "", "")
@@ -234,9 +160,11 @@ def _name_agreement(
                 elif last_word != ANOTHER_SCRIPT:
                     weight -= 4.0
             if first.key and other_first.key:
-                first_word, share = _first_agreement(first, other_first)
-                if first_word in _PERHAPS_TWO:
-                    first_word, share = _one_or_two(first_word, share, first.key, other_first.key, first_weight, borne)
+                first_word, share = first_agreement(first, other_first)
+                if first_word in PERHAPS_TWO:
+                    first_word, share = one_or_two(
+                        first_word, share, first.key, other_first.key, first_weight, borne, young
+                    )
                 if share:
                     weight += share * min(first_weight(first.key), first_weight(other_first.key))
                 elif _goes_by(first.key, one.middle, other_first.key, other.middle):
@@ -260,30 +188,9 @@ def _name_agreement(
     return best if best[0] > -98.0 else (0.0, best[1], best[2])
 
 
-def _one_or_two(
-    word: Agreement, share: float, one: str, other: str, first_weight: Weights, borne: Borne | None
-) -> tuple[Agreement, float]:
-    """The word for two first names that are alike, by whether each of them is a name of its own.
-
-    A nickname that many are given as their name may be the twin's: PETER is a name of its own beside PATRICK, LIZ is
-    ELIZABETH, and SARA is a spelling of SARAH; the one written counts. Two spellings that are no known names, and a
-    slip that touches the first letter, are judged by the panel, where there is one: AMIR and AMIRA are two when people
-    bear both, ORIE is LORIE when nobody does; KICHAEL stays a question, since twins are given names that rhyme.
-    """
-    if word is NICKNAME:
-        given = first_weight(one) < _GIVEN_BITS and _spoken(one) != _spoken(other)
-        return (OWN_NAME if given else word), share
-    if borne is None or (known_first(one) and known_first(other)):
-        return word, share
-    if borne(one) and borne(other):
-        return (ANOTHER_NAME, 0.0) if word is FIRST_LETTER else (OWN_NAME, share)
-    rhymes = len(one) == len(other) and one[1:] == other[1:]
-    return (word, share) if rhymes else (SIMILAR, share)
-
-
 def _crossed(last: Name, first: Name) -> float:
     """What the last name of one person and the first name of another agree; Terry is not Jerry, whichever it is."""
-    word, share = _first_agreement(last, first)
+    word, share = first_agreement(last, first)
     return 0.0 if word is ANOTHER_NAME else max(share, _last_agreement(last, first)[1])
 
 
@@ -351,14 +258,19 @@ def compare(
     *,
     ssn_shared: bool = False,
     borne: Borne | None = None,
+    on: int = 0,
 ) -> Comparison:
     """How `one`, as written, and `other`, on file, agree.
 
     `ssn_shared`: more than one enrollee has this SSN on file. `borne`: whether people on the panel bear a first name.
+    `on`: the day as yyyymmdd, 0 where their age is not to count.
     """
     evidence: dict[str, str] = {}
     penalty = 0.0
-    weight, last_word, first_word = _name_agreement(one, other, last_weight, first_weight, borne)
+    youngest = max(one.birth, other.birth)
+    grown = youngest > 0 and on - youngest >= _GROWN
+    young = on > 0 and youngest > 0 and not grown
+    weight, last_word, first_word = _name_agreement(one, other, last_weight, first_weight, borne, young)
     if last_word:
         evidence[LAST_NAME] = last_word
     if first_word:
@@ -424,7 +336,7 @@ def compare(
     if one.mother and other.mother:
         evidence[MOTHER] = EQUAL if one.mother == other.mother else DIFFERS
         weight += 6.0 if one.mother == other.mother else -4.0
-    return Comparison(weight, evidence, penalty)
+    return Comparison(weight, evidence, penalty, grown)
 
 
 def _middle_agreement(one: str, other: str) -> tuple[Agreement, float]:
@@ -433,7 +345,7 @@ def _middle_agreement(one: str, other: str) -> tuple[Agreement, float]:
         return (RARE, 7.0) if weight >= _RARE_MIDDLE_BITS else (EQUAL, weight)
     if one[0] == other[0] and (len(one) == 1 or len(other) == 1):
         return (RARE_INITIAL, 5.0) if one[0] in _RARE_INITIALS else (INITIAL, 3.0)
-    if nickname(one, other) or _close(one, other):
+    if nickname(one, other) or close(one, other):
         return SIMILAR, 3.0
     return DIFFERS, -3.0
 
@@ -455,6 +367,8 @@ def _ssn_agreement(one: str, other: str, shared: bool) -> tuple[Agreement, float
         if one[-4:] == other[-4:]:
             return LAST_FOUR, 11.0
         return (LAST_FOUR_NEARLY, 1.0) if _digits_agreement(one[-4:], other[-4:]) else (DIFFERS, -6.0)
+    if abs(int(one) - int(other)) <= _REGISTERED_TOGETHER:
+        return NEIGHBOR, 2.0
     if _digits_agreement(one, other):
         return ONE_DIGIT, 10.0
     if one[-4:] == other[-4:]:

@@ -81,6 +81,7 @@ class Agreement(StrEnum):
     ONE_PART = "one part differs", True, False
     LAST_FOUR = "last four equal", True, False
     LAST_FOUR_NEARLY = "last four nearly equal", None
+    NEIGHBOR = "next number but a few", None  # the numbers of twins follow one another
     SHARED = "shared", None  # equal, but more than one enrollee has it
     SAME_STREET = "same street", None
     SAME_NUMBER = "same number", None
@@ -142,6 +143,7 @@ class Agreement(StrEnum):
     ONE_PART,
     LAST_FOUR,
     LAST_FOUR_NEARLY,
+    NEIGHBOR,
     SHARED,
     SAME_STREET,
     SAME_NUMBER,

@@ -31,6 +31,7 @@ from rules.matching.evidence import (
     MIDDLE_NAME,
     MOTHER,
     MRN,
+    NEIGHBOR,
     NICKNAME,
     NUMBER_MISSING,
     ONE_DIGIT,
@@ -67,6 +68,8 @@ _SURE_NAME: Final = (EQUAL, NICKNAME, FORMER_NAME)
 _LOOSE_NAME: Final = (SIMILAR, NICKNAME, SWAPPED)
 _LOOSE_LAST: Final = (PART,)
 _LOOSE_FIRST: Final = (BY_MIDDLE_NAME,)
+_WHOLE_LAST: Final = (EQUAL, PART)
+_WHOLE_FIRST: Final = (EQUAL, BY_MIDDLE_NAME)
 _LOOSE_DATE: Final = (ONE_DIGIT, ONE_PART)
 _TWINS_NAME: Final = (BY_MIDDLE_NAME, FIRST_LETTER, INITIAL, OWN_NAME)
 _INITIAL: Final = (INITIAL, RARE_INITIAL)
@@ -105,11 +108,13 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
 
     Never automatic: two Social Security numbers, and first names that have nothing in common. Twins (a like name that
     people bear, a nickname that is a name of its own, the same one and another middle name, one called by the other's
-    middle name) and Jr/Sr (another suffix, another birth date) never pass without an identifier, and not with a Social
-    Security number alone where the middle names differ too. Certain needs all three present and nothing that differs,
+    middle name, a number next to the other's) and Jr/Sr (another suffix, another birth date) never pass without an
+    identifier, and not with a Social Security number alone where the middle names differ too. Who is grown shares no
+    home with a twin: there a like name is enough, and of what agrees loosely one element at the same address. Certain
+    needs all three present and nothing that differs,
     so blanking a field cannot lead there from "certainly-not".
     """
-    return hold_down(ceiling_of(comparison.evidence, panel_size), comparison, comparison.weight, panel_size)
+    return hold_down(ceiling_of(comparison, panel_size), comparison, comparison.weight, panel_size)
 
 
 def hold_down(ceiling: Grade, comparison: Comparison, weight: float, panel_size: int) -> Grade:
@@ -128,8 +133,9 @@ def hold_down(ceiling: Grade, comparison: Comparison, weight: float, panel_size:
     return lower(ceiling, Grade.POSSIBLE) if known or bits >= possible_bits(panel_size) else Grade.CERTAINLY_NOT
 
 
-def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
+def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
     """The best grade this agreement may get, whatever its weight."""
+    evidence = comparison.evidence
     last, first, birth = evidence.get(LAST_NAME), evidence.get(FIRST_NAME), evidence.get(BIRTH_DATE)
     issued = (evidence.get(MEDICAID_ID) == EQUAL) + (evidence.get(MRN) == EQUAL)
     ssn, middle_word = evidence.get(SSN), evidence.get(MIDDLE_NAME)
@@ -147,7 +153,8 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
         )
     near = near_identifiers - (ssn in (ONE_DIGIT, SHARED))  # twins have neighboring numbers, families share one
     given = middle or middle_word in (*_INITIAL, SIMILAR)
-    if first == FIRST_LETTER and not (identifiers or near):
+    no_twin = comparison.grown and birth == EQUAL and places > 0  # who is grown shares no home with a twin
+    if first == FIRST_LETTER and not (identifiers or near or no_twin):
         first = ANOTHER_NAME  # Jayden and Kayden
     named = first is not None and first not in _NOT_NAMED
     lasted = last is not None and last not in (DIFFERS, ANOTHER_SCRIPT)
@@ -163,13 +170,13 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
         return Grade.PROBABLE if alike and proven and dated else Grade.POSSIBLE
     if evidence.get(SUFFIX) == DIFFERS:
         return Grade.POSSIBLE if identifiers or (named and lasted and dated) else Grade.CERTAINLY_NOT
-    if ssn == DIFFERS:
+    if ssn == DIFFERS or (ssn == NEIGHBOR and not (issued or given or no_twin)):
         return Grade.POSSIBLE  # numbers are wrong, but seldom in more than a digit
     if middle_word == DIFFERS and not (issued or (identifiers and places and first == EQUAL)):
         return Grade.POSSIBLE  # the twins Maria Elena and Maria Luz; families share a Social Security number
     if first in _LOOSE_NAME and not identifiers and opposed:
         return Grade.POSSIBLE  # Eric and Erica
-    if first in _TWINS_NAME and not (identifiers or near or (middle if first in _LOOSE_FIRST else given)):
+    if first in _TWINS_NAME and not (identifiers or near or no_twin or (middle if first in _LOOSE_FIRST else given)):
         return Grade.POSSIBLE  # Nancy and Judith Nancy, A. and Alfred
     doubted = ssn == LAST_FOUR_NEARLY or (first == NICKNAME and (birth != EQUAL or last == SIMILAR))
     if first in _LOOSE_NAME and doubted and not (identifiers or near or given):
@@ -200,7 +207,8 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
             or (sure and first != NICKNAME and middle_word == RARE_INITIAL and evidence.get(PHONE) != DIFFERS)
         )  # who moved too
         alone = alone or (near_home and panel_size <= NAMESAKES_FROM)
-        nearly = evidence.get(PHONE) == ONE_DIGIT or (given and evidence.get(ZIP) == EQUAL)
+        moved = evidence.get(ADDRESS) == DIFFERS
+        nearly = evidence.get(PHONE) == ONE_DIGIT or (given and evidence.get(ZIP) == EQUAL and not moved)
         alone = alone or (sure and birth == EQUAL and nearly)
         alone = alone or (panel_size <= FEW_PEOPLE and _says_no_more(evidence))
         alone = alone and not opposed
@@ -212,7 +220,8 @@ def ceiling_of(evidence: dict[str, str], panel_size: int) -> Grade:
     loose = (last in _LOOSE_LAST) + (first in _LOOSE_FIRST) + (birth in _LOOSE_DATE)
     if loose and not identifiers + near_identifiers:
         initial = middle_word in _INITIAL
-        if places + (middle or initial) < 2:
+        whole = first in _WHOLE_FIRST and last in _WHOLE_LAST and evidence.get(ADDRESS) == EQUAL
+        if places + (middle or initial) < 2 and not (comparison.grown and loose == 1 and whole):
             return Grade.POSSIBLE
     if middle_word == DIFFERS:
         return Grade.PROBABLE

@@ -215,9 +215,9 @@ class PanelIndex:
                 if shared_numbers := [mrn for mrn in person.mrns if mrn in other.mrns]:
                     held_by[enrollee_id] = shared_numbers
                 comparison = compare(
-                    person, other, weigh_last, weigh_first, ssn_shared=ssn_holders > 1, borne=weigh_first.borne
+                    person, other, weigh_last, weigh_first, ssn_shared=ssn_holders > 1, borne=weigh_first.borne, on=day
                 )
-                ceiling = ceiling_of(comparison.evidence, size)
+                ceiling = ceiling_of(comparison, size)
                 graded = hold_down(ceiling, comparison, comparison.weight, size)
                 # but for identifiers that disagree this enrollee might be meant, and so makes another one a question
                 if graded is not Grade.CERTAINLY_NOT or (

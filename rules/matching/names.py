@@ -46,6 +46,9 @@ _NOBODY: Final = frozenset(
 _BIRTH_ORDER: Final = frozenset(("A", "B", "C", "D", "1", "2", "3", "4", "ONE", "TWO", "THREE", "OF"))
 
 
+_COMMON: Final = 0.001
+
+
 class Name(NamedTuple):
     """One name in the form it is compared in."""
 
@@ -180,6 +183,12 @@ def _relation() -> dict[str, frozenset[str]]:
 def nickname(one: str, other: str) -> bool:
     """One is a usual short form of the other (BILL, WILLIAM), or both are of one name that is the short form's only."""
     return other in _relation().get(one, ())
+
+
+@cache
+def common_first() -> tuple[str, ...]:
+    """First names that more than one in a thousand bear."""
+    return tuple(name for name, share in first_shares().items() if share > _COMMON)
 
 
 def known_first(name: str) -> bool:

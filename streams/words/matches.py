@@ -54,6 +54,7 @@ _SAID: Final[Mapping[str, str]] = {
     Agreement.ONE_PART: "one part differs",
     Agreement.LAST_FOUR: "last four the same",
     Agreement.LAST_FOUR_NEARLY: "last four nearly the same",
+    Agreement.NEIGHBOR: "close, as the numbers of twins are",
     Agreement.SHARED: "the same, but others have it too",
     Agreement.SAME_STREET: "same street",
     Agreement.SAME_NUMBER: "same number",

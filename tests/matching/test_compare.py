@@ -587,6 +587,105 @@ def test_twins_whose_names_are_short_for_one_another():
     assert graded(mary._replace(middle="Ann"), marie) is Grade.POSSIBLE
 
 
+TODAY = 20260601
+CHILD = BARE._replace(birth_date="2015-03-07", middle="")
+GROWN = BARE._replace(middle="")
+
+
+def named(first: str, on_file: str, person: PanelRecord, **also: str) -> tuple[str, Grade]:
+    """The word for two first names of `person`, who is otherwise the same, and the grade, on the day `TODAY`."""
+    one, other = (read_record(person._replace(first=name)) for name in (first, on_file))
+    if also:
+        one = read_record(person._replace(first=first, **also))
+    comparison = compare(one, other, on=TODAY)
+    return comparison.evidence["first_name"], grade(comparison, MILLION)
+
+
+@pytest.mark.parametrize(
+    ("written", "on_file", "grown"),
+    [
+        ("Jimmy", "James", "nickname"),
+        ("John", "Jon", "nickname"),
+        ("Sydney", "Sidney", "similar"),
+        ("Bridgeta", "Bridget", "similar"),
+        ("Bridget", "Bridgeta", "similar"),
+        ("Patricj", "Patricia", "similar"),
+    ],
+)
+def test_a_child_may_have_a_twin_at_home_whose_name_is_like_it(written, on_file, grown):
+    """Parents give twins names that are alike, and they leave home: of people who are grown it is one name."""
+    assert named(written, on_file, CHILD) == ("alike, a name of its own", Grade.POSSIBLE)
+    word, found = named(written, on_file, GROWN)
+    assert word == grown
+    assert rank(found) >= rank(Grade.PROBABLE)
+    assert rank(named(written, on_file, CHILD._replace(ssn=ROSA.ssn))[1]) >= rank(Grade.PROBABLE)
+    assert rank(named(written, on_file, CHILD._replace(middle="Marie"))[1]) >= rank(Grade.PROBABLE)
+
+
+@pytest.mark.parametrize(("written", "on_file"), [("Marietta", "Maria"), ("Mariee", "Marie"), ("Zoruk", "Zorukk")])
+def test_a_child_whose_name_is_misspelled_is_itself(written, on_file):
+    assert rank(named(written, on_file, CHILD)[1]) >= rank(Grade.PROBABLE)
+
+
+@pytest.mark.parametrize(
+    ("written", "on_file", "word"),
+    [
+        ("R", "Rosalind", "initial equal"),
+        ("Peter", "Patrick", "alike, a name of its own"),
+        ("Mosalind", "Rosalind", "first letter differs"),
+    ],
+)
+def test_who_is_grown_shares_no_home_with_a_twin(written, on_file, word):
+    assert named(written, on_file, CHILD) == (word, Grade.POSSIBLE)
+    assert named(written, on_file, GROWN) == (word, Grade.PROBABLE)
+    turned_26, eve = (GROWN._replace(birth_date=day) for day in ("2000-06-01", "2000-06-02"))
+    assert named(written, on_file, turned_26) == (word, Grade.PROBABLE)
+    assert named(written, on_file, eve) == (word, Grade.POSSIBLE)
+    assert rank(named(written, on_file, GROWN, street="9 Elm Rd", zip="27601", phone="")[1]) < rank(Grade.PROBABLE)
+    assert rank(named(written, on_file, GROWN, birth_date="1954-03-08")[1]) < rank(Grade.PROBABLE)
+
+
+def test_of_the_grown_one_loose_element_at_home_is_enough():
+    """Nobody else of that name, that date and that home is to be expected; a child may have a cousin there."""
+    for loose in ({"last": "Whitfield-Mora"}, {"birth_date": "1954-03-17"}, {"first": "Marie"}):
+        written, on_file = BARE._replace(phone="", middle="", **loose), BARE._replace(middle="Marie")
+        comparison = compare(read_record(written), read_record(on_file), on=TODAY)
+        assert grade(comparison, MILLION) is Grade.PROBABLE, comparison
+        assert graded(written, on_file) is Grade.POSSIBLE
+        elsewhere = compare(read_record(written._replace(street="9 Elm Rd")), read_record(on_file), on=TODAY)
+        assert grade(elsewhere, MILLION) is Grade.POSSIBLE
+    both = BARE._replace(phone="", middle="", last="Whitfield-Mora", birth_date="1954-03-17")
+    assert grade(compare(read_record(both), read_record(BARE), on=TODAY), MILLION) is Grade.POSSIBLE
+
+
+def test_numbers_that_follow_one_another_are_two_childrens():
+    """Twins and siblings are registered together; a slip of the hand lands as near once in a dozen times."""
+    one, other = CHILD._replace(ssn="245671234"), CHILD._replace(ssn="245671236")
+    comparison = compare(read_record(one), read_record(other), on=TODAY)
+    assert comparison.evidence["ssn"] == "next number but a few"
+    assert grade(comparison, MILLION) is graded(one, other) is Grade.POSSIBLE
+    assert graded(one._replace(middle="M"), other._replace(middle="Marie")) is Grade.CERTAIN
+    assert graded(one._replace(mrns=ROSA.mrns), other._replace(mrns=ROSA.mrns)) is Grade.CERTAIN
+    assert graded(one, other._replace(ssn="245671294")) is Grade.CERTAIN
+    grown = compare(read_record(GROWN._replace(ssn=one.ssn)), read_record(GROWN._replace(ssn=other.ssn)), on=TODAY)
+    assert grade(grown, MILLION) is Grade.CERTAIN
+
+
+def test_a_year_with_two_digits_transposed_is_a_slip_and_no_generation():
+    transposed = BARE._replace(birth_date="1945-03-07")
+    assert compare(read_record(transposed), read_record(BARE)).evidence["birth_date"] == "one digit differs"
+    assert graded(transposed) is Grade.PROBABLE
+    assert compare(read_record(BARE._replace(birth_date="1984-03-07")), read_record(BARE)).evidence["birth_date"] == (
+        "a generation apart"
+    )
+
+
+def test_an_initial_in_the_same_zip_code_tells_nobody_who_lives_in_another_street():
+    initial = BARE._replace(middle="M", phone="")
+    assert graded(initial._replace(street="")) is Grade.PROBABLE
+    assert graded(initial._replace(street="9 Elm Rd")) is Grade.POSSIBLE
+
+
 def test_junior_and_senior_are_two_people():
     senior = BARE._replace(suffix="Sr")
     junior = BARE._replace(suffix="", last="Whitfield Jr")
