@@ -110,9 +110,8 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     people bear, a nickname that is a name of its own, the same one and another middle name, one called by the other's
     middle name, a number next to the other's) and Jr/Sr (another suffix, another birth date) never pass without an
     identifier, and not with a Social Security number alone where the middle names differ too. Who is grown shares no
-    home with a twin: there a like name is enough, and of what agrees loosely one element at the same address. Certain
-    needs all three present and nothing that differs,
-    so blanking a field cannot lead there from "certainly-not".
+    home with a twin: there a like name is enough, and one home beside what agrees loosely or another last name. Certain
+    needs all three present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
     """
     return hold_down(ceiling_of(comparison, panel_size), comparison, comparison.weight, panel_size)
 
@@ -179,7 +178,7 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
     if first in _TWINS_NAME and not (identifiers or near or no_twin or (middle if first in _LOOSE_FIRST else given)):
         return Grade.POSSIBLE  # Nancy and Judith Nancy, A. and Alfred
     doubted = ssn == LAST_FOUR_NEARLY or (first == NICKNAME and (birth != EQUAL or last == SIMILAR))
-    if first in _LOOSE_NAME and doubted and not (identifiers or near or given):
+    if first in _LOOSE_NAME and doubted and not (identifiers or near or given or no_twin):
         return Grade.POSSIBLE  # another name and one doubt more: Ed 8754 and Eddie 8753
     if evidence.get(MEDICAID_ID) == DIFFERS and not (identifiers or near or given):
         return Grade.POSSIBLE
@@ -188,8 +187,9 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
     if last == DIFFERS:
         agreed = birth == EQUAL and first in _SURE_NAME and middle_word != DIFFERS and not opposed
         known = identifiers >= 2 and named and dated
-        few = panel_size <= NAMESAKES_FROM and first == EQUAL and evidence.get(ADDRESS) in _PLACE
-        return Grade.PROBABLE if known or (agreed and (few or thirds + middle >= 2)) else Grade.POSSIBLE
+        at_home = first == EQUAL and evidence.get(ADDRESS) in _PLACE
+        alone = at_home and (no_twin or panel_size <= NAMESAKES_FROM)
+        return Grade.PROBABLE if known or (agreed and (alone or thirds + middle >= 2)) else Grade.POSSIBLE
     absent = (not named) + (not lasted) + (birth is None)
     if absent:
         if identifiers:
@@ -220,7 +220,7 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
     loose = (last in _LOOSE_LAST) + (first in _LOOSE_FIRST) + (birth in _LOOSE_DATE)
     if loose and not identifiers + near_identifiers:
         initial = middle_word in _INITIAL
-        whole = first in _WHOLE_FIRST and last in _WHOLE_LAST and evidence.get(ADDRESS) == EQUAL
+        whole = first in _WHOLE_FIRST and last in _WHOLE_LAST and places > 0
         if places + (middle or initial) < 2 and not (comparison.grown and loose == 1 and whole):
             return Grade.POSSIBLE
     if middle_word == DIFFERS:

@@ -645,15 +645,36 @@ def test_who_is_grown_shares_no_home_with_a_twin(written, on_file, word):
     assert rank(named(written, on_file, GROWN, birth_date="1954-03-08")[1]) < rank(Grade.PROBABLE)
 
 
-def test_of_the_grown_one_loose_element_at_home_is_enough():
+@pytest.mark.parametrize("home", [{"phone": ""}, {"street": ""}])
+@pytest.mark.parametrize("loose", [{"last": "Whitfield-Mora"}, {"birth_date": "1954-03-17"}, {"first": "Marie"}])
+def test_of_the_grown_one_loose_element_at_home_is_enough(home, loose):
     """Nobody else of that name, that date and that home is to be expected; a child may have a cousin there."""
-    for loose in ({"last": "Whitfield-Mora"}, {"birth_date": "1954-03-17"}, {"first": "Marie"}):
-        written, on_file = BARE._replace(phone="", middle="", **loose), BARE._replace(middle="Marie")
-        comparison = compare(read_record(written), read_record(on_file), on=TODAY)
-        assert grade(comparison, MILLION) is Grade.PROBABLE, comparison
-        assert graded(written, on_file) is Grade.POSSIBLE
+    written, on_file = BARE._replace(middle="", **home, **loose), BARE._replace(middle="Marie")
+    comparison = compare(read_record(written), read_record(on_file), on=TODAY)
+    assert grade(comparison, MILLION) is Grade.PROBABLE, comparison
+    assert graded(written, on_file) is Grade.POSSIBLE
+    if not written.phone:
         elsewhere = compare(read_record(written._replace(street="9 Elm Rd")), read_record(on_file), on=TODAY)
         assert grade(elsewhere, MILLION) is Grade.POSSIBLE
+
+
+def test_of_the_grown_another_last_name_at_home_is_enough():
+    married = BARE._replace(last="Mora", phone="", middle="")
+    assert grade(compare(read_record(married), read_record(BARE), on=TODAY), MILLION) is Grade.PROBABLE
+    elsewhere = read_record(married._replace(street="", phone=BARE.phone))
+    assert grade(compare(elsewhere, read_record(BARE), on=TODAY), MILLION) is Grade.POSSIBLE
+    assert graded(married) is Grade.POSSIBLE
+
+
+def test_of_the_grown_two_doubts_are_no_twin():
+    ed, edward = (
+        GROWN._replace(first=name, last=last) for name, last in (("Eddie", "Whitfeild"), ("Edward", ROSA.last))
+    )
+    assert grade(compare(read_record(ed), read_record(edward), on=TODAY), MILLION) is Grade.PROBABLE
+    assert graded(ed, edward) is Grade.POSSIBLE
+
+
+def test_two_loose_elements_need_two_more():
     both = BARE._replace(phone="", middle="", last="Whitfield-Mora", birth_date="1954-03-17")
     assert grade(compare(read_record(both), read_record(BARE), on=TODAY), MILLION) is Grade.POSSIBLE
 
