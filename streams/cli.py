@@ -881,12 +881,16 @@ def score(
         typer.Option(exists=True, dir_okay=False, help="What a running pipeline told, instead of the core."),
     ] = None,
     policy: Policy = None,
+    staff: Annotated[
+        bool,
+        typer.Option("--staff", help="Let the invented staff work too: who acts in time, who is asked, how often."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Hold what is told against the truth: recall, precision, wrong person, duplicates, retractions."""
     from streams.commands.score import print_score, run_score
 
-    print_score(run_score(folder, alerts, policy), as_json=json)
+    print_score(run_score(folder, alerts, policy, staff=staff), as_json=json)
 
 
 @bench_app.callback(invoke_without_command=True)

@@ -16,18 +16,25 @@ import json
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rich.console import Console
 
+from parsers.events import Event
 from parsers.hl7.batches import split
 from parsers.hl7.er7 import Peek, peek
 from parsers.hl7.times import Moment, read_time
-from rules.decisions import Reason
+from parsers.people import Enrollee
+from rules.deciding.case import Route
+from rules.deciding.groups import Whose
+from rules.decisions import Alert, Decision, Reason
+from rules.policy.policy import Policy
 from streams.commands.explain import Core, plain_route, read_panel, read_policy
+from streams.commands.score_staff import print_staff, read_directory_of, read_staff, staff_month
+from streams.commands.simulate import read_rows
 from streams.invented.drafts import LOCAL
 from streams.run.problems import Problem
 from streams.run.rule_file import RuleFile
@@ -81,17 +88,6 @@ class _Truth:
                         self.by_message[control_id].append(row)
 
 
-def read_truth(path: Path) -> list[dict[str, Any]]:
-    """The rows of a truth.jsonl. Raises `Problem` when it is not there or not JSON lines."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file if line.strip()]
-    except OSError as error:
-        raise Problem(f"{path} cannot be read: {error.strerror}; `handoff simulate` writes it") from None
-    except ValueError:
-        raise Problem(f"{path} is not one JSON object a line; `handoff simulate` writes it") from None
-
-
 def messages_in_order(folder: Path) -> Iterator[bytes]:
     """The messages of all hospitals of a state, as they arrived."""
     yield from (data for _, _, data in heapq.merge(*(_arrivals(path, n) for n, path in enumerate(_files(folder)))))
@@ -119,7 +115,7 @@ def _arrivals(path: Path, number: int) -> Iterator[tuple[datetime, int, bytes]]:
 
 
 def told_by_core(core: Core, data: bytes) -> list[Told]:
-    """The versions the core makes of one message."""
+    """The versions the core makes of one message that tell what it says."""
     answer = core.step(data)
     versions = answer.get("alerts") or ([answer["alert"]] if answer["alert"] else [])
     return [
@@ -127,6 +123,19 @@ def told_by_core(core: Core, data: bytes) -> list[Told]:
         for one in versions
         if _of_its_own(one)
     ]
+
+
+class _Kept(Core):
+    """Keeps every version it makes."""
+
+    def __init__(self, panel: Iterable[Enrollee], *, policy: Policy, route: Route) -> None:
+        super().__init__(panel, policy=policy, route=route)
+        self.versions: list[Alert] = []
+
+    def decide(self, event: Event, whose: Sequence[Whose]) -> Decision:
+        decision = super().decide(event, whose)
+        self.versions += decision.alerts
+        return decision
 
 
 def _of_its_own(version: dict[str, Any]) -> bool:
@@ -237,22 +246,29 @@ def _share(part: int, whole: int) -> float:
     return round(part / whole, 6) if whole else 1.0
 
 
-def run_score(folder: Path, alerts: Path | None = None, policy: Path | None = None) -> dict[str, Any]:
+def run_score(
+    folder: Path, alerts: Path | None = None, policy: Path | None = None, *, staff: bool = False
+) -> dict[str, Any]:
     """`handoff score`: `{"messages", "expected", "alerts", "recall", "precision", "wrong_person", "duplicates",
-    "stays_with_two_alerts", "retraction_coverage", "by_kind", "by_fault", "seconds", …}`; shares from 0 to 1.
+    "stays_with_two_alerts", "retraction_coverage", "by_kind", "by_fault", "seconds", …}`; shares from 0 to 1. With
+    `staff` also what `score_staff` says.
 
     Raises `Problem` when the folder holds no simulated state.
     """
     started = time.perf_counter()
-    truth = read_truth(folder / "truth.jsonl")
+    truth = read_rows(folder / "truth.jsonl")
     if alerts:
+        if staff:
+            raise Problem("--staff follows what the core tells: leave out --alerts")
         messages = sum(1 for _ in messages_in_order(folder))
         result = score(truth, told_by_pipeline(alerts))
     else:
-        core = Core(
-            read_panel(folder / "panel.csv"),
+        people = read_panel(folder / "panel.csv")
+        directory = read_directory_of(folder) if staff else None
+        core = _Kept(
+            people,
             policy=read_policy(policy) if policy else RuleFile(POLICY, load_settings()).current(),
-            route=plain_route(),
+            route=plain_route(directory),
         )
         told: list[Told] = []
         messages = 0
@@ -260,6 +276,9 @@ def run_score(folder: Path, alerts: Path | None = None, policy: Path | None = No
             messages += 1
             told += told_by_core(core, data)
         result = score(truth, told)
+        if directory:
+            practices = {person.enrollee_id: person.practice_id for person in people}
+            result["staff"] = staff_month(core.versions, read_staff(folder), directory, core.policy, practices)
     return {"messages": messages, **result, "seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -281,6 +300,8 @@ def print_score(result: dict[str, Any], as_json: bool = False) -> None:
         out.print(title.replace("_", " "))
         for name, one in result[title].items():
             out.print(f"  {name.replace('_', ' '):24} {one['recall']:8.4%} of {one['expected']:,}")
+    if staff := result.get("staff"):
+        print_staff(staff, out)
     if result["worst"]:
         out.print("look at")
         for one in result["worst"]:

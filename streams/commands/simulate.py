@@ -12,12 +12,8 @@ from pydantic import ValidationError
 
 from parsers.files.panel_columns import PANEL_HEADER
 from parsers.hl7.mllp import frame
-from streams.invented.community import (
-    Community,
-)
-from streams.invented.drafts import (
-    Faults,
-)
+from streams.invented.community import Community
+from streams.invented.drafts import Faults
 from streams.invented.lives import Simulation, simulate
 from streams.run.problems import Problem
 
@@ -37,7 +33,7 @@ def load_faults(path: Path) -> Faults:
 
 
 def write(simulation: Simulation, out: Path) -> None:
-    """`<hospital>.hl7` (MLLP frames as they arrive), `panel.csv`, `directory/*.csv` and `truth.jsonl` into `out`."""
+    """`<hospital>.hl7` (MLLP frames as they arrive), `panel.csv`, `directory/*.csv`, `truth.jsonl`, `staff.jsonl`."""
     out.mkdir(parents=True, exist_ok=True)
     by_hospital: dict[str, list[bytes]] = defaultdict(list)
     for message in simulation.messages:
@@ -45,12 +41,23 @@ def write(simulation: Simulation, out: Path) -> None:
     for name, frames in by_hospital.items():
         (out / f"{name}.hl7").write_bytes(b"".join(frames))
     _write_csv(out / "panel.csv", PANEL_HEADER, simulation.panel)
-    with (out / "truth.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in simulation.truth)
+    _write_lines(out / "truth.jsonl", simulation.truth)
+    _write_lines(out / "staff.jsonl", simulation.staff.rows())
     (out / "directory").mkdir(exist_ok=True)
     for kind, values in _directory_rows(simulation.directory):
         if values:
             _write_csv(out / "directory" / f"{kind}.csv", list(values[0]), values)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a truth.jsonl or staff.jsonl. Raises `Problem` when it is not there or not JSON lines."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.strip()]
+    except OSError as error:
+        raise Problem(f"{path} cannot be read: {error.strerror}; `handoff simulate` writes it") from None
+    except ValueError:
+        raise Problem(f"{path} is not one JSON object a line; `handoff simulate` writes it") from None
 
 
 def _directory_rows(community: Community) -> Iterator[tuple[str, list[dict[str, str]]]]:
@@ -62,6 +69,11 @@ def _directory_rows(community: Community) -> Iterator[tuple[str, list[dict[str, 
                 for value in values
             ],
         )
+
+
+def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[dict[str, str]]) -> None:

@@ -20,11 +20,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from streams.invented.author import Author
-from streams.invented.community import (
-    Community,
-    sample_directory,
-)
+from streams.invented.community import Community, sample_directory
 from streams.invented.drafts import START, Faults, SentMessage
+from streams.invented.staff import Staff, sample_staff
 
 
 class Simulation(NamedTuple):
@@ -34,6 +32,7 @@ class Simulation(NamedTuple):
     directory: Community
     messages: list[SentMessage]
     truth: list[dict[str, Any]]
+    staff: Staff
 
 
 def simulate(patients: int, days: int, seed: int, faults: Faults | None = None, start: datetime = START) -> Simulation:
@@ -41,4 +40,5 @@ def simulate(patients: int, days: int, seed: int, faults: Faults | None = None, 
     author = Author(patients, days, seed, faults or Faults(), start)
     author.live()
     messages = author.post()
-    return Simulation(author.panel(), sample_directory(seed), messages, author.truth)
+    community, staff = sample_staff(sample_directory(seed), seed, start, days)
+    return Simulation(author.panel(), community, messages, author.truth, staff)
