@@ -1,6 +1,6 @@
 """How one hospital's feed is to be read: what its messages do not say or say in local words."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -66,6 +66,9 @@ class Feed(Value):
         return value
 
 
+PLAIN: Final = Feed()
+
+
 class Feeds(Value):
     """How each hospital's feed is to be read: the `[[feeds]]` of `handoff.toml`."""
 
@@ -73,7 +76,7 @@ class Feeds(Value):
 
     def feed_for(self, application: str, facility: str) -> Feed:
         """The feed configured for MSH-3/MSH-4, else the one named `default`, else a plain one."""
-        fallback = Feed()
+        fallback = PLAIN
         for feed in self.feeds:
             if facility in feed.sending or f"{application}|{facility}" in feed.sending:
                 return feed

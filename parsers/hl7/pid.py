@@ -15,7 +15,6 @@ from parsers.events import (
 from parsers.hl7.er7 import Segment
 from parsers.hl7.reader import (
     DEFAULT_BIRTH_DATES,
-    DIGITS,
     MAX_NAMES,
     MAX_PHONES,
     MAX_REPETITIONS,
@@ -28,6 +27,8 @@ from parsers.hl7.reader import (
     has_clock_time,
     sex,
     ssn,
+    unique,
+    whole_number,
 )
 from parsers.hl7.times import Moment, Precision, read_date, read_time
 
@@ -47,7 +48,6 @@ def read_patient(reader: "Reader", pid: Segment) -> Patient:
     birth = read_time(birth_raw, reader.zone) if birth_date and has_clock_time(birth_raw) else None
     identifiers = all_identifiers(reader, pid)
     deceased, died_at = read_death(reader, pid, birth_date)
-    order = DIGITS.fullmatch(pid.get(25).strip()[:3])
     return Patient(
         identifiers=identifiers,
         name=first_name,
@@ -60,9 +60,9 @@ def read_patient(reader: "Reader", pid: Segment) -> Patient:
         phones=read_phones(reader, pid),
         ssn=ssn(pid.get(19), identifiers),
         account=reader.identifier(pid.raw(18), "PID-18"),
-        mother=reader.few([*reader.identifiers(pid, 21)], MAX_NAMES, "PID-21"),
+        mother=reader.few(unique(reader.identifiers(pid, 21)), MAX_NAMES, "PID-21"),
         multiple_birth=pid.get(24).strip().upper()[:1] == "Y",
-        birth_order=int(order[0]) if order else None,
+        birth_order=whole_number(pid.get(25), 3),
         language=clean(pid.get(15)) or clean(pid.get(15, 2)),
         deceased=deceased,
         deceased_at=died_at,
@@ -84,7 +84,7 @@ def read_death(reader: "Reader", pid: Segment, birth_date: date | None) -> tuple
 
 def read_names(reader: "Reader", pid: Segment) -> tuple[PersonName, tuple[PersonName, ...]]:
     found = [read_name(reader, raw) for number in (5, 9) for raw in pid.repetitions(number)]
-    names = reader.few([name for name in found if name.family or name.given], MAX_NAMES, "PID-5")
+    names = reader.few(unique([name for name in found if name.family or name.given]), MAX_NAMES, "PID-5")
     if not names:
         return PersonName(), ()
     first = names[0]
@@ -107,7 +107,7 @@ def all_identifiers(reader: "Reader", pid: Segment) -> tuple[Identifier, ...]:
         for one in reader.identifiers(pid, number):
             if number == 3 or all(one.value != known for _, known in found):
                 found.setdefault((one.system, one.value), one)
-    return reader.few([*found.values()], MAX_REPETITIONS, "PID-3")
+    return reader.few(found.values(), MAX_REPETITIONS, "PID-3")
 
 
 def read_addresses(reader: "Reader", pid: Segment) -> tuple[Address, ...]:
@@ -118,7 +118,7 @@ def read_addresses(reader: "Reader", pid: Segment) -> tuple[Address, ...]:
         if street or city or state or zip_code:
             county = county or own_county
             found.append(Address(street=street, city=city, state=state, zip=zip_code, county=county))
-    return reader.few(found, MAX_NAMES, "PID-11")
+    return reader.few(unique(found), MAX_NAMES, "PID-11")
 
 
 def read_phones(reader: "Reader", pid: Segment) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ def read_phones(reader: "Reader", pid: Segment) -> tuple[str, ...]:
                 digits = digits[1:]
             if 7 <= len(digits) <= 15:
                 found.setdefault(digits)
-    return reader.few([*found], MAX_PHONES, "PID-13")
+    return reader.few(found, MAX_PHONES, "PID-13")
 
 
 def two_patients(reader: "Reader") -> bool:
@@ -168,7 +168,7 @@ def read_prior(reader: "Reader", segments: list[Segment]) -> Prior:
     visit = reader.identifier(merged.raw(5), "MRG-5")
     account = reader.identifier(merged.raw(3), "MRG-3")
     return Prior(
-        identifiers=reader.few([*identifiers], MAX_REPETITIONS, "MRG-1"),
+        identifiers=reader.few(identifiers, MAX_REPETITIONS, "MRG-1"),
         account=reader.key("account", account) if account else None,
         visit=reader.key("visit", visit) if visit else None,
         name=read_name(reader, names[0]) if names else PersonName(),

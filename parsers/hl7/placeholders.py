@@ -22,5 +22,5 @@ def is_placeholder(value: str) -> bool:
     """Whether a record, account or visit number is nobody's: UNKNOWN, NONE, TEMP, N/A, 000000, 999999, or nothing."""
     if value.isdigit():
         return not value.strip("0") or (len(value) >= _NINES and not value.strip("9"))
-    text = _SEPARATORS.sub("", value).upper()
+    text = (value if value.isalnum() else _SEPARATORS.sub("", value)).upper()
     return not text or text in _WORDS or _FILLED.fullmatch(text) is not None

@@ -15,7 +15,6 @@ from parsers.hl7.reader import (
     AHEAD,
     BEGUN,
     CLASSES,
-    DIGITS,
     MAX_REPETITIONS,
     OBSERVATION_WORDS,
     PLANNED_AHEAD,
@@ -23,6 +22,7 @@ from parsers.hl7.reader import (
     clean,
     clip,
     unique,
+    whole_number,
 )
 from parsers.hl7.times import Moment
 
@@ -112,13 +112,12 @@ def read_diagnoses(reader: "Reader") -> tuple[tuple[Diagnosis, ...], tuple[Diagn
     found: list[Diagnosis] = []
     gone: list[Diagnosis] = []
     for segment in segments[:MAX_REPETITIONS]:
-        rank = DIGITS.fullmatch(segment.get(15).strip()[:4])
         diagnosis = Diagnosis(
             code=reader.code(segment.get(3, 1), "DG1-3"),
             system=reader.code(segment.get(3, 3) or segment.get(2), "DG1-3"),
             text=clean(segment.get(3, 2)) or clean(segment.get(4)),
             type=reader.code(segment.get(6), "DG1-6"),
-            rank=int(rank[0]) if rank else None,
+            rank=whole_number(segment.get(15), 4),
         )
         if diagnosis.code or diagnosis.text:
             (gone if segment.get(21).strip().upper() == "D" else found).append(diagnosis)

@@ -114,11 +114,9 @@ class Reader:
         if len(self.notes) < _MAX_NOTES:
             self.notes[finding, place] = None
 
-    def few(self, values: list[_T], most: int, place: str) -> tuple[_T, ...]:
-        """Each value once and no more than `most` of them; that there were more is noted."""
-        if len(values) < 2:
-            return tuple(values)
-        found = tuple(dict.fromkeys(values))
+    def few(self, values: Iterable[_T], most: int, place: str) -> tuple[_T, ...]:
+        """No more than `most` of the values; that there were more is noted."""
+        found = tuple(values)
         if len(found) > most:
             self.note(Finding.VALUE_TOO_LONG, place)
             return found[:most]
@@ -175,21 +173,23 @@ class Reader:
             return found[:_MAX_CODE]
         return found
 
-    def identifiers(self, segment: Segment, number: int) -> tuple[Identifier, ...]:
+    def identifiers(self, segment: Segment, number: int) -> list[Identifier]:
+        """Each CX of a field, as often as it was sent."""
         if not segment.raw(number):
-            return ()
+            return []
         place = f"{segment.name}-{number}"
-        read = [self.identifier(raw, place) for raw in segment.repetitions(number)]
-        return unique([one for one in read if one])
+        return [found for raw in segment.repetitions(number) if (found := self._identifier(raw, place))]
 
     def identifier(self, raw: str, place: str) -> Identifier | None:
-        """One CX; an authority that was not sent is the feed's, else the facility."""
+        """The first CX of a field."""
         if not raw or raw == NULL:
             return None
+        mark = self.message.delimiters.repetition
+        return self._identifier(raw.split(mark, 1)[0] if mark and mark in raw else raw, place)
+
+    def _identifier(self, raw: str, place: str) -> Identifier | None:
+        """One CX; an authority that was not sent is the feed's, else the facility."""
         message = self.message
-        mark = message.delimiters.repetition
-        if mark and mark in raw:
-            raw = raw.split(mark, 1)[0]
         parts = message.parts(raw)
         value = clean(parts[0])
         if not value:
@@ -200,15 +200,14 @@ class Reader:
         if is_placeholder(value):
             self.note(Finding.PLACEHOLDER_NUMBER, place)
             return None
-        authority = clean(parts[3]) if len(parts) > 3 else ""
-        if not authority and len(parts) > 3:
-            authority = clean(message.part(raw, 4, 2))
+        authority, kind = "", ""
+        if len(parts) > 3:
+            authority = clean(parts[3]) or clean(message.part(raw, 4, 2))
+            kind = clean(parts[4])[:20] if len(parts) > 4 else ""
         if not authority and place[:3] != "PV1" and place not in ("PID-18", "MRG-3", "MRG-5"):
             self.note(Finding.AUTHORITY_MISSING, place)
             authority = self.feed.authority or self.facility
-        return Identifier(
-            system=authority[:MAX_IDENTIFIER], value=value, type=clean(parts[4])[:20] if len(parts) > 4 else ""
-        )
+        return Identifier(system=authority[:MAX_IDENTIFIER], value=value, type=kind)
 
     def parts(self, segment: Segment, number: int) -> list[str]:
         """The first four components of a field, clean."""
@@ -252,6 +251,12 @@ def clip(text: str, length: int) -> str:
 
 def digits_in(text: str) -> str:
     return "".join(DIGITS.findall(text[:100])) if text else ""
+
+
+def whole_number(text: str, digits: int) -> int | None:
+    """The number in a field of at most so many digits; `None` where there is none."""
+    text = text.strip()[:digits]
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def sex(text: str) -> str:

@@ -1,5 +1,6 @@
 """By which keys a stay can be found again: visit and account numbers, and an admission time with whose it is."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from parsers.events import (
@@ -34,5 +35,10 @@ def keys_of(
             keys[f"account+patient|{sender}|{account.system}", f"{account.value}@{one.value}"] = None
     if visit and visit.admitted_at:
         for one in people[:1]:
-            keys[f"admitted|{sender}|{one.system}", f"{one.value}@{visit.admitted_at:%Y%m%d%H%M}"] = None
+            keys[f"admitted|{sender}|{one.system}", f"{one.value}@{_minute(visit.admitted_at)}"] = None
     return tuple([Identifier(system=system, value=value) for system, value in keys])
+
+
+def _minute(at: datetime) -> str:
+    """YYYYMMDDHHMM; `strftime` takes five times as long."""
+    return f"{at.year:04}{at.month:02}{at.day:02}{at.hour:02}{at.minute:02}"

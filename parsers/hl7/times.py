@@ -18,7 +18,7 @@ change; one that it passed twice in autumn is read as the first of the two. Both
 """
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -74,6 +74,10 @@ class Precision(IntEnum):
     SECOND = 6
 
 
+_PRECISIONS: Final = dict(enumerate(Precision, 1))  # by how many numbers were sent
+_LEAST: Final = (1, 1, 1, 0, 0, 0)  # of what was not sent
+
+
 class Moment(NamedTuple):
     """A time in UTC, the calendar day it has at the facility, and how it was written."""
 
@@ -113,17 +117,19 @@ def read_time(raw: str, zone: str) -> Moment | Finding | None:
     if written is None:
         return Finding.TIME_UNREADABLE
     numbers, fraction, offset, named, cut = written
-    precision = Precision(len(numbers))
-    year, month, day, hour, minute, second = (*numbers, *(1, 1, 1, 0, 0, 0)[len(numbers) :])
+    precision = _PRECISIONS[len(numbers)]
+    year, month, day, hour, minute, second = (*numbers, *_LEAST[len(numbers) :])
     try:
-        later = timedelta()
+        later = None
         if hour == 24 and minute == second == 0:
             hour, later = 0, timedelta(days=1)
         if second == 60:
             second, later = 59, timedelta(seconds=1)
-        local = datetime(year, month, day, hour, minute, second, fraction) + later  # noqa: DTZ001
+        local = datetime(year, month, day, hour, minute, second, fraction)  # noqa: DTZ001
+        if later:
+            local += later
         if offset is not None:
-            at = local.replace(tzinfo=timezone(offset)).astimezone(UTC)
+            at = (local - offset).replace(tzinfo=UTC)
             return Moment(at, local.date(), precision, True, Finding.TIME_CUT if cut else None)
         moment = _in_zone(local, named or zone, precision)
         if named:
@@ -155,14 +161,14 @@ def _written(text: str) -> _Written | None:
     if found is None or (found[2] is None and found[8] and len(found[8]) <= 3):
         return _loosely(text[:_LONGEST], len(text) > _LONGEST)
     *parts, fraction, offset = found.groups()
-    numbers = [int(part) for part in parts if part is not None]
+    numbers = [int(part) for part in parts if part]
+    kept = _on_a_clock(numbers)
     shift = _offset(offset) if offset else None
     if shift and abs(shift) > _LARGEST_OFFSET:
-        return _Written(_on_a_clock(numbers), cut=True)
-    kept = _on_a_clock(numbers)
+        return _Written(kept, cut=True)
     if len(kept) < len(numbers):
         return _Written(kept, 0, shift, cut=True)
-    return _Written(numbers, int(f"{fraction or ''}000000"[:6]), shift)
+    return _Written(numbers, int(f"{fraction}000000"[:6]) if fraction else 0, shift)
 
 
 def _on_a_clock(numbers: list[int]) -> list[int]:
@@ -219,6 +225,7 @@ def _month(name: str) -> int:
     return _MONTHS.index(name.upper()) + 1 if name.upper() in _MONTHS else 0
 
 
+@lru_cache(maxsize=256)
 def _offset(text: str) -> timedelta:
     if text in ("Z", "z"):
         return timedelta()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from parsers.events import Event
-from parsers.feeds import Feed
+from parsers.feeds import PLAIN, Feed
 from parsers.files.panel import PanelReader
 from parsers.files.panel_columns import PanelRow, enrollee_of
 from parsers.hl7.adt import read_adt
@@ -55,7 +55,7 @@ class Core:
         policy: Policy | None = None,
         test: bool = False,
         fields: bool = False,
-        feed_for: Callable[[str, str], Feed] = lambda _application, _facility: Feed(),
+        feed_for: Callable[[str, str], Feed] = lambda _application, _facility: PLAIN,
         route: Route | None = None,
     ) -> None:
         self._people = Everyone() if panel is None else PanelFile(panel)

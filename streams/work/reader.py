@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from parsers.events import Event
-from parsers.feeds import Feed, Feeds
+from parsers.feeds import PLAIN, Feed, Feeds
 from parsers.hl7.adt import read_adt
 from parsers.hl7.er7 import Peek, peek
 from parsers.outcomes import NoTransition, Reject, TestMessage
@@ -130,7 +130,7 @@ class Reader:
 
     def _read(self, record: RawRecord, envelope: Envelope) -> Forward | Ended:
         data = record.value or b""
-        chosen = Feed()
+        chosen = PLAIN
         sender = envelope.feed
 
         def feed_for(application: str, facility: str) -> Feed:
