@@ -26,7 +26,7 @@ class Match(Value):
     enrollee_id: str | None = None
     runner_up: str | None = None
     weight: float = 0.0
-    evidence: dict[str, str] = {}  # field -> agreement word, for example {"birth_date": "equal"}
+    evidence: dict[str, str] = Field(default_factory=dict)  # field -> agreement word, as {"birth_date": "equal"}
     others: tuple[tuple[str, str], ...] = ()  # the patient's record numbers that are another enrollee's, as compared
 
 
@@ -274,7 +274,7 @@ class Alert(Value):
     ed_visits: int = 0  # in the policy's window, this one included
     ed_window_days: int = 0
     grade: Grade = Grade.CERTAIN
-    evidence: dict[str, str] = {}
+    evidence: dict[str, str] = Field(default_factory=dict)
     rule: str = ""  # name of the policy rule that set kind and priority
     route: str = ""  # the routing explanation in words
 
@@ -308,4 +308,4 @@ class Decision(Value):
     stay_id: str = ""  # the stay the event was about, also when nothing of it changed
     waits: bool = False  # for a person's decision on a possible match, also where it took something back at once
     caught_up: tuple[str, ...] = ()  # message ids of `History.earlier` that have become somebody's
-    waiting: dict[int, str] = {}  # of a message of several groups: number of each that waits -> id it waits under
+    waiting: dict[int, str] = Field(default_factory=dict)  # number of each group that waits -> id it waits under

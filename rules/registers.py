@@ -103,9 +103,10 @@ class Registers(Value):
 
 
 class OpenRegisters(Registers):
-    """Registers that a message is writing."""
+    """Registers that a message is writing; like any copy with other values, what is written is not validated."""
 
     model_config = ConfigDict(frozen=False)
+    __setattr__ = object.__setattr__
 
     def closed(self) -> Registers:
         """What was written."""
