@@ -200,7 +200,7 @@ def quiet_feeds(store: Store) -> Iterator[Finding]:
     """Each feed that is quiet for its own rhythm."""
     now, known = datetime.now(UTC), store.feed_talk.all()
     for one in known:
-        if words := feed_words.quiet(one.state, now):
+        if words := feed_words.quiet(one.state, now, store.database.zone):
             state = State.WRONG if one.state.talk is Talk.SILENT else State.WARNING
             do = "look at its connection, and call the hospital's interface desk"
             yield Finding(f"feed {one.feed}", state, words, do)

@@ -13,7 +13,6 @@ import typer
 
 from rules.feeds.rhythm import Talk
 from rules.feeds.talk import State
-from rules.policy.office import OFFICE_ZONE
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
@@ -29,12 +28,13 @@ def run_list(settings: Settings, *, as_json: bool = False) -> int:
     with open_store(settings) as store:
         heard, parked = store.ledger.feeds(), {one.sender: one for one in store.keeping_up.parked()}
         talk = {one.feed: one.state for one in store.feed_talk.all()}
+        zone = store.database.zone
     now = datetime.now(UTC)
     for feed in sorted({*heard, *parked}):
         since, at = parked[feed].since if feed in parked else None, heard.get(feed)
         after = parked[feed].code if feed in parked else ""
         state = talk.get(feed, State(Talk.LEARNING))
-        how = feed_words.quiet(state, now, OFFICE_ZONE)
+        how = feed_words.quiet(state, now, zone)
         if as_json:
             moments = {"heard_at": at and at.isoformat(), "parked_since": since and since.isoformat()}
             print_json({"feed": feed, **moments, "talk": state.talk.value, "how": how, "after": after})
