@@ -34,6 +34,7 @@ class Feed(Value):
     dispositions: dict[str, Annotated[str, StringConstraints(pattern=r"^\d{2}$")]] = Field(
         default_factory=dict
     )  # local PV1-36 words as codes of HL7 table 0112
+    folder: str = ""  # watched for files of HL7 that are this feed's, whatever their MSH says; "" for none
     contact: str = ""  # e-mail of the hospital's interface desk: told when the feed falls silent; "" for nobody
     accept_test: bool = False  # read MSH-11 other than P as if it were P
 

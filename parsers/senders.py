@@ -22,6 +22,7 @@ class Sender(Value):
     names: tuple[str, ...] = ()  # … and their common or DNS names
     networks: tuple[str, ...] = ()  # addresses it comes from
     token_hashes: tuple[str, ...] = ()  # SHA-256 of its bearer tokens, for POST /hl7
+    folders: tuple[str, ...] = ()  # the `folder` of a feed that its files are dropped into
 
     @field_validator("fingerprints", "token_hashes", mode="after")
     @classmethod
@@ -45,8 +46,8 @@ class Sender(Value):
             raise ValueError('expected the facilities it may speak for, or "*"')
         if bool(self.issuer) != bool(self.names):
             raise ValueError("issuer and names go together")
-        if not (self.fingerprints or self.issuer or self.networks or self.token_hashes):
-            raise ValueError("expected fingerprints, issuer and names, networks or token_hashes")
+        if not (self.fingerprints or self.issuer or self.networks or self.token_hashes or self.folders):
+            raise ValueError("expected fingerprints, issuer and names, networks, token_hashes or folders")
         return self
 
     @property

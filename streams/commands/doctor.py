@@ -93,7 +93,7 @@ def examine() -> Iterator[Finding]:
     kind = "embedded broker" if settings.embedded else "Apache Kafka"
     store = "PostgreSQL" if settings.database_url.get_secret_value() else "SQLite"
     yield Finding("settings", State.OK, f"{kind}, {store}, {len(settings.feeds)} feeds configured")
-    for check in (_folder, _rules, _broker, _store, _processes, _sign_in, _certificates):
+    for check in (_folder, _watched_folders, _rules, _broker, _store, _processes, _sign_in, _certificates):
         yield from check(settings)
 
 
@@ -112,6 +112,15 @@ def _folder(settings: Settings) -> Iterator[Finding]:
         gigabytes = free.f_bavail * free.f_frsize / 1e9
         state, do = (State.OK, "") if gigabytes > 2 else (State.WRONG, "make room: a full disk answers AE to hospitals")
         yield Finding("data folder", state, f"{folder}, {gigabytes:.1f} GB free", do)
+
+
+def _watched_folders(settings: Settings) -> Iterator[Finding]:
+    for feed in settings.feeds:
+        if not feed.folder:
+            continue
+        usable = os.access(feed.folder, os.R_OK | os.W_OK | os.X_OK)
+        do = "" if usable else "make it, and let the listener's user write there"
+        yield Finding(f"folder of {feed.name}", State.OK if usable else State.WRONG, feed.folder, do)
 
 
 def _rules(settings: Settings) -> Iterator[Finding]:

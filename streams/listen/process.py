@@ -20,6 +20,7 @@ import structlog
 from streams.kafka.admin import TopicsUnusable, ensure_topics_async
 from streams.kafka.client import BrokerAway, client_options, record_bytes
 from streams.listen.connections import Limits, raise_file_limit
+from streams.listen.drop import DropFolders
 from streams.listen.durable import Durable
 from streams.listen.http import HttpIn
 from streams.listen.intake import Door
@@ -93,6 +94,8 @@ async def serve(settings: Settings, stop: asyncio.Event | None = None) -> None:
     try:
         await _bind(mllp.start, "HANDOFF_MLLP_HOST and HANDOFF_MLLP_PORT")
         await _bind(http.start, "HANDOFF_HTTP_PORT")
+        drop = DropFolders(RuleFile(FEEDS, settings).current, door, settings.max_frame_bytes)
+        parts.running.append(asyncio.create_task(drop.run()))
         parts.running.append(asyncio.create_task(_keep_tls(files, look, mllp, http)))
         watched = [*parts.running, *mllp.running, *http.running]
         scrape = await _scrape(settings, lambda: _health(parts, watched))

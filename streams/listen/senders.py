@@ -37,6 +37,7 @@ class Caller(NamedTuple):
     names: frozenset[str] = frozenset()
     until: float = 0.0  # when its certificate ends, seconds since 1970
     token_hash: str = ""
+    folder: str = ""  # where its files are dropped
 
 
 def caller_of(host: str, tls: Any = None, token: str = "") -> Caller:
@@ -118,6 +119,8 @@ def _is(sender: Sender, caller: Caller) -> bool:
         signed = bool(sender.issuer) and caller.issuer == sender.issuer
         if not pinned and not (signed and caller.names & {one.casefold() for one in sender.names}):
             return False
+    if sender.folders and caller.folder not in sender.folders:
+        return False
     if sender.networks and not _within(caller.host, sender.networks):
         return False
     shown = (hmac.compare_digest(caller.token_hash, one) for one in sender.token_hashes)

@@ -17,6 +17,7 @@ class Way(StrEnum):
     MLLP = "mllp"
     HTTP = "http"
     BATCH = "batch"
+    FOLDER = "folder"
 
 
 class Stage(StrEnum):
@@ -82,6 +83,10 @@ SENDER_CERTIFICATE: Final = _gauge(
 CERTIFICATE: Final = _gauge(
     "toc_certificate_not_after_timestamp_seconds", "When the first of a file's certificates ends", "file"
 )  # CertificateFile
+DROP_FILES: Final = _counter(
+    "toc_drop_files", "Files of watched folders, by how they ended", "feed", "said"
+)  # FileSaid
+DROP_UP: Final = _gauge("toc_drop_folder_up", "1 while the watched folder of a feed can be used", "feed")
 # The journal, which is the durable place beside the embedded broker.
 JOURNAL_BACKLOG: Final = _gauge("toc_journal_backlog_messages", "Journaled messages the broker does not hold yet")
 JOURNAL_BYTES: Final = _gauge("toc_journal_bytes", "Bytes of journal segments on disk")
