@@ -105,12 +105,22 @@ def relationship_of(
     return Relationship.TREATING if near or carries or of_network else Relationship.NONE
 
 
-def rule_on(alert: Alert, enrollee: Enrollee, relationship: Relationship, policy: Confidentiality = DEFAULT) -> Ruling:
-    """The most restrictive tier that any rule asks for."""
+def rule_on(
+    alert: Alert,
+    enrollee: Enrollee,
+    relationship: Relationship,
+    policy: Confidentiality = DEFAULT,
+    *,
+    emergency: bool = False,
+) -> Ruling:
+    """The most restrictive tier that any rule asks for.
+
+    `emergency`: to medical personnel in a medical emergency, where 42 CFR 2.51 asks no consent; state law still does.
+    """
     if relationship is Relationship.NONE:
         return Ruling(Tier.WITHHELD, (Basis.NO_RELATIONSHIP,))
     limits: list[tuple[Tier, Basis]] = []
-    substance_use_agreed = enrollee.consent in (Consent.PART2, Consent.ALL)
+    substance_use_agreed = emergency or enrollee.consent in (Consent.PART2, Consent.ALL)
     mental_health_agreed = enrollee.consent in (Consent.MENTAL_HEALTH, Consent.ALL)
     at_122c = alert.facility_kind is FacilityKind.PSYCHIATRIC
     if alert.facility_kind is FacilityKind.SUBSTANCE_USE and not substance_use_agreed:

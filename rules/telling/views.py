@@ -120,15 +120,16 @@ def view(
     network_id: str = "",
     assigned: bool = False,
     past: bool = False,
+    emergency: bool = False,
 ) -> AlertView:
     """What `recipient` may read of `alert`.
 
     `network_id` is the network of the enrollee's practice: its team treats. `assigned`: the alert was handed over to
     the recipient by a person, which makes them as near as an owner. `past`: the recipient is a `former` one, who does
-    not learn where the enrollee lives and is at home now.
+    not learn where the enrollee lives and is at home now. `emergency`: as in `rule_on`.
     """
     relationship = relationship_of(alert, enrollee, recipient, network_id, assigned)
-    found = view_as(alert, enrollee, relationship, recipient.case_manager_id, policy)
+    found = view_as(alert, enrollee, relationship, recipient.case_manager_id, policy, emergency=emergency)
     if not past or found.person is None:
         return found
     now = {"phone": "", "address": None, "practice_id": "", "programs": (), "language": ""}
@@ -142,9 +143,11 @@ def view_as(
     who: str,
     policy: Confidentiality = DEFAULT,
     at_most: Tier = Tier.FULL,
+    *,
+    emergency: bool = False,
 ) -> AlertView:
     """What somebody, or a system, may read who is that to the enrollee. `who`: their id, `at_most`: a tighter tier."""
-    ruling = rule_on(alert, enrollee, relationship, policy)
+    ruling = rule_on(alert, enrollee, relationship, policy, emergency=emergency)
     match min(ruling.tier, at_most, key=OPENNESS.index):
         case Tier.FULL:
             return _full(alert, enrollee, relationship)

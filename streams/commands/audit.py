@@ -11,7 +11,7 @@ from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store
-from streams.store.audit import COLUMNS, Audited
+from streams.store.audit import COLUMNS, IN_EMERGENCY, Audited
 from streams.store.delivery import DeliveryState
 from streams.store.opening import open_store
 from streams.words.spreadsheet import csv_of
@@ -48,7 +48,9 @@ def run_disclosures(settings: Settings, by: str, person: str, *, as_json: bool, 
     for row in read:
         if row.what in _SAW:
             what = f"hospital stay, {row.detail}" if row.alert_id and not row.is_list else row.detail
-            found.append((row.at, _disclosure(row.at, names.get(row.case_manager_id, row.case_manager_id), what)))
+            whom = names.get(row.case_manager_id, row.case_manager_id)
+            purpose = "emergency" if row.detail.startswith(IN_EMERGENCY) else "treatment"
+            found.append((row.at, _disclosure(row.at, whom, what, purpose)))
     for sent in left:
         at = sent.ended_at or sent.made_at
         place = places.get(sent.destination_id)
@@ -83,8 +85,8 @@ def _known(store: Store, by: str) -> None:
         raise Problem("--by: no such case manager in the directory")
 
 
-def _disclosure(at: datetime, recipient: str, what: str) -> dict[str, str]:
-    return {"date": at.date().isoformat(), "recipient": recipient, "what": what, "purpose": "treatment"}
+def _disclosure(at: datetime, recipient: str, what: str, purpose: str = "treatment") -> dict[str, str]:
+    return {"date": at.date().isoformat(), "recipient": recipient, "what": what, "purpose": purpose}
 
 
 def _print(rows: Sequence[dict[str, str]], columns: Sequence[str], *, as_json: bool, as_csv: bool) -> None:

@@ -17,6 +17,7 @@ from streams.inbox.pages.become import become, become_page
 from streams.inbox.pages.board import board_page
 from streams.inbox.pages.cover import cover_page, say_away
 from streams.inbox.pages.destinations import destinations_page, do_to_destination
+from streams.inbox.pages.glass import break_glass, find, glass_page, look_at, opened_page
 from streams.inbox.pages.letter import letter_page
 from streams.inbox.pages.list import list_page, list_part
 from streams.inbox.pages.log import log
@@ -58,7 +59,7 @@ from streams.store.api_tokens import Scope
 
 OPENED, FETCHED, SENT = Comes.OPENED, Comes.FETCHED, Comes.SENT
 SEE_ROW, SEE_BOARD, REVIEW, SEE_AUDIT = Doing.SEE_ROW, Doing.SEE_BOARD, Doing.REVIEW, Doing.SEE_AUDIT
-DESTINATIONS = Doing.CHANGE_DESTINATIONS
+DESTINATIONS, BREAK_GLASS = Doing.CHANGE_DESTINATIONS, Doing.BREAK_GLASS
 
 # Of two rows that fit an address the upper one serves it.
 PAGES: Final[tuple[Page | Open | Call, ...]] = (
@@ -82,6 +83,11 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/people", OPENED, SEE_ROW, people_page, "the search for a person of one's panels"),
     Page("/people", SENT, SEE_ROW, search),
     Page("/person/{ref}", OPENED, SEE_ROW, person_page, "all stays and acts of one person"),
+    Page("/glass", OPENED, BREAK_GLASS, glass_page, "opening a patient who is not one's own, in an emergency"),
+    Page("/glass", SENT, BREAK_GLASS, find),
+    Page("/glass/{ref}", OPENED, BREAK_GLASS, opened_page, "such a patient, to read for an hour"),
+    Page("/glass/{ref}", SENT, BREAK_GLASS, break_glass),
+    Page("/board/glass", SENT, SEE_BOARD, look_at),
     Page("/review", OPENED, REVIEW, review_page, "possible matches, both sides beside each other"),
     Page("/review/{review_id}", SENT, REVIEW, settle),
     Page("/review/{review_id}/undo", SENT, REVIEW, take_back_review),

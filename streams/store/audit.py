@@ -40,6 +40,8 @@ class Audited(StrEnum):
     READ_REVIEW = "read_review"
     READ_AUDIT = "read_audit"
     AUTO = "auto"  # a page fetched it by itself; nobody may have looked
+    BROKE_GLASS = "broke_glass"  # opened a patient in an emergency
+    LOOKED_AT_GLASS = "looked_at_glass"  # a manager, afterwards
     ACTED = "acted"
     UNDID = "undid"
     REVIEWED = "reviewed"
@@ -51,6 +53,7 @@ class Audited(StrEnum):
     READ_QUARANTINED = "read_quarantined"  # the bytes of a message that our code failed on
 
 
+IN_EMERGENCY: Final = "opened in an emergency"  # begins the detail of such a look
 COLUMNS: Final = ("at", "user", "what", "person", "alert", "detail", "from")
 
 

@@ -21,6 +21,7 @@ from streams.store.directory import Directories
 from streams.store.escalations import Escalations
 from streams.store.feed_talk import FeedTalks
 from streams.store.fhir import Fhir
+from streams.store.glass import Glass
 from streams.store.guessing import Guessing
 from streams.store.identities import Identities
 from streams.store.inbox_rows import InboxRows
@@ -77,6 +78,7 @@ class Store:
         self.identities = Identities(database)
         self.credentials = Credentials(database)
         self.guessing = Guessing(database)
+        self.glass = Glass(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = False, zone: ZoneInfo = OFFICE_ZONE) -> Self:

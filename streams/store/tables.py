@@ -403,6 +403,21 @@ shown_sets = Table(  # the people of a list that somebody was shown; rows of the
     Index("ix_shown_sets_enrollee_id", "enrollee_id"),
     sqlite_with_rowid=False,
 )
+glass = Table(  # patients opened in an emergency
+    "glass",
+    metadata,
+    Column("glass_id", Text, primary_key=True),
+    _text("case_manager_id"),
+    _text("enrollee_id"),
+    _text("network_id"),
+    _text("reason"),  # rules.following.glass.GlassReason
+    _text("words"),
+    _whole("at_us"),
+    _text("looked_by"),
+    _whole("looked_us", "0"),  # 0: a manager has still to look at it
+    Index("ix_glass_case_manager_id", "case_manager_id", "enrollee_id"),
+    Index("ix_glass_looked_us", "looked_us"),
+)
 sign_in_links = Table(
     "sign_in_links",
     metadata,

@@ -11,6 +11,7 @@ from parsers.people import CaseManager
 from rules.following.roles import Doing, Relation, may
 from streams.inbox.board import TILE_WORDS, Board, Tile, board
 from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.glass import REASON_WORDS, waiting_for
 from streams.inbox.pages.many import offered
 from streams.inbox.pages.reader_stay import ReaderStay, people_of
 from streams.inbox.request import Reader
@@ -77,6 +78,17 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
         reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now)),
         silent=[(one.feed, one.words, time_words.ago((now - one.received_at).total_seconds())) for one in silent],
         feeds=feeds,
+        glass=[
+            {
+                "id": one.glass_id,
+                "who": inbox.desk.name(one.case_manager_id),
+                "when": time_words.moment(one.at, now, inbox.desk.zone),
+                "ref": inbox.refs.of(one.enrollee_id),
+                "reason": REASON_WORDS[one.reason],
+                "words": one.words,
+            }
+            for one in waiting_for(inbox, reader.person)
+        ],
         many=offered(inbox, reader, now, back="board") | {"team": _team(inbox, found, now)},
         said=query.get("said", "") if query.get("said", "").isdecimal() else "",
     )

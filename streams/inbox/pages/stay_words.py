@@ -70,7 +70,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
             for item in latest.diagnoses
         ),
         complaint=diagnosis_words.plain(latest.complaint),
-        about=_about(latest, now, zone),
+        about=about(latest, now, zone),
         contact=_contact(detail, now, zone),
         clocks=tuple(
             Fact(
@@ -141,7 +141,8 @@ def _how_far(told: ToldPerson) -> str:
     return "opened" if told.seen else "not opened yet"
 
 
-def _about(alert: AlertView, now: datetime, zone: tzinfo) -> tuple[Fact, ...]:
+def about(alert: AlertView, now: datetime, zone: tzinfo) -> tuple[Fact, ...]:
+    """What is known of the stay, in the order a page shows it."""
     facts = (
         ("Facility", wording.facility(alert.facility)),
         ("Kind", wording.FACILITY_KIND_WORDS[alert.facility_kind] if alert.facility_kind else ""),
