@@ -127,27 +127,30 @@ def begin(store: Store, panel: Sequence[Enrollee]) -> None:
 
 def differences(store: Store, core: Watched, chance: random.Random) -> list[str]:
     """What the store comes to otherwise than the memory did."""
+    somebodys = [one for one in core.decided if owner_of(one.whose)]
+    found = [
+        f"{one.event.control_id} {one.event.trigger}: {said(one.decision)}; store: {said(decision)}"
+        for one, decision in zip(somebodys, decided_anew(store, core, core.decided, chance), strict=True)
+        if decision != one.decision
+    ]
+    return found if learned_in(store) == core.remembered.numbers else [*found, "record numbers"]
+
+
+def decided_anew(
+    store: Store, core: Watched, decided: Sequence[Decided], chance: random.Random
+) -> Iterator[Decision | None]:
+    """What the store comes to for each that is about anybody, in batches of any size; what is nobody's it keeps."""
 
     def rules(record: EventRecord, history: History) -> Decision:
         world = World(core.policy, core.route, record.event.received_at)
         further = [(one.match, one.prior_match) for one in record.further]
         return decide(record.event, record.match, record.prior_match, history, world, further=further)
 
-    found: list[str] = []
-    for batch in batches(core.decided, chance):
-        somebodys = [one for one in batch if owner_of(one.whose)]
-        outcomes = store.decisions.decide([record_of(one) for one in somebodys], rules, NOW, SECRET)
-        for one, outcome in zip(somebodys, outcomes, strict=True):
-            if outcome.decision != one.decision:
-                found.append(
-                    f"{one.event.control_id} {one.event.trigger}: {said(one.decision)}; store: {said(outcome.decision)}"
-                )
-        store.unmatched.keep(
-            [one.event for one in batch if not owner_of(one.whose) and worth_keeping(one.event)], SECRET
-        )
-    if learned_in(store) != core.remembered.numbers:
-        found.append("record numbers")
-    return found
+    for batch in batches(decided, chance):
+        somebodys = [record_of(one) for one in batch if owner_of(one.whose)]
+        yield from (outcome.decision for outcome in store.decisions.decide(somebodys, rules, NOW, SECRET))
+        if kept := [one.event for one in batch if is_kept(one)]:
+            store.unmatched.keep(kept, SECRET)
 
 
 def batches(decided: Sequence[Decided], chance: random.Random) -> Iterator[list[Decided]]:
