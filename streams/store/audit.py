@@ -44,6 +44,7 @@ class Audited(StrEnum):
     LOOKED_AT_GLASS = "looked_at_glass"  # a manager, afterwards
     ACTED = "acted"
     UNDID = "undid"
+    ASKED = "asked"  # by escalation, because nobody acted; or why nobody was
     REVIEWED = "reviewed"
     SWITCHED = "switched"
     PRINTED = "printed"

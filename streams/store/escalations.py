@@ -2,7 +2,7 @@
 
 A step is a row whose key is made from what it stands on (`rules.following.escalation.Step.key`), so whoever comes to it
 again writes nothing. With it, in one transaction, go everybody who is told of the stay (so that a retraction reaches
-them), the change that open pages hear of, and what is due to the person's mail.
+them), the change that open pages hear of, what is due to the person's mail, and a row of the audit.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from rules.following.escalation import CameTo, Escalation
 from rules.following.frozen import InForce
 from rules.following.look import Rules
 from rules.telling.destinations import Destination
+from streams.store.audit import Audited, note
 from streams.store.database import Database, next_values, rows_among, write_rows
 from streams.store.decisions import take_turns
 from streams.store.looks import NEVER, Looked, looked_at
@@ -179,6 +180,7 @@ class Escalations:
             for stay in stays.values():
                 _tell(connection, stay)
                 write_mail(connection, stay, mail, now)
+                _audit(connection, stay, now)
                 which = escalation_looks.c.alert_id == stay.alert_id
                 connection.execute(update(escalation_looks).where(which).values(look_us=stay.look_us))
             positions = iter(
@@ -209,6 +211,21 @@ def _tell(connection: Connection, stay: Looked) -> None:
     spared = [person for person in stay.spared if person not in asked]
     which = (alert_owners.c.alert_id == stay.alert_id) & alert_owners.c.case_manager_id.in_(spared)
     connection.execute(update(alert_owners).where(which).values(asked=0))
+
+
+def _audit(connection: Connection, stay: Looked, now: datetime) -> None:
+    """A row for each step: who was put before whom by which rule, or why nobody was."""
+    enrollee_id = connection.scalar(select(alerts.c.enrollee_id).where(alerts.c.alert_id == stay.alert_id)) or ""
+    for done in stay.due:
+        note(
+            connection,
+            now,
+            done.person.case_manager_id if done.person else "",
+            Audited.ASKED,
+            alert_id=stay.alert_id,
+            enrollee_id=enrollee_id,
+            detail=f"{done.step.run}, step {done.step.number}: {done.came_to}",
+        )
 
 
 def _write_steps(connection: Connection, stay: Looked, positions: Iterator[int], now: datetime) -> list[StepRow]:

@@ -83,7 +83,7 @@ def next_clock(clocks: Iterable[Clock]) -> Clock | None:
 
 
 def step(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None = None) -> str:
-    """ "Call by Tue 24 Nov, 17:00"; a clock that ends at midnight is said as its last day, or where nobody works
+    """ "Call by Tue Nov 24, 5:00 PM"; a clock that ends at midnight is said as its last day, or where nobody works
     then as the last working day before it."""
     meant = last_moment(clock, now, zone, policy)
     words = f"{_STEP_WORDS[clock.kind]} {due(meant, now, zone)}"
@@ -123,10 +123,9 @@ def due(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
 
 
 def left(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None = None) -> Left:
-    """What is left: "1 working day left", "3 h left", "6 days left", "4 h overdue"."""
-    seconds = (clock.due_at - now).total_seconds()
-    if seconds <= 0:
-        return Left(f"{span(-seconds)} overdue", True)
+    """What is left: "1 working day left", "3 h left", "6 days left", "overdue 1 working day"."""
+    if clock.due_at <= now:
+        return Left(_overdue(clock, now, zone, policy), True)
     meant = last_moment(clock, now, zone, policy)
     today = now.astimezone(zone).date()
     last = (meant - timedelta(minutes=1)).astimezone(zone).date()
@@ -136,6 +135,17 @@ def left(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None
         days = working_days_between(today, last, policy, clock.calendar)
         return Left(f"{count(days, 'working day')} left" if days else "due next working day", False)
     return Left(f"{count((last - today).days, 'day')} left", False)
+
+
+def _overdue(clock: Clock, now: datetime, zone: tzinfo, policy: Policy | None) -> str:
+    """By the unit the clock is counted in, so that no night and no holiday counts as work not done."""
+    ended, today = (clock.due_at - timedelta(minutes=1)).astimezone(zone).date(), now.astimezone(zone).date()
+    if ended == today:
+        return f"{span((now - clock.due_at).total_seconds())} overdue"
+    if clock.kind not in _WORKING_DAY_CLOCKS:
+        return f"overdue {count((today - ended).days, 'day')}"
+    days = working_days_between(ended, today, policy, clock.calendar)
+    return f"overdue {count(days, 'working day')}" if days else f"overdue since {day(clock.due_at, now, zone)}"
 
 
 def clock_name(clock: Clock, policy: Policy | None = None) -> str:
@@ -177,7 +187,7 @@ def clock_notes(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> list[str]:
 
 
 def clock_state(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None = None) -> str:
-    """What became of a clock: "2 days left", "met Tue 24 Nov, 14:02", "missed"."""
+    """What became of a clock: "2 days left", "met Tue Nov 24, 2:02 PM", "missed"."""
     if clock.status is ClockStatus.RUNNING:
         return left(clock, now, zone, policy).words
     if clock.status is ClockStatus.MET and clock.met_at:

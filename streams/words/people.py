@@ -47,8 +47,8 @@ def person_line(name: str, born: date | None, sex: str, now: datetime, zone: tzi
 
 
 def standing(risk: RiskTier, ed_visits: int, ed_window_days: int) -> str:
-    """What is special about this person: "high risk · 4th ED in 60 d"."""
-    visits = f"{ordinal(ed_visits)} ED in {ed_window_days} d" if ed_visits > 1 and ed_window_days else ""
+    """What is special about this person: "high risk · 4th ED visit in 60 days"."""
+    visits = f"{ordinal(ed_visits)} ED visit in {ed_window_days} days" if ed_visits > 1 and ed_window_days else ""
     return " · ".join(part for part in (RISK_WORDS[risk], visits) if part)
 
 

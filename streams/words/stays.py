@@ -1,7 +1,7 @@
 """Words for a case manager out of what the rules concluded: plain American English, pure functions, no HTML.
 
 Every function takes values and gives a short text. Times come in aware and are said in the reader's zone.
-Dates read "Tue 24 Nov, 17:00"; what is left of a clock is said in the unit the clock is counted in.
+Dates read "Tue Nov 24, 5:00 PM"; what is left of a clock is said in the unit the clock is counted in.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,9 +25,9 @@ from streams.words.times import ZONE, moment, time_or_moment
 
 PRIORITY_WORDS: Final[Mapping[Priority, str]] = {
     Priority.URGENT: "urgent",
-    Priority.HIGH: "high",
+    Priority.HIGH: "soon",
     Priority.ROUTINE: "routine",
-    Priority.DIGEST: "digest",
+    Priority.DIGEST: "no hurry",
 }
 KIND_WORDS: Final[Mapping[AlertKind, str]] = {
     AlertKind.ED_VISIT: "ED visit",

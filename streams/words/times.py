@@ -13,27 +13,36 @@ ZONE: Final[tzinfo] = OFFICE_ZONE
 
 
 def moment(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
-    """ "Tue 24 Nov, 17:00"; with the year when it is not this one."""
-    local = at.astimezone(zone)
-    year = "" if local.year == now.astimezone(zone).year else f" {local.year}"
-    return f"{_day(local.date())}{year}, {local:%H:%M}"
+    """ "Tue Nov 24, 5:00 PM"; with the year when it is not this one."""
+    return f"{day(at, now, zone)}, {hour(at, zone)}"
 
 
 def day(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
-    """ "Tue 24 Nov"; with the year when it is not this one."""
+    """ "Tue Nov 24"; with the year when it is not this one."""
     local = at.astimezone(zone)
-    return _day(local.date()) + ("" if local.year == now.astimezone(zone).year else f" {local.year}")
+    return _day(local.date()) + ("" if local.year == now.astimezone(zone).year else f", {local.year}")
+
+
+def hour(at: datetime, zone: tzinfo = ZONE) -> str:
+    """ "5:00 PM"."""
+    local = at.astimezone(zone)
+    return f"{local.hour % 12 or 12}:{local:%M} {'PM' if local.hour >= 12 else 'AM'}"
 
 
 def time_or_moment(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
-    """ "14:02" today, "Tue 24 Nov, 17:00" otherwise."""
+    """ "2:02 PM" today, "Tue Nov 24, 5:00 PM" otherwise."""
     same_day = at.astimezone(zone).date() == now.astimezone(zone).date()
-    return f"{at.astimezone(zone):%H:%M}" if same_day else moment(at, now, zone)
+    return hour(at, zone) if same_day else moment(at, now, zone)
 
 
 def full_date(on: date) -> str:
-    """ "4 Mar 1954"."""
-    return f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
+    """ "Mar 4, 1954"."""
+    return f"{_MONTHS[on.month - 1]} {on.day}, {on.year}"
+
+
+def birth_date(on: date) -> str:
+    """ "03/04/1955", as callers say it."""
+    return f"{on:%m/%d/%Y}"
 
 
 def ago(seconds: float) -> str:
@@ -54,7 +63,7 @@ def span(seconds: float) -> str:
 
 
 def length(started: datetime | None, ended: datetime | None, now: datetime, zone: tzinfo = ZONE) -> str:
-    """How long: "3 days" or "5 h" of a stay that ended; "since Mon 23 Nov, 14:10" of one that runs; "" unknown."""
+    """How long: "3 days" or "5 h" of a stay that ended; "since Mon Nov 23, 2:10 PM" of one that runs; "" unknown."""
     if started is None:
         return ""
     if ended is None:
@@ -84,4 +93,4 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 
 def _day(on: date) -> str:
-    return f"{_DAYS[on.weekday()]} {on.day} {_MONTHS[on.month - 1]}"
+    return f"{_DAYS[on.weekday()]} {_MONTHS[on.month - 1]} {on.day}"

@@ -408,7 +408,7 @@ def test_an_open_page_with_nobody_there_reads_nothing_and_says_what_changed(chro
     expect(page.locator("#fresh")).to_contain_text("live")
     assert seen_version(inbox, "a3") == 1
     tell(inbox.store, discharge(inbox.people[2], "a3", 2))
-    expect(page.locator("#news")).to_have_text(re.compile(r"Changed \d\d:\d\d: now discharged\. Show"))
+    expect(page.locator("#news")).to_have_text(re.compile(r"Changed \d+:\d\d [AP]M: now discharged\. Show"))
     expect(page.locator(".happened")).to_contain_text("Discharged home")
     assert seen_version(inbox, "a3") == 1
     page.get_by_role("button", name="Show").click()

@@ -81,7 +81,7 @@ class TestMissed:
         found = row(seen(clocks=(call, clock(ClockKind.TCM_VISIT, 150))))
         assert (found.group, found.step, found.left, found.overdue) == (
             Group.NOW,
-            "Call by Fri 20 Nov, 10:02",
+            "Call by Fri Nov 20, 10:02 AM",
             "4 h overdue",
             True,
         )
@@ -120,7 +120,7 @@ class TestWords:
                 complaint="SUICIDAL THOUGHTS",
             )
         )
-        assert (found.headline, found.when) == ("Discharged home, against advice", "11:02")
+        assert (found.headline, found.when) == ("Discharged home, against advice", "11:02 AM")
         assert found.because == "Urgent because: left against medical advice"
         assert found.where.endswith("heart failure · came with “suicidal thoughts”")
 
@@ -131,10 +131,10 @@ class TestWords:
         told = seen(status=StayStatus.IN_PROGRESS, kind=AlertKind.ADMISSION, ended_at=None)
         gone = seen(2, action=Action.RETRACT, reasons=(Reason.ADMISSION_CANCELLED,), kind=AlertKind.ADMISSION)
         found = rows.row(ReaderStay((told, gone)), ME, NOW)
-        assert found.retraction == "Cancelled by the hospital 11:02: this admission did not happen"
+        assert found.retraction == "Cancelled by the hospital 11:02 AM: this admission did not happen"
         ours = gone.model_copy(update={"reasons": (Reason.MATCH_REJECTED,)})
         found = rows.row(ReaderStay((told, ours)), ME, NOW)
-        assert found.retraction.startswith("Taken back 13:32")
+        assert found.retraction.startswith("Taken back 1:32 PM")
 
     def test_versions_of_one_instant_stand_newest_first(self):
         admitted = seen(1, status=StayStatus.IN_PROGRESS, kind=AlertKind.ADMISSION, ended_at=None)
@@ -149,7 +149,7 @@ class TestWords:
         found = row(seen(clocks=(sunday,)), acknowledged=1)
         assert (found.group, found.step) == (
             Group.NOW,
-            "Visit by Fri 20 Nov, the last working day before Sun 22 Nov",
+            "Visit by Fri Nov 20, the last working day before Sun Nov 22",
         )
 
     def test_a_stay_whose_discharge_was_never_sent_stands_out_of_the_way(self):
@@ -158,7 +158,7 @@ class TestWords:
         found = row(inside, unheard_since=NOW - timedelta(days=3))
         assert (found.group, found.step) == (
             Group.FINISHED,
-            "No discharge was sent; last heard Tue 17 Nov, 14:02",
+            "No discharge was sent; last heard Tue Nov 17, 2:02 PM",
         )
         urgent = inside.model_copy(update={"priority": Priority.URGENT})
         found = row(urgent, unheard_since=NOW - timedelta(days=3))
@@ -287,7 +287,7 @@ def test_a_manager_whose_nurse_is_behind_is_not_told_that_nobody_needs_her():
 def test_a_nurse_on_leave_reads_who_answers_for_her():
     around = quiet.Around(200, 2, 2, 1, NOW, away_until=NOW + timedelta(days=2), stands_in="T. Brown, RN")
     said = quiet.empty_words(around, NOW)
-    assert said[Group.NOW].startswith("You are away until Sun 22 Nov, 14:02; T. Brown, RN answers for you. 2 stays")
+    assert said[Group.NOW].startswith("You are away until Sun Nov 22, 2:02 PM; T. Brown, RN answers for you. 2 stays")
 
 
 def test_a_list_that_is_cut_says_so():

@@ -19,6 +19,7 @@ from streams.follow.ticks import PATIENCE_SECONDS, Tick, Ticker, TickName
 from streams.kafka.records import EventRecord
 from streams.run.metrics import REGISTRY
 from streams.store import Store, Unavailable, looks
+from streams.store.audit import Audited
 from streams.store.changes import FeedKind
 from streams.store.ticks import TurnLost
 from tests.rigs.acts import act_of
@@ -103,6 +104,13 @@ def test_each_step_is_asked_once_at_its_time_and_everybody_asked_is_told(town: S
         (FeedKind.STEP, "hale"),
         (FeedKind.STEP, "root"),
     ]
+    rows = [row for row in town.audit.read(alert_id=FIRST) if row.what is Audited.ASKED]
+    assert {(row.case_manager_id, row.enrollee_id, row.detail.split(", ")[1]) for row in rows} == {
+        ("ortiz", "E1", "step 1: asked"),
+        ("hale", "E1", "step 2: asked"),
+        ("root", "E1", "step 3: asked"),
+    }
+    assert len(rows) == 3
     row = town.inbox.rows_for("hale", AT)[0]
     assert (row.asked, row.owning, row.alert.told) == (True, False, ("ortiz", "lee", "hale", "root"))
     assert "answers for the network West" in row.because

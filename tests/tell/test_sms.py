@@ -13,7 +13,7 @@ ZONE = ZoneInfo("America/New_York")
 
 def test_counts_first_then_when_and_where_if_they_fit() -> None:
     said = text([(2, "urgent"), (1, "soon"), (0, "routine")], DUE, "https://handoff.example", ZONE)
-    assert said == "Warm Handoff: 2 urgent, 1 soon. First step due Fri Nov 27 09:00. https://handoff.example"
+    assert said == "Warm Handoff: 2 urgent, 1 soon. First step due Fri Nov 27, 9:00 AM. https://handoff.example"
     long = text([(2, "urgent")], None, "https://handoff.example/" + "x" * 200, ZONE)
     assert long == "Warm Handoff: 2 urgent."
     assert text([], None, "the page", ZONE) == "Warm Handoff: nothing waits."

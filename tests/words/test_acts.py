@@ -61,7 +61,7 @@ def test_what_was_written_later_says_when_it_happened_and_details_stand_under_it
     assert set(lines) >= {"number 828-555-0147", "3 minutes", "in Spanish", "with an interpreter", "Ana, daughter"}
     assert lines[-1] == "“Her son will call”"
     assert act_words.details(act(ActKind.TAKE), NOW) == ()
-    assert act_words.details(act(ActKind.VISIT_BOOKED, day=date(2026, 11, 30)), NOW) == ("30 Nov 2026",)
+    assert act_words.details(act(ActKind.VISIT_BOOKED, day=date(2026, 11, 30)), NOW) == ("Nov 30, 2026",)
 
 
 def follow_up(state, **more):
@@ -107,7 +107,7 @@ CLOCK = Clock(kind=ClockKind.TCM_CONTACT, starts_at=NOW, due_at=NOW)
         (Standing(CLOCK, Verdict.MET_LATE, CALLED, 0), "done late: "),
         (
             Standing(CLOCK, Verdict.MET, act(ActKind.VISIT_KEPT, day=date(2026, 11, 24)), 0),
-            "done in time: M. Ortiz, RN noted that the visit happened, 24 Nov 2026",
+            "done in time: M. Ortiz, RN noted that the visit happened, Nov 24, 2026",
         ),
         (Standing(CLOCK, Verdict.TRIED, CALLED, 2), "tried 2 times in time; the call is still to make: "),
         (Standing(CLOCK, Verdict.OPEN, None, 1), "still to do, 1 try so far"),

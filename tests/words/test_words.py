@@ -71,11 +71,11 @@ def test_reasons_are_sentences_without_codes(item):
 @pytest.mark.parametrize(
     ("at", "text"),
     [
-        (datetime(2026, 11, 24, 22, 0, tzinfo=UTC), "Tue 24 Nov, 17:00"),
-        (datetime(2026, 7, 1, 3, 30, tzinfo=UTC), "Tue 30 Jun, 23:30"),
-        (datetime(2025, 12, 31, 17, 0, tzinfo=UTC), "Wed 31 Dec 2025, 12:00"),
-        (datetime(2026, 11, 1, 5, 30, tzinfo=UTC), "Sun 1 Nov, 01:30"),
-        (datetime(2026, 11, 1, 6, 30, tzinfo=UTC), "Sun 1 Nov, 01:30"),
+        (datetime(2026, 11, 24, 22, 0, tzinfo=UTC), "Tue Nov 24, 5:00 PM"),
+        (datetime(2026, 7, 1, 3, 30, tzinfo=UTC), "Tue Jun 30, 11:30 PM"),
+        (datetime(2025, 12, 31, 17, 0, tzinfo=UTC), "Wed Dec 31, 2025, 12:00 PM"),
+        (datetime(2026, 11, 1, 5, 30, tzinfo=UTC), "Sun Nov 1, 1:30 AM"),
+        (datetime(2026, 11, 1, 6, 30, tzinfo=UTC), "Sun Nov 1, 1:30 AM"),
     ],
 )
 def test_moments(at, text):
@@ -132,23 +132,23 @@ def clock(kind, hours=None, due=None):
     ("kind", "due", "step", "left", "overdue"),
     [
         # Friday 14:02 to Tuesday 17:00: Monday and Tuesday are left
-        ("tcm_contact", (2026, 11, 24, 22, 0), "Call by Tue 24 Nov, 17:00", "2 working days left", False),
-        ("tcm_contact", (2026, 11, 23, 22, 0), "Call by Mon 23 Nov, 17:00", "1 working day left", False),
-        ("tcm_contact", (2026, 11, 20, 22, 2), "Call by Fri 20 Nov, 17:02", "due today, 3 h left", False),
-        ("tcm_contact", (2026, 11, 20, 15, 2), "Call by Fri 20 Nov, 10:02", "4 h overdue", True),
-        ("tcm_contact", (2026, 11, 20, 19, 2), "Call by Fri 20 Nov, 14:02", "0 s overdue", True),
+        ("tcm_contact", (2026, 11, 24, 22, 0), "Call by Tue Nov 24, 5:00 PM", "2 working days left", False),
+        ("tcm_contact", (2026, 11, 23, 22, 0), "Call by Mon Nov 23, 5:00 PM", "1 working day left", False),
+        ("tcm_contact", (2026, 11, 20, 22, 2), "Call by Fri Nov 20, 5:02 PM", "due today, 3 h left", False),
+        ("tcm_contact", (2026, 11, 20, 15, 2), "Call by Fri Nov 20, 10:02 AM", "4 h overdue", True),
+        ("tcm_contact", (2026, 11, 20, 19, 2), "Call by Fri Nov 20, 2:02 PM", "0 s overdue", True),
         # the whole of Tuesday: due at its midnight
-        ("tcm_contact", (2026, 11, 25, 5, 0), "Call by Tue 24 Nov", "2 working days left", False),
-        ("tcm_contact", (2026, 11, 25, 4, 59), "Call by Tue 24 Nov", "2 working days left", False),
+        ("tcm_contact", (2026, 11, 25, 5, 0), "Call by Tue Nov 24", "2 working days left", False),
+        ("tcm_contact", (2026, 11, 25, 4, 59), "Call by Tue Nov 24", "2 working days left", False),
         # Thanksgiving (26) and the day after (a North Carolina state holiday) are no working days
-        ("tcm_contact", (2026, 11, 30, 22, 0), "Call by Mon 30 Nov, 17:00", "4 working days left", False),
-        ("tcm_visit", (2026, 12, 2, 5, 0), "Visit by Tue 1 Dec", "11 days left", False),
+        ("tcm_contact", (2026, 11, 30, 22, 0), "Call by Mon Nov 30, 5:00 PM", "4 working days left", False),
+        ("tcm_visit", (2026, 12, 2, 5, 0), "Visit by Tue Dec 1", "11 days left", False),
         # calendar days that end on a holiday or a weekend: the last working day before is meant, and said
-        ("tcm_visit", (2026, 11, 28, 5, 0), "Visit by Wed 25 Nov, the last working day before Fri 27 Nov",
+        ("tcm_visit", (2026, 11, 28, 5, 0), "Visit by Wed Nov 25, the last working day before Fri Nov 27",
          "5 days left", False),
-        ("fuh_7", (2026, 11, 22, 4, 59), "Mental-health visit by Fri 20 Nov, the last working day before Sat 21 Nov",
+        ("fuh_7", (2026, 11, 22, 4, 59), "Mental-health visit by Fri Nov 20, the last working day before Sat Nov 21",
          "due today, 9 h left", False),
-        ("fua_30", (2026, 11, 18, 19, 2), "Substance-use visit by Wed 18 Nov, 14:02", "2 days overdue", True),
+        ("fua_30", (2026, 11, 18, 19, 2), "Substance-use visit by Wed Nov 18, 2:02 PM", "overdue 2 days", True),
     ],
 )  # fmt: skip
 def test_clocks(kind, due, step, left, overdue):
@@ -160,7 +160,7 @@ def test_clocks(kind, due, step, left, overdue):
 def test_where_no_working_day_is_left_the_deadline_itself_is_said():
     saturday = NOW + timedelta(days=1)
     one = clock(ClockKind.FUH_7, due=datetime(2026, 11, 23, 4, 59, 59, tzinfo=UTC))
-    assert clock_words.step(one, saturday) == "Mental-health visit by Sun 22 Nov"
+    assert clock_words.step(one, saturday) == "Mental-health visit by Sun Nov 22"
     assert clock_words.left(one, saturday) == ("1 day left", False)
 
 
@@ -179,7 +179,7 @@ def test_working_days_are_those_of_the_policy_in_force_and_of_the_clock_s_calend
     assert clock_words.left(federal, NOW, policy=closed).words == "3 working days left"
     visit = clock(ClockKind.TCM_VISIT, due=datetime(2026, 11, 25, 4, 59, 59, tzinfo=UTC))
     assert clock_words.step(visit, NOW, policy=closed) == (
-        "Visit by Fri 20 Nov, the last working day before Tue 24 Nov"
+        "Visit by Fri Nov 20, the last working day before Tue Nov 24"
     )
 
 
@@ -199,7 +199,7 @@ def test_what_else_is_true_of_a_clock_is_said():
         update={"notice_at": NOW, "missing": (DischargeElement.MEDICINES, DischargeElement.INSTRUCTIONS)}
     )
     assert clock_words.clock_notes(papers, NOW) == [
-        "notice in time (Fri 20 Nov, 14:02), information still to get: current medicines and allergies; "
+        "notice in time (Fri Nov 20, 2:02 PM), information still to get: current medicines and allergies; "
         "instructions for care"
     ]
     late = papers.model_copy(update={"notice_at": None, "assumed": True})
@@ -309,7 +309,7 @@ def test_there_is_always_a_headline_and_a_mark(kind, encounter_class, status, co
     assert "_" not in text
     for action in (Action.NOTIFY, Action.AMEND, Action.RETRACT):
         assert wording.mark(action, reasons, encounter_class, 2)
-    ends = ("did not happen", "else", "row", "outpatient", "mistake") if reasons else "by the hospital 14:02"
+    ends = ("did not happen", "else", "row", "outpatient", "mistake") if reasons else "by the hospital 2:02 PM"
     assert wording.retraction(reasons, kind, NOW, NOW).endswith(ends)
 
 
@@ -323,17 +323,17 @@ def test_dispositions_of_table_0112_have_words(code):
     ("reasons", "kind", "text"),
     [
         ({Reason.ADMISSION_CANCELLED}, "admission",
-         "Cancelled by the hospital 14:02: this admission did not happen"),
-        ({Reason.ADMISSION_CANCELLED}, "ed_visit", "Cancelled by the hospital 14:02: this ED visit did not happen"),
+         "Cancelled by the hospital 2:02 PM: this admission did not happen"),
+        ({Reason.ADMISSION_CANCELLED}, "ed_visit", "Cancelled by the hospital 2:02 PM: this ED visit did not happen"),
         ({Reason.VISIT_DELETED}, "admission",
-         "Deleted by the hospital 14:02: this admission was entered by mistake"),
+         "Deleted by the hospital 2:02 PM: this admission was entered by mistake"),
         ({Reason.MOVED_TO_ANOTHER_PERSON}, "discharge",
-         "Corrected by the hospital 14:02: this stay belongs to somebody else"),
+         "Corrected by the hospital 2:02 PM: this stay belongs to somebody else"),
         ({Reason.BACK_TO_OUTPATIENT}, "admission",
-         "Changed by the hospital 14:02: no longer an inpatient, now outpatient"),
-        (set(), "admission", "Taken back by the hospital 14:02"),
-        ({Reason.MERGED}, "admission", "Joined by the hospital 14:02: this admission goes on under another row"),
-        ({Reason.MATCH_REJECTED}, "admission", "Taken back 14:02: a person found that this is somebody else"),
+         "Changed by the hospital 2:02 PM: no longer an inpatient, now outpatient"),
+        (set(), "admission", "Taken back by the hospital 2:02 PM"),
+        ({Reason.MERGED}, "admission", "Joined by the hospital 2:02 PM: this admission goes on under another row"),
+        ({Reason.MATCH_REJECTED}, "admission", "Taken back 2:02 PM: a person found that this is somebody else"),
     ],
 )  # fmt: skip
 def test_retractions(reasons, kind, text):
@@ -346,7 +346,7 @@ def test_retractions(reasons, kind, text):
         ("in-progress", "admission", None, "In the hospital. Follow-up starts the day they go home."),
         ("onleave", "observation", None, "In the hospital. Follow-up starts the day they go home."),
         ("in-progress", "ed_visit", None, "Still in the ED. Follow-up starts when they leave."),
-        ("in-progress", "admission", 2, "Expected to leave Sun 22 Nov; follow-up starts then"),
+        ("in-progress", "admission", 2, "Expected to leave Sun Nov 22; follow-up starts then"),
         ("finished", "discharge", None, "No call is required. Call if you think it helps."),
         ("in-progress", "death", None, "Do not call the patient"),
     ],
@@ -359,7 +359,7 @@ def test_what_waits_without_a_clock(status, kind, expected, text):
 @pytest.mark.parametrize(
     ("status", "met_at", "text"),
     [
-        (ClockStatus.MET, NOW - timedelta(hours=1), "met {today}, 13:02"),
+        (ClockStatus.MET, NOW - timedelta(hours=1), "met {today}, 1:02 PM"),
         (ClockStatus.MET, None, "met"),
         (ClockStatus.STOPPED, NOW, "stopped"),
         (ClockStatus.MISSED, None, "missed"),
@@ -403,8 +403,8 @@ def test_marks(reasons, encounter_class, version, text):
         (21, True, "1 day"),
         (5, True, "5 h"),
         (0, True, ""),
-        (1, False, "since 13:02"),
-        (30, False, "since Thu 19 Nov, 08:02"),
+        (1, False, "since 1:02 PM"),
+        (30, False, "since Thu Nov 19, 8:02 AM"),
     ],
 )
 def test_lengths(hours, ended, text):
@@ -448,7 +448,7 @@ def test_a_final_diagnosis_goes_before_an_admitting_one_and_both_before_the_comp
         (Change(field="diagnoses", after="I50.9"), "diagnoses: I50.9"),
         (Change(field="attending", before="Lee, Ann"), "doctor: no longer Lee, Ann"),
         (Change(field="expected_discharge", before="2026-11-24T17:00:00+00:00", after="2026-11-25T17:00:00+00:00"),
-         "expected discharge: Tue 24 Nov, 12:00 → Wed 25 Nov, 12:00"),
+         "expected discharge: Tue Nov 24, 12:00 PM → Wed Nov 25, 12:00 PM"),
     ],
 )  # fmt: skip
 def test_changes(item, text):
@@ -458,7 +458,7 @@ def test_changes(item, text):
 def test_the_person_line_and_standing():
     assert people_words.person_line("Rosa Whitfield", date(1955, 3, 4), "F", NOW) == "Rosa Whitfield, 71 F"
     assert people_words.person_line("Rosa Whitfield", None, "", NOW) == "Rosa Whitfield"
-    assert people_words.standing(RiskTier.HIGH, 4, 60) == "high risk · 4th ED in 60 d"
+    assert people_words.standing(RiskTier.HIGH, 4, 60) == "high risk · 4th ED visit in 60 days"
     assert people_words.standing(RiskTier.UNKNOWN, 1, 60) == ""
 
 

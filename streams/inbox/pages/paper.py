@@ -61,7 +61,7 @@ def render_sheet(inbox: "Inbox", reader: Reader, chosen: frozenset[str] | None =
         sheet.append(
             {
                 "row": row,
-                "born": time_words.full_date(person.birth_date) if person else "",
+                "born": time_words.birth_date(person.birth_date) if person else "",
                 "phone": people_words.phone(person.phone) if person else "",
                 "language": person.language if person and stay.latest.tier is Tier.FULL else "",
                 "lines": [

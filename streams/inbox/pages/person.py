@@ -74,7 +74,7 @@ def render_search(inbox: "Inbox", reader: Reader, words: str) -> Response:
             {
                 "ref": inbox.refs.of(one.enrollee_id),
                 "who": people_words.person_line(_name(one), one.birth_date, one.sex, now, inbox.desk.zone),
-                "born": time_words.full_date(one.birth_date),
+                "born": time_words.birth_date(one.birth_date),
                 "practice": _practice(inbox, one),
             }
             for one in found
@@ -115,7 +115,7 @@ def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
     practice = desk.directory().practices.get(enrollee.practice_id)
     facts = (
         ("Phone", people_words.phone(enrollee.phone)),
-        ("Born", time_words.full_date(enrollee.birth_date)),
+        ("Born", time_words.birth_date(enrollee.birth_date)),
         ("Address", people_words.address(enrollee.address)),
         ("Language", enrollee.language),
         ("Practice", practice.name if practice else ""),

@@ -86,7 +86,7 @@ def asking(stay: ReaderStay) -> tuple[Clock, ...]:
 
 
 def far_of(stay: ReaderStay, now: datetime, zone: tzinfo = time_words.ZONE) -> str:
-    """How far we are with the patient, and what waits: "1 try, not reached · again Mon 30 Nov, 09:00"."""
+    """How far we are with the patient, and what waits: "1 try, not reached · again Mon Nov 30, 9:00 AM"."""
     if stay.loop is None or stay.passed_to or is_struck(stay.latest):
         return ""
     found, held = stay.loop.follow_up, stay.loop.holding

@@ -152,7 +152,7 @@ def _enrollee_name(enrollee: Enrollee) -> str:
 
 
 def _born(on: date | None) -> str:
-    return time_words.full_date(on) if on else ""
+    return time_words.birth_date(on) if on else ""
 
 
 def _last_four(number: str) -> str:

@@ -164,7 +164,7 @@ def _contact(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[Fact, ...
     today = now.astimezone(zone).date()
     facts = (
         ("Phone", people_words.phone(person.phone)),
-        ("Born", f"{time_words.full_date(person.birth_date)}, {people_words.age(person.birth_date, today)}"),
+        ("Born", f"{time_words.birth_date(person.birth_date)} ({people_words.age(person.birth_date, today)})"),
         ("Address", people_words.address(person.address) if person.address else ""),
         ("Language", person.language),
         ("Practice", practice.name if practice else ""),

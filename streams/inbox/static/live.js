@@ -11,7 +11,7 @@ const NAMED_SILENT = 2;
 const fresh = document.getElementById("fresh");
 const banner = document.getElementById("stale");
 
-export const clock = new Intl.DateTimeFormat("en-US", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+export const clock = new Intl.DateTimeFormat("en-US", { hour: "numeric", minute: "2-digit" });
 
 export function span(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from streams.words.times import moment
+
 MOST: Final = 160
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 FORM: Final = "application/x-www-form-urlencoded"
@@ -20,8 +22,7 @@ def text(counts: Iterable[tuple[int, str]], first_due: datetime | None, front_pa
     """The message: counts first; when the first step is due and the link where they fit."""
     said = "Warm Handoff: " + (", ".join(f"{count} {word}" for count, word in counts if count) or "nothing waits") + "."
     if first_due:
-        due = first_due.astimezone(zone)
-        said = _with(said, f" First step due {due:%a %b} {due.day} {due:%H:%M}.")
+        said = _with(said, f" First step due {moment(first_due, first_due, zone)}.")
     return _with(said, f" {front_page}") if front_page.startswith("http") else said
 
 
