@@ -36,6 +36,7 @@ class LedgerEntry(NamedTuple):
     control_id: str = ""
     trigger: str = ""
     fingerprint: str = ""
+    facts: tuple[str, ...] = ()  # what it adds to its feed's report card: `rules.feeds.card.facts_of`
 
 
 def balance(received: int, endings: Mapping[str, int]) -> dict[str, int | bool]:

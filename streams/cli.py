@@ -696,6 +696,14 @@ def feed_list(json: Json = False) -> None:
     raise typer.Exit(run_list(_settings(), as_json=json))
 
 
+@feed_app.command("card")
+def feed_card(feed: FeedName, json: Json = False) -> None:
+    """The newest week's report card: what its messages lack, and what to ask for."""
+    from streams.commands.feed import run_card
+
+    raise typer.Exit(run_card(_settings(), feed, as_json=json))
+
+
 @feed_app.command("park")
 def feed_park(feed: FeedName, json: Json = False) -> None:
     """Set a sender's messages aside unread, for instance while it floods; it goes on getting AA."""

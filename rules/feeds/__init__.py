@@ -1,1 +1,1 @@
-"""How a hospital's feed talks: what was heard of it in, whether it has fallen silent out. Pure."""
+"""How a hospital's feed talks and what it lacks: what was heard of it in, silences and report cards out. Pure."""

@@ -1,8 +1,9 @@
-"""`handoff feed`: which senders are heard, quiet and parked; one set aside by hand, or taken back.
+"""`handoff feed`: which senders are heard, quiet and parked; their report cards; one set aside by hand, or taken back.
 
 JSON of `list`: `[{"feed", "heard_at", "talk", "how", "parked_since", "after"}]`, times as ISO 8601 or null;
 of `park` and `resume`: `{"feed", "changed"}`. A feed is named as the store knows it: its name in `handoff.toml`, else
-`MSH-3|MSH-4`.
+`MSH-3|MSH-4`. Of `card`: `{"feed", "week", "messages", "first", "lines": [{"fact", "wrong", "of", "total", "share",
+"target", "verdict", "trend", "ask"}], "delays": [{"of", "median", "ninetieth"}], "rejects": {code: count}}`; seconds.
 """
 
 import getpass
@@ -11,13 +12,16 @@ from typing import Final
 
 import typer
 
+from rules.feeds.card import WEEKS_BEFORE, Card, Verdict, card
 from rules.feeds.rhythm import Talk
 from rules.feeds.talk import State
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.audit import Audited
+from streams.store.feed_weeks import Week
 from streams.store.opening import open_store
+from streams.words import feed_card as card_words
 from streams.words import feeds as feed_words
 
 BY_HAND: Final = "by hand"
@@ -47,6 +51,42 @@ def run_list(settings: Settings, *, as_json: bool = False) -> int:
     if not (heard or parked or as_json):
         typer.echo("No feed was heard yet.")
     return 0
+
+
+def run_card(settings: Settings, feed: str, *, as_json: bool = False) -> int:
+    """Prints the newest week's report card of a feed. Raises `Problem` for one that has none."""
+    with open_store(settings) as store:
+        weeks, known = store.feed_weeks.newest(feed, 1 + WEEKS_BEFORE), store.feed_weeks.feeds()
+    if not weeks:
+        raise Problem(f"no such feed has a report card yet: {', '.join(known) or 'none has'}")
+    found = card(weeks[0].counts, [week.counts for week in weeks[1:]])
+    if as_json:
+        print_json(_card_json(feed, weeks[0], found))
+        return 0
+    typer.echo(f"{feed}, week of {weeks[0].begins:%Y-%m-%d}, {found.messages:,} messages")
+    typer.echo(card_words.first(found))
+    for line in found.lines:
+        if line.verdict is not Verdict.TOO_FEW:
+            share = f"{card_words.share(line):>6}  (target {line.target:.1%}, {line.trend})"
+            typer.echo(f"  {line.verdict:9} {share:36} {card_words.said(line)}")
+    for one in found.delays:
+        typer.echo(f"  {card_words.delay(one)}")
+    for code, count in found.rejects.items():
+        typer.echo(f"  rejected, {code}: {count:,}")
+    return 0
+
+
+def _card_json(feed: str, week: Week, found: Card) -> dict[str, object]:
+    lines = [
+        {
+            **{"fact": line.fact, "wrong": line.wrong, "of": line.of, "total": line.total, "share": line.share},
+            **{"target": line.target, "verdict": line.verdict, "trend": line.trend, "ask": card_words.ask(line)},
+        }
+        for line in found.lines
+    ]
+    delays = [one._asdict() for one in found.delays]
+    said = {"feed": feed, "week": week.begins.date().isoformat(), "messages": found.messages}
+    return {**said, "first": card_words.first(found), "lines": lines, "delays": delays, "rejects": dict(found.rejects)}
 
 
 def run_park(settings: Settings, feed: str, *, as_json: bool = False) -> int:

@@ -13,6 +13,7 @@ from streams.kafka.topics import TOPICS, Topic
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.feed_talk import HOURS_DAYS
+from streams.store.feed_weeks import CARD_DAYS
 from streams.store.guessing import KEPT_DAYS as TRIES_DAYS
 from streams.store.keeping_up import ATTEMPT_DAYS, SESSION_DAYS
 from streams.store.quarantine import KEPT_DAYS
@@ -74,6 +75,12 @@ KEPT: Final = (
         lambda _: _days(RECEIVED_DAYS),
         "long delivered by then",
         lambda store, _, now: store.received.prune(now),
+    ),
+    Kept(
+        "report cards of feeds",
+        lambda _: _days(CARD_DAYS),
+        "a year and the weeks it is held against",
+        lambda store, _, now: store.feed_weeks.prune(now),
     ),
     Kept(
         "sign-ins, links, sessions",

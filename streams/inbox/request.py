@@ -251,6 +251,8 @@ class Inbox:
             return RedirectResponse("/audit", 303)
         if may(reader.person.role, Doing.CHANGE_DESTINATIONS):
             return RedirectResponse("/destinations", 303)
+        if may(reader.person.role, Doing.SEE_FEEDS):
+            return RedirectResponse("/feeds", 303)
         lines = ("Your role sees no patients.", self.whom_to_ask())
         heading = "Nothing is shown here"
         return self.page(
@@ -299,6 +301,7 @@ class Inbox:
             "reviews": 0,
             "board_link": role is not None and bool(may(role, Doing.SEE_BOARD)),
             "destinations_link": role is not None and bool(may(role, Doing.CHANGE_DESTINATIONS)),
+            "feeds_link": role is not None and bool(may(role, Doing.SEE_FEEDS)) and not may(role, Doing.SEE_BOARD),
             "script": "",
             "lock_seconds": self.settings.lock_minutes * 60,
             "undo_seconds": UNDO_SECONDS,

@@ -17,6 +17,7 @@ from streams.inbox.pages.become import become, become_page
 from streams.inbox.pages.board import board_page
 from streams.inbox.pages.cover import cover_page, say_away
 from streams.inbox.pages.destinations import destinations_page, do_to_destination
+from streams.inbox.pages.feeds import feeds_page
 from streams.inbox.pages.glass import break_glass, find, glass_page, look_at, opened_page
 from streams.inbox.pages.letter import letter_page
 from streams.inbox.pages.list import list_page, list_part
@@ -95,6 +96,7 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/audit", SENT, SEE_AUDIT, audit_search),
     Page("/destinations", OPENED, DESTINATIONS, destinations_page, "places outside that are told, and how each does"),
     Page("/destinations", SENT, DESTINATIONS, do_to_destination),
+    Page("/feeds", OPENED, Doing.SEE_FEEDS, feeds_page, "how each hospital's feed talks, and its report card"),
     Page("/sessions", OPENED, None, sessions_page, "where one is signed in, and ending that"),
     Page("/sessions", SENT, None, end_sessions),
     Page(WAYS, OPENED, None, ways_page, "one's passkeys, password and recovery codes", enrolling=True, own=True),

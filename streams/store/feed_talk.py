@@ -1,4 +1,4 @@
-"""What feeds said in, each hour's sums and how each feed is against its own rhythm out.
+"""What feeds said in, each hour's sums and how each feed is against its own rhythm out. Facts go to the report cards.
 
 Endings are added up in their own transaction, as rows nobody else touches: several workers end messages of one feed at
 once, and none waits for another's row. Whoever has the turn folds them into the hours.
@@ -12,15 +12,18 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, delete, func, select, update
 
 from rules.endings import Ending, LedgerEntry
+from rules.feeds.card import counted
 from rules.feeds.rhythm import WEEKS, Talk
 from rules.feeds.talk import Heard, Said, State, What, said_by
 from streams.store.database import Database, write_rows
+from streams.store.feed_weeks import add_to_weeks
 from streams.store.tables import feed_hours, feed_talk, feed_tallies, from_us, to_us
 from streams.store.ticks import Turn, fence
 
 HOURS_DAYS: Final = 7 * (WEEKS + 1)  # the rhythm is learned from eight weeks
 HOUR_US: Final = 3_600_000_000
 _AT_ONCE: Final = 5_000
+_TALKS: Final = frozenset(one.value for one in Said)
 _TALK: Final = ("feed", "talk", "what", "since_us", "usual", "came", "changed_us")
 
 
@@ -40,9 +43,10 @@ def tally(connection: Connection, entries: Iterable[LedgerEntry]) -> None:
     for entry in entries:
         if entry.feed and entry.ending is not Ending.TEST_MESSAGE:
             at = to_us(entry.received_at)
-            key = (entry.feed, said_by(entry.trigger).value, at - at % HOUR_US)
-            counts[key] += 1
-            last[key] = max(last.get(key, 0), at)
+            for said in (said_by(entry.trigger), *counted(entry)):
+                key = (entry.feed, str(said), at - at % HOUR_US)
+                counts[key] += 1
+                last[key] = max(last.get(key, 0), at)
     rows = [(*key, count, last[key]) for key, count in sorted(counts.items())]
     write_rows(connection, feed_tallies, ("feed", "said", "hour_us", "messages", "last_us"), rows)
 
@@ -58,7 +62,10 @@ class FeedTalks:
         with self._database.writing() as connection:
             fence(connection, turn)
             rows = connection.execute(select(feed_tallies).order_by(feed_tallies.c.tally_id).limit(_AT_ONCE)).all()
-            _into_hours(connection, ((row.feed, row.hour_us, row.said, row.messages, row.last_us) for row in rows))
+            talk = [row for row in rows if row.said in _TALKS]
+            _into_hours(connection, ((row.feed, row.hour_us, row.said, row.messages, row.last_us) for row in talk))
+            facts = [row for row in rows if row.said not in _TALKS]
+            add_to_weeks(connection, ((row.feed, row.hour_us, row.said, row.messages) for row in facts))
             for first in range(0, len(rows), 500):
                 ids = [row.tally_id for row in rows[first : first + 500]]
                 connection.execute(delete(feed_tallies).where(feed_tallies.c.tally_id.in_(ids)))

@@ -20,6 +20,7 @@ from streams.store.destinations import Destinations
 from streams.store.directory import Directories
 from streams.store.escalations import Escalations
 from streams.store.feed_talk import FeedTalks
+from streams.store.feed_weeks import FeedWeeks
 from streams.store.fhir import Fhir
 from streams.store.glass import Glass
 from streams.store.guessing import Guessing
@@ -74,6 +75,7 @@ class Store:
         self.quarantine = Quarantine(database)
         self.fhir = Fhir(database)
         self.feed_talk = FeedTalks(database)
+        self.feed_weeks = FeedWeeks(database)
         self.at_hospital = AtHospital(database)
         self.identities = Identities(database)
         self.credentials = Credentials(database)

@@ -86,7 +86,7 @@ feed_tallies = Table(  # what a batch of endings adds up to, until it is folded 
     metadata,
     Column("tally_id", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=True),
     _text("feed"),
-    _text("said"),  # rules.feeds.talk.Said
+    _text("said"),  # rules.feeds.talk.Said, or what `rules.feeds.card.counted` counts
     _whole("hour_us"),
     _whole("messages"),
     _whole("last_us"),
@@ -101,6 +101,15 @@ feed_hours = Table(  # how much each feed said in each hour
     _whole("last_us"),
     PrimaryKeyConstraint("feed", "hour_us", "said"),
     Index("ix_feed_hours_hour_us", "hour_us"),
+)
+feed_weeks = Table(  # report cards: how often each fact was so, by week from Monday UTC
+    "feed_weeks",
+    metadata,
+    _text("feed"),
+    _whole("week_us"),
+    _text("fact"),  # of `rules.feeds.card.counted`
+    _whole("messages"),
+    PrimaryKeyConstraint("feed", "week_us", "fact"),
 )
 feed_talk = Table(  # how each feed is against its own rhythm; see `rules.feeds.talk.State`
     "feed_talk",

@@ -12,6 +12,7 @@ from rules.deciding.groups import Whose
 from rules.deciding.history import Number, Remembered, active_at, keys_of, learnable, sought
 from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reason, Stay
 from rules.endings import Ending, LedgerEntry
+from rules.feeds.card import facts_of
 from streams.kafka.records import AlertRecord, EventRecord
 from streams.store.database import StoreFault, rows_among
 from streams.store.panel_rows import EnrolleeRow, Home, enrollee_on, load_enrollees
@@ -132,6 +133,7 @@ def ledger_entry(record: EventRecord, decision: Decision) -> LedgerEntry:
         event.control_id,
         event.trigger,
         event.fingerprint,
+        facts_of(event),
     )
 
 

@@ -18,6 +18,7 @@ from rules.deciding.history import owner_of
 from rules.deciding.late_enrollment import worth_keeping
 from rules.decisions import Reason
 from rules.endings import Ending, LedgerEntry
+from rules.feeds.card import facts_of
 from rules.matching.index import PanelIndex
 from streams.kafka.outlet import Output
 from streams.kafka.records import Envelope, EventRecord, Whose, keyed_hash
@@ -223,6 +224,7 @@ def suppressed(event: Event, reason: Reason) -> LedgerEntry:
         control_id=event.control_id,
         trigger=event.trigger,
         fingerprint=event.fingerprint,
+        facts=facts_of(event),
     )
 
 

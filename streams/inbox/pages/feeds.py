@@ -1,0 +1,71 @@
+"""How each hospital's feed talks, and the report card of one, to print or to send; no patient is on either."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse, Response
+
+from rules.feeds.card import WEEKS_BEFORE, Verdict, card
+from rules.feeds.rhythm import Talk
+from rules.feeds.talk import State
+from streams.words import feed_card as words
+from streams.words import feeds as feed_words
+from streams.words import times as time_words
+
+if TYPE_CHECKING:
+    from streams.inbox.page import Visit
+    from streams.inbox.request import Inbox, Reader
+
+
+async def feeds_page(inbox: "Inbox", visit: "Visit") -> Response:
+    feed = visit.request.query_params.get("of", "")
+    if feed:
+        return await run_in_threadpool(card_shown, inbox, visit.reader, feed)
+    return await run_in_threadpool(shown, inbox, visit.reader)
+
+
+def shown(inbox: "Inbox", reader: "Reader") -> Response:
+    now, zone = datetime.now(UTC), inbox.desk.zone
+    heard = inbox.store.ledger.feeds()
+    talk = {one.feed: one.state for one in inbox.store.feed_talk.all()}
+    cards = set(inbox.store.feed_weeks.feeds())
+    lines = []
+    for feed in sorted({*heard, *cards}):
+        state = talk.get(feed, State(Talk.LEARNING))
+        ago = time_words.ago((now - heard[feed]).total_seconds()) if feed in heard else "never"
+        how = feed_words.quiet(state, now, zone) or state.talk.value
+        lines.append({"feed": feed, "ago": ago, "how": how, "card": feed in cards})
+    return inbox.page("feeds.html", reader=reader.person, csrf=reader.session.csrf, lines=lines)
+
+
+def card_shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
+    weeks = inbox.store.feed_weeks.newest(feed, 1 + WEEKS_BEFORE)
+    if not weeks:
+        return PlainTextResponse("not here", 404)
+    found = card(weeks[0].counts, [week.counts for week in weeks[1:]])
+    lines = [
+        {
+            "said": words.said(line),
+            "share": words.share(line),
+            "target": f"{100 * line.target:g}%",
+            "verdict": line.verdict.value,
+            "trend": line.trend.value,
+            "ask": words.ask(line),
+        }
+        for line in found.lines
+        if line.verdict is not Verdict.TOO_FEW
+    ]
+    return inbox.page(
+        "feed_card.html",
+        reader=reader.person,
+        csrf=reader.session.csrf,
+        feed=feed,
+        week=weeks[0].begins.date().isoformat(),
+        messages=found.messages,
+        first=words.first(found),
+        lines=lines,
+        few=len(found.lines) - len(lines),
+        delays=[words.delay(one) for one in found.delays],
+        rejects=found.rejects,
+    )

@@ -1,0 +1,110 @@
+"""Report cards of feeds: counted where messages end, once each; asked for by command and page; no patient in them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from parsers.people import CaseManager, Role
+from rules.endings import Ending, LedgerEntry
+from rules.feeds.card import facts_of
+from streams.commands.feed import run_card
+from streams.follow.ticks import TickName
+from streams.run.problems import Problem
+from streams.run.settings import load_settings
+from streams.store import Store
+from tests.rigs.client import browser
+from tests.rigs.store import NOW, decide, message_id, record, store, store_url
+
+__all__ = ["store", "store_url"]
+
+MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
+
+
+def fold(store: Store) -> None:
+    turn = store.ticks.take(TickName.SILENCE, "test", 15)
+    assert turn
+    store.feed_talk.fold(turn)
+
+
+def test_each_message_is_on_the_card_once_and_in_its_week(store: Store) -> None:
+    one = record(1)
+    for _ in range(2):
+        store.decisions.decide([one], decide, NOW)
+    facts = facts_of(one.event)
+    read = LedgerEntry(
+        message_id(2), Ending.SUPPRESSED, "not_on_panel", NOW - timedelta(days=7), feed="mission", trigger="A01",
+        facts=facts,
+    )  # fmt: skip
+    rejected = LedgerEntry(message_id(3), Ending.REJECTED, "time_missing", NOW, feed="mission")
+    for _ in range(2):
+        store.ledger.end([read, rejected])
+        fold(store)
+    newest, before = store.feed_weeks.newest("mission", 5)
+    assert (newest.begins, before.begins) == (MONDAY, MONDAY - timedelta(days=7))
+    assert (newest.counts["messages"], newest.counts["decided"], newest.counts["rejected:time_missing"]) == (2, 1, 1)
+    assert (before.counts["messages"], before.counts["visit_number_missing"]) == (1, 1)
+    assert "decided" not in before.counts
+    assert store.feed_weeks.feeds() == ("mission",)
+    store.feed_weeks.prune(NOW + timedelta(days=390))
+    assert [week.begins for week in store.feed_weeks.newest("mission", 5)] == [MONDAY]
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Store:
+    """A feed that leaves out where 38 of 100 discharged patients went."""
+    settings = load_settings(data_dir=tmp_path / "data", database_url="")
+    opened = Store.open(settings.store_url, migrate=True)
+    entries = [
+        LedgerEntry(
+            message_id(number), Ending.SUPPRESSED, "not_on_panel", NOW, feed="mission", trigger="A03",
+            facts=("events", "discharges", "discharges:60", *(("disposition_missing",) if number < 38 else ())),
+        )
+        for number in range(100)
+    ]  # fmt: skip
+    opened.ledger.end(entries)
+    fold(opened)
+    return opened
+
+
+ASKED = "PV1-36, where the patient went, is missing on 38% of 100 discharges (A03)."
+
+
+def test_the_command_says_it_and_what_to_ask_for(
+    told: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings(data_dir=tmp_path / "data", database_url="")
+    assert run_card(settings, "mission") == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"mission, week of 2026-11-16, 100 messages\n{ASKED} Please send it with the A03")
+    assert "does not     38%  (target 5.0%, new)" in said
+    assert "half within 1 min" in said
+    assert run_card(settings, "mission", as_json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["messages"], found["week"], found["delays"]) == (
+        *(100, "2026-11-16"),
+        [{"of": "discharges", "median": 60, "ninetieth": 60}],
+    )
+    (line,) = [one for one in found["lines"] if one["fact"] == "disposition_missing"]
+    assert (line["share"], line["verdict"]) == (0.38, "does not")
+    with pytest.raises(Problem, match="mission"):
+        run_card(settings, "pardee")
+
+
+def test_the_page_is_for_who_looks_after_feeds(told: Store, tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path / "data", database_url="")
+    people = [
+        CaseManager(case_manager_id=role.value, name=role.value, role=role, network_id="n1")
+        for role in (Role.ANALYST, Role.ADMIN, Role.NURSE)
+    ]
+    told.directory.load([], [], people, [], [])
+    with browser(settings, told, people[0]) as client:
+        front = client.get("/")
+        assert (front.status_code, front.headers["location"]) == (303, "/feeds")
+        assert '<a href="/feeds?of=mission"' in client.get("/feeds").text
+        card = client.get("/feeds", params={"of": "mission"}).text
+        assert ASKED in card
+        assert client.get("/feeds", params={"of": "nobody"}).status_code == 404
+    with browser(settings, told, people[2]) as client:
+        assert client.get("/feeds").status_code == 404
