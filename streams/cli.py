@@ -631,7 +631,7 @@ def destination_replay(
 @fhir_client_app.command("add")
 def fhir_client_add(
     client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="The id it signs in with.")],
-    keys: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Its public keys, a JSON Web Key Set.")],
+    keys: Annotated[str, typer.Argument(help="Its public keys, a JSON Web Key Set: a file, or the https:// URL.")],
     whose: Annotated[
         str,
         typer.Option("--whose", help="person, practice, network, plan, central_office, hospital or partner, with id."),
@@ -644,6 +644,7 @@ def fhir_client_add(
     """Let a system sign in to the FHIR server (SMART Backend Services) and subscribe.
 
     For example: handoff fhir-client add oak-ehr oak-jwks.json --whose practice:P0001
+    From a URL its keys are fetched when it signs in, so it may change them by itself.
     What it is told follows from whose it is, as on the page. `handoff tell` serves on HANDOFF_FHIR_PORT.
     """
     from streams.commands.fhir_client import run_add

@@ -1,18 +1,16 @@
 """`handoff fhir-client …`: systems that may sign in to the FHIR server, whose they are and by which keys.
 
 JSON of `list`, one object a line: `{"client_id", "whose", "owner_id", "tier", "keys", "subscriptions"}`, keys being
-their ids.
+their ids, or the URL where they are published.
 """
 
-import json
+import asyncio
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import typer
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 from pydantic import ValidationError
 
 from rules.telling.destinations import State, Whose
@@ -21,21 +19,23 @@ from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.fhir import FhirClient
 from streams.store.opening import open_store
+from streams.tell.serving.key_sets import MOST_BYTES, read_key_set
+from streams.tell.ways.http import Http
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 
 
-def run_add(settings: Settings, client_id: str, keys: Path, *, whose: str, tier: str, allow_private: bool) -> int:
+def run_add(settings: Settings, client_id: str, keys: str, *, whose: str, tier: str, allow_private: bool) -> int:
     """Adds a client, or changes one."""
     if not _ID.fullmatch(client_id):
         raise Problem("a client's id is letters, digits, . - and _")
     kind, _, owner = whose.partition(":")
     if kind not in set(Whose) or (kind not in (Whose.CENTRAL_OFFICE, Whose.PARTNER) and not owner):
         raise Problem(f"--whose is one of {', '.join(Whose)}, with its id after a colon: practice:P0001")
-    given = {"client_id": client_id, "whose": kind, "owner_id": owner, "tier": tier, "keys": _keys(keys)}
+    given = {"client_id": client_id, "whose": kind, "owner_id": owner, "tier": tier}
+    known = _keys(settings, keys, allow_private)
     try:
-        client = FhirClient.model_validate({**given, "allow_private": allow_private})
+        client = FhirClient.model_validate({**given, **known, "allow_private": allow_private})
     except ValidationError:
         raise Problem("--tier is full, general or withheld") from None
     with open_store(settings) as store:
@@ -51,7 +51,7 @@ def run_list(settings: Settings, *, as_json: bool = False) -> int:
     with open_store(settings) as store:
         rows = [(client, len(store.fhir.subscriptions(client.client_id))) for client in store.fhir.clients()]
     for client, count in rows:
-        names = [str(key.get("kid", "")) for key in client.keys.get("keys", ())]
+        names = [client.jwks_url] if client.jwks_url else [str(key["kid"]) for key in client.keys["keys"]]
         if as_json:
             shown = client.model_dump(mode="json", include={"client_id", "whose", "owner_id", "tier"})
             print_json({**shown, "keys": names, "subscriptions": count})
@@ -75,15 +75,27 @@ def run_remove(settings: Settings, client_id: str) -> int:
     return 0
 
 
-def _keys(path: Path) -> dict[str, object]:
+def _keys(settings: Settings, given: str, allow_private: bool) -> dict[str, object]:
+    """What a client's row says of its keys: a set, or where it is published."""
+    published = given.startswith(("https://", "http://"))
     try:
-        found = json.loads(path.read_text())
-        keys = KeySet.import_key_set(found)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, JoseError):
-        raise Problem(f"{path} is no JSON Web Key Set") from None
-    named = [key for key in found["keys"] if key.get("kid")]
-    if not keys.keys or len(named) != len(found["keys"]):
-        raise Problem("each key needs a kid, by which an assertion names it")
-    if any(_PRIVATE & key.keys() for key in found["keys"]):
-        raise Problem("the file holds a private key: it is the client's alone; give the public part")
-    return dict(found)
+        raw = asyncio.run(_fetched(settings, given, allow_private)) if published else Path(given).read_bytes()
+        keys = read_key_set(raw)
+    except OSError:
+        raise Problem(f"{given} cannot be read") from None
+    except ValueError as error:
+        raise Problem(f"{given}: {error}") from None
+    return {"jwks_url": given} if published else {"keys": keys}
+
+
+async def _fetched(settings: Settings, url: str, allow_private: bool) -> bytes:
+    """Raises `Problem`."""
+    way = Http(settings.tell_allow)
+    try:
+        raw = await way.fetch(url, allow_private, MOST_BYTES)
+    finally:
+        await way.close()
+    if raw is None:
+        hint = "" if allow_private else "; one in your own network needs --allow-private"
+        raise Problem(f"{url} does not answer a GET with at most 64 kB by https{hint}")
+    return raw

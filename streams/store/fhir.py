@@ -37,7 +37,8 @@ class FhirClient(Value):
     whose: Whose
     owner_id: str = ""
     tier: Tier = Tier.FULL  # at most
-    keys: dict[str, Any]  # a JSON Web Key Set, public keys only
+    keys: dict[str, Any] = {}  # a JSON Web Key Set, public keys only
+    jwks_url: str = ""  # or where the client publishes them
     allow_private: bool = False  # its endpoints may lie in one's own network
 
 

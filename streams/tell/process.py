@@ -215,7 +215,9 @@ class Tell:
             desks = HospitalDesks(store, self._feeds.current, self._policy.current, smtp, in_thread)
             tasks.append(asyncio.create_task(desks.run()))
         if settings.fhir_port:
-            fhir = FhirServer(settings, store, self._ways[WayKind.HTTP], self._now_known)
+            http = self._ways[WayKind.HTTP]
+            assert isinstance(http, Http)
+            fhir = FhirServer(settings, store, http, self._now_known, http.fetch)
             tasks.append(asyncio.create_task(fhir.serve()))
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         unasked = not stopping.is_set()

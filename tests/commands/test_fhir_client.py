@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.run.problems import Problem
+from streams.tell.ways.http import Http
 
 KEY = ECKey.generate_key("P-384", {"kid": "one"})
 
@@ -63,3 +64,22 @@ def test_what_cannot_be_is_said_in_a_sentence(here: Path, found: list, words: tu
         run("add", "oak", keys(here, *found), *words)
     with pytest.raises(Problem, match="letters, digits"):
         run("add", "a b", keys(here, *found), *words)
+
+
+def test_keys_may_lie_at_a_url_and_are_looked_at_when_it_is_given(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, found = "https://oak.example/jwks.json", {"keys": [KEY.as_dict(private=False)]}
+
+    async def fetch(self: Http, address: str, private: bool, most_bytes: int) -> bytes | None:
+        return json.dumps(found).encode() if address == url and not private else None
+
+    monkeypatch.setattr(Http, "fetch", fetch)
+    run("add", "oak", url, "--whose", "practice:P1")
+    (row,) = [json.loads(text) for text in run("list", "--json").splitlines()]
+    assert row["keys"] == [url]
+    with pytest.raises(Problem, match="does not answer"):
+        run("add", "oak", "https://elm.example/jwks.json", "--whose", "practice:P1")
+    found["keys"] = []
+    with pytest.raises(Problem, match="no JSON Web Key Set"):
+        run("add", "oak", url, "--whose", "practice:P1")
+    with pytest.raises(Problem, match="cannot be read"):
+        run("add", "oak", str(here / "none.json"), "--whose", "practice:P1")

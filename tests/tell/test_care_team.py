@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from parsers.events import Identifier
 from rules.decisions import StayStatus
 from rules.telling.destinations import Whose
 from streams.store.audit import Audited
@@ -50,7 +51,7 @@ def test_the_hospital_that_has_the_patient_is_told_who_coordinates(hospital: Rig
     assert found["total"] == 1
     team = found["entry"][0]["resource"]
     assert [one["member"]["display"] for one in team["participant"]] == ["Practice", "M. Ortiz, RN"]
-    assert team["subject"]["identifier"] == {"system": "MISSION", "value": "M1"}
+    assert team["subject"]["identifier"] == {"value": "M1", "assigner": {"display": "MISSION"}}
     coordinator = team["contained"][1]
     assert (coordinator["name"][0]["family"], len(coordinator["identifier"])) == ("Ortiz", 1), "as US Core asks"
     assert not any(word in json.dumps(found) for word in ("WHITFIELD", "E1", "1955"))
@@ -88,3 +89,19 @@ def test_each_look_is_audited(hospital: Rig) -> None:
     asked(hospital)
     (row,) = hospital.store.audit.read(enrollee_id="E1")
     assert (row.case_manager_id, row.what, row.detail) == ("fhir:mission", Audited.READ_STAY, "care team")
+
+
+@pytest.mark.parametrize(
+    ("asked_with", "shown"),
+    [
+        ("urn:oid:2.16.840.1.1", {"system": "urn:oid:2.16.840.1.1", "value": "M1"}),
+        ("2.16.840.1.1", {"system": "urn:oid:2.16.840.1.1", "value": "M1"}),
+    ],
+)
+def test_an_oid_is_one_with_and_without_its_scheme(hospital: Rig, asked_with: str, shown: dict[str, str]) -> None:
+    one = record(1)
+    number = Identifier(system="2.16.840.1.1", value="M1", type="MR")
+    patient = one.event.patient.model_copy(update={"identifiers": (number,)})
+    told = one.model_copy(update={"event": one.event.model_copy(update={"patient": patient})})
+    hospital.store.decisions.decide([told], decide, NOW)
+    assert asked(hospital, f"{asked_with}|M1")["entry"][0]["resource"]["subject"]["identifier"] == shown

@@ -49,13 +49,19 @@ class Rig:
         self.settings = Settings(data_dir=folder, fhir_port=free_port(), fhir_base=BASE, hash_key="key")
         self.way = Scripted()
         self.known = Known(DIRECTORY, DEFAULT, default_policy())
-        self.server = FhirServer(self.settings, opened, self.way, lambda: self.known)
+        self.published: dict[str, bytes] = {}
+        self.fetched: list[str] = []
+        self.server = FhirServer(self.settings, opened, self.way, lambda: self.known, self.fetch)
         self.http = TestClient(self.server.app, base_url="https://handoff.example")
         for name, practice in (("oak", "P1"), ("elm", "P2")):
             opened.fhir.put_client(
                 FhirClient(client_id=name, whose=Whose.PRACTICE, owner_id=practice, keys=public(), allow_private=True),
                 NOW,
             )
+
+    async def fetch(self, url: str, private: bool, most_bytes: int) -> bytes | None:
+        self.fetched.append(url)
+        return self.published.get(url)
 
     def token(self, scope: str = "system/*.cruds", who: str = "oak", key: ECKey = KEY, **claims: Any):
         given = {"iss": who, "sub": who, "aud": f"{BASE}/token", "jti": f"{datetime.now(UTC)}"}
@@ -364,6 +370,13 @@ def test_every_answer_is_valid_to_a_validator_nobody_here_wrote(rig: Rig, valida
         name = client.ask("POST", "Subscription", 201, json=wanted(content))["id"]
         found += [client.get(f"Subscription/{name}"), *rig.upkeep()]
     rig.told(record(1), record(2), record(3, "E2", visit="V2"))
+    rig.store.fhir.put_client(
+        FhirClient(client_id="mission", whose=Whose.HOSPITAL, owner_id="MISSION", keys=public()), NOW
+    )
+    hospital = rig.as_("mission", "system/CareTeam.s")
+    teams = [hospital.get("CareTeam", **{"patient.identifier": f"MISSION|{mrn}"}) for mrn in ("M1", "M999")]
+    assert [team["total"] for team in teams] == [1, 0]
+    found += teams
     rig.told(take_back(4), rule=retracting)
     found += [*rig.deliver(), client.get(f"Subscription/{name}/$events"), client.get("Subscription/$status")]
     found += [client.get(f"Encounter/{message_id(1)}"), client.get("Patient/E1"), client.get("Subscription")]

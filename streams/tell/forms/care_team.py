@@ -4,11 +4,14 @@ Who coordinates, where and by which phone; nothing of the enrollee beside the id
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from parsers.people import CaseManager, Practice
 
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S")
+_OID: Final = re.compile(r"[0-2](\.[0-9]+)+")
 _PROFILE: Final = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-careteam"
 PRACTITIONERS: Final = "urn:x-warm-handoff:practitioner"
 _ROLES: Final = "http://snomed.info/sct"
@@ -44,16 +47,24 @@ def care_team(
         who |= {"telecom": [{"system": "email", "value": person.email}]} if person.email else {}
         contained.append(who)
         participants.append(_participant(_COORDINATOR, f"coordinator{number}", person.name))
-    system, value = identifier
     found: dict[str, Any] = {
         "resourceType": "CareTeam",
         "id": name,
         "meta": {"profile": [_PROFILE]},
         "status": "active",
-        "subject": {"type": "Patient", "identifier": {"system": system, "value": value}},
+        "subject": {"type": "Patient", "identifier": _identifier(*identifier)},
         "participant": participants,
     }
     return found | ({"contained": contained} if contained else {})
+
+
+def _identifier(system: str, value: str) -> dict[str, Any]:
+    """FHIR takes an absolute URI as system; what HL7 v2 names an authority by is a display."""
+    if _URI.match(system):
+        return {"system": system, "value": value}
+    if _OID.fullmatch(system):
+        return {"system": f"urn:oid:{system}", "value": value}
+    return {"value": value, "assigner": {"display": system}}
 
 
 def _participant(role: dict[str, str], name: str, display: str) -> dict[str, Any]:

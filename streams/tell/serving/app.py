@@ -22,6 +22,7 @@ from streams.tell.serving import sign_in
 from streams.tell.serving.answers import NO_STORE, Wrong, outcome, resource, searchset
 from streams.tell.serving.capabilities import capabilities
 from streams.tell.serving.care_teams import CareTeams
+from streams.tell.serving.key_sets import KeySets
 from streams.tell.serving.notified import Notified
 from streams.tell.serving.subscriptions import Subscriptions
 
@@ -41,6 +42,7 @@ class FhirApp:
         base: str,
         subscriptions: Subscriptions,
         known: Callable[[], Known],
+        key_sets: KeySets,
         news: asyncio.Event,
     ) -> None:
         self._store = store
@@ -50,6 +52,7 @@ class FhirApp:
         self._notified = Notified(store, subscriptions, base)
         self._care_teams = CareTeams(store, base)
         self._known = known
+        self._key_sets = key_sets
         self._news = news
 
     def asgi(self) -> Starlette:
@@ -103,20 +106,29 @@ class FhirApp:
     async def _metadata(self, _request: Request) -> Response:
         return resource(capabilities(self._base))
 
+    async def _proven(self, assertion: str, now: datetime) -> FhirClient | None:
+        """Whose assertion it is."""
+        fhir = self._store.fhir
+        client_id, kid = sign_in.named_by(assertion)
+        client = await run_in_threadpool(fhir.client, client_id)
+        if client is None:
+            return None
+        keys = await self._key_sets.keys_of(client, kid, now)
+
+        def prove() -> FhirClient | None:
+            first = lambda client_id, jti, until: fhir.first_use(client_id, jti, now, until)  # noqa: E731
+            return sign_in.signed_by(assertion, f"{self._base}/token", client, keys, first, now)
+
+        return await run_in_threadpool(prove)
+
     async def _token(self, request: Request) -> Response:
         form = parse_qs((await _body(request)).decode("utf-8", "replace"), max_num_fields=10)
         given = {name: values[0] for name, values in form.items()}
         if given.get("grant_type") != sign_in.GRANT:
             return JSONResponse({"error": "unsupported_grant_type"}, 400, headers=NO_STORE)
         now = datetime.now(UTC)
-        fhir = self._store.fhir
-
-        def prove() -> FhirClient | None:
-            first = lambda client_id, jti, until: fhir.first_use(client_id, jti, now, until)  # noqa: E731
-            return sign_in.signed_by(given.get("client_assertion", ""), f"{self._base}/token", fhir.client, first, now)
-
         of_kind = given.get("client_assertion_type") == sign_in.ASSERTION
-        client = await run_in_threadpool(prove) if of_kind else None
+        client = await self._proven(given.get("client_assertion", ""), now) if of_kind else None
         if client is None:
             return JSONResponse({"error": "invalid_client"}, 401, headers=NO_STORE)
         scopes = sign_in.granted(given.get("scope", ""))

@@ -28,13 +28,17 @@ class CareTeams:
         self._base = base
 
     def search(self, client: FhirClient, identifier: str, directory: Directory) -> dict[str, Any]:
-        """`identifier`: system|value. Raises `Wrong`."""
+        """`identifier`: system|value, an authority's name or OID as its HL7 v2 has it (PID-3.4). Raises `Wrong`."""
         system, bar, value = identifier.partition("|")
         if not (bar and system and value) or len(identifier) > LONGEST:
             raise Wrong(400, "required", "patient.identifier must be system|value")
         now = datetime.now(UTC)
         hospital = client.owner_id if client.whose is Whose.HOSPITAL else ""
-        enrollee = self._store.at_hospital.find(system, value, hospital, now - NOT_LONG_OVER) if hospital else None
+        enrollee = (
+            self._store.at_hospital.find(system.removeprefix("urn:oid:"), value, hospital, now - NOT_LONG_OVER)
+            if hospital
+            else None
+        )
         self._store.audit.write(
             f"fhir:{client.client_id}",
             Audited.READ_STAY,

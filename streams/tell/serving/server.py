@@ -16,6 +16,7 @@ from streams.run.settings import Settings
 from streams.store import Store, Unavailable
 from streams.tell.seen import Known
 from streams.tell.serving.app import FhirApp
+from streams.tell.serving.key_sets import Fetch, KeySets
 from streams.tell.serving.subscriptions import Subscriptions
 from streams.tell.serving.upkeep import LOOK_SECONDS, Upkeep
 from streams.tell.way import Way
@@ -34,7 +35,7 @@ class _Server(uvicorn.Server):
 class FhirServer:
     """`serve` it as a task."""
 
-    def __init__(self, settings: Settings, store: Store, way: Way, known: Callable[[], Known]) -> None:
+    def __init__(self, settings: Settings, store: Store, way: Way, known: Callable[[], Known], fetch: Fetch) -> None:
         """Raises `Problem` when the port cannot be had."""
         try:
             self._listening = socket.create_server((settings.fhir_host, settings.fhir_port))
@@ -44,7 +45,8 @@ class FhirServer:
         self._way = way
         subscriptions = Subscriptions(store, settings.secret(), settings.fhir_url, settings.tell_allow)
         self._upkeep = Upkeep(store, subscriptions, settings.secret())
-        self.app = FhirApp(store, settings.secret(), settings.fhir_url, subscriptions, known, self._news).asgi()
+        secret, base = settings.secret(), settings.fhir_url
+        self.app = FhirApp(store, secret, base, subscriptions, known, KeySets(fetch), self._news).asgi()
         config: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "server_header": False}
         self._server = _Server(uvicorn.Config(self.app, ws="none", timeout_graceful_shutdown=2, **config))
 

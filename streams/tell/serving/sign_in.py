@@ -1,7 +1,7 @@
 """SMART Backend Services: a client's signed assertion in, a short token out, and back: who asks and for what.
 
-The client's public keys are registered (`handoff fhir-client add`). An assertion is taken once and lives at most five
-minutes, as does the token, which holds no secret of ours and is kept nowhere.
+The client's public keys, or where it publishes them, are registered (`handoff fhir-client add`). An assertion is taken
+once and lives at most five minutes, as does the token, which holds no secret of ours and is kept nowhere.
 """
 
 import base64
@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -64,18 +64,14 @@ def words(scopes: dict[str, frozenset[str]]) -> str:
 def signed_by(
     assertion: str,
     token_url: str,
-    client: Callable[[str], FhirClient | None],
+    known: FhirClient,
+    keys: Mapping[str, Any],
     first_use: Callable[[str, str, datetime], bool],
     now: datetime,
 ) -> FhirClient | None:
-    """The client that signed an assertion; `None` when it is anything else than fresh, ours and its own."""
-    claims = _unproven(assertion)
-    issuer = claims.get("iss")
-    known = client(issuer) if isinstance(issuer, str) else None
-    if known is None:
-        return None
+    """The client that signed an assertion by one of its `keys`; `None` when it is not fresh, for us and its own."""
     try:
-        token = jwt.decode(assertion, KeySet.import_key_set(known.keys), algorithms=list(ALGORITHMS))  # type: ignore[arg-type]
+        token = jwt.decode(assertion, KeySet.import_key_set(keys), algorithms=list(ALGORITHMS))  # type: ignore[arg-type]
     except (JoseError, ValueError, TypeError, KeyError):
         return None
     said = token.claims
@@ -107,10 +103,16 @@ def read(secret: bytes, token: str, now: datetime) -> Asker | None:
     return Asker(body["client"], granted(body["scope"])) if body["exp"] > now.timestamp() else None
 
 
-def _unproven(assertion: str) -> dict[str, Any]:
+def named_by(assertion: str) -> tuple[str, str]:
+    """The client and the key that an assertion names, unproven; "" for what it does not name."""
+    client_id, kid = _unproven(assertion).get("iss"), _unproven(assertion, part=0).get("kid")
+    return client_id if isinstance(client_id, str) else "", kid if isinstance(kid, str) else ""
+
+
+def _unproven(assertion: str, part: int = 1) -> dict[str, Any]:
     parts = assertion.split(".")
     try:
-        found = json.loads(_unpack(parts[1])) if len(parts) == 3 else {}
+        found = json.loads(_unpack(parts[part])) if len(parts) == 3 else {}
     except (ValueError, binascii.Error):
         return {}
     return found if isinstance(found, dict) else {}

@@ -23,6 +23,7 @@ from streams.tell.way import BEARER, Delivered, NotDelivered, Parcel, Secrets
 
 CONNECT_SECONDS: Final = 10.0  # where this machine is short of time, half of it is our own
 ALL_SECONDS: Final = 20.0
+FETCH_SECONDS: Final = 10.0
 READ_AT_MOST: Final = 20_000  # bytes of an answer
 HEADERS: Final = "headers"  # name of a secret: JSON of name and value pairs
 USER_AGENT: Final = "warm-handoff"
@@ -92,23 +93,37 @@ class Http:
         except (httpx.HTTPError, httpx.InvalidURL, OSError):
             return NotDelivered(Failure.CONNECTION_LOST)
 
-    async def _post(self, parcel: Parcel, target: Target, headers: dict[str, str]) -> Delivered | NotDelivered:
+    async def fetch(self, address: str, private: bool, most_bytes: int) -> bytes | None:
+        """What a GET answers with 200; `None` where the address may not be asked, or says anything else or more."""
+        try:
+            target = await look_up(address, private=private, allowed=self._allowed)
+            async with asyncio.timeout(FETCH_SECONDS):
+                headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "identity"}
+                answer = await self._client.send(self._request("GET", target, headers), stream=True)
+                try:
+                    body, whole = await _read(answer, most_bytes)
+                finally:
+                    await answer.aclose()
+        except (NotAllowed, httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, UnicodeError):
+            return None
+        return body if whole and answer.status_code == 200 else None
+
+    def _request(self, method: str, target: Target, headers: Mapping[str, str], body: bytes = b"") -> httpx.Request:
+        """To the address that was judged, under the host's own name."""
         address = target.addresses[0]
         where = f"[{address}]" if ":" in address else address
-        request = self._client.build_request(
-            "POST",
+        return self._client.build_request(
+            method,
             f"{target.scheme}://{where}:{target.port}{target.path}",
-            content=parcel.body,
+            content=body or None,
             headers={**headers, "host": target.authority},
             extensions={"sni_hostname": target.host},
         )
-        answer = await self._client.send(request, stream=True)
+
+    async def _post(self, parcel: Parcel, target: Target, headers: dict[str, str]) -> Delivered | NotDelivered:
+        answer = await self._client.send(self._request("POST", target, headers, parcel.body), stream=True)
         try:
-            size = 0
-            async for chunk in answer.aiter_raw():
-                size += len(chunk)
-                if size > READ_AT_MOST:
-                    break
+            await _read(answer, READ_AT_MOST)
         except (httpx.HTTPError, OSError):
             if not answer.is_success:
                 raise
@@ -138,6 +153,17 @@ class Http:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+async def _read(answer: httpx.Response, at_most: int) -> tuple[bytes, bool]:
+    """The body as it came, and whether that is all of it."""
+    parts, size = [], 0
+    async for chunk in answer.aiter_raw():
+        parts.append(chunk)
+        size += len(chunk)
+        if size > at_most:
+            return b"".join(parts), False
+    return b"".join(parts), True
 
 
 def _is_tls(error: BaseException | None) -> bool:
