@@ -102,6 +102,7 @@ class CaseManager(Value):
     email: str = ""
     practices: tuple[str, ...] = ()  # practice_ids whose panels this person carries
     hours: str = ""  # working hours as in `parsers.hours`, local time; "" answers at any minute
+    feeds: tuple[str, ...] = ()  # names of the feeds of whose hospital this person is, for integration analysts
 
 
 class Absence(Value):

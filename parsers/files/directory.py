@@ -220,7 +220,8 @@ class _Reader:
             self._fault(Kind.CASE_MANAGERS, line.number, "hours", FaultCode.HOURS_UNREADABLE, expected)
         if role is None:
             return None
-        return CaseManager.model_validate({**cells, "role": role, "practices": _list(cells["practices"])})
+        lists = {name: _list(cells[name]) for name in ("practices", "feeds")}
+        return CaseManager.model_validate({**cells, "role": role, **lists})
 
     def _absence(self, line: _Line) -> Absence | None:
         starts = self._time(line, "starts")

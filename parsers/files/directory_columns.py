@@ -52,6 +52,7 @@ COLUMNS: Final[Mapping[Kind, tuple[Column, ...]]] = {
         Column("email", "where mail about waiting work goes", ("e_mail", "mail")),
         Column("practices", "practices they carry: P1;P2", ("practice_ids", "panels", "carries")),
         Column("hours", "working hours, as Mon-Fri 08:00-17:00; empty: any minute", ("working_hours",)),
+        Column("feeds", "names of their hospital's feeds, for integration analysts: A;B", ("hospitals",)),
     ),
     Kind.ABSENCES: (
         Column("case_manager_id", "who is away", _PERSON, required=True),

@@ -163,6 +163,13 @@ def may(role: Role, doing: Doing, relation: Relation | None = None, *, glass_bro
     return Answer(False, Why.NO_RELATION if allowed else Why.ROLE_MAY_NOT)
 
 
+def may_see_feed(person: CaseManager, feed: str) -> Answer:
+    """Whether somebody may see how a feed does and what of it was refused; a hospital's analyst, that hospital's."""
+    if person.role is Role.ANALYST and feed not in person.feeds:
+        return Answer(False, Why.NO_RELATION)
+    return may(person.role, Doing.SEE_FEEDS)
+
+
 def glass_holds(broken_at: datetime | None, now: datetime) -> bool:
     """Whether glass broken then is still broken."""
     return broken_at is not None and broken_at <= now < broken_at + BREAK_GLASS_FOR

@@ -24,6 +24,7 @@ from streams.inbox.pages.list import list_page, list_part
 from streams.inbox.pages.log import log
 from streams.inbox.pages.mail_stop import mail_stop, mail_stop_page
 from streams.inbox.pages.many import many
+from streams.inbox.pages.not_taken import not_taken_page
 from streams.inbox.pages.own_sign_in import ask_for_passkey, with_passkey, with_password
 from streams.inbox.pages.paper import due_page, sheet_of, sheet_page
 from streams.inbox.pages.person import people_page, person_page, search
@@ -60,7 +61,7 @@ from streams.store.api_tokens import Scope
 
 OPENED, FETCHED, SENT = Comes.OPENED, Comes.FETCHED, Comes.SENT
 SEE_ROW, SEE_BOARD, REVIEW, SEE_AUDIT = Doing.SEE_ROW, Doing.SEE_BOARD, Doing.REVIEW, Doing.SEE_AUDIT
-DESTINATIONS, BREAK_GLASS = Doing.CHANGE_DESTINATIONS, Doing.BREAK_GLASS
+DESTINATIONS, BREAK_GLASS, SEE_FEEDS = Doing.CHANGE_DESTINATIONS, Doing.BREAK_GLASS, Doing.SEE_FEEDS
 
 # Of two rows that fit an address the upper one serves it.
 PAGES: Final[tuple[Page | Open | Call, ...]] = (
@@ -92,6 +93,7 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/review", OPENED, REVIEW, review_page, "possible matches, both sides beside each other"),
     Page("/review/{review_id}", SENT, REVIEW, settle),
     Page("/review/{review_id}/undo", SENT, REVIEW, take_back_review),
+    Page("/not-taken", OPENED, SEE_FEEDS, not_taken_page, "messages of hospitals that were refused or failed, and why"),
     Page("/audit", OPENED, SEE_AUDIT, audit_page, "who looked at whom, and did what"),
     Page("/audit", SENT, SEE_AUDIT, audit_search),
     Page("/destinations", OPENED, DESTINATIONS, destinations_page, "places outside that are told, and how each does"),

@@ -34,6 +34,7 @@ def _rows(table: Table, values: Sequence[Any]) -> list[Row]:
                     who.email,
                     ";".join(who.practices),
                     who.hours,
+                    ";".join(who.feeds),
                 )
                 for who in values
             ]
@@ -125,4 +126,5 @@ def _case_manager(row: Any) -> CaseManager:
         email=row.email,
         practices=_split(row.practices),
         hours=row.hours,
+        feeds=_split(row.feeds),
     )

@@ -1,12 +1,12 @@
 """Endings of messages in, each kept once by message id; which have ended, and how many ended how."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from rules.endings import LedgerEntry
+from rules.endings import Ending, LedgerEntry
 from streams.store.database import Database, Row, rows_among, write_new, write_rows
 from streams.store.feed_talk import tally
 from streams.store.tables import feeds, fingerprints, from_us, ledger, to_us
@@ -24,6 +24,19 @@ class Timing(NamedTuple):
     code: str
     received_us: int
     ended_us: int
+
+
+class NotTaken(NamedTuple):
+    """One message that was refused, or that our code failed on. Nothing of a patient."""
+
+    message_id: str
+    ending: str
+    code: str
+    received_at: datetime
+    place: str
+    feed: str
+    control_id: str
+    trigger: str
 
 
 def ledger_row(entry: LedgerEntry) -> Row:
@@ -124,6 +137,30 @@ class Ledger:
             where = ledger.c.message_id >= since
             rows = connection.execute(select(ledger.c.ending, func.count()).where(where).group_by(ledger.c.ending))
             return {row[0]: row[1] for row in rows}
+
+    def not_taken(self, since: datetime, feeds_: Collection[str] | None, limit: int) -> list[NotTaken]:
+        """The newest messages from `since` on that were refused or that our code failed on, of these feeds (`None`: of
+        all)."""
+        wanted = select(ledger).where(
+            ledger.c.message_id >= f"{int(since.timestamp() * 1000) << 16:016x}",
+            ledger.c.ending.in_((Ending.REJECTED, Ending.QUARANTINED)),
+        )
+        if feeds_ is not None:
+            wanted = wanted.where(ledger.c.feed.in_(feeds_))
+        with self._database.reading() as connection:
+            return [
+                NotTaken(
+                    row.message_id,
+                    row.ending,
+                    row.code,
+                    from_us(row.received_us),
+                    row.place,
+                    row.feed,
+                    row.control_id,
+                    row.trigger,
+                )
+                for row in connection.execute(wanted.order_by(ledger.c.message_id.desc()).limit(limit))
+            ]
 
     def timings(self, since: str) -> Iterator[Timing]:
         """When each message from this id on was received and ended, in order of receipt."""

@@ -197,6 +197,7 @@ case_managers = Table(
     _text("email"),
     _text("practices"),  # ; between
     _text("hours"),
+    _text("feeds"),  # ; between
 )
 absences = Table(
     "absences",

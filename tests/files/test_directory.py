@@ -159,12 +159,13 @@ def test_back_ups_in_a_ring(name: str) -> None:
 def test_times_with_and_without_offset_and_other_header_names() -> None:
     files = read(
         absences="person,from,to,backup\na,2026-07-01 13:00,2026-07-01T19:00:00+00:00,b\n",
-        case_managers="ID,Full name,Role,Carries,Working hours\na,A,nurse,P1; P2,\nb,B,director,,\n",
+        case_managers="ID,Full name,Role,Carries,Working hours,Feeds\na,A,nurse,P1; P2,,\nb,B,director,,,mission;x\n",
     )
     assert files.usable, files.faults
     assert files.absences[0].starts == datetime(2026, 7, 1, 17, tzinfo=UTC)
     assert files.absences[0].ends == datetime(2026, 7, 1, 19, tzinfo=UTC)
     assert files.case_managers[1].role is Role.MEDICAL_DIRECTOR
+    assert files.case_managers[1].feeds == ("mission", "x")
 
 
 def test_latin_1_is_read_with_a_note_and_blank_lines_are_nothing() -> None:

@@ -95,10 +95,11 @@ def test_the_command_says_it_and_what_to_ask_for(
 def test_the_page_is_for_who_looks_after_feeds(told: Store, tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path / "data", database_url="")
     people = [
-        CaseManager(case_manager_id=role.value, name=role.value, role=role, network_id="n1")
+        CaseManager(case_manager_id=role.value, name=role.value, role=role, network_id="n1", feeds=("mission",))
         for role in (Role.ANALYST, Role.ADMIN, Role.NURSE)
     ]
-    told.directory.load([], [], people, [], [])
+    elsewhere = people[0].model_copy(update={"case_manager_id": "elsewhere", "feeds": ("pardee",)})
+    told.directory.load([], [], [*people, elsewhere], [], [])
     with browser(settings, told, people[0]) as client:
         front = client.get("/")
         assert (front.status_code, front.headers["location"]) == (303, "/feeds")
@@ -106,5 +107,8 @@ def test_the_page_is_for_who_looks_after_feeds(told: Store, tmp_path: Path) -> N
         card = client.get("/feeds", params={"of": "mission"}).text
         assert ASKED in card
         assert client.get("/feeds", params={"of": "nobody"}).status_code == 404
+    with browser(settings, told, elsewhere) as client:
+        assert "mission" not in client.get("/feeds").text
+        assert client.get("/feeds", params={"of": "mission"}).status_code == 404
     with browser(settings, told, people[2]) as client:
         assert client.get("/feeds").status_code == 404

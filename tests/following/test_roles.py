@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from parsers.events import PersonName
 from parsers.people import NO_PATIENTS, CaseManager, Enrollee, Role
 from rules.decisions import Owner
-from rules.following.roles import Doing, Relation, Why, glass_holds, may, relation_of
+from rules.following.roles import Doing, Relation, Why, glass_holds, may, may_see_feed, relation_of
 from tests.following.test_following import version
 
 PATIENT = Enrollee(enrollee_id="E1", name=PersonName(family="A"), birth_date=date(1950, 1, 1), practice_id="P1")
@@ -53,6 +53,18 @@ def test_the_auditor_sees_the_audit_and_nothing_else() -> None:
     assert [doing for doing in Doing if may(Role.ANALYST, doing)] == [Doing.SEE_DIRECTORY, Doing.SEE_FEEDS]
     assert not may(Role.ADMIN, Doing.SEE_AUDIT)
     assert may(Role.ADMIN, Doing.CHANGE_DIRECTORY)
+
+
+@given(
+    st.sampled_from(list(Role)), st.sets(st.sampled_from(["mission", "pardee"])), st.sampled_from(["mission", "x", ""])
+)
+def test_an_analyst_sees_the_feeds_of_the_own_hospital_alone(role: Role, own: set[str], feed: str) -> None:
+    person = CaseManager(case_manager_id="me", name="me", role=role, feeds=tuple(own))
+    answer = may_see_feed(person, feed)
+    if role is Role.ANALYST:
+        assert answer == ((True, Why.ROLE) if feed in own else (False, Why.NO_RELATION))
+    else:
+        assert answer == may(role, Doing.SEE_FEEDS)
 
 
 def test_who_does_what() -> None:

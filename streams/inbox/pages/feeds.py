@@ -1,4 +1,7 @@
-"""How each hospital's feed talks, and the report card of one, to print or to send; no patient is on either."""
+"""How each hospital's feed talks, and the report card of one, to print or to send; no patient is on either.
+
+A hospital's integration analyst sees the own feeds; another's is as if it were not there.
+"""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -9,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from rules.feeds.card import WEEKS_BEFORE, Verdict, card
 from rules.feeds.rhythm import Talk
 from rules.feeds.talk import State
+from rules.following.roles import may_see_feed
 from streams.words import feed_card as words
 from streams.words import feeds as feed_words
 from streams.words import times as time_words
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 async def feeds_page(inbox: "Inbox", visit: "Visit") -> Response:
     feed = visit.request.query_params.get("of", "")
+    if feed and not may_see_feed(visit.reader.person, feed):
+        return PlainTextResponse("not here", 404)
     if feed:
         return await run_in_threadpool(card_shown, inbox, visit.reader, feed)
     return await run_in_threadpool(shown, inbox, visit.reader)
@@ -31,7 +37,7 @@ def shown(inbox: "Inbox", reader: "Reader") -> Response:
     talk = {one.feed: one.state for one in inbox.store.feed_talk.all()}
     cards = set(inbox.store.feed_weeks.feeds())
     lines = []
-    for feed in sorted({*heard, *cards}):
+    for feed in sorted(one for one in {*heard, *cards} if may_see_feed(reader.person, one)):
         state = talk.get(feed, State(Talk.LEARNING))
         ago = time_words.ago((now - heard[feed]).total_seconds()) if feed in heard else "never"
         how = feed_words.quiet(state, now, zone) or state.talk.value
