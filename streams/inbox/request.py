@@ -27,6 +27,7 @@ from parsers.people import CaseManager
 from rules.following.acts import ActKind
 from rules.following.roles import Doing, may
 from streams.inbox.access import Desk
+from streams.inbox.deltas import Deltas
 from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
 from streams.inbox.opened import WAYS
@@ -119,6 +120,7 @@ class Inbox:
         self.provider = Provider(settings) if settings.oidc_issuer else None
         self.https = settings.front_page.startswith("https://") or settings.inbox_tls_cert is not None
         self.refs = Refs()
+        self.deltas = Deltas()
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,

@@ -46,6 +46,8 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
         inbox.store.audit.write_list(who, Audited.READ_LIST, now, people_of(stay for stay, _ in found), detail)
     else:
         inbox.store.audit.write(who, Audited.AUTO, now, detail=detail)
+    groups = groups_of(inbox, reader, found, now, at.by)
+    inbox.deltas.sent(reader.person.case_manager_id, name_of(groups), [row for _, row in found])
     return inbox.page(
         "list.html",
         reader=reader.person,
@@ -53,7 +55,9 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
         position=position,
         last_alert=int((now - last).total_seconds()) if last else "",
         now_words=time_words.moment(now, now, inbox.desk.zone),
-        groups=groups_of(inbox, reader, found, now, at.by),
+        groups=groups,
+        gone=(),
+        etag=name_of(groups),
         own=at.by == Narrowing(),
         links=links(inbox, reader, at),
         choices=choices(inbox, reader, at.by, stays),
@@ -70,29 +74,37 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
 
 
 async def list_part(inbox: "Inbox", visit: "Visit") -> Response:
-    """The list as a page fetches it by itself; 304 when it would show the same rows."""
+    """The list as a page fetches it by itself: what changed since the one it names, 304 where nothing did."""
     known = visit.request.headers.get("if-none-match", "")
     return await run_in_threadpool(partial(render_list_part, inbox), visit.reader, visit.request, known)
 
 
 def render_list_part(inbox: "Inbox", reader: Reader, request: Request, known: str) -> Response:
-    now = datetime.now(UTC)
+    now, who = datetime.now(UTC), reader.person.case_manager_id
     position = inbox.store.changes.position()
     by = looking(inbox, reader, request).by
     found = rows_of(inbox, reader, stays_of(inbox, reader, now, by.view), by, now)
     groups = groups_of(inbox, reader, found, now, by)
-    shown = [[group["id"], list(group["rows"]), "" if group["rows"] else group["empty"]] for group in groups]
-    headers = {
-        "X-Position": str(position),
-        "ETag": f'W/"{hashlib.sha256(repr(shown).encode()).hexdigest()[:32]}"',
-    }
+    headers = {"X-Position": str(position), "ETag": name_of(groups)}
     if known == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    who = reader.person.case_manager_id
+    shown = [row for _, row in found]
+    delta = inbox.deltas.since(who, known, shown)
+    inbox.deltas.sent(who, headers["ETag"], shown)
     inbox.store.audit.write(who, Audited.AUTO, now, detail=f"list, {len(found)} stays")
-    answer = inbox.page("groups.html", groups=groups)
+    if delta is not None:
+        headers["X-Delta"] = "1"
+        for group in groups:
+            group["rows"] = [row for row in group["rows"] if row.alert_id in delta.changed]
+    answer = inbox.page("groups.html", groups=groups, gone=delta.gone if delta else ())
     answer.headers.update(headers)
     return answer
+
+
+def name_of(groups: list[dict[str, Any]]) -> str:
+    """What a list is known by: the same for the same rows and words."""
+    shown = [[group["id"], list(group["rows"]), "" if group["rows"] else group["empty"]] for group in groups]
+    return f'W/"{hashlib.sha256(repr(shown).encode()).hexdigest()[:32]}"'
 
 
 def stays_of(inbox: "Inbox", reader: Reader, now: datetime, view: View) -> list[ReaderStay]:

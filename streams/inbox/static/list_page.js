@@ -19,7 +19,7 @@ const root = document.documentElement;
 let pointer = null; // where the mouse is
 let byKeys = false; // the keyboard was used after the mouse
 let kept = null; // the row that stands still, and where
-let etag = "";
+let etag = document.body.dataset.etag; // the list that the next one is a change of
 
 for (const row of main.querySelectorAll("[data-speak]")) saidAlready.add(row.dataset.id + row.dataset.version);
 
@@ -246,14 +246,16 @@ function same(old, row) {
 
 let asked = Date.now();
 
-async function refetch() {
+// What changed since the last time; the whole, where something may have been missed.
+async function refetch({ whole = false } = {}) {
   asked = Date.now();
-  const headers = etag ? { "If-None-Match": etag } : {};
+  const headers = etag && !whole ? { "If-None-Match": etag } : {};
   const answer = await fetch(`/list${location.search}`, { cache: "no-store", headers, signal: AbortSignal.timeout(10_000) }).catch(() => null);
   if (answer?.status === 401) return lockNow();
   if (!answer?.ok) return; // 304: nothing to show that is not shown
   etag = answer.headers.get("ETag") || "";
   const position = Number(answer.headers.get("X-Position"));
+  const part = answer.headers.has("X-Delta");
   const box = document.createElement("template");
   box.innerHTML = await answer.text();
   for (const empty of box.content.querySelectorAll(".empty")) {
@@ -266,8 +268,10 @@ async function refetch() {
     const old = document.getElementById(row.id);
     if (!old || !same(old, row)) put(row.outerHTML, position);
   }
+  const gone = new Set(box.content.querySelector(".gone")?.dataset.ids.split(" "));
   for (const row of [...main.querySelectorAll(".row")]) {
-    if (!wanted.has(row.id) && (shownAt.get(row.dataset.id) ?? loadedAt) <= position) remove({ id: row.dataset.id });
+    const left = part ? gone.has(row.dataset.id) : !wanted.has(row.id);
+    if (left && (shownAt.get(row.dataset.id) ?? loadedAt) <= position) remove({ id: row.dataset.id });
   }
 }
 
@@ -445,7 +449,7 @@ const mine = document.body.dataset.own === "yes"; // other lists hold what no ev
 listen(Number(document.body.dataset.position), {
   row: (data, position) => (mine ? put(data.html, position) : refetch()),
   gone: (data) => (mine ? remove(data) : refetch()),
-  refetch,
+  refetch: () => refetch({ whole: true }),
 });
 lockWhenIdle();
 count();

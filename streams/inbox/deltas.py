@@ -1,0 +1,53 @@
+"""The rows of a list that was sent and the rows of now in, what changed between them out; so that a page that polls
+gets that and not the whole list again."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from streams.inbox.pages.list_rows import Row
+
+MOST_ROWS: Final = 200_000  # of all lists remembered together; the one asked for longest ago is forgotten first
+
+
+class Delta(NamedTuple):
+    """What a list holds that another did not, and what it holds no more; each as alert_ids."""
+
+    changed: frozenset[str]
+    gone: tuple[str, ...]
+
+
+class Deltas:
+    """The lists that were sent lately, by who got them and the name they were sent under."""
+
+    def __init__(self, most_rows: int = MOST_ROWS) -> None:
+        self._most = most_rows
+        self._lists: OrderedDict[tuple[str, str], Mapping[str, bytes]] = OrderedDict()
+        self._rows = 0
+        self._lock = threading.Lock()
+
+    def sent(self, who: str, name: str, rows: Iterable[Row]) -> None:
+        """Remember what was sent; too much at once is not remembered, and then the whole is sent again."""
+        marks = _marks(rows)
+        with self._lock:
+            self._rows += len(marks) - len(self._lists.pop((who, name), ()))
+            self._lists[who, name] = marks
+            while self._rows > self._most:
+                _, oldest = self._lists.popitem(last=False)
+                self._rows -= len(oldest)
+
+    def since(self, who: str, name: str, rows: Iterable[Row]) -> Delta | None:
+        """What changed since that list; `None` where it is not remembered, or not this person's."""
+        with self._lock:
+            before = self._lists.get((who, name))
+        if before is None:
+            return None
+        now = _marks(rows)
+        changed = frozenset(alert_id for alert_id, mark in now.items() if before.get(alert_id) != mark)
+        return Delta(changed, tuple(sorted(before.keys() - now.keys())))
+
+
+def _marks(rows: Iterable[Row]) -> dict[str, bytes]:
+    return {row.alert_id: hashlib.blake2b(repr(row).encode(), digest_size=12).digest() for row in rows}
