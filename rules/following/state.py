@@ -18,8 +18,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from rules.decisions import Action, Alert, ClockKind, ClockStatus, Priority, StayStatus
+from rules.decisions import Alert, ClockKind, ClockStatus, Priority, StayStatus
 from rules.following.acts import Act, ActKind, CloseReason, Outcome, Word, effective, word
+from rules.stays.open import is_void
 
 
 class FollowUpState(StrEnum):
@@ -124,7 +125,7 @@ class FollowUp(NamedTuple):
 
 def ground_of(version: Alert) -> Ground:
     """What a version says to whoever follows the stay."""
-    if version.action is Action.RETRACT or version.status in (StayStatus.CANCELLED, StayStatus.ENTERED_IN_ERROR):
+    if is_void(version.action, version.status):
         return Ground.VOID
     if version.kind == "death":
         return Ground.DIED

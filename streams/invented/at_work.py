@@ -15,17 +15,17 @@ from typing import Any, Final, NamedTuple
 
 from parsers.hours import DAY, WEEK, read_hours, within
 from parsers.people import CaseManager, Role
-from rules.decisions import Action, Alert, StayStatus
+from rules.decisions import Alert, StayStatus
 from rules.following.acts import CLINICAL, MAY_RECONCILE, Act, ActKind, Mode, Outcome
 from rules.following.escalation import CameTo, StepDone
 from rules.following.look import PAUSED_FOR, Look, Rules, Written, look
 from rules.following.loop import Loop, loop
 from rules.following.meets import MEETS, Deed, Verdict
 from rules.following.state import FollowUpState
+from rules.stays.open import goes_on
 from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
 from streams.invented.staff import Habit, Staff
 
-_GOING_ON: Final = (StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE)
 _TO_CALL: Final = (FollowUpState.TO_CALL, FollowUpState.TRYING)
 _REACHED: Final = 0.6  # of the calls
 _KEPT: Final = 0.85  # of the visits
@@ -139,8 +139,7 @@ class AtWork:
         others = (self.stays[alert_id].newest for alert_id in self._of_person[alert.enrollee_id])
         return alert.status is StayStatus.FINISHED and any(
             other.alert_id != alert.alert_id
-            and other.status in _GOING_ON
-            and other.action is not Action.RETRACT
+            and goes_on(other.action, other.status)
             and other.occurred_at > ended
             and at - other.occurred_at <= timedelta(hours=self._rules.policy.unheard.hours(other.encounter_class))
             for other in others

@@ -1,17 +1,15 @@
 """A hospital's identifier of a patient in; the enrollee who has a stay there that runs or ended not long ago, out."""
 
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import or_, select
 
 from parsers.people import Enrollee
 from rules.decisions import StayStatus
 from streams.store.database import Database
+from streams.store.open_alerts import STAY_GOES_ON
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.tables import crosswalk, stays, to_us
-
-_RUNS: Final = (StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE)
 
 
 class AtHospital:
@@ -28,7 +26,7 @@ class AtHospital:
                 stays.c.enrollee_id == crosswalk.c.enrollee_id,
                 stays.c.facility == facility,
                 or_(
-                    stays.c.status.in_([str(status) for status in _RUNS]),
+                    STAY_GOES_ON,
                     (stays.c.status == str(StayStatus.FINISHED)) & (stays.c.active_us >= to_us(since)),
                 ),
             )

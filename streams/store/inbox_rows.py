@@ -9,8 +9,10 @@ from sqlalchemy import Connection, case, func, literal, or_, select
 from parsers.people import CaseManager, Enrollee
 from rules.decisions import Action, Alert, Priority, Stay, StayStatus
 from rules.following.acts import Act, effective
+from rules.stays.open import asks
 from streams.store.acts import acts_of
 from streams.store.database import Database, rows_among
+from streams.store.open_alerts import ASKS, ASKS_ANYBODY, GOES_ON, IS_AWAITED, TAKEN_BACK, UNANSWERED, UNSEEN
 from streams.store.other_stays import EarlierStay, Running, earlier_than, running_of
 from streams.store.panel_rows import EnrolleeRow, enrollee_on, load_enrollees
 from streams.store.tables import (
@@ -30,12 +32,6 @@ from streams.store.tables import (
 SHOWN_DAYS: Final = 60  # a finished row leaves the page after so long
 PASSED_ON_DAYS: Final = 7  # so long a row that went over to others is still shown to who did not look
 MOST_ROWS: Final = 2_000
-LIVING: Final = (str(StayStatus.IN_PROGRESS), str(StayStatus.ON_LEAVE), str(StayStatus.PLANNED))
-_TAKEN_BACK: Final = alerts.c.action == str(Action.RETRACT)
-_LIVES: Final = alerts.c.status.in_(LIVING) & ~_TAKEN_BACK
-_UNSEEN: Final = func.coalesce(seen.c.version, 0) < alerts.c.version
-_UNANSWERED: Final = alerts.c.acknowledged_version < alerts.c.version
-_IS_OPEN: Final = or_(_TAKEN_BACK & _UNSEEN, ~_TAKEN_BACK & or_(_LIVES, _UNANSWERED))
 _URGENCY: Final = case({str(priority): place for place, priority in enumerate(Priority)}, value=alerts.c.priority)
 
 
@@ -59,12 +55,15 @@ class InboxRow(NamedTuple):
 
     @property
     def open(self) -> bool:
-        """Whether it still asks for something: the patient is in, or nobody has acknowledged the newest version; what
-        was taken back asks only to be seen.
-        """
-        if self.alert.action is Action.RETRACT:
-            return self.seen_version < self.alert.version
-        return self.alert.status in LIVING or self.acknowledged_version < self.alert.version
+        """Whether it still asks this reader for something."""
+        alert = self.alert
+        return asks(
+            alert.action,
+            alert.status,
+            alert.version,
+            acknowledged=self.acknowledged_version,
+            seen=self.seen_version,
+        )
 
 
 class Told(NamedTuple):
@@ -126,7 +125,7 @@ class InboxRows:
         wanted = _rows(case_manager_id).where(_listed(now)).limit(limit)
         if alert_ids is not None:
             wanted = wanted.where(alerts.c.alert_id.in_(alert_ids))
-        over = case((_IS_OPEN, 0), else_=1)
+        over = case((ASKS, 0), else_=1)
         wanted = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
         with self._database.reading() as connection:
             found = _inbox_rows(connection, connection.execute(wanted).all())
@@ -138,12 +137,12 @@ class InboxRows:
     ) -> list[InboxRow]:
         """What a person sees of everybody on the panels of these practices (`None`: of everybody), whoever has it."""
         recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
-        wanted = _rows(case_manager_id, anybody_s=True).where(or_(_LIVES, recent)).limit(MOST_ROWS)
+        wanted = _rows(case_manager_id, anybody_s=True).where(or_(IS_AWAITED, recent)).limit(MOST_ROWS)
         if practice_ids is not None:
             wanted = wanted.where(alerts.c.enrollee_id.in_(_on_panels(practice_ids)))
         if enrollee_id:
             wanted = wanted.where(alerts.c.enrollee_id == enrollee_id)
-        over = case((_IS_OPEN, 0), else_=1)
+        over = case((ASKS, 0), else_=1)
         with self._database.reading() as connection:
             ordered = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
             return _inbox_rows(connection, connection.execute(ordered).all())
@@ -214,7 +213,7 @@ class InboxRows:
                 (seen.c.alert_id == alert_owners.c.alert_id)
                 & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
             )
-            .where(alert_owners.c.owning == 1, _IS_OPEN)
+            .where(alert_owners.c.owning == 1, ASKS)
             .group_by(alert_owners.c.case_manager_id)
         )
         with self._database.reading() as connection:
@@ -226,11 +225,10 @@ class InboxRows:
         """What there is of the people of these practices (`None`: of everybody), whoever has it."""
         owned = (alert_owners.c.alert_id == alerts.c.alert_id) & (alert_owners.c.case_manager_id == case_manager_id)
         with_others = select(alert_owners.c.alert_id).where(owned, alert_owners.c.owning == 1).exists()
-        asks = ~_TAKEN_BACK & or_(_LIVES, _UNANSWERED) & ~with_others
+        asking = ASKS_ANYBODY & ~with_others
         recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
-        inside = _LIVES & (alerts.c.status != str(StayStatus.PLANNED))
-        sums = (func.coalesce(func.sum(case((found, 1), else_=0)), 0) for found in (inside, asks))
-        wanted = select(*sums).where(or_(_LIVES, _UNANSWERED & recent))
+        sums = (func.coalesce(func.sum(case((found, 1), else_=0)), 0) for found in (GOES_ON, asking))
+        wanted = select(*sums).where(or_(IS_AWAITED, UNANSWERED & recent))
         if practice_ids is not None:
             theirs = select(enrollees.c.enrollee_id).where(enrollees.c.practice_id.in_(sorted(practice_ids)))
             wanted = wanted.where(alerts.c.enrollee_id.in_(theirs))
@@ -267,10 +265,10 @@ class InboxRows:
 def _listed(now: datetime) -> Any:
     recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
     just_now = alerts.c.decided_us >= to_us(now - timedelta(days=PASSED_ON_DAYS))
-    mine = or_(alert_owners.c.owning == 1, alert_owners.c.asked == 1) & or_(_LIVES, recent)
+    mine = or_(alert_owners.c.owning == 1, alert_owners.c.asked == 1) & or_(IS_AWAITED, recent)
     looked = func.coalesce(seen.c.seen_us, 0) >= alerts.c.decided_us
-    passed_on = (alert_owners.c.owning == 0) & ~_TAKEN_BACK & ~looked & just_now
-    return or_(mine, _TAKEN_BACK & _UNSEEN, passed_on)
+    passed_on = (alert_owners.c.owning == 0) & ~TAKEN_BACK & ~looked & just_now
+    return or_(mine, TAKEN_BACK & UNSEEN, passed_on)
 
 
 def _looked_since(row: InboxRow, case_manager_id: str) -> bool:

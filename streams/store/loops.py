@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -10,11 +10,10 @@ from rules.decisions import Alert, Stay, StayStatus
 from rules.following.acts import Act
 from rules.following.loop import Loop, loop
 from rules.policy.policy import Policy
+from rules.stays.open import goes_on
 from rules.stays.unheard import unheard_since
 from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE, Directory
 from streams.store.database import rows_among
-
-_GOING_ON: Final = (StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE)
 
 
 class OtherStay(NamedTuple):
@@ -63,12 +62,12 @@ def _going_on(
 ) -> dict[str, list[OtherStay]]:
     """Stays of these people that go on, and are still heard of."""
     statement = (
-        "SELECT a.document, s.document, a.status FROM alerts a JOIN stays s ON s.stay_id = a.stay_id "
-        "WHERE a.action <> 'retract' AND a.enrollee_id IN :among"
+        "SELECT a.document, s.document, a.action, a.status FROM alerts a JOIN stays s ON s.stay_id = a.stay_id "
+        "WHERE a.enrollee_id IN :among"
     )
     found: dict[str, list[OtherStay]] = {}
-    for alert_document, stay_document, status in rows_among(connection, statement, list(enrollee_ids)):
-        if status not in _GOING_ON:
+    for alert_document, stay_document, *newest in rows_among(connection, statement, list(enrollee_ids)):
+        if not goes_on(*newest):
             continue
         other = OtherStay(Alert.model_validate_json(alert_document), Stay.model_validate_json(stay_document))
         if unheard_since(other.stay, policy, now) is None:

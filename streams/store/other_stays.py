@@ -5,12 +5,13 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, or_, select
 
-from rules.decisions import Action, Alert, Stay, StayStatus
+from rules.decisions import Alert, Stay
+from rules.stays.open import goes_on
 from streams.store.database import rows_among
+from streams.store.open_alerts import STAY_HAPPENED, TAKEN_BACK
 from streams.store.tables import alerts, from_us, stays, to_us
 
 EARLIER_DAYS: Final = 365
-NOT_A_STAY: Final = (str(StayStatus.CANCELLED), str(StayStatus.ENTERED_IN_ERROR))
 
 
 class Running(NamedTuple):
@@ -33,7 +34,7 @@ def running_of(connection: Connection, enrollee_ids: set[str]) -> dict[str, list
         f"SELECT {columns} FROM alerts a LEFT JOIN stays s ON s.stay_id = a.stay_id WHERE a.enrollee_id IN :among"  # noqa: S608
     )
     for enrollee_id, status, action, active_us, document in rows_among(connection, statement, list(enrollee_ids)):
-        if status in (StayStatus.IN_PROGRESS, StayStatus.ON_LEAVE) and action != Action.RETRACT:
+        if goes_on(action, status):
             heard = from_us(active_us) if active_us is not None else None
             found.setdefault(enrollee_id, []).append(Running(Alert.model_validate_json(document), heard))
     return found
@@ -46,9 +47,7 @@ def earlier_than(connection: Connection, alert: Alert) -> tuple[EarlierStay, ...
         select(stays.c.document, alerts.c.document)
         .outerjoin(alerts, alerts.c.stay_id == stays.c.stay_id)
         .where(stays.c.enrollee_id == alert.enrollee_id, stays.c.active_us >= since, stays.c.stay_id != alert.stay_id)
-        .where(
-            stays.c.status.not_in(NOT_A_STAY), or_(alerts.c.action.is_(None), alerts.c.action != str(Action.RETRACT))
-        )
+        .where(STAY_HAPPENED, or_(alerts.c.action.is_(None), ~TAKEN_BACK))
         .order_by(stays.c.active_us.desc())
     )
     found = [

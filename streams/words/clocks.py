@@ -14,6 +14,7 @@ from rules.decisions import (
     StayStatus,
 )
 from rules.policy.policy import Policy, default_policy
+from rules.stays.table import DEAD
 from streams.words.numbers import count
 from streams.words.times import ZONE, day, day_of, moment, span
 
@@ -207,7 +208,7 @@ def waiting(status: StayStatus, kind: AlertKind, expected: datetime | None, now:
     """The next step when no clock runs."""
     if kind is AlertKind.DEATH:
         return "Do not call the patient"
-    if status in {StayStatus.CANCELLED, StayStatus.ENTERED_IN_ERROR}:
+    if status in DEAD:
         return "Press OK, noted, so that it leaves your list"
     if status is StayStatus.FINISHED:
         return "No call is required. Call if you think it helps."

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from parsers.events import EncounterClass
 from rules.decisions import Action, AlertKind, StayStatus
+from rules.stays.open import is_void
 from rules.telling.views import AlertView
 from streams.tell.hl7_words import CLASSES, CONTROL_ID, person_fields, sent_at, shown_as
 
@@ -19,7 +20,7 @@ _STRUCTURES: Final = {"A01": "ADT_A01", "A02": "ADT_A02", "A03": "ADT_A03", "A04
 
 def trigger(seen: AlertView) -> str:
     """MSH-9.2 of a version."""
-    if seen.action is Action.RETRACT or seen.status in (StayStatus.CANCELLED, StayStatus.ENTERED_IN_ERROR):
+    if is_void(seen.action, seen.status):
         return "A11"
     if seen.status is StayStatus.FINISHED:
         return "A03"

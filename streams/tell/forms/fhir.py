@@ -16,7 +16,8 @@ from html import escape
 from typing import Any, Final, NamedTuple
 
 from parsers.events import EncounterClass
-from rules.decisions import Action, AlertKind, StayStatus
+from rules.decisions import AlertKind, StayStatus
+from rules.stays.open import is_void
 from rules.telling.views import AlertView
 from streams.tell.fhir_words import ENROLLEES, STAYS, TERMS, encounter_class, encounter_status, instant
 
@@ -50,7 +51,7 @@ class Sender(NamedTuple):
 
 def event_of(seen: AlertView) -> Event:
     """Which notification a version is. A bed move is never told, so every transfer is one the hospital calls so."""
-    if seen.action is Action.RETRACT or seen.status in (StayStatus.CANCELLED, StayStatus.ENTERED_IN_ERROR):
+    if is_void(seen.action, seen.status):
         return Event.RETRACT
     if seen.status is StayStatus.FINISHED:
         return Event.DISCHARGE
