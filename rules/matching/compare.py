@@ -89,7 +89,7 @@ class Comparison(NamedTuple):
     weight: float
     evidence: dict[str, str]
     penalty: float = 0.0  # the part of `weight` that disagreeing identifiers took off, as a positive number
-    grown: bool = False  # both are of an age at which twins do not live in one home
+    grown: bool | None = None  # both are of an age at which twins do not share a home; None: no day or birth date given
 
 
 _GROWN: Final = 26_00_00  # 26 years as a difference of two dates yyyymmdd; up to there children stay on a parent's plan
@@ -268,9 +268,8 @@ def compare(
     evidence: dict[str, str] = {}
     penalty = 0.0
     youngest = max(one.birth, other.birth)
-    grown = youngest > 0 and on - youngest >= _GROWN
-    young = on > 0 and youngest > 0 and not grown
-    weight, last_word, first_word = _name_agreement(one, other, last_weight, first_weight, borne, young)
+    grown = on - youngest >= _GROWN if on and youngest else None
+    weight, last_word, first_word = _name_agreement(one, other, last_weight, first_weight, borne, grown is False)
     if last_word:
         evidence[LAST_NAME] = last_word
     if first_word:

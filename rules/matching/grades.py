@@ -152,7 +152,7 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
         )
     near = near_identifiers - (ssn in (ONE_DIGIT, SHARED))  # twins have neighboring numbers, families share one
     given = middle or middle_word in (*_INITIAL, SIMILAR)
-    no_twin = comparison.grown and birth == EQUAL and places > 0  # who is grown shares no home with a twin
+    no_twin = comparison.grown is True and birth == EQUAL and places > 0  # who is grown shares no home with a twin
     if first == FIRST_LETTER and not (identifiers or near or no_twin):
         first = ANOTHER_NAME  # Jayden and Kayden
     named = first is not None and first not in _NOT_NAMED
@@ -175,6 +175,8 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
         return Grade.POSSIBLE  # the twins Maria Elena and Maria Luz; families share a Social Security number
     if first in _LOOSE_NAME and not identifiers and opposed:
         return Grade.POSSIBLE  # Eric and Erica
+    if first in _TWINS_NAME and opposed and not issued:
+        return Grade.POSSIBLE  # a Social Security number against a Medicaid id: relatives use one another's
     if first in _TWINS_NAME and not (identifiers or near or no_twin or (middle if first in _LOOSE_FIRST else given)):
         return Grade.POSSIBLE  # Nancy and Judith Nancy, A. and Alfred
     doubted = ssn == LAST_FOUR_NEARLY or (first == NICKNAME and (birth != EQUAL or last == SIMILAR))
@@ -193,7 +195,7 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
     absent = (not named) + (not lasted) + (birth is None)
     if absent:
         if identifiers:
-            return Grade.PROBABLE if absent == 1 or issued else Grade.POSSIBLE
+            return Grade.PROBABLE if issued or (absent == 1 and not opposed) else Grade.POSSIBLE
         enough = absent == 1 and named and thirds + middle >= 1
         if birth is None:  # father and son share the rest
             enough = enough and near_identifiers > 0 and places > 0 and ssn != SHARED and not opposed
@@ -220,8 +222,7 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
     loose = (last in _LOOSE_LAST) + (first in _LOOSE_FIRST) + (birth in _LOOSE_DATE)
     if loose and not identifiers + near_identifiers:
         initial = middle_word in _INITIAL
-        whole = first in _WHOLE_FIRST and last in _WHOLE_LAST and places > 0
-        if places + (middle or initial) < 2 and not (comparison.grown and loose == 1 and whole):
+        if places + (middle or initial) < 2 and not (loose == 1 and _at_home(comparison, places)):
             return Grade.POSSIBLE
     if middle_word == DIFFERS:
         return Grade.PROBABLE
@@ -230,6 +231,18 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
     if birth in _SURE_DATE and sure:
         return Grade.CERTAIN
     return Grade.PROBABLE
+
+
+def _at_home(comparison: Comparison, places: int) -> bool:
+    """Whether one home is enough beside one loose element, whoever else was looked for on the day of the event: an
+    address beside equal first names; of the grown a phone as well, and who is called by the middle name."""
+    evidence = comparison.evidence
+    if comparison.grown is None or evidence.get(LAST_NAME) not in _WHOLE_LAST:
+        return False
+    first = evidence.get(FIRST_NAME)
+    if comparison.grown:
+        return places > 0 and first in _WHOLE_FIRST
+    return evidence.get(ADDRESS) in _PLACE and first == EQUAL
 
 
 def _says_no_more(evidence: dict[str, str]) -> bool:

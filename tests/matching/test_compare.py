@@ -555,6 +555,17 @@ def test_a_shared_number_is_no_proof_against_a_middle_name():
     assert graded(stella._replace(first="Stella"), other._replace(first="Estella")) is Grade.POSSIBLE
 
 
+def test_a_shared_number_is_no_proof_against_another_number():
+    """A twin or a son comes under the Social Security number of a relative, and a Medicaid id of his own."""
+    peter, patrick = (ROSA._replace(first=name, middle="", mrns=()) for name in ("Peter", "Patrick"))
+    assert graded(peter._replace(medicaid_id=""), patrick) is Grade.CERTAIN
+    assert graded(peter._replace(medicaid_id="964583337M"), patrick) is Grade.POSSIBLE
+    assert graded(peter._replace(sex="M", medicaid_id=""), patrick) is Grade.POSSIBLE
+    son = ROSA._replace(mrns=(), birth_date="")
+    assert graded(son._replace(medicaid_id="")) is Grade.PROBABLE
+    assert graded(son._replace(medicaid_id="964583337M")) is Grade.POSSIBLE
+
+
 def test_a_birth_date_nearly_right_is_no_answer_to_another_medicaid_number():
     son = BARE._replace(medicaid_id="902162144N", birth_date="1966-03-07")
     assert graded(son, BARE._replace(medicaid_id="964583337M")) is Grade.POSSIBLE
@@ -645,17 +656,23 @@ def test_who_is_grown_shares_no_home_with_a_twin(written, on_file, word):
     assert rank(named(written, on_file, GROWN, birth_date="1954-03-08")[1]) < rank(Grade.PROBABLE)
 
 
-@pytest.mark.parametrize("home", [{"phone": ""}, {"street": ""}])
 @pytest.mark.parametrize("loose", [{"last": "Whitfield-Mora"}, {"birth_date": "1954-03-17"}, {"first": "Marie"}])
-def test_of_the_grown_one_loose_element_at_home_is_enough(home, loose):
-    """Nobody else of that name, that date and that home is to be expected; a child may have a cousin there."""
-    written, on_file = BARE._replace(middle="", **home, **loose), BARE._replace(middle="Marie")
-    comparison = compare(read_record(written), read_record(on_file), on=TODAY)
-    assert grade(comparison, MILLION) is Grade.PROBABLE, comparison
-    assert graded(written, on_file) is Grade.POSSIBLE
-    if not written.phone:
-        elsewhere = compare(read_record(written._replace(street="9 Elm Rd")), read_record(on_file), on=TODAY)
-        assert grade(elsewhere, MILLION) is Grade.POSSIBLE
+def test_one_loose_element_at_home_is_enough_where_others_were_looked_for(loose):
+    """Nobody else of that name, that date and that home is to be expected; but a child called by its middle name may be
+    its twin, and a family has one phone."""
+    for person in (BARE, BARE._replace(birth_date="2015-03-07")):
+        grown = person.birth_date < "2000"
+        also = {"birth_date": person.birth_date[:8] + "17"} if "birth_date" in loose else loose
+        written, on_file = person._replace(middle="", **also), person._replace(middle="Marie")
+        for home, enough in (
+            ({"phone": ""}, grown or "first" not in loose),
+            ({"street": ""}, grown),
+            ({"phone": "", "street": "9 Elm Rd"}, False),
+        ):
+            there = written._replace(**home)
+            comparison = compare(read_record(there), read_record(on_file), on=TODAY)
+            assert (grade(comparison, MILLION) is Grade.PROBABLE) is enough, (home, comparison)
+            assert graded(there, on_file) is Grade.POSSIBLE
 
 
 def test_of_the_grown_another_last_name_at_home_is_enough():
