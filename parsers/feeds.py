@@ -8,6 +8,7 @@ from parsers.events import EncounterClass, FacilityKind, Value
 from parsers.hl7.charsets import codec_of, is_codec
 from parsers.hl7.times import zone_of
 
+BY_HAND: Final = "by-hand"  # the name of the feed of what people enter on the page
 _NO_ZONE = "expected an IANA time zone such as America/New_York"
 
 
@@ -84,6 +85,16 @@ class Feeds(Value):
             if feed.name == "default":
                 fallback = feed
         return fallback
+
+    def by_hand(self, facility: str) -> Feed:
+        """How what a person enters about a facility is read: as that facility's own feed, under a name of its own."""
+        known = (
+            feed
+            for feed in self.feeds
+            if facility in {feed.facility, *feed.facility_kinds, *feed.zones, *feed.sending} - {""}
+        )
+        found = next(known, Feed())
+        return found.model_copy(update={"name": BY_HAND, "facility": found.facility or facility})
 
     def named(self, name: str) -> Feed | None:
         """The feed of this name."""

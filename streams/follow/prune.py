@@ -64,6 +64,7 @@ KEPT: Final = (
         "as long as its topic",
         lambda store, _, now: store.quarantine.prune(now),
     ),
+    Kept("events entered by hand, sealed", lambda _: "until they have ended", "the worker"),
     Kept(
         "how much each feed said, by hour",
         lambda _: _days(HOURS_DAYS),

@@ -15,6 +15,7 @@ from streams.inbox.page import Call, Comes, Open, Page
 from streams.inbox.pages.audit import audit_page, audit_search
 from streams.inbox.pages.become import become, become_page
 from streams.inbox.pages.board import board_page
+from streams.inbox.pages.by_hand import by_hand_page, enter_by_hand
 from streams.inbox.pages.cover import cover_page, say_away
 from streams.inbox.pages.destinations import destinations_page, do_to_destination
 from streams.inbox.pages.feeds import feeds_page
@@ -90,6 +91,8 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/glass/{ref}", OPENED, BREAK_GLASS, opened_page, "such a patient, to read for an hour"),
     Page("/glass/{ref}", SENT, BREAK_GLASS, break_glass),
     Page("/board/glass", SENT, SEE_BOARD, look_at),
+    Page("/by-hand/{ref}", OPENED, SEE_ROW, by_hand_page, "entering an event where no feed tells it"),
+    Page("/by-hand/{ref}", SENT, SEE_ROW, enter_by_hand),
     Page("/review", OPENED, REVIEW, review_page, "possible matches, both sides beside each other"),
     Page("/review/{review_id}", SENT, REVIEW, settle),
     Page("/review/{review_id}/undo", SENT, REVIEW, take_back_review),

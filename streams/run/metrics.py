@@ -18,6 +18,7 @@ class Way(StrEnum):
     HTTP = "http"
     BATCH = "batch"
     FOLDER = "folder"
+    BY_HAND = "by_hand"
 
 
 class Stage(StrEnum):

@@ -44,6 +44,7 @@ class Audited(StrEnum):
     LOOKED_AT_GLASS = "looked_at_glass"  # a manager, afterwards
     ACTED = "acted"
     UNDID = "undid"
+    ENTERED = "entered"  # an event, by hand
     ASKED = "asked"  # by escalation, because nobody acted; or why nobody was
     REVIEWED = "reviewed"
     SWITCHED = "switched"

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from parsers.feeds import BY_HAND
 from rules.endings import Ending, LedgerEntry
 from rules.feeds.card import counted
 from rules.feeds.rhythm import WEEKS, Talk
@@ -41,7 +42,7 @@ def tally(connection: Connection, entries: Iterable[LedgerEntry]) -> None:
     counts: Counter[tuple[str, str, int]] = Counter()
     last: dict[tuple[str, str, int], int] = {}
     for entry in entries:
-        if entry.feed and entry.ending is not Ending.TEST_MESSAGE:
+        if entry.feed not in ("", BY_HAND) and entry.ending is not Ending.TEST_MESSAGE:
             at = to_us(entry.received_at)
             for said in (said_by(entry.trigger), *counted(entry)):
                 key = (entry.feed, str(said), at - at % HOUR_US)

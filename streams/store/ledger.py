@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from parsers.feeds import BY_HAND
 from rules.endings import Ending, LedgerEntry
 from streams.store.database import Database, Row, rows_among, write_new, write_rows
 from streams.store.feed_talk import tally
@@ -101,7 +102,7 @@ class Ledger:
         """Note the feeds that were heard, each seldom enough that no two transactions wait for its row."""
         newest: dict[str, int] = {}
         for entry in entries:
-            if entry.feed:
+            if entry.feed not in ("", BY_HAND):
                 newest[entry.feed] = max(newest.get(entry.feed, 0), to_us(entry.received_at))
         stale = [(feed, us) for feed, us in sorted(newest.items()) if us - self._heard.get(feed, 0) > HEARD_EVERY_US]
         rest = "ON CONFLICT (feed) DO UPDATE SET received_us = excluded.received_us "

@@ -24,6 +24,7 @@ from streams.store.feed_weeks import FeedWeeks
 from streams.store.fhir import Fhir
 from streams.store.glass import Glass
 from streams.store.guessing import Guessing
+from streams.store.hand_events import HandEvents
 from streams.store.identities import Identities
 from streams.store.inbox_rows import InboxRows
 from streams.store.keeping_up import KeepingUp
@@ -74,6 +75,7 @@ class Store:
         self.confirmations = Confirmations(database, self.destinations)
         self.quarantine = Quarantine(database)
         self.fhir = Fhir(database)
+        self.hand_events = HandEvents(database)
         self.feed_talk = FeedTalks(database)
         self.feed_weeks = FeedWeeks(database)
         self.at_hospital = AtHospital(database)

@@ -601,6 +601,15 @@ quarantine = Table(  # what our own code failed on, with its bytes; see `streams
     Column("corrected", LargeBinary, nullable=True),  # a copy that somebody mended, beside the original
     Index("ix_quarantine_state", "state", "message_id"),
 )
+hand_events = Table(  # messages made of what people entered, until they have ended
+    "hand_events",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    _text("key"),
+    _whole("at_us"),
+    _whole("published_us", "0"),
+    Column("sealed", LargeBinary, nullable=False),
+)
 leases = Table(  # what only one process at a time does
     "leases", metadata, Column("name", Text, primary_key=True), _text("holder"), _whole("until_us")
 )

@@ -6,11 +6,9 @@ from zoneinfo import ZoneInfo
 
 from parsers.events import EncounterClass
 from rules.telling.views import AlertView
+from streams.words.hl7 import shown_as
 
 CONTROL_ID: Final = 20  # longest MSH-10 in 2.5.1
-_ESCAPES: Final = str.maketrans(
-    {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\", "\r": " ", "\n": " "}
-)
 CLASSES: Final = {
     EncounterClass.INPATIENT: "I",
     EncounterClass.OBSERVATION: "O",
@@ -47,16 +45,6 @@ def summary(seen: AlertView, zone: ZoneInfo) -> list[str]:
     lines = [f"{name}: {value}" for name, value in facts if value]
     lines += [f"Due: {clock.kind.replace('_', ' ')} {_shown(clock.due_at, zone)}" for clock in seen.clocks]
     return [*lines, *([seen.notice] if seen.notice else [])]
-
-
-def shown_as(value: str) -> str:
-    """A text as HL7 v2 escapes it."""
-    return value.translate(_ESCAPES)
-
-
-def sent_at(at: datetime, zone: ZoneInfo) -> str:
-    """A TS with its offset."""
-    return f"{at.astimezone(zone):%Y%m%d%H%M%S%z}"
 
 
 def _shown(at: datetime | None, zone: ZoneInfo) -> str:

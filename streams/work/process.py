@@ -47,6 +47,7 @@ from streams.store import Damaged, Store, Unavailable
 from streams.store.keeping_up import BACKED_UP
 from streams.store.keys import secret_of
 from streams.store.opening import said_of
+from streams.work.by_hand import ByHand
 from streams.work.decide import DecideStage
 from streams.work.faust_app import FETCH_WAIT, FaustApp, batches_of, faust_credentials, raw_record
 from streams.work.leave import leave
@@ -188,6 +189,7 @@ class Worker:
                 Tick(TickName.SILENCE, EVERY_SECONDS, silence.run),
             ),
         )
+        self._by_hand = ByHand(store, self._outlet, waiting, self._secret)
         self._replay = Replay(store, self._outlet, waiting, self._secret)
         self._watchdog = Watchdog(settings, self._bootstrap, waiting, self, panel.alive, leave)
 
@@ -322,6 +324,7 @@ class Worker:
             with suppress(Unavailable, BrokerAway):
                 await self._decide.relay(datetime.now(UTC))
                 await self._replay.run(datetime.now(UTC))
+                await self._by_hand.run(datetime.now(UTC))
                 if time.monotonic() - pruned > _PRUNE_SECONDS:
                     await asyncio.to_thread(forget, self._store, self._settings, datetime.now(UTC))
                     pruned = time.monotonic()

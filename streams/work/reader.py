@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from parsers.events import Event
-from parsers.feeds import PLAIN, Feed, Feeds
+from parsers.feeds import BY_HAND, PLAIN, Feed, Feeds
 from parsers.hl7.adt import read_adt
 from parsers.hl7.er7 import Peek, peek
 from parsers.outcomes import NoTransition, Reject, TestMessage
@@ -138,6 +138,8 @@ class Reader:
             nonlocal chosen, sender
             feeds = self._feeds()
             chosen = feeds.named(envelope.feed) or feeds.feed_for(application, facility)
+            if envelope.feed == BY_HAND:
+                chosen = feeds.by_hand(facility)
             sender = sender or _sender_of(chosen, application, facility)
             return chosen
 

@@ -37,13 +37,13 @@ async def search(inbox: "Inbox", visit: "Visit") -> Response:
     return await run_in_threadpool(partial(render_search, inbox), visit.reader, words)
 
 
-def may_see(inbox: "Inbox", reader: Reader, practice_id: str) -> bool:
-    """Whether the reader's role sees people of this practice."""
+def may_see(inbox: "Inbox", reader: Reader, practice_id: str, doing: Doing = Doing.SEE_PERSON) -> bool:
+    """Whether the reader's role sees people of this practice, or may do something else for them."""
     practices = scope(inbox.desk, reader.person)
     if practices is None:
-        return bool(may(reader.person.role, Doing.SEE_PERSON, Relation.CENTRAL))
+        return bool(may(reader.person.role, doing, Relation.CENTRAL))
     near = Relation.PRACTICE if practice_id in reader.person.practices else Relation.NETWORK
-    return practice_id in practices and bool(may(reader.person.role, Doing.SEE_PERSON, near))
+    return practice_id in practices and bool(may(reader.person.role, doing, near))
 
 
 def ref_of(inbox: "Inbox", reader: Reader, person: PersonView | None) -> str:
@@ -129,6 +129,7 @@ def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
         csrf=reader.session.csrf,
         who=people_words.person_line(_name(enrollee), enrollee.birth_date, enrollee.sex, now, desk.zone),
         tel=tel(enrollee.phone),
+        by_hand=f"/by-hand/{ref}" if may_see(inbox, reader, enrollee.practice_id, Doing.ACT) else "",
         facts=[(name_, value) for name_, value in facts if value],
         stays=[rows.row(stay, me.case_manager_id, now, desk.zone) for stay in stays],
         deeds=[

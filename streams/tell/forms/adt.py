@@ -12,7 +12,8 @@ from parsers.events import EncounterClass
 from rules.decisions import Action, AlertKind, StayStatus
 from rules.stays.open import is_void
 from rules.telling.views import AlertView
-from streams.tell.hl7_words import CLASSES, CONTROL_ID, person_fields, sent_at, shown_as
+from streams.tell.hl7_words import CLASSES, CONTROL_ID, person_fields
+from streams.words.hl7 import sent_at, shown_as, written
 
 _STRUCTURES: Final = {"A01": "ADT_A01", "A02": "ADT_A02", "A03": "ADT_A03", "A04": "ADT_A01", "A08": "ADT_A01",
                       "A11": "ADT_A09"}  # fmt: skip  # HL7 v2.5.1 table 0354
@@ -60,4 +61,4 @@ def adt(seen: AlertView, delivery_id: str, receiver: tuple[str, str], zone: Zone
         lines.append(["PV2", "", "", f"^{shown_as(seen.complaint)}"])
     if seen.notice:
         lines.append(["OBX", "1", "TX", "NOTICE^Notice^L", "1", shown_as(seen.notice), "", "", "", "", "", "F"])
-    return "".join("|".join(line).rstrip("|") + "\r" for line in lines).encode()
+    return written(lines)

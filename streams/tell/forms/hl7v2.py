@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from rules.decisions import Action
 from rules.telling.views import AlertView
-from streams.tell.hl7_words import CLASSES, CONTROL_ID, person_fields, sent_at, shown_as, summary
+from streams.tell.hl7_words import CLASSES, CONTROL_ID, person_fields, summary
+from streams.words.hl7 import sent_at, shown_as
 
 CONTENT_TYPE: Final = "x-application/hl7-v2+er7"
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from streams.tell.hl7_words import CONTROL_ID, sent_at, shown_as
+from streams.tell.hl7_words import CONTROL_ID
+from streams.words.hl7 import sent_at, shown_as
 
 _LINES: Final = re.compile(rb"(\r\n|\r|\n)")
 _RECEIVER: Final = (4, 5)  # places of MSH-5 and MSH-6: the separator itself is MSH-1
