@@ -131,7 +131,7 @@ def test_a_silence_is_written_for_all_and_ends_when_the_feed_is_back(talked: Sto
     assert (state.talk, state.what, quiet("mission")) == (Talk.SILENT, What.FEED, 2)
     found = [one for one in quiet_feeds(talked) if one.part == "feed mission"]
     assert [(one.state, one.what.partition(" since")[0]) for one in found] == [(Finding.WRONG, "quiet")]
-    assert feed_words.quiet(state, later) == "quiet since 06:59, usually 60 messages by now"
+    assert feed_words.quiet(state, later) == "quiet since 6:59 AM, usually 60 messages by now"
     began = next(one.changed_at for one in talked.feed_talk.all() if one.feed == "mission")
     tick(talked, later + timedelta(minutes=5))
     assert next(one.changed_at for one in talked.feed_talk.all() if one.feed == "mission") == began
@@ -149,7 +149,7 @@ def test_a_page_says_what_is_unusual_and_what_is_not_known_yet(talked: Store) ->
     assert [(one.feed, one.words) for one in Desk(talked).silent(soon)[0]] == [("new", "silent for 20 min")]
     tick(talked, later)
     said = {one.feed: one.words for one in Desk(talked).silent(later)[0]}
-    assert said == {"mission": "quiet since 06:59, usually 60 messages by now", "new": "silent for 3 h"}
+    assert said == {"mission": "quiet since 6:59 AM, usually 60 messages by now", "new": "silent for 3 h"}
     unwatched = {one.feed: one.words for one in Desk(talked).silent(later + timedelta(minutes=11))[0]}
     assert unwatched["mission"] == "silent for 3 h"
 
@@ -177,7 +177,7 @@ def test_the_hospital_is_told_once_of_each_silence_by_a_mail_without_a_patient(t
     assert [address for _, address in relay.mails] == ["desk@mission.example"] * 2
     assert relay.mails[0][0] == relay.mails[1][0]
     assert relay.mails[0][0].subject == "Warm Handoff: the ADT feed mission is quiet"
-    assert b"is quiet since 06:59, usually 60 messages by now" in relay.mails[0][0].body
+    assert b"is quiet since 6:59 AM, usually 60 messages by now" in relay.mails[0][0].body
     talked.ledger.end([entry(1, later)])
     tick(talked, later)
     again = later + timedelta(hours=3)
@@ -190,7 +190,7 @@ def test_the_hospital_is_told_once_of_each_silence_by_a_mail_without_a_patient(t
 def test_words_of_a_part_and_of_a_volume() -> None:
     since = datetime(2026, 11, 22, 11, tzinfo=UTC)
     part = State(Talk.SILENT, What.DISCHARGES, since, 31.2)
-    assert feed_words.quiet(part, NOW) == "no discharge since 06:00, usually 31 of them by now"
+    assert feed_words.quiet(part, NOW) == "no discharge since 6:00 AM, usually 31 of them by now"
     thin = State(Talk.LATE, What.VOLUME, since, 640, 310)
-    assert feed_words.quiet(thin, NOW) == "thin since 06:00, 310 of usually 640 messages"
+    assert feed_words.quiet(thin, NOW) == "thin since 6:00 AM, 310 of usually 640 messages"
     assert feed_words.quiet(State(Talk.TALKING, since=since), NOW) == ""
