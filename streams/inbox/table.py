@@ -14,6 +14,7 @@ from streams.inbox.opened import WAYS
 from streams.inbox.page import Call, Comes, Open, Page
 from streams.inbox.pages.audit import audit_page, audit_search
 from streams.inbox.pages.become import become, become_page
+from streams.inbox.pages.beside import next_stay, previous_stay
 from streams.inbox.pages.board import board_page
 from streams.inbox.pages.by_hand import by_hand_page, enter_by_hand
 from streams.inbox.pages.cover import cover_page, say_away
@@ -27,7 +28,7 @@ from streams.inbox.pages.mail_stop import mail_stop, mail_stop_page
 from streams.inbox.pages.many import many
 from streams.inbox.pages.not_taken import not_taken_page
 from streams.inbox.pages.own_sign_in import ask_for_passkey, with_passkey, with_password
-from streams.inbox.pages.paper import due_page, sheet_of, sheet_page
+from streams.inbox.pages.paper import due_file, due_page, sheet_of, sheet_page
 from streams.inbox.pages.person import people_page, person_page, search
 from streams.inbox.pages.provider import back_channel, callback, signed_out_page, to_provider
 from streams.inbox.pages.review import review_page, settle, take_back_review
@@ -70,6 +71,8 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/list", FETCHED, SEE_ROW, list_part),
     Page("/stay/{alert_id}", OPENED, SEE_ROW, stay_page, "one stay with its story, clocks and next steps"),
     Page("/stay/{alert_id}/part", FETCHED, SEE_ROW, stay_part),
+    Page("/stay/{alert_id}/next", OPENED, SEE_ROW, next_stay, "leads to the stay below it on one's list"),
+    Page("/stay/{alert_id}/previous", OPENED, SEE_ROW, previous_stay, "leads to the stay above it on one's list"),
     Page("/stay/{alert_id}/undo", SENT, SEE_ROW, undo),
     Page("/stay/{alert_id}/log", SENT, SEE_ROW, log),
     Page("/stay/{alert_id}/letter", OPENED, SEE_ROW, letter_page, "the letter to somebody whom nobody reached"),
@@ -83,6 +86,7 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/sheet", OPENED, SEE_ROW, sheet_page, "everything open, on paper for the next shift"),
     Page("/sheet", SENT, SEE_ROW, sheet_of),
     Page("/due", OPENED, SEE_ROW, due_page, "next steps by the day on which they are due"),
+    Page("/due.ics", OPENED, SEE_ROW, due_file, "how much is due on which day, for another calendar; no patient"),
     Page("/people", OPENED, SEE_ROW, people_page, "the search for a person of one's panels"),
     Page("/people", SENT, SEE_ROW, search),
     Page("/person/{ref}", OPENED, SEE_ROW, person_page, "all stays and acts of one person"),

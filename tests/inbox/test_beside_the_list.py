@@ -6,11 +6,11 @@ import pytest
 from playwright.sync_api import expect
 
 from parsers.people import CaseManager, Role
-from rules.decisions import Reason
+from rules.decisions import Priority, Reason
 from rules.following.acts import ActKind, Mode, Outcome
 from tests.rigs.acts import acted
 from tests.rigs.browser import page_of, row, violations
-from tests.rigs.inbox import TWO, discharge, load_people, tell
+from tests.rigs.inbox import TWO, alert, discharge, load_people, tell
 
 pytestmark = pytest.mark.servers
 
@@ -99,3 +99,36 @@ def test_the_board_gives_by_keys_alone(chrome, staffed):
     expect(page.get_by_role("status").filter(has_text="Done for 1.")).to_be_visible()
     assert [(act.kind, act.for_id) for act in staffed.store.acts.of_stay("a1")] == [(ActKind.ASSIGN, "cm-ortiz")]
     assert page.complaints == []
+
+
+def test_a_notice_comes_only_when_asked_for_and_away_and_holds_a_number(chrome, staffed):
+    page = page_of(chrome, staffed)
+    page.context.grant_permissions(["notifications"])
+    page.evaluate(
+        """() => {
+            window.notices = [];
+            class Told { constructor(title, more) { window.notices.push([title, more]); } }
+            Told.permission = "granted"; Told.requestPermission = async () => "granted";
+            window.Notification = Told; document.hasFocus = () => false;
+        }"""
+    )
+    tell(staffed.store, alert(staffed.people[5], "one", priority=Priority.URGENT))
+    expect(page.locator("#spoken")).to_contain_text("Urgent: Grace Fletcher")
+    page.locator("#help").click()
+    page.get_by_label("Tell me on this computer").check()
+    tell(staffed.store, alert(staffed.people[5], "two", priority=Priority.URGENT))
+    page.wait_for_function("window.notices.length > 0", timeout=10_000)
+    assert page.evaluate("window.notices") == [["Warm Handoff", {"body": "1 new urgent", "tag": "urgent"}]]
+    assert page.evaluate("JSON.stringify({...localStorage})") == '{"notices":"on"}'
+
+
+def test_a_list_is_worked_through_by_the_brackets(chrome, staffed):
+    page = page_of(chrome, staffed)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/stay/a1")
+    page.keyboard.press("]")
+    page.wait_for_url("**/stay/a4")
+    expect(page.get_by_role("heading", name="Walter Dawson")).to_be_visible()
+    page.keyboard.press("[")
+    page.wait_for_url("**/stay/a1")

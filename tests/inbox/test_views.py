@@ -77,3 +77,23 @@ def test_the_calendar_puts_each_step_on_its_day_what_is_late_first(settings, sto
         assert re.search(r"(Overdue|Today) <span", html)
     with browser(settings, store, BROWN) as other:
         assert set(re.findall(r'href="/stay/(\w+)"', other.get("/due").text)) == {"free", "theirs"}
+
+
+def test_the_calendar_file_counts_what_is_due_and_names_nobody(settings, store):
+    with browser(settings, store) as client:
+        answer = client.get("/due.ics")
+        assert answer.headers["content-type"].startswith("text/calendar")
+        assert re.findall(r"SUMMARY:(.*?)\r", answer.text) == ["1 call or visit due"] * 2
+        assert "Smith" not in answer.text
+        assert "/due.ics" in client.get("/due").text
+    with browser(settings, store, FAR) as far:
+        assert "VEVENT" not in far.get("/due.ics").text
+
+
+def test_the_next_and_the_previous_stay_are_those_of_one_s_list_and_past_its_ends_is_the_list(settings, store):
+    with browser(settings, store) as client:
+        order = [alert_id for alert_id, (group, _) in rows_of(client.get("/").text).items() if group != "finished"]
+        assert set(order) == {"mine", "free"}
+        ways = [client.get(f"/stay/{one}/{way}").headers["location"] for one in order for way in ("next", "previous")]
+        assert ways == [f"/stay/{order[1]}", "/", "/", f"/stay/{order[0]}"]
+        assert client.get("/stay/theirs/next").headers["location"] == "/"

@@ -1,6 +1,6 @@
 """What one has, on paper at the end of a shift, and by the day on which it is due."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from streams.words import acts as act_words
 from streams.words import clocks as clock_words
 from streams.words import people as people_words
 from streams.words import times as time_words
+from streams.words.calendar import calendar
 
 if TYPE_CHECKING:
     from streams.inbox.page import Visit
@@ -103,6 +104,21 @@ def render_due(inbox: "Inbox", reader: Reader) -> Response:
             for day, kept in sorted(days.items())
         ],
     )
+
+
+async def due_file(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(render_due_file, inbox), visit.reader)
+
+
+def render_due_file(inbox: "Inbox", reader: Reader) -> Response:
+    """How much is due on each day; what is late counts for today."""
+    now, who = datetime.now(UTC), reader.person.case_manager_id
+    today = now.astimezone(inbox.desk.zone).date()
+    stays = inbox.desk.stays(reader.person, now)
+    due = Counter(max(day, today) for stay in stays if (day := _day(stay, now, inbox.desk.zone)))
+    inbox.store.audit.write(who, Audited.PRINTED, now, detail=f"calendar file, {sum(due.values())} due")
+    headers = {"Content-Disposition": 'attachment; filename="due.ics"'}
+    return Response(calendar(due, who, now), media_type="text/calendar; charset=utf-8", headers=headers)
 
 
 def _day(stay: ReaderStay, now: datetime, zone: tzinfo) -> date | None:

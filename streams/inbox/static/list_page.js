@@ -4,6 +4,7 @@ import { act, lockNow, log, post, undoLast } from "./acts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { listen } from "./live.js";
 import { chooseNone, toggle } from "./many.js";
+import { notice } from "./notices.js";
 
 const main = document.getElementById("main");
 const news = document.getElementById("news");
@@ -118,6 +119,7 @@ function speak(row) {
   const key = row.dataset.id + row.dataset.version;
   if (!words || saidAlready.has(key)) return;
   saidAlready.add(key);
+  notice();
   const line = document.createElement("p");
   line.textContent = words;
   spoken.append(line);

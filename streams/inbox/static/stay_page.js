@@ -159,6 +159,8 @@ keys({
   t: () => press("take"),
   s: () => press("acknowledge"),
   z: () => remember(undoLast()),
+  "]": () => location.assign(`/stay/${id}/next`),
+  "[": () => location.assign(`/stay/${id}/previous`),
   Escape: leave,
 });
 

@@ -1,0 +1,33 @@
+"""One stay of a list in, the one after or before it out, so that a list is worked through without going back to it."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from streams.inbox.pages import list_rows as rows
+from streams.inbox.request import Reader
+
+if TYPE_CHECKING:
+    from streams.inbox.page import Visit
+    from streams.inbox.request import Inbox
+
+
+async def next_stay(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(_beside, inbox), visit.reader, visit.request.path_params["alert_id"], 1)
+
+
+async def previous_stay(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(_beside, inbox), visit.reader, visit.request.path_params["alert_id"], -1)
+
+
+def _beside(inbox: "Inbox", reader: Reader, alert_id: str, by: int) -> Response:
+    """To the next stay of the reader's own list that is not done; past its ends, and from what it does not hold, to
+    the list itself."""
+    now, who, zone = datetime.now(UTC), reader.person.case_manager_id, inbox.desk.zone
+    groups = rows.grouped(rows.row(stay, who, now, zone) for stay in inbox.desk.stays(reader.person, now))
+    ids = [row.alert_id for group, found in groups.items() for row in found if group is not rows.Group.FINISHED]
+    at = ids.index(alert_id) + by if alert_id in ids else -1
+    return RedirectResponse(f"/stay/{ids[at]}" if 0 <= at < len(ids) else "/", 303)

@@ -1,0 +1,32 @@
+// Notices on the desktop: off until somebody asks for them, and of a number only; nothing of a patient leaves the page.
+
+const box = document.getElementById("notices");
+const KEY = "notices";
+
+function wanted() {
+  return localStorage.getItem(KEY) === "on" && globalThis.Notification?.permission === "granted";
+}
+
+if (box && globalThis.Notification) {
+  box.closest("label").hidden = false;
+  box.checked = wanted();
+  box.addEventListener("change", async () => {
+    if (box.checked && (await Notification.requestPermission()) === "granted") localStorage.setItem(KEY, "on");
+    else localStorage.removeItem(KEY);
+    box.checked = wanted();
+  });
+}
+
+// Says that urgent people came while nobody looked at this page; one notice takes the place of the one before.
+let number = 0;
+
+export function notice() {
+  if (!wanted() || document.hasFocus()) return;
+  number += 1;
+  const said = new Notification("Warm Handoff", { body: `${number} new urgent`, tag: "urgent" });
+  said.onclick = () => focus();
+}
+
+addEventListener("focus", () => {
+  number = 0;
+});
