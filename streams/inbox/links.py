@@ -4,6 +4,7 @@ Only digests of links and sessions are stored. A session ends by signing out, af
 person has touched nothing for the set number of minutes.
 """
 
+import getpass
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,10 +17,8 @@ from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.inbox_rows import Load
 from streams.store.opening import open_store
-from streams.store.sign_in import Purpose
 
 LINK_MINUTES: Final = 15
-ENROLL_DAYS: Final = 3
 TOUCH_SECONDS: Final = 30
 
 
@@ -46,13 +45,12 @@ def make_link(settings: Settings, case_manager_id: str | None = None, *, store: 
 
 
 def make_enrollment(settings: Settings, case_manager_id: str) -> str:
-    """URL by which this person sets up how they sign in, once, within `ENROLL_DAYS`. Raises `NoInbox` as above."""
+    """URL by which this person sets up how they sign in, once, within days. Raises `NoInbox` as above."""
     url = settings.front_page.rstrip("/") or inbox_url(settings)
     with open_store(settings) as store:
         if store.directory.read().person(case_manager_id) is None:
             raise NoInbox("no such case manager in the directory: name one by id")
-        until = datetime.now(UTC) + timedelta(days=ENROLL_DAYS)
-        token = store.sign_in.make_link(case_manager_id, until, Purpose.ENROLL)
+        token = store.sign_in.make_enrollment(case_manager_id, f"os:{getpass.getuser()}", datetime.now(UTC))
     return f"{url}/sign-in/enroll?t={token}"
 
 
@@ -64,7 +62,7 @@ def part_from_account(settings: Settings, case_manager_id: str) -> str:
         if store.directory.read().person(case_manager_id) is None:
             raise NoInbox("no such case manager in the directory: name one by id")
         gone = store.identities.forget(case_manager_id, now)
-        own = store.credentials.forget(case_manager_id, now)
+        own = store.credentials.forget(case_manager_id, now, by=f"os:{getpass.getuser()}")
         store.sessions.end_some(case_manager_id, now, by="by the person who runs this inbox")
     if own:
         return (

@@ -46,6 +46,7 @@ from streams.inbox.pages.session import (
     unlock,
 )
 from streams.inbox.pages.sessions import end_sessions, sessions_page
+from streams.inbox.pages.staff import do_for_somebody, staff_page
 from streams.inbox.pages.stay import act, seen, stay_page, stay_part, undo
 from streams.inbox.pages.stream import stream, stream_all
 from streams.inbox.pages.views import keep_view
@@ -116,6 +117,10 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page(f"{WAYS}/password", OPENED, None, password_page, "setting a password", enrolling=True, own=True),
     Page(f"{WAYS}/password", SENT, None, set_password, enrolling=True, own=True),
     Page(f"{WAYS}/codes", SENT, None, new_codes, enrolling=True, own=True),
+    Page(
+        "/staff", OPENED, Doing.CHANGE_DIRECTORY, staff_page, "who can sign in here, and links to set that up", own=True
+    ),
+    Page("/staff", SENT, Doing.CHANGE_DIRECTORY, do_for_somebody, own=True),
     Page("/become", OPENED, None, become_page, "looking as somebody else", demo=True),
     Page("/become", SENT, None, become, demo=True),
     Page("/unlock", SENT, None, unlock, locked_too=True, demo=True),

@@ -33,6 +33,7 @@ class Audited(StrEnum):
     SIGNED_OUT = "signed_out"
     REFUSED = "refused"  # a try to sign in
     ENDED = "ended"  # a session, by another than the one who signs out
+    LINKED = "linked"  # made a link by which somebody sets up how they sign in
     BOUND = "bound"  # a way to sign in and a row of the directory
     UNBOUND = "unbound"
     READ_LIST = "read_list"

@@ -62,6 +62,14 @@ class Credentials:
         with self._database.reading() as connection:
             return any(connection.scalar(select(table.c.made_us).limit(1)) for table in (passkeys, passwords))
 
+    def counts(self) -> dict[str, tuple[int, bool]]:
+        """Of everybody who has set up something: how many passkeys, and whether a password."""
+        keys = select(passkeys.c.case_manager_id, func.count()).group_by(passkeys.c.case_manager_id)
+        with self._database.reading() as connection:
+            held = {row[0]: int(row[1]) for row in connection.execute(keys)}
+            known = set(connection.scalars(select(passwords.c.case_manager_id)))
+        return {who: (held.get(who, 0), who in known) for who in held.keys() | known}
+
     def of(self, case_manager_id: str) -> Enrolled:
         with self._database.reading() as connection:
             wanted = select(passkeys).where(passkeys.c.case_manager_id == case_manager_id).order_by(passkeys.c.made_us)
@@ -186,8 +194,8 @@ class Credentials:
             note(connection, now, case_manager_id, Audited.UNBOUND, detail="a recovery code, used")
         return True
 
-    def forget(self, case_manager_id: str, now: datetime) -> bool:
-        """Everything this person has set up is gone; False when there was nothing."""
+    def forget(self, case_manager_id: str, now: datetime, *, by: str) -> bool:
+        """Everything this person has set up is gone; False when there was nothing. `by`: whose deed that is."""
         with self._database.writing() as connection:
             tables = (passkeys, passwords, recovery_codes)
             gone = [
@@ -195,7 +203,8 @@ class Credentials:
                 for table in tables
             ]
             if any(gone):
-                note(connection, now, case_manager_id, Audited.UNBOUND, detail="passkeys and password")
+                detail = f"passkeys and password of {case_manager_id}"
+                note(connection, now, by, Audited.UNBOUND, detail=detail)
         return any(gone)
 
 

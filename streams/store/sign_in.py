@@ -25,6 +25,7 @@ class Purpose(StrEnum):
     NEW_PASSKEY = "new_passkey"  # the challenge under which one is made
 
 
+ENROLL_FOR: Final = timedelta(days=3)
 CHALLENGE_FOR: Final = timedelta(minutes=5)
 _LINKS: Final = frozenset({Purpose.ENTER, Purpose.ENROLL})
 
@@ -51,6 +52,13 @@ class SignInLinks:
                     purpose=str(purpose),
                 )
             )
+        return token
+
+    def make_enrollment(self, case_manager_id: str, by: str, now: datetime) -> str:
+        """A link's token by which this person sets up how they sign in, once; `by`: who made it, in the audit."""
+        token = self.make_link(case_manager_id, now + ENROLL_FOR, Purpose.ENROLL)
+        with self._database.writing() as connection:
+            note(connection, now, by, Audited.LINKED, detail=f"for {case_manager_id}")
         return token
 
     def link_for(self, token: str, now: datetime, purpose: Purpose = Purpose.ENTER) -> str | None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from playwright.sync_api import expect
 from structlog.testing import capture_logs
 
+from parsers.people import CaseManager, Role
 from streams.inbox.links import NoInbox, make_enrollment, part_from_account
 from streams.inbox.request import COOKIE
 from streams.inbox.sign_in import second_factor
@@ -431,3 +432,27 @@ def test_a_password_is_set_and_signs_in_in_a_real_browser(chrome, inbox):
     expect(page.locator("#fresh")).to_contain_text("live", timeout=10_000)
     assert PASSWORD not in inbox.log.read_text()
     context.close()
+
+
+def test_who_looks_after_the_directory_makes_links_and_forgets_and_both_are_in_the_audit(settings, store):
+    admin = CaseManager(case_manager_id="ad", name="D. Min", role=Role.ADMIN)
+    load_people(store, staff=(admin,))
+    enrolled(store, settings)
+    theirs = store.sessions.open("cm-ortiz", datetime.now(UTC))
+    with browser(settings, store, admin) as client:
+        page = client.get("/staff").text
+        assert page.count("a password") == 1
+        assert 'href="/staff"' in client.get("/sessions").text
+        for form in ({"who": "nobody", "do": "link"}, {"who": "cm-ortiz", "do": "become"}):
+            assert client.post("/staff", data=form).status_code == 404
+        made_page = client.post("/staff", data={"who": "cm-brown", "do": "link"}).text
+        token = re.search(r"/sign-in/enroll\?t=([\w-]{43})<", made_page).group(1)
+        assert token not in client.get("/staff").text
+        assert store.sign_in.link_for(token, datetime.now(UTC), Purpose.ENROLL) == "cm-brown"
+        assert "Forgotten" in client.post("/staff", data={"who": "cm-ortiz", "do": "forget"}).text
+        assert not store.credentials.in_use()
+        assert store.sessions.find(theirs.secret, datetime.now(UTC)) is None
+    with browser(settings, store) as client:
+        assert client.get("/staff").status_code == client.post("/staff", data={"who": "ad"}).status_code == 404
+    rows = [(row.what, row.detail) for row in store.audit.read(case_manager_id="ad")]
+    assert rows == [(Audited.UNBOUND, "passkeys and password of cm-ortiz"), (Audited.LINKED, "for cm-brown")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from rules.following.roles import Doing, may
 from streams.store.sessions import HANDLE, Way
 from streams.words import times as time_words
 
@@ -44,7 +45,12 @@ def render(inbox: "Inbox", reader: "Reader") -> Response:
         for one in inbox.store.sessions.of(reader.person.case_manager_id, now)
     ]
     return inbox.page(
-        "sessions.html", reader=reader.person, csrf=reader.session.csrf, lines=lines, own=not inbox.provider
+        "sessions.html",
+        reader=reader.person,
+        csrf=reader.session.csrf,
+        lines=lines,
+        own=not inbox.provider,
+        staff=bool(may(reader.person.role, Doing.CHANGE_DIRECTORY)),
     )
 
 
