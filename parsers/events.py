@@ -7,15 +7,27 @@ Times are aware and in UTC (the facility's zone was applied where the message wa
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict
+
+_set: Final = object.__setattr__
 
 
 class Value(BaseModel):
     """A frozen value whose `repr` shows nothing about a patient."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __copy__(self) -> Self:
+        """What every `model_copy` begins with, three a message: as pydantic's own, which looks for extra and private
+        attributes as well."""
+        copied = type(self).__new__(type(self))
+        _set(copied, "__dict__", self.__dict__.copy())
+        _set(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__.copy())
+        _set(copied, "__pydantic_extra__", None)
+        _set(copied, "__pydantic_private__", None)
+        return copied
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

@@ -133,10 +133,7 @@ def peek(data: bytes) -> Peek | Reject:
 
 
 def _text(raw: bytes) -> str:
-    if len(raw) > LONGEST_ID:
-        raw = raw[:LONGEST_ID]
-    if raw.isascii():
-        return raw.decode("ascii").strip()
+    raw = raw[:LONGEST_ID]
     try:
         return raw.decode().strip()
     except UnicodeDecodeError:

@@ -250,7 +250,8 @@ def clip(text: str, length: int) -> str:
 
 
 def digits_in(text: str) -> str:
-    return "".join(DIGITS.findall(text[:100])) if text else ""
+    text = text[:100]
+    return text if text.isascii() and text.isdigit() else "".join(DIGITS.findall(text))
 
 
 def whole_number(text: str, digits: int) -> int | None:

@@ -66,7 +66,7 @@ def _of_record(number: Identifier) -> str:
 
 def active_at(stay: Stay) -> datetime | None:
     """When a stay was last heard of, or went on: the latest time known of it."""
-    return max((at for at in (stay.started_at, stay.ended_at, stay.last_recorded_at) if at), default=None)
+    return max(filter(None, (stay.started_at, stay.ended_at, stay.last_recorded_at)), default=None)
 
 
 def learnable(identifiers: Sequence[Identifier]) -> list[Identifier]:
@@ -107,17 +107,16 @@ class Remembered:
             for stay_id in self._of_enrollee.get(enrollee_id, ())
             if (active_at(self.stays[stay_id]) or _NEVER) >= wanted.since
         }
-        found.update(stay_id for key in wanted.anywhere for stay_id in self._of_key.get(key, ()))
-        found.update(
-            stay_id
-            for key in wanted.here
-            for stay_id in self._of_key.get(key, ())
-            if self.stays[stay_id].facility == event.facility
-        )
-        stays = sorted(
-            (self.stays[stay_id] for stay_id in found), key=lambda one: (active_at(one) or _NEVER, one.stay_id)
-        )
-        people = sorted(wanted.enrollee_ids | {stay.enrollee_id for stay in stays})
+        for key in wanted.anywhere:
+            found.update(self._of_key.get(key, ()))
+        for key in wanted.here:
+            for stay_id in self._of_key.get(key, ()):
+                if self.stays[stay_id].facility == event.facility:
+                    found.add(stay_id)
+        stays = [self.stays[stay_id] for stay_id in found]
+        if len(stays) > 1:
+            stays.sort(key=lambda one: (active_at(one) or _NEVER, one.stay_id))
+        people = sorted(wanted.enrollee_ids.union([stay.enrollee_id for stay in stays]))
         return History(
             earlier=self._earlier(event),
             stays=tuple(stays),
@@ -177,9 +176,9 @@ class Remembered:
             former = part.prior.identifiers if part.prior else ()
             for found, numbers in ((match, part.patient.identifiers), (prior, former)):
                 if found and found.enrollee_id and found.grade in KNOWN:
-                    for number in learnable(numbers):
-                        known = (number.system, number.value) in self.numbers
-                        if not known and read_identifier(number.system, number.value) not in found.others:
+                    new = [number for number in numbers if (number.system, number.value) not in self.numbers]
+                    for number in learnable(new):
+                        if read_identifier(number.system, number.value) not in found.others:
                             shown.setdefault((number.system, number.value), found.enrollee_id)
         return shown
 

@@ -106,11 +106,11 @@ def test_a_story_begun_before_ends_as_one_told_after(name):
         whole.step(data, reject)
     for document in OLD[name]["stays"]:
         stay = Stay.model_validate_json(json.dumps(document))
-        assert stay == core._stays[stay.stay_id], "as today's code would have written it"
-        core._stays[stay.stay_id] = stay
+        assert stay == core.remembered.stays[stay.stay_id], "as today's code would have written it"
+        core.remembered.take_stay(stay)
     ends = [core.step(data, reject) for data, reject in sent[after:]]
     assert ends == [whole.step(data, reject) for data, reject in sent[after:]]
-    assert core._stays == whole._stays
+    assert core.remembered.stays == whole.remembered.stays
 
 
 def test_the_stories_that_were_begun_before_have_used_what_there_was_to_remember():
