@@ -60,11 +60,11 @@ HASHED_AT_ONCE: Final = 2  # passwords: each takes 64 MiB, and no page waits for
 ACTS: Final = {"take": ActKind.TAKE, "acknowledge": ActKind.NOTED}
 UNDO_SECONDS: Final = 10  # how long a page offers to take an act back; `rules.following.acts` allows for a slow line
 SAID_OF_REVIEW: Final = {
-    Verdict.SAME.value: f"Kept: the same person. What waited goes out in {REVIEW_UNDO_SECONDS} seconds.",
-    Verdict.DIFFERENT.value: "Kept: different people. Nobody is told.",
+    Verdict.SAME.value: f"Saved: the same person. What waited goes out in {REVIEW_UNDO_SECONDS} seconds.",
+    Verdict.DIFFERENT.value: "Saved: different people. No one was told.",
     "undone": "Taken back. It waits for an answer again.",
     "over": "Too late to take that back: it has had its effect.",
-    Verdict.NOT_SURE.value: "Kept: not sure. It goes on waiting.",
+    Verdict.NOT_SURE.value: "Saved: not sure. It goes on waiting.",
     "before": "Somebody answered this before you.",
 }
 WORDS_OF_VERDICT: Final = {

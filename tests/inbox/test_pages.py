@@ -486,8 +486,8 @@ def test_a_possible_match_shows_both_sides_and_a_person_decides_for_good(setting
         assert "Birth date 03/04/1955 03/04/1955 the same (agrees)" in text
         assert client.post(f"/review/{review}", data={"verdict": "perhaps"}).status_code == 400
         for verdict, said in (
-            ("not_sure", "Kept: not sure"),
-            ("same", "Kept: the same person"),
+            ("not_sure", "Saved: not sure"),
+            ("same", "Saved: the same person"),
             ("different", "Somebody answered this before you. M. Ortiz, RN said “same person”, "),
         ):
             answer = client.post(f"/review/{review}", data={"verdict": verdict})

@@ -4,7 +4,7 @@
 const said = document.getElementById("said");
 const asking = document.getElementById("ask");
 const waitingLine = document.getElementById("unsent");
-const DONE = { take: "You have this one.", acknowledge: "Noted." };
+const DONE = { take: (who) => `${who} is yours.`, acknowledge: (who) => `${who}: noted.` };
 const UNDONE = "Undone.";
 const UNWRITTEN = {
   404: "Not written: this stay is no longer yours.",
@@ -83,9 +83,16 @@ function ask(question, yes) {
   return new Promise((resolve) => asking.addEventListener("close", () => resolve(asking.returnValue === "yes"), { once: true }));
 }
 
+// Of whom a page shows this stay: "Rosa Whitfield", without age and sex.
+function nameOf(id) {
+  const shown = document.querySelector(`#r-${id} .who`) || document.querySelector(".stay h1");
+  return shown?.textContent.replace(/, [^,]*$/, "") || "This one";
+}
+
 // Gives the position the act was written at, or null.
 export function act(id, action, version, over = "") {
-  writing = send({ path: `/stay/${id}/${action}`, id, fields: { version, over, act: newId() }, words: DONE[action] });
+  const words = DONE[action](nameOf(id));
+  writing = send({ path: `/stay/${id}/${action}`, id, fields: { version, over, act: newId() }, words });
   return writing;
 }
 
