@@ -29,7 +29,6 @@ from tests.rigs.inbox import BROWN, LANE, ORTIZ, load_people
 
 PASSWORD = "four quiet herons walk"
 SECRET = b"12345678901234567890"
-NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -168,26 +167,6 @@ def test_a_name_is_slowed_whether_it_is_anybody_s_or_not(settings, store, monkey
     with store.database.reading() as connection:
         keys = connection.exec_driver_sql("SELECT key FROM guesses").scalars().all()
     assert not [key for key in keys if "ortiz" in key or "nobody" in key]
-
-
-def test_tries_are_counted_before_they_are_looked_at_wear_off_and_are_given_back(store):
-    limit = Limit(2, timedelta(minutes=10), timedelta(minutes=1))
-    take = store.guessing.take
-    assert [limit.wait(tries).total_seconds() for tries in (0, 2, 3, 4, 5, 99)] == [0, 0, 2, 4, 8, 60]
-    assert [take({"a": limit}, NOW) for _ in range(3)] == [timedelta()] * 3
-    assert take({"a": limit}, NOW) == timedelta(seconds=2)
-    assert take({"a": limit, "b": limit}, NOW + timedelta(seconds=1)) == timedelta(seconds=1)
-    assert take({"a": limit}, NOW + timedelta(seconds=2)) == timedelta()
-    assert take({"a": limit}, NOW + timedelta(seconds=2)) == timedelta(seconds=4)
-    assert take({"b": limit}, NOW) == timedelta()  # what had to wait for another was not counted
-    store.guessing.give_back("a")
-    assert take({"a": limit}, NOW + timedelta(seconds=3)) == timedelta()
-    later = NOW + timedelta(minutes=41)
-    assert [take({"a": limit}, later) for _ in range(3)] == [timedelta()] * 3
-    store.guessing.clear("a")
-    assert take({"a": limit}, later) == timedelta()
-    assert store.guessing.prune(NOW + timedelta(days=1)) == 0
-    assert store.guessing.prune(NOW + timedelta(days=3)) == 2
 
 
 def test_a_recovery_code_stands_in_once_and_new_ones_void_the_old(settings, store):
