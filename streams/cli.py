@@ -478,7 +478,11 @@ def destination_add(
     ],
     form: Annotated[
         str,
-        typer.Option("--form", help="webhook_json, da_vinci, hl7_mdm, direct_adt, csv, ndjson, nudge, digest or sms."),
+        typer.Option(
+            "--form",
+            help="webhook_json, da_vinci, hl7_mdm, hl7_adt, hl7_received, direct_adt, csv, ndjson, nudge, digest or "
+            "sms.",
+        ),
     ],
     whose: Annotated[
         str,

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from parsers.hours import EXPECTED, read_hours
 from rules.telling.destinations import Destination, FormKind, State, WayKind, Whose
-from streams.commands.destination_address import certificate_of, check_address, header, option, way_of
+from streams.commands.destination_address import certificate_of, check_address, header, is_known, option, way_of
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.rule_file import RuleFile
@@ -37,17 +37,7 @@ from streams.tell.way import BEARER, Delivered, NotDelivered, Secrets
 from streams.tell.ways.direct import CERTIFICATE
 from streams.tell.ways.sftp import SSH_KEY, new_ssh_key
 
-FORMS: Final = (
-    FormKind.WEBHOOK_JSON,
-    FormKind.DA_VINCI,
-    FormKind.HL7_MDM,
-    FormKind.DIRECT_ADT,
-    FormKind.CSV,
-    FormKind.NDJSON,
-    FormKind.NUDGE,
-    FormKind.DIGEST,
-    FormKind.SMS,
-)
+FORMS: Final = tuple(form for form in FormKind if form is not FormKind.SUBSCRIPTION)  # whose client asks for it
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -121,9 +111,12 @@ def run_add(
             if value:
                 store.destinations.put_secret(destination_id, secret, value, settings.secret(), now, timedelta())
         store.destinations.put(made, now)
+        unknown = not is_known(made, store.directory.read())
     if as_json:
         print_json({"destination_id": destination_id, "secret": "", "public_key": "", **shown})
         return 0
+    if unknown:
+        typer.echo(f"the directory has no {made.whose} {made.owner_id}: nothing is due there before it has")
     typer.echo(f"{destination_id} is told from now on; try it: handoff destination test {destination_id}")
     _show(shown)
     return 0

@@ -10,6 +10,7 @@ from typing import Any, Final
 from cryptography import x509
 
 from rules.telling.destinations import WAYS_OF, Destination, FormKind, WayKind, Whose
+from rules.telling.directory import Directory
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.tell.addresses import NotAllowed, look_up, resolve
@@ -78,6 +79,21 @@ def certificate_of(path: Path | None, made: Destination) -> str:
     if why := why_not(certificate, made.address, datetime.now(UTC)):
         raise Problem(why)
     return text
+
+
+def is_known(made: Destination, directory: Directory) -> bool:
+    """Whether the one it belongs to is in the directory; of those who are in none, yes."""
+    owner = made.owner_id
+    match made.whose:
+        case Whose.PERSON:
+            return directory.person(owner) is not None
+        case Whose.PRACTICE:
+            return owner in directory.practices
+        case Whose.NETWORK:
+            return owner in directory.networks
+        case Whose.PLAN:
+            return owner in directory.lme_mcos
+    return True
 
 
 def header(text: str) -> tuple[str, str]:

@@ -1,6 +1,8 @@
 """`handoff destination`: made, listed, tried, paused, told again; what cannot be is said in a sentence."""
 
 import json
+import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -90,6 +92,8 @@ def test_a_bearer_token_comes_from_standard_input_and_goes_along() -> None:
         (("oak", "https://example.org/", "--header", "webhook-id: 1"), "ours"),
         (("oak", "https://example.org/", "--option", "what=../x"), "--option is"),
         (("oak", "nowhere", "--form", "hl7_mdm"), "host:port"),
+        (("oak", "127.0.0.1:2575", "--form", "hl7_received", "--whose", "plan:vaya"), "only to those who treat"),
+        (("oak", "https://oak.example", "--form", "subscription"), "--form is one of"),
         (("oak", "127.0.0.1:2575", "--form", "hl7_mdm"), "--allow-private"),
         (("oak", "http://example.org/"), "https://"),
         (("oak", "https://127.0.0.1/"), "--allow-private"),
@@ -163,3 +167,25 @@ def test_what_left_about_one_person_is_listed_and_the_look_is_audited(here: Path
 
 def test_the_schema_of_a_webhook_is_published() -> None:
     assert json.loads(run("schema"))["title"] == "Warm Handoff stay event, version 1"
+
+
+@pytest.mark.parametrize("form", ["hl7_mdm", "hl7_adt", "hl7_received"])
+def test_each_form_of_hl7_is_added_and_its_test_is_marked_as_one(form: str) -> None:
+    got: list[bytes] = []
+
+    def take() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            got.append(connection.recv(65536))
+            control = got[0].split(b"|")[9]
+            connection.sendall(b"\x0bMSH|^~\\&|A|B|C|D|1||ACK|1|T|2.5.1\rMSA|AA|" + control + b"\r\x1c\r")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(30)
+        taking = threading.Thread(target=take)
+        taking.start()
+        said = add("oak", f"127.0.0.1:{listening.getsockname()[1]}", "--allow-private", form=form)
+        assert "oak took the test (AA)" in run("test", "oak")
+        taking.join(30)
+    assert "the directory has no practice P1" in said
+    assert b"|T|2.5.1|" in got[0]
