@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from parsers.people import CaseManager, Role
 from rules.decisions import Priority, Reason
+from rules.endings import Ending, LedgerEntry
 from rules.following.acts import ActKind, Mode, Outcome
 from tests.rigs.acts import acted
 from tests.rigs.browser import page_of, row, violations
@@ -25,6 +26,14 @@ def staffed(inbox):
     now = datetime.now(UTC)
     said = {"outcome": Outcome.NO_ANSWER, "mode": Mode.PHONE, "until": now + timedelta(hours=20)}
     acted(inbox.store, "a2", "cm-ortiz", ActKind.ATTEMPT, 1, now, **said)
+    facts = ("events", "discharges", "discharges:60", "disposition_missing")
+    sent = {"feed": "mission", "trigger": "A03", "facts": facts}
+    inbox.store.ledger.end(
+        [LedgerEntry(f"{one:032x}", Ending.SUPPRESSED, "not_on_panel", now, **sent) for one in range(900, 930)]
+    )
+    turn = inbox.store.ticks.take("silence", "test", 15)
+    assert turn
+    inbox.store.feed_talk.fold(turn)
     return inbox
 
 
@@ -54,7 +63,7 @@ def looked_at(page, axe):
 def test_each_page_is_accessible_and_fits_in_light_dark_at_200_percent_and_on_a_phone(chrome, staffed, axe):
     page = page_of(chrome, staffed, HALE, expect_live=False)
     found = {}
-    for path in ("/board", "/cover", "/due", "/sheet"):
+    for path in ("/board", "/cover", "/due", "/sheet", "/feeds", "/feeds?of=mission"):
         page.goto(staffed.url + path)
         found[path] = looked_at(page, axe)
     find(page, "whit")
@@ -62,6 +71,9 @@ def test_each_page_is_accessible_and_fits_in_light_dark_at_200_percent_and_on_a_
     page.get_by_role("link", name="Rosa Whitfield").click()
     expect(page.get_by_role("heading", name="What was done")).to_be_visible()
     found["person"] = looked_at(page, axe)
+    page.get_by_role("link", name="Enter an event that no feed told").click()
+    expect(page.get_by_role("heading", name="Enter an event")).to_be_visible()
+    found["by hand"] = looked_at(page, axe)
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
     assert page.complaints == []
 
