@@ -110,8 +110,9 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     people bear, a nickname that is a name of its own, the same one and another middle name, one called by the other's
     middle name, a number next to the other's) and Jr/Sr (another suffix, another birth date) never pass without an
     identifier, and not with a Social Security number alone where the middle names differ too. Who is grown shares no
-    home with a twin: there a like name is enough, and one home beside what agrees loosely or another last name. Certain
-    needs all three present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
+    home with a twin: there one address or phone is enough beside a like name, another last or another middle name. On a
+    day for which all enrolled were looked for, one address is enough beside one loose element. Certain needs all three
+    present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
     """
     return hold_down(ceiling_of(comparison, panel_size), comparison, comparison.weight, panel_size)
 
@@ -171,7 +172,7 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
         return Grade.POSSIBLE if identifiers or (named and lasted and dated) else Grade.CERTAINLY_NOT
     if ssn == DIFFERS or (ssn == NEIGHBOR and not (issued or given or no_twin)):
         return Grade.POSSIBLE  # numbers are wrong, but seldom in more than a digit
-    if middle_word == DIFFERS and not (issued or (identifiers and places and first == EQUAL)):
+    if middle_word == DIFFERS and not (issued or (first == EQUAL and places and (identifiers or no_twin))):
         return Grade.POSSIBLE  # the twins Maria Elena and Maria Luz; families share a Social Security number
     if first in _LOOSE_NAME and not identifiers and opposed:
         return Grade.POSSIBLE  # Eric and Erica
@@ -180,7 +181,7 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
     if first in _TWINS_NAME and not (identifiers or near or no_twin or (middle if first in _LOOSE_FIRST else given)):
         return Grade.POSSIBLE  # Nancy and Judith Nancy, A. and Alfred
     doubted = ssn == LAST_FOUR_NEARLY or (first == NICKNAME and (birth != EQUAL or last == SIMILAR))
-    if first in _LOOSE_NAME and doubted and not (identifiers or near or given or no_twin):
+    if first in _LOOSE_NAME and doubted and not (identifiers or near or given or (comparison.grown and places)):
         return Grade.POSSIBLE  # another name and one doubt more: Ed 8754 and Eddie 8753
     if evidence.get(MEDICAID_ID) == DIFFERS and not (identifiers or near or given):
         return Grade.POSSIBLE
@@ -189,8 +190,8 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
     if last == DIFFERS:
         agreed = birth == EQUAL and first in _SURE_NAME and middle_word != DIFFERS and not opposed
         known = identifiers >= 2 and named and dated
-        at_home = first == EQUAL and evidence.get(ADDRESS) in _PLACE
-        alone = at_home and (no_twin or panel_size <= NAMESAKES_FROM)
+        at_home = no_twin or (panel_size <= NAMESAKES_FROM and evidence.get(ADDRESS) in _PLACE)
+        alone = at_home and first == EQUAL
         return Grade.PROBABLE if known or (agreed and (alone or thirds + middle >= 2)) else Grade.POSSIBLE
     absent = (not named) + (not lasted) + (birth is None)
     if absent:
