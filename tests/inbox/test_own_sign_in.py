@@ -404,6 +404,7 @@ def test_a_password_is_set_and_signs_in_in_a_real_browser(chrome, inbox):
     expect(codes).to_have_count(second_factor.CODES, timeout=10_000)
     code = codes.first.text_content(timeout=10_000)
     page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_hidden(timeout=10_000)  # no host's name
     page.get_by_label("Your id or e-mail").fill("J@example.org")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Code of six digits").fill(code)

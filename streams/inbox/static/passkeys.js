@@ -1,6 +1,8 @@
 // In: forms with data-passkey. Out: the same forms, sent with what the browser's authenticator answered.
 
-const KNOWN = typeof PublicKeyCredential === "function" && "parseRequestOptionsFromJSON" in PublicKeyCredential;
+// Passkeys belong to a host's name; at an address without one there are none.
+const NAMED = !/^(\[.*\]|[\d.]+)$/.test(location.hostname);
+const KNOWN = NAMED && typeof PublicKeyCredential === "function" && "parseRequestOptionsFromJSON" in PublicKeyCredential;
 
 async function answer(form) {
   const asked = await fetch(form.dataset.options, {
