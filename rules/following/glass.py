@@ -11,6 +11,7 @@ from typing import Final
 from parsers.people import Role
 
 SHORTEST: Final = 10  # characters that say what happened
+LOOK_DAYS: Final = 3  # within which a manager looks at it
 LONGEST: Final = 300
 MEDICAL: Final = frozenset({Role.NURSE, Role.PHARMACIST, Role.MEDICAL_DIRECTOR})
 

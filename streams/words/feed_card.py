@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rules.feeds.card import Card, Delay, Fact, Line, Of, Verdict
+from rules.feeds.card import IN_TIME, Card, Delay, Fact, Line, Of, Verdict
 from streams.words.times import span
 
 _OF: Final = {
@@ -34,11 +34,11 @@ _WRONG: Final[Mapping[Fact, tuple[str, str]]] = {
     Fact.CLASS_UNKNOWN: ("PV1-2, the patient class, is no known code", "Please tell us what your local codes mean."),
     Fact.DISPOSITION_UNKNOWN: ("PV1-36 is no known code", "Please use HL7 table 0112, or tell us your local words."),
     Fact.ARRIVAL_LATE: (
-        "the message came more than 5 minutes after the event was recorded (EVN-2)",
+        f"the message came more than {IN_TIME.seconds // 60} minutes after the event was recorded (EVN-2)",
         "Please send each event as it is recorded, not in batches.",
     ),
     Fact.DISCHARGE_LATE: (
-        "the message came more than 5 minutes after the event was recorded (EVN-2)",
+        f"the message came more than {IN_TIME.seconds // 60} minutes after the event was recorded (EVN-2)",
         "Please send each event as it is recorded, not in batches.",
     ),
     Fact.REPEATED: ("the same message was sent before", "Please look why your engine sends again what we answered."),

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from parsers.people import CaseManager
+from rules.following.glass import LOOK_DAYS
 from rules.following.roles import Doing, Relation, may
 from streams.inbox.board import TILE_WORDS, Board, Tile, board
 from streams.inbox.pages import list_rows as rows
@@ -78,6 +79,7 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
         reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now)),
         silent=[(one.feed, one.words, time_words.ago((now - one.received_at).total_seconds())) for one in silent],
         feeds=feeds,
+        look_days=LOOK_DAYS,
         glass=[
             {
                 "id": one.glass_id,

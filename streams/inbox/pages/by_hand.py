@@ -45,7 +45,7 @@ WHERE_TO: Final = {
 WRONG: Final = {
     "happened": "Say what happened.",
     "hospital": "Say at which hospital.",
-    "at": "Say when: in the last 30 days, and not ahead.",
+    "at": f"Say when: in the last {OLDEST.days} days, and not ahead.",
     "disposition": "Where to is said of a discharge, from the list.",
 }
 _MESSAGE_ID: Final = re.compile(r"[0-9a-f]{32}")

@@ -64,6 +64,7 @@ def card_shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
     ]
     return inbox.page(
         "feed_card.html",
+        weeks_before=WEEKS_BEFORE,
         reader=reader.person,
         csrf=reader.session.csrf,
         feed=feed,
