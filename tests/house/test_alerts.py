@@ -74,5 +74,5 @@ def test_the_dashboard_can_be_provisioned() -> None:
 def test_promtool_finds_them_right(command: tuple[str, ...]) -> None:
     if PROMTOOL is None:
         missing("promtool (Debian's package prometheus)")
-    done = subprocess.run([str(PROMTOOL), *command], cwd=DOCKER, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([str(PROMTOOL), *command], cwd=DOCKER, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
