@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 from parsers.people import Network, Practice
 from rules.telling.destinations import Destination, Whose
 from rules.telling.directory import Directory
-from streams.store import Store
+from streams.store import Store, Unavailable
 from streams.store.delivery import Sums, delivery_id
 from streams.tell.signing import SIGNING
 from tests.rigs.receiver import Receiver, make_ca, server_context
@@ -141,7 +141,12 @@ class Flood:
                     record(n * VERSIONS_OF_AN_ALERT + version + 1, f"E{n}", visit=f"V{n}", mrn=f"M{n}")
                     for n in range(first, min(first + BATCH, people.stop))
                 ]
-                store.decisions.decide(batch, decide, NOW, ask_due=ask)
+                while True:
+                    try:
+                        store.decisions.decide(batch, decide, NOW, ask_due=ask)
+                    except Unavailable:  # another process writes: tried again, as a worker does
+                        continue
+                    break
 
     @contextmanager
     def _processes(self) -> Iterator[list["subprocess.Popen[bytes]"]]:
