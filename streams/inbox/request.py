@@ -130,8 +130,6 @@ class Inbox:
             lstrip_blocks=True,
         )
 
-    # who is there
-
     def cookie(self, name: str) -> str:
         """The cookie's name: over TLS one that a browser takes from this host alone (RFC 6265bis, `__Host-`)."""
         return f"__Host-{name}" if self.https else name
@@ -309,18 +307,6 @@ class Inbox:
             "undo_seconds": UNDO_SECONDS,
         }
         return self._templates.get_template(template).render(known | values)
-
-    # the list
-
-    # one stay
-
-    # live
-
-    # signing in and out
-
-    # possible matches
-
-    # health
 
     def health(self) -> Health:
         """Live while the poller runs; ready while the store answers it."""
