@@ -41,7 +41,7 @@ def find(page, words):
     page.get_by_role("link", name="Find").click()
     page.get_by_label("Name, birth date, phone or member ID").fill(words)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Found")).to_be_visible()
+    expect(page.get_by_role("heading", name="Found")).to_be_visible(timeout=10_000)
 
 
 def looked_at(page, axe):
@@ -69,10 +69,10 @@ def test_each_page_is_accessible_and_fits_in_light_dark_at_200_percent_and_on_a_
     find(page, "whit")
     found["search"] = looked_at(page, axe)
     page.get_by_role("link", name="Rosa Whitfield").click()
-    expect(page.get_by_role("heading", name="What was done")).to_be_visible()
+    expect(page.get_by_role("heading", name="What was done")).to_be_visible(timeout=10_000)
     found["person"] = looked_at(page, axe)
     page.get_by_role("link", name="Enter an event that no feed told").click()
-    expect(page.get_by_role("heading", name="Enter an event")).to_be_visible()
+    expect(page.get_by_role("heading", name="Enter an event")).to_be_visible(timeout=10_000)
     found["by hand"] = looked_at(page, axe)
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
     assert page.complaints == []
@@ -83,19 +83,19 @@ def test_several_rows_are_chosen_and_done_by_keys_and_what_is_chosen_stays_so(ch
     for key in ("j", "x", "j", "J"):
         page.keyboard.press(key)
     bar = page.get_by_role("form", name="What you chose")
-    expect(bar.get_by_role("status")).to_have_text("2 chosen")
+    expect(bar.get_by_role("status")).to_have_text("2 chosen", timeout=10_000)
     tell(staffed.store, discharge(staffed.people[0], "a1", 4, reasons=(Reason.DIAGNOSIS_ADDED,), **TWO))
-    expect(row(page, "a1")).to_have_attribute("data-version", "4")
-    expect(row(page, "a1").get_by_role("checkbox")).to_be_checked()
+    expect(row(page, "a1")).to_have_attribute("data-version", "4", timeout=10_000)
+    expect(row(page, "a1").get_by_role("checkbox")).to_be_checked(timeout=10_000)
     assert looked_at(page, axe) == []
     bar.get_by_role("button", name="OK, noted").press("Enter")
-    expect(page.locator("#said")).to_contain_text("Noted: 2 people.")
-    expect(bar).to_be_hidden()
+    expect(page.locator("#said")).to_contain_text("Noted: 2 people.", timeout=10_000)
+    expect(bar).to_be_hidden(timeout=10_000)
     page.get_by_role("button", name="Undo (z)").press("z")
-    expect(page.locator("#said")).to_contain_text("Undone.")
+    expect(page.locator("#said")).to_contain_text("Undone.", timeout=10_000)
     row(page, "a3").get_by_role("checkbox").check()
     page.locator("#search").fill("whitfield")
-    expect(bar).to_be_hidden()  # nothing is done for what is not seen
+    expect(bar).to_be_hidden(timeout=10_000)  # nothing is done for what is not seen
     assert [act.kind for act in staffed.store.acts.of_stay("a1")] == [ActKind.NOTED, ActKind.UNDO]
     assert page.complaints == []
 
@@ -108,7 +108,7 @@ def test_the_board_gives_by_keys_alone(chrome, staffed):
     page.get_by_role("checkbox", name="Choose Rosa Whitfield").press("Space")
     page.locator("#many [name=for_id]").press("M")
     page.get_by_role("button", name="Give", exact=True).press("Enter")
-    expect(page.get_by_role("status").filter(has_text="Done for 1.")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Done for 1.")).to_be_visible(timeout=10_000)
     assert [(act.kind, act.for_id) for act in staffed.store.acts.of_stay("a1")] == [(ActKind.ASSIGN, "cm-ortiz")]
     assert page.complaints == []
 
@@ -125,7 +125,7 @@ def test_a_notice_comes_only_when_asked_for_and_away_and_holds_a_number(chrome, 
         }"""
     )
     tell(staffed.store, alert(staffed.people[5], "one", priority=Priority.URGENT))
-    expect(page.locator("#spoken")).to_contain_text("Urgent: Grace Fletcher")
+    expect(page.locator("#spoken")).to_contain_text("Urgent: Grace Fletcher", timeout=10_000)
     page.locator("#help").click()
     page.get_by_label("Tell me on this computer").check()
     tell(staffed.store, alert(staffed.people[5], "two", priority=Priority.URGENT))
@@ -141,6 +141,6 @@ def test_a_list_is_worked_through_by_the_brackets(chrome, staffed):
     page.wait_for_url("**/stay/a1")
     page.keyboard.press("]")
     page.wait_for_url("**/stay/a4")
-    expect(page.get_by_role("heading", name="Walter Dawson")).to_be_visible()
+    expect(page.get_by_role("heading", name="Walter Dawson")).to_be_visible(timeout=10_000)
     page.keyboard.press("[")
     page.wait_for_url("**/stay/a1")
