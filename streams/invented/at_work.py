@@ -96,8 +96,6 @@ class AtWork:
                     self._deed(stay, about, at)
                 case What.LOOK if stay.look_at == at:
                     self._look(stay, at)
-                case _:
-                    pass
 
     def loop_of(self, stay: Followed, at: datetime) -> Loop:
         """How far the stay is."""

@@ -247,11 +247,12 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(settings, tmp_path, monkeypa
 
 
 def test_a_task_that_ends_unasked_ends_the_process_with_its_place(settings, monkeypatch):
-    async def broken(*_):
+    def broken(*_, **__):
         raise KeyError("QZXPHI")
 
-    monkeypatch.setattr(listener, "_keep_tls", broken)
-    with pytest.raises(TaskEnded, match=r"ended unasked \(KeyError at test_process.py:\d+\)") as raised:
+    monkeypatch.setattr(listener.TlsFiles, "look", broken)
+    monkeypatch.setattr(listener, "_LOOK_SECONDS", 0.05)
+    with pytest.raises(TaskEnded, match=r"ended unasked \(KeyError at streams/listen/process.py:\d+\)") as raised:
         asyncio.run(asyncio.wait_for(serve(settings), 30))
     assert "QZXPHI" not in str(raised.value)
     assert listener.run_listener(settings) == 70

@@ -50,7 +50,7 @@ GIVEN = {  # where the default's own text is none that can be given
     "kafka_bootstrap_servers": "kafka:9092",
     "database_url": "postgresql://db/handoff",
     **dict.fromkeys(("feeds", "senders", "inbox_proxy"), "[]"),
-    "tell_allow": "[]",
+    **dict.fromkeys(("tell_allow", "mailboxes"), "[]"),
     **dict.fromkeys(
         (
             "policy",
