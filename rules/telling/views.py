@@ -154,6 +154,11 @@ def view_as(
         case Tier.GENERAL:
             return _general(alert, enrollee, relationship, who, ruling)
     why = WhyWithheld.NOT_YOURS if relationship is Relationship.NONE else WhyWithheld.CONSENT_NEEDED
+    return ids_only(alert, relationship, why)
+
+
+def ids_only(alert: Alert, relationship: Relationship, why: WhyWithheld) -> AlertView:
+    """Of a version nothing but that there is one."""
     return AlertView(
         alert_id=alert.alert_id,
         version=alert.version,

@@ -5,11 +5,11 @@ from typing import NamedTuple
 from parsers.people import Enrollee
 from rules.decisions import Alert
 from rules.policy.policy import Policy
-from rules.telling.confidentiality import Confidentiality, Relationship, Tier
+from rules.telling.confidentiality import Confidentiality, Relationship
 from rules.telling.destinations import Destination
 from rules.telling.directory import Directory
 from rules.telling.due import related
-from rules.telling.views import AlertView, WhyWithheld, Withheld, view_as
+from rules.telling.views import AlertView, WhyWithheld, ids_only, view_as
 
 
 class Known(NamedTuple):
@@ -26,15 +26,7 @@ def seen_by(destination: Destination, alert: Alert, enrollee: Enrollee | None, k
     Of somebody who is nothing to it any more, or is not known any more: ids only.
     """
     if enrollee is None:
-        return AlertView(
-            alert_id=alert.alert_id,
-            version=alert.version,
-            action=alert.action,
-            decided_at=alert.decided_at,
-            tier=Tier.WITHHELD,
-            relationship=Relationship.NONE,
-            withheld=tuple(Withheld(part=part, why=WhyWithheld.NOT_YOURS) for part in ("person", "stay")),
-        )
+        return ids_only(alert, Relationship.NONE, WhyWithheld.NOT_YOURS)
     relationship = related(destination, alert, enrollee, known.directory)
     who = destination.owner_id or destination.destination_id
     return view_as(alert, enrollee, relationship, who, known.confidentiality, destination.tier)

@@ -329,8 +329,9 @@ def test_five_hundred_rows_scroll_and_load_without_a_stutter(chrome, inbox):
     assert min(took) < 2, took
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "zoom"), [(1280, 1), (390, 3), (640, 2)])
+@pytest.mark.parametrize(
+    ("width", "zoom", "scheme"), [(1280, 1, "light"), (1280, 1, "dark"), (390, 3, "light"), (640, 2, "dark")]
+)
 def test_an_accessibility_checker_finds_nothing(chrome, inbox, axe, scheme, width, zoom):
     hold(inbox.store, inbox.people[0])
     inbox.stop()
