@@ -77,7 +77,7 @@ def staff_month(
         "acts_twice": sum(act.act_id.endswith("-again") for act in acts),
         "clocks": _clocks(work, stays, staff, until),
         **_asked(work, stays, rules, len(staff.habits)),
-        "steps_missing": sum(len(work.look(stay, until).due) for stay in stays),
+        "steps_missing": sum(len(work.look(stay, work.loop_of(stay, until), until).due) for stay in stays),
     }
 
 

@@ -245,19 +245,15 @@ class Inbox:
 
     def not_theirs(self, request: Request, reader: Reader) -> Response:
         """The front page leads those who see no patients to what is theirs; elsewhere there is nothing."""
-        if request.url.path != "/":
-            return PlainTextResponse("not here", 404)
-        if may(reader.person.role, Doing.SEE_AUDIT):
-            return RedirectResponse("/audit", 303)
-        if may(reader.person.role, Doing.CHANGE_DESTINATIONS):
-            return RedirectResponse("/destinations", 303)
-        if may(reader.person.role, Doing.SEE_FEEDS):
-            return RedirectResponse("/feeds", 303)
-        lines = ("Your role sees no patients.", self.whom_to_ask())
-        heading = "Nothing is shown here"
-        return self.page(
-            "words.html", heading=heading, lines=lines, button=None, reader=reader.person, csrf=reader.session.csrf
+        theirs = (
+            (Doing.SEE_AUDIT, "/audit"),
+            (Doing.CHANGE_DESTINATIONS, "/destinations"),
+            (Doing.SEE_FEEDS, "/feeds"),
         )
+        first = next((address for doing, address in theirs if may(reader.person.role, doing)), None)
+        if request.url.path != "/" or first is None:
+            return PlainTextResponse("not here", 404)
+        return RedirectResponse(first, 303)
 
     def way_out(self, session: Session) -> str:
         """Where the browser goes to sign out at the provider as well; "" for a session that is not of it."""
@@ -288,15 +284,16 @@ class Inbox:
         lines = ("The store behind this page does not answer. Nothing is lost.", "Reload the page in a moment.")
         return self.page("words.html", 503, heading="Not available right now", lines=lines, button=None)
 
-    def page(self, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
-        return HTMLResponse(self.render(template, **values), status)
+    def page(self, template: str, status: int = 200, /, *, reader: Reader | None = None, **values: Any) -> HTMLResponse:
+        """`reader`: who is at the page; the template has the person as `reader`, and the session's `csrf`."""
+        return HTMLResponse(self.render(template, reader=reader, **values), status)
 
-    def render(self, template: str, /, **values: Any) -> str:
-        role = getattr(values.get("reader"), "role", None)
+    def render(self, template: str, /, *, reader: Reader | None = None, **values: Any) -> str:
+        role = reader.person.role if reader else None
         known: dict[str, Any] = {
             "asset": asset,
-            "csrf": "",
-            "reader": None,
+            "csrf": reader.session.csrf if reader else "",
+            "reader": reader.person if reader else None,
             "demo": self.demo,
             "reviews": 0,
             "board_link": role is not None and bool(may(role, Doing.SEE_BOARD)),

@@ -108,10 +108,10 @@ class AtWork:
             in_hospital_again=self._in_hospital_again(stay.newest, at),
         )
 
-    def look(self, stay: Followed, at: datetime) -> Look:
-        """What a look at the stay comes to."""
+    def look(self, stay: Followed, found: Loop, at: datetime) -> Look:
+        """What a look at the stay comes to, as far as it is."""
         practice_id = self._practices.get(stay.newest.enrollee_id, "")
-        return look(stay.versions, self.loop_of(stay, at), practice_id, stay.written, self._rules, at)
+        return look(stay.versions, found, practice_id, stay.written, self._rules, at)
 
     def at_work(self, person: CaseManager, at: datetime) -> datetime:
         """The time itself, or when somebody is next neither away nor outside working hours, by their own lines."""
@@ -162,8 +162,9 @@ class AtWork:
             self._put(stay.look_at, What.LOOK, stay.newest.alert_id, None)
 
     def _look(self, stay: Followed, at: datetime) -> None:
-        seen = self.look(stay, at)
-        if self.loop_of(stay, at).follow_up.state is FollowUpState.PAUSED:
+        found = self.loop_of(stay, at)
+        seen = self.look(stay, found, at)
+        if found.follow_up.state is FollowUpState.PAUSED:
             stay.held_since = at + PAUSED_FOR
         stay.written = [one._replace(over=one.over or one.key in seen.over) for one in stay.written]
         for done in seen.due:

@@ -32,6 +32,7 @@ from sqlalchemy import (
     delete,
     event,
     select,
+    tuple_,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
@@ -361,14 +362,12 @@ def rows_among(connection: Connection, select: str, values: Sequence[str]) -> li
 
 
 def delete_in_steps(database: Database, table: Table, which: ColumnElement[bool], at_once: int) -> int:
-    """Delete the rows of a table with a key of one column that are so, in transactions none of which is long.
-
-    Gives how many.
-    """
-    (key,), gone = table.primary_key.columns, 0
+    """Delete the rows of a table that are so, in transactions none of which is long; gives how many."""
+    columns, gone = list(table.primary_key.columns), 0
+    key = columns[0] if len(columns) == 1 else tuple_(*columns)
     while True:
         with database.writing() as connection:
-            some = select(key).where(which).limit(at_once)
+            some = select(*columns).where(which).limit(at_once)
             count = connection.execute(delete(table).where(key.in_(some))).rowcount
         gone += count
         if count < at_once:

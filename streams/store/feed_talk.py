@@ -16,7 +16,7 @@ from rules.endings import Ending, LedgerEntry
 from rules.feeds.card import counted
 from rules.feeds.rhythm import WEEKS, Talk
 from rules.feeds.talk import Heard, Said, State, What, said_by
-from streams.store.database import Database, write_rows
+from streams.store.database import Database, delete_in_steps, write_rows
 from streams.store.feed_weeks import add_to_weeks
 from streams.store.tables import feed_hours, feed_talk, feed_tallies, from_us, to_us
 from streams.store.ticks import Turn, fence
@@ -125,13 +125,7 @@ class FeedTalks:
     def prune(self, now: datetime) -> None:
         """Forget hours that no rhythm is learned from any more."""
         old = to_us(now.astimezone(UTC) - timedelta(days=HOURS_DAYS))
-        while True:
-            with self._database.writing() as connection:
-                some = select(feed_hours.c.hour_us).where(feed_hours.c.hour_us < old).order_by(feed_hours.c.hour_us)
-                limit = connection.scalar(some.offset(_AT_ONCE).limit(1)) or old
-                count = connection.execute(delete(feed_hours).where(feed_hours.c.hour_us < limit)).rowcount
-            if count == 0 or limit == old:
-                return
+        delete_in_steps(self._database, feed_hours, feed_hours.c.hour_us < old, _AT_ONCE)
 
 
 def _into_hours(connection: Connection, rows: Iterable[tuple[str, int, str, int, int]]) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
-from streams.store.database import Database, write_rows
+from streams.store.database import Database, delete_in_steps, write_rows
 from streams.store.tables import feed_weeks, from_us, to_us
 
 CARD_DAYS: Final = 7 * 57
+_AT_ONCE: Final = 5_000
 _WEEK_US: Final = 7 * 24 * 3_600_000_000
 _MONDAY_US: Final = 4 * 24 * 3_600_000_000  # 5 January 1970
 
@@ -61,5 +62,5 @@ class FeedWeeks:
 
     def prune(self, now: datetime) -> None:
         """Forget weeks of more than a year ago."""
-        with self._database.writing() as connection:
-            connection.execute(delete(feed_weeks).where(feed_weeks.c.week_us < to_us(now - timedelta(days=CARD_DAYS))))
+        old = feed_weeks.c.week_us < to_us(now - timedelta(days=CARD_DAYS))
+        delete_in_steps(self._database, feed_weeks, old, _AT_ONCE)

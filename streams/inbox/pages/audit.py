@@ -47,8 +47,7 @@ def shown(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -
     more = f"The newest {SHOWN} are shown; the CSV holds all." if len(rows) == SHOWN else ""
     return inbox.page(
         "audit.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         lines=lines,
         asked=asked,
         spans=_SPANS,

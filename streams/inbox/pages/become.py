@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 async def become_page(inbox: "Inbox", visit: "Visit") -> Response:
     people = await run_in_threadpool(partial(people_of, inbox))
-    return inbox.page("become.html", reader=visit.reader.person, csrf=visit.reader.session.csrf, people=people)
+    return inbox.page("become.html", reader=visit.reader, people=people)
 
 
 def people_of(inbox: "Inbox") -> list[dict[str, str]]:

@@ -57,8 +57,7 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
     inbox.store.audit.write_list(who, Audited.READ_LIST, now, people_of(shown), f"board, {len(listed)} stays")
     return inbox.page(
         "board.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         tiles=[(one.value, TILE_WORDS[one], len(found.tiles[one])) for one in Tile],
         chosen=tile,
         chosen_words=TILE_WORDS[Tile(tile)] if tile in set(Tile) else _whose(inbox, query.get("whose", "")),

@@ -109,8 +109,7 @@ def render(inbox: "Inbox", reader: "Reader", ref: str, said: str = "", given: di
     return inbox.page(
         "by_hand.html",
         422 if given else 200,
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         ref=ref,
         who=people_words.person_line(full, person.birth_date, person.sex, now, inbox.desk.zone),
         entry=given["entry"] if given else f"{int(now.timestamp() * 1000):012x}{secrets.token_hex(10)}",

@@ -66,8 +66,7 @@ def render(inbox: "Inbox", reader: Reader, said: str, whose: str) -> Response:
     inbox.store.audit.write(me.case_manager_id, Audited.READ_LIST, now, detail="cover")
     return inbox.page(
         "cover.html",
-        reader=me,
-        csrf=reader.session.csrf,
+        reader=reader,
         said=said,
         people=[(one.case_manager_id, _named(one)) for one in people],
         chosen=whose if whose in {one.case_manager_id for one in people} else me.case_manager_id,

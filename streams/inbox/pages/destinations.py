@@ -109,8 +109,7 @@ def shown(inbox: "Inbox", reader: "Reader", query: dict[str, str]) -> Response:
     said = SAID.get(query.get("said", "")) if of else None
     return inbox.page(
         "destinations.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         lines=lines,
         asked=asked,
         spans=SPANS,

@@ -42,7 +42,7 @@ def shown(inbox: "Inbox", reader: "Reader") -> Response:
         ago = time_words.ago((now - heard[feed]).total_seconds()) if feed in heard else "never"
         how = feed_words.quiet(state, now, zone) or state.talk.value
         lines.append({"feed": feed, "ago": ago, "how": how, "card": feed in cards})
-    return inbox.page("feeds.html", reader=reader.person, csrf=reader.session.csrf, lines=lines)
+    return inbox.page("feeds.html", reader=reader, lines=lines)
 
 
 def card_shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
@@ -65,8 +65,7 @@ def card_shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
     return inbox.page(
         "feed_card.html",
         weeks_before=WEEKS_BEFORE,
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         feed=feed,
         week=weeks[0].begins.date().isoformat(),
         messages=found.messages,

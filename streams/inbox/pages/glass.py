@@ -71,8 +71,7 @@ def asking(
     return inbox.page(
         "glass.html",
         status,
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         said=said,
         people=people or [],
         reasons=[(reason.value, words) for reason, words in REASON_WORDS.items()],
@@ -153,8 +152,7 @@ def shown_to(inbox: "Inbox", visit: "Visit") -> Response:
     )
     return inbox.page(
         "glass_person.html",
-        reader=me,
-        csrf=visit.reader.session.csrf,
+        reader=visit.reader,
         who=people_words.person_line(_name(enrollee), enrollee.birth_date, enrollee.sex, now, zone),
         until=time_words.time_or_moment(broken.until, now, zone),
         reason=REASON_WORDS[broken.reason],

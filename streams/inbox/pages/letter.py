@@ -55,8 +55,7 @@ def render(inbox: "Inbox", reader: Reader, alert_id: str, language: str) -> Resp
     )
     return inbox.page(
         "letter.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         alert_id=alert_id,
         letter=letter,
         address=people_words.address(person.address) if person.address else "",

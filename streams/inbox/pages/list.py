@@ -47,17 +47,17 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
     else:
         inbox.store.audit.write(who, Audited.AUTO, now, detail=detail)
     groups = groups_of(inbox, reader, found, now, at.by)
-    inbox.deltas.sent(reader.person.case_manager_id, name_of(groups), [row for _, row in found])
+    etag = name_of(groups)
+    inbox.deltas.sent(who, etag, [row for _, row in found])
     return inbox.page(
         "list.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         position=position,
         last_alert=int((now - last).total_seconds()) if last else "",
         now_words=time_words.moment(now, now, inbox.desk.zone),
         groups=groups,
         gone=(),
-        etag=name_of(groups),
+        etag=etag,
         own=at.by == Narrowing(),
         links=links(inbox, reader, at),
         choices=choices(inbox, reader, at.by, stays),

@@ -149,6 +149,5 @@ def _words(
         heading=heading,
         lines=lines,
         button=button,
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
     )

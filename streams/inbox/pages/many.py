@@ -157,6 +157,5 @@ def _answer(
         heading=heading,
         lines=lines,
         button=None,
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
     )

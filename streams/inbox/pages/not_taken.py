@@ -53,8 +53,7 @@ def shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
     counts = Counter((one.feed or "not known", one.code) for one in found).most_common()
     return inbox.page(
         "not_taken.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         feed=feed if feeds else "",
         lines=lines,
         counts=[(name, code, count) for (name, code), count in counts],

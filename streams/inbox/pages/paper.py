@@ -73,8 +73,7 @@ def render_sheet(inbox: "Inbox", reader: Reader, chosen: frozenset[str] | None =
         )
     return inbox.page(
         "sheet.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         sheet=sheet,
         now_words=time_words.moment(now, now, inbox.desk.zone),
     )
@@ -97,8 +96,7 @@ def render_due(inbox: "Inbox", reader: Reader) -> Response:
     today = now.astimezone(zone).date()
     return inbox.page(
         "due.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         days=[
             (_words(day, today, now, zone), [rows.row(stay, who, now, zone) for stay in kept])
             for day, kept in sorted(days.items())

@@ -66,8 +66,7 @@ def render_search(inbox: "Inbox", reader: Reader, words: str) -> Response:
         inbox.store.audit.write_people(reader.person.case_manager_id, Audited.READ_LIST, now, ids, "search")
     return inbox.page(
         "search.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         words=words,
         asked=bool(words),
         people=[
@@ -124,9 +123,8 @@ def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
     )
     return inbox.page(
         "person.html",
-        reader=me,
+        reader=reader,
         shown_days=SHOWN_DAYS,
-        csrf=reader.session.csrf,
         who=people_words.person_line(_name(enrollee), enrollee.birth_date, enrollee.sex, now, desk.zone),
         tel=tel(enrollee.phone),
         by_hand=f"/by-hand/{ref}" if may_see(inbox, reader, enrollee.practice_id, Doing.ACT) else "",

@@ -52,8 +52,7 @@ def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Respon
     more = f"{waiting:,} wait; these are the oldest {len(found)}." if waiting > len(found) else ""
     return inbox.page(
         "review.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         reviews=waiting,
         reviews_waiting=[words for _, words in found],
         answered=[answer_words(one, inbox.desk.name(one.decided_by), who, now, inbox.desk.zone) for one in answered],

@@ -46,8 +46,7 @@ def render(inbox: "Inbox", reader: "Reader") -> Response:
     ]
     return inbox.page(
         "sessions.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         lines=lines,
         own=not inbox.provider,
         staff=bool(may(reader.person.role, Doing.CHANGE_DIRECTORY)),

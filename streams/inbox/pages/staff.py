@@ -42,8 +42,7 @@ def shown(inbox: "Inbox", visit: "Visit", said: str = "", link: str = "") -> Res
     reader = visit.reader
     return inbox.page(
         "staff.html",
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         lines=lines,
         said=said,
         link=link,

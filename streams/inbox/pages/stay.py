@@ -56,15 +56,13 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
             heading="Not here",
             lines=lines,
             button=None,
-            reader=reader.person,
-            csrf=reader.session.csrf,
+            reader=reader,
         )
     note_reading(inbox, who, detail, detail.stay.latest.version, now, came=came)
     stay = pages.stay_words(detail, who, now, inbox.desk.zone)
     answer = inbox.page(
         template,
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         position=position,
         last_alert=int((now - detail.stay.latest.decided_at).total_seconds()),
         stay=stay,
@@ -181,8 +179,7 @@ def held_by(inbox: "Inbox", request: Request, reader: Reader, holder: str, versi
         heading=question,
         lines=(),
         button=button,
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
     )
 
 

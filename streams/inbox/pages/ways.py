@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from parsers.people import CaseManager
 from streams.inbox.entering import enter
 from streams.inbox.opened import WAYS
+from streams.inbox.request import Reader
 from streams.inbox.sign_in import second_factor
 from streams.inbox.sign_in.passkeys import PasskeyFault, answer_of, ask_to_make, made
 from streams.inbox.sign_in.passwords import SHORTEST, PasswordFault, fault_of, hash_of
@@ -29,7 +30,7 @@ from streams.words import times as time_words
 
 if TYPE_CHECKING:
     from streams.inbox.page import Visit
-    from streams.inbox.request import Inbox, Reader
+    from streams.inbox.request import Inbox
 
 RECENT: Final = timedelta(minutes=10)
 SHOWN_FOR: Final = timedelta(minutes=30)  # a second factor that is being set up
@@ -67,8 +68,7 @@ def shown(inbox: "Inbox", visit: "Visit", said: str = "", status: int = 200) -> 
     return inbox.page(
         "ways.html",
         status,
-        reader=reader.person,
-        csrf=reader.session.csrf,
+        reader=reader,
         keys=keys,
         password_since=time_words.time_or_moment(has.password_at, now, zone) if has.password_at else "",
         codes_left=has.codes_left,
@@ -160,8 +160,7 @@ def asked_for_password(inbox: "Inbox", reader: "Reader", secret: bytes, said: st
     return inbox.page(
         "way_password.html",
         400 if said else 200,
-        reader=who,
-        csrf=reader.session.csrf,
+        reader=reader,
         said=said,
         shortest=SHORTEST,
         key=base64.b32encode(secret).decode(),
@@ -217,7 +216,7 @@ async def new_codes(inbox: "Inbox", visit: "Visit") -> Response:
 
 
 def show_codes(inbox: "Inbox", person: CaseManager, codes: Sequence[str], session: Session) -> Response:
-    return inbox.page("way_codes.html", reader=person, csrf=session.csrf, codes=codes)
+    return inbox.page("way_codes.html", reader=Reader(session, person), codes=codes)
 
 
 def _name(form: FormData) -> str:
