@@ -4,11 +4,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from rules.endings import Ending, LedgerEntry
 from streams.store import Damaged, Store, Unavailable
-from streams.store.tables import unmatched
+from streams.store.database import delete_in_steps, write_rows
+from streams.store.tables import feed_hours, unmatched
 from tests.rigs.store import NOW, days, decide, message_id, record, store, store_url
 
 __all__ = ["store", "store_url"]
@@ -88,3 +89,13 @@ def test_tables_that_went_are_waited_for_and_never_a_message_s_fault(store: Stor
         connection.exec_driver_sql("DROP TABLE fingerprints")
     with pytest.raises(Unavailable):
         store.decisions.decide([record(1)], decide, NOW)
+
+
+def test_what_is_old_goes_in_steps_by_a_key_of_several_columns(store: Store) -> None:
+    columns = ("feed", "hour_us", "said", "messages", "last_us")
+    with store.database.writing() as connection:
+        rows = [(feed, hour, "admit", 1, hour) for feed in ("a", "b") for hour in range(7)]
+        write_rows(connection, feed_hours, columns, rows)
+    assert delete_in_steps(store.database, feed_hours, feed_hours.c.hour_us < 5, 3) == 10
+    with store.database.reading() as connection:
+        assert sorted(connection.scalars(select(feed_hours.c.hour_us))) == [5, 5, 6, 6]
