@@ -150,19 +150,19 @@ def rule_on(
 
 
 def _sensitive(alert: Alert) -> Iterable[Basis]:
-    found = {sensitivity(diagnosis): None for diagnosis in alert.diagnoses}
+    bases = {sensitivity(diagnosis): None for diagnosis in alert.diagnoses}
     taken_back = Reason.URGENCY_TAKEN_BACK in alert.reasons  # its changes still name what was said
     if Reason.OVERDOSE in alert.reasons or taken_back:
-        found[Basis.SUBSTANCE_USE_DIAGNOSIS] = None
+        bases[Basis.SUBSTANCE_USE_DIAGNOSIS] = None
     if Reason.BEHAVIORAL_HEALTH in alert.reasons or taken_back:
-        found[Basis.MENTAL_HEALTH_DIAGNOSIS] = None
+        bases[Basis.MENTAL_HEALTH_DIAGNOSIS] = None
     for clock in alert.clocks:
         if clock.kind in (ClockKind.FUA_7, ClockKind.FUA_30):
-            found[Basis.SUBSTANCE_USE_DIAGNOSIS] = None
+            bases[Basis.SUBSTANCE_USE_DIAGNOSIS] = None
         elif clock.kind in TELLING_CLOCKS:
-            found[Basis.MENTAL_HEALTH_DIAGNOSIS] = None
-    found.pop(Basis.NOTHING, None)
-    return found
+            bases[Basis.MENTAL_HEALTH_DIAGNOSIS] = None
+    bases.pop(Basis.NOTHING, None)
+    return bases
 
 
 TELLING_CLOCKS: Final = frozenset(

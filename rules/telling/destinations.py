@@ -165,12 +165,14 @@ def relationship_to(
             return Relationship.NONE
 
 
-def wanted(destination: Destination, alert: Alert, enrollee: Enrollee, relationship: Relationship, told: bool) -> bool:
+def wanted(
+    destination: Destination, alert: Alert, enrollee: Enrollee, relationship: Relationship, told_before: bool
+) -> bool:
     """Whether this version is due to this destination.
 
-    `told`: an earlier version was delivered there, or may have been. Then every later one is due, whatever the row
+    `told_before`: an earlier version was delivered there, or may have been. Then every later one is due, whatever the row
     wants today; where the person is nothing to the destination any more, only the retraction is.
     """
     if relationship is Relationship.NONE:
-        return told and alert.action is Action.RETRACT
-    return told or (alert.action is not Action.RETRACT and destination.wants.fit(alert, enrollee))
+        return told_before and alert.action is Action.RETRACT
+    return told_before or (alert.action is not Action.RETRACT and destination.wants.fit(alert, enrollee))

@@ -131,7 +131,9 @@ class Directory:
         """
         some = self._carriers.get(practice_id, []) if practice_id else self._teams.get(network_id, [])
         people = [person for person in some if role in (None, person.role)]
-        away = sum(any(_covers(each, at) for each in self.absences.get(one.case_manager_id, ())) for one in people)
+        away = sum(
+            any(_covers(each, at) for each in self.absences.get(member.case_manager_id, ())) for member in people
+        )
         counts = {"away": away, "outside their hours": len(people) - away}
         words = [f"{count} {word}" for word, count in counts.items() if count]
         return f"all {words[0].partition(' ')[2]}" if len(words) == 1 and len(people) > 1 else ", ".join(words)
@@ -195,16 +197,16 @@ class Directory:
         )
 
     def _with_backups(self, people: Iterable[CaseManager]) -> list[CaseManager]:
-        found: dict[str, CaseManager] = {}
+        people_by_id: dict[str, CaseManager] = {}
         waiting = list(people)
         while waiting:
             person = waiting.pop()
-            if person.case_manager_id in found:
+            if person.case_manager_id in people_by_id:
                 continue
-            found[person.case_manager_id] = person
+            people_by_id[person.case_manager_id] = person
             backups = (self.person(absence.backup_id) for absence in self.absences.get(person.case_manager_id, ()))
             waiting.extend(backup for backup in backups if backup)
-        return list(found.values())
+        return list(people_by_id.values())
 
     def _bounds(self, people: Iterable[CaseManager], starts: datetime, ends: datetime) -> Iterator[datetime]:
         for person in people:
@@ -214,9 +216,9 @@ class Directory:
 
     def _first(self, people: Iterable[CaseManager], level: Level, what: str, at: datetime) -> Answer | None:
         for person in people:
-            found = self.stand_in(person, at)
-            if found is not None:
-                answering, how = found
+            answerer = self.stand_in(person, at)
+            if answerer is not None:
+                answering, how = answerer
                 return Answer(answering, level, f"{person.name} {what}{how}")
         return None
 
@@ -227,9 +229,9 @@ class Directory:
         if away:
             for absence in away:
                 backup = self.person(absence.backup_id) if absence.backup_id else None
-                found = backup and self._stand_in(backup, at, (*trail, person.case_manager_id))
-                if backup and found:
-                    return found[0], f", is away and {backup.name} stands in{found[1]}"
+                deputy = backup and self._stand_in(backup, at, (*trail, person.case_manager_id))
+                if backup and deputy:
+                    return deputy[0], f", is away and {backup.name} stands in{deputy[1]}"
             return None
         spans = read_hours(person.hours) or ALWAYS
         if spans is not ALWAYS and not within(spans, at.astimezone(self.zone)):

@@ -32,8 +32,10 @@ class DestinationIndex:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def due(self, alert: Alert, enrollee: Enrollee, told: Collection[str], directory: Directory) -> list[Destination]:
-        """The destinations one version is due to. `told`: ids of those that have an earlier one, or may have."""
+    def due(
+        self, alert: Alert, enrollee: Enrollee, told_before: Collection[str], directory: Directory
+    ) -> list[Destination]:
+        """The destinations one version is due to. `told_before`: ids of those that have an earlier one, or may have."""
         practice = directory.practices.get(enrollee.practice_id)
         plan = directory.lme_mco_for(enrollee.address.county)
         owners = [
@@ -47,12 +49,24 @@ class DestinationIndex:
         ]
         candidates: dict[str, Destination] = {}
         for owner in owners:
-            candidates.update((one.destination_id, one) for one in self._by_owner.get(owner, ()))
-        candidates.update((one, self._by_id[one]) for one in told if one in self._by_id)
+            candidates.update(
+                (destination.destination_id, destination) for destination in self._by_owner.get(owner, ())
+            )
+        candidates.update(
+            (destination_id, self._by_id[destination_id])
+            for destination_id in told_before
+            if destination_id in self._by_id
+        )
         return [
-            one
-            for one in candidates.values()
-            if wanted(one, alert, enrollee, related(one, alert, enrollee, directory), one.destination_id in told)
+            destination
+            for destination in candidates.values()
+            if wanted(
+                destination,
+                alert,
+                enrollee,
+                related(destination, alert, enrollee, directory),
+                destination.destination_id in told_before,
+            )
         ]
 
 

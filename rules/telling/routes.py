@@ -156,13 +156,13 @@ def _matching(route: Route, facts: _Facts) -> list[Route]:
     """The branches that take the alert, in order; empty when this one does not."""
     if not _holds(route, facts):
         return []
-    found: list[Route] = []
+    branches: list[Route] = []
     for child in route.routes:
         taken = _matching(child, facts)
-        found.extend(taken)
+        branches.extend(taken)
         if taken and not child.go_on:
             break
-    return found or [route]
+    return branches or [route]
 
 
 def _holds(route: Route, facts: _Facts) -> bool:
@@ -182,11 +182,11 @@ def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer 
     answer: Answer | None = None
     if route.to is Target.CASE_MANAGER:
         person = directory.person(route.case_manager)
-        found = directory.stand_in(person, facts.at) if person else None
-        if person and found:
+        stand_in = directory.stand_in(person, facts.at) if person else None
+        if person and stand_in:
             level = Level.CENTRAL_OFFICE if person.role is Role.CENTRAL_OFFICE else Level.NETWORK
-            words = f"{lead}{person.name} is named by the route {route.name}{found[1]}."
-            return Answer(found[0], level, ""), words, True
+            words = f"{lead}{person.name} is named by the route {route.name}{stand_in[1]}."
+            return Answer(stand_in[0], level, ""), words, True
         skipped.append(f"the person named by the route {route.name} does not answer at this hour")
     if route.to is Target.LME_MCO:
         plan = directory.lme_mco_for(facts.county) if facts.county else None

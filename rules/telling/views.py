@@ -129,11 +129,11 @@ def view(
     not learn where the enrollee lives and is at home now. `emergency`: as in `rule_on`.
     """
     relationship = relationship_of(alert, enrollee, recipient, network_id, assigned)
-    found = view_as(alert, enrollee, relationship, recipient.case_manager_id, policy, emergency=emergency)
-    if not past or found.person is None:
-        return found
+    readable = view_as(alert, enrollee, relationship, recipient.case_manager_id, policy, emergency=emergency)
+    if not past or readable.person is None:
+        return readable
     now = {"phone": "", "address": None, "practice_id": "", "programs": (), "language": ""}
-    return found.model_copy(update={"person": found.person.model_copy(update=now)})
+    return readable.model_copy(update={"person": readable.person.model_copy(update=now)})
 
 
 def view_as(
@@ -181,13 +181,15 @@ def told_versions(
     newest, who = versions[-1], recipient.case_manager_id
     if not former(newest, enrollee, recipient, network_id, assigned):
         return tuple(versions)
-    found: list[Alert] = []
+    versions_told: list[Alert] = []
     for alert in versions:
         if any(owner.case_manager_id == who for owner in alert.owners) and alert.action is not Action.RETRACT:
-            found.append(alert)
-        elif alert.action is Action.RETRACT and found:
-            found.append(found[-1].model_copy(update={name: getattr(alert, name) for name in _OF_A_RETRACTION}))
-    return tuple(found) or (versions[0],)
+            versions_told.append(alert)
+        elif alert.action is Action.RETRACT and versions_told:
+            versions_told.append(
+                versions_told[-1].model_copy(update={name: getattr(alert, name) for name in _OF_A_RETRACTION})
+            )
+    return tuple(versions_told) or (versions[0],)
 
 
 def former(

@@ -42,13 +42,13 @@ def release_late(settings: Settings, store: Store, load: int) -> Late:
     with store.database.reading() as connection:
         lines, _ = load_enrollees(connection, wanted, None)
     enrollees = {enrollee_id: enrollee_on(line, (), None) for enrollee_id, line in lines.items()}
-    found = missed(matches, enrollees, local, settings.unmatched_days)
-    told = [EventRecord(event=each.event, match=each.match) for each in found if each.sure]
-    store.reviews.release(told, now)
-    store.unmatched.drop([record.event.message_id for record in told])
-    asked = [EventRecord(event=each.event, match=each.match) for each in found if not each.sure]
+    late = missed(matches, enrollees, local, settings.unmatched_days)
+    sure = [EventRecord(event=each.event, match=each.match) for each in late if each.sure]
+    store.reviews.release(sure, now)
+    store.unmatched.drop([record.event.message_id for record in sure])
+    asked = [EventRecord(event=each.event, match=each.match) for each in late if not each.sure]
     said = store.reviews.ask_late([record for record in asked if worth_asking(record.event)], now)
-    return Late(len(told) + said.released, said.waiting)
+    return Late(len(sure) + said.released, said.waiting)
 
 
 def _matched(store: Store, events: Iterator[Event], today: date) -> Iterator[tuple[Event, Match]]:

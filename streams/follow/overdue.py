@@ -43,7 +43,7 @@ class Overdue:
         """One tick. Raises `Unavailable`, also when another process has taken the turn over."""
         store = self._store.escalations
         rules = Rules(store.in_force(turn, self._escalation(), now), self._policy(), self._directory())
-        mail = [one.destination for one in self._store.destinations.all() if one.destination.whose is Whose.PERSON]
+        mail = [row.destination for row in self._store.destinations.all() if row.destination.whose is Whose.PERSON]
         until = time.monotonic() + WORK_SECONDS
         while store.hear(turn) and time.monotonic() < until:
             pass

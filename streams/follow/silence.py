@@ -40,7 +40,7 @@ class Silence:
             self._usual = {feed: usual(heard, self._zone(feed)) for feed, heard in learned.items()}
             self._learned_at = now
         slow = self._holidays(now)
-        parked = {one.feed for one in self._store.keeping_up.parked()}
+        parked = {parking.feed for parking in self._store.keeping_up.parked()}
         heard = self._store.feed_talk.heard(now - LOOK_BACK)
         states = {feed: self._state(feed, said, now, slow) for feed, said in heard.items() if _known(said, now)}
         states |= {feed: State(Talk.PAUSED) for feed in states if feed in parked}
@@ -70,7 +70,7 @@ def gauge(store: Store, shown: set[str]) -> None:
 
     Raises `Unavailable`.
     """
-    now_known = {one.feed: LEVELS.get(one.state.talk, 0) for one in store.feed_talk.all()}
+    now_known = {talk.feed: LEVELS.get(talk.state.talk, 0) for talk in store.feed_talk.all()}
     for feed, level in now_known.items():
         metrics.FEED_QUIET.labels(feed).set(level)
     for feed in shown - now_known.keys():

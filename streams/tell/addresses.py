@@ -115,8 +115,10 @@ async def resolve(host: str, port: int, *, private: bool, allowed: Iterable[str]
     """Every address of a host, none of which is forbidden. Raises `NotAllowed`, `OSError`."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(RESOLVE_SECONDS):
-        found = await loop.run_in_executor(_RESOLVERS, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
-    addresses = tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+        entries = await loop.run_in_executor(
+            _RESOLVERS, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        )
+    addresses = tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in entries))
     ranges = [ip_network(text) for text in allowed]
     for text in addresses:
         address = ip_address(text)

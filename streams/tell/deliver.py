@@ -100,12 +100,12 @@ class Teller:
                     if task.done():
                         task.result()  # it never ends unasked: raises what ended it
                 try:
-                    found = await self.once()
+                    count = await self.once()
                     self.away = ""
                 except Unavailable as error:
                     self.away = type(error).__name__
-                    found = 0
-                if not found:
+                    count = 0
+                if not count:
                     try:
                         await asyncio.wait_for(stopping.wait(), IDLE_SECONDS)
                     except TimeoutError:
@@ -132,9 +132,9 @@ class Teller:
         )
         claimed = await self._in_thread(claim, self._name, self._now(), self._hold)
         by_destination: dict[str, list[Claimed]] = {}
-        for one in claimed:
-            self._in_hand.add(one.delivery_id)
-            by_destination.setdefault(one.destination_id, []).append(one)
+        for delivery in claimed:
+            self._in_hand.add(delivery.delivery_id)
+            by_destination.setdefault(delivery.destination_id, []).append(delivery)
         for destination_id, deliveries in by_destination.items():
             task = asyncio.create_task(self._serve(destination_id, deliveries))
             self._running[destination_id] = task
@@ -167,7 +167,9 @@ class Teller:
     async def _release(self, claimed: Sequence[Claimed]) -> None:
         now = self._now()
         waiting = DeliveryState.WAITING
-        await self._settle([End(one.delivery_id, one.destination_id, waiting, now, tried=False) for one in claimed])
+        await self._settle(
+            [End(delivery.delivery_id, delivery.destination_id, waiting, now, tried=False) for delivery in claimed]
+        )
 
     async def _serve(self, destination_id: str, claimed: Sequence[Claimed]) -> None:
         """One turn of one destination. What fails here is this destination's, and comes again."""
@@ -187,7 +189,7 @@ class Teller:
         except* Exception as errors:  # one destination's fault must not end the others
             log.error("destination_crashed", destination=destination_id, **traced(errors.exceptions[0]))
         finally:
-            self._in_hand.difference_update(one.delivery_id for one in claimed)
+            self._in_hand.difference_update(delivery.delivery_id for delivery in claimed)
 
     async def _turn(self, row: DestinationRow, claimed: Sequence[Claimed], known: Known) -> None:
         destination = row.destination
@@ -221,19 +223,19 @@ class Teller:
         async def some() -> None:
             nonlocal stopped
             while left and not stopped and not self._stopping:
-                one, item = left.popleft()
+                delivery, item = left.popleft()
                 said = await self._try(form, way, [item], destination, secrets, 0)
                 if isinstance(said, GiveUp):
-                    await self._given_up(destination, [one], said)
+                    await self._given_up(destination, [delivery], said)
                 elif isinstance(said, Delivered):
-                    await self._done(row, [one], [item], said)
-                elif not await self._failed(destination, [one], said):
+                    await self._done(row, [delivery], [item], said)
+                elif not await self._failed(destination, [delivery], said):
                     stopped = True
 
         async with asyncio.TaskGroup() as group:
             for _ in range(1 if row.failures else way.at_once):  # who failed is asked with one
                 group.create_task(some())
-        await self._release([one for one, _ in left])
+        await self._release([delivery for delivery, _ in left])
 
     async def _file(
         self, row: DestinationRow, claimed: Sequence[Claimed], known: Known, form: Form, way: Way, secrets: Secrets
@@ -247,7 +249,7 @@ class Teller:
         )
         if not taken:
             return
-        self._in_hand.update(one.delivery_id for one in taken)
+        self._in_hand.update(delivery.delivery_id for delivery in taken)
         try:
             number = taken[0].batch or await self._in_thread(self._store.deliveries.number_batch, where, taken)
             items = await self._in_thread(self._items, destination, taken, known)
@@ -263,7 +265,7 @@ class Teller:
             else:
                 await self._failed(destination, taken, said)
         finally:
-            self._in_hand.difference_update(one.delivery_id for one in taken)
+            self._in_hand.difference_update(delivery.delivery_id for delivery in taken)
 
     async def _try(
         self, form: Form, way: Way, items: Sequence[Item], destination: Destination, secrets: Secrets, number: int
@@ -278,15 +280,20 @@ class Teller:
             return NotDelivered(Failure.CRASHED)
 
     def _items(self, destination: Destination, claimed: Sequence[Claimed], known: Known) -> list[Item]:
-        people = self._store.deliveries.enrollees_of([one.alert for one in claimed])
+        people = self._store.deliveries.enrollees_of([delivery.alert for delivery in claimed])
         return [
             Item(
-                one.delivery_id,
-                one.made_at,
-                seen_by(destination, one.alert, people.get((one.alert.enrollee_id, one.alert.occurred_at)), known),
-                one.number,
+                delivery.delivery_id,
+                delivery.made_at,
+                seen_by(
+                    destination,
+                    delivery.alert,
+                    people.get((delivery.alert.enrollee_id, delivery.alert.occurred_at)),
+                    known,
+                ),
+                delivery.number,
             )
-            for one in claimed
+            for delivery in claimed
         ]
 
     async def _done(
@@ -296,20 +303,22 @@ class Teller:
         where = destination.destination_id
         await self._settle(
             [
-                End(one.delivery_id, where, DeliveryState.DELIVERED, now, status=said.status, tier=item.seen.tier)
-                for one, item in zip(claimed, items, strict=True)
+                End(delivery.delivery_id, where, DeliveryState.DELIVERED, now, status=said.status, tier=item.seen.tier)
+                for delivery, item in zip(claimed, items, strict=True)
             ]
         )
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.DELIVERED).inc(len(claimed))
-        for one in claimed:
-            metrics.DELIVERY.labels(destination.way).observe(max(0.0, (now - one.made_at).total_seconds()))
+        for delivery in claimed:
+            metrics.DELIVERY.labels(destination.way).observe(max(0.0, (now - delivery.made_at).total_seconds()))
         if row.failures and (row.succeeded_at is None or row.succeeded_at < (row.last_failed_at or now)):
             log.info("destination_recovered", destination=where, failures=row.failures)
 
     async def _given_up(self, destination: Destination, claimed: Sequence[Claimed], why: GiveUp) -> None:
         now, given_up = self._now(), DeliveryState.GIVEN_UP
         where = destination.destination_id
-        await self._settle([End(one.delivery_id, where, given_up, now, why, tier=Tier.WITHHELD) for one in claimed])
+        await self._settle(
+            [End(delivery.delivery_id, where, given_up, now, why, tier=Tier.WITHHELD) for delivery in claimed]
+        )
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.GIVEN_UP).inc(len(claimed))
 
     async def _failed(self, destination: Destination, claimed: Sequence[Claimed], said: NotDelivered) -> bool:
@@ -317,13 +326,13 @@ class Teller:
         now, where, chance = self._now(), destination.destination_id, self._chance()
         maybe = said.failure in UNKNOWN
         ends, given_up = [], 0
-        for one in claimed:
-            what = after_failure(said.failure, one.tries + 1, now, chance, said.retry_after)
+        for delivery in claimed:
+            what = after_failure(said.failure, delivery.tries + 1, now, chance, said.retry_after)
             again = isinstance(what, Again)
             given_up += not again
             state = DeliveryState.WAITING if again else DeliveryState.GIVEN_UP
             at = what.at if isinstance(what, Again) else now
-            ends.append(End(one.delivery_id, where, state, at, said.failure, said.status, maybe=maybe))
+            ends.append(End(delivery.delivery_id, where, state, at, said.failure, said.status, maybe=maybe))
         await self._settle(ends)
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.AGAIN).inc(len(claimed) - given_up)
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.GIVEN_UP).inc(given_up)

@@ -16,11 +16,11 @@ def encounter_status(seen: AlertView) -> str:
     return seen.status.value if seen.status else "unknown"
 
 
-def encounter_class(found: EncounterClass | None) -> dict[str, str]:
+def encounter_class(kind: EncounterClass | None) -> dict[str, str]:
     """Encounter.class."""
-    if found is None or found is EncounterClass.UNKNOWN:
+    if kind is None or kind is EncounterClass.UNKNOWN:
         return {"system": f"{TERMS}/v3-NullFlavor", "code": "UNK"}
-    return {"system": f"{TERMS}/v3-ActCode", "code": found.value}
+    return {"system": f"{TERMS}/v3-ActCode", "code": kind.value}
 
 
 def instant(at: datetime) -> str:

@@ -38,7 +38,10 @@ def summary(seen: AlertView, zone: ZoneInfo) -> list[str]:
         ("Started", _shown(seen.started_at, zone)),
         ("Ended", _shown(seen.ended_at, zone)),
         ("Complaint", seen.complaint),
-        ("Diagnoses", "; ".join(" ".join(filter(None, (one.code, one.text))) for one in seen.diagnoses)),
+        (
+            "Diagnoses",
+            "; ".join(" ".join(filter(None, (diagnosis.code, diagnosis.text))) for diagnosis in seen.diagnoses),
+        ),
         ("Attending", seen.attending),
         ("Disposition", seen.disposition),
     )

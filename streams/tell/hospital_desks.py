@@ -58,23 +58,23 @@ class HospitalDesks:
     async def look(self, now: datetime) -> None:
         """Sends what is due. Raises `Unavailable`."""
         silent = [
-            one
-            for one in await self._in_thread(self._store.feed_talk.all)
-            if one.state.talk is Talk.SILENT and one.told_at is None
+            talk
+            for talk in await self._in_thread(self._store.feed_talk.all)
+            if talk.state.talk is Talk.SILENT and talk.told_at is None
         ]
-        for one in silent:
-            feed = self._feeds().named(one.feed)
+        for talk in silent:
+            feed = self._feeds().named(talk.feed)
             if not (feed and feed.contact):
                 continue
             if not await self._in_thread(self._store.keeping_up.lease, "hospital desks", self._me, now, LEASE_SECONDS):
                 return
-            said = await self._smtp.send(self._parcel(one, now), feed.contact)
+            said = await self._smtp.send(self._parcel(talk, now), feed.contact)
             if isinstance(said, Delivered):
-                await self._in_thread(self._store.feed_talk.told, one.feed, now)
+                await self._in_thread(self._store.feed_talk.told, talk.feed, now)
             else:
-                log.warning("hospital_not_told", feed=one.feed, why=said.failure.value)
+                log.warning("hospital_not_told", feed=talk.feed, why=said.failure.value)
 
-    def _parcel(self, one: FeedTalk, now: datetime) -> Parcel:
-        made = mail.feed_is_quiet(one.feed, feed_words.quiet(one.state, now, self._policy().tz))
-        name = made_of("feed silent", one.feed, one.changed_at.isoformat())
+    def _parcel(self, talk: FeedTalk, now: datetime) -> Parcel:
+        made = mail.feed_is_quiet(talk.feed, feed_words.quiet(talk.state, now, self._policy().tz))
+        name = made_of("feed silent", talk.feed, talk.changed_at.isoformat())
         return Parcel(name, made.text.encode(), "text/plain", subject=made.subject)

@@ -21,21 +21,23 @@ def told_by_mail(
     if person is None:
         return
     mails = [
-        (one, owner)
-        for one in destinations
-        if one.way is WayKind.SMTP
-        and one.whose is Whose.PERSON
-        and one.state is State.ACTIVE
-        and one.destination_id != paused.destination_id
-        and (owner := directory.person(one.owner_id))
+        (destination, owner)
+        for destination in destinations
+        if destination.way is WayKind.SMTP
+        and destination.whose is Whose.PERSON
+        and destination.state is State.ACTIVE
+        and destination.destination_id != paused.destination_id
+        and (owner := directory.person(destination.owner_id))
     ]
-    managers = [one for one, who in mails if who.role is Role.MANAGER and who.network_id == person.network_id]
-    office = [one for one, who in mails if who.role is Role.CENTRAL_OFFICE]
+    managers = [
+        destination for destination, who in mails if who.role is Role.MANAGER and who.network_id == person.network_id
+    ]
+    office = [destination for destination, who in mails if who.role is Role.CENTRAL_OFFICE]
     made = mail.came_back(person.name)
     seen: set[str] = set()
-    for one in managers or office:
-        if one.owner_id in seen:  # who has a nudge and a digest is told once
+    for destination in managers or office:
+        if destination.owner_id in seen:  # who has a nudge and a digest is told once
             continue
-        seen.add(one.owner_id)
-        name = made_of(one.destination_id, "came back", paused.destination_id)
-        yield one, Parcel(name, made.text.encode(), "text/plain", subject=made.subject)
+        seen.add(destination.owner_id)
+        name = made_of(destination.destination_id, "came back", paused.destination_id)
+        yield destination, Parcel(name, made.text.encode(), "text/plain", subject=made.subject)

@@ -59,9 +59,9 @@ class DaVinci:
         """Tagged HTEST (v3-ActReason: test health data)."""
         body = fhir.bundle(sample_view(now), test_id(to, now), self._sender, to.address)
         assert body is not None
-        found: dict[str, Any] = json_lines.loads(body)
-        found["meta"]["tag"] = [_TEST_TAG]
-        return Parcel(test_id(to, now), json_lines.dumps(found).encode(), fhir.CONTENT_TYPE)
+        bundle: dict[str, Any] = json_lines.loads(body)
+        bundle["meta"]["tag"] = [_TEST_TAG]
+        return Parcel(test_id(to, now), json_lines.dumps(bundle).encode(), fhir.CONTENT_TYPE)
 
     def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
         del to, number, at
@@ -110,18 +110,18 @@ class SubscriptionEvents:
 
     def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         events = [notifications.Happened(item.number, item.made_at, item.seen) for item in items]
-        count = max(one.number for one in events)
-        found = notifications.notification(
-            self._subject(to, count), notifications.Kind.EVENT, events, max(one.at for one in events), str(number)
+        count = max(event.number for event in events)
+        bundle = notifications.notification(
+            self._subject(to, count), notifications.Kind.EVENT, events, max(event.at for event in events), str(number)
         )
-        return notification_parcel(found, to)
+        return notification_parcel(bundle, to)
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
         """A heartbeat, which says that nothing happened, tagged HTEST."""
         heartbeat = notifications.Kind.HEARTBEAT
-        found = notifications.notification(self._subject(to, 0), heartbeat, (), now, f"test {now}")
-        found["meta"]["tag"] = [_TEST_TAG]
-        return notification_parcel(found, to)
+        bundle = notifications.notification(self._subject(to, 0), heartbeat, (), now, f"test {now}")
+        bundle["meta"]["tag"] = [_TEST_TAG]
+        return notification_parcel(bundle, to)
 
     def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
         del to, number, at

@@ -47,7 +47,7 @@ def care_team(
         who |= {"telecom": [{"system": "email", "value": person.email}]} if person.email else {}
         contained.append(who)
         participants.append(_participant(_COORDINATOR, f"coordinator{number}", person.name))
-    found: dict[str, Any] = {
+    team: dict[str, Any] = {
         "resourceType": "CareTeam",
         "id": name,
         "meta": {"profile": [_PROFILE]},
@@ -55,7 +55,7 @@ def care_team(
         "subject": {"type": "Patient", "identifier": _identifier(*identifier)},
         "participant": participants,
     }
-    return found | ({"contained": contained} if contained else {})
+    return team | ({"contained": contained} if contained else {})
 
 
 def _identifier(system: str, value: str) -> dict[str, Any]:

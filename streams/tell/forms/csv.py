@@ -49,10 +49,10 @@ def row(seen: AlertView) -> bytes:
         "started_at": _time(seen.started_at),
         "ended_at": _time(seen.ended_at),
         "disposition": seen.disposition,
-        "diagnoses": ";".join(one.code or one.text for one in seen.diagnoses),
+        "diagnoses": ";".join(diagnosis.code or diagnosis.text for diagnosis in seen.diagnoses),
         "complaint": seen.complaint,
-        "clocks": ";".join(f"{one.kind}={one.status}:{_time(one.due_at)}" for one in seen.clocks),
-        "withheld": ";".join(one.part for one in seen.withheld),
+        "clocks": ";".join(f"{clock.kind}={clock.status}:{_time(clock.due_at)}" for clock in seen.clocks),
+        "withheld": ";".join(part.part for part in seen.withheld),
         "notice": seen.notice,
         "decided_at": _time(seen.decided_at),
     }

@@ -145,7 +145,7 @@ class _Maker:
     def encounter(self) -> dict[str, Any]:
         seen = self.seen
         status = "entered-in-error" if self.event is Event.RETRACT else encounter_status(seen)
-        found: dict[str, Any] = {
+        resource: dict[str, Any] = {
             "resourceType": "Encounter",
             "id": self.id("encounter"),
             "meta": {"profile": [f"{_CORE}/us-core-encounter", f"{_PROFILE}/adt-notification-encounter"]},
@@ -159,19 +159,19 @@ class _Maker:
         }
         if seen.notice:
             words = f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(seen.notice)}</p></div>'
-            found["text"] = {"status": "additional", "div": words}
-            found["meta"]["security"] = [{"system": f"{TERMS}/v3-ActCode", "code": "42CFRPart2"}]
+            resource["text"] = {"status": "additional", "div": words}
+            resource["meta"]["security"] = [{"system": f"{TERMS}/v3-ActCode", "code": "42CFRPart2"}]
         period = {"start": seen.started_at, "end": seen.ended_at}
         if any(period.values()):
-            found["period"] = {name: instant(at) for name, at in period.items() if at}
+            resource["period"] = {name: instant(at) for name, at in period.items() if at}
         if seen.attending:
-            found["participant"] = [{"individual": self.ref("attending", seen.attending)}]
+            resource["participant"] = [{"individual": self.ref("attending", seen.attending)}]
         if seen.complaint:
-            found["reasonCode"] = [{"text": seen.complaint}]
+            resource["reasonCode"] = [{"text": seen.complaint}]
         if seen.disposition:
             nubc = "http://www.nubc.org/patient-discharge"
-            found["hospitalization"] = {"dischargeDisposition": _coded(nubc, seen.disposition)}
-        return found
+            resource["hospitalization"] = {"dischargeDisposition": _coded(nubc, seen.disposition)}
+        return resource
 
     def patient(self) -> dict[str, Any]:
         person = self.seen.person
@@ -189,7 +189,7 @@ class _Maker:
         name |= {"family": person.name.family} if person.name.family else {}
         name |= {"given": given} if given else {}
         name |= {"suffix": [person.name.suffix]} if person.name.suffix else {}
-        found: dict[str, Any] = {
+        resource: dict[str, Any] = {
             "resourceType": "Patient",
             "id": self.id("patient"),
             "meta": {"profile": [f"{_CORE}/us-core-patient"]},
@@ -199,8 +199,8 @@ class _Maker:
             "birthDate": person.birth_date.isoformat(),
         }
         if person.phone:
-            found["telecom"] = [{"system": "phone", "value": person.phone}]
-        return found
+            resource["telecom"] = [{"system": "phone", "value": person.phone}]
+        return resource
 
     def location(self) -> dict[str, Any]:
         return {
@@ -258,9 +258,9 @@ def faults(message: Mapping[str, Any]) -> tuple[str, ...]:
     parts = [entry["resource"] for entry in message["entry"]]
     header = parts[0]
     stays = [part for part in parts if part["resourceType"] == "Encounter"]
-    found = []
+    contradictions = []
     if header["resourceType"] != "MessageHeader":
-        found.append("the first entry is not the header")
+        contradictions.append("the first entry is not the header")
     code = header.get("eventCoding", {}).get("code", "")
     profile = header.get("meta", {}).get("profile", [""])[-1].rpartition("/")[2]
     if code == RETRACTED:
@@ -269,15 +269,15 @@ def faults(message: Mapping[str, Any]) -> tuple[str, ...]:
         expected = f"{code.removeprefix('notification-')}-notification-messageheader"
         status = {"finished"} if code == "notification-discharge" else {"in-progress", "onleave", "unknown"}
     if profile != expected:
-        found.append("the event code is not that of the header's profile")
+        contradictions.append("the event code is not that of the header's profile")
     for stay in stays:
         if stay["status"] not in status:
-            found.append("the Encounter's status contradicts the event")
+            contradictions.append("the Encounter's status contradicts the event")
         if not stay.get("location"):
-            found.append("the Encounter has no location")
+            contradictions.append("the Encounter has no location")
     if len(stays) != 1:
-        found.append("there is not exactly one Encounter")
-    return tuple(found)
+        contradictions.append("there is not exactly one Encounter")
+    return tuple(contradictions)
 
 
 _SYSTEMS: Final = {

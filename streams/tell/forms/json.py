@@ -137,7 +137,7 @@ def stay_event(seen: AlertView, *, test: bool = False, most: int = MOST_TEXT) ->
             decided_at=seen.decided_at,
             tier=seen.tier,
             notice=seen.notice,
-            withheld=tuple(Withheld(part=one.part, why=one.why) for one in seen.withheld),
+            withheld=tuple(Withheld(part=part.part, why=part.why) for part in seen.withheld),
             person=Person(
                 enrollee_id=person.enrollee_id,
                 family=person.name.family,
@@ -160,12 +160,12 @@ def stay_event(seen: AlertView, *, test: bool = False, most: int = MOST_TEXT) ->
             priority=seen.priority or "",
             reasons=seen.reasons,
             changes=tuple(
-                Change(field=one.field, before=_short(one.before, most), after=_short(one.after, most))
-                for one in seen.changes
+                Change(field=change.field, before=_short(change.before, most), after=_short(change.after, most))
+                for change in seen.changes
             ),
             clocks=tuple(
-                Clock(kind=one.kind, starts_at=one.starts_at, due_at=one.due_at, status=one.status)
-                for one in seen.clocks
+                Clock(kind=clock.kind, starts_at=clock.starts_at, due_at=clock.due_at, status=clock.status)
+                for clock in seen.clocks
             ),
             facility=seen.facility,
             occurred_at=seen.occurred_at,
@@ -174,8 +174,8 @@ def stay_event(seen: AlertView, *, test: bool = False, most: int = MOST_TEXT) ->
             expected_discharge=seen.expected_discharge,
             disposition=seen.disposition,
             diagnoses=tuple(
-                Diagnosis(code=one.code, system=one.system, text=_short(one.text, most))
-                for one in seen.diagnoses[:MOST_DIAGNOSES]
+                Diagnosis(code=diagnosis.code, system=diagnosis.system, text=_short(diagnosis.text, most))
+                for diagnosis in seen.diagnoses[:MOST_DIAGNOSES]
             ),
             complaint=_short(seen.complaint, most),
             attending=_short(seen.attending, most),

@@ -63,9 +63,9 @@ def notification(
         }
     ]
     if subject.content is not Content.EMPTY:
-        newest = {one.seen.alert_id: one for one in happened}
-        for one in newest.values():
-            entries += _entries(subject, one.seen)
+        newest = {event.seen.alert_id: event for event in happened}
+        for event in newest.values():
+            entries += _entries(subject, event.seen)
     return {
         "resourceType": "Bundle",
         "id": str(uuid.uuid5(_NAMESPACE, name)),
@@ -87,15 +87,15 @@ def status_of(subject: Subject, kind: Kind, happened: Sequence[Happened] = ()) -
         {"name": "type", "valueCode": kind},
         {"name": "events-since-subscription-start", "valueString": str(subject.events)},
     ]
-    for one in happened:
+    for event in happened:
         parts: list[dict[str, Any]] = [
-            {"name": "event-number", "valueString": str(one.number)},
-            {"name": "timestamp", "valueInstant": instant(one.at)},
+            {"name": "event-number", "valueString": str(event.number)},
+            {"name": "timestamp", "valueInstant": instant(event.at)},
         ]
         if subject.content is not Content.EMPTY:
-            parts.append({"name": "focus", "valueReference": {"reference": _url(subject.base, one.seen)}})
+            parts.append({"name": "focus", "valueReference": {"reference": _url(subject.base, event.seen)}})
         parameters.append({"name": "notification-event", "part": parts})
-    numbers = ",".join(str(one.number) for one in happened)
+    numbers = ",".join(str(event.number) for event in happened)
     return {
         "resourceType": "Parameters",
         "id": str(uuid.uuid5(_NAMESPACE, f"{subject.subscription_id}:{kind}:status:{subject.events}:{numbers}")),
@@ -109,11 +109,11 @@ def _entries(subject: Subject, seen: AlertView) -> list[dict[str, Any]]:
     if seen.person:
         resources.append(patient(seen.person))
     entries = []
-    for one in resources:
-        place = f"{one['resourceType']}/{one['id']}"
+    for resource in resources:
+        place = f"{resource['resourceType']}/{resource['id']}"
         entry: dict[str, Any] = {"fullUrl": f"{subject.base}/{place}"}
         if subject.content is Content.FULL:
-            entry["resource"] = one
+            entry["resource"] = resource
         entry["request"] = {"method": "PUT", "url": place}
         entry["response"] = {"status": "200"}
         entries.append(entry)
@@ -127,7 +127,7 @@ def _url(base: str, seen: AlertView) -> str:
 def encounter(seen: AlertView, base: str) -> dict[str, Any]:
     """A stay as FHIR Encounter."""
     retracted = seen.action is Action.RETRACT
-    found: dict[str, Any] = {
+    resource: dict[str, Any] = {
         "resourceType": "Encounter",
         "id": seen.alert_id,
         "meta": {"versionId": str(seen.version), "lastUpdated": instant(seen.decided_at)},
@@ -140,21 +140,21 @@ def encounter(seen: AlertView, base: str) -> dict[str, Any]:
     }
     if seen.notice:
         words = f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(seen.notice)}</p></div>'
-        found["text"] = {"status": "additional", "div": words}
+        resource["text"] = {"status": "additional", "div": words}
     period = {"start": seen.started_at, "end": seen.ended_at}
     if any(period.values()):
-        found["period"] = {name: instant(at) for name, at in period.items() if at}
+        resource["period"] = {name: instant(at) for name, at in period.items() if at}
     if seen.facility:
-        found["serviceProvider"] = {"display": seen.facility}
+        resource["serviceProvider"] = {"display": seen.facility}
     if seen.attending:
-        found["participant"] = [{"individual": {"display": seen.attending}}]
-    reasons = [one.text or one.code for one in seen.diagnoses if one.text or one.code]
-    if told := [text for text in (seen.complaint, *reasons) if text]:
-        found["reasonCode"] = [{"text": text} for text in told]
+        resource["participant"] = [{"individual": {"display": seen.attending}}]
+    reasons = [diagnosis.text or diagnosis.code for diagnosis in seen.diagnoses if diagnosis.text or diagnosis.code]
+    if texts := [text for text in (seen.complaint, *reasons) if text]:
+        resource["reasonCode"] = [{"text": text} for text in texts]
     if seen.disposition:
         nubc = {"system": "http://www.nubc.org/patient-discharge", "code": seen.disposition}
-        found["hospitalization"] = {"dischargeDisposition": {"coding": [nubc]}}
-    return found
+        resource["hospitalization"] = {"dischargeDisposition": {"coding": [nubc]}}
+    return resource
 
 
 def patient(person: PersonView) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def patient(person: PersonView) -> dict[str, Any]:
     name: dict[str, Any] = {"use": "official"}
     name |= {"family": person.name.family} if person.name.family else {}
     name |= {"given": given} if given else {}
-    found: dict[str, Any] = {
+    resource: dict[str, Any] = {
         "resourceType": "Patient",
         "id": patient_id(person.enrollee_id),
         "identifier": [{"system": ENROLLEES, "value": person.enrollee_id}],
@@ -171,7 +171,7 @@ def patient(person: PersonView) -> dict[str, Any]:
         "gender": {"F": "female", "M": "male", "O": "other"}.get(person.sex, "unknown"),
         "birthDate": person.birth_date.isoformat(),
     }
-    return found | ({"telecom": [{"system": "phone", "value": person.phone}]} if person.phone else {})
+    return resource | ({"telecom": [{"system": "phone", "value": person.phone}]} if person.phone else {})
 
 
 def patient_id(enrollee_id: str) -> str:

@@ -18,25 +18,27 @@ class Wrong(Exception):
         self.text = text
 
 
-def resource(found: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(found, status, headers={**NO_STORE, **(headers or {})}, media_type=CONTENT_TYPE)
+def resource(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(document, status, headers={**NO_STORE, **(headers or {})}, media_type=CONTENT_TYPE)
 
 
 def outcome(wrong: Wrong) -> JSONResponse:
     issue = {"severity": "error", "code": wrong.code, "diagnostics": wrong.text}
-    found = {"resourceType": "OperationOutcome", "issue": [issue]}
+    document = {"resourceType": "OperationOutcome", "issue": [issue]}
     headers = {"WWW-Authenticate": "Bearer"} if wrong.status == 401 else {}
-    return resource(found, wrong.status, headers)
+    return resource(document, wrong.status, headers)
 
 
-def searchset(found: list[dict[str, Any]], base: str) -> dict[str, Any]:
+def searchset(resources: list[dict[str, Any]], base: str) -> dict[str, Any]:
     """What a search found."""
-    entries = [{"fullUrl": _url(one, base), "resource": one, "search": {"mode": "match"}} for one in found]
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
+    entries = [
+        {"fullUrl": _url(document, base), "resource": document, "search": {"mode": "match"}} for document in resources
+    ]
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": len(resources)}
     return bundle | ({"entry": entries} if entries else {})
 
 
-def _url(one: dict[str, Any], base: str) -> str:
+def _url(document: dict[str, Any], base: str) -> str:
     """Parameters are not kept under an address."""
-    kind, name = one["resourceType"], one["id"]
+    kind, name = document["resourceType"], document["id"]
     return f"urn:uuid:{name}" if kind == "Parameters" else f"{base}/{kind}/{name}"

@@ -56,7 +56,7 @@ class FhirApp:
         self._news = news
 
     def asgi(self) -> Starlette:
-        one = "/fhir/Subscription/{id}"
+        path = "/fhir/Subscription/{id}"
         routes = [
             Route("/fhir/.well-known/smart-configuration", self._configuration),
             Route("/fhir/metadata", self._metadata),
@@ -64,11 +64,11 @@ class FhirApp:
             Route("/fhir/Subscription", self._in("c", self._create), methods=["POST"]),
             Route("/fhir/Subscription", self._in("s", self._search)),
             Route("/fhir/Subscription/$status", self._in("r", self._status), methods=["GET", "POST"]),
-            Route(f"{one}/$status", self._in("r", self._status), methods=["GET", "POST"]),
-            Route(f"{one}/$events", self._in("r", self._events), methods=["GET", "POST"]),
-            Route(one, self._in("r", self._read)),
-            Route(one, self._in("u", self._update), methods=["PUT"]),
-            Route(one, self._in("d", self._delete), methods=["DELETE"]),
+            Route(f"{path}/$status", self._in("r", self._status), methods=["GET", "POST"]),
+            Route(f"{path}/$events", self._in("r", self._events), methods=["GET", "POST"]),
+            Route(path, self._in("r", self._read)),
+            Route(path, self._in("u", self._update), methods=["PUT"]),
+            Route(path, self._in("d", self._delete), methods=["DELETE"]),
             Route("/fhir/Encounter/{id}", self._in("r", self._encounter, "Encounter")),
             Route("/fhir/Patient/{id}", self._in("r", self._patient, "Patient")),
             Route("/fhir/CareTeam", self._in("s", self._care_team, "CareTeam")),
@@ -150,8 +150,8 @@ class FhirApp:
         return resource(made, 201, {"Location": f"{self._base}/Subscription/{made['id']}"})
 
     async def _read(self, request: Request, asker: sign_in.Asker) -> Response:
-        found = await run_in_threadpool(self._subscriptions.read, request.path_params["id"], asker.client_id)
-        return resource(found)
+        subscription = await run_in_threadpool(self._subscriptions.read, request.path_params["id"], asker.client_id)
+        return resource(subscription)
 
     async def _update(self, request: Request, asker: sign_in.Asker) -> Response:
         document, name = await self._document(request), request.path_params["id"]
@@ -174,8 +174,8 @@ class FhirApp:
             raise Wrong(400, "not-supported", "search by url and status")
         query = request.query_params
         find = self._subscriptions.search
-        found = await run_in_threadpool(find, asker.client_id, query.get("url", ""), query.get("status", ""))
-        return resource(searchset(found, self._base))
+        subscriptions = await run_in_threadpool(find, asker.client_id, query.get("url", ""), query.get("status", ""))
+        return resource(searchset(subscriptions, self._base))
 
     async def _status(self, request: Request, asker: sign_in.Asker) -> Response:
         given = await self._parameters(request)
@@ -218,32 +218,32 @@ class FhirApp:
 
     async def _document(self, request: Request) -> dict[str, Any]:
         try:
-            found = json.loads(await _body(request))
+            document = json.loads(await _body(request))
         except (ValueError, RecursionError):
             raise Wrong(400, "structure", "the body must be JSON") from None
-        if not isinstance(found, dict):
+        if not isinstance(document, dict):
             raise Wrong(400, "structure", "the body must be a resource")
-        return found
+        return document
 
     async def _parameters(self, request: Request) -> dict[str, list[str]]:
         """Of a query, or of a Parameters resource."""
-        found: dict[str, list[str]] = {}
+        parameters: dict[str, list[str]] = {}
         for name, value in request.query_params.multi_items():
-            found.setdefault(name, []).append(value)
+            parameters.setdefault(name, []).append(value)
         given = await self._document(request) if request.method == "POST" else {}
-        for one in given.get("parameter", ()):
-            value = next((str(text) for key, text in one.items() if key.startswith("value")), "")
-            found.setdefault(str(one.get("name")), []).append(value)
-        return found
+        for parameter in given.get("parameter", ()):
+            value = next((str(text) for key, text in parameter.items() if key.startswith("value")), "")
+            parameters.setdefault(str(parameter.get("name")), []).append(value)
+        return parameters
 
 
 async def _body(request: Request) -> bytes:
-    found = b""
+    body = b""
     async for chunk in request.stream():
-        found += chunk
-        if len(found) > MOST_BYTES:
+        body += chunk
+        if len(body) > MOST_BYTES:
             raise Wrong(413, "too-long", "the body is too long")
-    return found
+    return body
 
 
 def _number(given: dict[str, list[str]], name: str, usual: int) -> int:

@@ -49,6 +49,6 @@ class CareTeams:
         if enrollee is None:
             return searchset([], self._base)
         practice = directory.practices.get(enrollee.practice_id)
-        carriers = [one for one in directory.case_managers.values() if enrollee.practice_id in one.practices]
+        carriers = [person for person in directory.case_managers.values() if enrollee.practice_id in person.practices]
         name = made_of(hospital, identifier)
         return searchset([care_team(name, (system, value), practice, carriers)], self._base)

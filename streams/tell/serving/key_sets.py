@@ -30,8 +30,8 @@ Fetch = Callable[[str, bool, int], Awaitable[bytes | None]]  # address, whether 
 def read_key_set(raw: bytes) -> dict[str, Any]:
     """The public RSA and EC keys that have an id. Raises `ValueError`, whose text says what to give instead."""
     try:
-        found = json.loads(raw)
-        keys = found["keys"]
+        document = json.loads(raw)
+        keys = document["keys"]
         if any(_PRIVATE & key.keys() for key in keys):
             raise ValueError("the set holds a private key: it is the client's alone; give the public part")
         usable = {"keys": [key for key in keys if key.get("kty") in _KINDS][:MOST_KEYS]}
@@ -43,7 +43,7 @@ def read_key_set(raw: bytes) -> dict[str, Any]:
     return usable
 
 
-class _Found(NamedTuple):
+class _Kept(NamedTuple):
     keys: dict[str, Any]
     at: datetime  # when they were fetched
     tried: datetime
@@ -54,7 +54,7 @@ class KeySets:
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
-        self._found: dict[tuple[str, str], _Found] = {}
+        self._kept: dict[tuple[str, str], _Kept] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def keys_of(self, client: FhirClient, kid: str, now: datetime) -> dict[str, Any]:
@@ -63,16 +63,16 @@ class KeySets:
             return client.keys
         name = (client.client_id, client.jwks_url)
         async with self._turns.setdefault(client.client_id, asyncio.Lock()):
-            found = self._found.get(name)
-            known = found is not None and any(key["kid"] == kid for key in found.keys["keys"])
-            fresh = found is not None and known and now - found.at < FRESH
-            if not fresh and (found is None or now - found.tried >= APART):
-                found = self._found[name] = await self._look(client, found, now)
-        return found.keys if found and now - found.at < KEPT else {"keys": []}
+            kept = self._kept.get(name)
+            known = kept is not None and any(key["kid"] == kid for key in kept.keys["keys"])
+            fresh = kept is not None and known and now - kept.at < FRESH
+            if not fresh and (kept is None or now - kept.tried >= APART):
+                kept = self._kept[name] = await self._look(client, kept, now)
+        return kept.keys if kept and now - kept.at < KEPT else {"keys": []}
 
-    async def _look(self, client: FhirClient, before: _Found | None, now: datetime) -> _Found:
+    async def _look(self, client: FhirClient, before: _Kept | None, now: datetime) -> _Kept:
         raw = await self._fetch(client.jwks_url, client.allow_private, MOST_BYTES)
         try:
-            return _Found(read_key_set(raw or b""), now, now)
+            return _Kept(read_key_set(raw or b""), now, now)
         except ValueError:
-            return before._replace(tried=now) if before else _Found({"keys": []}, now - KEPT, now)
+            return before._replace(tried=now) if before else _Kept({"keys": []}, now - KEPT, now)

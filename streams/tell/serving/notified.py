@@ -37,11 +37,13 @@ class Notified:
 
     def status(self, client_id: str, ids: list[str], states: list[str]) -> dict[str, Any]:
         """`$status` of some or all of a client's subscriptions: a searchset of Parameters."""
-        subjects = [self._subscriptions.subject(*one) for one in self._store.fhir.subscriptions(client_id)]
+        subjects = [self._subscriptions.subject(*counted) for counted in self._store.fhir.subscriptions(client_id)]
         wanted = [
-            one for one in subjects if (not ids or one.subscription_id in ids) and (not states or one.status in states)
+            subject
+            for subject in subjects
+            if (not ids or subject.subscription_id in ids) and (not states or subject.status in states)
         ]
-        return searchset([status_of(one, Kind.QUERY_STATUS) for one in wanted], self._base)
+        return searchset([status_of(subject, Kind.QUERY_STATUS) for subject in wanted], self._base)
 
     def events(self, client_id: str, subscription_id: str, since: int, until: int, content: str, known: Known) -> Any:
         """`$events`: the history from one number to another, both included. Raises `Wrong`."""
@@ -51,10 +53,10 @@ class Notified:
             if content not in set(Content) or _more(Content(content), subject.content):
                 raise Wrong(422, "not-supported", "content must be no more than the subscription's own")
             subject = subject._replace(content=Content(content))
-        found = self._store.fhir.events(subscription_id, since, until)
-        seen = self._seen([(destination, one.alert) for one in found], known)
-        self._note(client_id, seen, f"FHIR, {len(found)} events")
-        happened = [Happened(one.number, one.made_at, view) for one, view in zip(found, seen, strict=True)]
+        numbered = self._store.fhir.events(subscription_id, since, until)
+        seen = self._seen([(destination, event.alert) for event in numbered], known)
+        self._note(client_id, seen, f"FHIR, {len(numbered)} events")
+        happened = [Happened(event.number, event.made_at, view) for event, view in zip(numbered, seen, strict=True)]
         now = datetime.now(UTC)
         return notification(subject, Kind.QUERY_EVENT, happened, now, f"{since}-{until}")
 
@@ -67,21 +69,21 @@ class Notified:
 
     def patient(self, client_id: str, fhir_id: str, known: Known) -> dict[str, Any]:
         """Raises `Wrong`."""
-        told = self._store.fhir.told(client_id, enrollee_id=enrollee_of(fhir_id)) if enrollee_of(fhir_id) else []
-        for seen in self._seen(told, known):
+        versions = self._store.fhir.told(client_id, enrollee_id=enrollee_of(fhir_id)) if enrollee_of(fhir_id) else []
+        for seen in self._seen(versions, known):
             if seen.person:
                 self._note(client_id, [seen], "FHIR Patient")
                 return patient(seen.person)
         raise Wrong(404, "not-found", "there is no such Patient")
 
     def _note(self, client_id: str, seen: list[AlertView], detail: str) -> None:
-        people = [one.person.enrollee_id for one in seen if one.person]
+        people = [view.person.enrollee_id for view in seen if view.person]
         if people:
             self._store.audit.write_people(f"fhir:{client_id}", Audited.READ_STAY, datetime.now(UTC), people, detail)
 
-    def _seen(self, told: list[tuple[Destination, Alert]], known: Known) -> list[AlertView]:
-        people = self._store.deliveries.enrollees_of([alert for _, alert in told])
-        return [seen_by(to, alert, people.get((alert.enrollee_id, alert.occurred_at)), known) for to, alert in told]
+    def _seen(self, versions: list[tuple[Destination, Alert]], known: Known) -> list[AlertView]:
+        people = self._store.deliveries.enrollees_of([alert for _, alert in versions])
+        return [seen_by(to, alert, people.get((alert.enrollee_id, alert.occurred_at)), known) for to, alert in versions]
 
 
 def _more(asked: Content, own: Content) -> bool:

@@ -45,19 +45,19 @@ class Asker(NamedTuple):
 
 def granted(scope: str) -> dict[str, frozenset[str]]:
     """What of the asked scopes is given."""
-    found: dict[str, frozenset[str]] = {}
+    scopes: dict[str, frozenset[str]] = {}
     for word in scope.split():
         kind, _, letters = word.removeprefix("system/").partition(".")
         wanted = frozenset(_VERBS.get(letters, letters))
         for resource in ALLOWED if kind == "*" else {kind} & ALLOWED.keys():
             if word.startswith("system/") and wanted:
-                found[resource] = found.get(resource, frozenset()) | (wanted & ALLOWED[resource])
-    return {resource: letters for resource, letters in found.items() if letters}
+                scopes[resource] = scopes.get(resource, frozenset()) | (wanted & ALLOWED[resource])
+    return {resource: letters for resource, letters in scopes.items() if letters}
 
 
 def words(scopes: dict[str, frozenset[str]]) -> str:
     """Scopes as SMART 2 writes them."""
-    letters = {kind: "".join(one for one in "cruds" if one in scopes[kind]) for kind in sorted(scopes)}
+    letters = {kind: "".join(letter for letter in "cruds" if letter in scopes[kind]) for kind in sorted(scopes)}
     return " ".join(f"system/{kind}.{some}" for kind, some in letters.items())
 
 
@@ -112,10 +112,10 @@ def named_by(assertion: str) -> tuple[str, str]:
 def _unproven(assertion: str, part: int = 1) -> dict[str, Any]:
     parts = assertion.split(".")
     try:
-        found = json.loads(_unpack(parts[part])) if len(parts) == 3 else {}
+        claims = json.loads(_unpack(parts[part])) if len(parts) == 3 else {}
     except (ValueError, binascii.Error):
         return {}
-    return found if isinstance(found, dict) else {}
+    return claims if isinstance(claims, dict) else {}
 
 
 def _mac(secret: bytes, packed: str) -> str:

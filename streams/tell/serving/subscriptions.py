@@ -34,18 +34,18 @@ class Subscriptions:
 
     async def checked(self, resource: Any, client: FhirClient) -> Asked:
         """Raises `Wrong`."""
-        found = asked(resource)
-        if isinstance(found, Refused):
-            raise Wrong(422, found.code, found.text)
-        if found.end and found.end <= datetime.now(UTC):
+        wanted = asked(resource)
+        if isinstance(wanted, Refused):
+            raise Wrong(422, wanted.code, wanted.text)
+        if wanted.end and wanted.end <= datetime.now(UTC):
             raise Wrong(422, "value", "end is over")
         try:
-            await look_up(found.endpoint, private=client.allow_private, allowed=self._allowed)
+            await look_up(wanted.endpoint, private=client.allow_private, allowed=self._allowed)
         except NotAllowed as error:
             raise Wrong(422, "value", f"channel.endpoint: {error}") from None
         except (OSError, UnicodeError):
             raise Wrong(422, "value", "channel.endpoint: the host cannot be found") from None
-        return found
+        return wanted
 
     def create(self, wanted: Asked, document: Mapping[str, Any], client: FhirClient) -> dict[str, Any]:
         """Keeps a new one; the handshake follows."""
@@ -73,12 +73,12 @@ class Subscriptions:
 
     def search(self, client_id: str, url: str, status: str) -> list[dict[str, Any]]:
         """Those of a client, by endpoint and status where given."""
-        found = [self._shown(*one) for one in self._store.fhir.subscriptions(client_id)]
+        shown = [self._shown(*counted) for counted in self._store.fhir.subscriptions(client_id)]
         wanted = set(status.split(",")) if status else set()
         return [
-            one
-            for one in found
-            if (not url or one["channel"]["endpoint"] == url) and (not wanted or one["status"] in wanted)
+            resource
+            for resource in shown
+            if (not url or resource["channel"]["endpoint"] == url) and (not wanted or resource["status"] in wanted)
         ]
 
     def mine(self, subscription_id: str, client_id: str) -> tuple[Destination, int]:
@@ -131,7 +131,7 @@ class Subscriptions:
             way=WayKind.HTTP,
             address=wanted.endpoint,
             state=state,
-            wants=Wants(enrollees=tuple(enrollee_of(one) for one in wanted.patients)),
+            wants=Wants(enrollees=tuple(enrollee_of(patient) for patient in wanted.patients)),
             tier=client.tier,
             allow_private=client.allow_private,
             options=options,

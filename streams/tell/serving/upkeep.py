@@ -48,7 +48,7 @@ class Upkeep:
 
     def made(self, destination: Destination, kind: Kind, now: datetime) -> tuple[Parcel, Secrets]:
         """The parcel and the secrets it goes with."""
-        events = {one.destination_id: count for one, count in self._store.fhir.subscriptions("")}
+        events = {subscription.destination_id: count for subscription, count in self._store.fhir.subscriptions("")}
         subject = self._subscriptions.subject(destination, events.get(destination.destination_id, 0))
         bundle = notification(subject, kind, (), now, now.isoformat())
         secrets = self._store.destinations.secrets_of(destination.destination_id, self._secret, now)

@@ -39,10 +39,10 @@ class Identity:
         """Raises `ValueError`, `OSError`."""
         self.address = address
         self.certificate = x509.load_pem_x509_certificate(certificate.read_bytes())
-        found = load_pem_private_key(key.read_bytes(), None)
-        if not isinstance(found, RSAPrivateKey):
+        private_key = load_pem_private_key(key.read_bytes(), None)
+        if not isinstance(private_key, RSAPrivateKey):
             raise ValueError("the key must be RSA")
-        self.key = found
+        self.key = private_key
 
     def __repr__(self) -> str:
         return f"<Identity {self.address}>"

@@ -136,20 +136,20 @@ class Http:
 
     def _headers(self, parcel: Parcel, to: Destination, secrets: Secrets) -> list[tuple[str, str]]:
         at = self._now()
-        found = [("user-agent", USER_AGENT), ("content-type", parcel.content_type)]
-        found += [(name.lower(), value) for name, value in to.headers]
-        found += [(name.lower(), value) for name, value in json.loads(secrets.newest(HEADERS) or "[]")]
-        found += [(name.lower(), value) for name, value in parcel.headers.items()]
+        headers = [("user-agent", USER_AGENT), ("content-type", parcel.content_type)]
+        headers += [(name.lower(), value) for name, value in to.headers]
+        headers += [(name.lower(), value) for name, value in json.loads(secrets.newest(HEADERS) or "[]")]
+        headers += [(name.lower(), value) for name, value in parcel.headers.items()]
         signing = (*secrets.values.get(SIGNING, ()), *secrets.values.get(SIGNING_KEY, ()))
         if signing:
-            found += [
+            headers += [
                 ("webhook-id", parcel.delivery_id),
                 ("webhook-timestamp", str(int(at.timestamp()))),
                 ("webhook-signature", signature(parcel.delivery_id, at, parcel.body, signing)),
             ]
         if bearer := secrets.newest(BEARER):
-            found.append(("authorization", f"Bearer {bearer}"))
-        return found
+            headers.append(("authorization", f"Bearer {bearer}"))
+        return headers
 
     async def close(self) -> None:
         await self._client.aclose()

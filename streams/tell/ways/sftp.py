@@ -143,8 +143,8 @@ async def _is_there(sftp: asyncssh.SFTPClient, path: str, body: bytes) -> bool:
         if (await sftp.stat(path)).size != len(body):
             return False
         async with sftp.open(path, "rb") as file:
-            found: bytes | str = await file.read()
-            return found == body
+            content: bytes | str = await file.read()
+            return content == body
     except asyncssh.SFTPNoSuchFile:
         return False
 
