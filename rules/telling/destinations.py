@@ -170,8 +170,8 @@ def wanted(
 ) -> bool:
     """Whether this version is due to this destination.
 
-    `told_before`: an earlier version was delivered there, or may have been. Then every later one is due, whatever the row
-    wants today; where the person is nothing to the destination any more, only the retraction is.
+    `told_before`: an earlier version was delivered there, or may have been. Then every later one is due, whatever the
+    row wants today; where the person is nothing to the destination any more, only the retraction is.
     """
     if relationship is Relationship.NONE:
         return told_before and alert.action is Action.RETRACT
