@@ -81,9 +81,9 @@ _COLUMN_OF: Final = {_STREET: "street", _PHONE: "phone", _SSN: "ssn"}  # blocks 
 Span = tuple[int, int, int]  # a block and where some of its members stand, from the first place to before the second
 
 
-def _mix_all(one: Numbers, other: Numbers) -> Numbers:
+def _mix_all(column: Numbers, other: Numbers) -> Numbers:
     """Two columns of hashes in, the hash of both out; of single values that is `(a * _A + b * _B & _MASK) >> 32`."""
-    left = one.astype(np.uint64) * np.uint64(_A)
+    left = column.astype(np.uint64) * np.uint64(_A)
     left += other.astype(np.uint64) * np.uint64(_B)
     return (left >> np.uint64(32)).astype(np.uint32)
 
@@ -147,9 +147,9 @@ class Segment:
             there = keys != 0
             return keys[there], all_rows[there]
 
-        def pair(one: Numbers, other: Numbers, rows: Numbers) -> tuple[Numbers, Numbers]:
-            there = (one != 0) & (other != 0)
-            return _mix_all(one[there], other[there]), rows[there]
+        def pair(column: Numbers, other: Numbers, rows: Numbers) -> tuple[Numbers, Numbers]:
+            there = (column != 0) & (other != 0)
+            return _mix_all(column[there], other[there]), rows[there]
 
         birth, ssn, code = columns["birth"], columns["ssn"], columns["zip"]
         whole_last = np.frombuffer(pools.last.whole, dtype=np.uint32)[columns["last"]]
@@ -191,7 +191,7 @@ class Segment:
 
         They stand from the first place to before the second.
         """
-        found: list[tuple[int, int, int, int]] = []
+        met: list[tuple[int, int, int, int]] = []
         tables = self.tables
         for block, key in keys:
             bit_shift, bits, shift, starts, sorted_keys = tables[block]
@@ -202,8 +202,8 @@ class Segment:
                 if low != high:
                     low = bisect_left(sorted_keys, key, low, high)
                     if low < high and sorted_keys[low] == key:
-                        found.append((block, key, low, bisect_right(sorted_keys, key, low, high)))
-        return found
+                        met.append((block, key, low, bisect_right(sorted_keys, key, low, high)))
+        return met
 
     def look(self, block: int, key: int) -> list[int]:
         """Rows in that block that are still on the panel, chance collisions of the hash among them."""
@@ -268,13 +268,13 @@ class Segment:
     def doubles(self) -> list[int]:
         """Rows whose enrollee comes again later."""
         keys = np.frombuffer(self.keys[Block.ENROLLEE_ID], dtype=np.uint32) if self.count else np.empty(0, np.uint32)
-        found: list[int] = []
+        earlier: list[int] = []
         rows = self.rows[Block.ENROLLEE_ID]
         for place in np.flatnonzero(keys[1:] == keys[:-1]).tolist():
             same = rows[place : place + 2].tolist()
             if self.enrollee_id(same[0]) == self.enrollee_id(same[1]):
-                found.append(min(same))
-        return found
+                earlier.append(min(same))
+        return earlier
 
 
 def _bucket_starts(keys: array[int]) -> tuple[int, Any]:

@@ -281,10 +281,10 @@ def _encode_further(row: int, record: PanelRecord, extras: dict[str, array[int]]
 
 
 def _append_parts(row: int, last: Name, first: Name, extras: dict[str, array[int]]) -> None:
-    for one in (last.key, *last.parts):
-        for other in (first.key, *first.parts):
-            if (one, other) != (last.key, first.key):
-                _append_name(row, one, other, extras)
+    for last_key in (last.key, *last.parts):
+        for first_key in (first.key, *first.parts):
+            if (last_key, first_key) != (last.key, first.key):
+                _append_name(row, last_key, first_key, extras)
 
 
 def _append_name(row: int, last: str, first: str, extras: dict[str, array[int]]) -> None:

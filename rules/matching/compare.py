@@ -100,43 +100,43 @@ _RARE_MIDDLE_BITS: Final = 11.0  # fewer than one in 2,000 people bear it as the
 
 
 @lru_cache(maxsize=1 << 16)
-def _last_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
+def _last_agreement(name: Name, other: Name) -> tuple[Agreement, float]:
     """The word, and the share of the name's weight it earns."""
-    if one.key == other.key:
+    if name.key == other.key:
         return EQUAL, 1.0
-    if not same_script(one.key, other.key):
+    if not same_script(name.key, other.key):
         return ANOTHER_SCRIPT, 0.0
-    ones, others = one.parts or (one.key,), other.parts or (other.key,)
-    if (len(ones) > 1 or len(others) > 1 or one.parts or other.parts) and not set(ones).isdisjoint(others):
+    parts, other_parts = name.parts or (name.key,), other.parts or (other.key,)
+    if (name.parts or other.parts) and not set(parts).isdisjoint(other_parts):
         return PART, 0.75
-    if close(one.key, other.key):
+    if close(name.key, other.key):
         return SIMILAR, 0.6
     return DIFFERS, 0.0
 
 
-def _digits_agreement(one: str, other: str) -> bool:
+def _digits_agreement(digits: str, other: str) -> bool:
     """One digit differs, or two neighbors are transposed."""
-    return len(one) == len(other) and DamerauLevenshtein.distance(one, other, score_cutoff=1) <= 1
+    return len(digits) == len(other) and DamerauLevenshtein.distance(digits, other, score_cutoff=1) <= 1
 
 
-def _year_slip(one: int, other: int) -> bool:
+def _year_slip(year: int, other: int) -> bool:
     """1953 and 1935: two digits transposed, which father and son hardly are on top of their common birthday."""
-    century, rest = divmod(one, 100)
+    century, rest = divmod(year, 100)
     return other == century * 100 + rest % 10 * 10 + rest // 10
 
 
 @lru_cache(maxsize=1 << 16)
-def _birth_agreement(one: int, other: int) -> tuple[Agreement, float]:
-    if one == other:
-        return EQUAL, 9.0 if one % 10000 == 101 else 13.5
-    year, rest = divmod(one, 10000)
+def _birth_agreement(birth: int, other: int) -> tuple[Agreement, float]:
+    if birth == other:
+        return EQUAL, 9.0 if birth % 10000 == 101 else 13.5
+    year, rest = divmod(birth, 10000)
     month, day = divmod(rest, 100)
     if year * 10000 + day * 100 + month == other:
         return DAY_AND_MONTH, 9.5
     if rest == other % 10000 and abs(year - other // 10000) >= _GENERATION and not _year_slip(year, other // 10000):
         return GENERATION, 4.5
     same = (year == other // 10000) + (month == other // 100 % 100) + (day == other % 100)
-    if _digits_agreement(f"{one:08d}", f"{other:08d}"):
+    if _digits_agreement(f"{birth:08d}", f"{other:08d}"):
         return ONE_DIGIT, 7.0
     if same == 2:
         return ONE_PART, 4.5
@@ -145,11 +145,11 @@ def _birth_agreement(one: int, other: int) -> tuple[Agreement, float]:
 
 
 def _name_agreement(
-    one: Person, other: Person, last_weight: Weights, first_weight: Weights, borne: Borne | None, young: bool
+    person: Person, other: Person, last_weight: Weights, first_weight: Weights, borne: Borne | None, young: bool
 ) -> tuple[float, str, str]:
-    """Best of every name of one with every name of the other: weight, word for the last and for the first name."""
+    """Best of every name of the one with every name of the other: weight, word for the last and for the first name."""
     best = (-99.0, "", "")
-    for turn, (last, first) in enumerate(one.names):
+    for turn, (last, first) in enumerate(person.names):
         for other_turn, (other_last, other_first) in enumerate(other.names):
             weight = 0.0 if turn == other_turn == 0 else -1.0
             last_word = first_word = ""
@@ -167,9 +167,9 @@ def _name_agreement(
                     )
                 if share:
                     weight += share * min(first_weight(first.key), first_weight(other_first.key))
-                elif _goes_by(first.key, one.middle, other_first.key, other.middle):
+                elif _goes_by(first.key, person.middle, other_first.key, other.middle):
                     first_word, weight = BY_MIDDLE_NAME, weight + 0.6 * first_weight(first.key)
-                elif _goes_by(other_first.key, other.middle, first.key, one.middle):
+                elif _goes_by(other_first.key, other.middle, first.key, person.middle):
                     first_word, weight = BY_MIDDLE_NAME, weight + 0.6 * first_weight(other_first.key)
                 elif first_word != ANOTHER_SCRIPT:
                     weight -= 5.0
@@ -203,10 +203,10 @@ def _goes_by(first: str, middle: str, other_first: str, other_middle: str) -> bo
 
 
 @lru_cache(maxsize=1 << 15)
-def _street_agreement(one: str, other: str) -> tuple[str, float]:
-    if one == other:
+def _street_agreement(street: str, other: str) -> tuple[str, float]:
+    if street == other:
         return EQUAL, 9.0
-    number, name = _house(one)
+    number, name = _house(street)
     other_number, other_name = _house(other)
     if not name or not other_name:
         return (SAME_NUMBER, 2.0) if number == other_number != "" else ("", 0.0)
@@ -228,10 +228,10 @@ def _house(street: str) -> tuple[str, str]:
     return (number, name.replace(" ", "")) if number[:1].isdigit() else ("", street.replace(" ", ""))
 
 
-def _address_agreement(one: Person, other: Person) -> tuple[float, str, str]:
+def _address_agreement(person: Person, other: Person) -> tuple[float, str, str]:
     """Best of every address with every address: weight, word for the street and for the ZIP code."""
     best = (-99.0, "", "")
-    for turn, (street, code) in enumerate(one.addresses):
+    for turn, (street, code) in enumerate(person.addresses):
         for other_turn, (other_street, other_code) in enumerate(other.addresses):
             weight, street_word, zip_word = 0.0, "", ""
             if street and other_street:
@@ -251,7 +251,7 @@ def _address_agreement(one: Person, other: Person) -> tuple[float, str, str]:
 
 
 def compare(
-    one: Person,
+    person: Person,
     other: Person,
     last_weight: Weights = census_last_weight,
     first_weight: Weights = census_first_weight,
@@ -260,127 +260,127 @@ def compare(
     borne: Borne | None = None,
     on: int = 0,
 ) -> Comparison:
-    """How `one`, as written, and `other`, on file, agree.
+    """How `person`, as written, and `other`, on file, agree.
 
     `ssn_shared`: more than one enrollee has this SSN on file. `borne`: whether people on the panel bear a first name.
     `on`: the day as yyyymmdd, 0 where their age is not to count.
     """
     evidence: dict[str, str] = {}
     penalty = 0.0
-    youngest = max(one.birth, other.birth)
+    youngest = max(person.birth, other.birth)
     grown = on - youngest >= _GROWN if on and youngest else None
-    weight, last_word, first_word = _name_agreement(one, other, last_weight, first_weight, borne, grown is False)
+    weight, last_word, first_word = _name_agreement(person, other, last_weight, first_weight, borne, grown is False)
     if last_word:
         evidence[LAST_NAME] = last_word
     if first_word:
         evidence[FIRST_NAME] = first_word
     if first_word == BY_MIDDLE_NAME:
-        word, share = _crossed_agreement(one, other)
+        word, share = _crossed_agreement(person, other)
         if word:
             evidence[MIDDLE_NAME] = word
             weight += share
-    elif one.middle and other.middle:
-        word, share = _middle_agreement(one.middle, other.middle)
+    elif person.middle and other.middle:
+        word, share = _middle_agreement(person.middle, other.middle)
         evidence[MIDDLE_NAME] = word
         weight += share
-    if one.suffix and other.suffix:
-        evidence[SUFFIX] = EQUAL if one.suffix == other.suffix else DIFFERS
-        weight += 2.0 if one.suffix == other.suffix else -6.0
-    if one.birth and other.birth:
-        evidence[BIRTH_DATE], share = _birth_agreement(one.birth, other.birth)
+    if person.suffix and other.suffix:
+        evidence[SUFFIX] = EQUAL if person.suffix == other.suffix else DIFFERS
+        weight += 2.0 if person.suffix == other.suffix else -6.0
+    if person.birth and other.birth:
+        evidence[BIRTH_DATE], share = _birth_agreement(person.birth, other.birth)
         weight += share
-    if one.sex and other.sex:
-        evidence[SEX] = EQUAL if one.sex == other.sex else DIFFERS
-        weight += 0.9 if one.sex == other.sex else -4.0
-    if one.ssn and other.ssn:
-        word, share = _ssn_agreement(one.ssn, other.ssn, ssn_shared)
+    if person.sex and other.sex:
+        evidence[SEX] = EQUAL if person.sex == other.sex else DIFFERS
+        weight += 0.9 if person.sex == other.sex else -4.0
+    if person.ssn and other.ssn:
+        word, share = _ssn_agreement(person.ssn, other.ssn, ssn_shared)
         evidence[SSN] = word
         weight += share
         penalty -= min(share, 0.0)
-    if other.medicaid and (one.medicaid or one.maybe_medicaid):
-        word, share = _medicaid_agreement(one, other)
+    if other.medicaid and (person.medicaid or person.maybe_medicaid):
+        word, share = _medicaid_agreement(person, other)
         if word:
             evidence[MEDICAID_ID] = word
             weight += share
             penalty -= min(share, 0.0)
-    if one.mrns and other.mrns:
-        if not set(one.mrns).isdisjoint(other.mrns):
+    if person.mrns and other.mrns:
+        if not set(person.mrns).isdisjoint(other.mrns):
             evidence[MRN] = EQUAL
             weight += 18.0
-        elif not {system for system, _ in one.mrns}.isdisjoint(system for system, _ in other.mrns):
+        elif not {system for system, _ in person.mrns}.isdisjoint(system for system, _ in other.mrns):
             evidence[MRN] = DIFFERS
             weight -= 2.0
             penalty += 2.0
-    if one.addresses and other.addresses:
-        share, street_word, zip_word = _address_agreement(one, other)
+    if person.addresses and other.addresses:
+        share, street_word, zip_word = _address_agreement(person, other)
         weight += share
         if street_word:
             evidence[ADDRESS] = street_word
         if zip_word:
             evidence[ZIP] = zip_word
-    if one.city and other.city and evidence.get(ADDRESS, DIFFERS) == DIFFERS:
-        evidence[CITY] = EQUAL if one.city == other.city else DIFFERS
+    if person.city and other.city and evidence.get(ADDRESS, DIFFERS) == DIFFERS:
+        evidence[CITY] = EQUAL if person.city == other.city else DIFFERS
         if evidence.get(ZIP) != EQUAL:
-            weight += 1.5 if one.city == other.city else -0.5
-    if one.phones and other.phones:
-        if not set(one.phones).isdisjoint(other.phones):
+            weight += 1.5 if person.city == other.city else -0.5
+    if person.phones and other.phones:
+        if not set(person.phones).isdisjoint(other.phones):
             evidence[PHONE] = EQUAL
             weight += 9.0
-        elif any(_digits_agreement(phone, another) for phone in one.phones for another in other.phones):
+        elif any(_digits_agreement(phone, another) for phone in person.phones for another in other.phones):
             evidence[PHONE] = ONE_DIGIT
             weight += 5.0
         else:
             evidence[PHONE] = DIFFERS
             weight -= 1.0
-    if one.mother and other.mother:
-        evidence[MOTHER] = EQUAL if one.mother == other.mother else DIFFERS
-        weight += 6.0 if one.mother == other.mother else -4.0
+    if person.mother and other.mother:
+        evidence[MOTHER] = EQUAL if person.mother == other.mother else DIFFERS
+        weight += 6.0 if person.mother == other.mother else -4.0
     return Comparison(weight, evidence, penalty, grown)
 
 
-def _middle_agreement(one: str, other: str) -> tuple[Agreement, float]:
-    if one == other and len(one) > 1:
-        weight = census_first_weight(one)
+def _middle_agreement(middle: str, other: str) -> tuple[Agreement, float]:
+    if middle == other and len(middle) > 1:
+        weight = census_first_weight(middle)
         return (RARE, 7.0) if weight >= _RARE_MIDDLE_BITS else (EQUAL, weight)
-    if one[0] == other[0] and (len(one) == 1 or len(other) == 1):
-        return (RARE_INITIAL, 5.0) if one[0] in _RARE_INITIALS else (INITIAL, 3.0)
-    if nickname(one, other) or close(one, other):
+    if middle[0] == other[0] and (len(middle) == 1 or len(other) == 1):
+        return (RARE_INITIAL, 5.0) if middle[0] in _RARE_INITIALS else (INITIAL, 3.0)
+    if nickname(middle, other) or close(middle, other):
         return SIMILAR, 3.0
     return DIFFERS, -3.0
 
 
-def _crossed_agreement(one: Person, other: Person) -> tuple[str, float]:
+def _crossed_agreement(person: Person, other: Person) -> tuple[str, float]:
     """One is called by the other's middle name: one's own middle name with the other's first, "" where it is absent."""
-    if other.middle not in [first.key for _, first in one.names]:
-        one, other = other, one
-    if not one.middle:
+    if other.middle not in [first.key for _, first in person.names]:
+        person, other = other, person
+    if not person.middle:
         return "", 0.0
-    agreements = [_middle_agreement(one.middle, first.key) for _, first in other.names if first.key]
+    agreements = [_middle_agreement(person.middle, first.key) for _, first in other.names if first.key]
     return max(agreements, key=lambda agreement: agreement[1], default=("", 0.0))
 
 
-def _ssn_agreement(one: str, other: str, shared: bool) -> tuple[Agreement, float]:
-    if one == other and len(one) == 9:
+def _ssn_agreement(ssn: str, other: str, shared: bool) -> tuple[Agreement, float]:
+    if ssn == other and len(ssn) == 9:
         return (SHARED, 5.0) if shared else (EQUAL, 18.0)
-    if len(one) != len(other) or len(one) == 4:
-        if one[-4:] == other[-4:]:
+    if len(ssn) != len(other) or len(ssn) == 4:
+        if ssn[-4:] == other[-4:]:
             return LAST_FOUR, 11.0
-        return (LAST_FOUR_NEARLY, 1.0) if _digits_agreement(one[-4:], other[-4:]) else (DIFFERS, -6.0)
-    if abs(int(one) - int(other)) <= _REGISTERED_TOGETHER:
+        return (LAST_FOUR_NEARLY, 1.0) if _digits_agreement(ssn[-4:], other[-4:]) else (DIFFERS, -6.0)
+    if abs(int(ssn) - int(other)) <= _REGISTERED_TOGETHER:
         return NEIGHBOR, 2.0
-    if _digits_agreement(one, other):
+    if _digits_agreement(ssn, other):
         return ONE_DIGIT, 10.0
-    if one[-4:] == other[-4:]:
+    if ssn[-4:] == other[-4:]:
         return LAST_FOUR, 7.0
     return DIFFERS, -6.0
 
 
-def _medicaid_agreement(one: Person, other: Person) -> tuple[str, float]:
+def _medicaid_agreement(person: Person, other: Person) -> tuple[str, float]:
     held = set(other.medicaid)
-    if not held.isdisjoint(one.medicaid) or not held.isdisjoint(one.maybe_medicaid):
+    if not held.isdisjoint(person.medicaid) or not held.isdisjoint(person.maybe_medicaid):
         return EQUAL, 20.0
-    if not one.medicaid:
+    if not person.medicaid:
         return "", 0.0
-    if any(_digits_agreement(value, mine) for value in one.medicaid for mine in held):
+    if any(_digits_agreement(value, mine) for value in person.medicaid for mine in held):
         return ONE_DIGIT, 8.0
     return DIFFERS, -6.0

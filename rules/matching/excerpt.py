@@ -72,8 +72,8 @@ class _Sought:
             words += [*lasts, *firsts]
             if lasts and firsts:
                 words.append(last.key[:1] + first.key[:1])
-            self.names.update((one, other) for one in lasts for other in firsts)
-            self.names.update((other, one) for one in lasts for other in firsts)
+            self.names.update((family, given) for family in lasts for given in firsts)
+            self.names.update((given, family) for family in lasts for given in firsts)
             self.of_zip.update((code, word) for code in zips for word in (*lasts, *firsts))
         self.of_birth.update((birth, word) for birth in births for word in words)
 
@@ -81,25 +81,25 @@ class _Sought:
         """Those of `records` that share a block with somebody sought, and the `owners`; seldom others."""
         lasts, firsts = _Memo(last=True), _Memo(last=False)
         for record in records:
-            ones, others = lasts[record.last], firsts[record.first]
+            family, given = lasts[record.last], firsts[record.first]
             if record.former_names:
                 former = [(last or record.last, first or record.first) for last, first in record.former_names]
-                ones += tuple(key for last, _ in former for key in lasts[last])
-                others += tuple(key for _, first in former for key in firsts[first])
-            if self._shares(record, ones, others) or record.enrollee_id in owners:
+                family += tuple(key for last, _ in former for key in lasts[last])
+                given += tuple(key for _, first in former for key in firsts[first])
+            if self._shares(record, family, given) or record.enrollee_id in owners:
                 yield record
 
     def _shares(self, record: PanelRecord, lasts: Sequence[str], firsts: Sequence[str]) -> bool:
         """Whether `record` with these names shares a block."""
         code = read_zip(record.zip)
         names, of_zip = self.names, self.of_zip
-        for one in lasts:
-            if (code, one) in of_zip:
+        for last in lasts:
+            if (code, last) in of_zip:
                 return True
-            for other in firsts:
-                if (one, other) in names or (code, other) in of_zip:
+            for first in firsts:
+                if (last, first) in names or (code, first) in of_zip:
                     return True
-        if not lasts and any((code, other) in of_zip for other in firsts):
+        if not lasts and any((code, first) in of_zip for first in firsts):
             return True
         if record.phone and read_phone(record.phone) in self.phones:
             return True
@@ -112,7 +112,7 @@ class _Sought:
             return True
         birth = read_birth(record.birth_date)
         if birth in self.births:
-            words = {*lasts, *firsts, ssn[-4:], *(one[0] + other[0] for one in lasts for other in firsts)}
+            words = {*lasts, *firsts, ssn[-4:], *(last[0] + first[0] for last in lasts for first in firsts)}
             if any((birth, word) in self.of_birth for word in words):
                 return True
         return any(read_street(street) in self.streets for street, _ in record.former_addresses) or any(

@@ -35,9 +35,9 @@ _VOWELS: Final = frozenset("AEIOUY")
 
 
 @lru_cache(maxsize=1 << 16)
-def first_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
+def first_agreement(name: Name, other: Name) -> tuple[Agreement, float]:
     """The word, and the share of the name's weight it earns."""
-    a, b = one.key, other.key
+    a, b = name.key, other.key
     if a == b:
         return EQUAL, 1.0
     if not same_script(a, b):
@@ -46,8 +46,8 @@ def first_agreement(one: Name, other: Name) -> tuple[Agreement, float]:
         return DIFFERS, 0.0
     if len(a) == 1 or len(b) == 1:
         return (INITIAL, 0.3) if a[0] == b[0] else (DIFFERS, 0.0)
-    if (one.parts or other.parts) and not set(one.parts or (a,)).isdisjoint(other.parts or (b,)):
-        return _part_agreement(one.parts or (a,), other.parts or (b,))
+    if (name.parts or other.parts) and not set(name.parts or (a,)).isdisjoint(other.parts or (b,)):
+        return _part_agreement(name.parts or (a,), other.parts or (b,))
     if nickname(a, b):
         return NICKNAME, 0.7
     if close(a, b):
@@ -120,7 +120,7 @@ def _spoken(name: str) -> str:
 
 
 def one_or_two(
-    word: Agreement, share: float, one: str, other: str, first_weight: Weights, borne: Borne | None, young: bool
+    word: Agreement, share: float, written: str, other: str, first_weight: Weights, borne: Borne | None, young: bool
 ) -> tuple[Agreement, float]:
     """The word for two first names that are alike, by whether each of them is a name of its own.
 
@@ -131,25 +131,25 @@ def one_or_two(
     The `young` may have a twin at home, so that for them less is a name of its own.
     """
     if word is NICKNAME:
-        bits = first_weight(one)
-        given = bits < _GIVEN_BITS_OF_YOUNG if young else bits < _GIVEN_BITS and _spoken(one) != _spoken(other)
+        bits = first_weight(written)
+        given = bits < _GIVEN_BITS_OF_YOUNG if young else bits < _GIVEN_BITS and _spoken(written) != _spoken(other)
         return (OWN_NAME if given else word), share
-    if young and word is SIMILAR and _twins_spelling(one, other, borne or known_first):
+    if young and word is SIMILAR and _twins_spelling(written, other, borne or known_first):
         return OWN_NAME, share
-    if borne is None or (known_first(one) and known_first(other)):
+    if borne is None or (known_first(written) and known_first(other)):
         return word, share
-    if borne(one) and borne(other):
+    if borne(written) and borne(other):
         return (ANOTHER_NAME, 0.0) if word is FIRST_LETTER else (OWN_NAME, share)
-    rhymes = len(one) == len(other) and one[1:] == other[1:]
+    rhymes = len(written) == len(other) and written[1:] == other[1:]
     return (word, share) if rhymes else (SIMILAR, share)
 
 
-def _twins_spelling(one: str, other: str, borne: Borne) -> bool:
+def _twins_spelling(spelling: str, other: str, borne: Borne) -> bool:
     """Both are names people bear (SYDNEY and SIDNEY); or the one nobody bears is made of the other by an ending
     (BRIDGETA), or might as well be a third that many bear (JADK is JADA or JADE)."""
-    if borne(one) and borne(other):
+    if borne(spelling) and borne(other):
         return True
-    written, name = (other, one) if borne(one) else (one, other)
+    written, name = (other, spelling) if borne(spelling) else (spelling, other)
     if not borne(name):
         return False
     ending = written[-1] if written[:-1] == name else ""

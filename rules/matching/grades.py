@@ -89,9 +89,9 @@ def possible_bits(panel_size: int) -> float:
     return POSSIBLE_BITS if panel_size > NAMESAKES_FROM else POSSIBLE_BITS_OF_FEW
 
 
-def lower(one: Grade, other: Grade) -> Grade:
+def lower(ceiling: Grade, other: Grade) -> Grade:
     """The lesser of two grades."""
-    return one if _GRADE_ORDER[one] <= _GRADE_ORDER[other] else other
+    return ceiling if _GRADE_ORDER[ceiling] <= _GRADE_ORDER[other] else other
 
 
 def grade(comparison: Comparison, panel_size: int) -> Grade:

@@ -189,7 +189,7 @@ class PanelIndex:
     def _search(self, state: _State, person: Person, holders: tuple[str | None, ...], on: date) -> Match:
         size = state.size
         day = on.year * 10000 + on.month * 100 + on.day
-        found: list[_Candidate] = []
+        candidates: list[_Candidate] = []
         owners = {mrn: owner for mrn, owner in zip(person.mrns, holders, strict=True) if owner}
         screened = size > SMALL_PANEL
         gathered, large = _gather(state.segments, person, screened=screened)
@@ -226,11 +226,11 @@ class PanelIndex:
                     is not Grade.CERTAINLY_NOT
                 ):
                     enrolled = segment.starts[row] <= day and (not segment.ends[row] or day <= segment.ends[row])
-                    found.append(_Candidate(enrollee_id, comparison, graded, enrolled))
+                    candidates.append(_Candidate(enrollee_id, comparison, graded, enrolled))
         said: dict[str, str] = {Field.LARGE_BLOCK: "; ".join(map(str, large))} if large else {}
-        if all(each.grade is Grade.CERTAINLY_NOT for each in found):
+        if all(each.grade is Grade.CERTAINLY_NOT for each in candidates):
             return Match(grade=Grade.CERTAINLY_NOT, evidence=said) if said else NOBODY
-        best = _choose(found, said, size)
+        best = _choose(candidates, said, size)
         others = {mrn for enrollee_id, mrns in held_by.items() if enrollee_id != best.enrollee_id for mrn in mrns}
         others.difference_update(held_by.get(best.enrollee_id or "", ()))
         return best.model_copy(update={"others": tuple(sorted(others))}) if others else best
@@ -384,11 +384,11 @@ def _gather(
     crowded = _crowded(spans)
     gathered: list[tuple[dict[int, int], list[Span]]] = []
     namesakes: list[tuple[Segment, dict[int, int], list[Span], int, int]] = []
-    for segment, found in zip(segments, spans, strict=True):
+    for segment, met in zip(segments, spans, strict=True):
         shared: dict[int, int] = {}
         crowds: list[Span] = []
         members = segment.members
-        for block, key, start, stop in found:
+        for block, key, start, stop in met:
             if screened and block in _OF_ZIP:
                 crowds.append((block, start, stop))
             elif crowded and (block, key) in crowded:
@@ -434,23 +434,23 @@ def _crowded(spans: list[list[tuple[int, int, int, int]]]) -> dict[tuple[int, in
             if stop - start > LARGE_BLOCK:
                 places[block, key] = [(0, start, stop)]
         return places
-    for place, found in enumerate(spans):
-        for block, key, start, stop in found:
+    for place, met in enumerate(spans):
+        for block, key, start, stop in met:
             stands = places.setdefault((block, key), [])
             if (place, start, stop) not in stands:
                 stands.append((place, start, stop))
     return {key: stands for key, stands in places.items() if sum([to - since for _, since, to in stands]) > LARGE_BLOCK}
 
 
-def _choose(found: list[_Candidate], large: dict[str, str], size: int) -> Match:
+def _choose(candidates: list[_Candidate], large: dict[str, str], size: int) -> Match:
     """The best of them, its grade held down when another enrollee might as well be meant.
 
     What contests is judged without the penalties of disagreeing identifiers, so that one more of them on the
     patient's side can never settle a question.
     """
-    found.sort(key=lambda each: (-each.comparison.weight, not each.enrolled, each.enrollee_id))
-    best = next(each for each in found if each.grade is not Grade.CERTAINLY_NOT)
-    others = [each for each in found if each.enrollee_id != best.enrollee_id]
+    candidates.sort(key=lambda each: (-each.comparison.weight, not each.enrolled, each.enrollee_id))
+    best = next(each for each in candidates if each.grade is not Grade.CERTAINLY_NOT)
+    others = [each for each in candidates if each.enrollee_id != best.enrollee_id]
     graded = best.grade
     evidence = {**best.comparison.evidence, **large}
     runner_up: str | None = None

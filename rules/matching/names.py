@@ -99,11 +99,11 @@ def _script(letter: str) -> str:
     return "LATIN" if letter.isascii() else unicodedata.name(letter, "").partition(" ")[0]
 
 
-def same_script(one: str, other: str) -> bool:
+def same_script(name: str, other: str) -> bool:
     """Whether two names can be compared letter by letter at all: Wang says nothing about 王, for or against."""
-    if one.isascii() and other.isascii():
+    if name.isascii() and other.isascii():
         return True
-    return _script(one[0]) == _script(other[0])
+    return _script(name[0]) == _script(other[0])
 
 
 def is_word(name: str) -> bool:
@@ -180,9 +180,9 @@ def _relation() -> dict[str, frozenset[str]]:
     return {name: frozenset(others) for name, others in related.items()}
 
 
-def nickname(one: str, other: str) -> bool:
+def nickname(name: str, other: str) -> bool:
     """One is a usual short form of the other (BILL, WILLIAM), or both are of one name that is the short form's only."""
-    return other in _relation().get(one, ())
+    return other in _relation().get(name, ())
 
 
 @cache
