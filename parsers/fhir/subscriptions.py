@@ -72,13 +72,17 @@ def asked(resource: Any) -> Asked | Refused:
     mime = channel.get("payload", JSON)
     if mime not in MIMES:
         return Refused("not-supported", f"channel.payload must be {JSON}")
-    contents = [one.get("valueCode") for one in _extensions(channel.get("_payload"), "backport-payload-content")]
+    contents = [
+        extension.get("valueCode") for extension in _extensions(channel.get("_payload"), "backport-payload-content")
+    ]
     if len(contents) != 1 or contents[0] not in set(Content):
         return Refused(
             "not-supported", "channel.payload needs one backport-payload-content: empty, id-only, full-resource"
         )
     headers = channel.get("header", [])
-    if not isinstance(headers, list) or not all(isinstance(one, str) and _HEADER.fullmatch(one) for one in headers):
+    if not isinstance(headers, list) or not all(
+        isinstance(header, str) and _HEADER.fullmatch(header) for header in headers
+    ):
         return Refused("value", "channel.header must be 'Name: value'")
     patients = _patients(resource.get("_criteria"))
     if patients is None:
@@ -100,7 +104,7 @@ def asked(resource: Any) -> Asked | Refused:
         endpoint,
         Content(contents[0]),
         mime,
-        tuple((name.strip(), value.strip()) for name, _, value in (one.partition(":") for one in headers)),
+        tuple((name.strip(), value.strip()) for name, _, value in (header.partition(":") for header in headers)),
         patients,
         heartbeat,
         timeout,
@@ -111,13 +115,17 @@ def asked(resource: Any) -> Asked | Refused:
 
 
 def _extensions(element: Any, name: str) -> list[Mapping[str, Any]]:
-    found: Iterable[Any] = element.get("extension", ()) if isinstance(element, Mapping) else ()
-    return [one for one in found if isinstance(one, Mapping) and one.get("url") == f"{BACKPORT}/{name}"]
+    extensions: Iterable[Any] = element.get("extension", ()) if isinstance(element, Mapping) else ()
+    return [
+        extension
+        for extension in extensions
+        if isinstance(extension, Mapping) and extension.get("url") == f"{BACKPORT}/{name}"
+    ]
 
 
 def _patients(criteria: Any) -> tuple[str, ...] | None:
     """The Patient ids of the filter; `None`: it is one we cannot apply. Several filters would all have to hold."""
-    filters = [one.get("valueString") for one in _extensions(criteria, "backport-filter-criteria")]
+    filters = [extension.get("valueString") for extension in _extensions(criteria, "backport-filter-criteria")]
     if not filters:
         return ()
     match = _PATIENT.fullmatch(filters[0]) if len(filters) == 1 and isinstance(filters[0], str) else None
@@ -125,18 +133,18 @@ def _patients(criteria: Any) -> tuple[str, ...] | None:
 
 
 def _whole(channel: Mapping[str, Any], name: str, kind: str, usual: int) -> int | None:
-    found = [one.get(kind) for one in _extensions(channel, name)]
-    if not found:
+    numbers = [extension.get(kind) for extension in _extensions(channel, name)]
+    if not numbers:
         return usual
-    value = found[0]
-    if len(found) != 1 or isinstance(value, bool) or not isinstance(value, int):
+    value = numbers[0]
+    if len(numbers) != 1 or isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value <= LONGEST_SECONDS else None
 
 
 def _instant(text: Any) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
-    return found if found.tzinfo else None
+    return instant if instant.tzinfo else None

@@ -18,12 +18,12 @@ def read_date(text: str) -> date | tuple[RowCode, str] | None:
     """A date as YYYY-MM-DD, YYYYMMDD or MM/DD/YYYY, what is wrong with it, or `None` for an empty cell."""
     if text.lower() in EMPTY_DATES:
         return None
-    found = _ISO.fullmatch(text) or _PACKED.fullmatch(text)
-    year, month, day = map(int, found.groups()) if found else (0, 0, 0)
-    if not found:
-        found = _AMERICAN.fullmatch(text)
-        if found:
-            month, day, year = map(int, found.groups())
+    match = _ISO.fullmatch(text) or _PACKED.fullmatch(text)
+    year, month, day = map(int, match.groups()) if match else (0, 0, 0)
+    if not match:
+        match = _AMERICAN.fullmatch(text)
+        if match:
+            month, day, year = map(int, match.groups())
         elif _SHORT_YEAR.fullmatch(text):
             return RowCode.YEAR_TWO_DIGITS, "the year has two digits: write YYYY-MM-DD"
         elif _SERIAL.fullmatch(text):

@@ -166,15 +166,15 @@ class _Reader:
         if not header:
             self._fault(kind, 0, "", FaultCode.COLUMN_MISSING, f"{kind}.csv is empty: its first line names the columns")
             return []
-        found = read_header(header, {column.name: column.aliases for column in COLUMNS[kind]})
-        for name in found.extra:
+        named = read_header(header, {column.name: column.aliases for column in COLUMNS[kind]})
+        for name in named.extra:
             self._fault(kind, lines.line, name, FaultCode.EXTRA_COLUMN, f"the column {name} is not used")
-        missing = [column for column in _required(kind) if column not in found.columns]
+        missing = [column for column in _required(kind) if column not in named.columns]
         for column in missing:
             self._fault(kind, lines.line, column, FaultCode.COLUMN_MISSING, f"the column {column} is missing")
         if missing:
             return []
-        return list(self._lines(kind, Records(lines, source, len(found.columns), found.delimiter), found.columns))
+        return list(self._lines(kind, Records(lines, source, len(named.columns), named.delimiter), named.columns))
 
     def _lines(self, kind: Kind, records: Records, columns: tuple[str, ...]) -> Iterator[_Line]:
         for item in records:

@@ -172,10 +172,10 @@ class PanelReader:
 
     def _check(self, line: int, raw: tuple[str, ...]) -> PanelRow | list[RowFault]:
         """The hot path: a good line passes through here and nothing else."""
-        found: list[RowFault] = []  # the line cannot be loaded
+        faults: list[RowFault] = []  # the line cannot be loaded
         mild: list[RowFault] = []  # the cell cannot be used
         if self._suspect:
-            found.extend(_scientific(raw))
+            faults.extend(_scientific(raw))
         cells = list(raw)
         for place, memo in self._memos:
             value = memo[cells[place]]
@@ -183,32 +183,32 @@ class PanelReader:
                 cells[place] = value
             else:
                 column = COLUMNS[PANEL_HEADER[place]]
-                cells[place] = fixed(value, found if column.day else mild) or column.stand_in
+                cells[place] = fixed(value, faults if column.day else mild) or column.stand_in
         enrollee_id, practice_id, last_name, first_name, born, starts, ends = _CHECKED(cells)
         if not born or not enrollee_id or not practice_id or not (last_name or first_name):
-            found.extend(_missing(raw, found))
+            faults.extend(_missing(raw, faults))
         if enrollee_id in self._first_line:
             reason = f"the same enrollee_id stands in line {self._first_line[enrollee_id]}"
-            found.append(RowFault("enrollee_id", RowCode.DUPLICATE_ID, reason))
+            faults.append(RowFault("enrollee_id", RowCode.DUPLICATE_ID, reason))
         if self._practices is not None and practice_id not in self._practices and practice_id:
             reason = "no such practice in the directory"
-            found.append(RowFault("practice_id", RowCode.UNKNOWN_PRACTICE, reason))
+            faults.append(RowFault("practice_id", RowCode.UNKNOWN_PRACTICE, reason))
         if starts and ends and ends < starts:
-            found.append(RowFault("effective_to", RowCode.DATES_REVERSED, "lies before effective_from"))
+            faults.append(RowFault("effective_to", RowCode.DATES_REVERSED, "lies before effective_from"))
         if starts and starts < born:
             if starts < self._long_ago:
-                found.append(_BIRTH_AND_START_SWAPPED)
+                faults.append(_BIRTH_AND_START_SWAPPED)
             else:
                 mild.append(_STARTS_BEFORE_BIRTH)
         for place, plain, read in _NUMBER_READERS:
             text = cells[place]
             if text and not plain.fullmatch(text):
                 cells[place] = fixed(read(text), mild)
-        if found or mild:
-            swaps = self._swapped(raw, [*found, *mild])
-            if found or swaps:
+        if faults or mild:
+            swaps = self._swapped(raw, [*faults, *mild])
+            if faults or swaps:
                 named = {column for swap in swaps for column in swap.column.split(" and ")}
-                return [*swaps, *(fault for fault in found if fault.column not in named)]
+                return [*swaps, *(fault for fault in faults if fault.column not in named)]
             for fault in mild:
                 self._note(line, fault)
         self._first_line[enrollee_id] = line
@@ -225,7 +225,7 @@ class PanelReader:
     def _swapped(self, raw: tuple[str, ...], faults: Iterable[RowFault]) -> list[RowFault]:
         """Pairs of columns whose cells fit each other's place and not their own."""
         row = PanelRow._make(raw)._asdict()
-        found: dict[frozenset[str], RowFault] = {}
+        swaps: dict[frozenset[str], RowFault] = {}
         for column in dict.fromkeys(fault.column for fault in faults):
             value = row.get(column, "")
             if not value or self._fits(column, value):
@@ -240,9 +240,9 @@ class PanelReader:
                 ):
                     both = (column, other)
                     reason = f"the cells of {column} and {other} look swapped"
-                    found.setdefault(frozenset(both), RowFault(" and ".join(both), RowCode.COLUMNS_SWAPPED, reason))
+                    swaps.setdefault(frozenset(both), RowFault(" and ".join(both), RowCode.COLUMNS_SWAPPED, reason))
                     break
-        return list(found.values())
+        return list(swaps.values())
 
     def _fits(self, column: str, value: str) -> bool:
         if column in self._days:
@@ -270,9 +270,9 @@ def _scientific(raw: tuple[str, ...]) -> Iterator[RowFault]:
             yield RowFault(name, RowCode.SCIENTIFIC_NUMBER, reason)
 
 
-def _missing(raw: tuple[str, ...], found: Iterable[RowFault]) -> Iterator[RowFault]:
+def _missing(raw: tuple[str, ...], faults: Iterable[RowFault]) -> Iterator[RowFault]:
     row = PanelRow._make(raw)
-    unread = {fault.column for fault in found}
+    unread = {fault.column for fault in faults}
     for column in REQUIRED:
         text = getattr(row, column)
         if column not in unread and (not text or (column == "birth_date" and text.lower() in EMPTY_DATES)):

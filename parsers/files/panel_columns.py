@@ -301,12 +301,12 @@ _FORMED: Final = tuple(
 
 def _texts_of(whole: str) -> tuple[tuple[str, ...], Callable[[PanelRow], tuple[str, ...]]]:
     """The text fields of a part of an enrollee, "" for the enrollee itself, and what takes them out of a row."""
-    found = [
+    places = [
         (part or field, place)
         for place, (field, part, form) in enumerate(_SHOWN)
         if form is TEXT and (field if part else "") == whole
     ]
-    return tuple(name for name, _ in found), itemgetter(*(place for _, place in found))
+    return tuple(name for name, _ in places), itemgetter(*(place for _, place in places))
 
 
 _OWN, _OWN_IN = _texts_of("")
@@ -326,5 +326,5 @@ def enrollee_of(row: PanelRow, **former: Any) -> Enrollee:
 
 def line_of(enrollee: Enrollee) -> PanelRow:
     """The line of an enrollee, without what the store keeps besides."""
-    found = ((getattr(enrollee, field), part, form) for field, part, form in _SHOWN)
-    return PanelRow._make(form.text(getattr(value, part) if part else value) for value, part, form in found)
+    cells = ((getattr(enrollee, field), part, form) for field, part, form in _SHOWN)
+    return PanelRow._make(form.text(getattr(value, part) if part else value) for value, part, form in cells)

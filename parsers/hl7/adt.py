@@ -149,9 +149,9 @@ def event_of(
     if occurred is None:
         return Reject(code=RejectCode.TIME_MISSING, place="EVN-2")
     read = [read_group(reader, cut, kind, occurred, recorded) for cut in cuts_of(reader, kind, pid)]
-    groups = [one for one in read if isinstance(one, Part)]
+    groups = [group for group in read if isinstance(group, Part)]
     if not groups:
-        return next(one for one in read if isinstance(one, Reject))
+        return next(group for group in read if isinstance(group, Reject))
     if len(groups) < len(read):
         reader.note(Finding.STRUCTURE_WRONG, "MRG")
     if kind not in GROUPED and len(message.segments("PID")) > 1 and two_patients(reader):
@@ -182,7 +182,7 @@ def event_of(
         cleared=cleared_fields(reader),
         fingerprint=fingerprint(message),
         notes=tuple(note(finding, place) for finding, place in reader.notes),
-        groups=tuple(Group.model_validate(one._asdict()) for one in groups[1:]),
+        groups=tuple(Group.model_validate(group._asdict()) for group in groups[1:]),
     )
 
 
@@ -197,7 +197,7 @@ def cuts_of(reader: Reader, kind: EventKind, pid: Segment) -> "list[Cut]":
     segments = {name: message.segments(name) for name in ("PID", "MRG", "PV1")}
     if max(map(len, segments.values())) < 2:
         return [Cut(pid, segments["MRG"][:MAX_REPETITIONS], message.first("PV1"))]
-    following = {name: iter(found) for name, found in segments.items()}
+    following = {name: iter(same_name) for name, same_name in segments.items()}
     cuts = [Cut(pid, [], None)]
     persons = kind is EventKind.PERSON_MERGED
     for name in (line[:3].upper() for line in message.lines):
@@ -263,28 +263,28 @@ def recorded_time(reader: Reader, received_at: datetime) -> tuple[Moment | None,
 
     Of a minute or a day in EVN-2, MSH-7 tells the part that was not sent.
     """
-    told = reader.time(reader.evn, 2)
-    alike = told is not None and reader.evn is not None and reader.evn.raw(2) == reader.header.raw(7)
-    made = told if alike else reader.time(reader.header, 7)
+    learned = reader.time(reader.evn, 2)
+    alike = learned is not None and reader.evn is not None and reader.evn.raw(2) == reader.header.raw(7)
+    made = learned if alike else reader.time(reader.header, 7)
     if made and made.at > received_at + ZONES_DIFFER:
         reader.note(Finding.TIME_IMPLAUSIBLE, "MSH-7")
         made = made._replace(at=received_at, precision=Precision.SECOND)
-    if told is None:
+    if learned is None:
         return made, "MSH-7"
-    if told.at > received_at + ZONES_DIFFER:
+    if learned.at > received_at + ZONES_DIFFER:
         reader.note(Finding.TIME_IMPLAUSIBLE, "EVN-2")
-        return made or told._replace(at=received_at, precision=Precision.SECOND), "MSH-7"
+        return made or learned._replace(at=received_at, precision=Precision.SECOND), "MSH-7"
     if made is None or alike:
-        return told, "EVN-2"
-    if told.precision < Precision.DAY and made.precision > told.precision:
+        return learned, "EVN-2"
+    if learned.precision < Precision.DAY and made.precision > learned.precision:
         return made, "MSH-7"
-    if told.at > made.at + LENGTHS.get(made.precision, timedelta(days=366)) + CLOCKS_DIFFER:
+    if learned.at > made.at + LENGTHS.get(made.precision, timedelta(days=366)) + CLOCKS_DIFFER:
         reader.note(Finding.TIME_IMPLAUSIBLE, "EVN-2")
         return made, "MSH-7"
-    finer = made.precision > told.precision >= Precision.DAY
-    if finer and told.at <= made.at < told.at + LENGTHS[told.precision]:
+    finer = made.precision > learned.precision >= Precision.DAY
+    if finer and learned.at <= made.at < learned.at + LENGTHS[learned.precision]:
         return made, "MSH-7"
-    return told, "EVN-2"
+    return learned, "EVN-2"
 
 
 def occurred_time(reader: Reader, kind: EventKind, pv1: Segment | None, recorded: Moment | None) -> datetime | None:
@@ -298,7 +298,7 @@ def occurred_time(reader: Reader, kind: EventKind, pv1: Segment | None, recorded
         return own.at
     happened = reader.time(reader.evn, 6)
     if own:
-        same_day = next((one for one in (happened, recorded) if one and one.day == own.day), None)
+        same_day = next((moment for moment in (happened, recorded) if moment and moment.day == own.day), None)
         return same_day.at if same_day else own.at
     return happened.at if happened else recorded.at if recorded else None
 

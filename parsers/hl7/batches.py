@@ -94,19 +94,19 @@ def split(data_or_chunks: bytes | Iterable[bytes], max_bytes: int = DEFAULT_MAX_
     """The items of a file. Holds no more than one message and one piece; one over `max_bytes` is FRAME_TOO_LARGE."""
     chunks = (data_or_chunks,) if isinstance(data_or_chunks, bytes) else data_or_chunks
     count = _Count()
-    found = 0
+    items = 0
     for piece in _pieces(_narrow(chunks), max_bytes):
         if piece is None:
-            found += 1
+            items += 1
             yield BatchItem(b"", Reject(code=RejectCode.FRAME_TOO_LARGE))
             continue
         for item in _item(piece, count):
-            found += 1
+            items += 1
             yield item
     for reject in count.end():
-        found += 1
+        items += 1
         yield BatchItem(b"", reject)
-    if not found:
+    if not items:
         yield BatchItem(b"", Reject(code=RejectCode.EMPTY))
 
 

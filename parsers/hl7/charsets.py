@@ -121,8 +121,8 @@ def wide_codec(data: bytes) -> str:
     marked = data[:2] in _MARKS
     if not marked and b"\0" not in data[:8]:
         return ""
-    if found := next((codec for pattern, codec in _WIDE if pattern.match(data)), ""):
-        return found
+    if wide := next((codec for pattern, codec in _WIDE if pattern.match(data)), ""):
+        return wide
     return _MARKS[data[:2]] if marked and not data[2:].lstrip(_BLANK)[:3].isalnum() else ""
 
 
@@ -155,7 +155,7 @@ def decode(data: bytes, declared: str, repetition: str, configured: str = "") ->
 @lru_cache(maxsize=256)
 def _claimed(declared: str, repetition: str) -> tuple[str, Finding | None]:
     """The codec that MSH-18 asks for, "" and the reason when it names none."""
-    sets = [codec_of(one) for one in declared.split(repetition or "\x00") if one.strip()]
+    sets = [codec_of(name) for name in declared.split(repetition or "\x00") if name.strip()]
     known = [codec for codec in sets if codec]
     claim = _ISO_2022_JP if _ISO_2022_JP in known else known[0] if known else ""
     return claim, None if claim else Finding.CHARSET_UNKNOWN if sets else Finding.CHARSET_MISSING

@@ -107,8 +107,8 @@ def peek(data: bytes) -> Peek | Reject:
     type_parts = fields[8].split(component) if count > 8 else [b""]
     pid = b""
     at = data.find(b"\rPID" + separator, end)
-    if at < 0 and (found := _PID.search(data, max(end - 1, 0))):
-        at = found.end() - 4
+    if at < 0 and (pid_line := _PID.search(data, max(end - 1, 0))):
+        at = pid_line.end() - 4
     if at >= 0:
         pid = data[at + 1 : min(_line_end(data, at + 1), at + LONGEST_FIELD)]
     key, authority = _patient_key(pid, separator, encoding)
@@ -182,14 +182,19 @@ def _encoding(separator: bytes, sent: bytes) -> bytes | str:
     """
     if not _is_delimiter(separator):
         return "MSH-1"
-    found = bytes(dict.fromkeys(sent[:8]))[:5]
-    four = found[:4]
+    encoding = bytes(dict.fromkeys(sent[:8]))[:5]
+    four = encoding[:4]
     usable = four and all(_is_delimiter(four[at : at + 1]) for at in range(len(four))) and separator not in four
-    return found if usable and sent[:1] != sent[1:2] else "MSH-2"
+    return encoding if usable and sent[:1] != sent[1:2] else "MSH-2"
 
 
-def _is_delimiter(one: bytes) -> bool:
-    return len(one) == 1 and one.isascii() and not one.isalnum() and one not in b" \r\n\x00\x0b\x1c"
+def _is_delimiter(character: bytes) -> bool:
+    return (
+        len(character) == 1
+        and character.isascii()
+        and not character.isalnum()
+        and character not in b" \r\n\x00\x0b\x1c"
+    )
 
 
 def _line_end(data: bytes, start: int) -> int:
@@ -256,11 +261,11 @@ class Segment:
         mark = self._message.delimiters.repetition
         if not mark or (number == 2 and self.name == "MSH"):
             return [raw]
-        found = raw.split(mark, MOST_REPETITIONS)
-        if len(found) > MOST_REPETITIONS:
+        sent = raw.split(mark, MOST_REPETITIONS)
+        if len(sent) > MOST_REPETITIONS:
             self._message.cut[f"{self.name}-{number}"] = None
-            found.pop()
-        return found
+            sent.pop()
+        return sent
 
     def get(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
         """Unescaped value of the first repetition; "" when absent or sent as `""`."""
@@ -355,26 +360,26 @@ class Message:
 
     def segments(self, name: str) -> list[Segment]:
         """The segments of that name, in order, at most `MOST_SEGMENTS`; Z-segments are kept like any other."""
-        found = self._by_name.get(name)
-        if found is None:
+        named = self._by_name.get(name)
+        if named is None:
             lines = self._lines_of.get(name, ())
             if len(lines) > MOST_SEGMENTS:
                 self.cut[name] = None
                 lines = lines[:MOST_SEGMENTS]
-            found = self._by_name[name] = [Segment(name, line, self) for line in lines]
-        return found
+            named = self._by_name[name] = [Segment(name, line, self) for line in lines]
+        return named
 
     def first(self, name: str) -> Segment | None:
-        found = self.segments(name)
-        return found[0] if found else None
+        named = self.segments(name)
+        return named[0] if named else None
 
     def get(self, path: str) -> str:
         """Unescaped value at an address such as `PID-5.1`, `PID-3(2).4.2` or `DG1(2)-3`; "" when absent."""
         name, occurrence, number, repetition, component, subcomponent = _address(path)
-        found = self.segments(name)
-        if len(found) < occurrence:
+        named = self.segments(name)
+        if len(named) < occurrence:
             return ""
-        segment = found[occurrence - 1]
+        segment = named[occurrence - 1]
         if repetition == 1:
             return segment.get(number, component, subcomponent)
         repetitions = segment.repetitions(number)
@@ -383,8 +388,8 @@ class Message:
     def raw(self, path: str) -> str:
         """The whole field at an address such as `PID-5`, as sent."""
         name, occurrence, number, *_ = _address(path)
-        found = self.segments(name)
-        return found[occurrence - 1].raw(number) if len(found) >= occurrence else ""
+        named = self.segments(name)
+        return named[occurrence - 1].raw(number) if len(named) >= occurrence else ""
 
     def is_delete(self, path: str) -> bool:
         """Whether the field was sent as `""`: forget what you had (HL7 2.5.3.6)."""
@@ -414,14 +419,14 @@ class Message:
     def parts(self, raw: str) -> list[str]:
         """The components of one raw repetition, each unescaped and cut to its first sub-component."""
         marks = self.delimiters
-        found = raw.split(marks.component, MOST_COMPONENTS)
-        if len(found) > MOST_COMPONENTS:
-            found.pop()
+        components = raw.split(marks.component, MOST_COMPONENTS)
+        if len(components) > MOST_COMPONENTS:
+            components.pop()
         if marks.subcomponent and marks.subcomponent in raw:
-            found = [one.split(marks.subcomponent, 1)[0] for one in found]
+            components = [component.split(marks.subcomponent, 1)[0] for component in components]
         if marks.escape and marks.escape in raw:
-            found = [self.unescape(one) for one in found]
-        return ["" if one == NULL else one for one in found] if NULL in raw else found
+            components = [self.unescape(component) for component in components]
+        return ["" if component == NULL else component for component in components] if NULL in raw else components
 
     def unescape(self, raw: str) -> str:
         """`raw` with its escape sequences resolved; those nobody defines stay as sent. HL7 2.7.
@@ -436,10 +441,10 @@ class Message:
             self.unknown_escape = True
         return text
 
-    def _escaped(self, found: re.Match[str]) -> str:
+    def _escaped(self, match: re.Match[str]) -> str:
         """What stands for one escape sequence."""
         marks = self.delimiters
-        sequence = found[1]
+        sequence = match[1]
         meaning: str | None = None
         if len(sequence) == 1:
             meaning = {
@@ -460,7 +465,7 @@ class Message:
             meaning = {"br": "\n", "ce": "\n", "sp": "\n" * count, "sk": " " * count}.get(format_command[1], "")
         if meaning is None:
             self.unknown_escape = True
-            return found[0]
+            return match[0]
         return meaning
 
 
@@ -473,11 +478,11 @@ def _escapes(mark: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1024)
 def _address(path: str) -> tuple[str, int, int, int, int, int]:
-    found = _PATH.fullmatch(path)
-    if found is None:
+    match = _PATH.fullmatch(path)
+    if match is None:
         raise ValueError("not an HL7 address")
-    name, *numbers = found.groups()
-    occurrence, number, repetition, component, subcomponent = (int(one) if one else 1 for one in numbers)
+    name, *numbers = match.groups()
+    occurrence, number, repetition, component, subcomponent = (int(digits) if digits else 1 for digits in numbers)
     return name.upper(), occurrence, number, repetition, component, subcomponent
 
 

@@ -25,8 +25,8 @@ def read_fields(data: bytes, charset: str = "") -> dict[str, str | list[list[str
     pid = message.first("PID")
     repetitions = pid.repetitions(3) or [""] if pid and len(pid.fields) > 3 else []
     fields["PID-3"] = [
-        [NULL if one == NULL and number == 1 else message.part(one, number) for number in (1, 4, 5)]
-        for one in repetitions
+        [NULL if repetition == NULL and number == 1 else message.part(repetition, number) for number in (1, 4, 5)]
+        for repetition in repetitions
     ]
     return fields
 

@@ -119,7 +119,7 @@ class Decoder:
         self._end_garbage(out)
         self._begin()
         self._state = _State.OUTSIDE
-        return [one for one in out if isinstance(one, FrameFault)]
+        return [fault for fault in out if isinstance(fault, FrameFault)]
 
     def _outside(self, data: bytes, at: int, out: list[bytes | FrameFault]) -> int:
         start = data.find(_START, at)

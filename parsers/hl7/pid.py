@@ -83,8 +83,8 @@ def read_death(reader: "Reader", pid: Segment, birth_date: date | None) -> tuple
 
 
 def read_names(reader: "Reader", pid: Segment) -> tuple[PersonName, tuple[PersonName, ...]]:
-    found = [read_name(reader, raw) for number in (5, 9) for raw in pid.repetitions(number)]
-    names = reader.few(unique([name for name in found if name.family or name.given]), MAX_NAMES, "PID-5")
+    all_names = [read_name(reader, raw) for number in (5, 9) for raw in pid.repetitions(number)]
+    names = reader.few(unique([name for name in all_names if name.family or name.given]), MAX_NAMES, "PID-5")
     if not names:
         return PersonName(), ()
     first = names[0]
@@ -102,27 +102,27 @@ def read_name(reader: "Reader", raw: str) -> PersonName:
 
 
 def all_identifiers(reader: "Reader", pid: Segment) -> tuple[Identifier, ...]:
-    found: dict[tuple[str, str], Identifier] = {}
+    identifiers: dict[tuple[str, str], Identifier] = {}
     for number in (3, 2, 4):
-        for one in reader.identifiers(pid, number):
-            if number == 3 or all(one.value != known for _, known in found):
-                found.setdefault((one.system, one.value), one)
-    return reader.few(found.values(), MAX_REPETITIONS, "PID-3")
+        for identifier in reader.identifiers(pid, number):
+            if number == 3 or all(identifier.value != known for _, known in identifiers):
+                identifiers.setdefault((identifier.system, identifier.value), identifier)
+    return reader.few(identifiers.values(), MAX_REPETITIONS, "PID-3")
 
 
 def read_addresses(reader: "Reader", pid: Segment) -> tuple[Address, ...]:
-    found: list[Address] = []
+    addresses: list[Address] = []
     own_county = clean(pid.get(12))
     for raw in pid.repetitions(11):
         street, _, city, state, zip_code, _, _, _, county = reader.texts(raw, 9)
         if street or city or state or zip_code:
             county = county or own_county
-            found.append(Address(street=street, city=city, state=state, zip=zip_code, county=county))
-    return reader.few(unique(found), MAX_NAMES, "PID-11")
+            addresses.append(Address(street=street, city=city, state=state, zip=zip_code, county=county))
+    return reader.few(unique(addresses), MAX_NAMES, "PID-11")
 
 
 def read_phones(reader: "Reader", pid: Segment) -> tuple[str, ...]:
-    found: dict[str, None] = {}
+    phones: dict[str, None] = {}
     for number in (13, 14):
         for raw in pid.repetitions(number):
             parts = reader.message.parts(raw)
@@ -132,16 +132,16 @@ def read_phones(reader: "Reader", pid: Segment) -> tuple[str, ...]:
             if len(digits) == 11 and digits[0] == "1":
                 digits = digits[1:]
             if 7 <= len(digits) <= 15:
-                found.setdefault(digits)
-    return reader.few(found, MAX_PHONES, "PID-13")
+                phones.setdefault(digits)
+    return reader.few(phones, MAX_PHONES, "PID-13")
 
 
 def two_patients(reader: "Reader") -> bool:
     """A further PID that shares no PID-3 with the first one and has another name or birth date."""
     first, *others = reader.message.segments("PID")[:MAX_REPETITIONS]
-    known = {one.value for one in reader.identifiers(first, 3)} if others else set()
+    known = {identifier.value for identifier in reader.identifiers(first, 3)} if others else set()
     for other in others:
-        numbers = {one.value for one in reader.identifiers(other, 3)}
+        numbers = {identifier.value for identifier in reader.identifiers(other, 3)}
         if known.isdisjoint(numbers) and (other.raw(5), other.raw(7)) != (first.raw(5), first.raw(7)):
             return True
     return False
@@ -160,8 +160,8 @@ def read_prior(reader: "Reader", segments: list[Segment]) -> Prior:
     identifiers: dict[Identifier, None] = {}
     for segment in segments:
         for number in (1, 4, 2):
-            if found := reader.identifiers(segment, number):
-                identifiers.update(dict.fromkeys(found))
+            if given_up := reader.identifiers(segment, number):
+                identifiers.update(dict.fromkeys(given_up))
                 break
     merged = segments[0]
     names = merged.repetitions(7)

@@ -82,15 +82,15 @@ def patient_class(reader: "Reader", pv1: Segment) -> EncounterClass | None:
     mapped = reader.feed.classes.get(code) or reader.feed.classes.get(code.upper())
     if mapped:
         return mapped
-    found = CLASSES.get(code.upper())
-    if found is None:
+    encounter_class = CLASSES.get(code.upper())
+    if encounter_class is None:
         reader.note(Finding.CLASS_UNKNOWN, "PV1-2")
         return EncounterClass.UNKNOWN
-    if found is EncounterClass.AMBULATORY and not OBSERVATION_WORDS.isdisjoint(
+    if encounter_class is EncounterClass.AMBULATORY and not OBSERVATION_WORDS.isdisjoint(
         [pv1.get(number).strip().upper() for number in (18, 10, 4, 3)]
     ):
         return EncounterClass.OBSERVATION
-    return found
+    return encounter_class
 
 
 def disposition_of(reader: "Reader", pv1: Segment) -> str:
@@ -98,10 +98,10 @@ def disposition_of(reader: "Reader", pv1: Segment) -> str:
     sent, words = clean(pv1.get(36)), clean(pv1.get(36, 2))
     if not sent and not words:
         return ""
-    found = read_disposition(sent, words, reader.feed.dispositions)
-    if not found.known:
+    disposition = read_disposition(sent, words, reader.feed.dispositions)
+    if not disposition.known:
         reader.note(Finding.DISPOSITION_UNKNOWN, "PV1-36")
-    return found.code
+    return disposition.code
 
 
 def read_diagnoses(reader: "Reader") -> tuple[tuple[Diagnosis, ...], tuple[Diagnosis, ...]]:
@@ -109,7 +109,7 @@ def read_diagnoses(reader: "Reader") -> tuple[tuple[Diagnosis, ...], tuple[Diagn
     segments = reader.message.segments("DG1")
     if len(segments) > MAX_REPETITIONS:
         reader.note(Finding.VALUE_TOO_LONG, "DG1")
-    found: list[Diagnosis] = []
+    diagnoses: list[Diagnosis] = []
     gone: list[Diagnosis] = []
     for segment in segments[:MAX_REPETITIONS]:
         diagnosis = Diagnosis(
@@ -120,5 +120,5 @@ def read_diagnoses(reader: "Reader") -> tuple[tuple[Diagnosis, ...], tuple[Diagn
             rank=whole_number(segment.get(15), 4),
         )
         if diagnosis.code or diagnosis.text:
-            (gone if segment.get(21).strip().upper() == "D" else found).append(diagnosis)
-    return unique(found), unique(gone)
+            (gone if segment.get(21).strip().upper() == "D" else diagnoses).append(diagnosis)
+    return unique(diagnoses), unique(gone)

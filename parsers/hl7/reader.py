@@ -104,7 +104,7 @@ class Reader:
         self.feed = feed
         self.header = message.segments("MSH")[0]
         self.evn = message.first("EVN")
-        self.notes = {(one.finding, one.place): None for one in message.notes}
+        self.notes = {(odd.finding, odd.place): None for odd in message.notes}
         self.facility = ""
         self.facility_from = ""
         self.sender = ""
@@ -116,11 +116,11 @@ class Reader:
 
     def few(self, values: Iterable[_T], most: int, place: str) -> tuple[_T, ...]:
         """No more than `most` of the values; that there were more is noted."""
-        found = tuple(values)
-        if len(found) > most:
+        kept = tuple(values)
+        if len(kept) > most:
             self.note(Finding.VALUE_TOO_LONG, place)
-            return found[:most]
-        return found
+            return kept[:most]
+        return kept
 
     def namespace(self, address: str) -> str:
         """The name in a field or component of type HD; its universal id when it has no name."""
@@ -152,9 +152,9 @@ class Reader:
 
     def plausible(self, pv1: Segment | None, number: int, recorded: Moment | None, ahead: timedelta) -> Moment | None:
         """PV1-44 or PV1-45, unless it is a placeholder: decades before the message, or further ahead of it."""
-        found = self.time(pv1, number)
-        if found is None or recorded is None or recorded.at - _LONGEST_STAY < found.at <= recorded.at + ahead:
-            return found
+        moment = self.time(pv1, number)
+        if moment is None or recorded is None or recorded.at - _LONGEST_STAY < moment.at <= recorded.at + ahead:
+            return moment
         self.note(Finding.TIME_IMPLAUSIBLE, f"PV1-{number}")
         return None
 
@@ -167,18 +167,18 @@ class Reader:
         """A code or the name of a code system; none is longer than 50 characters."""
         if not text:
             return text
-        found = clean(text)
-        if len(found) > _MAX_CODE:
+        cleaned = clean(text)
+        if len(cleaned) > _MAX_CODE:
             self.note(Finding.VALUE_TOO_LONG, place)
-            return found[:_MAX_CODE]
-        return found
+            return cleaned[:_MAX_CODE]
+        return cleaned
 
     def identifiers(self, segment: Segment, number: int) -> list[Identifier]:
         """Each CX of a field, as often as it was sent."""
         if not segment.raw(number):
             return []
         place = f"{segment.name}-{number}"
-        return [found for raw in segment.repetitions(number) if (found := self._identifier(raw, place))]
+        return [named for raw in segment.repetitions(number) if (named := self._identifier(raw, place))]
 
     def identifier(self, raw: str, place: str) -> Identifier | None:
         """The first CX of a field."""
@@ -241,7 +241,9 @@ def clean(text: str) -> str:
     if not text:
         return text
     if not text.isprintable():
-        text = " ".join("".join(one if one.isprintable() else " " for one in text[: 4 * MAX_TEXT]).split())
+        text = " ".join(
+            "".join(character if character.isprintable() else " " for character in text[: 4 * MAX_TEXT]).split()
+        )
     return text.strip()[:MAX_TEXT]
 
 
@@ -270,8 +272,8 @@ def ssn(text: str, identifiers: Iterable[Identifier]) -> str:
     """PID-19, else a PID-3 of type SS (HL7 table 0203): nine digits."""
     if text and len(digits := digits_in(text)) == 9:
         return digits
-    for one in identifiers:
-        if one.type in ("SS", "SSN") and len(digits := digits_in(one.value)) == 9:
+    for identifier in identifiers:
+        if identifier.type in ("SS", "SSN") and len(digits := digits_in(identifier.value)) == 9:
             return digits
     return ""
 

@@ -34,8 +34,8 @@ def messages_in(data: bytes) -> tuple[bytes, ...]:
     if wide_codec(data):
         decoded = decode(data, "", "")
         narrow = decoded.text.lstrip("\ufeff").encode("utf-8", "replace") if isinstance(decoded, Decoded) else b""
-        found = messages_in(narrow) if narrow and not wide_codec(narrow) else ()
-        return found if len(found) > 1 else (data,)
+        messages = messages_in(narrow) if narrow and not wide_codec(narrow) else ()
+        return messages if len(messages) > 1 else (data,)
     cuts: list[int] = []
     for at in _cuts(data):
         cuts.append(at)

@@ -30,19 +30,19 @@ def spoken_for(data: bytes, glance: Peek, feed_for: Callable[[str, str], Feed]) 
     if isinstance(message, Reject):
         return _said(header)
     reader = Reader(message, feed)
-    found = [*header]
+    facilities = [*header]
     if not feed.facility:
         placed = facility_of(reader)
         if reader.facility_from != "MSH-4":
-            found.append(SpokenFor(reader.facility_from, _names(placed)))
+            facilities.append(SpokenFor(reader.facility_from, _names(placed)))
     if _TRANSFERS & {glance.trigger.upper(), (message.get("EVN-1") or "").strip().upper()}:
-        found.append(SpokenFor("PV1-6.4", _names(reader.namespace("PV1-6.4"))))
-    return _said(found)
+        facilities.append(SpokenFor("PV1-6.4", _names(reader.namespace("PV1-6.4"))))
+    return _said(facilities)
 
 
-def _said(found: "list[SpokenFor] | tuple[SpokenFor, ...]") -> tuple[SpokenFor, ...]:
-    return tuple(one for one in found if one.names)
+def _said(facilities: "list[SpokenFor] | tuple[SpokenFor, ...]") -> tuple[SpokenFor, ...]:
+    return tuple(facility for facility in facilities if facility.names)
 
 
 def _names(*said: str) -> frozenset[str]:
-    return frozenset(one.strip().casefold() for one in said if one.strip())
+    return frozenset(name.strip().casefold() for name in said if name.strip())

@@ -26,16 +26,16 @@ def keys_of(
         keys[f"visit|{reader.facility}|{number.system}", number.value] = None
         if kind in (EventKind.TRANSFERRED, EventKind.TRANSFER_CANCELLED) and visit.prior_facility:
             keys[f"visit|{visit.prior_facility}|{number.system}", number.value] = None
-        for one in people:
-            keys[f"visit+patient|{sender}|{number.system}", f"{number.value}@{one.value}"] = None
+        for person in people:
+            keys[f"visit+patient|{sender}|{number.system}", f"{number.value}@{person.value}"] = None
     account = patient.account
     if account:
         keys[f"account|{reader.facility}|{account.system}", account.value] = None
-        for one in people:
-            keys[f"account+patient|{sender}|{account.system}", f"{account.value}@{one.value}"] = None
+        for person in people:
+            keys[f"account+patient|{sender}|{account.system}", f"{account.value}@{person.value}"] = None
     if visit and visit.admitted_at:
-        for one in people[:1]:
-            keys[f"admitted|{sender}|{one.system}", f"{one.value}@{_minute(visit.admitted_at)}"] = None
+        for person in people[:1]:
+            keys[f"admitted|{sender}|{person.system}", f"{person.value}@{_minute(visit.admitted_at)}"] = None
     return tuple([Identifier(system=system, value=value) for system, value in keys])
 
 

@@ -157,10 +157,10 @@ def read_date(raw: str) -> date | Finding | None:
 
 def _written(text: str) -> _Written | None:
     """The parts of a time by the standard's grammar, else by what senders write."""
-    found = _DTM.fullmatch(text) if len(text) <= _LONGEST else None
-    if found is None or (found[2] is None and found[8] and len(found[8]) <= 3):
+    match = _DTM.fullmatch(text) if len(text) <= _LONGEST else None
+    if match is None or (match[2] is None and match[8] and len(match[8]) <= 3):
         return _loosely(text[:_LONGEST], len(text) > _LONGEST)
-    *parts, fraction, offset = found.groups()
+    *parts, fraction, offset = match.groups()
     numbers = [int(part) for part in parts if part]
     kept = _on_a_clock(numbers)
     shift = _offset(offset) if offset else None
@@ -180,20 +180,20 @@ def _on_a_clock(numbers: list[int]) -> list[int]:
 
 
 def _loosely(text: str, cut: bool) -> _Written | None:
-    found = next((found for pattern in _DATES if (found := pattern.match(text))), None)
-    if found is None:
+    match = next((match for pattern in _DATES if (match := pattern.match(text))), None)
+    if match is None:
         return None
-    parts = found.groupdict()
+    parts = match.groupdict()
     month = int(parts["m"]) if parts.get("m") else _month(parts.get("n") or "")
     numbers = [int(parts["y"]), month]
     if parts.get("d"):
         day = int(parts["d"])
-        if month > 12 >= day and found.end("y") > found.end("m") and not parts.get("n"):
+        if month > 12 >= day and match.end("y") > match.end("m") and not parts.get("n"):
             numbers[1], day = day, month
         numbers.append(day)
     if not 1 <= numbers[1] <= 12:
         return None
-    rest = text[found.end() :]
+    rest = text[match.end() :]
     fraction = 0
     if len(numbers) == Precision.DAY and (clock := _CLOCK.match(rest) or _DIGITS.match(rest)):
         times = [part for part in clock.groups() if part is not None]

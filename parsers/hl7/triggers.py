@@ -151,8 +151,8 @@ def _code(sent: str) -> str:
     text = sent.strip()[:_LONGEST].upper()
     if _TRIGGER.fullmatch(text):
         return text
-    found = _NAMED.fullmatch(text) or _STRUCTURE.fullmatch(text)
-    return found[1] if found else ""
+    match = _NAMED.fullmatch(text) or _STRUCTURE.fullmatch(text)
+    return match[1] if match else ""
 
 
 def find_trigger(from_header: str, from_event: str, structure: str) -> Trigger | None:
@@ -162,8 +162,8 @@ def find_trigger(from_header: str, from_event: str, structure: str) -> Trigger |
         return Trigger(header, meaning(header), Finding.TRIGGER_DISAGREES if event and event != header else None)
     if event:
         return Trigger(event, meaning(event), Finding.TRIGGER_FROM_EVN)
-    if found := _STRUCTURE.fullmatch(structure.strip().upper()):
-        return Trigger(found[1], meaning(found[1]), Finding.TRIGGER_FROM_STRUCTURE)
+    if match := _STRUCTURE.fullmatch(structure.strip().upper()):
+        return Trigger(match[1], meaning(match[1]), Finding.TRIGGER_FROM_STRUCTURE)
     return None
 
 

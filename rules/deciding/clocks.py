@@ -80,22 +80,22 @@ def clocks_of(
     """
     if stay.died or stay.status in (StayStatus.CANCELLED, StayStatus.ENTERED_IN_ERROR):
         return ()
-    found: list[_Run] = []
+    runs: list[_Run] = []
     rules, zone = policy.clocks, policy.tz
     inpatient = stay.highest_class in INPATIENT_LIKE and not only_registered(stay)
     measured = _in_trc(stay, enrollee, policy)
     if measured and stay.started_at:
         due = day_end(stay.started_at, rules.trc_receipt_days, zone)
-        found.append(_Run(ClockKind.TRC_ADMISSION_NOTICE, stay.started_at, due))
+        runs.append(_Run(ClockKind.TRC_ADMISSION_NOTICE, stay.started_at, due))
     if stay.status is StayStatus.FINISHED and stay.ended_at:
         if inpatient:
-            found += _after_inpatient(stay, enrollee, policy, stay.ended_at, measured)
+            runs += _after_inpatient(stay, enrollee, policy, stay.ended_at, measured)
         elif stay.highest_class is EncounterClass.EMERGENCY and stay.disposition != ADMITTED_HERE:
-            found += _after_emergency(stay, enrollee, policy, stay.ended_at)
-        if any(run.kind in MEASURES for run in found) and followed(stay, others, zone):
-            found = [run for run in found if run.kind not in MEASURES]
+            runs += _after_emergency(stay, enrollee, policy, stay.ended_at)
+        if any(run.kind in MEASURES for run in runs) and followed(stay, others, zone):
+            runs = [run for run in runs if run.kind not in MEASURES]
     payer = enrollee.payer if enrollee else Payer.UNKNOWN
-    return tuple(_clock(run, payer, policy, known_at, decided_at, readable) for run in found)
+    return tuple(_clock(run, payer, policy, known_at, decided_at, readable) for run in runs)
 
 
 def followed(stay: Stay, others: Iterable[Stay], zone: ZoneInfo) -> bool:
@@ -163,7 +163,7 @@ def _still_missing(stay: Stay) -> tuple[DischargeElement, ...]:
     """What of a discharge's six elements the messages so far did not bring; four of them no ADT message can."""
     brought = {
         DischargeElement.PRACTITIONER: bool(stay.attending),
-        DischargeElement.DIAGNOSES: any(found.type != _ADMITTING for found in stay.diagnoses),
+        DischargeElement.DIAGNOSES: any(diagnosis.type != _ADMITTING for diagnosis in stay.diagnoses),
     }
     return tuple(element for element in DischargeElement if not brought.get(element, False))
 
@@ -228,7 +228,7 @@ def business_due(start: datetime, days: int, business: Business, zone: ZoneInfo)
     first = start.astimezone(zone).date()
     last, calendar = min(
         ((_business_day_after(first, days, business, name), name) for name in calendars(business)),
-        key=lambda found: found[0],
+        key=lambda counted: counted[0],
     )
     return datetime.combine(last, business.day_ends, zone).astimezone(UTC), calendar
 
@@ -277,15 +277,15 @@ def _after_inpatient(
     stay: Stay, enrollee: Enrollee | None, policy: Policy, end: datetime, measured: bool
 ) -> list[_Run]:
     rules, zone = policy.clocks, policy.tz
-    found: list[_Run] = []
+    runs: list[_Run] = []
     if stay.disposition in rules.tcm_dispositions:
         tier = enrollee.risk_tier if enrollee else RiskTier.UNKNOWN
         due, calendar = business_due(end, rules.tcm_contact_business_days, policy.business, zone)
         visit = day_end(end, rules.tcm_visit_days.get(tier, 14), zone)
-        found += [_Run(ClockKind.TCM_CONTACT, end, due, {"calendar": calendar}), _Run(ClockKind.TCM_VISIT, end, visit)]
+        runs += [_Run(ClockKind.TCM_CONTACT, end, due, {"calendar": calendar}), _Run(ClockKind.TCM_VISIT, end, visit)]
     if measured:
         papers, follow_up = day_end(end, rules.trc_receipt_days, zone), day_end(end, rules.trc_follow_up_days, zone)
-        found += [
+        runs += [
             _Run(ClockKind.TRC_DISCHARGE_INFORMATION, end, papers, {"missing": _still_missing(stay)}),
             _Run(ClockKind.TRC_ENGAGEMENT, end, follow_up),
             _Run(ClockKind.TRC_MEDICATION_RECONCILIATION, end, follow_up),
@@ -293,27 +293,27 @@ def _after_inpatient(
     mental = stay.facility_kind is FacilityKind.PSYCHIATRIC or _principal_in(stay.diagnoses, rules.mental_illness_codes)
     acute = stay.highest_class is not EncounterClass.OBSERVATION and stay.facility_kind not in NOT_ACUTE
     if mental and acute and _old_enough(enrollee, end, rules.mental_illness_age, zone):
-        found += [_Run(kind, end, day_end(end, MEASURES[kind], zone)) for kind in (ClockKind.FUH_7, ClockKind.FUH_30)]
-    return found
+        runs += [_Run(kind, end, day_end(end, MEASURES[kind], zone)) for kind in (ClockKind.FUH_7, ClockKind.FUH_30)]
+    return runs
 
 
 def _after_emergency(stay: Stay, enrollee: Enrollee | None, policy: Policy, end: datetime) -> list[_Run]:
     rules, zone = policy.clocks, policy.tz
-    found: list[_Run] = []
+    runs: list[_Run] = []
     if _principal_in(stay.diagnoses, rules.mental_illness_codes) and _old_enough(
         enrollee, end, rules.mental_illness_age, zone
     ):
-        found += [_Run(kind, end, day_end(end, MEASURES[kind], zone)) for kind in (ClockKind.FUM_7, ClockKind.FUM_30)]
+        runs += [_Run(kind, end, day_end(end, MEASURES[kind], zone)) for kind in (ClockKind.FUM_7, ClockKind.FUM_30)]
     overdose = any(code_in(diagnosis, rules.overdose_codes) for diagnosis in stay.diagnoses)
     substance = overdose or _principal_in(stay.diagnoses, rules.substance_codes)
     if substance and _old_enough(enrollee, end, rules.substance_age, zone):
-        found += [_Run(kind, end, day_end(end, MEASURES[kind], zone)) for kind in (ClockKind.FUA_7, ClockKind.FUA_30)]
-    return found
+        runs += [_Run(kind, end, day_end(end, MEASURES[kind], zone)) for kind in (ClockKind.FUA_7, ClockKind.FUA_30)]
+    return runs
 
 
 def _principal_in(diagnoses: tuple[Diagnosis, ...], codes: tuple[str, ...]) -> bool:
     """The principal diagnosis (rank 1, else the first) is in the ranges."""
-    principal = next((found for found in diagnoses if found.rank == 1), diagnoses[0] if diagnoses else None)
+    principal = next((diagnosis for diagnosis in diagnoses if diagnosis.rank == 1), diagnoses[0] if diagnoses else None)
     return principal is not None and code_in(principal, codes)
 
 

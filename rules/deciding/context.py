@@ -35,34 +35,34 @@ def tells(stay: Stay) -> bool:
 
 def context(stay: Stay, others: Iterable[Stay], policy: Policy) -> tuple[Reason, ...]:
     """What is true around the stay that makes it more, or less, urgent."""
-    found: list[Reason] = []
+    reasons: list[Reason] = []
     others = [other for other in others if other.status not in DEAD and other.stay_id != stay.stay_id]
     if stay.encounter_class is EncounterClass.UNKNOWN:
-        found.append(Reason.UNKNOWN_CLASS)
+        reasons.append(Reason.UNKNOWN_CLASS)
     if any(_hands_over(other, stay, policy) for other in others):
-        found.append(Reason.TRANSFERRED_IN)
+        reasons.append(Reason.TRANSFERRED_IN)
     elif (
         stay.highest_class in (EncounterClass.INPATIENT, EncounterClass.UNKNOWN)
         and not only_registered(stay)
         and any(_readmits(other, stay, policy) for other in others)
     ):
-        found.append(Reason.READMISSION)
+        reasons.append(Reason.READMISSION)
     visits, _, holds = ed_visits(stay, others, policy)
     if holds and visits:
-        found.append(Reason.ED_HIGH_UTILIZER)
+        reasons.append(Reason.ED_HIGH_UTILIZER)
     if any(_recent_snf(other, stay, policy) for other in others):
-        found.append(Reason.RECENT_SNF_STAY)
+        reasons.append(Reason.RECENT_SNF_STAY)
     if _speaks_of(policy.overdose, stay):
-        found.append(Reason.OVERDOSE)
+        reasons.append(Reason.OVERDOSE)
     if stay.facility_kind in (FacilityKind.PSYCHIATRIC, FacilityKind.SUBSTANCE_USE) or _speaks_of(
         policy.behavioral_health, stay
     ):
-        found.append(Reason.BEHAVIORAL_HEALTH)
+        reasons.append(Reason.BEHAVIORAL_HEALTH)
     if stay.newborn:
-        found.append(Reason.NEWBORN)
+        reasons.append(Reason.NEWBORN)
     if stay.planned:
-        found.append(Reason.PLANNED_ADMISSION)
-    return tuple(found)
+        reasons.append(Reason.PLANNED_ADMISSION)
+    return tuple(reasons)
 
 
 def _speaks_of(topic: Topic, stay: Stay) -> bool:

@@ -41,7 +41,7 @@ def decide(
         return _decide(event, match, prior_match, history, world, released, Ids(event.message_id, event.message_id))
     if history.seen and not released:
         return Decision(action=Action.SUPPRESS, reasons=(Reason.NOTHING_NEW,), duplicate=True)
-    found: list[Decision] = []
+    decisions: list[Decision] = []
     waiting: dict[int, str] = {}
     for number, (part, whose) in enumerate(zip(event.parts(), ((match, prior_match), *further), strict=True)):
         own = part_id(event.message_id, number)
@@ -50,8 +50,8 @@ def decide(
         if decision.waits or decision.action is Action.HOLD:
             waiting[number] = under
         history = known_after(history, decision)
-        found.append(decision)
-    return together(found, waiting)
+        decisions.append(decision)
+    return together(decisions, waiting)
 
 
 def _decide(

@@ -131,14 +131,16 @@ def _other_clocks(case: Case, policy: Policy) -> bool:
 def _by_policy(case: Case, policy: Policy) -> tuple[list[Reason], list[Reason]]:
     previous, stay = case.previous, case.step.stay
     assert previous is not None and stay is not None
-    told: dict[Telling, list[Reason]] = {telling: [] for telling in Telling}
+    reasons: dict[Telling, list[Reason]] = {telling: [] for telling in Telling}
     if stay.attending and previous.attending and stay.attending != previous.attending:
-        told[policy.updates.attending].append(Reason.ATTENDING_CHANGED)
+        reasons[policy.updates.attending].append(Reason.ATTENDING_CHANGED)
     if stay.status in OPEN and stay.expected_discharge and stay.expected_discharge != previous.expected_discharge:
-        told[policy.updates.expected_discharge].append(Reason.EXPECTED_DISCHARGE_CHANGED)
-    if previous.diagnoses and {found.code for found in stay.diagnoses} - {found.code for found in previous.diagnoses}:
-        told[policy.updates.later_diagnoses].append(Reason.DIAGNOSIS_ADDED)
-    return told[Telling.TELL], told[Telling.DIGEST]
+        reasons[policy.updates.expected_discharge].append(Reason.EXPECTED_DISCHARGE_CHANGED)
+    if previous.diagnoses and {diagnosis.code for diagnosis in stay.diagnoses} - {
+        diagnosis.code for diagnosis in previous.diagnoses
+    }:
+        reasons[policy.updates.later_diagnoses].append(Reason.DIAGNOSIS_ADDED)
+    return reasons[Telling.TELL], reasons[Telling.DIGEST]
 
 
 def _day_corrected(before: datetime | None, now: datetime | None, policy: Policy) -> bool:
@@ -170,20 +172,20 @@ def content(stay: Stay) -> dict[str, Any]:
 
 
 def changes_of(previous: Alert, stay: Stay, reasons: tuple[Reason, ...] = ()) -> tuple[Change, ...]:
-    now, found = content(stay), []
+    now, changes = content(stay), []
     corrected = ("started_at",) if Reason.TIME_CORRECTED in reasons else ()
     for field in (*_COMPARED, *corrected):
         before, after = _words(getattr(previous, field)), _words(now[field])
         if before != after:
-            found.append(Change(field=field, before=before, after=after))
-    return tuple(found)
+            changes.append(Change(field=field, before=before, after=after))
+    return tuple(changes)
 
 
 def _words(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, tuple):
-        return ", ".join(found.code or found.text for found in value)
+        return ", ".join(diagnosis.code or diagnosis.text for diagnosis in value)
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 

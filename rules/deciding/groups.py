@@ -39,20 +39,20 @@ def known_after(history: History, decision: Decision) -> History:
     return history.model_copy(update={"stays": tuple(stays.values()), "alerts": tuple(alerts.values())})
 
 
-def together(found: Sequence[Decision], waiting: dict[int, str]) -> Decision:
+def together(decisions: Sequence[Decision], waiting: dict[int, str]) -> Decision:
     """One answer to a message of several groups: the foremost action, and everything that is to be written."""
-    action = min((one.action for one in found), key=_FOREMOST.index)
-    first = [one for one in found if one.action is action]
-    reasons = sorted((reason for one in first for reason in one.reasons), key=Reason.NOT_ON_PANEL.__eq__)
+    action = min((decision.action for decision in decisions), key=_FOREMOST.index)
+    first = [decision for decision in decisions if decision.action is action]
+    reasons = sorted((reason for decision in first for reason in decision.reasons), key=Reason.NOT_ON_PANEL.__eq__)
     return Decision(
         action=action,
         reasons=tuple(dict.fromkeys([Reason.POSSIBLE_MATCH, *reasons] if waiting else reasons)),
-        stays=tuple({stay.stay_id: stay for one in found for stay in one.stays}.values()),
-        alerts=tuple(alert for one in found for alert in one.alerts),
-        crosswalk=tuple(change for one in found for change in one.crosswalk),
-        stay_id=next((one.stay_id for one in first if one.stay_id), ""),
+        stays=tuple({stay.stay_id: stay for decision in decisions for stay in decision.stays}.values()),
+        alerts=tuple(alert for decision in decisions for alert in decision.alerts),
+        crosswalk=tuple(change for decision in decisions for change in decision.crosswalk),
+        stay_id=next((decision.stay_id for decision in first if decision.stay_id), ""),
         waits=bool(waiting),
-        caught_up=tuple(one for each in found for one in each.caught_up),
+        caught_up=tuple(message_id for each in decisions for message_id in each.caught_up),
         waiting=waiting,
     )
 

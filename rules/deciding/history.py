@@ -79,8 +79,8 @@ def learnable(identifiers: Sequence[Identifier]) -> list[Identifier]:
 
 def owner_of(whose: Iterable[Whose]) -> str | None:
     """The first enrollee an event is, or may be, about; of one about none of them nothing is decided."""
-    found = (match for pair in whose for match in pair if match and match.grade is not Grade.CERTAINLY_NOT)
-    return next((match.enrollee_id for match in found if match.enrollee_id), None)
+    matches = (match for pair in whose for match in pair if match and match.grade is not Grade.CERTAINLY_NOT)
+    return next((match.enrollee_id for match in matches if match.enrollee_id), None)
 
 
 class Remembered:
@@ -101,39 +101,39 @@ class Remembered:
         """What `event`, about these people, may look at; the same whatever else is remembered. `enrollee`: the line of
         somebody on the panel, as of the event's day."""
         wanted = sought(event, whose)
-        found = {
+        stay_ids = {
             stay_id
             for enrollee_id in wanted.enrollee_ids
             for stay_id in self._of_enrollee.get(enrollee_id, ())
             if (active_at(self.stays[stay_id]) or _NEVER) >= wanted.since
         }
         for key in wanted.anywhere:
-            found.update(self._of_key.get(key, ()))
+            stay_ids.update(self._of_key.get(key, ()))
         for key in wanted.here:
             for stay_id in self._of_key.get(key, ()):
                 if self.stays[stay_id].facility == event.facility:
-                    found.add(stay_id)
-        stays = [self.stays[stay_id] for stay_id in found]
+                    stay_ids.add(stay_id)
+        stays = [self.stays[stay_id] for stay_id in stay_ids]
         if len(stays) > 1:
-            stays.sort(key=lambda one: (active_at(one) or _NEVER, one.stay_id))
+            stays.sort(key=lambda stay: (active_at(stay) or _NEVER, stay.stay_id))
         people = sorted(wanted.enrollee_ids.union([stay.enrollee_id for stay in stays]))
         return History(
             earlier=self._earlier(event),
             stays=tuple(stays),
             alerts=tuple(self.alerts[stay.stay_id] for stay in stays if stay.stay_id in self.alerts),
             seen=event.fingerprint in self.seen,
-            enrollees=tuple(line for one in people if (line := enrollee(one)) is not None),
+            enrollees=tuple(line for enrollee_id in people if (line := enrollee(enrollee_id)) is not None),
         )
 
     def _earlier(self, event: Event) -> tuple[Event, ...]:
-        found = {
-            message_id: one
+        kept = {
+            message_id: earlier
             for part in event.parts()
             for number in looks_back(part)
-            for message_id, one in self._nobodys.get((number.system, number.value), {}).items()
-            if event.received_at - one.received_at <= self._kept_for
+            for message_id, earlier in self._nobodys.get((number.system, number.value), {}).items()
+            if event.received_at - earlier.received_at <= self._kept_for
         }
-        return tuple(found[message_id] for message_id in sorted(found))
+        return tuple(kept[message_id] for message_id in sorted(kept))
 
     def take_stay(self, stay: Stay) -> None:
         """A stay as it is now."""
@@ -174,12 +174,12 @@ class Remembered:
         shown: dict[Number, str] = {}
         for part, (match, prior) in zip(event.parts(), whose, strict=True):
             former = part.prior.identifiers if part.prior else ()
-            for found, numbers in ((match, part.patient.identifiers), (prior, former)):
-                if found and found.enrollee_id and found.grade in KNOWN:
+            for person_match, numbers in ((match, part.patient.identifiers), (prior, former)):
+                if person_match and person_match.enrollee_id and person_match.grade in KNOWN:
                     new = [number for number in numbers if (number.system, number.value) not in self.numbers]
                     for number in learnable(new):
-                        if read_identifier(number.system, number.value) not in found.others:
-                            shown.setdefault((number.system, number.value), found.enrollee_id)
+                        if read_identifier(number.system, number.value) not in person_match.others:
+                            shown.setdefault((number.system, number.value), person_match.enrollee_id)
         return shown
 
     def keep(self, event: Event) -> None:

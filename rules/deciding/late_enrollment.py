@@ -45,13 +45,13 @@ def looks_back(event: Event) -> tuple[Identifier, ...]:
 def goes_back_to(event: Event, earlier: Event) -> bool:
     """Whether the earlier event, of nobody, is of this one's patient: under the number that gives way, or of the same
     visit and either under the same record number or of somebody whose name was not known."""
-    own = {(one.system, one.value) for one in (*earlier.patient.identifiers, *earlier.stay_keys[:1])}
-    if not any((one.system, one.value) in own for one in looks_back(event)):
+    own = {(number.system, number.value) for number in (*earlier.patient.identifiers, *earlier.stay_keys[:1])}
+    if not any((number.system, number.value) in own for number in looks_back(event)):
         return False
     nameless = (
         any(note.finding is Finding.PLACEHOLDER_NAME for note in earlier.notes) or not earlier.patient.name.family
     )
-    same = any((one.system, one.value) in own for one in event.patient.identifiers)
+    same = any((number.system, number.value) in own for number in event.patient.identifiers)
     return event.kind is EventKind.PERSON_MERGED or nameless or same
 
 
@@ -80,7 +80,7 @@ def missed(
         if each.event.kind in ENDS and each.event.occurred_at < since
         for key in each.event.stay_keys
     }
-    found = [
+    current = [
         each
         for each in theirs
         if not (each.event.kind in ENDS and each.event.occurred_at < since)
@@ -88,7 +88,7 @@ def missed(
     ]
     return [
         Missed(event, match.model_copy(update={"evidence": {**match.evidence, Field.ENROLLMENT: Note.LATE}}))
-        for event, match in sorted(found, key=lambda each: each.event.message_id)
+        for event, match in sorted(current, key=lambda each: each.event.message_id)
     ]
 
 

@@ -91,11 +91,11 @@ def merge_number(desk: Desk) -> None:
         desk.about = desk.about or stay.stay_id
 
 
-def fold(desk: Desk, one: Stay, other: Stay) -> Stay:
+def fold(desk: Desk, stay: Stay, other: Stay) -> Stay:
     """Two stays turn out to be one: the one people were told of stays, the first where both were."""
-    living = [desk.is_living(one), desk.is_living(other)]
-    winner, loser = (other, one) if living == [False, True] else (one, other)
-    merged = folded(winner, loser).model_copy(update={"enrollee_id": one.enrollee_id})
+    living = [desk.is_living(stay), desk.is_living(other)]
+    winner, loser = (other, stay) if living == [False, True] else (stay, other)
+    merged = folded(winner, loser).model_copy(update={"enrollee_id": stay.enrollee_id})
     desk.keep(merged)
     gone = loser.model_copy(update={"status": StayStatus.ENTERED_IN_ERROR, "merged_into": winner.stay_id})
     desk.keep(gone)

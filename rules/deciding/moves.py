@@ -58,9 +58,9 @@ def moved(desk: Desk, source: str | None) -> list[Stay]:
     else:
         numbers = [event.visit.number if event.visit else None, event.prior.visit if event.prior else None]
     named = [number for number in numbers if number]
-    found = [stay for stay in of_source or alive if any(has_number(stay, number) for number in named)]
-    if found:
-        return found
+    numbered = [stay for stay in of_source or alive if any(has_number(stay, number) for number in named)]
+    if numbered:
+        return numbered
     here = [stay for stay in of_source if stay.facility == event.facility and stay.status in OPEN]
     return here if len(here) == 1 else []
 

@@ -143,7 +143,9 @@ def _version(case: Case, world: World, reasons: tuple[Reason, ...], quiet: bool)
         return None
     priority = Priority.DIGEST if quiet else policy.priority(rule, world.now)
     routed = world.route(enrollee, kind, frozenset(reasons), world.now)
-    told = tuple(dict.fromkeys([*(previous.told if previous else ()), *(own.case_manager_id for own in routed.owners)]))
+    told_so_far = tuple(
+        dict.fromkeys([*(previous.told if previous else ()), *(own.case_manager_id for own in routed.owners)])
+    )
     readable = routed.to_practice and not _withheld_from_practice(stay, enrollee)
     clocks = clocks_of(stay, enrollee, policy, case.event.received_at, world.now, others=case.others, readable=readable)
     visits, days, _ = ed_visits(stay, case.others, policy)
@@ -155,7 +157,7 @@ def _version(case: Case, world: World, reasons: tuple[Reason, ...], quiet: bool)
         kind=kind,
         priority=priority,
         owners=routed.owners,
-        told=told,
+        told=told_so_far,
         action=Action.AMEND if previous else Action.NOTIFY,
         reasons=reasons,
         changes=changes_of(previous, stay, reasons) if previous else (),

@@ -45,7 +45,7 @@ class Desk:
         self.late = late(match)
         joined = Reason.LATE_ENROLLMENT if self.late else Reason.RELEASED_BY_REVIEW
         self.extra: tuple[Reason, ...] = (joined,) if released else ()
-        self.earlier = [one for one in history.earlier if goes_back_to(event, one)]
+        self.earlier = [earlier for earlier in history.earlier if goes_back_to(event, earlier)]
         self.caught_up: list[str] = []
         self.written: dict[str, Stay] = {}
         self.told: list[Alert] = []
@@ -88,9 +88,9 @@ class Desk:
 
     def catch_up(self, enrollee_id: str) -> dict[str, tuple[EventKind, Step]]:
         """What was kept of somebody who was nobody's is this enrollee's: their stays as those events left them."""
-        found: dict[str, tuple[EventKind, Step]] = {}
+        caught_up: dict[str, tuple[EventKind, Step]] = {}
         if not self.earlier or not self.enrolled(enrollee_id):
-            return found
+            return caught_up
         now = self.event.patient.identifiers
         for event in self.earlier:
             before = find(event, enrollee_id, self.stays.values())
@@ -104,9 +104,9 @@ class Desk:
                 }
             )
             self.keep(stay)
-            found[stay.stay_id] = (event.kind, step._replace(stay=stay))
+            caught_up[stay.stay_id] = (event.kind, step._replace(stay=stay))
             self.caught_up.append(event.message_id)
-        return found
+        return caught_up
 
     def _readmit(self, ended: Stay) -> None:
         """An admission read before the late discharge of another stay becomes a readmission now."""
@@ -205,7 +205,7 @@ class Desk:
         return [stay for stay in self.stays.values() if not stay.merged_into]
 
     def learn(self, identifiers: Iterable[Identifier], enrollee_id: str | None) -> None:
-        known = {(one.identifier.system, one.identifier.value) for one in self.crosswalk}
+        known = {(change.identifier.system, change.identifier.value) for change in self.crosswalk}
         for identifier in identifiers:
             if (
                 (identifier.system, identifier.value) not in known
@@ -332,9 +332,9 @@ def suppressed(*reasons: Reason) -> Decision:
 
 def held(event: Event) -> Decision:
     """Nothing leaves on a possible match; a person is asked only when something would."""
-    found = event.visit.encounter_class if event.visit else None
+    encounter_class = event.visit.encounter_class if event.visit else None
     if event.kind in NEVER_TOLD:
         return suppressed(Reason.POSSIBLE_MATCH)
-    if found in (EncounterClass.AMBULATORY, EncounterClass.PRE_ADMISSION):
+    if encounter_class in (EncounterClass.AMBULATORY, EncounterClass.PRE_ADMISSION):
         return suppressed(Reason.POSSIBLE_MATCH, Reason.OUTPATIENT)
     return Decision(action=Action.HOLD, reasons=(Reason.POSSIBLE_MATCH,))

@@ -260,21 +260,21 @@ def word(act: Act) -> Word:
 
 def faults(act: Act, began_at: datetime | None) -> tuple[Fault, ...]:
     """Every fault of one act by itself. `began_at`: when the stay began; nothing was done about it before."""
-    found = [Fault(ActFault.FIELD_MISSING, name) for name in _NEEDS[act.kind] if getattr(act, name) in (None, "", {})]
-    found += [Fault(ActFault.TOO_LONG, name) for name, value in act if _long(value)]
+    faulty = [Fault(ActFault.FIELD_MISSING, name) for name in _NEEDS[act.kind] if getattr(act, name) in (None, "", {})]
+    faulty += [Fault(ActFault.TOO_LONG, name) for name, value in act if _long(value)]
     if act.until is not None and abs(act.until - act.recorded_at) > NEAR:
-        found.append(Fault(ActFault.TOO_FAR, "until"))
+        faulty.append(Fault(ActFault.TOO_FAR, "until"))
     if act.day is not None and abs(act.day - act.recorded_at.date()) > NEAR:
-        found.append(Fault(ActFault.TOO_FAR, "day"))
+        faulty.append(Fault(ActFault.TOO_FAR, "day"))
     if act.happened_at > act.recorded_at + AHEAD:
-        found.append(Fault(ActFault.IN_THE_FUTURE, "happened_at"))
+        faulty.append(Fault(ActFault.IN_THE_FUTURE, "happened_at"))
     elif began_at is not None and act.happened_at < began_at:
-        found.append(Fault(ActFault.BEFORE_THE_EVENT, "happened_at"))
+        faulty.append(Fault(ActFault.BEFORE_THE_EVENT, "happened_at"))
     elif act.recorded_at - act.happened_at > NEAR:
-        found.append(Fault(ActFault.TOO_FAR, "happened_at"))
+        faulty.append(Fault(ActFault.TOO_FAR, "happened_at"))
     if act.kind is ActKind.MEDICINES_RECONCILED and act.role not in MAY_RECONCILE:
-        found.append(Fault(ActFault.ROLE_MAY_NOT, "kind"))
-    return tuple(found)
+        faulty.append(Fault(ActFault.ROLE_MAY_NOT, "kind"))
+    return tuple(faulty)
 
 
 def _long(value: object) -> bool:
@@ -290,7 +290,7 @@ def may_replace(act: Act, before: Iterable[Act]) -> Fault | None:
     """Why `act` may not take back or correct what it names; `None` when it may, or names nothing."""
     if not act.supersedes:
         return None
-    former = next((one for one in before if one.act_id == act.supersedes), None)
+    former = next((earlier for earlier in before if earlier.act_id == act.supersedes), None)
     if former is None or former.kind is ActKind.UNDO:
         return Fault(ActFault.NO_SUCH_ACT, "supersedes")
     if former.by != act.by:

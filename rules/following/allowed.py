@@ -54,7 +54,7 @@ def relation(
     who = person.case_manager_id
     practice = directory.practices.get(enrollee.practice_id) if enrollee else None
     plan = directory.lme_mco_for(enrollee.address.county) if enrollee and enrollee.address else None
-    questioned = any(one.asked.for_id == who and one.answered is None for one in holding.questions)
+    questioned = any(question.asked.for_id == who and question.answered is None for question in holding.questions)
     return relation_of(
         person,
         alert,
@@ -76,10 +76,10 @@ def covers_of(
     person: CaseManager, alert: Alert, holding: Holding, directory: Directory, now: datetime
 ) -> frozenset[str]:
     """For whom of those who have the stay `person` stands in at `now`."""
-    found = set()
+    covered = set()
     for who in {owner.case_manager_id for owner in alert.owners} | {holding.holder} - {""}:
         owner = directory.person(who)
         answering = directory.stand_in(owner, now) if owner else None
         if owner and answering and answering[0] != owner and answering[0] == person:
-            found.add(who)
-    return frozenset(found)
+            covered.add(who)
+    return frozenset(covered)

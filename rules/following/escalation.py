@@ -174,18 +174,18 @@ _NEEDS_NOBODY: Final = frozenset(
 def plan(facts: Facts, rules: Escalation, policy: Policy) -> tuple[Step, ...]:
     """Every step that this stay leads to while nobody acts, by when it is due."""
     office = rules.office(policy)
-    found: list[Step] = []
+    steps: list[Step] = []
     for when in When:
         for began, clock in _begins(facts, when):
-            run = next((one for one in rules.runs if one.when is when and one.fits(facts) and _about(one, clock)), None)
+            run = next((row for row in rules.runs if row.when is when and row.fits(facts) and _about(row, clock)), None)
             if run is None:
                 continue
             start = office.before(began, Span.read(run.before) or Span(0)) if when is When.DUE_SOON else began
             for number, step in enumerate(run.steps, 1):
                 due = office.after(start, Span.read(step.after) or Span(0))
                 due = due if run.rouse else office.next_opening(due)
-                found.append(Step(run.name, start, number, due, step.ask, run.rouse, clock))
-    return tuple(sorted(found, key=lambda step: (step.due_at, step.run, step.number)))
+                steps.append(Step(run.name, start, number, due, step.ask, run.rouse, clock))
+    return tuple(sorted(steps, key=lambda step: (step.due_at, step.run, step.number)))
 
 
 def next_due(steps: Iterable[Step], done: Collection[str], now: datetime) -> datetime | None:
@@ -209,21 +209,21 @@ def due(
     runs: dict[tuple[str, datetime, ClockKind | None], list[Step]] = {}
     for step in steps:
         runs.setdefault((step.run, step.began_at, step.clock), []).append(step)
-    found: list[StepDone] = []
+    done_now: list[StepDone] = []
     already = set(asked)
     for run in runs.values():
         waiting = [step for step in run if step.key not in done]
         late = [step for step in waiting if step.due_at <= now]
         if not late:
             continue
-        found += [StepDone(step, CameTo.OVERTAKEN, None, "") for step in late[:-1]]
+        done_now += [StepDone(step, CameTo.OVERTAKEN, None, "") for step in late[:-1]]
         for step in waiting[waiting.index(late[-1]) :]:
-            one = _ask(step, facts, already, directory, now)
-            found.append(one)
-            if one.person:
-                already.add((step.run, one.person.case_manager_id))
+            step_done = _ask(step, facts, already, directory, now)
+            done_now.append(step_done)
+            if step_done.person:
+                already.add((step.run, step_done.person.case_manager_id))
                 break
-    return tuple(found)
+    return tuple(done_now)
 
 
 def _begins(facts: Facts, when: When) -> Iterator[tuple[datetime, ClockKind | None]]:
@@ -236,9 +236,9 @@ def _begins(facts: Facts, when: When) -> Iterator[tuple[datetime, ClockKind | No
         case When.NOTHING_TRIED if holding.holder and follow_up.state is FollowUpState.TO_CALL:
             yield max(facts.told_at, holding.since or facts.told_at), None
         case When.DUE_SOON:
-            for one in facts.standings:
-                if one.verdict in (Verdict.OPEN, Verdict.MISSED) and MEETS[one.clock.kind].must:
-                    yield one.clock.due_at, one.clock.kind
+            for standing in facts.standings:
+                if standing.verdict in (Verdict.OPEN, Verdict.MISSED) and MEETS[standing.clock.kind].must:
+                    yield standing.clock.due_at, standing.clock.kind
         case _:
             pass
 
@@ -248,11 +248,11 @@ def _about(run: Run, clock: ClockKind | None) -> bool:
 
 
 def _ask(step: Step, facts: Facts, asked: Collection[tuple[str, str]], directory: Directory, now: datetime) -> StepDone:
-    found = list(_people(step, facts, directory, now))
-    fresh = next(((person, why) for person, why in found if (step.run, person.case_manager_id) not in asked), None)
+    people = list(_people(step, facts, directory, now))
+    fresh = next(((person, why) for person, why in people if (step.run, person.case_manager_id) not in asked), None)
     if fresh is not None:
         return StepDone(step, CameTo.ASKED, *fresh)
-    return StepDone(step, CameTo.ASKED_BEFORE if found else CameTo.NOBODY_ON_DUTY, None, "")
+    return StepDone(step, CameTo.ASKED_BEFORE if people else CameTo.NOBODY_ON_DUTY, None, "")
 
 
 def _people(step: Step, facts: Facts, directory: Directory, now: datetime) -> Iterator[tuple[CaseManager, str]]:

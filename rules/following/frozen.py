@@ -42,11 +42,11 @@ def _by_question(
     facts: Facts, rules: Escalation, policy: Policy
 ) -> dict[tuple[When, ClockKind | None], tuple[Step, ...]]:
     when = {run.name: run.when for run in rules.runs}
-    found: dict[tuple[When, ClockKind | None], tuple[Step, ...]] = {}
+    questions: dict[tuple[When, ClockKind | None], tuple[Step, ...]] = {}
     for step in plan(facts, rules, policy):
         question = when[step.run], step.clock
-        found[question] = (*found.get(question, ()), step)
-    return found
+        questions[question] = (*questions.get(question, ()), step)
+    return questions
 
 
 def _order(step: Step) -> tuple[datetime, str, int]:

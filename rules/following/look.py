@@ -65,17 +65,17 @@ def look(
     keys = {step.key for step in written}
     begun = {(step.run, step.began_at) for step in steps}
     asked = {(step.run, step.person) for step in written if step.person and (step.run, step.began_at) in begun}
-    found = due(facts, steps, keys, asked, rules.directory, now)
+    done_now = due(facts, steps, keys, asked, rules.directory, now)
     runs = {_run_of(step.key) for step in steps}
     open_ = [step for step in written if step.came_to is CameTo.ASKED and not step.over]
     over = [step for step in open_ if _run_of(step.key) not in runs]
     left = {step.person for step in open_ if step not in over}
     paused = loop.follow_up.state is FollowUpState.PAUSED
     return Look(
-        found,
+        done_now,
         tuple(step.key for step in over),
         tuple({step.person for step in over} - left),
-        now + PAUSED_FOR if paused else next_due(steps, keys | {done.step.key for done in found}, now),
+        now + PAUSED_FOR if paused else next_due(steps, keys | {done.step.key for done in done_now}, now),
     )
 
 

@@ -85,7 +85,9 @@ def standings(clocks: Iterable[Clock], acts: Iterable[Act], now: datetime, zone:
 
 def steps_left(standing: Iterable[Standing]) -> bool:
     """Whether something that must be done is not done and can still be done."""
-    return any(MEETS[one.clock.kind].must and one.verdict in _STILL_TO_DO for one in standing)
+    return any(
+        MEETS[clock_standing.clock.kind].must and clock_standing.verdict in _STILL_TO_DO for clock_standing in standing
+    )
 
 
 _STILL_TO_DO: Final = frozenset({Verdict.OPEN, Verdict.TRIED, Verdict.MISSED})

@@ -60,10 +60,10 @@ class Referral(NamedTuple):
 
 def referrals(acts: Iterable[Act], zone: ZoneInfo) -> tuple[Referral, ...]:
     """The referrals that these acts made, in the order in which they were made. `zone`: in which a booked day ends."""
-    found: dict[str, list[Act]] = {}
+    steps_of: dict[str, list[Act]] = {}
     for act in effective(acts):
         if act.kind is ActKind.REFERRAL and act.referral_id:
-            found.setdefault(act.referral_id, []).append(act)
+            steps_of.setdefault(act.referral_id, []).append(act)
     return tuple(
         Referral(
             referral_id,
@@ -71,7 +71,7 @@ def referrals(acts: Iterable[Act], zone: ZoneInfo) -> tuple[Referral, ...]:
             tuple(steps),
             _due(steps[-1], zone),
         )
-        for referral_id, steps in found.items()
+        for referral_id, steps in steps_of.items()
     )
 
 

@@ -195,7 +195,7 @@ def relation_of(
         return Relation.NONE
     who = person.case_manager_id
     owners = {owner.case_manager_id for owner in alert.owners} | ({holder} if holder else set())
-    told = who in alert.told
+    was_told = who in alert.told
     if who in owners:
         return Relation.OWN
     if owners & covers:
@@ -203,13 +203,13 @@ def relation_of(
     if asked:
         return Relation.ASKED
     if person.role is Role.CARE_COORDINATOR or person.lme_mco_id:
-        if lme_mco_id and person.lme_mco_id == lme_mco_id and told:
+        if lme_mco_id and person.lme_mco_id == lme_mco_id and was_told:
             return Relation.PLAN
-        return Relation.FORMER if told else Relation.NONE
+        return Relation.FORMER if was_told else Relation.NONE
     if person.role is Role.CENTRAL_OFFICE:
         return Relation.CENTRAL
     if enrollee is not None and enrollee.practice_id in person.practices:
         return Relation.PRACTICE
     if network_id and person.network_id == network_id:
         return Relation.NETWORK
-    return Relation.FORMER if told else Relation.NONE
+    return Relation.FORMER if was_told else Relation.NONE

@@ -28,10 +28,10 @@ class Span(NamedTuple):
     @classmethod
     def read(cls, text: str) -> "Span | None":
         """The span, or `None` when the text is not one."""
-        found = _SPAN.fullmatch(text)
-        if found is None:
+        match = _SPAN.fullmatch(text)
+        if match is None:
             return None
-        number, working, unit = float(found[1]), bool(found[2]), found[3][0].lower()
+        number, working, unit = float(match[1]), bool(match[2]), match[3][0].lower()
         return cls(number, True, True) if working and unit == "d" else cls(number * _SECONDS[unit], working)
 
 
@@ -47,12 +47,12 @@ class Office(NamedTuple):
         if not is_business_day(day, self.business):
             return []
         base = day.weekday() * DAY
-        found = []
+        spans = []
         for start, end in self.hours:
             low, high = max(start - base, 0), min(end - base, DAY)
             if low < high:
-                found.append((_at(day, low, self.zone), _at(day, high, self.zone)))
-        return found
+                spans.append((_at(day, low, self.zone), _at(day, high, self.zone)))
+        return spans
 
     def day_seconds(self) -> float:
         """The length of a working day: the longest of the week."""

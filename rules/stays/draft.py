@@ -99,7 +99,7 @@ class Draft:
         registers.before = None
         registers.number = before.number or registers.number
         registers.account = before.account or registers.account
-        registers.former = tuple(one for one in registers.former if one not in (before.number, before.account))
+        registers.former = tuple(handle for handle in registers.former if handle not in (before.number, before.account))
         self.set(
             encounter_class=before.encounter_class,
             highest_class=before.encounter_class,
@@ -128,58 +128,60 @@ class Draft:
             registers.admitted = True
 
     def put_class(self, kind: EventKind) -> None:
-        registers, found = self.registers, self.visit.encounter_class
-        if kind is EventKind.CLASS_CHANGED and found in (None, EncounterClass.UNKNOWN):
-            found = EncounterClass.INPATIENT if self.event.trigger == "A06" else found or EncounterClass.AMBULATORY
+        registers, sent_class = self.registers, self.visit.encounter_class
+        if kind is EventKind.CLASS_CHANGED and sent_class in (None, EncounterClass.UNKNOWN):
+            sent_class = (
+                EncounterClass.INPATIENT if self.event.trigger == "A06" else sent_class or EncounterClass.AMBULATORY
+            )
         known: EncounterClass = self.get("encounter_class")
-        if found is None or found is EncounterClass.PRE_ADMISSION:
+        if sent_class is None or sent_class is EncounterClass.PRE_ADMISSION:
             return
-        if registers.encounter_class and self._steps_down(kind, found, known):
+        if registers.encounter_class and self._steps_down(kind, sent_class, known):
             return
-        if found is EncounterClass.UNKNOWN and registers.encounter_class:
+        if sent_class is EncounterClass.UNKNOWN and registers.encounter_class:
             keeps = RANK[known] > RANK[EncounterClass.EMERGENCY] or (
                 kind is not EventKind.ADMITTED and known is not EncounterClass.UNKNOWN
             )
             if keeps:
                 return
-        if RANK[found] > RANK[self.get("highest_class")] or not registers.encounter_class:
-            self.set(highest_class=found)
-        if found is EncounterClass.EMERGENCY:
+        if RANK[sent_class] > RANK[self.get("highest_class")] or not registers.encounter_class:
+            self.set(highest_class=sent_class)
+        if sent_class is EncounterClass.EMERGENCY:
             registers.emergency = True
-        if found in (EncounterClass.EMERGENCY, EncounterClass.OBSERVATION):
+        if sent_class in (EncounterClass.EMERGENCY, EncounterClass.OBSERVATION):
             registers.hospital = True
         if self.older(registers.encounter_class):
             return
-        if self._corrects(kind, found):
-            self.set(highest_class=found)
-        self.set(encounter_class=found)
+        if self._corrects(kind, sent_class):
+            self.set(highest_class=sent_class)
+        self.set(encounter_class=sent_class)
         registers.encounter_class = self.at
 
-    def _corrects(self, kind: EventKind, found: EncounterClass) -> bool:
+    def _corrects(self, kind: EventKind, sent_class: EncounterClass) -> bool:
         """An update within a day of the higher class says it never was one; later, the stay has been what it was."""
         highest = self.get("highest_class")
         first = self.registers.highest = self.registers.highest or self.at
-        if RANK[found] >= RANK[highest]:
-            if highest != self.stay.highest_class or RANK[found] > RANK[self.stay.highest_class]:
+        if RANK[sent_class] >= RANK[highest]:
+            if highest != self.stay.highest_class or RANK[sent_class] > RANK[self.stay.highest_class]:
                 self.registers.highest = self.at
             return False
         soon = self.event.recorded_at - first <= DAY
-        return kind is EventKind.UPDATED and found is not EncounterClass.UNKNOWN and soon
+        return kind is EventKind.UPDATED and sent_class is not EncounterClass.UNKNOWN and soon
 
-    def _steps_down(self, kind: EventKind, found: EncounterClass, known: EncounterClass) -> bool:
+    def _steps_down(self, kind: EventKind, sent_class: EncounterClass, known: EncounterClass) -> bool:
         """A registration said again lowers no class, and neither it nor a discharge makes an outpatient."""
-        if self.begins or found is EncounterClass.UNKNOWN or known not in TOLD_CLASSES:
+        if self.begins or sent_class is EncounterClass.UNKNOWN or known not in TOLD_CLASSES:
             return False
         if kind is EventKind.DISCHARGED:
-            return found is EncounterClass.AMBULATORY
-        return kind in REGISTRATIONS and RANK[found] < RANK[known]
+            return sent_class is EncounterClass.AMBULATORY
+        return kind in REGISTRATIONS and RANK[sent_class] < RANK[known]
 
     def fill(self, content_late: bool) -> None:
         """Content: the newest message's word counts, an older one fills what is blank."""
         event, visit = self.event, self.visit
         overwrite = self.newest and not content_late
         own = not self.about_the_emergency_visit()
-        for name, found, place in (
+        for name, sent, place in (
             ("disposition", visit.disposition if own else "", "PV1-36"),
             ("attending", visit.attending, "PV1-7"),
             ("unit", visit.unit, "PV1-3"),
@@ -187,8 +189,8 @@ class Draft:
             ("diagnoses", visit.diagnoses or self._without_deleted(), "DG1-3"),
             ("expected_discharge", visit.expected_discharge, "PV2-9"),
         ):
-            if found and (overwrite or not self.get(name)):
-                self.set(**{name: found})
+            if sent and (overwrite or not self.get(name)):
+                self.set(**{name: sent})
             elif overwrite and place in event.cleared:
                 self.set(**{name: _BLANK.get(name, "")})
         admitted = visit.admitted_at
@@ -217,10 +219,16 @@ class Draft:
         )
 
     def _without_deleted(self) -> tuple[Diagnosis, ...]:
-        gone = {(one.code, one.text if not one.code else "") for one in self.visit.diagnoses_deleted}
+        gone = {
+            (diagnosis.code, diagnosis.text if not diagnosis.code else "") for diagnosis in self.visit.diagnoses_deleted
+        }
         known: tuple[Diagnosis, ...] = self.get("diagnoses")
         if gone and self.newest:
-            left = tuple(one for one in known if (one.code, one.text if not one.code else "") not in gone)
+            left = tuple(
+                diagnosis
+                for diagnosis in known
+                if (diagnosis.code, diagnosis.text if not diagnosis.code else "") not in gone
+            )
             if left != known:
                 self.set(diagnoses=left)
         return ()
@@ -246,7 +254,7 @@ class Draft:
         """
         patient, registers = self.event.patient, self.registers
         before, now = self.stay.disposition in DIED_DISPOSITIONS, self.get("disposition") in DIED_DISPOSITIONS
-        told = registers.dead or (registers.death is None and self.get("died") and not before)
+        dead = registers.dead or (registers.death is None and self.get("died") and not before)
         said = True if patient.deceased or patient.deceased_at else patient.deceased
         if said is None and not _DEATH_PLACES.isdisjoint(self.event.cleared):
             said = False
@@ -254,11 +262,11 @@ class Draft:
             said = False
         if said is not None and not self.older(registers.death):
             registers.death, registers.dead = self.at, said
-            if told and not said and self.visit.disposition not in DIED_DISPOSITIONS and now:
+            if dead and not said and self.visit.disposition not in DIED_DISPOSITIONS and now:
                 self.set(disposition="")
                 now = False
-            told = said
-        self.set(died=told or now)
+            dead = said
+        self.set(died=dead or now)
 
     def revive(self) -> None:
         """Begun, or gone on, after its end was taken back: what was said of that end no longer counts."""

@@ -62,13 +62,13 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
                     return stay
     begun = next((key for key in event.stay_keys if key.system.startswith("admitted|")), None)
     for key in event.stay_keys:
-        found = [
+        keyed = [
             stay
             for stay in own
             if _has_key(key, stay) and not _other_number(number, stay) and not _another_time(event, stay, key)
         ]
-        if found:
-            return next((stay for stay in found if begun and key_in(begun, stay.keys)), found[0])
+        if keyed:
+            return next((stay for stay in keyed if begun and key_in(begun, stay.keys)), keyed[0])
     for stay in own:
         if _also_numbered(event, stay) and not _another_time(event, stay, number):
             return stay
@@ -129,14 +129,14 @@ def _other_number(number: Identifier | None, stay: Stay) -> bool:
 
 def _same_sort(event: Event, stay: Stay) -> bool:
     """A clinic visit is not the hospital stay that happens to be open, or was, at the same place."""
-    found = event.visit.encounter_class if event.visit else None
+    sent = event.visit.encounter_class if event.visit else None
     keyless_cancel = event.kind in CANCELS and not (event.visit and event.visit.number)
-    if found is None or event.kind is EventKind.CLASS_CHANGED or keyless_cancel or not stay.registers.encounter_class:
+    if sent is None or event.kind is EventKind.CLASS_CHANGED or keyless_cancel or not stay.registers.encounter_class:
         return True
     in_hospital = stay.encounter_class in TOLD_CLASSES
     if stay.status is StayStatus.FINISHED:
-        return in_hospital is (found in TOLD_CLASSES)
-    return found in TOLD_CLASSES or not in_hospital
+        return in_hospital is (sent in TOLD_CLASSES)
+    return sent in TOLD_CLASSES or not in_hospital
 
 
 def _has_key(key: Identifier, stay: Stay) -> bool:
@@ -176,16 +176,16 @@ def _same_account(event: Event, stay: Stay) -> bool:
 
 
 def _said_class(event: Event) -> EncounterClass | None:
-    found = event.visit.encounter_class if event.visit else None
-    if event.trigger == "A06" and found in (None, EncounterClass.UNKNOWN):
+    sent_class = event.visit.encounter_class if event.visit else None
+    if event.trigger == "A06" and sent_class in (None, EncounterClass.UNKNOWN):
         return EncounterClass.INPATIENT
-    return found
+    return sent_class
 
 
 def goes_up(event: Event, stay: Stay) -> bool:
     """The event speaks of a higher class of hospital care than the stay had so far."""
-    found = _said_class(event)
-    return found is not None and found in RISEN and RANK[found] > RANK[stay.encounter_class]
+    sent_class = _said_class(event)
+    return sent_class is not None and sent_class in RISEN and RANK[sent_class] > RANK[stay.encounter_class]
 
 
 def _admission(event: Event) -> datetime | None:
@@ -249,10 +249,10 @@ def _goes_on(event: Event, stay: Stay) -> bool:
 
 def came_before(event: Event, stay: Stay) -> bool:
     """An emergency visit that we hear of late, after the admission that it became."""
-    number, found = visit_key(event), _said_class(event)
+    number, sent_class = visit_key(event), _said_class(event)
     late = stay.last_recorded_at is not None and event.recorded_at <= stay.last_recorded_at
     closes = event.kind is EventKind.DISCHARGED
-    if found is not EncounterClass.EMERGENCY or number is None or not _other_number(number, stay):
+    if sent_class is not EncounterClass.EMERGENCY or number is None or not _other_number(number, stay):
         return False
     if stay.encounter_class not in RISEN or stay.status in DEAD or stay.started_at is None or stay.registers.emergency:
         return False
@@ -358,8 +358,8 @@ def _just_finished(event: Event, stay: Stay) -> bool:
             and stay.started_at is not None
             and abs(admitted - stay.started_at) < timedelta(minutes=1)
         )
-    found = event.visit.encounter_class if event.visit else None
-    if event.kind is EventKind.UPDATED and found not in (None, stay.encounter_class, EncounterClass.UNKNOWN):
+    sent_class = event.visit.encounter_class if event.visit else None
+    if event.kind is EventKind.UPDATED and sent_class not in (None, stay.encounter_class, EncounterClass.UNKNOWN):
         return False
     if event.kind in (EventKind.UPDATED, EventKind.DISCHARGE_CANCELLED, EventKind.ADMIT_CANCELLED):
         return timedelta() <= event.recorded_at - stay.ended_at <= _AFTER_DISCHARGE

@@ -30,16 +30,16 @@ def under(
     `visit+patient` and `account+patient` keys read `number@record number`, `admitted` keys `record number@time`
     (`parsers.hl7.adt`).
     """
-    gone = {one.value for one in former}
+    gone = {identifier.value for identifier in former}
     more: list[Identifier] = []
     for key in keys:
         head, _, tail = key.value.rpartition("@")
         sort = key.system.partition("|")[0]
-        for one in now:
+        for identifier in now:
             if sort in ("visit+patient", "account+patient") and tail in gone:
-                more.append(key.model_copy(update={"value": f"{head}@{one.value}"}))
+                more.append(key.model_copy(update={"value": f"{head}@{identifier.value}"}))
             elif sort == "admitted" and head in gone:
-                more.append(key.model_copy(update={"value": f"{one.value}@{tail}"}))
+                more.append(key.model_copy(update={"value": f"{identifier.value}@{tail}"}))
     return joined(keys, more)
 
 

@@ -119,10 +119,10 @@ def _repeat(draft: Draft, kind: EventKind) -> bool:
 
 def _restart(draft: Draft, kind: EventKind) -> bool:
     stay, visit = draft.stay, draft.visit
-    found = visit.encounter_class
+    sent_class = visit.encounter_class
     if kind is EventKind.CLASS_CHANGED and draft.event.trigger == "A06":
-        found = EncounterClass.INPATIENT
-    higher = found is not None and RANK[found] > RANK[stay.encounter_class] and found in TOLD_CLASSES
+        sent_class = EncounterClass.INPATIENT
+    higher = sent_class is not None and RANK[sent_class] > RANK[stay.encounter_class] and sent_class in TOLD_CLASSES
     later = bool(visit.admitted_at and stay.ended_at and visit.admitted_at >= stay.ended_at)
     if draft.older(draft.registers.discharge) or draft.older(draft.registers.existence) or not (higher or later):
         late = draft.older(draft.registers.discharge) or not draft.registers.began

@@ -131,8 +131,8 @@ class Guide(_Part):
 
     def needs(self, answers: Mapping[str, str]) -> tuple[Need, ...]:
         """What these answers (question id -> answer id) ask us to arrange, in the order of the questions, once each."""
-        found = (question.needs.get(answers.get(question.id, "")) for question in self.questions)
-        return tuple(dict.fromkeys(need for need in found if need))
+        needed = (question.needs.get(answers.get(question.id, "")) for question in self.questions)
+        return tuple(dict.fromkeys(need for need in needed if need))
 
     def wrong(self, answers: Mapping[str, str]) -> tuple[str, ...]:
         """The ids of questions that are not asked here, or not answered with one of their answers."""
@@ -159,11 +159,11 @@ def load_guides(texts: Iterable[tuple[str, str]]) -> tuple[Guide, ...] | tuple[R
     guides: list[Guide] = []
     faults: list[RuleFault] = []
     for file, text in texts:
-        found = checked(text, Guide)
-        if isinstance(found, Guide):
-            guides.append(found)
+        read = checked(text, Guide)
+        if isinstance(read, Guide):
+            guides.append(read)
         else:
-            faults += [RuleFault(f"{file}: {fault.place}", fault.message) for fault in found]
+            faults += [RuleFault(f"{file}: {fault.place}", fault.message) for fault in read]
     guides.sort(key=lambda guide: (guide.order, guide.name))
     names = [guide.name for guide in guides]
     if len(set(names)) != len(names):

@@ -52,7 +52,7 @@ def printed(letter: Letter, language: Language, *, name: str, practice: str, pho
     filling = {"name": name, "practice": practice, "phone": phone, "sender": sender}
 
     def fill(text: Text) -> str:
-        return _BLANK.sub(lambda found: filling[found[1]], text.said(language))
+        return _BLANK.sub(lambda blank: filling[blank[1]], text.said(language))
 
     return Printed(
         language, fill(letter.greeting), tuple(fill(item) for item in letter.paragraphs), fill(letter.closing)
