@@ -106,11 +106,11 @@ def raise_for_topic(topic: Topic, code: int, settings: Settings) -> None:
 async def _check(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[Topic]) -> tuple[TopicWarning, ...]:
     warnings = []
     described = await admin.describe_topics([topic.value for topic in topics])
-    for found in described:
-        topic = Topic(found["topic"])
-        if found["error_code"]:
-            raise for_code(found["error_code"])()
-        count = len(found["partitions"])
+    for description in described:
+        topic = Topic(description["topic"])
+        if description["error_code"]:
+            raise for_code(description["error_code"])()
+        count = len(description["partitions"])
         if count != settings.partitions:
             text = (
                 f"{topic.value} has {count} partitions, HANDOFF_PARTITIONS says {settings.partitions}: it works as it "
@@ -134,11 +134,11 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequenc
 
 async def _describe_configs(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> dict[Topic, dict[str, str]]:
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic.value) for topic in topics]
-    found: dict[Topic, dict[str, str]] = {}
+    configs: dict[Topic, dict[str, str]] = {}
     for response in await admin.describe_configs(resources):
         for _code, _message, _type, name, entries in response.resources:
-            found[Topic(name)] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
-    return found
+            configs[Topic(name)] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
+    return configs
 
 
 async def missing_topics(bootstrap: str, seconds: float = 5, **options: Any) -> set[Topic]:

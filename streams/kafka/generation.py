@@ -16,7 +16,7 @@ class Generation(NamedTuple):
 def current_generation(data_dir: Path) -> Generation | None:
     """What `broker.json` says, or None while there is none."""
     try:
-        found = json.loads((data_dir / "broker.json").read_text())
-        return Generation(int(found["generation"]), str(found["bootstrap"]), int(found["pid"]))
+        document = json.loads((data_dir / "broker.json").read_text())
+        return Generation(int(document["generation"]), str(document["bootstrap"]), int(document["pid"]))
     except (FileNotFoundError, ValueError, KeyError):
         return None

@@ -32,8 +32,8 @@ class EventRecord(Value):
             return (self,)
         whose = (Whose(match=self.match, prior_match=self.prior_match), *self.further)
         return tuple(
-            EventRecord(event=event, match=one.match, prior_match=one.prior_match, released=self.released)
-            for event, one in zip(self.event.parts(), whose, strict=True)
+            EventRecord(event=event, match=patient.match, prior_match=patient.prior_match, released=self.released)
+            for event, patient in zip(self.event.parts(), whose, strict=True)
         )
 
 
@@ -71,15 +71,15 @@ class Envelope(NamedTuple):
     @classmethod
     def from_headers(cls, headers: dict[str, bytes] | list[tuple[str, bytes]] | None) -> "Envelope":
         """Raises `KeyError` or `ValueError` when a foreign producer left out what we need."""
-        found = {key: value.decode() for key, value in dict(headers or {}).items()}
+        texts = {key: value.decode() for key, value in dict(headers or {}).items()}
         return cls(
-            found["id"],
-            datetime.fromisoformat(found["received_at"]).astimezone(UTC),
-            found.get("feed", ""),
-            found.get("code", ""),
-            found.get("place", ""),
-            int(found.get("schema", "1")),
-            found.get("sender", ""),
+            texts["id"],
+            datetime.fromisoformat(texts["received_at"]).astimezone(UTC),
+            texts.get("feed", ""),
+            texts.get("code", ""),
+            texts.get("place", ""),
+            int(texts.get("schema", "1")),
+            texts.get("sender", ""),
         )
 
 

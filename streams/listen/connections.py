@@ -151,11 +151,11 @@ class Limits:
         now = time.monotonic()
         if peer is None and now - self._looked_in_vain < 0.1:
             return False
-        silent = [one for one in self._places if one.silent(now) and peer in (None, one.peer)]
+        silent = [place for place in self._places if place.silent(now) and peer in (None, place.peer)]
         if not silent:
             self._looked_in_vain = now if peer is None else self._looked_in_vain
             return False
-        going = min(silent, key=lambda one: (one.brought, one.heard))
+        going = min(silent, key=lambda place: (place.brought, place.heard))
         self.leave(going)
         going.end(Closed.MADE_ROOM)
         return True
@@ -211,7 +211,7 @@ class Limits:
         return True
 
     def _end_largest(self, above: int) -> bool:
-        largest = max(self.holders, key=lambda one: one.unfinished, default=None)
+        largest = max(self.holders, key=lambda holder: holder.unfinished, default=None)
         if largest is None or largest.unfinished <= above:
             return False
         largest.end(Closed.BUFFERS_FULL)

@@ -117,7 +117,7 @@ class DropFolders:
                 self._seen[path] = _Seen(size, changed, now)
             elif now - seen.since >= STILL_SECONDS:
                 still.append(path)
-        for path in [one for one in self._seen if one.parent == folder and one not in there]:
+        for path in [seen_path for seen_path in self._seen if seen_path.parent == folder and seen_path not in there]:
             del self._seen[path]
         return [*sorted(taking), *still]
 
@@ -152,8 +152,8 @@ def _stats(folder: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
     for path in _files(folder):
         if path.name.startswith(".") or path.suffix.lower() in NOT_WHOLE | _OURS:
             continue
-        found = path.lstat()
-        yield path, (found.st_size, found.st_mtime_ns)
+        status = path.lstat()
+        yield path, (status.st_size, status.st_mtime_ns)
 
 
 def _claim(folder: Path, path: Path) -> Path:
@@ -169,11 +169,11 @@ def _put_away(folder: Path, inside: Path, said: FileSaid) -> None:
 
 def _free(path: Path) -> Path:
     """The path, with a number when a file of that name is there."""
-    number, found = 1, path
-    while found.exists():
+    number, free = 1, path
+    while free.exists():
         number += 1
-        found = path.with_name(f"{path.name}.{number}")
-    return found
+        free = path.with_name(f"{path.name}.{number}")
+    return free
 
 
 def _give_acks(folder: Path) -> None:

@@ -57,18 +57,20 @@ async def take_file(door: Door, path: Path, feed: str, caller: Caller, max_bytes
 
 async def _answers(door: Door, items: list[BatchItem], feed: str, caller: Caller) -> list[Answer]:
     """What the door says to each, in order. All are on their way at once; what it cannot store is brought again."""
-    judged = [(await door.look(one.message, several=False, caller=caller))[0].judged for one in items]
+    judged = [(await door.look(item.message, several=False, caller=caller))[0].judged for item in items]
 
     def bring(number: int) -> Awaitable[Answer]:
         return door.counted(door.take(items[number].message, Way.FOLDER, feed, judged[number]), caller)
 
-    whole = [number for number, one in enumerate(items) if one.reject is None]
+    whole = [number for number, item in enumerate(items) if item.reject is None]
     answers = dict(zip(whole, await asyncio.gather(*[bring(number) for number in whole]), strict=True))
     for number in whole:
         while answers[number].fate is Fate.UNAVAILABLE:
             await asyncio.sleep(AGAIN_SECONDS)
             answers[number] = await bring(number)
-    refused = {n: door.refuse(one.reject.code, one.message) for n, one in enumerate(items) if one.reject is not None}
+    refused = {
+        n: door.refuse(item.reject.code, item.message) for n, item in enumerate(items) if item.reject is not None
+    }
     return [refused[number] if number in refused else answers[number] for number in range(len(items))]
 
 

@@ -106,7 +106,7 @@ class Line:
 
 async def together(*coroutines: Coroutine[object, object, None]) -> None:
     """Runs all until one ends, which none should: then, or when cancelled, ends the others, and raises what it did."""
-    tasks = [asyncio.create_task(one) for one in coroutines]
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

@@ -81,7 +81,7 @@ def held_by_other(path: Path) -> Holder | None:
 
 def _read(fd: int) -> Holder:
     try:
-        found = json.loads(os.pread(fd, 4096, 0))
-        return Holder(int(found["pid"]), str(found["command"]))
+        document = json.loads(os.pread(fd, 4096, 0))
+        return Holder(int(document["pid"]), str(document["command"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Holder(0, "")

@@ -83,8 +83,8 @@ def well_formed(app: ASGIApp, *, anybody: Callable[[], bool]) -> ASGIApp:
 
 def _host_name(raw: bytes) -> str | None:
     """The name in a Host header, without its port; None when it is none (RFC 9110, 7.2)."""
-    found = _HOST.fullmatch(raw.decode("latin-1").strip())
-    return None if found is None else found[1]
+    match = _HOST.fullmatch(raw.decode("latin-1").strip())
+    return None if match is None else match[1]
 
 
 def _is_loopback(name: str) -> bool:

@@ -128,7 +128,7 @@ class Looked(NamedTuple):
 def _each(data: bytes) -> list[Looked]:
     if data[:3] == b"MSH" and data.upper().find(b"MSH", 3) < 0:  # nearly always, and much cheaper
         return _one(data)
-    return [Looked(one, _with_trigger(one, judge(one))) for one in messages_in(data)]
+    return [Looked(message, _with_trigger(message, judge(message))) for message in messages_in(data)]
 
 
 def _one(data: bytes) -> list[Looked]:
@@ -142,7 +142,7 @@ def _with_trigger(data: bytes, judged: Judged) -> Judged:
         return judged
     separator = seen.field_separator.encode("latin-1")
     kind = seen.header.split(separator, 9)[8].strip(seen.encoding_characters[:1].encode("latin-1") + b" ")
-    said = kind.upper() != b"ADT" or any(one[1] != separator for one in _EVENT_CODE.finditer(data))
+    said = kind.upper() != b"ADT" or any(code[1] != separator for code in _EVENT_CODE.finditer(data))
     return judged if said else Judged(seen, Reject(code=RejectCode.TRIGGER_MISSING, place="MSH-9.2"))
 
 
@@ -177,10 +177,10 @@ class Door:
         return await asyncio.get_running_loop().run_in_executor(self._aside, judging, data)
 
     def _judged(self, judging: Callable[[bytes], list[Looked]], caller: Caller | None, data: bytes) -> list[Looked]:
-        found = judging(data)
+        looked = judging(data)
         if self.gatekeeper is None or caller is None or not self.gatekeeper.asks:
-            return found
-        return [Looked(one, self._allowed(one, judged, caller)) for one, judged in found]
+            return looked
+        return [Looked(message, self._allowed(message, judged, caller)) for message, judged in looked]
 
     def _allowed(self, data: bytes, judged: Judged, caller: Caller) -> Judged:
         assert self.gatekeeper is not None
@@ -203,9 +203,9 @@ class Door:
     def refuse(self, code: RejectCode, beginning: bytes, fate: Fate = Fate.REFUSED) -> Answer:
         """The answer to a frame that did not come in whole, as far as its beginning tells whom to answer."""
         now = self._clock()
-        found = peek(beginning)
+        peeked = peek(beginning)
         metrics.REFUSED.labels(code).inc()
-        seen = None if isinstance(found, Reject) else found
+        seen = None if isinstance(peeked, Reject) else peeked
         return _answer(seen, fate, Reject(code=code), new_message_id(now), now)
 
     async def _answered(
@@ -244,10 +244,10 @@ def _answer(
 
 
 async def _counting(answer: Awaitable[Answer], sender: str) -> Answer:
-    found = await answer
-    said = found.reject.code.value if found.reject else _SAID[found.fate]
+    answered = await answer
+    said = answered.reject.code.value if answered.reject else _SAID[answered.fate]
     metrics.SENDERS.labels(sender, said).inc()
-    return found
+    return answered
 
 
 def _done(answer: Answer) -> Awaitable[Answer]:

@@ -323,17 +323,17 @@ def _inspect(path: Path) -> Segment:
             if mark == _FOOTER_MARK and length == _FOOTER.size and zlib.crc32(footer) == checksum:
                 records, first, last = _FOOTER.unpack(footer)
                 return Segment(int(path.stem), path, size - tail, records, first.hex(), last.hex(), ended)
-    found = Segment(int(path.stem), path, len(_HEADER), ended=ended)
+    segment = Segment(int(path.stem), path, len(_HEADER), ended=ended)
     for body, after in _walk(path, len(_HEADER), size):
         message_id = bytes(body[:16]).hex()
-        first_id = found.first_id if found.records else message_id
-        found = replace(found, length=after, records=found.records + 1, first_id=first_id, last_id=message_id)
-    if size > found.length:
-        log.warning("journal_tail_cut", segment=found.number, cut_bytes=size - found.length)
-        os.truncate(path, found.length)
-    elif size < found.length:
-        found = replace(found, length=size)
-    return found
+        first_id = segment.first_id if segment.records else message_id
+        segment = replace(segment, length=after, records=segment.records + 1, first_id=first_id, last_id=message_id)
+    if size > segment.length:
+        log.warning("journal_tail_cut", segment=segment.number, cut_bytes=size - segment.length)
+        os.truncate(path, segment.length)
+    elif size < segment.length:
+        segment = replace(segment, length=size)
+    return segment
 
 
 def _read(segment: Segment, start: int, stop: int, most_records: int, most_bytes: int) -> list[tuple[Record, Position]]:

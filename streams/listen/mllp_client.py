@@ -162,5 +162,5 @@ class MllpClient:
 
 def control_id_of(message: bytes) -> str:
     """MSH-10 of a message; "" when there is none to be read."""
-    found = peek(message)
-    return "" if isinstance(found, Reject) else found.control_id
+    seen = peek(message)
+    return "" if isinstance(seen, Reject) else seen.control_id

@@ -128,11 +128,11 @@ class Publisher:
 
     async def _next_generation(self) -> Generation:
         while True:
-            found = current_generation(self._settings.data_dir)
-            if found is not None:
-                if found != self._generation:
-                    self._begin(found)
-                return found
+            generation = current_generation(self._settings.data_dir)
+            if generation is not None:
+                if generation != self._generation:
+                    self._begin(generation)
+                return generation
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _begin(self, generation: Generation) -> None:
@@ -302,12 +302,12 @@ class Publisher:
     def _overdue_before(self) -> Position:
         """Everything before was published at least `_overdue_seconds` ago."""
         latest = asyncio.get_running_loop().time() - self._overdue_seconds
-        found = Position(0, 0)
+        overdue = Position(0, 0)
         for at, position in self._published:
             if at > latest:
                 break
-            found = position
-        return found
+            overdue = position
+        return overdue
 
     async def _keep_checking(self) -> None:
         while True:

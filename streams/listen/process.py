@@ -138,7 +138,7 @@ def _prepare(settings: Settings) -> bytes:
 def _gatekeeper(settings: Settings) -> Gatekeeper:
     """Who may send, as `handoff.toml` says now."""
     senders, feeds = RuleFile(SENDERS, settings), RuleFile(FEEDS, settings)
-    if settings.tls_client_ca is None and any(one.by_certificate for one in senders.current().senders):
+    if settings.tls_client_ca is None and any(sender.by_certificate for sender in senders.current().senders):
         raise Problem(
             "[[senders]]: one is known by its certificate, which only HANDOFF_TLS_CLIENT_CA asks for: set it, and "
             "HANDOFF_TLS_CERT"

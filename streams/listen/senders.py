@@ -48,7 +48,7 @@ def caller_of(host: str, tls: Any = None, token: str = "") -> Caller:
         return Caller(host, token_hash=token_hash)
     certificate = x509.load_der_x509_certificate(der)
     common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    names = [str(one.value) for one in common]
+    names = [str(attribute.value) for attribute in common]
     try:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         names += alternative.get_values_for_type(x509.DNSName)
@@ -58,7 +58,7 @@ def caller_of(host: str, tls: Any = None, token: str = "") -> Caller:
         host,
         hashlib.sha256(der).hexdigest(),
         certificate.issuer.rfc4514_string(),
-        frozenset(one.casefold() for one in names),
+        frozenset(name.casefold() for name in names),
         certificate.not_valid_after_utc.timestamp(),
         token_hash,
     )
@@ -79,17 +79,17 @@ class Gatekeeper:
 
     @property
     def knows_tokens(self) -> bool:
-        return any(one.token_hashes for one in self._senders().senders)
+        return any(listed.token_hashes for listed in self._senders().senders)
 
     def is_token(self, token: str) -> bool:
         """Whether it is some sender's token."""
         shown = hashlib.sha256(token.encode()).hexdigest()
-        known = [one for sender in self._senders().senders for one in sender.token_hashes]
-        return any(hmac.compare_digest(shown, one) for one in known)
+        known = [token_hash for sender in self._senders().senders for token_hash in sender.token_hashes]
+        return any(hmac.compare_digest(shown, token_hash) for token_hash in known)
 
     def sender(self, caller: Caller) -> Sender | None:
         """Which sender it is; the first that fits."""
-        return next((one for one in self._senders().senders if _is(one, caller)), None)
+        return next((listed for listed in self._senders().senders if _is(listed, caller)), None)
 
     def refusal(self, data: bytes, seen: Peek, caller: Caller) -> Reject | None:
         """Why this message is not this caller's to send."""
@@ -117,13 +117,13 @@ def _is(sender: Sender, caller: Caller) -> bool:
     if sender.by_certificate:
         pinned = caller.fingerprint in sender.fingerprints
         signed = bool(sender.issuer) and caller.issuer == sender.issuer
-        if not pinned and not (signed and caller.names & {one.casefold() for one in sender.names}):
+        if not pinned and not (signed and caller.names & {name.casefold() for name in sender.names}):
             return False
     if sender.folders and caller.folder not in sender.folders:
         return False
     if sender.networks and not _within(caller.host, sender.networks):
         return False
-    shown = (hmac.compare_digest(caller.token_hash, one) for one in sender.token_hashes)
+    shown = (hmac.compare_digest(caller.token_hash, token_hash) for token_hash in sender.token_hashes)
     return not sender.token_hashes or any(shown)
 
 
@@ -133,4 +133,4 @@ def _within(host: str, networks: tuple[str, ...]) -> bool:
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in ip_network(one) for one in networks)
+    return any((mapped or address) in ip_network(network) for network in networks)

@@ -138,7 +138,7 @@ class TlsFiles:
 
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:
     try:
-        found = None if path is None else path.stat()
+        status = None if path is None else path.stat()
     except OSError:
         return None
-    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
+    return None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -11,7 +11,7 @@ from streams.run.metrics import CertificateFile
 
 def first_end(path: Path) -> datetime:
     """When the first certificate in the file ends. Raises `OSError` or `ValueError` when there is none to read."""
-    return min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
+    return min(certificate.not_valid_after_utc for certificate in x509.load_pem_x509_certificates(path.read_bytes()))
 
 
 def say_until(which: CertificateFile, path: Path | None) -> None:

@@ -96,7 +96,7 @@ def load_file(kind: RuleKind[V], path: Path) -> V:
 
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:
     try:
-        found = path.stat() if path else None
+        status = path.stat() if path else None
     except OSError:
         return None
-    return (found.st_mtime_ns, found.st_size, found.st_ino) if found else None
+    return (status.st_mtime_ns, status.st_size, status.st_ino) if status else None

@@ -188,7 +188,7 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return tuple(str(ip_network(one)) for one in value)
+            return tuple(str(ip_network(network)) for network in value)
         except ValueError:
             raise ValueError('expected addresses or networks, such as ["10.1.0.5", "10.2.0.0/24"]') from None
 

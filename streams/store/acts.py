@@ -91,10 +91,10 @@ class Acts:
             before = acts_of(connection, [alert_id])[alert_id]
             staff = directory.case_managers.keys() | {person.case_manager_id}
             held = holding(before, [owner.case_manager_id for owner in alert.owners], staff)
-            if found := _faults(act, alert, before):
-                return Refused(found)
-            if found := _strangers(act, person, alert, held, directory):
-                return Refused(found)
+            if wrong := _faults(act, alert, before):
+                return Refused(wrong)
+            if wrong := _strangers(act, person, alert, held, directory):
+                return Refused(wrong)
             if not _may(connection, person, act, alert, held, directory):
                 return Refused((Fault(ActFault.NOT_ALLOWED, "kind"),))
             if act.kind is ActKind.NOTED and (done := _noted(act, before)):
@@ -138,16 +138,16 @@ def acts_of(connection: Connection, alert_ids: Sequence[str]) -> dict[str, tuple
         rows_among(connection, "SELECT alert_id, enrollee_id FROM alerts WHERE alert_id IN :among", list(alert_ids))
     )
     into = _merged_into(connection, enrollees)
-    found: dict[str, list[Act]] = {alert_id: [] for alert_id in enrollees}
+    by_alert: dict[str, list[Act]] = {alert_id: [] for alert_id in enrollees}
     statement = "SELECT alert_id, enrollee_id, document FROM acts WHERE alert_id IN :among ORDER BY position"
     for alert_id, enrollee_id, document in rows_among(connection, statement, [*enrollees, *into]):
         act = Act.model_validate_json(document)
         if enrollees.get(alert_id) == enrollee_id:
-            found[alert_id].append(act)
+            by_alert[alert_id].append(act)
         winner = into.get(alert_id)
         if winner is not None and enrollees[winner] == enrollee_id:
-            found[winner].append(act.model_copy(update={"version": 0}))
-    return {alert_id: tuple(done) for alert_id, done in found.items()}
+            by_alert[winner].append(act.model_copy(update={"version": 0}))
+    return {alert_id: tuple(done) for alert_id, done in by_alert.items()}
 
 
 def _merged_into(connection: Connection, enrollees: dict[str, str]) -> dict[str, str]:
@@ -158,15 +158,15 @@ def _merged_into(connection: Connection, enrollees: dict[str, str]) -> dict[str,
         for (document,) in rows_among(connection, statement, list(set(enrollees.values())))
     ]
     after = {stay.stay_id: stay.merged_into for stay in gone if stay.merged_into}
-    found = {}
+    survivors = {}
     for stay_id, survivor in after.items():
         end, trail = survivor, {stay_id}
         while end in after and end not in trail:
             trail.add(end)
             end = after[end]
         if end in enrollees:
-            found[stay_id] = end
-    return found
+            survivors[stay_id] = end
+    return survivors
 
 
 def _by_id(connection: Connection, act_id: str) -> Any:
@@ -202,31 +202,35 @@ def _may(
 
 def _strangers(act: Act, person: CaseManager, alert: Alert, held: Holding, directory: Directory) -> tuple[Fault, ...]:
     """People an act names that it may not name."""
-    found = []
+    strangers = []
     if act.for_id and directory.person(act.for_id) is None:
-        found.append(Fault(ActFault.NO_SUCH_PERSON, "for_id"))
+        strangers.append(Fault(ActFault.NO_SUCH_PERSON, "for_id"))
     if act.on_behalf_of and act.on_behalf_of not in covers_of(person, alert, held, directory, act.recorded_at):
-        found.append(Fault(ActFault.NOT_ALLOWED, "on_behalf_of"))
-    return tuple(found)
+        strangers.append(Fault(ActFault.NOT_ALLOWED, "on_behalf_of"))
+    return tuple(strangers)
 
 
 def _faults(act: Act, alert: Alert, before: Sequence[Act]) -> tuple[Fault, ...]:
     began = (
         alert.started_at if alert.started_at and alert.started_at <= act.recorded_at else None
     )  # a planned one did not
-    found = [*faults(act, began)]
+    wrong = [*faults(act, began)]
     if not 1 <= act.version <= alert.version:
-        found.append(Fault(ActFault.NO_SUCH_VERSION, "version"))
+        wrong.append(Fault(ActFault.NO_SUCH_VERSION, "version"))
     replaced = may_replace(act, before)
-    gone = act.supersedes and act.supersedes not in {one.act_id for one in effective(before)}
+    gone = act.supersedes and act.supersedes not in {earlier.act_id for earlier in effective(before)}
     if replaced is None and gone:
         replaced = Fault(ActFault.NO_SUCH_ACT, "supersedes")
-    return (*found, replaced) if replaced is not None else tuple(found)
+    return (*wrong, replaced) if replaced is not None else tuple(wrong)
 
 
 def _noted(act: Act, before: Sequence[Act]) -> Act | None:
     """That the same person noted the same version before, which counts still: noting it again changes nothing."""
-    same = (one for one in effective(before) if (one.kind, one.by, one.version) == (act.kind, act.by, act.version))
+    same = (
+        earlier
+        for earlier in effective(before)
+        if (earlier.kind, earlier.by, earlier.version) == (act.kind, act.by, act.version)
+    )
     return next(same, None) if not act.supersedes else None
 
 
@@ -238,9 +242,9 @@ def _write(connection: Connection, act: Act, alert: Alert, before: Sequence[Act]
         Audited.UNDID if act.kind is ActKind.UNDO else Audited.ACTED,
         alert_id=alert.alert_id,
         enrollee_id=alert.enrollee_id,
-        detail=next((str(one.kind) for one in before if one.act_id == act.supersedes), str(act.kind)),
+        detail=next((str(earlier.kind) for earlier in before if earlier.act_id == act.supersedes), str(act.kind)),
     )
-    noted = [one.version for one in effective((*before, act)) if one.kind is ActKind.NOTED]
+    noted = [noting.version for noting in effective((*before, act)) if noting.kind is ActKind.NOTED]
     connection.execute(
         update(alerts).where(alerts.c.alert_id == alert.alert_id).values(acknowledged_version=max(noted, default=0))
     )

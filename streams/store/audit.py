@@ -151,7 +151,7 @@ class Audit:
     ) -> None:
         """Write that somebody read (or did) something, one row per alert."""
         with self._database.writing() as connection:
-            _write(connection, at, case_manager_id, what, [(one, enrollee_id) for one in alert_ids], detail)
+            _write(connection, at, case_manager_id, what, [(alert_id, enrollee_id) for alert_id in alert_ids], detail)
 
     def write_people(
         self, case_manager_id: str, what: Audited, at: datetime, enrollee_ids: Sequence[str], detail: str = ""
@@ -159,7 +159,7 @@ class Audit:
         """Write that somebody read about these people, one row for each; one without a person when there is none."""
         whose = list(dict.fromkeys(enrollee_ids)) or [""]
         with self._database.writing() as connection:
-            _write(connection, at, case_manager_id, what, [("", one) for one in whose], detail)
+            _write(connection, at, case_manager_id, what, [("", enrollee_id) for enrollee_id in whose], detail)
 
     def write_list(
         self, case_manager_id: str, what: Audited, at: datetime, enrollee_ids: Iterable[str], detail: str
@@ -168,7 +168,7 @@ class Audit:
         people = sorted(set(enrollee_ids))
         name = f"{_SET}{hashlib.sha256(json.dumps(people).encode()).hexdigest()[:32]}" if people else ""
         with self._database.writing() as connection:
-            rows = [(name, one) for one in people]
+            rows = [(name, enrollee_id) for enrollee_id in people]
             write_rows(connection, shown_sets, ("set_id", "enrollee_id"), rows, "ON CONFLICT DO NOTHING")
             _write(connection, at, case_manager_id, what, [(name, "")], detail)
 
@@ -226,11 +226,11 @@ class Audit:
         while True:
             wanted = select(audit).where(audit.c.audit_id > after).order_by(audit.c.audit_id).limit(_AT_ONCE)
             with self._database.reading() as connection:
-                found = connection.execute(wanted).all()
-            yield from found
-            if len(found) < _AT_ONCE:
+                rows = connection.execute(wanted).all()
+            yield from rows
+            if len(rows) < _AT_ONCE:
                 return
-            after = found[-1].audit_id
+            after = rows[-1].audit_id
 
 
 def _row(row: Any) -> AuditRow:

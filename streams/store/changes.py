@@ -45,8 +45,8 @@ class Changes:
     def position(self) -> int:
         """The position of the last commit; 0 before the first."""
         with self._database.reading() as connection:
-            found = rows_among(connection, "SELECT value FROM counters WHERE name IN :among", ["position"])
-            return int(found[0][0]) if found else 0
+            rows = rows_among(connection, "SELECT value FROM counters WHERE name IN :among", ["position"])
+            return int(rows[0][0]) if rows else 0
 
     def after(self, after: int, limit: int = 500) -> list[FeedItem]:
         """What was committed after a position, oldest first, at most `limit` items."""
@@ -123,11 +123,11 @@ class Changes:
         wanted = select(alert_versions.c.position, alert_versions.c.document)
         with self._database.reading() as connection:
             documents = connection.execute(wanted.where(alert_versions.c.position.in_(positions))).all()
-            found = [(position, Alert.model_validate_json(document)) for position, document in documents]
+            told_alerts = [(position, Alert.model_validate_json(document)) for position, document in documents]
             statement = "SELECT message_id, received_us FROM ledger WHERE message_id IN :among"
-            messages = list({alert.message_id for _, alert in found})
+            messages = list({alert.message_id for _, alert in told_alerts})
             received = {message: from_us(at) for message, at in rows_among(connection, statement, messages)}
-        return [(position, alert, received.get(alert.message_id)) for position, alert in found]
+        return [(position, alert, received.get(alert.message_id)) for position, alert in told_alerts]
 
     def last_told_at(self, case_manager_id: str) -> datetime | None:
         """When this person was last told something."""

@@ -46,12 +46,12 @@ class Confirmations:
         if batch:
             mine = (deliveries.c.destination_id == batch[0]) & (deliveries.c.batch == batch[1])
         with self._database.reading() as connection:
-            found = connection.execute(select(deliveries).where(mine)).all()
-        row = self._destinations.find(found[0].destination_id) if found else None
+            rows = connection.execute(select(deliveries).where(mine)).all()
+        row = self._destinations.find(rows[0].destination_id) if rows else None
         if row is None:
             return None
-        in_hand = any(one.state == DeliveryState.WAITING for one in found)
-        return Sent(row.destination, tuple(one.delivery_id for one in found), in_hand)
+        in_hand = any(delivery.state == DeliveryState.WAITING for delivery in rows)
+        return Sent(row.destination, tuple(delivery.delivery_id for delivery in rows), in_hand)
 
     def confirm(self, delivery_ids: Collection[str], word: str) -> bool:
         """What was delivered is confirmed as `word`, unless it is dispatched; whether anything was."""

@@ -84,8 +84,8 @@ class Credentials:
 
     def passkey(self, credential_id: str) -> Passkey | None:
         with self._database.reading() as connection:
-            found = select(passkeys).where(passkeys.c.credential_id == credential_id)
-            row = connection.execute(found).one_or_none()
+            wanted = select(passkeys).where(passkeys.c.credential_id == credential_id)
+            row = connection.execute(wanted).one_or_none()
         return None if row is None else _passkey(row)
 
     def add_passkey(self, key: Passkey) -> bool:

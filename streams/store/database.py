@@ -325,8 +325,8 @@ def _literal(values: Sequence[Any]) -> str:
     """
     match values[0] if values else "":
         case str():
-            found = (value.replace("\\", "\\\\").replace('"', '\\"').replace("\0", "") for value in values)
-            return '{"' + '","'.join(found) + '"}' if values else "{}"
+            quoted = (value.replace("\\", "\\\\").replace('"', '\\"').replace("\0", "") for value in values)
+            return '{"' + '","'.join(quoted) + '"}' if values else "{}"
         case bytes():
             return '{"' + '","'.join("\\\\x" + value.hex() for value in values) + '"}'
         case _:

@@ -124,23 +124,23 @@ class Decisions:
                 ended_apart = len(work.held_apart)
                 work.take(settled, decision)
                 decided.append((settled, decision, tuple(work.held_apart[ended_apart:])))
-            entries = [ledger_entry(*one[:2]) for one in decided if one]
+            entries = [ledger_entry(*conclusion[:2]) for conclusion in decided if conclusion]
             self._ledger.hear(connection, entries)
             tally(connection, (entry for entry in entries if entry.message_id not in before))
             told_records = _flush(connection, work, [*entries, *work.held_apart], before)
             if ask_due is not None:
                 versions = [_with_enrollee(work, record) for record in told_records]
-                write_due(connection, versions, ask_due, behind(one[0] for one in decided if one))
+                write_due(connection, versions, ask_due, behind(conclusion[0] for conclusion in decided if conclusion))
             records = iter(told_records)
         outcomes = []
-        for record, one in zip(batch, decided, strict=True):
-            if one is None:
+        for record, conclusion in zip(batch, decided, strict=True):
+            if conclusion is None:
                 outcomes.append(Outcome(record.event.message_id, None, redelivered=True))
                 continue
-            settled, decision, apart = one
-            told = tuple(next(records) for _ in decision.alerts)
+            settled, decision, apart = conclusion
+            versions_told = tuple(next(records) for _ in decision.alerts)
             entry = ledger_entry(settled, decision)
-            outcomes.append(Outcome(record.event.message_id, entry, decision, told, apart=apart))
+            outcomes.append(Outcome(record.event.message_id, entry, decision, versions_told, apart=apart))
         return outcomes
 
 
@@ -202,7 +202,7 @@ def _flush(
         connection,
         fingerprints,
         ("fingerprint", "message_id", "received_us"),
-        [(print_, *found) for print_, found in sorted(work.new_fingerprints.items())],
+        [(print_, *first_seen) for print_, first_seen in sorted(work.new_fingerprints.items())],
         "ON CONFLICT DO NOTHING",
     )
     rows: list[Row] = [
@@ -231,11 +231,11 @@ def _write_crosswalk(connection: Connection, work: Work) -> None:
         return
     seq = next_values(connection, "crosswalk", 1)[0]
     columns = ("system", "value", "enrollee_id", "seq")
-    for found, rest in (
+    for numbers, rest in (
         (work.said, "(system, value) DO UPDATE SET enrollee_id = excluded.enrollee_id, seq = excluded.seq"),
         (work.shown, "DO NOTHING"),
     ):
-        rows = [(*number, enrollee_id, seq) for number, enrollee_id in sorted(found.items())]
+        rows = [(*number, enrollee_id, seq) for number, enrollee_id in sorted(numbers.items())]
         write_rows(connection, crosswalk, columns, rows, f"ON CONFLICT {rest}")
 
 

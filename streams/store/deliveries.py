@@ -72,7 +72,7 @@ class Deliveries:
         When a file was cut off, only what went into it: the same file again.
         """
         mine = deliveries.c.claimed_by == by
-        cut = min((one.batch for one in in_hand if one.batch), default=0)
+        cut = min((delivery.batch for delivery in in_hand if delivery.batch), default=0)
         older = deliveries.alias("older")
         blocked = (
             select(older.c.delivery_id)
@@ -92,8 +92,8 @@ class Deliveries:
             wanted = wanted.where(deliveries.c.due_us <= to_us(now), ~blocked).limit(limit)
         with self._database.writing() as connection:
             taken = take(connection, by, now, hold, wanted.order_by(deliveries.c.position, deliveries.c.version))
-            kept = {one.delivery_id for one in taken}
-            others = [one.delivery_id for one in in_hand if one.delivery_id not in kept]
+            kept = {delivery.delivery_id for delivery in taken}
+            others = [delivery.delivery_id for delivery in in_hand if delivery.delivery_id not in kept]
             if others:
                 connection.execute(
                     update(deliveries)
@@ -121,7 +121,7 @@ class Deliveries:
                     update(deliveries)
                     .where(deliveries.c.delivery_id == bindparam("b_id"))
                     .values(batch=bindparam("b_number")),
-                    [{"b_id": one.delivery_id, "b_number": number} for one in claimed],
+                    [{"b_id": delivery.delivery_id, "b_number": number} for delivery in claimed],
                 )
             return int(number)
 
@@ -152,7 +152,7 @@ class Deliveries:
                     deliveries.c.state == WAITING,
                 )
                 .values(claimed_until_us=to_us(until)),
-                [{"b_id": one} for one in delivery_ids],
+                [{"b_id": delivery_id} for delivery_id in delivery_ids],
             )
 
     def waits(self, destination_id: str) -> bool:
@@ -240,18 +240,18 @@ class Deliveries:
             .where(deliveries.c.destination_id.in_(sorted(destination_ids)))
             .group_by(*columns)
         )
-        found: dict[str, Standing] = {}
+        standings: dict[str, Standing] = {}
         with self._database.reading() as connection:
             for destination_id, state, failure, count, made_us in connection.execute(wanted):
-                one = found.get(destination_id, Standing())
-                sums, since, failures = one.sums, one.waiting_since, dict(one.failures)
+                so_far = standings.get(destination_id, Standing())
+                sums, since, failures = so_far.sums, so_far.waiting_since, dict(so_far.failures)
                 sums = sums._replace(**{state: getattr(sums, state) + count, "due": sums.due + count})
                 if state == WAITING:
                     since = min(from_us(made_us), since or from_us(made_us))
                 if failure and state in (WAITING, GIVEN_UP):
                     failures[failure] = failures.get(failure, 0) + count
-                found[destination_id] = Standing(sums, since, failures)
-        return found
+                standings[destination_id] = Standing(sums, since, failures)
+        return standings
 
     def backlog(self, now: datetime) -> Backlog:
         """How many deliveries wait, and since when the oldest that could be tried."""

@@ -58,10 +58,10 @@ def write_due(
     A version is also due to whom an earlier version still waits for. Where the form is a state, the newer one takes the
     place of an older one that nobody has in hand.
     """
-    told: dict[str, set[str]] = {}
+    destinations_told: dict[str, set[str]] = {}
     again = sorted({alert.alert_id for _, alert, _ in versions if alert.version > 1})
     for alert_id, destination_id, *_ in rows_among(connection, _TOLD, again):
-        told.setdefault(alert_id, set()).add(destination_id)
+        destinations_told.setdefault(alert_id, set()).add(destination_id)
     rows: list[Row] = []
     events: Counter[str] = Counter()
     replaced: list[dict[str, Any]] = []
@@ -70,13 +70,13 @@ def write_due(
         if enrollee is None:
             continue
         at = to_us(alert.decided_at)
-        for destination in ask(Due(alert, enrollee, frozenset(told.get(alert.alert_id, ())))):
+        for destination in ask(Due(alert, enrollee, frozenset(destinations_told.get(alert.alert_id, ())))):
             where = destination.destination_id
             name = delivery_id(alert.alert_id, alert.version, where)
             events[where] += destination.form is FormKind.SUBSCRIPTION
             number = events[where]  # of this transaction, so far
             rows.append((name, where, alert.alert_id, alert.version, position, WAITING, at, at, number))
-            told.setdefault(alert.alert_id, set()).add(where)
+            destinations_told.setdefault(alert.alert_id, set()).add(where)
             if destination.form is FormKind.HL7_RECEIVED:
                 passed_on.append(alert)
             if destination.form in STATES and alert.version > 1:

@@ -93,19 +93,21 @@ class Escalations:
             fence(connection, turn)
             last = _position(connection)
             after = connection.scalar(select(ticks.c.cursor).where(ticks.c.name == turn.name)) or 0
-            found: list[tuple[int, str]] = []
+            changes: list[tuple[int, str]] = []
             for table in (alert_versions, acts):
                 wanted = select(table.c.position, table.c.alert_id).where(table.c.position > after)
                 rows = connection.execute(wanted.order_by(table.c.position).limit(_READ_AT_ONCE))
-                found += [(position, alert_id) for position, alert_id in rows]
-            found = sorted(found)[:_READ_AT_ONCE]
-            people = {row[0] for row in rows_among(connection, _PEOPLE, list({alert_id for _, alert_id in found}))}
+                changes += [(position, alert_id) for position, alert_id in rows]
+            changes = sorted(changes)[:_READ_AT_ONCE]
+            people = {row[0] for row in rows_among(connection, _PEOPLE, list({alert_id for _, alert_id in changes}))}
             stays = sorted({row[0] for row in rows_among(connection, _STAYS, sorted(people))})
             rest = "ON CONFLICT (alert_id) DO UPDATE SET look_us = 0"
-            write_rows(connection, escalation_looks, ("alert_id", "look_us"), [(one, AT_ONCE) for one in stays], rest)
-            cursor = found[-1][0] if len(found) == _READ_AT_ONCE else last
+            write_rows(
+                connection, escalation_looks, ("alert_id", "look_us"), [(alert_id, AT_ONCE) for alert_id in stays], rest
+            )
+            cursor = changes[-1][0] if len(changes) == _READ_AT_ONCE else last
             connection.execute(update(ticks).where(ticks.c.name == turn.name).values(cursor=cursor))
-        return len(found)
+        return len(changes)
 
     def to_look_at(self, now: datetime, limit: int) -> dict[str, int]:
         """Stays whose time has come, what changed and what is due by half and half, with the time that was set."""
@@ -123,7 +125,7 @@ class Escalations:
         and when to look next."""
         with self._database.reading() as connection:
             before = looked_at(connection, list(set_for), rules, now)
-        asking = [one.alert_id for one in before.values() if one.due or one.over]
+        asking = [due_stay.alert_id for due_stay in before.values() if due_stay.due or due_stay.over]
         steps = self._write(turn, asking, rules, mail, now) if asking else []
         quiet = [
             (alert_id, seen, before[alert_id].look_us if alert_id in before else NEVER)
@@ -184,7 +186,9 @@ class Escalations:
                 which = escalation_looks.c.alert_id == stay.alert_id
                 connection.execute(update(escalation_looks).where(which).values(look_us=stay.look_us))
             positions = iter(
-                next_values(connection, "position", sum(len(one.due) + len(one.over) for one in stays.values()))
+                next_values(
+                    connection, "position", sum(len(due_stay.due) + len(due_stay.over) for due_stay in stays.values())
+                )
             )
             return [step for stay in stays.values() for step in _write_steps(connection, stay, positions, now)]
 
@@ -198,9 +202,9 @@ def _tell(connection: Connection, stay: Looked) -> None:
     document = connection.scalar(select(alerts.c.document).where(alerts.c.alert_id == stay.alert_id)) or ""
     alert = Alert.model_validate_json(document)
     asked = {done.person.case_manager_id: done.because for done in stay.due if done.person}
-    told = alert.model_copy(update={"told": tuple(dict.fromkeys((*alert.told, *asked)))})
+    newly_told = alert.model_copy(update={"told": tuple(dict.fromkeys((*alert.told, *asked)))})
     which = alerts.c.alert_id == stay.alert_id
-    connection.execute(update(alerts).where(which).values(document=told.model_dump_json()))
+    connection.execute(update(alerts).where(which).values(document=newly_told.model_dump_json()))
     write_rows(
         connection,
         alert_owners,

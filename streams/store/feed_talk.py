@@ -24,7 +24,7 @@ from streams.store.ticks import Turn, fence
 HOURS_DAYS: Final = 7 * (WEEKS + 1)  # the rhythm is learned from eight weeks
 HOUR_US: Final = 3_600_000_000
 _AT_ONCE: Final = 5_000
-_TALKS: Final = frozenset(one.value for one in Said)
+_TALKS: Final = frozenset(said.value for said in Said)
 _TALK: Final = ("feed", "talk", "what", "since_us", "usual", "came", "changed_us")
 
 
@@ -86,7 +86,7 @@ class FeedTalks:
 
     def put(self, turn: Turn, states: Mapping[str, State], now: datetime) -> None:
         """Write how feeds are; what was told of a silence is forgotten once it ends. Raises `Unavailable`."""
-        before = {one.feed: one for one in self.all()}
+        before = {talk.feed: talk for talk in self.all()}
         rows = []
         for feed, state in sorted(states.items()):
             was = before.get(feed)
@@ -117,7 +117,7 @@ class FeedTalks:
             for row in rows
         )
 
-    def told(self, feed: str, now: datetime) -> None:
+    def note_told(self, feed: str, now: datetime) -> None:
         """The hospital was told of this silence."""
         with self._database.writing() as connection:
             connection.execute(update(feed_talk).where(feed_talk.c.feed == feed).values(told_us=to_us(now)))
@@ -137,7 +137,7 @@ def _into_hours(connection: Connection, rows: Iterable[tuple[str, int, str, int,
         connection,
         feed_hours,
         ("feed", "hour_us", "said", "messages", "last_us"),
-        [(*key, *found) for key, found in sorted(sums.items())],
+        [(*key, *summed) for key, summed in sorted(sums.items())],
         "ON CONFLICT (feed, hour_us, said) DO UPDATE SET messages = feed_hours.messages + excluded.messages, "
         "last_us = CASE WHEN excluded.last_us > feed_hours.last_us THEN excluded.last_us ELSE feed_hours.last_us END",
     )

@@ -46,19 +46,19 @@ class FeedWeeks:
     def feeds(self) -> tuple[str, ...]:
         """Every feed with a card."""
         with self._database.reading() as connection:
-            found = select(feed_weeks.c.feed).distinct().order_by(feed_weeks.c.feed)
-            return tuple(connection.scalars(found))
+            wanted = select(feed_weeks.c.feed).distinct().order_by(feed_weeks.c.feed)
+            return tuple(connection.scalars(wanted))
 
     def newest(self, feed: str, weeks: int) -> list[Week]:
         """The newest weeks in which the feed sent anything, the newest first."""
-        found: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        facts: defaultdict[int, dict[str, int]] = defaultdict(dict)
         mine = select(feed_weeks.c.week_us).where(feed_weeks.c.feed == feed).distinct()
         with self._database.reading() as connection:
             wanted = list(connection.scalars(mine.order_by(feed_weeks.c.week_us.desc()).limit(weeks)))
             where = (feed_weeks.c.feed == feed) & feed_weeks.c.week_us.in_(wanted)
             for row in connection.execute(select(feed_weeks).where(where)):
-                found[row.week_us][row.fact] = row.messages
-        return [Week(from_us(at), found[at]) for at in wanted]
+                facts[row.week_us][row.fact] = row.messages
+        return [Week(from_us(at), facts[at]) for at in wanted]
 
     def prune(self, now: datetime) -> None:
         """Forget weeks of more than a year ago."""

@@ -74,8 +74,8 @@ class Fhir:
 
     def clients(self) -> list[FhirClient]:
         with self._database.reading() as connection:
-            found = connection.scalars(select(fhir_clients.c.document).order_by(fhir_clients.c.client_id))
-            return [FhirClient.model_validate_json(document) for document in found]
+            documents = connection.scalars(select(fhir_clients.c.document).order_by(fhir_clients.c.client_id))
+            return [FhirClient.model_validate_json(document) for document in documents]
 
     def client(self, client_id: str) -> FhirClient | None:
         wanted = select(fhir_clients.c.document).where(fhir_clients.c.client_id == client_id)
@@ -102,14 +102,16 @@ class Fhir:
             .order_by(destinations.c.destination_id)
         )
         with self._database.reading() as connection:
-            found = [
+            rows = [
                 (
                     Destination.model_validate_json(row.document).model_copy(update={"state": State(row.state)}),
                     row.events,
                 )
                 for row in connection.execute(wanted)
             ]
-        return [one for one in found if not client_id or one[0].options.get(CLIENT) == client_id]
+        return [
+            subscription for subscription in rows if not client_id or subscription[0].options.get(CLIENT) == client_id
+        ]
 
     def events(self, subscription_id: str, since: int, until: int) -> list[Event]:
         """Events of a subscription by number, both ends included, oldest first, at most `MOST`."""
@@ -130,9 +132,9 @@ class Fhir:
                 for row in connection.execute(wanted)
             ]
 
-    def told(self, client_id: str, *, alert_id: str = "", enrollee_id: str = "") -> list[tuple[Destination, Alert]]:
+    def told_to(self, client_id: str, *, alert_id: str = "", enrollee_id: str = "") -> list[tuple[Destination, Alert]]:
         """The newest version that is due to a subscription of this client: of one alert, or of one person's newest."""
-        mine = {one.destination_id: one for one, _ in self.subscriptions(client_id)}
+        mine = {subscription.destination_id: subscription for subscription, _ in self.subscriptions(client_id)}
         wanted = (
             select(deliveries.c.destination_id, alert_versions.c.document)
             .join(

@@ -21,8 +21,8 @@ class Identities:
         """The row of this account."""
         mine = (identities.c.issuer == issuer) & (identities.c.subject == subject)
         with self._database.reading() as connection:
-            found = connection.scalar(select(identities.c.case_manager_id).where(mine))
-        return None if found is None else str(found)
+            case_manager_id = connection.scalar(select(identities.c.case_manager_id).where(mine))
+        return None if case_manager_id is None else str(case_manager_id)
 
     def bind(self, issuer: str, subject: str, case_manager_id: str, now: datetime) -> bool:
         """Make the row this account's; False when it is another one's already."""

@@ -128,8 +128,8 @@ class InboxRows:
         over = case((ASKS, 0), else_=1)
         wanted = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
         with self._database.reading() as connection:
-            found = _inbox_rows(connection, connection.execute(wanted).all())
-        shown = [row for row in found if row.owning or row.asked or not _looked_since(row, case_manager_id)]
+            rows = _inbox_rows(connection, connection.execute(wanted).all())
+        shown = [row for row in rows if row.owning or row.asked or not _looked_since(row, case_manager_id)]
         return sorted(shown, key=lambda row: -row.position)
 
     def rows_of(
@@ -167,10 +167,10 @@ class InboxRows:
         """
         with self._database.reading() as connection:
             rows = _rows(case_manager_id, anybody_s=anybody_s)
-            found = connection.execute(rows.where(alerts.c.alert_id == alert_id)).all()
-            if not found:
+            selected = connection.execute(rows.where(alerts.c.alert_id == alert_id)).all()
+            if not selected:
                 return None
-            row = _inbox_rows(connection, found)[0]
+            row = _inbox_rows(connection, selected)[0]
             versions = connection.scalars(
                 select(alert_versions.c.document)
                 .where(alert_versions.c.alert_id == alert_id)
@@ -179,7 +179,7 @@ class InboxRows:
             stay = connection.scalar(select(stays.c.document).where(stays.c.stay_id == row.alert.stay_id))
             if stay is None:
                 return None
-            told = connection.execute(
+            people = connection.execute(
                 select(
                     alert_owners.c.case_manager_id,
                     alert_owners.c.because,
@@ -199,7 +199,7 @@ class InboxRows:
                 Stay.model_validate_json(stay),
                 tuple(Alert.model_validate_json(document) for document in versions),
                 acts_of(connection, [alert_id])[alert_id],
-                tuple(Told(who, because, bool(owning), version) for who, because, owning, version in told),
+                tuple(Told(who, because, bool(owning), version) for who, because, owning, version in people),
                 earlier_than(connection, row.alert),
             )
 
@@ -218,8 +218,10 @@ class InboxRows:
         )
         with self._database.reading() as connection:
             counts = {row[0]: row[1] for row in connection.execute(wanted)}
-        found = [Load(person, counts.get(person.case_manager_id, 0)) for person in people]
-        return sorted(found, key=lambda load: (-load.open, load.case_manager.name, load.case_manager.case_manager_id))
+        by_person = [Load(person, counts.get(person.case_manager_id, 0)) for person in people]
+        return sorted(
+            by_person, key=lambda load: (-load.open, load.case_manager.name, load.case_manager.case_manager_id)
+        )
 
     def elsewhere(self, case_manager_id: str, practice_ids: Collection[str] | None, now: datetime) -> Elsewhere:
         """What there is of the people of these practices (`None`: of everybody), whoever has it."""
@@ -227,7 +229,7 @@ class InboxRows:
         with_others = select(alert_owners.c.alert_id).where(owned, alert_owners.c.owning == 1).exists()
         asking = ASKS_ANYBODY & ~with_others
         recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
-        sums = (func.coalesce(func.sum(case((found, 1), else_=0)), 0) for found in (GOES_ON, asking))
+        sums = (func.coalesce(func.sum(case((condition, 1), else_=0)), 0) for condition in (GOES_ON, asking))
         wanted = select(*sums).where(or_(IS_AWAITED, UNANSWERED & recent))
         if practice_ids is not None:
             theirs = select(enrollees.c.enrollee_id).where(enrollees.c.practice_id.in_(sorted(practice_ids)))
@@ -314,13 +316,13 @@ def _rows(case_manager_id: str, *, anybody_s: bool = False) -> Any:
     )
 
 
-def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
+def _inbox_rows(connection: Connection, selected: Sequence[Any]) -> list[InboxRow]:
     people: dict[str, EnrolleeRow]
-    people, _ = load_enrollees(connection, {row.enrollee_id for row in found}, None)
-    ids = [row.alert_id for row in found]
+    people, _ = load_enrollees(connection, {row.enrollee_id for row in selected}, None)
+    ids = [row.alert_id for row in selected]
     acts = acts_of(connection, ids)
-    others = {row.alert_id for row in found if not (row.owning or row.asked)}
-    behind = {row.alert_id: row.seen_version for row in found if row.seen_version < row.version and row.version > 1}
+    others = {row.alert_id for row in selected if not (row.owning or row.asked)}
+    behind = {row.alert_id: row.seen_version for row in selected if row.seen_version < row.version and row.version > 1}
     unseen: dict[str, list[Alert]] = {}
     before: dict[str, list[Alert]] = {}
     statement = "SELECT alert_id, version, document FROM alert_versions WHERE alert_id IN :among ORDER BY version"
@@ -331,9 +333,9 @@ def _inbox_rows(connection: Connection, found: Sequence[Any]) -> list[InboxRow]:
                 before.setdefault(alert_id, []).append(alert)
             if version > behind.get(alert_id, version):
                 unseen.setdefault(alert_id, []).append(alert)
-    again = running_of(connection, {row.enrollee_id for row in found if row.status == StayStatus.FINISHED})
+    again = running_of(connection, {row.enrollee_id for row in selected if row.status == StayStatus.FINISHED})
     rows = []
-    for row in found:
+    for row in selected:
         alert = Alert.model_validate_json(row.document)
         news = tuple(unseen.get(row.alert_id, (alert,) if row.seen_version < row.version else ()))
         person = people.get(row.enrollee_id)

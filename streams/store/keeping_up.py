@@ -44,16 +44,16 @@ class KeepingUp:
                 rows,
                 "ON CONFLICT (record) DO UPDATE SET taken = attempts.taken + 1, at_us = excluded.at_us",
             )
-            found = rows_among(
+            attempted = rows_among(
                 connection, "SELECT record, taken FROM attempts WHERE record IN :among", [row[0] for row in rows]
             )
-        return {row[0]: int(row[1]) for row in found}
+        return {row[0]: int(row[1]) for row in attempted}
 
     def taken_up(self, records: Sequence[str]) -> dict[str, int]:
         """How many attempts each of the records has had that are noted already."""
         with self._database.reading() as connection:
-            found = rows_among(connection, "SELECT record, taken FROM attempts WHERE record IN :among", records)
-        return {row[0]: int(row[1]) for row in found}
+            rows = rows_among(connection, "SELECT record, taken FROM attempts WHERE record IN :among", records)
+        return {row[0]: int(row[1]) for row in rows}
 
     def came_through(self, records: Sequence[str]) -> None:
         """Forgets the attempts at records that stopped nobody."""

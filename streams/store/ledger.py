@@ -57,15 +57,13 @@ def ledger_row(entry: LedgerEntry) -> Row:
 
 def endings_of(connection: Connection, message_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """(ending, code) of those of the messages that have ended."""
-    found = rows_among(
-        connection, "SELECT message_id, ending, code FROM ledger WHERE message_id IN :among", message_ids
-    )
-    return {row[0]: (row[1], row[2]) for row in found}
+    rows = rows_among(connection, "SELECT message_id, ending, code FROM ledger WHERE message_id IN :among", message_ids)
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def ended_first(entries: Iterable[LedgerEntry], new: set[str]) -> list[LedgerEntry]:
     """The entries of the messages in `new`, each message once."""
-    return [entry for message_id, entry in {one.message_id: one for one in entries}.items() if message_id in new]
+    return [entry for message_id, entry in {entry.message_id: entry for entry in entries}.items() if message_id in new]
 
 
 class Ledger:

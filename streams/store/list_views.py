@@ -53,7 +53,7 @@ class ListViews:
             list_views.c.case_manager_id == case_manager_id
         )
         with self._database.reading() as connection:
-            return sorted((KeptView(*row) for row in connection.execute(wanted)), key=lambda one: one.name.casefold())
+            return sorted((KeptView(*row) for row in connection.execute(wanted)), key=lambda view: view.name.casefold())
 
     def forget(self, case_manager_id: str, view_id: str) -> None:
         with self._database.writing() as connection:

@@ -36,21 +36,21 @@ def looked_at(connection: Connection, alert_ids: Sequence[str], rules: Rules, no
         rows_among(
             connection,
             "SELECT enrollee_id, practice_id FROM enrollees WHERE enrollee_id IN :among",
-            list({told[-1].enrollee_id for told in versions.values()}),
+            list({its_versions[-1].enrollee_id for its_versions in versions.values()}),
         )
     )
     written: dict[str, list[Written]] = {}
     wanted = select(escalation_steps).where(escalation_steps.c.alert_id.in_(list(versions)))
     for row in connection.execute(wanted):
         written.setdefault(row.alert_id, []).append(_written(row))
-    found: dict[str, Looked] = {}
-    for alert_id, told in versions.items():
-        newest = told[-1]
+    looks: dict[str, Looked] = {}
+    for alert_id, its_versions in versions.items():
+        newest = its_versions[-1]
         practice_id = practices.get(newest.enrollee_id, "")
-        one = look(told, loops[alert_id], practice_id, written.get(alert_id, ()), rules, now)
-        again_us = to_us(one.again_at) if one.again_at else NEVER
-        found[alert_id] = Looked(alert_id, newest.version, one.due, one.over, one.spared, again_us)
-    return found
+        seen = look(its_versions, loops[alert_id], practice_id, written.get(alert_id, ()), rules, now)
+        again_us = to_us(seen.again_at) if seen.again_at else NEVER
+        looks[alert_id] = Looked(alert_id, newest.version, seen.due, seen.over, seen.spared, again_us)
+    return looks
 
 
 def _written(row: Any) -> Written:

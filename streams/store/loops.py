@@ -32,29 +32,35 @@ def loops_of(
     now: datetime,
 ) -> dict[str, Loop]:
     """The loop of each alert of which `versions` and `done` give all versions and acts, oldest first."""
-    finished = {told[-1].enrollee_id for told in versions.values() if told[-1].status is StayStatus.FINISHED}
+    finished = {
+        its_versions[-1].enrollee_id
+        for its_versions in versions.values()
+        if its_versions[-1].status is StayStatus.FINISHED
+    }
     going_on = _going_on(connection, finished, policy, now)
     staff = directory.case_managers.keys() | {BUILT_IN_CENTRAL_OFFICE.case_manager_id}
     return {
         alert_id: loop(
-            told,
+            its_versions,
             done[alert_id],
             staff,
             now,
             policy.tz,
-            in_hospital_again=any(_later(other, told[-1]) for other in going_on.get(told[-1].enrollee_id, ())),
+            in_hospital_again=any(
+                _later(other, its_versions[-1]) for other in going_on.get(its_versions[-1].enrollee_id, ())
+            ),
         )
-        for alert_id, told in versions.items()
+        for alert_id, its_versions in versions.items()
     }
 
 
 def versions_of(connection: Connection, alert_ids: Sequence[str]) -> dict[str, list[Alert]]:
     """All versions of these alerts, oldest first."""
-    found: dict[str, list[Alert]] = {}
+    versions: dict[str, list[Alert]] = {}
     statement = "SELECT alert_id, document FROM alert_versions WHERE alert_id IN :among ORDER BY version"
     for alert_id, document in rows_among(connection, statement, alert_ids):
-        found.setdefault(alert_id, []).append(Alert.model_validate_json(document))
-    return found
+        versions.setdefault(alert_id, []).append(Alert.model_validate_json(document))
+    return versions
 
 
 def _going_on(
@@ -65,14 +71,14 @@ def _going_on(
         "SELECT a.document, s.document, a.action, a.status FROM alerts a JOIN stays s ON s.stay_id = a.stay_id "
         "WHERE a.enrollee_id IN :among"
     )
-    found: dict[str, list[OtherStay]] = {}
+    running: dict[str, list[OtherStay]] = {}
     for alert_document, stay_document, *newest in rows_among(connection, statement, list(enrollee_ids)):
         if not goes_on(*newest):
             continue
         other = OtherStay(Alert.model_validate_json(alert_document), Stay.model_validate_json(stay_document))
         if unheard_since(other.stay, policy, now) is None:
-            found.setdefault(other.alert.enrollee_id, []).append(other)
-    return found
+            running.setdefault(other.alert.enrollee_id, []).append(other)
+    return running
 
 
 def _later(other: OtherStay, alert: Alert) -> bool:

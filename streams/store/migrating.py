@@ -26,13 +26,13 @@ def migrate(database: Database, to: str = "head") -> None:
         if database.backend == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         context = MigrationContext.configure(connection)
-        found = context.get_current_revision() or ""
-        before = compare(found)
+        revision = context.get_current_revision() or ""
+        before = compare(revision)
         if before.tables is TablesAre.NEWER:
             raise StoreOutdated(before.explain())
         context._ensure_version_table()
         with Operations.context(context):
-            for script in reversed(list(scripts().iterate_revisions(to, found or "base"))):
+            for script in reversed(list(scripts().iterate_revisions(to, revision or "base"))):
                 script.module.upgrade()
                 if script.down_revision is None:
                     connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{script.revision}')")  # noqa: S608

@@ -33,10 +33,10 @@ def write_mail(connection: Connection, stay: "Looked", destinations: Sequence[De
     due_us = -(-to_us(now) // gather) * gather
     position = connection.scalar(select(alerts.c.position).where(alerts.c.alert_id == stay.alert_id))
     for done in stay.due:
-        for one in destinations:
-            if done.person and _reaches(one, done.person.case_manager_id):
-                name = made_of(one.destination_id, stay.alert_id, stay.version, done.step.key)
-                where = (name, one.destination_id, stay.alert_id, stay.version, position)
+        for destination in destinations:
+            if done.person and _reaches(destination, done.person.case_manager_id):
+                name = made_of(destination.destination_id, stay.alert_id, stay.version, done.step.key)
+                where = (name, destination.destination_id, stay.alert_id, stay.version, position)
                 rows.append((*where, WAITING, due_us, to_us(now), done.step.key))
     write_rows(connection, deliveries, _COLUMNS, rows, "ON CONFLICT DO NOTHING")
 

@@ -28,7 +28,7 @@ class EarlierStay(NamedTuple):
 
 def running_of(connection: Connection, enrollee_ids: set[str]) -> dict[str, list[Running]]:
     """Alerts of these people whose stay still runs."""
-    found: dict[str, list[Running]] = {}
+    running: dict[str, list[Running]] = {}
     columns = "a.enrollee_id, a.status, a.action, s.active_us, a.document"
     statement = (
         f"SELECT {columns} FROM alerts a LEFT JOIN stays s ON s.stay_id = a.stay_id WHERE a.enrollee_id IN :among"  # noqa: S608
@@ -36,8 +36,8 @@ def running_of(connection: Connection, enrollee_ids: set[str]) -> dict[str, list
     for enrollee_id, status, action, active_us, document in rows_among(connection, statement, list(enrollee_ids)):
         if goes_on(action, status):
             heard = from_us(active_us) if active_us is not None else None
-            found.setdefault(enrollee_id, []).append(Running(Alert.model_validate_json(document), heard))
-    return found
+            running.setdefault(enrollee_id, []).append(Running(Alert.model_validate_json(document), heard))
+    return running
 
 
 def earlier_than(connection: Connection, alert: Alert) -> tuple[EarlierStay, ...]:
@@ -50,8 +50,12 @@ def earlier_than(connection: Connection, alert: Alert) -> tuple[EarlierStay, ...
         .where(STAY_HAPPENED, or_(alerts.c.action.is_(None), ~TAKEN_BACK))
         .order_by(stays.c.active_us.desc())
     )
-    found = [
-        EarlierStay(Stay.model_validate_json(stay), Alert.model_validate_json(told) if told else None)
-        for stay, told in rows
+    earlier_stays = [
+        EarlierStay(
+            Stay.model_validate_json(stay), Alert.model_validate_json(alert_document) if alert_document else None
+        )
+        for stay, alert_document in rows
     ]
-    return tuple(one for one in found if not one.stay.started_at or to_us(one.stay.started_at) <= until)
+    return tuple(
+        earlier for earlier in earlier_stays if not earlier.stay.started_at or to_us(earlier.stay.started_at) <= until
+    )

@@ -110,12 +110,12 @@ class Panel:
             wanted = list(ids)
             for start in range(0, len(wanted), READ_AT_ONCE):
                 with self._database.reading() as connection:
-                    found = rows_among(
+                    rows = rows_among(
                         connection,
                         f"SELECT {columns} FROM enrollees WHERE gone = 0 AND enrollee_id IN :among",  # noqa: S608
                         wanted[start : start + READ_AT_ONCE],
                     )
-                yield from records_of(found)
+                yield from records_of(rows)
             return
         with self._database.reading() as connection:
             yield from records_of(stream_rows(connection, f"SELECT {columns} FROM enrollees WHERE gone = 0"))  # noqa: S608
@@ -282,8 +282,8 @@ def _write_changed(
     """
     joined = "FROM staged s JOIN enrollees e ON e.enrollee_id = s.enrollee_id"
     counts = ", ".join(f"count(CASE WHEN s.{name} <> e.{name} THEN 1 END)" for name in STORED)
-    found = connection.exec_driver_sql(f"SELECT {counts} {joined}").one()
-    fields = {name: count for name, count in zip(STORED, found, strict=True) if count}
+    changes = connection.exec_driver_sql(f"SELECT {counts} {joined}").one()
+    fields = {name: count for name, count in zip(STORED, changes, strict=True) if count}
     if any(name in fields for name in KNOWN_BY):
         _keep_former(connection, joined, today, tell)
     else:

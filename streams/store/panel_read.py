@@ -21,8 +21,8 @@ class PanelChanges(NamedTuple):
 
 def counters_now(connection: Connection) -> tuple[int, int]:
     wanted = select(counters.c.name, counters.c.value).where(counters.c.name.in_(("panel", "crosswalk")))
-    found = {row[0]: row[1] for row in connection.execute(wanted)}
-    return found["panel"], found["crosswalk"]
+    values = {row[0]: row[1] for row in connection.execute(wanted)}
+    return values["panel"], values["crosswalk"]
 
 
 def cursor_of(panel: int, numbers: int) -> int:

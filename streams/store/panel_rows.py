@@ -121,9 +121,9 @@ def load_enrollees(
 ) -> tuple[dict[str, EnrolleeRow], dict[str, list[Home]]]:
     """Lines by enrollee, and former homes of those who have moved since `earliest` (None: of nobody)."""
     columns = ", ".join(COLUMNS)
-    found = rows_among(connection, f"SELECT {columns} FROM enrollees WHERE enrollee_id IN :among", list(ids))  # noqa: S608
+    lines = rows_among(connection, f"SELECT {columns} FROM enrollees WHERE enrollee_id IN :among", list(ids))  # noqa: S608
     width = len(STORED)
-    rows = {row[0]: EnrolleeRow(PanelRow._make(row[:width]), *row[width:]) for row in found}
+    rows = {row[0]: EnrolleeRow(PanelRow._make(row[:width]), *row[width:]) for row in lines}
     if earliest is None:
         return rows, {}
     day = earliest.isoformat()

@@ -45,16 +45,18 @@ class People:
             wanted = wanted.where(or_(*parts))
         if born is not None:
             wanted = wanted.where(table.birth_date == born.isoformat())
-        for one in ids:
-            wanted = wanted.where(or_(func.upper(table.enrollee_id) == one, func.upper(table.medicaid_id) == one))
+        for number in ids:
+            wanted = wanted.where(or_(func.upper(table.enrollee_id) == number, func.upper(table.medicaid_id) == number))
         if phone:
             wanted = wanted.where(
                 or_(table.phone.like(f"%{phone}"), table.enrollee_id == phone, table.medicaid_id == phone)
             )
         with self._database.reading() as connection:
-            found = connection.scalars(wanted.order_by(table.last, table.first, table.enrollee_id).limit(limit)).all()
-            rows, _ = load_enrollees(connection, found, None)
-        return [enrollee_on(rows[one], (), None) for one in found]
+            enrollee_ids = connection.scalars(
+                wanted.order_by(table.last, table.first, table.enrollee_id).limit(limit)
+            ).all()
+            rows, _ = load_enrollees(connection, enrollee_ids, None)
+        return [enrollee_on(rows[enrollee_id], (), None) for enrollee_id in enrollee_ids]
 
     def of(self, enrollee_id: str) -> Enrollee | None:
         """One person, while they are on a panel."""

@@ -43,9 +43,15 @@ def behind(records: Iterable[EventRecord]) -> Behind:
 def keep_received(connection: Connection, versions: Iterable[Alert], sealed: Behind) -> None:
     """Keep what is behind `versions`, in the transaction that writes them."""
     rows = [
-        (made_of(alert.alert_id, alert.version), alert.alert_id, alert.version, to_us(alert.decided_at), found.encode())
+        (
+            made_of(alert.alert_id, alert.version),
+            alert.alert_id,
+            alert.version,
+            to_us(alert.decided_at),
+            message.encode(),
+        )
         for alert in versions
-        if (found := sealed.get((alert.message_id, alert.enrollee_id)))
+        if (message := sealed.get((alert.message_id, alert.enrollee_id)))
     ]
     columns = ("received_id", "alert_id", "version", "kept_us", "sealed")
     write_rows(connection, received, columns, rows, "ON CONFLICT DO NOTHING")

@@ -111,7 +111,9 @@ def add_waiting(connection: Connection, questions: Questions, held: Sequence[Eve
         patient, enrollee_id = subject_of(record)
         near = questions.perhaps_about(patient, enrollee_id)
         own = questions.about(patient, enrollee_id)
-        review_id = next((one for one in near if questions.verdicts[one] in _UNSETTLED), own[0] if own else "")
+        review_id = next(
+            (question for question in near if questions.verdicts[question] in _UNSETTLED), own[0] if own else ""
+        )
         if not review_id:
             review_id = record.event.message_id
             pair = names_of(patient, enrollee_id).own[0]
@@ -146,30 +148,30 @@ class Reviews:
         """What nobody has settled, never looked at before not-sure, oldest first: of everybody, or with `practices` of
         people on their panels."""
         with self._database.reading() as connection:
-            found = connection.execute(
+            rows = connection.execute(
                 _asked_of(select(reviews), practices)
                 .where(reviews.c.verdict.in_(_OPEN))
                 .order_by(reviews.c.verdict, reviews.c.opened_us, reviews.c.review_id)
                 .limit(limit)
             ).all()
-            return _reviews(connection, found)
+            return _reviews(connection, rows)
 
     def answered(self, since: datetime, limit: int = 20, practices: Collection[str] | None = None) -> list[Review]:
         """What was answered since then, newest first."""
         with self._database.reading() as connection:
-            found = connection.execute(
+            rows = connection.execute(
                 _asked_of(select(reviews), practices)
                 .where(reviews.c.verdict != "", reviews.c.decided_us >= to_us(since))
                 .order_by(reviews.c.decided_us.desc(), reviews.c.review_id)
                 .limit(limit)
             ).all()
-            return _reviews(connection, found)
+            return _reviews(connection, rows)
 
     def find(self, review_id: str) -> Review | None:
         """One review, settled or not."""
         with self._database.reading() as connection:
-            found = connection.execute(select(reviews).where(reviews.c.review_id == review_id)).all()
-            return next(iter(_reviews(connection, found)), None)
+            rows = connection.execute(select(reviews).where(reviews.c.review_id == review_id)).all()
+            return next(iter(_reviews(connection, rows)), None)
 
     def count(self, practices: Collection[str] | None = None) -> int:
         """How many pairs wait for a person: of everybody, or of people on the panels of `practices`."""
@@ -241,14 +243,14 @@ class Reviews:
             return 0
         with self._database.writing() as connection:
             locked = soon.add_columns(reviews.c.verdict).where(reviews.c.review_id.in_(ids)).with_for_update()
-            found = connection.execute(locked).all()
-            waiting = _waiting(connection, [row.review_id for row in found])
-            for row in found:
+            rows = connection.execute(locked).all()
+            waiting = _waiting(connection, [row.review_id for row in rows])
+            for row in rows:
                 verdict = _MEANT[row.verdict]
                 now_known = update(reviews).where(reviews.c.review_id == row.review_id)
                 connection.execute(now_known.values(verdict=str(verdict)))
                 _effect(connection, row.review_id, verdict, waiting.get(row.review_id, []), now)
-        return len(found)
+        return len(rows)
 
     def release(self, records: Sequence[EventRecord], now: datetime) -> None:
         """Line events up to be decided although their message has ended: waiting ones, and those of people enrolled
@@ -362,17 +364,17 @@ def _teach(connection: Connection, records: Sequence[EventRecord]) -> None:
 
 
 def _waiting(connection: Connection, review_ids: Sequence[str]) -> dict[str, list[EventRecord]]:
-    found: dict[str, list[EventRecord]] = {}
+    records: dict[str, list[EventRecord]] = {}
     statement = "SELECT review_id, document FROM review_events WHERE review_id IN :among ORDER BY message_id"
     for review_id, document in rows_among(connection, statement, review_ids):
-        found.setdefault(review_id, []).append(EventRecord.model_validate_json(document))
-    return found
+        records.setdefault(review_id, []).append(EventRecord.model_validate_json(document))
+    return records
 
 
 def _reviews(connection: Connection, rows: Sequence[Row]) -> list[Review]:
-    found = [row._mapping for row in rows]  # type: ignore[attr-defined]
-    people, _ = load_enrollees(connection, {row["enrollee_id"] for row in found}, None)
-    waiting = _waiting(connection, [row["review_id"] for row in found])
+    by_column = [row._mapping for row in rows]  # type: ignore[attr-defined]
+    people, _ = load_enrollees(connection, {row["enrollee_id"] for row in by_column}, None)
+    waiting = _waiting(connection, [row["review_id"] for row in by_column])
     return [
         Review(
             review_id=row["review_id"],
@@ -386,5 +388,5 @@ def _reviews(connection: Connection, rows: Sequence[Row]) -> list[Review]:
             decided_at=from_us(row["decided_us"]) if row["decided_us"] else None,
             note=row["note"],
         )
-        for row in found
+        for row in by_column
     ]

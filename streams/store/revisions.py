@@ -60,15 +60,15 @@ def known_revisions() -> tuple[str, ...]:
     return tuple(known)
 
 
-def compare(found: str) -> MigrationState:
-    """What a database at revision `found` ("": no tables) has against what this program needs."""
+def compare(revision: str) -> MigrationState:
+    """What a database at `revision` ("": no tables) has against what this program needs."""
     known = known_revisions()
     wanted = known[-1]
-    if not found:
+    if not revision:
         return MigrationState(TablesAre.MISSING, "", wanted)
-    if found == wanted:
-        return MigrationState(TablesAre.CURRENT, found, wanted)
-    return MigrationState(TablesAre.OLDER if found in known else TablesAre.NEWER, found, wanted)
+    if revision == wanted:
+        return MigrationState(TablesAre.CURRENT, revision, wanted)
+    return MigrationState(TablesAre.OLDER if revision in known else TablesAre.NEWER, revision, wanted)
 
 
 def check(database: Database) -> MigrationState:
@@ -79,9 +79,9 @@ def check(database: Database) -> MigrationState:
 
 def expect_current(database: Database) -> None:
     """Raises `StoreOutdated` (the text says what to run) unless the tables are this program's, `Unavailable`."""
-    found = check(database)
-    if found.tables is not TablesAre.CURRENT:
-        raise StoreOutdated(found.explain())
+    state = check(database)
+    if state.tables is not TablesAre.CURRENT:
+        raise StoreOutdated(state.explain())
 
 
 def _revision_of(connection: Connection) -> str:

@@ -64,8 +64,10 @@ class SignInLinks:
     def link_for(self, token: str, now: datetime, purpose: Purpose = Purpose.ENTER) -> str | None:
         """Whose the token is, without using it up; None when it is unknown, used, too old or for something else."""
         with self._database.reading() as connection:
-            found = connection.scalar(select(sign_in_links.c.case_manager_id).where(_good(token, now, purpose)))
-        return None if found is None else str(found)
+            case_manager_id = connection.scalar(
+                select(sign_in_links.c.case_manager_id).where(_good(token, now, purpose))
+            )
+        return None if case_manager_id is None else str(case_manager_id)
 
     def redeem(self, token: str, now: datetime, purpose: Purpose = Purpose.ENTER) -> str | None:
         """Whose the token is; None when it is unknown, used, too old or for something else. Uses it up."""

@@ -69,13 +69,13 @@ def forget(connection: Connection, message_ids: Sequence[str]) -> None:
 
 def _about(connection: Connection, people: Iterable[Sequence[str]], secret: bytes) -> set[str]:
     """Message ids of kept events that share a key with rows of `_PEOPLE`."""
-    found: set[str] = set()
+    message_ids: set[str] = set()
     rows = iter(people)
     while some := list(islice(rows, FOUND_AT_ONCE)):
         keys = {_key(secret, kind, value) for row in some for kind, value in _facts_on(row) if value}
         statement = "SELECT DISTINCT message_id FROM unmatched_keys WHERE key IN :among"
-        found.update(row[0] for row in rows_among(connection, statement, sorted(keys)))
-    return found
+        message_ids.update(row[0] for row in rows_among(connection, statement, sorted(keys)))
+    return message_ids
 
 
 def _shared(asked: set[Fact], people: Iterable[Sequence[str]]) -> set[Fact]:
@@ -103,15 +103,15 @@ def earlier_of(connection: Connection, events: Iterable[Event], secret: bytes) -
     """Kept events that these may be the continuation of (`looks_back`), oldest first, within the transaction."""
     keys: set[str] = set()
     for event in events:
-        for one in looks_back(event):
+        for number in looks_back(event):
             merged = event.kind is EventKind.PERSON_MERGED
-            fact = ("number", one.value) if merged else ("visit", f"{one.system}\x1f{one.value}")
+            fact = ("number", number.value) if merged else ("visit", f"{number.system}\x1f{number.value}")
             keys.add(_key(secret, *fact))
     if not keys:
         return []
     statement = "SELECT DISTINCT message_id FROM unmatched_keys WHERE key IN :among"
-    found = sorted({row[0] for row in rows_among(connection, statement, sorted(keys))})[:FOUND_AT_ONCE]
-    sealed = rows_among(connection, "SELECT message_id, sealed FROM unmatched WHERE message_id IN :among", found)
+    message_ids = sorted({row[0] for row in rows_among(connection, statement, sorted(keys))})[:FOUND_AT_ONCE]
+    sealed = rows_among(connection, "SELECT message_id, sealed FROM unmatched WHERE message_id IN :among", message_ids)
     lock = lock_for("unmatched", secret)
     opened = []
     for _, data in sorted(sealed):
@@ -150,8 +150,8 @@ class Unmatched:
             for start in range(0, len(ids), FOUND_AT_ONCE):
                 some = ids[start : start + FOUND_AT_ONCE]
                 people += rows_among(connection, f"{_PEOPLE} WHERE enrollee_id IN :among", some)
-            found = sorted(_about(connection, people, secret))
-        return list(self._opened(found, secret))
+            message_ids = sorted(_about(connection, people, secret))
+        return list(self._opened(message_ids, secret))
 
     def of_load(self, seq: int, secret: bytes) -> Iterator[Event]:
         """As `unmatched_about`, for everybody in the lines last written by load `seq`; some thousand events at a time.
@@ -167,8 +167,8 @@ class Unmatched:
             return
         if kept * HASHES_PER_EVENT > people:
             with self._database.reading() as connection:
-                found = sorted(_about(connection, stream_rows(connection, lines), secret))
-            yield from self._opened(found, secret)
+                message_ids = sorted(_about(connection, stream_rows(connection, lines), secret))
+            yield from self._opened(message_ids, secret)
             return
         ids = self._kept_ids()
         for start in range(0, len(ids), OPENED_AT_ONCE):

@@ -79,7 +79,9 @@ class Work:
 
     def history(self, record: EventRecord) -> History:
         event = record.event
-        return self.remembered.history(event, whose(record), lambda one: self.enrollee(one, event.occurred_at))
+        return self.remembered.history(
+            event, whose(record), lambda enrollee_id: self.enrollee(enrollee_id, event.occurred_at)
+        )
 
     def take(self, record: EventRecord, decision: Decision) -> None:
         event, remembered = record.event, self.remembered
@@ -161,15 +163,15 @@ def load(connection: Connection, todo: Sequence[EventRecord], now: datetime, zon
     own = {record.event.message_id for record in todo if record.released}
     remembered.seen = {row[0] for row in rows if row[1] not in own}
     wanted = [sought(record.event, whose(record)) for record in todo]
-    ids = {enrollee_id for one in wanted for enrollee_id in one.enrollee_ids}
-    keys = {key for one in wanted for key in one.anywhere | one.here}
+    ids = {enrollee_id for stays_sought in wanted for enrollee_id in stays_sought.enrollee_ids}
+    keys = {key for stays_sought in wanted for key in stays_sought.anywhere | stays_sought.here}
     by_key = rows_among(connection, "SELECT stay_id FROM stay_keys WHERE key IN :among", list(keys))
-    since = to_us(min(one.since for one in wanted))
+    since = to_us(min(stays_sought.since for stays_sought in wanted))
     columns = "s.stay_id, s.revision, s.document, a.document"
     joined = f"SELECT {columns} FROM stays s LEFT JOIN alerts a ON a.alert_id = s.stay_id"  # noqa: S608
-    found = rows_among(connection, f"{joined} WHERE s.active_us >= {since} AND s.enrollee_id IN :among", list(ids))
-    found += rows_among(connection, f"{joined} WHERE s.stay_id IN :among", list({row[0] for row in by_key}))
-    for stay_id, revision, stay, alert in found:
+    stay_rows = rows_among(connection, f"{joined} WHERE s.active_us >= {since} AND s.enrollee_id IN :among", list(ids))
+    stay_rows += rows_among(connection, f"{joined} WHERE s.stay_id IN :among", list({row[0] for row in by_key}))
+    for stay_id, revision, stay, alert in stay_rows:
         if stay_id in work.revisions:
             continue
         work.revisions[stay_id] = revision

@@ -70,7 +70,7 @@ class HospitalDesks:
                 return
             said = await self._smtp.send(self._parcel(talk, now), feed.contact)
             if isinstance(said, Delivered):
-                await self._in_thread(self._store.feed_talk.told, talk.feed, now)
+                await self._in_thread(self._store.feed_talk.note_told, talk.feed, now)
             else:
                 log.warning("hospital_not_told", feed=talk.feed, why=said.failure.value)
 

@@ -124,7 +124,7 @@ class HealthLook(threading.Thread):
         self._pids = pids
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._found: list[tuple[str, int, bool]] = []
+        self._looks: list[tuple[str, int, bool]] = []
 
     def run(self) -> None:
         while not self._stopped.wait(_LOOK_SECONDS):
@@ -132,13 +132,13 @@ class HealthLook(threading.Thread):
                 if (port := self._port(role, pid)) is not None:
                     live = self._live(port)
                     with self._lock:
-                        self._found.append((role, pid, live))
+                        self._looks.append((role, pid, live))
 
     def take(self) -> list[tuple[str, int, bool]]:
         """(role, process id, live) of the looks since the last call."""
         with self._lock:
-            found, self._found = self._found, []
-        return found
+            looks, self._looks = self._looks, []
+        return looks
 
     def stop(self) -> None:
         self._stopped.set()
@@ -146,9 +146,9 @@ class HealthLook(threading.Thread):
     def _port(self, role: str, pid: int) -> int | None:
         """Where this process said it serves its health; None while it has not said so."""
         with suppress(OSError, ValueError, KeyError):
-            found = json.loads((self._settings.data_dir / PLACES[role]).read_text())
-            if int(found["pid"]) == pid:
-                return int(found["metrics_port"])
+            place = json.loads((self._settings.data_dir / PLACES[role]).read_text())
+            if int(place["pid"]) == pid:
+                return int(place["metrics_port"])
         return None
 
     def _live(self, port: int) -> bool:

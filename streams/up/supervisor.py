@@ -94,10 +94,10 @@ class Supervisor:
     @property
     def pids(self) -> dict[str, int]:
         """The processes that run now, the embedded broker as `broker`."""
-        found = {role: child.pid for role, child in self.children.items()}
+        running = {role: child.pid for role, child in self.children.items()}
         if self._broker:
-            found["broker"] = self._broker.pid if self._broker.alive() else None
-        return {role: pid for role, pid in found.items() if pid}
+            running["broker"] = self._broker.pid if self._broker.alive() else None
+        return {role: pid for role, pid in running.items() if pid}
 
     def keep_up(self) -> None:
         """Starts what has ended, and recycles the embedded broker when it has grown too large."""
@@ -148,14 +148,14 @@ class Supervisor:
 
 def as_environment(settings: Settings) -> dict[str, str]:
     """What the children need to come to the same settings: whatever was given to us other than by default."""
-    found: dict[str, str] = {environment_name("data_dir"): str(settings.data_dir.absolute())}
+    environment: dict[str, str] = {environment_name("data_dir"): str(settings.data_dir.absolute())}
     for name in settings.model_fields_set - {"data_dir", "feeds", "tell_allow"}:
         value = getattr(settings, name)
         if value is None:
             continue
         text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        found[environment_name(name)] = text
-    return found
+        environment[environment_name(name)] = text
+    return environment
 
 
 class StopSignal:

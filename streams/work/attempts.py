@@ -64,7 +64,7 @@ class Attempts(Generic[R]):
             await run(records)
             return
         for group in self._groups(records, before):
-            names = [self._name(found) for found in map(self._id_of, group) if found in watched - ended]
+            names = [self._name(message_id) for message_id in map(self._id_of, group) if message_id in watched - ended]
             taken = await self._in_store(self._store.keeping_up.take_up, names, datetime.now(UTC)) if names else {}
             if len(group) == 1 and max(taken.values(), default=0) > MOST_ATTEMPTS:
                 await give_up(group[0])
@@ -107,11 +107,13 @@ class Attempts(Generic[R]):
 
         And which of those noted before have ended: another copy of such a record is no attempt at it.
         """
-        found = self._store.keeping_up.taken_up([self._name(one) for one in ids])
-        known = {name.partition(":")[2]: taken for name, taken in found.items()}
+        taken_up = self._store.keeping_up.taken_up([self._name(message_id) for message_id in ids])
+        known = {name.partition(":")[2]: taken for name, taken in taken_up.items()}
         ended = (self._store.ledger.ended(sorted(known)) if known else set()) - set(again)
-        for one in ended:
-            del known[one]
+        for message_id in ended:
+            del known[message_id]
         if not known:
-            self._store.keeping_up.take_up([self._name(one) for one in ids if one not in ended], datetime.now(UTC))
+            self._store.keeping_up.take_up(
+                [self._name(message_id) for message_id in ids if message_id not in ended], datetime.now(UTC)
+            )
         return known, ended

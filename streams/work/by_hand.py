@@ -28,10 +28,12 @@ class ByHand:
         if not events:
             return 0
         outputs = [
-            Output(Topic.RAW, one.key, one.message, Envelope(one.message_id, one.received_at, BY_HAND).headers())
-            for one in events
+            Output(
+                Topic.RAW, event.key, event.message, Envelope(event.message_id, event.received_at, BY_HAND).headers()
+            )
+            for event in events
         ]
         await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "by hand")
-        await asyncio.to_thread(self._store.hand_events.published, [one.message_id for one in events], now)
-        metrics.RECEIVED.labels(Way.BY_HAND).inc(sum(not one.published for one in events))
+        await asyncio.to_thread(self._store.hand_events.published, [event.message_id for event in events], now)
+        metrics.RECEIVED.labels(Way.BY_HAND).inc(sum(not event.published for event in events))
         return len(events)

@@ -109,7 +109,7 @@ class DecideStage:
         self._count(taken, work.outcomes)
         alerts = [alert for outcome in work.outcomes for alert in outcome.alerts]
         if alerts:
-            await self.told()
+            await self.published()
             self._telling = asyncio.create_task(self._tell_now(alerts))
         await self._quarantine(crashes + work.crashes)
 
@@ -158,7 +158,7 @@ class DecideStage:
     async def _in_store(self, function: Callable[..., T], *arguments: object) -> T:
         return await self._waiting.until(Part.STORE, lambda: self._in_thread(function, *arguments), "decide")
 
-    async def told(self) -> None:
+    async def published(self) -> None:
         """Returns when the alerts of the last batch stand on their topic."""
         if self._telling:
             await self._telling
@@ -195,13 +195,13 @@ class DecideStage:
             except Exception:  # the one guard: isolate the record that fails
                 work.one_by_one = True
         while work.left:
-            one = work.left[0]
+            suspect = work.left[0]
             try:
-                work.outcomes += self._commit([one])
+                work.outcomes += self._commit([suspect])
             except Unavailable:
                 raise
             except Exception as error:  # as above
-                work.crashes.append(one.crash(type(error).__name__, place_of(error)))
+                work.crashes.append(suspect.crash(type(error).__name__, place_of(error)))
             work.left = work.left[1:]
 
     def _commit(self, taken: Sequence[_Taken]) -> list[Outcome]:
@@ -210,7 +210,7 @@ class DecideStage:
         world = self._world()
 
         def conclude(record: EventRecord, history: History) -> Decision:
-            further = [(one.match, one.prior_match) for one in record.further]
+            further = [(whose.match, whose.prior_match) for whose in record.further]
             return decide(
                 record.event,
                 record.match,
@@ -222,12 +222,12 @@ class DecideStage:
             )
 
         return self._store.decisions.decide(
-            [one.record for one in taken], conclude, world.now, self._secret, self._ask_due()
+            [taken_record.record for taken_record in taken], conclude, world.now, self._secret, self._ask_due()
         )
 
     @staticmethod
     def _count(taken: Sequence[_Taken], outcomes: Sequence[Outcome]) -> None:
-        forwarded = {one.envelope.message_id: one.raw.timestamp for one in taken}
+        forwarded = {taken_record.envelope.message_id: taken_record.raw.timestamp for taken_record in taken}
         now = datetime.now(UTC).timestamp()
         for outcome in outcomes:
             if outcome.entry is None:

@@ -49,9 +49,9 @@ class LiveDestinations:
             return
         version = self._store.destinations.version()
         if version != self._version:
-            found = [row.destination for row in self._store.destinations.all()]
-            self._index = DestinationIndex(found)
-            self.passes_on = any(one.form is FormKind.HL7_RECEIVED for one in found)
+            destinations = [row.destination for row in self._store.destinations.all()]
+            self._index = DestinationIndex(destinations)
+            self.passes_on = any(destination.form is FormKind.HL7_RECEIVED for destination in destinations)
             self._version = version
             log.info("destinations_loaded", destinations=len(self._index))
         self._looked = time.monotonic()

@@ -173,7 +173,7 @@ class Worker:
         self._bootstrap = bootstrap_servers(settings)
         self._secret = secret_of(settings, store)
         self._brake = Brake(settings.crash_limit)
-        self._brake.take_over(one.sender for one in store.keeping_up.parked())
+        self._brake.take_over(feed.sender for feed in store.keeping_up.parked())
         self._busy: set[str] = set()
         self._chores: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -194,8 +194,8 @@ class Worker:
         self._watchdog = Watchdog(settings, self._bootstrap, waiting, self, panel.alive, leave)
 
     def health(self) -> Health:
-        found = self._watchdog.health()
-        return found._replace(checks=(*found.checks, self._ticker.check()))
+        watched = self._watchdog.health()
+        return watched._replace(checks=(*watched.checks, self._ticker.check()))
 
     async def run(self) -> None:
         """Never returns: ends in `leave`."""
@@ -346,7 +346,7 @@ class Worker:
                 self._waiting.away(Part.STORE, type(error).__name__, "look_around")
             else:
                 self._waiting.back(Part.STORE, "look_around")
-                self._brake.take_over(one.sender for one in parked)
+                self._brake.take_over(feed.sender for feed in parked)
             await asyncio.sleep(_RELAY_SECONDS)
 
     def _count(self) -> None:
@@ -379,7 +379,7 @@ class Worker:
         await asyncio.sleep(0.05)  # the agents' loops come back for more, which acks their last batch
         with suppress(Exception):
             async with asyncio.timeout(1):
-                await self._decide.told()
+                await self._decide.published()
         with suppress(Exception):
             async with asyncio.timeout(2):
                 await self._app.consumer.commit()

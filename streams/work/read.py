@@ -86,8 +86,8 @@ class ReadStage:
 
     async def _keep(self, batch: ReadBatch, records: Sequence[RawRecord]) -> None:
         crashes = list(batch.crashes)
-        told = [item for item in batch.ended if item.output]
-        outputs = [forward.output for forward in batch.forwards] + [item.output for item in told if item.output]
+        announced = [item for item in batch.ended if item.output]
+        outputs = [forward.output for forward in batch.forwards] + [item.output for item in announced if item.output]
         refused, _ = await asyncio.gather(  # of different messages, so neither has to wait for the other
             self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "read"),
             self._end([item for item in batch.ended if not item.output]),
@@ -104,7 +104,8 @@ class ReadStage:
             await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(dead), "read")
             await self._in_store(keep, self._store, crashes, self._secret)
         await self._end(
-            [item for item in told if item.entry.message_id not in lost] + [Ended(crash.entry()) for crash in crashes]
+            [item for item in announced if item.entry.message_id not in lost]
+            + [Ended(crash.entry()) for crash in crashes]
         )
         now = datetime.now(UTC)
         for forward in batch.forwards:

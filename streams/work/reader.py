@@ -182,7 +182,7 @@ class Reader:
             keep = self._settings.unmatched_days > 0 and worth_keeping(event)
             return Ended(suppressed(event, Reason.NOT_ON_PANEL), unmatched=event if keep else None)
         (match, prior), *others = whose
-        further = tuple(Whose(match=one, prior_match=former) for one, former in others)
+        further = tuple(Whose(match=own, prior_match=former) for own, former in others)
         sealed = seal_received(data, self._secret) if self._passes_on() else ""
         record = EventRecord(event=event, match=match, prior_match=prior, further=further, sealed=sealed)
         return Forward(envelope, event_output(record, keyed_hash(self._secret, enrollee_id), envelope))
@@ -199,10 +199,10 @@ def gathered(results: Sequence[Forward | Ended | Crash]) -> ReadBatch:
 
 def header_of(data: bytes) -> Peek | None:
     """What MSH says, also when what follows it cannot be used; None without a readable MSH."""
-    found = peek(data)
-    if isinstance(found, Reject):
-        found = peek(_LINE_END.split(data.lstrip(), maxsplit=1)[0])
-    return None if isinstance(found, Reject) else found
+    peeked = peek(data)
+    if isinstance(peeked, Reject):
+        peeked = peek(_LINE_END.split(data.lstrip(), maxsplit=1)[0])
+    return None if isinstance(peeked, Reject) else peeked
 
 
 def _sender_of(feed: Feed, application: str, facility: str) -> str:

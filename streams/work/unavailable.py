@@ -29,7 +29,7 @@ class Waiting:
 
     def seconds(self, part: Part) -> float:
         """How long `part` has been away for anybody here; 0 when it is there for all."""
-        since = min((since for (one, _), since in list(self._since.items()) if one is part), default=None)
+        since = min((since for (waited_for, _), since in list(self._since.items()) if waited_for is part), default=None)
         return time.monotonic() - since if since is not None else 0.0
 
     def away(self, part: Part, error: str, by: str = "") -> None:

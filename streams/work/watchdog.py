@@ -192,7 +192,7 @@ class Watchdog:
             if not self._panel_alive():
                 self._end(Exit.STUCK, Why.PANEL_WATCH_ENDED)
             try:
-                found = await offsets.ask()
+                positions = await offsets.ask()
             except BrokerAway:
                 misses += 1
                 self._progress.pause(time.monotonic())
@@ -201,17 +201,17 @@ class Watchdog:
                     await self._look_for_topics()
             else:
                 misses = 0
-                self._take(found)
+                self._take(positions)
             await asyncio.sleep(max(0.1, TICK_SECONDS - (time.monotonic() - began)))
 
-    def _take(self, found: Offsets) -> None:
+    def _take(self, positions: Offsets) -> None:
         now = time.monotonic()
-        lags = found.lag()
+        lags = positions.lag()
         for topic, lag in lags.items():
             metrics.LAG.labels(topic).set(lag)
         if self._waiting.seconds(Part.STORE):
             self._progress.pause(now)
-        self._progress.see(found, now)
+        self._progress.see(positions, now)
         standing = self._progress.standing(now, self._assignment())
         self._seen = _Seen(now, True, self._joined(), standing, sum(lags.values()))
         if standing > STUCK_SECONDS:

@@ -237,7 +237,7 @@ def events(reader, *messages):
 def tell(stage, batch):
     async def run():
         await stage.run(batch)
-        await stage.told()
+        await stage.published()
 
     asyncio.run(run())
 

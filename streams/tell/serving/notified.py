@@ -62,14 +62,14 @@ class Notified:
 
     def encounter(self, client_id: str, alert_id: str, known: Known) -> dict[str, Any]:
         """Raises `Wrong`."""
-        for seen in self._seen(self._store.fhir.told(client_id, alert_id=alert_id), known):
+        for seen in self._seen(self._store.fhir.told_to(client_id, alert_id=alert_id), known):
             self._note(client_id, [seen], "FHIR Encounter")
             return encounter(seen, self._base)
         raise Wrong(404, "not-found", "there is no such Encounter")
 
     def patient(self, client_id: str, fhir_id: str, known: Known) -> dict[str, Any]:
         """Raises `Wrong`."""
-        versions = self._store.fhir.told(client_id, enrollee_id=enrollee_of(fhir_id)) if enrollee_of(fhir_id) else []
+        versions = self._store.fhir.told_to(client_id, enrollee_id=enrollee_of(fhir_id)) if enrollee_of(fhir_id) else []
         for seen in self._seen(versions, known):
             if seen.person:
                 self._note(client_id, [seen], "FHIR Patient")

@@ -22,13 +22,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "review_id", name=op.f("pk_review_names")),
     )
     connection = op.get_bind()
-    found = {
+    names_made = {
         (pair, review_id) for pair, review_id in connection.execute(sa.text("SELECT pair, review_id FROM reviews"))
     }
     waiting = "SELECT r.review_id, r.enrollee_id, e.document FROM reviews r JOIN review_events e USING (review_id)"
     for review_id, enrollee_id, document in connection.execute(sa.text(waiting)):
         patient = Patient.model_validate(json.loads(document)["event"]["patient"])
         names = names_of(patient, enrollee_id)
-        found |= {(name, review_id) for name in (*names.own, *(names.dated if patient.birth_date else ()))}
-    if found:
-        op.bulk_insert(made, [{"name": name, "review_id": review_id} for name, review_id in sorted(found)])
+        names_made |= {(name, review_id) for name in (*names.own, *(names.dated if patient.birth_date else ()))}
+    if names_made:
+        op.bulk_insert(made, [{"name": name, "review_id": review_id} for name, review_id in sorted(names_made)])
