@@ -93,8 +93,8 @@ class Feeds(Value):
             for feed in self.feeds
             if facility in {feed.facility, *feed.facility_kinds, *feed.zones, *feed.sending} - {""}
         )
-        found = next(known, Feed())
-        return found.model_copy(update={"name": BY_HAND, "facility": found.facility or facility})
+        speaking = next(known, Feed())
+        return speaking.model_copy(update={"name": BY_HAND, "facility": speaking.facility or facility})
 
     def named(self, name: str) -> Feed | None:
         """The feed of this name."""

@@ -28,10 +28,10 @@ def read_hours(text: str) -> Spans | None:
         return ALWAYS
     spans: list[tuple[int, int]] = []
     for part in filter(None, (piece.strip() for piece in text.split(";"))):
-        found = _PART.fullmatch(part)
-        if found is None:
+        span = _PART.fullmatch(part)
+        if span is None:
             return None
-        first, last, *clock = found.groups()
+        first, last, *clock = span.groups()
         days = _days(first, last)
         opens, closes = int(clock[0]) * 60 + int(clock[1]), int(clock[2]) * 60 + int(clock[3])
         if not days or opens >= DAY or closes > DAY or int(clock[1]) > 59 or int(clock[3]) > 59:

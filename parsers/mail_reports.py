@@ -56,23 +56,23 @@ def read_mail_report(raw: bytes) -> MailReport | NoReport:
 
 def _read(parts: list[Message]) -> MailReport | NoReport:
     about: set[str] = set()
-    told: list[tuple[Told, str]] = []
+    outcomes: list[tuple[Told, str]] = []
     for part in parts:
         blocks = _blocks(part)
         match part.get_content_type():
             case "message/delivery-status":
                 about |= _ids(block.get("Original-Envelope-Id") for block in blocks)
-                told += filter(None, map(_delivery, blocks))
+                outcomes += filter(None, map(_delivery, blocks))
             case "message/disposition-notification":
                 about |= _ids(block.get("Original-Message-ID") for block in blocks)
-                told += filter(None, map(_disposition, blocks))
+                outcomes += filter(None, map(_disposition, blocks))
             case "text/rfc822-headers":
                 about |= _ids([message_from_string(str(part.get_payload())).get("Message-ID")])
             case "message/rfc822":
                 about |= _ids(block.get("Message-ID") for block in blocks)
-    if not about or not told:
+    if not about or not outcomes:
         return NoReport.UNREADABLE
-    best = max(told, key=lambda one: _WORST_FIRST.index(one[0]))  # what reached one of a list has arrived
+    best = max(outcomes, key=lambda outcome: _WORST_FIRST.index(outcome[0]))  # what reached one of a list has arrived
     return MailReport(frozenset(about), *best)
 
 
@@ -83,19 +83,19 @@ def _blocks(part: Message) -> list[Message]:
 
 
 def _ids(values: Iterable[str | None]) -> set[str]:
-    found = (_ID.fullmatch(str(value).strip()) for value in values if value)
-    return {match[1] for match in found if match}
+    matches = (_ID.fullmatch(str(value).strip()) for value in values if value)
+    return {match[1] for match in matches if match}
 
 
 def _delivery(fields: Message) -> tuple[Told, str] | None:
     """Of the fields of one recipient of a DSN (RFC 3464 2.3); nothing of those of the whole message."""
-    told = _ACTIONS.get(_word(fields.get("Action")))
-    if told is None:
+    outcome = _ACTIONS.get(_word(fields.get("Action")))
+    if outcome is None:
         return None
     match = _STATUS.match(_text(fields.get("Status")))
-    if told is Told.FAILED and match and _no_such_address(match):
-        told = Told.NO_SUCH_ADDRESS
-    return told, match[0] if match else ""
+    if outcome is Told.FAILED and match and _no_such_address(match):
+        outcome = Told.NO_SUCH_ADDRESS
+    return outcome, match[0] if match else ""
 
 
 def _no_such_address(status: re.Match[str]) -> bool:

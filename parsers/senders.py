@@ -27,16 +27,16 @@ class Sender(Value):
     @field_validator("fingerprints", "token_hashes", mode="after")
     @classmethod
     def _digests(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        found = tuple(one.replace(":", "").replace(" ", "").lower() for one in value)
-        if not all(_SHA256.fullmatch(one) for one in found):
+        digests = tuple(digest.replace(":", "").replace(" ", "").lower() for digest in value)
+        if not all(_SHA256.fullmatch(digest) for digest in digests):
             raise ValueError("expected SHA-256 in 64 hexadecimal digits")
-        return found
+        return digests
 
     @field_validator("networks")
     @classmethod
     def _known_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return tuple(str(ip_network(one)) for one in value)
+            return tuple(str(ip_network(network)) for network in value)
         except ValueError:
             raise ValueError('expected addresses or networks, such as "10.1.0.5" or "10.2.0.0/24"') from None
 
@@ -58,7 +58,7 @@ class Sender(Value):
         """Whether one of these names of a facility is one of its."""
         if ANY in self.facilities:
             return True
-        return not said.isdisjoint(one.strip().casefold() for one in self.facilities)
+        return not said.isdisjoint(facility.strip().casefold() for facility in self.facilities)
 
 
 class Senders(Value):
@@ -68,6 +68,6 @@ class Senders(Value):
 
     @model_validator(mode="after")
     def _named_once(self) -> "Senders":
-        if len({one.name for one in self.senders}) < len(self.senders):
+        if len({sender.name for sender in self.senders}) < len(self.senders):
             raise ValueError("senders: each needs a name of its own")
         return self

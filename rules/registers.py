@@ -31,13 +31,13 @@ _SEPARATOR: Final = "\x1f"
 
 def of_memory(memory: dict[str, str]) -> dict[str, Any]:
     """A document of version 1 in, one of version 2 out; to be dropped with the release after the next."""
-    found: dict[str, Any] = {_RENAMED.get(name, name): value for name, value in memory.items()}
+    registers: dict[str, Any] = {_RENAMED.get(name, name): value for name, value in memory.items()}
     if "former" in memory:
-        found["former"] = [one for one in memory["former"].split(_SEPARATOR) if one]
+        registers["former"] = [former for former in memory["former"].split(_SEPARATOR) if former]
     if "before" in memory:
-        found["before"] = dict(zip(Before.model_fields, memory["before"].split(_SEPARATOR), strict=True))
-        found["before"]["ended_at"] = found["before"]["ended_at"] or None
-    return found | {"version": 2}
+        registers["before"] = dict(zip(Before.model_fields, memory["before"].split(_SEPARATOR), strict=True))
+        registers["before"]["ended_at"] = registers["before"]["ended_at"] or None
+    return registers | {"version": 2}
 
 
 class Registers(Value):

@@ -104,39 +104,39 @@ _ARRIVES: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
 
 def facts_of(event: Event) -> tuple[str, ...]:
     """What one event adds to the card: what it counts among, and what is wrong with it."""
-    found: set[str] = {Of.EVENTS}
+    facts: set[str] = {Of.EVENTS}
     delay = event.received_at - event.recorded_at
     late = delay > IN_TIME
     bucket = next((most for most in DELAYS if delay.total_seconds() <= most), 0)
     visit, patient = event.visit, event.patient
     if visit is not None:
-        found.add(Of.VISITS)
+        facts.add(Of.VISITS)
         if visit.number is None:
-            found.add(Fact.VISIT_NUMBER_MISSING)
+            facts.add(Fact.VISIT_NUMBER_MISSING)
     if event.kind in _ARRIVES:
-        found |= {Of.ARRIVALS, f"{Of.ARRIVALS}:{bucket}"}
+        facts |= {Of.ARRIVALS, f"{Of.ARRIVALS}:{bucket}"}
         wrong = {
             Fact.ADMIT_TIME_MISSING: visit is None or visit.admitted_at is None,
             Fact.ARRIVAL_LATE: late,
         }
-        found.update(fact for fact, is_so in wrong.items() if is_so)
+        facts.update(fact for fact, is_so in wrong.items() if is_so)
     if event.kind is EventKind.DISCHARGED:
-        found |= {Of.DISCHARGES, f"{Of.DISCHARGES}:{bucket}"}
+        facts |= {Of.DISCHARGES, f"{Of.DISCHARGES}:{bucket}"}
         wrong = {
             Fact.DISCHARGE_TIME_MISSING: visit is None or visit.discharged_at is None,
             Fact.DISPOSITION_MISSING: visit is None or not visit.disposition,
             Fact.DIAGNOSIS_MISSING: visit is None or not visit.diagnoses,
             Fact.DISCHARGE_LATE: late,
         }
-        found.update(fact for fact, is_so in wrong.items() if is_so)
+        facts.update(fact for fact, is_so in wrong.items() if is_so)
     missing = {
         Fact.BIRTH_DATE_MISSING: patient.birth_date,
         Fact.ADDRESS_MISSING: patient.addresses,
         Fact.PHONE_MISSING: patient.phones,
     }
-    found.update(fact for fact, value in missing.items() if not value)
-    found.update(_FOUND[note.finding] for note in event.notes if note.finding in _FOUND)
-    return tuple(sorted(found))
+    facts.update(fact for fact, value in missing.items() if not value)
+    facts.update(_FOUND[note.finding] for note in event.notes if note.finding in _FOUND)
+    return tuple(sorted(facts))
 
 
 def counted(entry: LedgerEntry) -> Iterator[str]:
@@ -243,10 +243,10 @@ def _line(fact: Fact, row: Row, week: Mapping[str, int], before: Sequence[Mappin
         verdict = Verdict.MEETS
     else:
         verdict = Verdict.NEARLY if share <= 2 * row.target else Verdict.DOES_NOT
-    earlier = sum(one.get(row.of, 0) for one in before)
+    earlier = sum(counts.get(row.of, 0) for counts in before)
     trend = Trend.NEW
     if earlier >= LEAST and total >= LEAST:
-        change = share - sum(one.get(fact, 0) for one in before) / earlier
+        change = share - sum(counts.get(fact, 0) for counts in before) / earlier
         moved = abs(change) > max(0.01, 0.1 * share)
         trend = (Trend.WORSE if change > 0 else Trend.BETTER) if moved else Trend.SAME
     return Line(fact, row.of, wrong, total, row.target, verdict, trend)

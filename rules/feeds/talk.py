@@ -64,14 +64,14 @@ class Heard(NamedTuple):
 
     def counts(self, *said: Said) -> Counter[datetime]:
         """How often any of these was said, by hour."""
-        found: Counter[datetime] = Counter()
-        for one in said:
-            found.update(self.hours.get(one, {}))
-        return found
+        by_hour: Counter[datetime] = Counter()
+        for kind in said:
+            by_hour.update(self.hours.get(kind, {}))
+        return by_hour
 
     def last_of(self, *said: Said) -> datetime | None:
         """When one of these was said last."""
-        return max((self.last[one] for one in said if one in self.last), default=None)
+        return max((self.last[kind] for kind in said if kind in self.last), default=None)
 
 
 class Usual(NamedTuple):
@@ -108,7 +108,7 @@ def usual(heard: Heard, zone: ZoneInfo) -> Usual:
     events, messages = heard.counts(*ONCE), heard.counts(*Said)
     of = ONCE if events.total() >= EVENTS_LEAST * messages.total() else tuple(Said)
     learned = {what: _learned(heard, zone, said) for what, said in PARTS.items()}
-    parts = {what: found for what, found in learned.items() if found and found.month >= PART_LEAST}
+    parts = {what: rhythm for what, rhythm in learned.items() if rhythm and rhythm.month >= PART_LEAST}
     return Usual(_learned(heard, zone, *of), of, parts, messages.total() / max(1, heard.counts(*of).total()))
 
 
@@ -121,9 +121,9 @@ def state(how: Usual, heard: Heard, now: datetime, zone: ZoneInfo, slow_days: Se
     """How a feed is at `now`. `slow_days`: any moment of each day that is usually slow, such as a holiday."""
     counts, last = heard.counts(*how.of), heard.last_of(*how.of)
     whole = silence(how.whole, last, counts, now, zone, slow_days=slow_days)
-    found = State(whole.talk, What.FEED, last, whole.expected * how.burst)
+    whole_state = State(whole.talk, What.FEED, last, whole.expected * how.burst)
     if whole.talk in (Talk.SILENT, Talk.LEARNING) or how.whole is None:
-        return found
+        return whole_state
     for what, rhythm in how.parts.items():
         said = PARTS[what]
         part = silence(rhythm, heard.last_of(said), heard.counts(said), now, zone, slow_days=slow_days)
@@ -131,8 +131,10 @@ def state(how: Usual, heard: Heard, now: datetime, zone: ZoneInfo, slow_days: Se
             return State(Talk.SILENT, what, part.last_heard, part.expected)
     if whole.talk is Talk.TALKING:
         thin = _thin(how.whole, counts, now, zone, slow_days)
-        return found if thin is None else thin._replace(usual=thin.usual * how.burst, came=round(thin.came * how.burst))
-    return found
+        if thin is None:
+            return whole_state
+        return thin._replace(usual=thin.usual * how.burst, came=round(thin.came * how.burst))
+    return whole_state
 
 
 def _thin(

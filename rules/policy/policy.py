@@ -125,11 +125,15 @@ class Topic(_Part):
         if not complaint or self._word is None:
             return False
         text = self._exception.sub(" ", complaint) if self._exception else complaint
-        return any(not _DENIED.search(text[: found.start()]) for found in self._word.finditer(text))
+        return any(not _DENIED.search(text[: word.start()]) for word in self._word.finditer(text))
 
     def worded(self, diagnoses: Iterable[Diagnosis]) -> bool:
         """A diagnosis without an ICD-10 code speaks of it in its words, as a complaint does."""
-        return any(self.said(one.text) for one in diagnoses if not ICD_CODE.fullmatch(one.code.strip().upper()))
+        return any(
+            self.said(diagnosis.text)
+            for diagnosis in diagnoses
+            if not ICD_CODE.fullmatch(diagnosis.code.strip().upper())
+        )
 
     def coded(self, diagnoses: Iterable[Diagnosis]) -> bool:
         return any(code_in(diagnosis, self.codes) for diagnosis in diagnoses)

@@ -27,12 +27,12 @@ def checked(text: str, model: type[M], *, part: str = "") -> M | tuple[RuleFault
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        return tuple(_fault(found) for found in error.errors(include_input=False, include_url=False))
+        return tuple(_fault(detail) for detail in error.errors(include_input=False, include_url=False))
 
 
-def _fault(found: Any) -> RuleFault:
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
-    message = str(found["msg"]).removeprefix("Value error, ")
+def _fault(error: Any) -> RuleFault:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
+    message = str(error["msg"]).removeprefix("Value error, ")
     if not place:
         place, _, message = message.partition(": ")
     return RuleFault(place, message)

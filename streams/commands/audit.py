@@ -44,21 +44,21 @@ def run_disclosures(settings: Settings, by: str, person: str, *, as_json: bool, 
         read = store.audit.read(enrollee_id=person, since=now - ACCOUNTED, limit=MOST)
         left = store.deliveries.disclosures_of(person)
         store.audit.write(by, Audited.READ_AUDIT, now, enrollee_id=person, detail="accounting of disclosures")
-    found: list[tuple[datetime, dict[str, str]]] = []
+    dated_lines: list[tuple[datetime, dict[str, str]]] = []
     for row in read:
         if row.what in _SAW:
             what = f"hospital stay, {row.detail}" if row.alert_id and not row.is_list else row.detail
             whom = names.get(row.case_manager_id, row.case_manager_id)
             purpose = "emergency" if row.detail.startswith(IN_EMERGENCY) else "treatment"
-            found.append((row.at, _disclosure(row.at, whom, what, purpose)))
+            dated_lines.append((row.at, _disclosure(row.at, whom, what, purpose)))
     for sent in left:
         at = sent.ended_at or sent.made_at
         place = places.get(sent.destination_id)
         whom = f"{place.name} ({place.whose} {place.owner_id})" if place else sent.destination_id
         arrived = "" if sent.state is DeliveryState.DELIVERED else ", perhaps not arrived"
         what = f"notice of a hospital stay, version {sent.version}, {sent.tier or 'unknown'} tier{arrived}"
-        found.append((at, _disclosure(at, whom, what)))
-    lines = [line for at, line in sorted(found, key=lambda one: one[0]) if at >= now - ACCOUNTED]
+        dated_lines.append((at, _disclosure(at, whom, what)))
+    lines = [line for at, line in sorted(dated_lines, key=lambda dated_line: dated_line[0]) if at >= now - ACCOUNTED]
     _print(lines, ("date", "recipient", "what", "purpose"), as_json=as_json, as_csv=as_csv)
     return 0
 
@@ -66,13 +66,13 @@ def run_disclosures(settings: Settings, by: str, person: str, *, as_json: bool, 
 def run_verify(settings: Settings, noted: str, *, as_json: bool) -> int:
     """Whether the chain holds; status 1 when it does not."""
     with open_store(settings) as store:
-        found = store.audit.verify(noted.strip().lower())
-    broken = found.broken
+        verification = store.audit.verify(noted.strip().lower())
+    broken = verification.broken
     if as_json:
         where = None if broken is None else {"row": broken.audit_id, "at": broken.at.isoformat(), "why": broken.why}
-        print_json({"ok": broken is None, "rows": found.rows, "head": found.head, "broken": where})
+        print_json({"ok": broken is None, "rows": verification.rows, "head": verification.head, "broken": where})
     elif broken is None:
-        typer.echo(f"{found.rows:,} rows, the chain holds. Note its head elsewhere: {found.head}")
+        typer.echo(f"{verification.rows:,} rows, the chain holds. Note its head elsewhere: {verification.head}")
     elif broken.audit_id:
         typer.echo(f"broken at row {broken.audit_id} of {broken.at:%Y-%m-%d %H:%M:%S} UTC: {broken.why}")
     else:

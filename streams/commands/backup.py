@@ -218,13 +218,13 @@ def _is_ours(name: str) -> bool:
 
 def _unpack(data: IO[bytes], to: Path) -> str:
     private_folder(to.parent)
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with to.open("xb") as out:
         to.chmod(0o600)
         while piece := data.read(1024 * 1024):
-            found.update(piece)
+            digest.update(piece)
             out.write(piece)
-    return found.hexdigest()
+    return digest.hexdigest()
 
 
 def _check_store(path: Path) -> None:

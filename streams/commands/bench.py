@@ -105,19 +105,21 @@ def _latencies(rehearsal: Rehearsal, tally: Tally, since_us: int, took: float) -
     decide: list[float] = []
     received: dict[str, int] = {}
     last = since_us
-    for one in rehearsal.store.ledger.timings(rehearsal.first_id):
-        if one.received_us < since_us:
+    for timing in rehearsal.store.ledger.timings(rehearsal.first_id):
+        if timing.received_us < since_us:
             continue
-        received[one.message_id] = one.received_us
-        last = max(last, one.ended_us)
-        away = one.ending == Ending.SUPPRESSED and one.code == Reason.NOT_ON_PANEL
-        (read if away or one.ending in _ENDED_IN_READ else decide).append((one.ended_us - one.received_us) / 1000)
-    told = [
-        (one.at_us - received[one.message_id]) / 1000
-        for one in rehearsal.observer.arrivals
-        if one.message_id in received
+        received[timing.message_id] = timing.received_us
+        last = max(last, timing.ended_us)
+        away = timing.ending == Ending.SUPPRESSED and timing.code == Reason.NOT_ON_PANEL
+        (read if away or timing.ending in _ENDED_IN_READ else decide).append(
+            (timing.ended_us - timing.received_us) / 1000
+        )
+    end_to_end = [
+        (arrival.at_us - received[arrival.message_id]) / 1000
+        for arrival in rehearsal.observer.arrivals
+        if arrival.message_id in received
     ]
-    stages = {"ack": tally.ack_ms, "read": read, "decide": decide, "end_to_end": told}
+    stages = {"ack": tally.ack_ms, "read": read, "decide": decide, "end_to_end": end_to_end}
     return {
         "rate_done": round(len(received) / max(took, (last - since_us) / 1e6), 1),
         "seconds": round(took, 1),
@@ -138,7 +140,7 @@ async def _floor(settings: Settings) -> dict[str, float | None]:
     )
     await producer.start()
     await consumer.start()
-    found: list[float] = []
+    round_trips: list[float] = []
     try:
         partition = TopicPartition(_FLOOR_TOPIC, 0)
         consumer.assign([partition])
@@ -147,8 +149,8 @@ async def _floor(settings: Settings) -> dict[str, float | None]:
 
         async def take() -> None:
             async for record in consumer:
-                found.append((time.perf_counter_ns() - int.from_bytes(record.value[:8], "big")) / 1e6)
-                if len(found) >= _FLOOR_WARM_UP + _FLOOR_RECORDS:
+                round_trips.append((time.perf_counter_ns() - int.from_bytes(record.value[:8], "big")) / 1e6)
+                if len(round_trips) >= _FLOOR_WARM_UP + _FLOOR_RECORDS:
                     return
 
         taking = asyncio.create_task(take())
@@ -165,7 +167,7 @@ async def _floor(settings: Settings) -> dict[str, float | None]:
         with suppress(Exception):
             await admin.delete_topics([_FLOOR_TOPIC])
         await admin.close()
-    return percentiles(found[_FLOOR_WARM_UP:])
+    return percentiles(round_trips[_FLOOR_WARM_UP:])
 
 
 def _processes(rehearsal: Rehearsal) -> Iterator[tuple[str, psutil.Process]]:
@@ -190,20 +192,20 @@ def _processes(rehearsal: Rehearsal) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def _cpu_seconds(rehearsal: Rehearsal) -> dict[str, float]:
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for name, process in {(name, process.pid): (name, process) for name, process in _processes(rehearsal)}.values():
         with suppress(psutil.Error):
             times = process.cpu_times()
-            found[name] = found.get(name, 0.0) + times.user + times.system
-    return found
+            seconds[name] = seconds.get(name, 0.0) + times.user + times.system
+    return seconds
 
 
 def _memory_mb(rehearsal: Rehearsal) -> dict[str, float]:
-    found: dict[str, float] = {}
+    megabytes: dict[str, float] = {}
     for name, process in {(name, process.pid): (name, process) for name, process in _processes(rehearsal)}.values():
         with suppress(psutil.Error):
-            found[name] = round(found.get(name, 0.0) + process.memory_info().rss / 1e6, 1)
-    return found
+            megabytes[name] = round(megabytes.get(name, 0.0) + process.memory_info().rss / 1e6, 1)
+    return megabytes
 
 
 def _print(console: Console, report: dict[str, Any]) -> None:

@@ -104,7 +104,10 @@ async def _run(
 
 def regulars_of(store: Store, case_manager_id: str) -> list[int]:
     """Numbers of the invented people at the practices this person carries; empty for one who carries none."""
-    person = next((one for one in store.directory.case_managers() if one.case_manager_id == case_manager_id), None)
+    person = next(
+        (carrier for carrier in store.directory.case_managers() if carrier.case_manager_id == case_manager_id),
+        None,
+    )
     practices = set(person.practices) if person else set()
     return [number for number, row in enumerate(sample_panel(_PANEL)) if row.practice_id in practices]
 
@@ -160,7 +163,10 @@ class _Screen:
         self._tally = tally
         self._latest: deque[Alert] = deque(maxlen=_ROWS)
         self._position = rehearsal.store.changes.position()
-        self._names = {one.case_manager_id: one.name for one in rehearsal.store.directory.case_managers()}
+        self._names = {
+            case_manager.case_manager_id: case_manager.name
+            for case_manager in rehearsal.store.directory.case_managers()
+        }
 
     def draw(self) -> Group:
         for record in self._rehearsal.store.changes.versions(self._position):
@@ -180,10 +186,10 @@ class _Screen:
                 str(alert.version),
             )
         endings = self._rehearsal.endings()
-        told = " · ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(endings.items()))
+        endings_line = " · ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(endings.items()))
         sent = f"{self._tally.sent} messages sent, {self._tally.accepted} accepted"
         head = Text(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {sent}")
-        return Group(head, Text(told, style="dim"), Text(), table, Text(), Text("Ctrl-C stops", style="dim"))
+        return Group(head, Text(endings_line, style="dim"), Text(), table, Text(), Text("Ctrl-C stops", style="dim"))
 
 
 def _print(console: Console, summary: dict[str, Any]) -> None:

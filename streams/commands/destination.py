@@ -269,8 +269,8 @@ async def _try(settings: Settings, store: Store, destination: Destination) -> De
             raise Problem(str(error)) from None
         return await way.deliver(form.sample(destination, now), destination, opened)
     finally:
-        for one in ways.values():
-            await one.close()
+        for opened_way in ways.values():
+            await opened_way.close()
 
 
 def _row(store: Store, destination_id: str) -> DestinationRow:
@@ -293,16 +293,16 @@ def _explain(fault: Any) -> str:
 
 
 def _shown(row: DestinationRow, sums: Sums) -> dict[str, Any]:
-    one = row.destination
+    destination = row.destination
     return {
-        "destination_id": one.destination_id,
-        "name": one.name,
-        "whose": one.whose,
-        "owner_id": one.owner_id,
-        "form": one.form,
-        "way": one.way,
-        "address": one.address.partition("?")[0],
-        "state": one.state,
+        "destination_id": destination.destination_id,
+        "name": destination.name,
+        "whose": destination.whose,
+        "owner_id": destination.owner_id,
+        "form": destination.form,
+        "way": destination.way,
+        "address": destination.address.partition("?")[0],
+        "state": destination.state,
         "why": row.why,
         "failures": row.failures,
         "last_failure": row.last_failure,

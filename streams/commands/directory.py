@@ -50,17 +50,17 @@ def run_directory_load(settings: Settings, folder: Path, *, as_json: bool = Fals
 def read_folder(folder: Path, zone: ZoneInfo = OFFICE_ZONE) -> DirectoryFiles:
     """The directory files of a folder, with the shipped LME/MCO table where the folder has none; `zone` is that of
     absences without an offset."""
-    found: dict[Kind, bytes] = {}
+    files: dict[Kind, bytes] = {}
     for kind in Kind:
         try:
-            found[kind] = (folder / f"{kind}.csv").read_bytes()
+            files[kind] = (folder / f"{kind}.csv").read_bytes()
         except FileNotFoundError:
             continue
         except OSError as error:
             raise Problem(f"{folder / kind}.csv cannot be read: {error.strerror}") from None
-    if Kind.LME_MCOS not in found:
-        found[Kind.LME_MCOS] = resources.files("streams.commands").joinpath("data", "lme_mcos.csv").read_bytes()
-    return read_directory(found, zone.key)
+    if Kind.LME_MCOS not in files:
+        files[Kind.LME_MCOS] = resources.files("streams.commands").joinpath("data", "lme_mcos.csv").read_bytes()
+    return read_directory(files, zone.key)
 
 
 def _cover(files: DirectoryFiles, zone: ZoneInfo) -> list[Cover]:
@@ -91,22 +91,22 @@ def _report(files: DirectoryFiles, zone: ZoneInfo, version: int | None, as_json:
 
 
 def _cover_json(cover: list[Cover]) -> dict[str, Any]:
-    gaps = [one for one in cover if one.first_gap]
+    gaps = [practice for practice in cover if practice.first_gap]
     return {
         "practices": len(cover),
         "minutes": round(YEAR.total_seconds() / 60),
-        "by_network": sum(one.network_minutes > 0 for one in cover),
-        "by_central_office": sum(one.central_minutes > 0 for one in cover),
+        "by_network": sum(practice.network_minutes > 0 for practice in cover),
+        "by_central_office": sum(practice.central_minutes > 0 for practice in cover),
         "gaps": [
             {
-                "practice_id": one.practice_id,
-                "network_minutes": one.network_minutes,
-                "central_minutes": one.central_minutes,
-                "first_from": one.first_gap[0].isoformat(),
-                "first_to": one.first_gap[1].isoformat(),
+                "practice_id": practice.practice_id,
+                "network_minutes": practice.network_minutes,
+                "central_minutes": practice.central_minutes,
+                "first_from": practice.first_gap[0].isoformat(),
+                "first_to": practice.first_gap[1].isoformat(),
             }
-            for one in gaps
-            if one.first_gap
+            for practice in gaps
+            if practice.first_gap
         ],
     }
 
@@ -128,20 +128,20 @@ def _lines(
 
 
 def _cover_lines(cover: list[Cover], zone: ZoneInfo) -> Iterator[str]:
-    gaps = [one for one in cover if one.first_gap]
+    gaps = [practice for practice in cover if practice.first_gap]
     own = len(cover) - len(gaps)
     yield f"{own:,} of {len(cover):,} practices have a person of their own at every minute of the coming year"
-    for one in gaps[:SHOWN]:
+    for practice in gaps[:SHOWN]:
         others = [
             f"{words} for {minutes / 60:,.0f} h"
             for words, minutes in (
-                ("the network answers", one.network_minutes),
-                ("the central office answers", one.central_minutes),
+                ("the network answers", practice.network_minutes),
+                ("the central office answers", practice.central_minutes),
             )
             if minutes
         ]
-        when = " to ".join(_local(at, zone) for at in one.first_gap or ())
-        yield f"  {one.practice_id}: {' and '.join(others)}; first from {when}"
+        when = " to ".join(_local(at, zone) for at in practice.first_gap or ())
+        yield f"  {practice.practice_id}: {' and '.join(others)}; first from {when}"
     if len(gaps) > SHOWN:
         yield f"  and {len(gaps) - SHOWN:,} more practices"
 

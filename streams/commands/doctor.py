@@ -208,12 +208,12 @@ def _store(settings: Settings) -> Iterator[Finding]:
 def quiet_feeds(store: Store) -> Iterator[Finding]:
     """Each feed that is quiet for its own rhythm."""
     now, known = datetime.now(UTC), store.feed_talk.all()
-    for one in known:
-        if words := feed_words.quiet(one.state, now, store.database.zone):
-            state = State.WRONG if one.state.talk is Talk.SILENT else State.WARNING
+    for feed_state in known:
+        if words := feed_words.quiet(feed_state.state, now, store.database.zone):
+            state = State.WRONG if feed_state.state.talk is Talk.SILENT else State.WARNING
             do = "look at its connection, and call the hospital's interface desk"
-            yield Finding(f"feed {one.feed}", state, words, do)
-    learning = sum(one.state.talk is Talk.LEARNING for one in known)
+            yield Finding(f"feed {feed_state.feed}", state, words, do)
+    learning = sum(feed_state.state.talk is Talk.LEARNING for feed_state in known)
     if known:
         what = f"{len(known)} heard" + (f", {learning} whose rhythm is still learned" if learning else "")
         yield Finding("feeds", State.OK, what)
@@ -300,9 +300,9 @@ def _frames(host: str, port: int) -> Iterator[Finding]:
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     counts = {name: float(value) for name, _, value in lines}
     for name, value in counts.items():
-        if (found := _FOREIGN.fullmatch(name)) and value:
-            who = f"the sender {found[2]}" if found[2] else "somebody who is none of the senders"
-            what = f"{int(value)} messages of {who} refused ({found[1]})"
+        if (refusals := _FOREIGN.fullmatch(name)) and value:
+            who = f"the sender {refusals[2]}" if refusals[2] else "somebody who is none of the senders"
+            what = f"{int(value)} messages of {who} refused ({refusals[1]})"
             yield Finding("senders", State.WARNING, what, "`sender_refused` in the listener's log names the address")
     for code, what in _FRAMING.items():
         if times := int(counts.get(f'toc_refused_total{{code="{code}"}}', 0)):

@@ -110,8 +110,8 @@ class Core:
     def _event(self, event: Event) -> dict[str, Any]:
         day = event.occurred_at.astimezone(self.policy.tz).date()
         parts = event.parts()
-        found = [self._people.find(part, day) for part in parts]
-        whose = [(unsure(part, one), former) for part, (one, former) in zip(parts, found, strict=True)]
+        candidates = [self._people.find(part, day) for part in parts]
+        whose = [(unsure(part, candidate), former) for part, (candidate, former) in zip(parts, candidates, strict=True)]
         match = whose[0][0]
         decision = self.decide(event, whose)
         alert = _foremost(decision)
@@ -135,7 +135,7 @@ class Core:
             "alert": _shown(alert) if alert else None,
         }
         if len(decision.alerts) > 1:
-            answer["alerts"] = [_shown(one) for one in decision.alerts]
+            answer["alerts"] = [_shown(version) for version in decision.alerts]
         return answer
 
     def decide(self, event: Event, whose: Sequence[Whose]) -> Decision:
@@ -160,8 +160,8 @@ def plain_route(directory: Directory | None = None, routes: Routes | None = None
     routes, known = routes or default_routes(), directory or Directory()
 
     def route(enrollee: Enrollee | None, kind: AlertKind, reasons: frozenset[Reason], at: datetime) -> Routed:
-        found = routes.route(known, enrollee, kind, reasons, at)
-        return found if directory else found._replace(to_practice=True)
+        routed = routes.route(known, enrollee, kind, reasons, at)
+        return routed if directory else routed._replace(to_practice=True)
 
     return route
 

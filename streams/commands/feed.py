@@ -30,8 +30,9 @@ BY_HAND: Final = "by hand"
 def run_list(settings: Settings, *, as_json: bool = False) -> int:
     """Prints every feed that was heard or is parked."""
     with open_store(settings) as store:
-        heard, parked = store.ledger.feeds(), {one.sender: one for one in store.keeping_up.parked()}
-        talk = {one.feed: one.state for one in store.feed_talk.all()}
+        heard = store.ledger.feeds()
+        parked = {parked_feed.sender: parked_feed for parked_feed in store.keeping_up.parked()}
+        talk = {feed_talk.feed: feed_talk.state for feed_talk in store.feed_talk.all()}
         zone = store.database.zone
     now = datetime.now(UTC)
     for feed in sorted({*heard, *parked}):
@@ -59,34 +60,40 @@ def run_card(settings: Settings, feed: str, *, as_json: bool = False) -> int:
         weeks, known = store.feed_weeks.newest(feed, 1 + WEEKS_BEFORE), store.feed_weeks.feeds()
     if not weeks:
         raise Problem(f"no such feed has a report card yet: {', '.join(known) or 'none has'}")
-    found = card(weeks[0].counts, [week.counts for week in weeks[1:]])
+    report_card = card(weeks[0].counts, [week.counts for week in weeks[1:]])
     if as_json:
-        print_json(_card_json(feed, weeks[0], found))
+        print_json(_card_json(feed, weeks[0], report_card))
         return 0
-    typer.echo(f"{feed}, week of {weeks[0].begins:%Y-%m-%d}, {found.messages:,} messages")
-    typer.echo(card_words.first(found))
-    for line in found.lines:
+    typer.echo(f"{feed}, week of {weeks[0].begins:%Y-%m-%d}, {report_card.messages:,} messages")
+    typer.echo(card_words.first(report_card))
+    for line in report_card.lines:
         if line.verdict is not Verdict.TOO_FEW:
             share = f"{card_words.share(line):>6}  (target {line.target:.1%}, {line.trend})"
             typer.echo(f"  {line.verdict:9} {share:36} {card_words.said(line)}")
-    for one in found.delays:
-        typer.echo(f"  {card_words.delay(one)}")
-    for code, count in found.rejects.items():
+    for delay in report_card.delays:
+        typer.echo(f"  {card_words.delay(delay)}")
+    for code, count in report_card.rejects.items():
         typer.echo(f"  rejected, {code}: {count:,}")
     return 0
 
 
-def _card_json(feed: str, week: Week, found: Card) -> dict[str, object]:
+def _card_json(feed: str, week: Week, report_card: Card) -> dict[str, object]:
     lines = [
         {
             **{"fact": line.fact, "wrong": line.wrong, "of": line.of, "total": line.total, "share": line.share},
             **{"target": line.target, "verdict": line.verdict, "trend": line.trend, "ask": card_words.ask(line)},
         }
-        for line in found.lines
+        for line in report_card.lines
     ]
-    delays = [one._asdict() for one in found.delays]
-    said = {"feed": feed, "week": week.begins.date().isoformat(), "messages": found.messages}
-    return {**said, "first": card_words.first(found), "lines": lines, "delays": delays, "rejects": dict(found.rejects)}
+    delays = [delay._asdict() for delay in report_card.delays]
+    said = {"feed": feed, "week": week.begins.date().isoformat(), "messages": report_card.messages}
+    return {
+        **said,
+        "first": card_words.first(report_card),
+        "lines": lines,
+        "delays": delays,
+        "rejects": dict(report_card.rejects),
+    }
 
 
 def run_park(settings: Settings, feed: str, *, as_json: bool = False) -> int:

@@ -76,8 +76,8 @@ def run_ingest(settings: Settings, files: Sequence[Path], *, as_json: bool = Fal
     try:
         with open_store(settings, migrate=False) as store, Progress(*columns, console=console) as progress:
             report = asyncio.run(_ingest(settings, files, store, progress))
-    except* Problem as found:  # of the tasks that take messages in
-        raise _first(found) from None
+    except* Problem as problems:  # of the tasks that take messages in
+        raise _first(problems) from None
     if as_json:
         print_json(report._asdict())
     else:
@@ -166,9 +166,9 @@ class _IntoListener:
 
     def __init__(self, settings: Settings) -> None:
         try:
-            found = json.loads((settings.data_dir / PLACES["listen"]).read_text())
-            self._host = _reachable(str(found["host"]))
-            self._port, self._tls = int(found["http_port"]), bool(found["tls"])
+            place = json.loads((settings.data_dir / PLACES["listen"]).read_text())
+            self._host = _reachable(str(place["host"]))
+            self._port, self._tls = int(place["http_port"]), bool(place["tls"])
             socket.create_connection((self._host, self._port), 5).close()
         except (OSError, ValueError, KeyError):
             raise _nothing_runs(settings) from None
@@ -249,11 +249,11 @@ def _nothing_runs(settings: Settings) -> Problem:
 
 
 def _first(group: BaseExceptionGroup[Problem]) -> Problem:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, Problem)
-    return found
+    problem: BaseException = group
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    assert isinstance(problem, Problem)
+    return problem
 
 
 def _reachable(bound: str) -> str:
@@ -264,7 +264,7 @@ def _reachable(bound: str) -> str:
 async def _endings(store: Store, ids: Sequence[str], tell: Callable[[int], Any]) -> "collections.Counter[str]":
     """Endings of these messages, waited for as long as there is progress."""
     loop = asyncio.get_running_loop()
-    found: collections.Counter[str] = collections.Counter()
+    endings: collections.Counter[str] = collections.Counter()
     left = sorted(ids)
     moved = loop.time()
     while left and loop.time() - moved < _LEDGER_SECONDS:
@@ -275,18 +275,18 @@ async def _endings(store: Store, ids: Sequence[str], tell: Callable[[int], Any])
                 ended = await asyncio.to_thread(_ended, store, some)
             except Unavailable:
                 ended = {}
-            found.update(ended.values())
-            still += [one for one in some if one not in ended]
+            endings.update(ended.values())
+            still += [message_id for message_id in some if message_id not in ended]
             if len(still) > 10 * _AT_ONCE:
                 still += left[at + _AT_ONCE :]
                 break
         if len(still) < len(left):
             moved = loop.time()
         left = still
-        tell(found.total())
+        tell(endings.total())
         if left:
             await asyncio.sleep(0.2)
-    return found
+    return endings
 
 
 def _ended(store: Store, ids: Sequence[str]) -> dict[str, str]:

@@ -87,7 +87,10 @@ def _files(answers: Answers) -> dict[str, str]:
     return {
         "handoff.toml": "\n".join(_feed(hospital, answers.zone) for hospital in answers.hospitals),
         "panel.csv": _csv(PANEL_HEADER, None),
-        **{f"directory/{kind}.csv": _csv([one.name for one in COLUMNS[kind]], rows.get(kind)) for kind in _WRITTEN},
+        **{
+            f"directory/{kind}.csv": _csv([column.name for column in COLUMNS[kind]], rows.get(kind))
+            for kind in _WRITTEN
+        },
     }
 
 

@@ -92,14 +92,14 @@ def run_match(
     reads = _reader(columns)
     for number, cells in enumerate(rows, 1):
         query_id = cells[columns.index("query_id")] if numbered else str(number)
-        found = index.match_person(read_record(reads(cells)), today)
+        match = index.match_person(read_record(reads(cells)), today)
         line = {
             "query_id": query_id,
-            "grade": found.grade.value,
-            "enrollee_id": found.enrollee_id,
-            "runner_up": found.runner_up,
-            "weight": found.weight,
-            "evidence": found.evidence,
+            "grade": match.grade.value,
+            "enrollee_id": match.enrollee_id,
+            "runner_up": match.runner_up,
+            "weight": match.weight,
+            "evidence": match.evidence,
         }
         _print(line, number, as_json)
     sys.stdout.flush()
@@ -247,10 +247,10 @@ def _mrns(text: str) -> tuple[tuple[str, str], ...]:
 
 def _birth(text: str) -> str:
     """YYYY-MM-DD, YYYYMMDD or MM/DD/YYYY as YYYY-MM-DD; an impossible day stays, it may be a slip of one digit."""
-    if found := _ISO.fullmatch(text):
-        year, month, day = found.groups()
-    elif found := _AMERICAN.fullmatch(text):
-        month, day, year = found.groups()
+    if date_parts := _ISO.fullmatch(text):
+        year, month, day = date_parts.groups()
+    elif date_parts := _AMERICAN.fullmatch(text):
+        month, day, year = date_parts.groups()
     elif len(text) >= 8 and text[:8].isdigit():
         year, month, day = text[:4], text[4:6], text[6:8]
     else:

@@ -21,14 +21,14 @@ from streams.store.quarantine import Quarantined, State
 def run_list(settings: Settings, *, sender: str, code: str, everything: bool, as_json: bool) -> int:
     """Print what waits; nothing of any content. Gives 0."""
     with open_store(settings) as store:
-        found = store.quarantine.all(sender=sender, code=code, everything=everything)
-    for each in found:
+        quarantined = store.quarantine.all(sender=sender, code=code, everything=everything)
+    for each in quarantined:
         if as_json:
             print_json(_as_json(each))
         else:
             typer.echo(_line(each))
     if not as_json:
-        _sum_up(found)
+        _sum_up(quarantined)
     return 0
 
 
@@ -109,8 +109,8 @@ def _line(each: Quarantined) -> str:
     return f"{each.message_id}  {each.received_at:%Y-%m-%d %H:%M}  {state:11}  {each.code}  {each.place}  {each.sender}"
 
 
-def _sum_up(found: Sequence[Quarantined]) -> None:
-    for (code, place), count in Counter((each.code, each.place) for each in found).most_common():
+def _sum_up(quarantined: Sequence[Quarantined]) -> None:
+    for (code, place), count in Counter((each.code, each.place) for each in quarantined).most_common():
         typer.echo(f"{count} × {code} at {place or '-'}")
-    if not found:
+    if not quarantined:
         typer.echo("Nothing waits in quarantine.")

@@ -94,10 +94,10 @@ def messages_in_order(folder: Path) -> Iterator[bytes]:
 
 
 def _files(folder: Path) -> list[Path]:
-    found = sorted(folder.glob("*.hl7"))
-    if not found:
+    paths = sorted(folder.glob("*.hl7"))
+    if not paths:
         raise Problem(f"{folder} holds no .hl7 files; `handoff simulate` writes them")
-    return found
+    return paths
 
 
 def _arrivals(path: Path, number: int) -> Iterator[tuple[datetime, int, bytes]]:
@@ -119,9 +119,9 @@ def told_by_core(core: Core, data: bytes) -> list[Told]:
     answer = core.step(data)
     versions = answer.get("alerts") or ([answer["alert"]] if answer["alert"] else [])
     return [
-        Told(answer["control_id"], one["id"], one["enrollee"], one["action"], one["status"])
-        for one in versions
-        if _of_its_own(one)
+        Told(answer["control_id"], version["id"], version["enrollee"], version["action"], version["status"])
+        for version in versions
+        if _of_its_own(version)
     ]
 
 
@@ -150,16 +150,22 @@ def told_by_pipeline(path: Path) -> Iterator[Told]:
             for line in file:
                 if line.strip():
                     record = json.loads(line)
-                    one = record.get("alert", record)
-                    if _of_its_own(one):
-                        yield Told(one["control_id"], one["alert_id"], one["enrollee_id"], one["action"], one["status"])
+                    alert = record.get("alert", record)
+                    if _of_its_own(alert):
+                        yield Told(
+                            alert["control_id"],
+                            alert["alert_id"],
+                            alert["enrollee_id"],
+                            alert["action"],
+                            alert["status"],
+                        )
     except OSError as error:
         raise Problem(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, AttributeError, TypeError):
         raise Problem(f"{path} is not one alert record a line, as on toc.alerts.v1") from None
 
 
-def score(truth_rows: Iterable[dict[str, Any]], told: Iterable[Told]) -> dict[str, Any]:
+def score(truth_rows: Iterable[dict[str, Any]], alerts: Iterable[Told]) -> dict[str, Any]:
     """Everything but `messages` and `seconds` of the object `handoff score --json` prints."""
     truth = _Truth(truth_rows)
     seen: Counter[tuple[str, str]] = Counter()
@@ -169,29 +175,29 @@ def score(truth_rows: Iterable[dict[str, Any]], told: Iterable[Told]) -> dict[st
     worst: list[dict[str, str]] = []
     counts: Counter[str] = Counter()
 
-    def blame(what: str, one: Told, stay: str) -> None:
+    def blame(what: str, alert: Told, stay: str) -> None:
         counts[what] += 1
         if counts[what] <= WORST:
-            worst.append({"what": what, "stay": stay, "enrollee": one.enrollee, "message": one.control_id})
+            worst.append({"what": what, "stay": stay, "enrollee": alert.enrollee, "message": alert.control_id})
 
-    for one in told:
+    for alert in alerts:
         counts["versions"] += 1
-        stay = truth.stay_of.get(one.control_id, "")
-        seen[one.control_id, one.enrollee] += 1
+        stay = truth.stay_of.get(alert.control_id, "")
+        seen[alert.control_id, alert.enrollee] += 1
         if stay and not stay.startswith("none"):
-            alerts_of[stay, one.enrollee].add(one.alert_id)
-        standing[one.alert_id] = one.status
-        if one.action == "retract":
-            retracted.add((one.control_id, one.enrollee))
-        rows = truth.by_message.get(one.control_id, ())
-        if one.control_id in truth.copies or seen[one.control_id, one.enrollee] > 1:
-            blame("duplicate", one, stay)
-        elif one.enrollee not in truth.named.get(stay, ()):
-            blame("wrong_person", one, stay)
-        elif any(row["enrollee"] == one.enrollee for row in rows):
+            alerts_of[stay, alert.enrollee].add(alert.alert_id)
+        standing[alert.alert_id] = alert.status
+        if alert.action == "retract":
+            retracted.add((alert.control_id, alert.enrollee))
+        rows = truth.by_message.get(alert.control_id, ())
+        if alert.control_id in truth.copies or seen[alert.control_id, alert.enrollee] > 1:
+            blame("duplicate", alert, stay)
+        elif alert.enrollee not in truth.named.get(stay, ()):
+            blame("wrong_person", alert, stay)
+        elif any(row["enrollee"] == alert.enrollee for row in rows):
             counts["right"] += 1
         else:
-            blame("needless", one, stay)
+            blame("needless", alert, stay)
 
     by_kind: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     by_fault: dict[str, list[int]] = defaultdict(lambda: [0, 0])
@@ -270,12 +276,12 @@ def run_score(
             policy=read_policy(policy) if policy else RuleFile(POLICY, load_settings()).current(),
             route=plain_route(directory),
         )
-        told: list[Told] = []
+        versions: list[Told] = []
         messages = 0
         for data in messages_in_order(folder):
             messages += 1
-            told += told_by_core(core, data)
-        result = score(truth, told)
+            versions += told_by_core(core, data)
+        result = score(truth, versions)
         if directory:
             practices = {person.enrollee_id: person.practice_id for person in people}
             result["staff"] = staff_month(core.versions, read_staff(folder), directory, core.policy, practices)
@@ -298,11 +304,13 @@ def print_score(result: dict[str, Any], as_json: bool = False) -> None:
         out.print(f"  {name.replace('_', ' '):24} {result[name]:8,}")
     for title in ("by_kind", "by_fault"):
         out.print(title.replace("_", " "))
-        for name, one in result[title].items():
-            out.print(f"  {name.replace('_', ' '):24} {one['recall']:8.4%} of {one['expected']:,}")
+        for name, scored in result[title].items():
+            out.print(f"  {name.replace('_', ' '):24} {scored['recall']:8.4%} of {scored['expected']:,}")
     if staff := result.get("staff"):
         print_staff(staff, out)
     if result["worst"]:
         out.print("look at")
-        for one in result["worst"]:
-            out.print(f"  {one['what']}: stay {one['stay']}, enrollee {one['enrollee']}, message {one['message']}")
+        for fault in result["worst"]:
+            out.print(
+                f"  {fault['what']}: stay {fault['stay']}, enrollee {fault['enrollee']}, message {fault['message']}"
+            )

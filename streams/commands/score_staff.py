@@ -85,15 +85,19 @@ def _clocks(work: AtWork, stays: Iterable[Followed], staff: Staff, until: dateti
     counts: Counter[str] = Counter()
     by_habit: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for stay in stays:
-        found = work.loop_of(stay, until)
-        if found.follow_up.state in (FollowUpState.VOID, FollowUpState.DIED, FollowUpState.PAUSED):
+        loop = work.loop_of(stay, until)
+        if loop.follow_up.state in (FollowUpState.VOID, FollowUpState.DIED, FollowUpState.PAUSED):
             continue
-        for one in found.standings:
-            if not MEETS[one.clock.kind].must or one.clock.due_at > until or one.verdict is Verdict.WITHDRAWN:
+        for standing in loop.standings:
+            if (
+                not MEETS[standing.clock.kind].must
+                or standing.clock.due_at > until
+                or standing.verdict is Verdict.WITHDRAWN
+            ):
                 continue
             counts["due"] += 1
-            in_time = one.verdict in _IN_TIME
-            counts["in_time" if in_time else "late" if one.verdict is Verdict.MET_LATE else "missed"] += 1
+            in_time = standing.verdict in _IN_TIME
+            counts["in_time" if in_time else "late" if standing.verdict is Verdict.MET_LATE else "missed"] += 1
             for owner in stay.newest.owners[:1]:
                 tally = by_habit[staff.habits[owner.case_manager_id]]
                 tally[0] += 1

@@ -86,7 +86,7 @@ def run_send(
     clients = [MllpClient(host.strip("[]"), int(port), tls=context) for _ in range(connections)]
     messages = (message for _ in range(repeat) for message in read_messages(files))
     sending = _Sending(messages, clients, rate, timeout)
-    sent = asyncio.run(sending.run(lambda one: print_json(one._asdict()) if as_json else None))
+    sent = asyncio.run(sending.run(lambda sent_message: print_json(sent_message._asdict()) if as_json else None))
     if not as_json:
         _show(sent, sending)
     return 0 if sending.total and sending.positive == sending.total else 1
@@ -116,11 +116,11 @@ class _Sending:
         async def over(client: MllpClient) -> None:
             while (message := self._next_message()) is not None:
                 await self._pace()
-                one = await self._send(client, message)
+                sent_message = await self._send(client, message)
                 self.total += 1
-                self.positive += one.ack in POSITIVE
-                kept.append(one)
-                tell(one)
+                self.positive += sent_message.ack in POSITIVE
+                kept.append(sent_message)
+                tell(sent_message)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -163,10 +163,14 @@ class _Sending:
 def _show(sent: Sequence[_Sent], sending: _Sending) -> None:
     console = Console()
     table = Table("control id", "ACK", "ms", "error", box=None)
-    for one in sent:
-        style = "" if one.ack in POSITIVE else "red"
+    for sent_message in sent:
+        style = "" if sent_message.ack in POSITIVE else "red"
         table.add_row(
-            one.control_id, one.ack or "none", "" if one.ms is None else f"{one.ms:.1f}", one.error, style=style
+            sent_message.control_id,
+            sent_message.ack or "none",
+            "" if sent_message.ms is None else f"{sent_message.ms:.1f}",
+            sent_message.error,
+            style=style,
         )
     console.print(table)
     for fault in sending.faults:

@@ -27,7 +27,7 @@ def load_faults(path: Path) -> Faults:
     except ValidationError as error:
         known = ", ".join(Faults.model_fields)
         wrong = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
+            f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors(include_input=False)
         )
         raise Problem(f"{path.name}: {wrong} (known: {known})") from None
 
@@ -65,7 +65,7 @@ def _directory_rows(community: Community) -> Iterator[tuple[str, list[dict[str, 
         yield (
             kind,
             [
-                {name: ";".join(one) if isinstance(one, tuple) else str(one or "") for name, one in value}
+                {name: ";".join(cell) if isinstance(cell, tuple) else str(cell or "") for name, cell in value}
                 for value in values
             ],
         )

@@ -35,14 +35,18 @@ class Everyone:
         self._known |= {number: enrollee_id for number, enrollee_id in numbers.items() if enrollee_id}
 
     def _person(self, identifiers: Sequence[Identifier], name: PersonName, event: Event) -> str:
-        own = [(one.system, one.value) for one in identifiers if one.type.upper() not in _NOT_A_PERSON]
+        own = [
+            (identifier.system, identifier.value)
+            for identifier in identifiers
+            if identifier.type.upper() not in _NOT_A_PERSON
+        ]
         if not own:
             patient = event.patient
             own = [(event.facility, f"{name.family}^{name.given}^{patient.birth_date}")]
-        found = next((self._known[one] for one in own if one in self._known), "|".join(own[0]))
-        for one in own:
-            self._known.setdefault(one, found)
-        return found
+        person = next((self._known[identifier] for identifier in own if identifier in self._known), "|".join(own[0]))
+        for identifier in own:
+            self._known.setdefault(identifier, person)
+        return person
 
 
 class PanelFile:
@@ -82,7 +86,7 @@ def record_of(person: Enrollee) -> PanelRecord:
         zip=person.address.zip,
         phone=person.phone,
         mother_enrollee_id=person.mother_enrollee_id,
-        mrns=tuple((one.system, one.value) for one in person.mrns),
+        mrns=tuple((mrn.system, mrn.value) for mrn in person.mrns),
         effective_from=person.effective_from.isoformat() if person.effective_from else "",
         effective_to=person.effective_to.isoformat() if person.effective_to else "",
     )

@@ -108,17 +108,17 @@ class AtWork:
             in_hospital_again=self._in_hospital_again(stay.newest, at),
         )
 
-    def look(self, stay: Followed, found: Loop, at: datetime) -> Look:
+    def look(self, stay: Followed, stay_loop: Loop, at: datetime) -> Look:
         """What a look at the stay comes to, as far as it is."""
         practice_id = self._practices.get(stay.newest.enrollee_id, "")
-        return look(stay.versions, found, practice_id, stay.written, self._rules, at)
+        return look(stay.versions, stay_loop, practice_id, stay.written, self._rules, at)
 
     def at_work(self, person: CaseManager, at: datetime) -> datetime:
         """The time itself, or when somebody is next neither away nor outside working hours, by their own lines."""
         absences = self._rules.directory.absences.get(person.case_manager_id, ())
         hours = read_hours(person.hours) or ()
         while True:
-            back = max((one.ends for one in absences if one.starts <= at < one.ends), default=None)
+            back = max((absence.ends for absence in absences if absence.starts <= at < absence.ends), default=None)
             if back is not None:
                 at = back
                 continue
@@ -162,11 +162,11 @@ class AtWork:
             self._put(stay.look_at, What.LOOK, stay.newest.alert_id, None)
 
     def _look(self, stay: Followed, at: datetime) -> None:
-        found = self.loop_of(stay, at)
-        seen = self.look(stay, found, at)
-        if found.follow_up.state is FollowUpState.PAUSED:
+        stay_loop = self.loop_of(stay, at)
+        seen = self.look(stay, stay_loop, at)
+        if stay_loop.follow_up.state is FollowUpState.PAUSED:
             stay.held_since = at + PAUSED_FOR
-        stay.written = [one._replace(over=one.over or one.key in seen.over) for one in stay.written]
+        stay.written = [step._replace(over=step.over or step.key in seen.over) for step in stay.written]
         for done in seen.due:
             person = done.person.case_manager_id if done.person else ""
             over = done.came_to is not CameTo.ASKED
@@ -203,12 +203,12 @@ class AtWork:
         if (later := self.at_work(person, self.back_at(at))) != at:
             self._plan(stay, person_id, later)
             return
-        found = self.loop_of(stay, at)
+        stay_loop = self.loop_of(stay, at)
         if person.role is Role.CENTRAL_OFFICE:
-            self._give(stay, person, found, at)
+            self._give(stay, person, stay_loop, at)
             return
-        asked = any(one.person == person_id and not one.over for one in stay.written)
-        deeds = self._deeds(stay, person, found, asked, at)
+        asked = any(step.person == person_id and not step.over for step in stay.written)
+        deeds = self._deeds(stay, person, stay_loop, asked, at)
         if not deeds:
             return
         for act in deeds:
@@ -221,21 +221,21 @@ class AtWork:
             hours = self._dice(stay, person_id, "goes on").uniform(20, 30)
             self._plan(stay, person_id, at + timedelta(hours=hours))
 
-    def _give(self, stay: Followed, office: CaseManager, found: Loop, at: datetime) -> None:
+    def _give(self, stay: Followed, office: CaseManager, stay_loop: Loop, at: datetime) -> None:
         """The central office calls nobody: it gives the stay to somebody of the practice or its network at work."""
-        if found.follow_up.state not in (*_TO_CALL, FollowUpState.REACHED, FollowUpState.IN_HOSPITAL):
+        if stay_loop.follow_up.state not in (*_TO_CALL, FollowUpState.REACHED, FollowUpState.IN_HOSPITAL):
             return
         directory, practice_id = self._rules.directory, self._practices.get(stay.newest.enrollee_id, "")
         practice = directory.practices.get(practice_id)
         team = [
-            one
-            for one in directory.case_managers.values()
+            case_manager
+            for case_manager in directory.case_managers.values()
             if practice
-            and one.network_id == practice.network_id
-            and one.case_manager_id != found.holding.holder
-            and self.at_work(one, at) == at
+            and case_manager.network_id == practice.network_id
+            and case_manager.case_manager_id != stay_loop.holding.holder
+            and self.at_work(case_manager, at) == at
         ]
-        carriers = [one for one in team if practice_id in one.practices]
+        carriers = [carrier for carrier in team if practice_id in carrier.practices]
         if not team:
             self._plan(stay, office.case_manager_id, at + timedelta(hours=1))
             return
@@ -244,32 +244,34 @@ class AtWork:
         self._wake(stay, other.case_manager_id, at)
         self._look_again(stay.newest.enrollee_id, at)
 
-    def _deeds(self, stay: Followed, person: CaseManager, found: Loop, asked: bool, at: datetime) -> list[Act]:
-        holder, state = found.holding.holder, found.follow_up.state
+    def _deeds(self, stay: Followed, person: CaseManager, stay_loop: Loop, asked: bool, at: datetime) -> list[Act]:
+        holder, state = stay_loop.holding.holder, stay_loop.follow_up.state
         dice = self._dice(stay, person.case_manager_id, "does")
         deeds: list[Act] = []
         if holder != person.case_manager_id:
             if holder and not asked:
                 return []
             deeds.append(self._act(stay, person, at, ActKind.TAKE))
-        if state in _TO_CALL and found.follow_up.tries < _TRIES:
+        if state in _TO_CALL and stay_loop.follow_up.tries < _TRIES:
             reached = dice.random() < _REACHED
             outcome = Outcome.REACHED if reached else dice.choice((Outcome.NO_ANSWER, Outcome.LEFT_MESSAGE))
             deeds.append(self._act(stay, person, at, ActKind.ATTEMPT, outcome=outcome, mode=Mode.PHONE))
         elif state in _TO_CALL:
             deeds.append(self._act(stay, person, at, ActKind.UNABLE))
         elif state is FollowUpState.REACHED:
-            deeds += self._rest(stay, person, found, at, dice)
+            deeds += self._rest(stay, person, stay_loop, at, dice)
         elif state is FollowUpState.NO_CALL or (state in (FollowUpState.VOID, FollowUpState.DIED) and not deeds):
             deeds.append(self._act(stay, person, at, ActKind.NOTED))
         return deeds
 
-    def _rest(self, stay: Followed, person: CaseManager, found: Loop, at: datetime, dice: random.Random) -> list[Act]:
+    def _rest(
+        self, stay: Followed, person: CaseManager, stay_loop: Loop, at: datetime, dice: random.Random
+    ) -> list[Act]:
         """After somebody was reached: the medicines, and the visit on a day not long after."""
         left = {
-            MEETS[one.clock.kind].deed
-            for one in found.standings
-            if MEETS[one.clock.kind].must and one.verdict in (Verdict.OPEN, Verdict.TRIED, Verdict.MISSED)
+            MEETS[standing.clock.kind].deed
+            for standing in stay_loop.standings
+            if MEETS[standing.clock.kind].must and standing.verdict in (Verdict.OPEN, Verdict.TRIED, Verdict.MISSED)
         }
         deeds: list[Act] = []
         if Deed.MEDICINES in left and person.role in MAY_RECONCILE:

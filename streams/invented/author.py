@@ -49,7 +49,7 @@ class Author:
         self.stays = 0
         self.hospitals = self._hospitals()
         self.people = self._people(patients)
-        self.enrollees = [one for one in self.people if one.enrollee_id and one.to_day is None]
+        self.enrollees = [person for person in self.people if person.enrollee_id and person.to_day is None]
 
     def chance(self, rate: float) -> bool:
         return self.dice.random() < rate
@@ -62,7 +62,7 @@ class Author:
             ("forsyth", "FORSYTH", "NOVANT"), ("alamance", "ALAMANCE", "ALAMANCE"),
         ):  # fmt: skip
             style = random.Random(self.dice.random())
-            twin = next((one for one in made if one.name == name), None)
+            twin = next((hospital for hospital in made if hospital.name == name), None)
             made.append(
                 replace(twin, facility=facility)
                 if twin
@@ -117,10 +117,12 @@ class Author:
         names = FEMALE if person.sex == "F" else MALE
         return self.dice.choice([name for name in names if name[0] != person.given[0]])
 
-    def _relative(self, one: Person, number: int, ssns: Sequence[int], given: str, born: date, suffix: str) -> Person:
+    def _relative(
+        self, relative: Person, number: int, ssns: Sequence[int], given: str, born: date, suffix: str
+    ) -> Person:
         enrolled = self.dice.random() < 0.5
         return replace(
-            one,
+            relative,
             number=number,
             given=given,
             suffix=suffix,
@@ -295,7 +297,9 @@ class Author:
         """To another facility: of the same system by A02, elsewhere by discharge and admission."""
         if stay.hospital.name == "carolinas":
             other = next(
-                one for one in self.hospitals if one.name == "carolinas" and one.facility != stay.hospital.facility
+                hospital
+                for hospital in self.hospitals
+                if hospital.name == "carolinas" and hospital.facility != stay.hospital.facility
             )
             stay.before = f"{stay.unit}^^^{stay.hospital.facility}"
             stay.hospital = other
@@ -305,7 +309,7 @@ class Author:
         stay.disposition = "02"
         self._send(stay, "A03", at, change="discharge", ended=True)
         self._close(stay)
-        other = self.dice.choice([one for one in self.hospitals if one.name != stay.hospital.name])
+        other = self.dice.choice([hospital for hospital in self.hospitals if hospital.name != stay.hospital.name])
         at += self._hours(1, 4)
         following = self._open(stay.person, other, at, "I")
         return self._leave(following, self._admit(following, at, "A01", "I"))
@@ -468,23 +472,23 @@ class Author:
         seventh = hospital.facility if hospital.facility_place == "EVN-7" else ""
         return segment_of("EVN", {1: trigger, 2: self._time(at, hospital), 7: seventh})
 
-    def _pid(self, one: Person, mrn: str, hospital: Hospital, account: str, died: bool = False) -> list[str]:
-        city, county, zip_code = PLACES[one.place]
-        by_medicaid = one.enrollee_id and one.number % 10 < 6
-        numbers = f"{mrn}^^^{hospital.sender}^MR" + (f"~{one.medicaid_id}^^^NCMEDICAID^MA" if by_medicaid else "")
+    def _pid(self, person: Person, mrn: str, hospital: Hospital, account: str, died: bool = False) -> list[str]:
+        city, county, zip_code = PLACES[person.place]
+        by_medicaid = person.enrollee_id and person.number % 10 < 6
+        numbers = f"{mrn}^^^{hospital.sender}^MR" + (f"~{person.medicaid_id}^^^NCMEDICAID^MA" if by_medicaid else "")
         return segment_of(
             "PID",
             {
                 1: "1",
                 3: numbers,
-                5: f"{one.family}^{one.given}^^{one.suffix}".rstrip("^"),
-                7: f"{one.birth_date:%Y%m%d}",
-                8: one.sex,
-                11: f"{one.street}^^{city}^NC^{zip_code}",
+                5: f"{person.family}^{person.given}^^{person.suffix}".rstrip("^"),
+                7: f"{person.birth_date:%Y%m%d}",
+                8: person.sex,
+                11: f"{person.street}^^{city}^NC^{zip_code}",
                 12: county,
-                13: one.phone,
+                13: person.phone,
                 18: f"{account}^^^{hospital.sender}^AN" if account else "",
-                19: "" if by_medicaid and one.number % 3 else one.ssn,
+                19: "" if by_medicaid and person.number % 3 else person.ssn,
                 30: "Y" if died else "",
             },
         )
@@ -549,7 +553,7 @@ class Author:
             message = SentMessage(at, draft.hospital.name, control_id, bytes_of(draft, control_id, sent))
             out.append((at, len(out), message))
 
-        for draft in sorted(self.drafts, key=lambda one: one.arrives):
+        for draft in sorted(self.drafts, key=lambda unsent: unsent.arrives):
             add(draft.arrives, draft, draft.control_id, draft.sent)
             days[draft.hospital.name, draft.arrives.astimezone(LOCAL).date()].append(draft)
             if self.chance(faults.duplicates):
@@ -566,36 +570,36 @@ class Author:
                     repeats.append(f"{draft.control_id}D")
                     add(at, draft, repeats[-1], at)
         self.truth.append({"row": "repeat", "by": repeats})
-        out.sort(key=lambda one: one[:2])
+        out.sort(key=lambda message: message[:2])
         return [message for _, _, message in out]
 
     def panel(self) -> list[dict[str, str]]:
         rows = []
-        for one in self.people:
-            if not one.enrollee_id:
+        for person in self.people:
+            if not person.enrollee_id:
                 continue
-            city, county, zip_code = PLACES[one.place]
+            city, county, zip_code = PLACES[person.place]
             values = dict.fromkeys(PANEL_HEADER, "")
             values |= {
-                "enrollee_id": one.enrollee_id,
-                "medicaid_id": one.medicaid_id,
-                "ssn": one.ssn,
-                "last_name": one.family,
-                "first_name": one.given,
-                "suffix": one.suffix,
-                "birth_date": one.birth_date.isoformat(),
-                "sex": one.sex,
-                "address": one.street,
+                "enrollee_id": person.enrollee_id,
+                "medicaid_id": person.medicaid_id,
+                "ssn": person.ssn,
+                "last_name": person.family,
+                "first_name": person.given,
+                "suffix": person.suffix,
+                "birth_date": person.birth_date.isoformat(),
+                "sex": person.sex,
+                "address": person.street,
                 "city": city,
                 "state": "NC",
                 "zip": zip_code,
                 "county": county,
-                "phone": one.phone,
-                "practice_id": f"P{one.place + 1:02}{one.number % 12:02}",
-                "risk_tier": ("high", "rising", "low", "low")[one.number % 4],
+                "phone": person.phone,
+                "practice_id": f"P{person.place + 1:02}{person.number % 12:02}",
+                "risk_tier": ("high", "rising", "low", "low")[person.number % 4],
                 "consent": "none",
-                "effective_from": one.from_day.isoformat() if one.from_day else "",
-                "effective_to": one.to_day.isoformat() if one.to_day else "",
+                "effective_from": person.from_day.isoformat() if person.from_day else "",
+                "effective_to": person.to_day.isoformat() if person.to_day else "",
             }
             rows.append(values)
         return rows

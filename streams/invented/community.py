@@ -95,7 +95,9 @@ def sample_directory(seed: int = 1) -> Community:
         for index, role in enumerate((Role.NURSE, Role.NURSE, Role.NURSE, Role.SOCIAL_WORKER, Role.MANAGER)):
             given, family = dice.choice(FEMALE + MALE), dice.choice(FAMILY)
             title = {Role.NURSE: ", RN", Role.SOCIAL_WORKER: ", LCSW"}.get(role, "")
-            carried = tuple(one.practice_id for one in own[index * 4 : index * 4 + 4]) if role is Role.NURSE else ()
+            carried = (
+                tuple(practice.practice_id for practice in own[index * 4 : index * 4 + 4]) if role is Role.NURSE else ()
+            )
             person = CaseManager(
                 case_manager_id=f"{network.network_id}-{index}",
                 name=f"{given[0]}. {family}{title}",
@@ -151,28 +153,28 @@ def sample_person(number: int, *, on_panel: bool, seed: int = 1) -> Person:
 def sample_panel(size: int, seed: int = 1) -> Iterator[PanelRow]:
     """`size` lines of a panel."""
     for number in range(size):
-        one = sample_person(number, on_panel=True, seed=seed)
+        person = sample_person(number, on_panel=True, seed=seed)
         dice = random.Random(f"{seed}/{number}/panel")
-        city, county, zip_code = PLACES[one.place]
+        city, county, zip_code = PLACES[person.place]
         yield PanelRow(
             enrollee_id=f"SAMPLE-{number:08d}",
-            medicaid_id=one.medicaid_id,
+            medicaid_id=person.medicaid_id,
             ssn="",
-            last_name=one.family,
-            first_name=one.given,
-            middle_name=one.middle,
+            last_name=person.family,
+            first_name=person.given,
+            middle_name=person.middle,
             suffix="",
-            birth_date=one.birth_date.isoformat(),
-            sex=one.sex,
-            address=one.street,
+            birth_date=person.birth_date.isoformat(),
+            sex=person.sex,
+            address=person.street,
             city=city,
             state="NC",
             zip=zip_code,
             county=county,
-            phone=one.phone,
+            phone=person.phone,
             mother_enrollee_id="",
             mrns="",
-            practice_id=f"P{one.place + 1:02}{dice.randrange(12):02}",
+            practice_id=f"P{person.place + 1:02}{dice.randrange(12):02}",
             pcp_npi="",
             risk_tier=dice.choices(("high", "rising", "low"), (24, 26, 50))[0],
             programs="",

@@ -116,12 +116,14 @@ class World:
                     for _ in range(rng.choice((1, 1, 2, 3)))
                 ]
             if children and rng.random() < 0.06:
-                one = children[0]
-                twin = self.person(last, home, birth=one.birth_date, sex=rng.choice((one.sex, one.sex, "F", "M")))
-                if rng.random() < 0.3 and one.first[:1] not in "Aeiou":
-                    twin = twin._replace(first=rng.choice("BDJKLMRT") + one.first[1:].lower())
-                if twin.first != one.first:
-                    children.append(twin._replace(mother_enrollee_id=mother, phone=one.phone))
+                eldest = children[0]
+                twin = self.person(
+                    last, home, birth=eldest.birth_date, sex=rng.choice((eldest.sex, eldest.sex, "F", "M"))
+                )
+                if rng.random() < 0.3 and eldest.first[:1] not in "Aeiou":
+                    twin = twin._replace(first=rng.choice("BDJKLMRT") + eldest.first[1:].lower())
+                if twin.first != eldest.first:
+                    children.append(twin._replace(mother_enrollee_id=mother, phone=eldest.phone))
             men = [each for each in members if each.sex == "M"]
             if men and rng.random() < 0.05:
                 father = men[0]

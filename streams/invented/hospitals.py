@@ -100,20 +100,21 @@ class Hospitals:
         return visit
 
     def _message(self, trigger: str, visit: _Visit, control_id: str, at: datetime) -> bytes:
-        one, hospital = visit.person, visit.hospital
-        city, _county, zip_code = PLACES[one.place]
+        person, hospital = visit.person, visit.hospital
+        city, _county, zip_code = PLACES[person.place]
         now = _stamp(at)
-        identifiers = f"{one.mrn(hospital)}^^^{hospital}^MR"
-        if one.number % 3:
-            identifiers += f"~{one.medicaid_id}^^^NCMEDICAID^MA"
+        identifiers = f"{person.mrn(hospital)}^^^{hospital}^MR"
+        if person.number % 3:
+            identifiers += f"~{person.medicaid_id}^^^NCMEDICAID^MA"
         segments = [
             f"MSH|^~\\&|EPIC|{hospital}|HANDOFF|NC|{now}||ADT^{trigger}|{control_id}|P|2.5.1|||AL|NE||UNICODE UTF-8",
             f"EVN|{trigger}|{now}",
-            f"PID|1||{identifiers}||{one.family}^{one.given}^{one.middle}||{one.birth_date:%Y%m%d}|{one.sex}|||"
-            f"{one.street}^^{city}^NC^{zip_code}^USA||{one.phone}|||||A{visit.number}^^^{hospital}^AN",
+            f"PID|1||{identifiers}||{person.family}^{person.given}^{person.middle}"
+            f"||{person.birth_date:%Y%m%d}|{person.sex}|||"
+            f"{person.street}^^{city}^NC^{zip_code}^USA||{person.phone}|||||A{visit.number}^^^{hospital}^AN",
         ]
         if trigger == "A40":
-            segments.append(f"MRG|T{one.mrn(hospital)}^^^{hospital}^MR")
+            segments.append(f"MRG|T{person.mrn(hospital)}^^^{hospital}^MR")
         elif trigger not in {"A28", "A31"}:
             ended = _stamp(visit.ended) if visit.ended else ""
             disposition = "01" if visit.ended else ""

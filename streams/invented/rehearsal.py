@@ -183,9 +183,9 @@ class Observer(threading.Thread):
                 last = line[3:].strip().decode()
             elif line.startswith(b"data:"):
                 now = time.time_ns() // 1000
-                found: dict[str, Any] = json.loads(line[5:])
-                if found.get("message_id"):
-                    self.arrivals.append(Arrival(found["message_id"], found["alert_id"], found["version"], now))
+                change: dict[str, Any] = json.loads(line[5:])
+                if change.get("message_id"):
+                    self.arrivals.append(Arrival(change["message_id"], change["alert_id"], change["version"], now))
         return last
 
 
@@ -258,14 +258,14 @@ class Rehearsal:
         """What both the demo and the bench print of a finished run."""
         endings = self.endings()
         received = {timing.message_id: timing.received_us for timing in self.store.ledger.timings(self.first_id)}
-        arrivals = [one for one in self.observer.arrivals if one.message_id in received]
-        milliseconds = [(one.at_us - received[one.message_id]) / 1000 for one in arrivals]
+        arrivals = [arrival for arrival in self.observer.arrivals if arrival.message_id in received]
+        milliseconds = [(arrival.at_us - received[arrival.message_id]) / 1000 for arrival in arrivals]
         return {
             "messages": tally.sent,
             "acks": dict(tally.acks),
             "endings": endings,
-            "alerts": len({one.alert_id for one in arrivals}),
-            "versions": len({(one.alert_id, one.version) for one in arrivals}),
+            "alerts": len({arrival.alert_id for arrival in arrivals}),
+            "versions": len({(arrival.alert_id, arrival.version) for arrival in arrivals}),
             "latency_ms": percentiles(milliseconds),
             "ledger": balance(tally.accepted, endings),
             "broker": "embedded" if self.settings.embedded else "kafka",
@@ -288,12 +288,12 @@ class Rehearsal:
         raise Problem(f"the worker did not get ready: {self._complaints()}")
 
     def _complaints(self) -> str:
-        found = []
+        complaints = []
         for file in sorted(self._logs.glob("*.log")):
             lines = file.read_text(errors="replace").strip().splitlines()
             if lines:
-                found.append(f"{file.stem}: {lines[-1][:300]}")
-        return " / ".join(found) or "no process said anything"
+                complaints.append(f"{file.stem}: {lines[-1][:300]}")
+        return " / ".join(complaints) or "no process said anything"
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float | None]:

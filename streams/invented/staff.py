@@ -67,7 +67,7 @@ def sample_staff(community: Community, seed: int, start: datetime, days: int) ->
         people.append(person.model_copy(update={"hours": dice.choice(_HOURS)}))
         if dice.random() < _AWAY:
             leaves = start + timedelta(days=dice.randrange(max(days, 1)), hours=dice.randrange(24))
-            team = [one for one in community.case_managers if one.network_id == person.network_id and one != person]
+            team = [mate for mate in community.case_managers if mate.network_id == person.network_id and mate != person]
             backup = dice.choice(team).case_manager_id if dice.random() < 0.6 else ""
             until = leaves + timedelta(days=dice.randrange(1, 15))
             absences.append(
