@@ -128,8 +128,8 @@ class Desk:
         versions, passed_to = tuple(versions), self._passed_to(row)
         past = former(newest, enrollee, reader, self.network_id(enrollee), assigned=row.asked)
         if row.told_before and past:
-            told = told_versions(row.told_before, enrollee, reader, self.network_id(enrollee))
-            versions = tuple(alert for alert in told if alert.version > row.seen_version) or told[-1:]
+            versions_told = told_versions(row.told_before, enrollee, reader, self.network_id(enrollee))
+            versions = tuple(alert for alert in versions_told if alert.version > row.seen_version) or versions_told[-1:]
         holder = loop.holding.holder
         return ReaderStay(
             versions=ceilinged(tuple(self.view(alert, enrollee, reader, past, row.asked) for alert in versions)),
@@ -155,7 +155,9 @@ class Desk:
     def _asked_of(self, reader: CaseManager, loop: Loop, escalated: bool) -> tuple[str, ...]:
         """What is asked of the reader: a hand-over, questions by whom, and what escalation put before them."""
         who, held = reader.case_manager_id, loop.holding
-        mine = (one.asked for one in held.questions if one.asked.for_id == who and one.answered is None)
+        mine = (
+            question.asked for question in held.questions if question.asked.for_id == who and question.answered is None
+        )
         offered = ("Handed over to you",) if held.offered_to == who else ()
         unanswered = ("Nobody acted in time: you are asked",) if escalated else ()
         return (*offered, *(f"{self.name(ask.by)} asks you" for ask in mine), *unanswered)
@@ -163,7 +165,7 @@ class Desk:
     def covered(self, reader: CaseManager, alert: Alert, loop: Loop) -> str:
         """For whom the reader stands in, where a stay is another's who is away; ""."""
         who, holder = reader.case_manager_id, loop.holding.holder
-        theirs = {holder} if holder else {one.case_manager_id for one in alert.owners}
+        theirs = {holder} if holder else {owner.case_manager_id for owner in alert.owners}
         now, directory = datetime.now(UTC), self.directory()
         for name in sorted(theirs - {who}):
             person = directory.person(name)
@@ -183,7 +185,7 @@ class Desk:
         policy, now = self.policy(), datetime.now(UTC)
         going_on = (other.alert for other in row.again if unheard(other.alert, other.heard_at, policy, now) is None)
         seen = (self.view(alert, enrollee, reader) for alert in going_on)
-        return next((found for found in seen if found.tier is not Tier.WITHHELD), None)
+        return next((later for later in seen if later.tier is not Tier.WITHHELD), None)
 
     def network_id(self, enrollee: Enrollee) -> str:
         practice = self.directory().practices.get(enrollee.practice_id)
@@ -215,13 +217,13 @@ class Desk:
         if reader.role is Role.CENTRAL_OFFICE:
             return None
         directory = self.directory()
-        found = set(reader.practices)
+        practices = set(reader.practices)
         for who in directory.absences:
             absent = directory.person(who)
             stands_in = directory.stand_in(absent, now) if absent and is_away(directory, who, now) else None
             if absent and stands_in and stands_in[0].case_manager_id == reader.case_manager_id:
-                found |= {*absent.practices} | _of_network(directory, absent)
-        return frozenset(found | _of_network(directory, reader))
+                practices |= {*absent.practices} | _of_network(directory, absent)
+        return frozenset(practices | _of_network(directory, reader))
 
     def around(self, reader: CaseManager, now: datetime, listed: Sequence[str]) -> Around:
         """What stands behind a list, for what it says where it is empty."""
@@ -230,7 +232,7 @@ class Desk:
         waiting = Elsewhere(0, 0) if nobody_s else self.store.inbox.elsewhere(reader.case_manager_id, practices, now)
         watched = self.store.inbox.watched(practices)
         absences = self.directory().absences.get(reader.case_manager_id, ())
-        away = next((one for one in absences if covers(one, now)), None)
+        away = next((absence for absence in absences if covers(absence, now)), None)
         stands_in = self.directory().stand_in(reader, now) if away else None
         return Around(
             people=None if nobody_s else watched.people,
@@ -253,12 +255,14 @@ class Desk:
             if time.monotonic() - self._listened > DIRECTORY_SECONDS:
                 looked = self.store.ticks.last_run("silence")
                 known = self.store.feed_talk.all() if looked and now - looked < UNWATCHED else ()
-                self._talk = {one.feed: one.state for one in known if one.state.talk is not Talk.LEARNING}
+                self._talk = {
+                    feed_talk.feed: feed_talk.state for feed_talk in known if feed_talk.state.talk is not Talk.LEARNING
+                }
                 self._heard = self.store.ledger.feeds()
                 self._listened = time.monotonic()
             heard = {feed: at for feed, at in self._heard.items() if now - at < timedelta(days=FORGOTTEN_DAYS)}
             silent = [Heard(feed, at, words) for feed, at in heard.items() if (words := self._quiet(feed, at, now))]
-        return sorted(silent, key=lambda one: one.received_at), len(heard)
+        return sorted(silent, key=lambda heard_feed: heard_feed.received_at), len(heard)
 
     def _quiet(self, feed: str, heard_at: datetime, now: datetime) -> str:
         if state := self._talk.get(feed):
@@ -293,7 +297,9 @@ def _of_network(directory: Directory, person: CaseManager) -> set[str]:
     """The practices of a manager's network."""
     if person.role is not Role.MANAGER or not person.network_id:
         return set()
-    return {one.practice_id for one in directory.practices.values() if one.network_id == person.network_id}
+    return {
+        practice.practice_id for practice in directory.practices.values() if practice.network_id == person.network_id
+    }
 
 
 def acknowledged(acts: Iterable[Act], case_manager_id: str, by: frozenset[ActKind] = SEEN_BY) -> int:

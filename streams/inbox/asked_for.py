@@ -24,10 +24,10 @@ class AskedFor(NamedTuple):
 def read(text: str, today: date) -> AskedFor:
     """ "whitfield rosa", "3/4/1955", "90000001K" or "828-555-0147", in any mixture. Years of two digits are past."""
     born = None
-    found = _DATE.search(text)
-    if found:
-        born = _day(found, today)
-        text = text[: found.start()] + " " + text[found.end() :]
+    birth_date = _DATE.search(text)
+    if birth_date:
+        born = _day(birth_date, today)
+        text = text[: birth_date.start()] + " " + text[birth_date.end() :]
     names, ids, numbers = [], [], []
     for word in text.replace(",", " ").split():
         digits = re.sub(r"\D", "", word)
@@ -44,8 +44,12 @@ def read(text: str, today: date) -> AskedFor:
     return AskedFor(tuple(names), born, tuple(ids), phone[-10:])
 
 
-def _day(found: re.Match[str], today: date) -> date | None:
-    year, month, day = (int(part) for part in (found[1], found[2], found[3]) if part) if found[1] else _american(found)
+def _day(birth_date: re.Match[str], today: date) -> date | None:
+    year, month, day = (
+        (int(part) for part in (birth_date[1], birth_date[2], birth_date[3]) if part)
+        if birth_date[1]
+        else _american(birth_date)
+    )
     if year < _CENTURY:
         year += today.year // _CENTURY * _CENTURY
         year -= _CENTURY if year > today.year else 0
@@ -55,5 +59,5 @@ def _day(found: re.Match[str], today: date) -> date | None:
         return None
 
 
-def _american(found: re.Match[str]) -> tuple[int, int, int]:
-    return int(found[6]), int(found[4]), int(found[5])
+def _american(birth_date: re.Match[str]) -> tuple[int, int, int]:
+    return int(birth_date[6]), int(birth_date[4]), int(birth_date[5])

@@ -17,7 +17,7 @@ class BehindProxy:
 
     def __init__(self, app: ASGIApp, proxies: Sequence[str]) -> None:
         self._app = app
-        self._proxies = [ip_network(one) for one in proxies]
+        self._proxies = [ip_network(proxy) for proxy in proxies]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -28,7 +28,7 @@ class BehindProxy:
         await self._app(scope, receive, send)
 
     def _asker(self, headers: Headers, peer: str) -> str:
-        passed = [one.strip() for line in headers.getlist("x-forwarded-for") for one in line.split(",")]
+        passed = [hop.strip() for line in headers.getlist("x-forwarded-for") for hop in line.split(",")]
         for address in reversed(passed):
             if _address(address) is None:
                 break
@@ -38,8 +38,8 @@ class BehindProxy:
         return peer
 
     def _is_proxy(self, address: str) -> bool:
-        found = _address(address)
-        return found is not None and any(found in network for network in self._proxies)
+        ip = _address(address)
+        return ip is not None and any(ip in network for network in self._proxies)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -101,8 +101,8 @@ def board(
         )
         for person, until, covers in staff
     ]
-    loads.sort(key=lambda one: (-len(one.overdue), -len(one.open), one.person.name))
-    return Board({tile: tuple(sorted(found, key=_first)) for tile, found in tiles.items()}, tuple(loads))
+    loads.sort(key=lambda load: (-len(load.overdue), -len(load.open), load.person.name))
+    return Board({tile: tuple(sorted(of_tile, key=_first)) for tile, of_tile in tiles.items()}, tuple(loads))
 
 
 def holder(stay: ReaderStay) -> str:
@@ -114,7 +114,7 @@ def _held(stays: Iterable[ReaderStay], person: CaseManager) -> tuple[str, ...]:
 
 
 def _unanswered(stay: ReaderStay) -> bool:
-    return stay.loop is not None and any(one.answered is None for one in stay.loop.holding.questions)
+    return stay.loop is not None and any(question.answered is None for question in stay.loop.holding.questions)
 
 
 def _step(stay: ReaderStay) -> Clock | None:

@@ -68,7 +68,7 @@ def message_of(entered: Entered, person: Enrollee, message_id: str, now: datetim
 
 
 def _person_fields(person: Enrollee) -> list[str]:
-    numbers = [f"{shown_as(one.value)}^^^{shown_as(one.system)}^{one.type or 'MR'}" for one in person.mrns]
+    numbers = [f"{shown_as(mrn.value)}^^^{shown_as(mrn.system)}^{mrn.type or 'MR'}" for mrn in person.mrns]
     if person.medicaid_id:
         numbers.append(f"{shown_as(person.medicaid_id)}^^^NCMEDICAID^MA")
     numbers = numbers or [f"{shown_as(person.enrollee_id)}^^^WARMHANDOFF^PI"]

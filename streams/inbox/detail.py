@@ -87,14 +87,14 @@ def detail_of(desk: Desk, reader: CaseManager, alert_id: str) -> StayDetail | No
     newest = page.row.alert
     latest = stay.latest
     known = {who, *latest.told, *(owner.case_manager_id for owner in latest.owners)}
-    told = []
+    told_people = []
     for other in page.told:
         person = desk.person(other.case_manager_id)
         if person is None or other.case_manager_id not in known:
             continue
         done = acknowledged(page.row.acts, other.case_manager_id) >= newest.version
         because = other.because if latest.tier is Tier.FULL else ""
-        told.append(ToldPerson(person, because, other.owning, other.seen_version >= newest.version, done))
+        told_people.append(ToldPerson(person, because, other.owning, other.seen_version >= newest.version, done))
     counts = counting(page.acts)
     earlier = [
         desk.view(other.alert, enrollee, reader)
@@ -104,7 +104,7 @@ def detail_of(desk: Desk, reader: CaseManager, alert_id: str) -> StayDetail | No
     shown = tuple(item for item in earlier if item.tier is not Tier.WITHHELD)
     return StayDetail(
         stay=stay,
-        told=tuple(told),
+        told=tuple(told_people),
         deeds=tuple(
             Deed(desk.name(done.by), done.kind, done.version, done.happened_at, done.act_id not in counts)
             for done in page.acts
@@ -128,7 +128,11 @@ def _following(
     directory, enrollee = desk.directory(), row.enrollee
     to_patient = relation(reader, row.alert, enrollee, loop.holding, directory, now, asked=row.asked)
     network = desk.network_id(enrollee) if enrollee else ""
-    team = [one for one in directory.case_managers.values() if one.network_id == network and one != reader]
+    team = [
+        colleague
+        for colleague in directory.case_managers.values()
+        if colleague.network_id == network and colleague != reader
+    ]
     return Following(
         loop=loop,
         acts=acts,
@@ -136,8 +140,10 @@ def _following(
         to_patient=to_patient,
         covered=desk.covered(reader, row.alert, loop),
         reader=reader,
-        team=tuple(sorted(team, key=lambda one: (one.name, one.case_manager_id))),
-        away=frozenset(one.case_manager_id for one in team if is_away(directory, one.case_manager_id, now)),
+        team=tuple(sorted(team, key=lambda colleague: (colleague.name, colleague.case_manager_id))),
+        away=frozenset(
+            colleague.case_manager_id for colleague in team if is_away(directory, colleague.case_manager_id, now)
+        ),
     )
 
 
@@ -156,7 +162,7 @@ def _systems(desk: Desk, alert_id: str) -> tuple[ToldSystem, ...]:
         newest.setdefault(row.destination_id, row)
     if not newest:
         return ()
-    rows = {one.destination.destination_id: one.destination for one in desk.store.destinations.all()}
+    rows = {known_row.destination.destination_id: known_row.destination for known_row in desk.store.destinations.all()}
     return tuple(
         ToldSystem(rows[where].name, rows[where].form, row.version, row.state, row.failure, row.ended_at)
         for where, row in sorted(newest.items())
@@ -166,18 +172,21 @@ def _systems(desk: Desk, alert_id: str) -> tuple[ToldSystem, ...]:
 
 def views_of(desk: Desk, reader: CaseManager, alerts: Sequence[Alert]) -> list[AlertView | None]:
     """Each of these versions as it was told to the reader; `None` where it was not."""
-    pages = {one: desk.store.inbox.stay_page(reader.case_manager_id, one) for one in {each.alert_id for each in alerts}}
-    found: list[AlertView | None] = []
+    pages = {
+        alert_id: desk.store.inbox.stay_page(reader.case_manager_id, alert_id)
+        for alert_id in {each.alert_id for each in alerts}
+    }
+    views: list[AlertView | None] = []
     for alert in alerts:
         page = pages[alert.alert_id]
         if page is None or page.row.enrollee is None:
-            found.append(None)
+            views.append(None)
             continue
         enrollee, asked = page.row.enrollee, page.row.asked
         network_id = desk.network_id(enrollee)
-        so_far = [one for one in reversed(page.versions) if one.version <= alert.version]
+        so_far = [version for version in reversed(page.versions) if version.version <= alert.version]
         last = told_versions(so_far, enrollee, reader, network_id, asked)[-1]
         past = former(page.row.alert, enrollee, reader, network_id, asked)
-        told = last.version == alert.version
-        found.append(desk.view(last, enrollee, reader, past, asked) if told else None)
-    return found
+        was_told = last.version == alert.version
+        views.append(desk.view(last, enrollee, reader, past, asked) if was_told else None)
+    return views

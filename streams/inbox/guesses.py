@@ -47,7 +47,7 @@ class Guesses:
 def one_address(address: str) -> str:
     """An address as tries are counted by it: an IPv6 /64 is one."""
     try:
-        found = ip_address(address)
+        ip = ip_address(address)
     except ValueError:
         return address
-    return str(ip_network((found, 64), strict=False)) if isinstance(found, IPv6Address) else str(found)
+    return str(ip_network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) else str(ip)

@@ -102,30 +102,30 @@ class Live:
     async def _poll(self) -> bool:
         if await run_in_threadpool(self._store.changes.position) <= self.position:
             return False
-        found = await run_in_threadpool(self.read, self.position, BATCH)
+        changes = await run_in_threadpool(self.read, self.position, BATCH)
         self.polled_at = datetime.now(UTC)
-        if not found:
+        if not changes:
             return False
-        if len(self._changes) + len(found) > REMEMBERED:
-            self._floor = self._changes[min(len(found), len(self._changes)) - 1].item.position
-        self._changes.extend(found)
-        self.position = found[-1].item.position
+        if len(self._changes) + len(changes) > REMEMBERED:
+            self._floor = self._changes[min(len(changes), len(self._changes)) - 1].item.position
+        self._changes.extend(changes)
+        self.position = changes[-1].item.position
         for event in self._waiting:
             event.set()
-        return len(found) == BATCH
+        return len(changes) == BATCH
 
     def read(self, after: int, limit: int) -> list[Change]:
         """At most `limit` changes after a position, from the store itself. Runs in a thread."""
         items = self._store.changes.after(after, limit)
         causes = self._desk.causes([item.position for item in items if item.kind is FeedKind.ALERT])
-        found = []
+        changes = []
         for item in items:
             cause = causes.get(item.position)
             if cause is None:
-                found.append(Change(item))
+                changes.append(Change(item))
             else:
-                found.append(Change(item, cause.message_id, cause.received_at, cause.prompt))
-        return found
+                changes.append(Change(item, cause.message_id, cause.received_at, cause.prompt))
+        return changes
 
     def after(self, position: int) -> list[Change] | None:
         """Changes after a position, oldest first; `None` when that is too long ago, or from another store."""

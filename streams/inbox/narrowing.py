@@ -62,21 +62,21 @@ class Narrowing(Value):
 
 def narrowing_of(given: dict[str, str]) -> Narrowing:
     """What a form or an address says; what is no choice narrows nothing."""
-    found = {name: value for name, value in given.items() if name in Narrowing.model_fields and value}
-    while found:
+    said = {name: value for name, value in given.items() if name in Narrowing.model_fields and value}
+    while said:
         try:
-            return Narrowing.model_validate(found)
+            return Narrowing.model_validate(said)
         except ValidationError as error:
             for fault in error.errors(include_input=False):
-                found.pop(str(fault["loc"][0]), None)
+                said.pop(str(fault["loc"][0]), None)
     return Narrowing()
 
 
 def narrowed(
-    found: Iterable[tuple[ReaderStay, Row]], by: Narrowing, now: datetime, zone: tzinfo
+    pairs: Iterable[tuple[ReaderStay, Row]], by: Narrowing, now: datetime, zone: tzinfo
 ) -> list[tuple[ReaderStay, Row]]:
     """The rows that fit, each with its place in the order asked for."""
-    return [(stay, _placed(row, stay, by.sort)) for stay, row in found if _fits(stay, row, by, now, zone)]
+    return [(stay, _placed(row, stay, by.sort)) for stay, row in pairs if _fits(stay, row, by, now, zone)]
 
 
 def _fits(stay: ReaderStay, row: Row, by: Narrowing, now: datetime, zone: tzinfo) -> bool:

@@ -334,7 +334,7 @@ def news(stay: pages.StayWords) -> str:
 
 def tel(phone: str) -> str:
     """What a telephone dials (RFC 3966) for a number of ten digits, else ""."""
-    digits = "".join(one for one in phone if one.isdigit())
+    digits = "".join(character for character in phone if character.isdigit())
     return f"+1{digits}" if len(digits) == 10 else ""
 
 

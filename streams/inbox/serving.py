@@ -120,14 +120,14 @@ class Certificates:
         return context
 
     def _stamps(self) -> list[tuple[int, int] | None]:
-        found = []
+        stamps = []
         for path in self._files:
             try:
                 stat = path.stat() if path else None
             except OSError:
                 stat = None
-            found.append((stat.st_mtime_ns, stat.st_size) if stat else None)
-        return found
+            stamps.append((stat.st_mtime_ns, stat.st_size) if stat else None)
+        return stamps
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -19,7 +19,9 @@ def scope(desk: Desk, reader: CaseManager) -> frozenset[str] | None:
     if not may(reader.role, Doing.SEE_ROW, Relation.NETWORK):
         return NOBODY_S
     practices = desk.directory().practices.values()
-    network = {one.practice_id for one in practices if reader.network_id and one.network_id == reader.network_id}
+    network = {
+        practice.practice_id for practice in practices if reader.network_id and practice.network_id == reader.network_id
+    }
     return frozenset(reader.practices) | network
 
 
@@ -39,10 +41,10 @@ def stays_of(desk: Desk, reader: CaseManager, enrollee: Enrollee, now: datetime)
 
 def _shown(desk: Desk, reader: CaseManager, rows: list[InboxRow], now: datetime) -> list[ReaderStay]:
     loops = desk.store.acts.loops([row.alert.alert_id for row in rows], desk.directory(), desk.policy(), now)
-    found = [(row, row.enrollee, loops[row.alert.alert_id]) for row in rows]
+    loops_by_row = [(row, row.enrollee, loops[row.alert.alert_id]) for row in rows]
     return [
         desk.stay_of(reader, row, row.unseen or (row.alert,), enrollee, loop)
-        for row, enrollee, loop in found
+        for row, enrollee, loop in loops_by_row
         if enrollee is not None and desk.may_see(reader, row, loop, now)
     ]
 
@@ -50,22 +52,22 @@ def _shown(desk: Desk, reader: CaseManager, rows: list[InboxRow], now: datetime)
 def colleagues(desk: Desk, reader: CaseManager) -> list[CaseManager]:
     """Everybody of the reader's network, the reader too; for the central office everybody."""
     everybody = reader.role is Role.CENTRAL_OFFICE
-    found = [
-        one
-        for one in desk.directory().case_managers.values()
-        if everybody or one == reader or (one.network_id and one.network_id == reader.network_id)
+    people = [
+        person
+        for person in desk.directory().case_managers.values()
+        if everybody or person == reader or (person.network_id and person.network_id == reader.network_id)
     ]
-    return sorted(found, key=lambda one: (one.name, one.case_manager_id))
+    return sorted(people, key=lambda person: (person.name, person.case_manager_id))
 
 
 def away_until(desk: Desk, person: CaseManager, now: datetime) -> datetime | None:
     absences = desk.directory().absences.get(person.case_manager_id, ())
-    return max((one.ends for one in absences if covers(one, now)), default=None)
+    return max((absence.ends for absence in absences if covers(absence, now)), default=None)
 
 
 def covers_for(desk: Desk, person: CaseManager, now: datetime) -> tuple[str, ...]:
     """The names of those for whom this person stands in just now."""
     directory = desk.directory()
     absent = [directory.person(who) for who in directory.absences if is_away(directory, who, now)]
-    pairs = [(one, directory.stand_in(one, now)) for one in absent if one is not None and one != person]
-    return tuple(sorted(one.name for one, found in pairs if found and found[0] == person))
+    pairs = [(away, directory.stand_in(away, now)) for away in absent if away is not None and away != person]
+    return tuple(sorted(away.name for away, stand_in in pairs if stand_in and stand_in[0] == person))

@@ -265,34 +265,34 @@ def tries(number: int) -> str:
     return f"{count(number, 'try', 'tries')}, not reached" if number else ""
 
 
-def where_it_is(found: FollowUp, name: Callable[[str], str], now: datetime, zone: tzinfo = ZONE) -> str:
+def where_it_is(follow_up: FollowUp, name: Callable[[str], str], now: datetime, zone: tzinfo = ZONE) -> str:
     """How far a follow-up is, in one line."""
-    if found.state is FollowUpState.TRYING:
-        return tries(found.tries)
-    if found.state is FollowUpState.REACHED and found.last_attempt is not None:
-        return f"Talked {time_or_moment(found.last_attempt.happened_at, now, zone)}"
-    if found.state is FollowUpState.CLOSED:
-        why = f": {CLOSE_WORDS[found.close_reason]}" if found.close_reason else ""
-        by = f", {name(found.closed_by.by)}" if found.closed_by else ""
+    if follow_up.state is FollowUpState.TRYING:
+        return tries(follow_up.tries)
+    if follow_up.state is FollowUpState.REACHED and follow_up.last_attempt is not None:
+        return f"Talked {time_or_moment(follow_up.last_attempt.happened_at, now, zone)}"
+    if follow_up.state is FollowUpState.CLOSED:
+        why = f": {CLOSE_WORDS[follow_up.close_reason]}" if follow_up.close_reason else ""
+        by = f", {name(follow_up.closed_by.by)}" if follow_up.closed_by else ""
         return f"Closed{why}{by}"
-    if found.called_before_it_was_void and found.last_attempt is not None:
-        when = time_or_moment(found.last_attempt.happened_at, now, zone)
+    if follow_up.called_before_it_was_void and follow_up.last_attempt is not None:
+        when = time_or_moment(follow_up.last_attempt.happened_at, now, zone)
         return f"Somebody called about this ({when}): call back if needed"
-    return STATE_WORDS[found.state]
+    return STATE_WORDS[follow_up.state]
 
 
-def verdict(one: Standing, name: Callable[[str], str], now: datetime, zone: tzinfo = ZONE) -> str:
+def verdict(standing: Standing, name: Callable[[str], str], now: datetime, zone: tzinfo = ZONE) -> str:
     """How a clock stands and who made it so: "done in time: M. Ortiz, RN talked with the patient by phone, 14:02"."""
-    words = VERDICT_WORDS[one.verdict]
-    if one.verdict is Verdict.MET and one.act is None:
-        at = one.clock.met_at
+    words = VERDICT_WORDS[standing.verdict]
+    if standing.verdict is Verdict.MET and standing.act is None:
+        at = standing.clock.met_at
         return f"noted for you{', ' + time_or_moment(at, now, zone) if at else ''}; nothing to do"
-    if one.verdict is Verdict.TRIED:
-        words = f"tried {count(one.tries, 'time')} in time; the call is still to make"
-    if one.act is None:
-        return f"{words}, {count(one.tries, 'try', 'tries')} so far" if one.tries else words
-    when = full_date(one.act.day) if one.act.day else time_or_moment(one.act.happened_at, now, zone)
-    return f"{words}: {did(one.act, name)}, {when}"
+    if standing.verdict is Verdict.TRIED:
+        words = f"tried {count(standing.tries, 'time')} in time; the call is still to make"
+    if standing.act is None:
+        return f"{words}, {count(standing.tries, 'try', 'tries')} so far" if standing.tries else words
+    when = full_date(standing.act.day) if standing.act.day else time_or_moment(standing.act.happened_at, now, zone)
+    return f"{words}: {did(standing.act, name)}, {when}"
 
 
 def next_words(kind: ClockKind) -> str:

@@ -12,7 +12,9 @@ def calendar(due: Mapping[date, int], who: str, now: datetime) -> str:
     A day keeps its UID and its SEQUENCE rises by the minute, so that reading it again changes entries and adds none.
     """
     stamp = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    owner = "".join(one if one.isalnum() and one.isascii() else f"-{ord(one):x}" for one in who)[:24]
+    owner = "".join(
+        character if character.isalnum() and character.isascii() else f"-{ord(character):x}" for character in who
+    )[:24]
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Warm Handoff//What is due//EN", "METHOD:PUBLISH"]
     for day, number in sorted(due.items()):
         lines += [

@@ -165,26 +165,26 @@ def clock_name(clock: Clock, policy: Policy | None = None) -> str:
 
 def clock_notes(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> list[str]:
     """What else is true of a clock: what is missing, what counts, which calendar, what is assumed."""
-    found = []
+    notes = []
     if clock.missing and clock.status is not ClockStatus.STOPPED:
         notice = (
             f"notice in time ({moment(clock.notice_at, now, zone)}), information still to get"
             if (clock.notice_at)
             else "no notice in time; to get"
         )
-        found.append(f"{notice}: {'; '.join(ELEMENT_WORDS[element] for element in clock.missing)}")
+        notes.append(f"{notice}: {'; '.join(ELEMENT_WORDS[element] for element in clock.missing)}")
     if clock.hours_lost >= 2:
-        found.append(f"{clock.hours_lost:.0f} h were lost before we heard")
+        notes.append(f"{clock.hours_lost:.0f} h were lost before we heard")
     if not clock.same_day:
-        found.append("the day of the discharge does not count")
+        notes.append("the day of the discharge does not count")
     if clock.calendar:
         whose = "federal holidays" if clock.calendar == "federal" else f"the holidays of {clock.calendar}"
-        found.append(f"working days without {whose}")
+        notes.append(f"working days without {whose}")
     if clock.tries:
-        found.append(f"{clock.tries} separate tries in time count as tried")
+        notes.append(f"{clock.tries} separate tries in time count as tried")
     if clock.assumed:
-        found.append("assumed: the panel does not say who pays, and the measure asks for some payers only")
-    return found
+        notes.append("assumed: the panel does not say who pays, and the measure asks for some payers only")
+    return notes
 
 
 def clock_state(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None = None) -> str:

@@ -51,10 +51,10 @@ def diagnosis(item: Diagnosis) -> str:
 
 def why_there(items: Sequence[Diagnosis], complaint: str) -> str:
     """Why, for the row: the best diagnosis in words with the complaint beside it; one of the two; or ""."""
-    found, said = main_diagnosis(items, ""), main_diagnosis((), complaint)
-    if found and said and plain(complaint).casefold() != found.casefold():
-        return f"{found} · came with {said}"
-    return found or said
+    diagnosed, said = main_diagnosis(items, ""), main_diagnosis((), complaint)
+    if diagnosed and said and plain(complaint).casefold() != diagnosed.casefold():
+        return f"{diagnosed} · came with {said}"
+    return diagnosed or said
 
 
 def main_diagnosis(items: Sequence[Diagnosis], complaint: str) -> str:

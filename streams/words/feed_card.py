@@ -71,10 +71,10 @@ def ask(line: Line) -> str:
     return f"{text[0].upper()}{text[1:]}. {_WRONG[line.fact][1]}"
 
 
-def delay(one: Delay) -> str:
+def delay(delays: Delay) -> str:
     """ "discharges (A03): half within 5 min, nine in ten within 1 h"."""
-    median, ninetieth = (f"within {span(most)}" if most else "after more than a day" for most in one[1:])
-    return f"{_OF[one.of]}: half {median}, nine in ten {ninetieth}"
+    median, ninetieth = (f"within {span(most)}" if most else "after more than a day" for most in delays[1:])
+    return f"{_OF[delays.of]}: half {median}, nine in ten {ninetieth}"
 
 
 def first(card: Card) -> str:

@@ -79,10 +79,10 @@ def field(name: str) -> str:
     return _FIELD_WORDS.get(name) or wording.field(name)
 
 
-def evidence(found: Mapping[str, str]) -> list[str]:
+def evidence(fields: Mapping[str, str]) -> list[str]:
     """Each compared field and how it agreed: "birth date: the same"; how it was searched is nobody's reading."""
     return [
         f"{field(name)}: {_SAID.get(word, word.replace('_', ' '))}"
-        for name, word in found.items()
+        for name, word in fields.items()
         if name != Field.LARGE_BLOCK
     ]

@@ -1,9 +1,9 @@
 """Numbers with their nouns."""
 
 
-def count(number: int, one: str, many: str = "") -> str:
+def count(number: int, singular: str, many: str = "") -> str:
     """ "1 person", "3 people", "1,204 people"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {singular if number == 1 else many or singular + 's'}"
 
 
 def ordinal(number: int) -> str:

@@ -231,32 +231,32 @@ def headline(
     planned: bool = False,
 ) -> str:
     """What happened last, in a few words: "Discharged home, against advice"."""
-    told = frozenset(reasons)
-    if kind is AlertKind.DEATH or Reason.DIED in told:
+    given = frozenset(reasons)
+    if kind is AlertKind.DEATH or Reason.DIED in given:
         return "Died"
     if status is StayStatus.ON_LEAVE:
         return "On leave from the hospital, not discharged"
-    if Reason.DISCHARGE_CANCELLED in told and status is not StayStatus.FINISHED:
+    if Reason.DISCHARGE_CANCELLED in given and status is not StayStatus.FINISHED:
         return "Still in the hospital: the discharge was cancelled"
     if kind is AlertKind.DISCHARGE or status is StayStatus.FINISHED:
-        return _left(encounter_class, disposition_code, told)
-    if Reason.REGISTERED in told:
+        return _left(encounter_class, disposition_code, given)
+    if Reason.REGISTERED in given:
         return "Registered at the hospital, kind of visit unknown"
     if kind is AlertKind.ED_VISIT:
-        return "Overdose, in the ED" if Reason.OVERDOSE in told else "In the ED"
+        return "Overdose, in the ED" if Reason.OVERDOSE in given else "In the ED"
     if kind is AlertKind.OBSERVATION:
         return "In the hospital for observation"
     if kind is AlertKind.TRANSFER:
         return "Moved to another facility"
-    if Reason.NEWBORN in told:
+    if Reason.NEWBORN in given:
         return "Born in the hospital"
-    again = "Back in the hospital" if Reason.READMISSION in told else ""
-    return again or ("Admitted as planned" if planned or Reason.PLANNED_ADMISSION in told else "Admitted")
+    again = "Back in the hospital" if Reason.READMISSION in given else ""
+    return again or ("Admitted as planned" if planned or Reason.PLANNED_ADMISSION in given else "Admitted")
 
 
-def _left(encounter_class: EncounterClass, code: str, told: frozenset[Reason]) -> str:
+def _left(encounter_class: EncounterClass, code: str, given: frozenset[Reason]) -> str:
     where = disposition(code)
-    if Reason.LEFT_AGAINST_ADVICE in told and "against advice" not in where:
+    if Reason.LEFT_AGAINST_ADVICE in given and "against advice" not in where:
         where = f"{where}, against advice" if where else "against advice"
     if encounter_class is EncounterClass.EMERGENCY:
         return f"Left the ED {'for ' if where.startswith('home') else ''}{where}".strip()
@@ -265,12 +265,12 @@ def _left(encounter_class: EncounterClass, code: str, told: frozenset[Reason]) -
     return f"Discharged {where}".strip()
 
 
-def because(priority: Priority, told: Iterable[Reason], tier: RiskTier, rule_name: str, policy: Policy) -> str:
+def because(priority: Priority, given: Iterable[Reason], tier: RiskTier, rule_name: str, policy: Policy) -> str:
     """ "Urgent because: left against medical advice"; "" for what does not press, or a rule not in force any more."""
     rule = next((rule for rule in policy.rules if rule.name == rule_name), None)
     if rule is None or priority not in (Priority.URGENT, Priority.HIGH):
         return ""
-    said = [reason(item, policy) for item in dict.fromkeys(told) if item in rule.reasons]
+    said = [reason(item, policy) for item in dict.fromkeys(given) if item in rule.reasons]
     parts = [text[0].lower() + text[1:] for text in said]
     if tier in rule.risk_tiers and RISK_WORDS[tier]:
         parts.append(RISK_WORDS[tier])
@@ -282,20 +282,20 @@ def mark(action: Action, reasons: Iterable[Reason], encounter_class: EncounterCl
 
     Reasons come in the rules' order: what is different first, then what is true around the stay.
     """
-    told = tuple(reasons)
+    given = tuple(reasons)
     if version == 1 and action is not Action.RETRACT:
         return "new"
-    if Reason.DIED in told:
+    if Reason.DIED in given:
         return _MARKS[Reason.DIED]
-    if Reason.CLASS_CHANGED in told and not _LEFT.intersection(told):
+    if Reason.CLASS_CHANGED in given and not _LEFT.intersection(given):
         return _CLASS_MARKS.get(encounter_class, "kind of stay changed")
-    found = next((_MARKS[item] for item in told if item in _MARKS), "changed")
-    return "cancelled" if action is Action.RETRACT and found == "changed" else found
+    word = next((_MARKS[item] for item in given if item in _MARKS), "changed")
+    return "cancelled" if action is Action.RETRACT and word == "changed" else word
 
 
 def retraction(reasons: Iterable[Reason], kind: AlertKind, at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
     """ "Cancelled by the hospital 14:02: this admission did not happen"; no cause when reasons are withheld."""
-    told = frozenset(reasons)
+    given = frozenset(reasons)
     when = time_or_moment(at, now, zone)
     what = {
         AlertKind.ED_VISIT: "ED visit",
@@ -304,17 +304,17 @@ def retraction(reasons: Iterable[Reason], kind: AlertKind, at: datetime, now: da
         AlertKind.DISCHARGE: "stay",
         AlertKind.DEATH: "report",
     }.get(kind, "admission")
-    if Reason.MOVED_TO_ANOTHER_PERSON in told:
+    if Reason.MOVED_TO_ANOTHER_PERSON in given:
         return f"Corrected by the hospital {when}: this {what} belongs to somebody else"
-    if Reason.MERGED in told:
+    if Reason.MERGED in given:
         return f"Joined by the hospital {when}: this {what} goes on under another row"
-    if Reason.BACK_TO_OUTPATIENT in told:
+    if Reason.BACK_TO_OUTPATIENT in given:
         return f"Changed by the hospital {when}: no longer an inpatient, now outpatient"
-    if Reason.VISIT_DELETED in told or Reason.PERSON_DELETED in told:
+    if Reason.VISIT_DELETED in given or Reason.PERSON_DELETED in given:
         return f"Deleted by the hospital {when}: this {what} was entered by mistake"
-    if Reason.MATCH_REJECTED in told:
+    if Reason.MATCH_REJECTED in given:
         return f"Taken back {when}: a person found that this is somebody else"
-    if not told:
+    if not given:
         return f"Taken back by the hospital {when}"
     return f"Cancelled by the hospital {when}: this {what} did not happen"
 

@@ -38,9 +38,13 @@ def _lines(inbox: "Inbox", who: Caller, after: int) -> tuple[list[AlertLine], in
     read, cursor = 0, after
     while len(lines) < MOST_LINES and read < _MOST_READ:
         records = inbox.store.changes.versions(cursor, _READ_AT_ONCE)
-        mine = [one for one in records if who.person.case_manager_id in one.alert.told][: MOST_LINES - len(lines)]
-        views = views_of(inbox.desk, who.person, [one.alert for one in mine])
-        lines += [AlertLine(cursor=one.position, alert=seen) for one, seen in zip(mine, views, strict=True) if seen]
+        mine = [record for record in records if who.person.case_manager_id in record.alert.told][
+            : MOST_LINES - len(lines)
+        ]
+        views = views_of(inbox.desk, who.person, [record.alert for record in mine])
+        lines += [
+            AlertLine(cursor=record.position, alert=seen) for record, seen in zip(mine, views, strict=True) if seen
+        ]
         if len(lines) == MOST_LINES:
             cursor = mine[-1].position
             break

@@ -44,8 +44,8 @@ class Refusal(Exception):
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__()
-        found = tuple(FaultOut(code=fault.code, field=fault.field) for fault in faults)
-        self.problem = ProblemOut(title=title, status=status, faults=found, held_by=held_by)
+        faults_out = tuple(FaultOut(code=fault.code, field=fault.field) for fault in faults)
+        self.problem = ProblemOut(title=title, status=status, faults=faults_out, held_by=held_by)
         self.headers = headers or {}
 
     def answer(self) -> Response:

@@ -44,7 +44,7 @@ async def document_page(_inbox: "Inbox", _request: Request) -> Response:
 def document() -> dict[str, Any]:
     """The document, the same for everybody."""
     _, schemas = models_json_schema(
-        [(one, "validation") for one in MODELS], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in MODELS], ref_template="#/components/schemas/{model}"
     )
     return {
         "openapi": "3.1.0",

@@ -34,15 +34,15 @@ _WORDS: Final[dict[str, Any]] = {"text": "", "who": "", "number": "", "answers":
 
 
 async def list_stays(inbox: "Inbox", _request: Request, who: Caller) -> Response:
-    found = await run_in_threadpool(partial(_list, inbox), who)
-    return _json(found.model_dump_json())
+    listed = await run_in_threadpool(partial(_list, inbox), who)
+    return _json(listed.model_dump_json())
 
 
 async def one_stay(inbox: "Inbox", request: Request, who: Caller) -> Response:
-    found = await run_in_threadpool(partial(_whole, inbox), who, _alert_id(request))
-    if request.headers.get("if-none-match") == found.etag:
-        return Response(status_code=304, headers={"ETag": found.etag})
-    return _json(found.model_dump_json(), etag=found.etag)
+    whole = await run_in_threadpool(partial(_whole, inbox), who, _alert_id(request))
+    if request.headers.get("if-none-match") == whole.etag:
+        return Response(status_code=304, headers={"ETag": whole.etag})
+    return _json(whole.model_dump_json(), etag=whole.etag)
 
 
 async def write_act(inbox: "Inbox", request: Request, who: Caller) -> Response:
@@ -104,14 +104,14 @@ def _whole(inbox: "Inbox", who: Caller, alert_id: str) -> StayWhole:
         acts=tuple(_shown(act, latest, who) for act in acts),
         clocks=tuple(
             ClockOut(
-                kind=one.clock.kind,
-                due_at=one.clock.due_at,
-                verdict=one.verdict,
-                tries=one.tries,
-                act_id=one.act.act_id if one.act else "",
+                kind=standing.clock.kind,
+                due_at=standing.clock.due_at,
+                verdict=standing.verdict,
+                tries=standing.tries,
+                act_id=standing.act.act_id if standing.act else "",
             )
-            for one in loop.standings
-            if one.clock.kind in {clock.kind for clock in latest.clocks}
+            for standing in loop.standings
+            if standing.clock.kind in {clock.kind for clock in latest.clocks}
         ),
         steps=tuple(StepOut(**step._asdict()) for step in inbox.store.escalations.of_stay(alert_id)),
     )
@@ -122,7 +122,7 @@ def _write(inbox: "Inbox", who: Caller, alert_id: str, act: Act, if_match: str) 
     if detail is None:
         raise Refusal(404, "there is no such stay, or it is not yours")
     before = inbox.store.acts.of_stay(alert_id)
-    known = act.act_id in {one.act_id for one in before}
+    known = act.act_id in {written.act_id for written in before}
     if if_match and not known and if_match not in ("*", _etag(detail.stay.latest, before)):
         raise Refusal(412, "this stay changed meanwhile: get it again")
     match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over="" if if_match != "*" else None):
@@ -144,14 +144,14 @@ def _write(inbox: "Inbox", who: Caller, alert_id: str, act: Act, if_match: str) 
 def _summary(stay: ReaderStay, loop: Loop | None, acts: Sequence[Act]) -> dict[str, Any]:
     latest = stay.latest
     etag = _etag(latest, acts)
-    found: dict[str, Any] = {"stay": latest, "etag": etag, "asked": bool(stay.asked), "holder": "", "follow_up": None}
+    summary: dict[str, Any] = {"stay": latest, "etag": etag, "asked": bool(stay.asked), "holder": "", "follow_up": None}
     if loop is not None and latest.tier is not Tier.WITHHELD:
         now = loop.follow_up
-        found["holder"] = loop.holding.holder
-        found["follow_up"] = FollowUpOut(
+        summary["holder"] = loop.holding.holder
+        summary["follow_up"] = FollowUpOut(
             state=now.state, since=now.since, tries=now.tries, remind_at=now.remind_at, close_reason=now.close_reason
         )
-    return found
+    return summary
 
 
 def _shown(act: Act, latest: AlertView, who: Caller) -> Act:

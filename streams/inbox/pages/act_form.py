@@ -84,7 +84,7 @@ def act_of(
 
     for name, choices in _CHOICES.items():
         if given := form.get(name, ""):
-            read(name, next((one for one in choices if one.value == given), None))
+            read(name, next((choice for choice in choices if choice.value == given), None))
     if given := form.get("minutes", ""):
         read("minutes", int(given) if given.isdecimal() and len(given) < 4 else None)
     if form.get("interpreter"):
@@ -100,7 +100,7 @@ def act_of(
     if answers := {name[2:]: value for name, value in form.items() if name.startswith("q-") and value}:
         said |= {"answers": answers, "guide": form.get("guide", "")}
     if "number" in said:
-        said["number"] = "".join(one for one in said["number"] if one.isdigit())[-15:]
+        said["number"] = "".join(character for character in said["number"] if character.isdigit())[-15:]
     if faults:
         return tuple(faults)
     try:

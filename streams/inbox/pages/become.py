@@ -29,12 +29,12 @@ async def become_page(inbox: "Inbox", visit: "Visit") -> Response:
 def people_of(inbox: "Inbox") -> list[dict[str, str]]:
     directory = inbox.desk.directory()
     loads = inbox.store.inbox.loads([*directory.case_managers.values(), BUILT_IN_CENTRAL_OFFICE])
-    found = []
+    people = []
     for load in loads:
         person = load.case_manager
         network = directory.networks.get(person.network_id)
         plan = directory.lme_mcos.get(person.lme_mco_id)
-        found.append(
+        people.append(
             {
                 "id": person.case_manager_id,
                 "name": person.name,
@@ -43,7 +43,7 @@ def people_of(inbox: "Inbox") -> list[dict[str, str]]:
                 "open": f"{load.open:,} open",
             }
         )
-    return found
+    return people
 
 
 async def become(inbox: "Inbox", visit: "Visit") -> Response:

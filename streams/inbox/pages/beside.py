@@ -28,6 +28,6 @@ def _beside(inbox: "Inbox", reader: Reader, alert_id: str, by: int) -> Response:
     the list itself."""
     now, who, zone = datetime.now(UTC), reader.person.case_manager_id, inbox.desk.zone
     groups = rows.grouped(rows.row(stay, who, now, zone) for stay in inbox.desk.stays(reader.person, now))
-    ids = [row.alert_id for group, found in groups.items() for row in found if group is not rows.Group.FINISHED]
+    ids = [row.alert_id for group, members in groups.items() for row in members if group is not rows.Group.FINISHED]
     at = ids.index(alert_id) + by if alert_id in ids else -1
     return RedirectResponse(f"/stay/{ids[at]}" if 0 <= at < len(ids) else "/", 303)

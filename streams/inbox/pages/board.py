@@ -49,60 +49,60 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
     if not may_see(reader.person):
         return PlainTextResponse("not yours", 404)
     now, who = datetime.now(UTC), reader.person.case_manager_id
-    found, stays = of_network(inbox, reader, now)
+    network_board, stays = of_network(inbox, reader, now)
     tile = query.get("tile", "")
-    shown = _shown(found, stays, tile, query.get("whose", ""))
+    shown = _shown(network_board, stays, tile, query.get("whose", ""))
     listed = [rows.row(stay, who, now, inbox.desk.zone) for stay in shown]
     silent, feeds = inbox.desk.silent(now)
     inbox.store.audit.write_list(who, Audited.READ_LIST, now, people_of(shown), f"board, {len(listed)} stays")
     return inbox.page(
         "board.html",
         reader=reader,
-        tiles=[(one.value, TILE_WORDS[one], len(found.tiles[one])) for one in Tile],
+        tiles=[(each_tile.value, TILE_WORDS[each_tile], len(network_board.tiles[each_tile])) for each_tile in Tile],
         chosen=tile,
         chosen_words=TILE_WORDS[Tile(tile)] if tile in set(Tile) else _whose(inbox, query.get("whose", "")),
         rows=listed,
         loads=[
             {
-                "id": one.person.case_manager_id,
-                "name": one.person.name,
-                "role": people_words.ROLE_WORDS[one.person.role],
-                "where": _where(one.away_until, one.covers, now, inbox.desk.zone),
-                "open": len(one.open),
-                "urgent": len(one.urgent),
-                "overdue": len(one.overdue),
-                "due_today": len(one.due_today),
+                "id": load.person.case_manager_id,
+                "name": load.person.name,
+                "role": people_words.ROLE_WORDS[load.person.role],
+                "where": _where(load.away_until, load.covers, now, inbox.desk.zone),
+                "open": len(load.open),
+                "urgent": len(load.urgent),
+                "overdue": len(load.overdue),
+                "due_today": len(load.due_today),
             }
-            for one in found.loads
+            for load in network_board.loads
         ],
         reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now)),
-        silent=[(one.feed, one.words, time_words.ago((now - one.received_at).total_seconds())) for one in silent],
+        silent=[(feed.feed, feed.words, time_words.ago((now - feed.received_at).total_seconds())) for feed in silent],
         feeds=feeds,
         look_days=LOOK_DAYS,
         glass=[
             {
-                "id": one.glass_id,
-                "who": inbox.desk.name(one.case_manager_id),
-                "when": time_words.moment(one.at, now, inbox.desk.zone),
-                "ref": inbox.refs.of(one.enrollee_id),
-                "reason": REASON_WORDS[one.reason],
-                "words": one.words,
+                "id": broken.glass_id,
+                "who": inbox.desk.name(broken.case_manager_id),
+                "when": time_words.moment(broken.at, now, inbox.desk.zone),
+                "ref": inbox.refs.of(broken.enrollee_id),
+                "reason": REASON_WORDS[broken.reason],
+                "words": broken.words,
             }
-            for one in waiting_for(inbox, reader.person)
+            for broken in waiting_for(inbox, reader.person)
         ],
-        many=offered(inbox, reader, now, back="board") | {"team": _team(inbox, found, now)},
+        many=offered(inbox, reader, now, back="board") | {"team": _team(inbox, network_board, now)},
         said=query.get("said", "") if query.get("said", "").isdecimal() else "",
     )
 
 
-def _team(inbox: "Inbox", found: Board, now: datetime) -> list[tuple[str, str]]:
+def _team(inbox: "Inbox", network_board: Board, now: datetime) -> list[tuple[str, str]]:
     """Whom stays can be given, with how much they have and where they are."""
     return [
         (
-            one.person.case_manager_id,
-            f"{one.person.name} ({len(one.open)} open, {_where(one.away_until, one.covers, now, inbox.desk.zone)})",
+            load.person.case_manager_id,
+            f"{load.person.name} ({len(load.open)} open, {_where(load.away_until, load.covers, now, inbox.desk.zone)})",
         )
-        for one in found.loads
+        for load in network_board.loads
     ]
 
 
@@ -118,11 +118,11 @@ def _where(away_until: datetime | None, covers: tuple[str, ...], now: datetime, 
     return " · ".join(part for part in parts if part) or "here"
 
 
-def _shown(found: Board, stays: dict[str, ReaderStay], tile: str, whose: str) -> list[ReaderStay]:
+def _shown(network_board: Board, stays: dict[str, ReaderStay], tile: str, whose: str) -> list[ReaderStay]:
     """The rows behind a number: of a tile, of one person, else those that nobody has."""
     if tile in set(Tile):
-        return list(found.tiles[Tile(tile)])
-    for load in found.loads:
+        return list(network_board.tiles[Tile(tile)])
+    for load in network_board.loads:
         if whose and load.person.case_manager_id == whose:
             return [stays[alert_id] for alert_id in load.open]
-    return list(found.tiles[Tile.NOBODY])
+    return list(network_board.tiles[Tile.NOBODY])

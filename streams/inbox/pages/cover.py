@@ -56,28 +56,30 @@ async def cover_page(inbox: "Inbox", visit: "Visit") -> Response:
 def render(inbox: "Inbox", reader: Reader, said: str, whose: str) -> Response:
     now, me = datetime.now(UTC), reader.person
     team = colleagues(inbox.desk, me)
-    people = [one for one in team if may_say_for(me, one)]
+    people = [colleague for colleague in team if may_say_for(me, colleague)]
     coming = [
-        (inbox.desk.name(one.case_manager_id), one)
+        (inbox.desk.name(absence.case_manager_id), absence)
         for person in team
-        for one in inbox.desk.directory().absences.get(person.case_manager_id, ())
-        if one.ends > now and one.starts < now + SHOWN
+        for absence in inbox.desk.directory().absences.get(person.case_manager_id, ())
+        if absence.ends > now and absence.starts < now + SHOWN
     ]
     inbox.store.audit.write(me.case_manager_id, Audited.READ_LIST, now, detail="cover")
     return inbox.page(
         "cover.html",
         reader=reader,
         said=said,
-        people=[(one.case_manager_id, _named(one)) for one in people],
-        chosen=whose if whose in {one.case_manager_id for one in people} else me.case_manager_id,
-        team=[(one.case_manager_id, _named(one)) for one in team],
+        people=[(person.case_manager_id, _named(person)) for person in people],
+        chosen=whose if whose in {person.case_manager_id for person in people} else me.case_manager_id,
+        team=[(colleague.case_manager_id, _named(colleague)) for colleague in team],
         coming=[
             {
                 "who": name,
-                "times": " to ".join(time_words.moment(at, now, inbox.desk.zone) for at in (one.starts, one.ends)),
-                "cover": inbox.desk.name(one.backup_id) if one.backup_id else "",
+                "times": " to ".join(
+                    time_words.moment(at, now, inbox.desk.zone) for at in (absence.starts, absence.ends)
+                ),
+                "cover": inbox.desk.name(absence.backup_id) if absence.backup_id else "",
             }
-            for name, one in sorted(coming, key=lambda found: (found[1].starts, found[0]))
+            for name, absence in sorted(coming, key=lambda named_absence: (named_absence[1].starts, named_absence[0]))
         ],
         away_until=_until(inbox, me, now),
         shown_days=SHOWN.days,
@@ -97,27 +99,29 @@ def _until(inbox: "Inbox", person: CaseManager, now: datetime) -> str:
 def meanwhile(inbox: "Inbox", me: CaseManager, now: datetime) -> list[Meanwhile]:
     """What others did on the reader's stays since the last absence began."""
     absences = inbox.desk.directory().absences.get(me.case_manager_id, ())
-    past = [one for one in absences if one.starts < now and one.ends > now - BACK_FOR]
+    past = [absence for absence in absences if absence.starts < now and absence.ends > now - BACK_FOR]
     if not past:
         return []
-    since = min(one.starts for one in past)
+    since = min(absence.starts for absence in past)
     stays, zone = inbox.desk.stays(me, now), inbox.desk.zone
     acts = inbox.store.acts.of_stays([stay.latest.alert_id for stay in stays])
-    found = []
+    lines_by_stay = []
     for stay in stays:
         done = [
             act
             for act in effective(acts.get(stay.latest.alert_id, ()))
             if act.recorded_at >= since and act.by != me.case_manager_id and act.kind is not ActKind.NOTED
         ]
-        told = [rows.headline_of(one) for one in stay.versions if one.decided_at >= since]
+        headlines = [rows.headline_of(version) for version in stay.versions if version.decided_at >= since]
         deeds = [
             f"{act_words.did(act, inbox.desk.name)}, {time_words.moment(act.recorded_at, now, zone)}" for act in done
         ]
-        lines = [*told, *deeds]
+        lines = [*headlines, *deeds]
         if lines:
-            found.append(Meanwhile(stay.latest.alert_id, rows.who_of(stay.latest.person, now, zone), tuple(lines)))
-    return found
+            lines_by_stay.append(
+                Meanwhile(stay.latest.alert_id, rows.who_of(stay.latest.person, now, zone), tuple(lines))
+            )
+    return lines_by_stay
 
 
 async def say_away(inbox: "Inbox", visit: "Visit") -> Response:

@@ -124,16 +124,16 @@ def _searched(destination: Destination) -> str:
 
 
 def _line(inbox: "Inbox", row: DestinationRow, standing: Standing, test: Test | None, now: datetime) -> dict[str, Any]:
-    zone, one = inbox.desk.zone, row.destination
+    zone, destination = inbox.desk.zone, row.destination
     since = standing.waiting_since
     return {
-        "id": one.destination_id,
-        "name": one.name,
-        "whose": words.whose(one.whose, one.owner_id),
-        "form": words.FORMS[one.form],
-        "address": one.address.partition("?")[0],
-        "state": words.STATES[one.state],
-        "paused": one.state is State.PAUSED,
+        "id": destination.destination_id,
+        "name": destination.name,
+        "whose": words.whose(destination.whose, destination.owner_id),
+        "form": words.FORMS[destination.form],
+        "address": destination.address.partition("?")[0],
+        "state": words.STATES[destination.state],
+        "paused": destination.state is State.PAUSED,
         "why": words.why(row.why),
         "succeeded": time_words.time_or_moment(row.succeeded_at, now, zone) if row.succeeded_at else "never",
         "failing": row.failures,

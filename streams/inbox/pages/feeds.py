@@ -34,10 +34,10 @@ async def feeds_page(inbox: "Inbox", visit: "Visit") -> Response:
 def shown(inbox: "Inbox", reader: "Reader") -> Response:
     now, zone = datetime.now(UTC), inbox.desk.zone
     heard = inbox.store.ledger.feeds()
-    talk = {one.feed: one.state for one in inbox.store.feed_talk.all()}
+    talk = {feed_talk.feed: feed_talk.state for feed_talk in inbox.store.feed_talk.all()}
     cards = set(inbox.store.feed_weeks.feeds())
     lines = []
-    for feed in sorted(one for one in {*heard, *cards} if may_see_feed(reader.person, one)):
+    for feed in sorted(feed_name for feed_name in {*heard, *cards} if may_see_feed(reader.person, feed_name)):
         state = talk.get(feed, State(Talk.LEARNING))
         ago = time_words.ago((now - heard[feed]).total_seconds()) if feed in heard else "never"
         how = feed_words.quiet(state, now, zone) or state.talk.value
@@ -49,7 +49,7 @@ def card_shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
     weeks = inbox.store.feed_weeks.newest(feed, 1 + WEEKS_BEFORE)
     if not weeks:
         return PlainTextResponse("not here", 404)
-    found = card(weeks[0].counts, [week.counts for week in weeks[1:]])
+    feed_card = card(weeks[0].counts, [week.counts for week in weeks[1:]])
     lines = [
         {
             "said": words.said(line),
@@ -59,7 +59,7 @@ def card_shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
             "trend": line.trend.value,
             "ask": words.ask(line),
         }
-        for line in found.lines
+        for line in feed_card.lines
         if line.verdict is not Verdict.TOO_FEW
     ]
     return inbox.page(
@@ -68,10 +68,10 @@ def card_shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
         reader=reader,
         feed=feed,
         week=weeks[0].begins.date().isoformat(),
-        messages=found.messages,
-        first=words.first(found),
+        messages=feed_card.messages,
+        first=words.first(feed_card),
         lines=lines,
-        few=len(found.lines) - len(lines),
-        delays=[words.delay(one) for one in found.delays],
-        rejects=found.rejects,
+        few=len(feed_card.lines) - len(lines),
+        delays=[words.delay(delay) for delay in feed_card.delays],
+        rejects=feed_card.rejects,
     )

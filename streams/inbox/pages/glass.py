@@ -62,7 +62,7 @@ async def find(inbox: "Inbox", visit: "Visit") -> Response:
     if wait > timedelta():
         said = f"You searched many times. Wait {math.ceil(wait.total_seconds())} seconds."
         return asking(inbox, visit.reader, said, 429)
-    return await run_in_threadpool(partial(found, inbox, visit.reader, words))
+    return await run_in_threadpool(partial(search_result, inbox, visit.reader, words))
 
 
 def asking(
@@ -80,19 +80,23 @@ def asking(
     )
 
 
-def found(inbox: "Inbox", reader: "Reader", words: str) -> Response:
+def search_result(inbox: "Inbox", reader: "Reader", words: str) -> Response:
     now, zone = datetime.now(UTC), inbox.desk.zone
     asked = read(words, now.astimezone(zone).date())
     people = inbox.store.people.find(None, names=asked.names, born=asked.born, ids=asked.ids) if is_exact(asked) else []
     if len(people) > MOST_FOUND:
         people = []
     who = reader.person.case_manager_id
-    ids = [one.enrollee_id for one in people]
+    ids = [person.enrollee_id for person in people]
     inbox.store.audit.write_people(who, Audited.READ_LIST, now, ids, "search to open in an emergency")
     shown = [
-        {"ref": inbox.refs.of(one.enrollee_id), "who": _name(one), "born": time_words.full_date(one.birth_date)}
-        | {"theirs": "yes" if may_see(inbox, reader, one.practice_id) else ""}
-        for one in people
+        {
+            "ref": inbox.refs.of(person.enrollee_id),
+            "who": _name(person),
+            "born": time_words.full_date(person.birth_date),
+        }
+        | {"theirs": "yes" if may_see(inbox, reader, person.practice_id) else ""}
+        for person in people
     ]
     said = "" if shown else "Nobody, or too many. Give first and last name with the birth date, or the member ID."
     return asking(inbox, reader, said, 200, shown)
@@ -138,7 +142,7 @@ def shown_to(inbox: "Inbox", visit: "Visit") -> Response:
         me.case_manager_id,
         Audited.READ_STAY,
         now,
-        alert_ids=[one.alert_id for one in views] or [""],
+        alert_ids=[alert.alert_id for alert in views] or [""],
         enrollee_id=enrollee.enrollee_id,
         detail=f"{IN_EMERGENCY}, {broken.reason}",
     )
@@ -158,8 +162,8 @@ def shown_to(inbox: "Inbox", visit: "Visit") -> Response:
         reason=REASON_WORDS[broken.reason],
         tel=tel(enrollee.phone),
         facts=[(name, value) for name, value in facts if value],
-        stays=[_words(inbox, one, now) for one in views if one.tier is not Tier.WITHHELD],
-        withheld=len([one for one in views if one.tier is Tier.WITHHELD]),
+        stays=[_words(inbox, alert, now) for alert in views if alert.tier is not Tier.WITHHELD],
+        withheld=len([alert for alert in views if alert.tier is Tier.WITHHELD]),
     )
 
 
@@ -189,7 +193,7 @@ async def look_at(inbox: "Inbox", visit: "Visit") -> Response:
     me, now = visit.reader.person, datetime.now(UTC)
     waiting = await run_in_threadpool(waiting_for, inbox, me)
     wanted = str(visit.form.get("of", ""))
-    if wanted not in {one.glass_id for one in waiting}:
+    if wanted not in {broken.glass_id for broken in waiting}:
         return PlainTextResponse("not here", 404)
     await run_in_threadpool(inbox.store.glass.look_at, wanted, me.case_manager_id, now)
     return RedirectResponse("/board#glass", 303)

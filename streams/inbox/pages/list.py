@@ -39,16 +39,16 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
     position = inbox.store.changes.position()
     at = looking(inbox, reader, request)
     stays = stays_of(inbox, reader, now, at.by.view)
-    found = rows_of(inbox, reader, stays, at.by, now)
-    last = max((item.latest.decided_at for item, _ in found), default=None)
-    who, detail = reader.person.case_manager_id, f"list, {len(found)} stays"
+    pairs = rows_of(inbox, reader, stays, at.by, now)
+    last = max((item.latest.decided_at for item, _ in pairs), default=None)
+    who, detail = reader.person.case_manager_id, f"list, {len(pairs)} stays"
     if came:
-        inbox.store.audit.write_list(who, Audited.READ_LIST, now, people_of(stay for stay, _ in found), detail)
+        inbox.store.audit.write_list(who, Audited.READ_LIST, now, people_of(stay for stay, _ in pairs), detail)
     else:
         inbox.store.audit.write(who, Audited.AUTO, now, detail=detail)
-    groups = groups_of(inbox, reader, found, now, at.by)
+    groups = groups_of(inbox, reader, pairs, now, at.by)
     etag = name_of(groups)
-    inbox.deltas.sent(who, etag, [row for _, row in found])
+    inbox.deltas.sent(who, etag, [row for _, row in pairs])
     return inbox.page(
         "list.html",
         reader=reader,
@@ -63,7 +63,7 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
         choices=choices(inbox, reader, at.by, stays),
         narrows=at.by.narrows,
         view_id=at.view_id,
-        view_name=next((one.name for one in at.kept if one.view_id == at.view_id), ""),
+        view_name=next((kept_view.name for kept_view in at.kept if kept_view.view_id == at.view_id), ""),
         full=request.query_params.get("said") == "full",
         call_presses=CALL_PRESSES,
         many=offered(inbox, reader, now),
@@ -83,15 +83,15 @@ def render_list_part(inbox: "Inbox", reader: Reader, request: Request, known: st
     now, who = datetime.now(UTC), reader.person.case_manager_id
     position = inbox.store.changes.position()
     by = looking(inbox, reader, request).by
-    found = rows_of(inbox, reader, stays_of(inbox, reader, now, by.view), by, now)
-    groups = groups_of(inbox, reader, found, now, by)
+    pairs = rows_of(inbox, reader, stays_of(inbox, reader, now, by.view), by, now)
+    groups = groups_of(inbox, reader, pairs, now, by)
     headers = {"X-Position": str(position), "ETag": name_of(groups)}
     if known == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    shown = [row for _, row in found]
+    shown = [row for _, row in pairs]
     delta = inbox.deltas.since(who, known, shown)
     inbox.deltas.sent(who, headers["ETag"], shown)
-    inbox.store.audit.write(who, Audited.AUTO, now, detail=f"list, {len(found)} stays")
+    inbox.store.audit.write(who, Audited.AUTO, now, detail=f"list, {len(pairs)} stays")
     if delta is not None:
         headers["X-Delta"] = "1"
         for group in groups:
@@ -126,20 +126,20 @@ def rows_of(
 
 
 def groups_of(
-    inbox: "Inbox", reader: Reader, found: list[tuple[ReaderStay, rows.Row]], now: datetime, by: Narrowing
+    inbox: "Inbox", reader: Reader, pairs: list[tuple[ReaderStay, rows.Row]], now: datetime, by: Narrowing
 ) -> list[dict[str, Any]]:
     if by != Narrowing():
-        none = "Nobody fits what you chose to show." if by.narrows and not found else ""
+        none = "Nobody fits what you chose to show." if by.narrows and not pairs else ""
         return [
             {"id": group.value, "words": rows.GROUP_WORDS[group], "rows": members, "open": False, "note": ""}
             | {"empty": none if group is rows.Group.NOW else ""}
-            for group, members in rows.grouped(row for _, row in found).items()
+            for group, members in rows.grouped(row for _, row in pairs).items()
         ]
-    around = inbox.desk.around(reader.person, now, [stay.latest.alert_id for stay, _ in found])
+    around = inbox.desk.around(reader.person, now, [stay.latest.alert_id for stay, _ in pairs])
     empty = quiet.empty_words(around, now, inbox.desk.zone)
-    cut = quiet.cut_words(len(found), around.listed)
+    cut = quiet.cut_words(len(pairs), around.listed)
     return [
         {"id": group.value, "words": rows.GROUP_WORDS[group], "rows": members, "empty": empty[group], "open": False}
         | {"note": cut if group is rows.Group.NOW else ""}
-        for group, members in rows.grouped(row for _, row in found).items()
+        for group, members in rows.grouped(row for _, row in pairs).items()
     ]

@@ -97,10 +97,10 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_wor
     struck = is_struck(alert)
     clock = clock_of(stay)
     left = clock_words.left(clock, now, zone, stay.policy) if clock else None
-    told = last_true(stay.versions) if struck else alert
+    last_told = last_true(stay.versions) if struck else alert
     marks = marks_of(stay)
     who = who_of(alert.person, now, zone)
-    headline = headline_of(told)
+    headline = headline_of(last_told)
     priority = alert.priority or Priority.ROUTINE
     urgent = priority is Priority.URGENT and not struck and not stay.passed_to
     return Row(
@@ -114,11 +114,11 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_wor
         standing=people_words.standing(alert.risk_tier, alert.ed_visits, alert.ed_window_days),
         marks=marks,
         headline=headline,
-        when="" if struck else when_of(told, now, zone),
-        where=where_of(told, now, zone, why=not struck),
+        when="" if struck else when_of(last_told, now, zone),
+        where=where_of(last_told, now, zone, why=not struck),
         because="" if struck else because_of(alert, stay.policy),
         struck=struck,
-        retraction=retraction_of(alert, told, now, zone) if struck else "",
+        retraction=retraction_of(alert, last_told, now, zone) if struck else "",
         step=_step(stay, clock, struck, now, zone),
         left=left.words if left else "",
         due=time_words.moment(clock.due_at, now, zone) if clock else "",
@@ -139,11 +139,11 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_wor
 _OURS: Final = frozenset({Reason.MATCH_REJECTED, Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
 
 
-def retraction_of(alert: AlertView, told: AlertView, now: datetime, zone: tzinfo = time_words.ZONE) -> str:
+def retraction_of(alert: AlertView, last_told: AlertView, now: datetime, zone: tzinfo = time_words.ZONE) -> str:
     """What was taken back, with the hospital's time for it; ours where a person of ours did it."""
     ours = alert.occurred_at is None or not _OURS.isdisjoint(alert.reasons)
     at = alert.decided_at if ours else alert.occurred_at or alert.decided_at
-    return wording.retraction(alert.reasons, told.kind or AlertKind.ADMISSION, at, now, zone)
+    return wording.retraction(alert.reasons, last_told.kind or AlertKind.ADMISSION, at, now, zone)
 
 
 def because_of(alert: AlertView, policy: Policy) -> str:
@@ -345,7 +345,7 @@ def _rank(alert: AlertView, priority: Priority, clock: Clock | None, overdue: bo
 
 def grouped(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     """All groups in their order, each most urgent first."""
-    found: dict[Group, list[Row]] = {group: [] for group in Group}
+    groups: dict[Group, list[Row]] = {group: [] for group in Group}
     for item in sorted(rows, key=lambda item: item.rank):
-        found[item.group].append(item)
-    return found
+        groups[item.group].append(item)
+    return groups

@@ -51,7 +51,7 @@ def write(inbox: "Inbox", request: Request, reader: Reader, form: dict[str, str]
     if not isinstance(act, Act):
         return refused(inbox, request, reader, act)
     before = inbox.store.acts.of_stay(alert_id)
-    act = _completed(act, next((one for one in before if one.act_id == act.supersedes), None), form)
+    act = _completed(act, next((former for former in before if former.act_id == act.supersedes), None), form)
     if form.get("both") != "1" and (other := _same_lately(act, before, now)):
         ago = time_words.ago((now - other.recorded_at).total_seconds())
         question = f"{inbox.desk.name(other.by)} wrote the same {ago}. Keep both?"
@@ -97,15 +97,15 @@ def _completed(act: Act, former: Act | None, form: Mapping[str, str]) -> Act:
 
 def _same_lately(act: Act, before: tuple[Act, ...], now: datetime) -> Act | None:
     """What somebody else wrote just now and says the same, so that two who press at once learn of each other."""
-    if act.kind not in _ONE_IS_ENOUGH or act.supersedes or any(one.act_id == act.act_id for one in before):
+    if act.kind not in _ONE_IS_ENOUGH or act.supersedes or any(written.act_id == act.act_id for written in before):
         return None
     return next(
         (
-            one
-            for one in reversed(effective(before))
-            if (one.kind, one.outcome) == (act.kind, act.outcome)
-            and one.by != act.by
-            and now - one.recorded_at < SAME_WITHIN
+            earlier
+            for earlier in reversed(effective(before))
+            if (earlier.kind, earlier.outcome) == (act.kind, act.outcome)
+            and earlier.by != act.by
+            and now - earlier.recorded_at < SAME_WITHIN
         ),
         None,
     )

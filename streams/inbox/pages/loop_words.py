@@ -9,6 +9,7 @@ from parsers.people import CaseManager
 from rules.following.acts import Act, ActKind
 from rules.following.guides.guide import Facts, Guide, Language, Need, default_guides, guide_for, language_of
 from rules.following.meets import MEETS, Deed, Standing, Verdict
+from rules.following.referrals import Referral
 from rules.following.state import FollowUp, FollowUpState, struck_numbers
 from rules.policy.policy import Policy
 from rules.telling.views import AlertView
@@ -137,7 +138,7 @@ class LoopWords:
 
 
 def loop_words(
-    found: Following,
+    following: Following,
     latest: AlertView,
     name: Callable[[str], str],
     policy: Policy,
@@ -145,43 +146,48 @@ def loop_words(
     zone: tzinfo = time_words.ZONE,
 ) -> LoopWords:
     """The words for one reader."""
-    follow_up, held = found.loop.follow_up, found.loop.holding
-    me = found.reader.case_manager_id
-    may = frozenset(kind.value for kind in ActKind if found.may(kind))
+    follow_up, held = following.loop.follow_up, following.loop.holding
+    me = following.reader.case_manager_id
+    may = frozenset(kind.value for kind in ActKind if following.may(kind))
     calls = ActKind.ATTEMPT.value in may and follow_up.state not in _NO_CALLS
-    counting = [act for act in found.acts if act.act_id in found.counting]
+    counting = [act for act in following.acts if act.act_id in following.counting]
     seen = {clock.kind for clock in latest.clocks}
     phone = latest.person.phone if latest.person else ""
     return LoopWords(
         far=act_words.where_it_is(follow_up, name, now, zone),
         holder=_holder(held.holder, me, name),
         mine=held.holder == me,
-        covered=name(found.covered) if found.covered else "",
+        covered=name(following.covered) if following.covered else "",
         taken_from=f"{name(held.holder)} took this from you" if held.taken_from == me else "",
         offered=_offered(counting, me) if held.offered_to == me else "",
-        steps=tuple(_step(one, name, policy, now, zone) for one in found.loop.standings if one.clock.kind in seen),
+        steps=tuple(
+            _step(standing, name, policy, now, zone)
+            for standing in following.loop.standings
+            if standing.clock.kind in seen
+        ),
         last_try=_last_try(follow_up, me, name, now, zone),
-        struck="".join(one for one in phone if one.isdigit())[-10:] in {one[-10:] for one in struck_numbers(counting)},
+        struck="".join(character for character in phone if character.isdigit())[-10:]
+        in {character[-10:] for character in struck_numbers(counting)},
         calls=CALL_PRESSES if calls else (),
         more_calls=MORE_PRESSES if calls else (),
         may=may,
         closed=follow_up.state in _CLOSED,
         booked=time_words.full_date(follow_up.booked.day) if follow_up.booked and follow_up.booked.day else "",
-        asked=_asked(found, name),
-        team=tuple(_colleague(one, found) for one in found.team),
-        referrals=_referrals(found, policy, now, zone),
+        asked=_asked(following, name),
+        team=tuple(_colleague(colleague, following) for colleague in following.team),
+        referrals=_referrals(following, policy, now, zone),
         guide=_guide(counting, latest, now) if calls else None,
         close_choices=tuple((reason.value, act_words.CLOSE_WORDS[reason]) for reason in act_words.CLOSE_CHOICES),
         unable=calls and follow_up.state is FollowUpState.TRYING,
     )
 
 
-def _step(one: Standing, name: Callable[[str], str], policy: Policy, now: datetime, zone: tzinfo) -> Step:
-    words = act_words.verdict(one, name, now, zone)
-    if one.verdict in (Verdict.OPEN, Verdict.TRIED, Verdict.MISSED):
-        due = clock_words.due(clock_words.last_moment(one.clock, now, zone, policy), now, zone)
+def _step(standing: Standing, name: Callable[[str], str], policy: Policy, now: datetime, zone: tzinfo) -> Step:
+    words = act_words.verdict(standing, name, now, zone)
+    if standing.verdict in (Verdict.OPEN, Verdict.TRIED, Verdict.MISSED):
+        due = clock_words.due(clock_words.last_moment(standing.clock, now, zone, policy), now, zone)
         words = f"by {due}: {words}"
-    return Step(_STEP_NAMES[MEETS[one.clock.kind].deed], _STEP_MARKS[one.verdict], words)
+    return Step(_STEP_NAMES[MEETS[standing.clock.kind].deed], _STEP_MARKS[standing.verdict], words)
 
 
 def _holder(holder: str, me: str, name: Callable[[str], str]) -> str:
@@ -194,45 +200,54 @@ def _offered(acts: list[Act], me: str) -> str:
     return next((act.act_id for act in reversed(acts) if act.kind is ActKind.HAND_OVER and act.for_id == me), "")
 
 
-def _last_try(found: FollowUp, me: str, name: Callable[[str], str], now: datetime, zone: tzinfo) -> str:
+def _last_try(follow_up: FollowUp, me: str, name: Callable[[str], str], now: datetime, zone: tzinfo) -> str:
     """That a colleague called lately, so that nobody is called twice within hours."""
-    last = found.last_attempt
+    last = follow_up.last_attempt
     if last is None or last.by == me:
         return ""
     return f"{act_words.did(last, name)}, {time_words.time_or_moment(last.happened_at, now, zone)}"
 
 
-def _asked(found: Following, name: Callable[[str], str]) -> tuple[Asked, ...]:
-    me = found.reader.case_manager_id
-    texts = {act.act_id: act.text for act in found.acts}  # as this reader may read them
+def _asked(following: Following, name: Callable[[str], str]) -> tuple[Asked, ...]:
+    me = following.reader.case_manager_id
+    texts = {act.act_id: act.text for act in following.acts}  # as this reader may read them
     return tuple(
         Asked(
-            one.asked.act_id,
-            f"{name(one.asked.by)} asked {'you' if one.asked.for_id == me else name(one.asked.for_id)}",
-            texts.get(one.asked.act_id, ""),
-            f"{name(one.answered.by)}: {texts.get(one.answered.act_id, '')}" if one.answered else "",
-            one.asked.for_id == me and one.answered is None,
+            question.asked.act_id,
+            f"{name(question.asked.by)} asked {'you' if question.asked.for_id == me else name(question.asked.for_id)}",
+            texts.get(question.asked.act_id, ""),
+            f"{name(question.answered.by)}: {texts.get(question.answered.act_id, '')}" if question.answered else "",
+            question.asked.for_id == me and question.answered is None,
         )
-        for one in found.loop.holding.questions
+        for question in following.loop.holding.questions
     )
 
 
-def _colleague(one: CaseManager, found: Following) -> Colleague:
-    away = " (away)" if one.case_manager_id in found.away else ""
-    return Colleague(one.case_manager_id, f"{one.name} · {people_words.ROLE_WORDS[one.role]}{away}")
+def _colleague(colleague: CaseManager, following: Following) -> Colleague:
+    away = " (away)" if colleague.case_manager_id in following.away else ""
+    return Colleague(colleague.case_manager_id, f"{colleague.name} · {people_words.ROLE_WORDS[colleague.role]}{away}")
 
 
-def _referrals(found: Following, policy: Policy, now: datetime, zone: tzinfo) -> tuple[ReferralWords, ...]:
+def _referrals(following: Following, policy: Policy, now: datetime, zone: tzinfo) -> tuple[ReferralWords, ...]:
     return tuple(
         ReferralWords(
-            one.referral_id,
-            one.to or "Referral",
-            f"{act_words.REFERRAL_WORDS[one.step]} {time_words.time_or_moment(one.steps[-1].happened_at, now, zone)}",
-            f"was to go on by {time_words.day(one.due_at, now, zone)}" if one.due_at and one.overdue(now) else "",
-            tuple((step.value, act_words.REFERRAL_WORDS[step]) for step in one.next),
+            referral.referral_id,
+            referral.to or "Referral",
+            f"{act_words.REFERRAL_WORDS[referral.step]} {_last_step(referral, now, zone)}",
+            _overdue(referral, now, zone),
+            tuple((step.value, act_words.REFERRAL_WORDS[step]) for step in referral.next),
         )
-        for one in found.referrals(policy)
+        for referral in following.referrals(policy)
     )
+
+
+def _last_step(referral: Referral, now: datetime, zone: tzinfo) -> str:
+    return time_words.time_or_moment(referral.steps[-1].happened_at, now, zone)
+
+
+def _overdue(referral: Referral, now: datetime, zone: tzinfo) -> str:
+    due = referral.due_at
+    return f"was to go on by {time_words.day(due, now, zone)}" if due and referral.overdue(now) else ""
 
 
 def guide_of(latest: AlertView, now: datetime) -> Guide:

@@ -64,8 +64,8 @@ class Chosen(NamedTuple):
 def chosen_of(values: Iterable[str]) -> list[Chosen]:
     """What boxes say ("3.a1"), at most `MOST_AT_ONCE` and none twice."""
     pairs = (value.partition(".") for value in values)
-    found = {alert_id: Chosen(alert_id, version) for version, _, alert_id in pairs if alert_id}
-    return list(found.values())[:MOST_AT_ONCE]
+    chosen = {alert_id: Chosen(alert_id, version) for version, _, alert_id in pairs if alert_id}
+    return list(chosen.values())[:MOST_AT_ONCE]
 
 
 def offered(inbox: "Inbox", reader: Reader, now: datetime, back: str = "") -> dict[str, Any]:
@@ -76,15 +76,18 @@ def offered(inbox: "Inbox", reader: Reader, now: datetime, back: str = "") -> di
         "act": uuid4().hex,
         "presses": {press for press in FIELDS if may(reader.person.role, DOING[PRESSES[press]["kind"]])},
         "team": [
-            (one.case_manager_id, one.name + (" (away)" if is_away(directory, one.case_manager_id, now) else ""))
-            for one in colleagues(inbox.desk, reader.person)
-            if one != reader.person
+            (
+                colleague.case_manager_id,
+                colleague.name + (" (away)" if is_away(directory, colleague.case_manager_id, now) else ""),
+            )
+            for colleague in colleagues(inbox.desk, reader.person)
+            if colleague != reader.person
         ],
     }
 
 
 async def many(inbox: "Inbox", visit: "Visit") -> Response:
-    chosen = chosen_of(str(one) for one in visit.form.getlist("stay"))
+    chosen = chosen_of(str(box) for box in visit.form.getlist("stay"))
     fields = {name: value for name, value in visit.form.items() if isinstance(value, str)}
     return await run_in_threadpool(partial(write, inbox), visit.request, visit.reader, chosen, fields)
 
@@ -95,17 +98,17 @@ def write(inbox: "Inbox", request: Request, reader: Reader, chosen: list[Chosen]
     if press not in FIELDS:
         return PlainTextResponse("no such action", 400)
     if "for_id" in FIELDS[press] and for_id not in {
-        one.case_manager_id for one in colleagues(inbox.desk, reader.person)
+        colleague.case_manager_id for colleague in colleagues(inbox.desk, reader.person)
     }:
         return _answer(inbox, request, reader, 422, "Not written: choose to whom.")
     said = {"press": press} | {name: form[name] for name in FIELDS[press] if form.get(name)}
     act_id = form.get("act", "")[:32] or uuid4().hex
     done: list[tuple[str, int, Act]] = []
     why_not: Counter[str] = Counter()
-    for one in chosen:
-        match _one(inbox, reader, one, said, f"{act_id}-{one.alert_id}"[:64], now):
+    for stay in chosen:
+        match _one(inbox, reader, stay, said, f"{act_id}-{stay.alert_id}"[:64], now):
             case Written(position, act) | Again(position, act):
-                done.append((one.alert_id, position, act))
+                done.append((stay.alert_id, position, act))
             case Held():
                 why_not[_HELD] += 1
             case Refused(faults):
@@ -126,15 +129,15 @@ def write(inbox: "Inbox", request: Request, reader: Reader, chosen: list[Chosen]
 
 
 def _one(
-    inbox: "Inbox", reader: Reader, one: Chosen, said: Mapping[str, str], act_id: str, now: datetime
+    inbox: "Inbox", reader: Reader, stay: Chosen, said: Mapping[str, str], act_id: str, now: datetime
 ) -> Written | Again | Held | Refused | None:
-    detail = detail_of(inbox.desk, reader.person, one.alert_id)
+    detail = detail_of(inbox.desk, reader.person, stay.alert_id)
     if detail is None:
         return None
-    act = meant(inbox, reader, detail, {**said, "version": one.version}, act_id, now)
+    act = meant(inbox, reader, detail, {**said, "version": stay.version}, act_id, now)
     if not isinstance(act, Act):
         return Refused(act)
-    answer = inbox.store.acts.write(act, one.alert_id, inbox.desk.directory(), over="")
+    answer = inbox.store.acts.write(act, stay.alert_id, inbox.desk.directory(), over="")
     return answer if isinstance(answer, Written | Again | Held | Refused) else None
 
 

@@ -37,20 +37,20 @@ def feeds_of(person: CaseManager, feed: str) -> tuple[str, ...] | None:
 def shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
     now, zone = datetime.now(UTC), inbox.desk.zone
     feeds = feeds_of(reader.person, feed)
-    found = inbox.store.ledger.not_taken(now - SINCE, feeds, SHOWN) if feeds is None or feeds else []
+    messages = inbox.store.ledger.not_taken(now - SINCE, feeds, SHOWN) if feeds is None or feeds else []
     lines = [
         {
-            "at": time_words.moment(one.received_at, now, zone),
-            "feed": one.feed or "not known",
-            "number": one.control_id,
-            "trigger": one.trigger,
-            "ending": one.ending,
-            "code": one.code,
-            "place": one.place,
+            "at": time_words.moment(message.received_at, now, zone),
+            "feed": message.feed or "not known",
+            "number": message.control_id,
+            "trigger": message.trigger,
+            "ending": message.ending,
+            "code": message.code,
+            "place": message.place,
         }
-        for one in found
+        for message in messages
     ]
-    counts = Counter((one.feed or "not known", one.code) for one in found).most_common()
+    counts = Counter((message.feed or "not known", message.code) for message in messages).most_common()
     return inbox.page(
         "not_taken.html",
         reader=reader,

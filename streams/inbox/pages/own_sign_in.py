@@ -98,8 +98,12 @@ def meant(inbox: "Inbox", typed: str) -> tuple[str, str]:
     """
     said = typed.strip().casefold()
     people = inbox.desk.directory().case_managers.values()
-    found = [one.case_manager_id for one in people if said in {one.case_manager_id.casefold(), one.email.casefold()}]
-    person = found[0] if said and len(found) == 1 else ""
+    ids = [
+        case_manager.case_manager_id
+        for case_manager in people
+        if said in {case_manager.case_manager_id.casefold(), case_manager.email.casefold()}
+    ]
+    person = ids[0] if said and len(ids) == 1 else ""
     return person, "person:" + hmac.new(inbox.secret, (person or said).encode(), hashlib.sha256).hexdigest()
 
 

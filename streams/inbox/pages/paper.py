@@ -35,7 +35,7 @@ async def sheet_page(inbox: "Inbox", visit: "Visit") -> Response:
 
 async def sheet_of(inbox: "Inbox", visit: "Visit") -> Response:
     """Of the stays that are chosen."""
-    chosen = frozenset(one.alert_id for one in chosen_of(str(value) for value in visit.form.getlist("stay")))
+    chosen = frozenset(stay.alert_id for stay in chosen_of(str(value) for value in visit.form.getlist("stay")))
     return await run_in_threadpool(partial(render_sheet, inbox), visit.reader, chosen)
 
 

@@ -56,13 +56,13 @@ def render_search(inbox: "Inbox", reader: Reader, words: str) -> Response:
     today = now.astimezone(time_words.ZONE).date()
     asked = read(words, today)
     practices = scope(inbox.desk, reader.person)
-    found = []
+    shown = []
     if asked and (practices is None or practices):
         people = inbox.store.people.find(
             practices, names=asked.names, born=asked.born, ids=asked.ids, phone=asked.phone
         )
-        found = [one for one in people if may_see(inbox, reader, one.practice_id)]
-        ids = [one.enrollee_id for one in found]
+        shown = [person for person in people if may_see(inbox, reader, person.practice_id)]
+        ids = [person.enrollee_id for person in shown]
         inbox.store.audit.write_people(reader.person.case_manager_id, Audited.READ_LIST, now, ids, "search")
     return inbox.page(
         "search.html",
@@ -71,12 +71,12 @@ def render_search(inbox: "Inbox", reader: Reader, words: str) -> Response:
         asked=bool(words),
         people=[
             {
-                "ref": inbox.refs.of(one.enrollee_id),
-                "who": people_words.person_line(_name(one), one.birth_date, one.sex, now, inbox.desk.zone),
-                "born": time_words.birth_date(one.birth_date),
-                "practice": _practice(inbox, one),
+                "ref": inbox.refs.of(person.enrollee_id),
+                "who": people_words.person_line(_name(person), person.birth_date, person.sex, now, inbox.desk.zone),
+                "born": time_words.birth_date(person.birth_date),
+                "practice": _practice(inbox, person),
             }
-            for one in found
+            for person in shown
         ],
     )
 
@@ -109,7 +109,9 @@ def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
         if tiers.get(alert_id, Tier.WITHHELD) is not Tier.WITHHELD
     ]
     counts = counting(act for act, _ in written)
-    done = [act for one, tier in written for act in readable([one], tier, me.case_manager_id) if act.act_id in counts]
+    done = [
+        act for entry, tier in written for act in readable([entry], tier, me.case_manager_id) if act.act_id in counts
+    ]
     inbox.store.audit.write_people(me.case_manager_id, Audited.READ_STAY, now, [enrollee.enrollee_id], "person")
     practice = desk.directory().practices.get(enrollee.practice_id)
     facts = (
@@ -138,8 +140,8 @@ def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
             for act in sorted(done, key=lambda act: act.happened_at, reverse=True)
         ],
         team=[
-            f"{one.name} · {people_words.ROLE_WORDS[one.role]}"
-            for one in desk.directory().case_managers.values()
-            if enrollee.practice_id in one.practices
+            f"{case_manager.name} · {people_words.ROLE_WORDS[case_manager.role]}"
+            for case_manager in desk.directory().case_managers.values()
+            if enrollee.practice_id in case_manager.practices
         ],
     )

@@ -81,7 +81,9 @@ def state_of(stay: ReaderStay) -> FollowUpState | None:
 
 def asking(stay: ReaderStay) -> tuple[Clock, ...]:
     """The clocks this reader may see that no act has ended."""
-    ended = {one.clock.kind for one in stay.loop.standings if one.verdict in _ENDED} if stay.loop else set()
+    ended = (
+        {standing.clock.kind for standing in stay.loop.standings if standing.verdict in _ENDED} if stay.loop else set()
+    )
     return tuple(clock for clock in stay.latest.clocks if clock.kind not in ended)
 
 
@@ -89,11 +91,13 @@ def far_of(stay: ReaderStay, now: datetime, zone: tzinfo = time_words.ZONE) -> s
     """How far we are with the patient, and what waits: "1 try, not reached · again Mon Nov 30, 9:00 AM"."""
     if stay.loop is None or stay.passed_to or is_struck(stay.latest):
         return ""
-    found, held = stay.loop.follow_up, stay.loop.holding
+    follow_up, held = stay.loop.follow_up, stay.loop.holding
     parts = (
-        act_words.where_it_is(found, stay.name, now, zone) if found.state in _SAID else "",
-        f"again {time_words.time_or_moment(found.remind_at, now, zone)}" if found.remind_at else "",
-        f"visit booked for {time_words.full_date(found.booked.day)}" if found.booked and found.booked.day else "",
+        act_words.where_it_is(follow_up, stay.name, now, zone) if follow_up.state in _SAID else "",
+        f"again {time_words.time_or_moment(follow_up.remind_at, now, zone)}" if follow_up.remind_at else "",
+        f"visit booked for {time_words.full_date(follow_up.booked.day)}"
+        if follow_up.booked and follow_up.booked.day
+        else "",
         f"offered to {stay.name(held.offered_to)}" if held.offered_to else "",
     )
     return " · ".join(part for part in parts if part)

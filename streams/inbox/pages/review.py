@@ -38,24 +38,26 @@ def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Respon
         name = inbox.desk.name(before.decided_by)
         when = time_words.time_or_moment(before.decided_at, now, inbox.desk.zone)
         said = f"{said} {name} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
-    found = [
+    pairs = [
         (review, words)
         for review in inbox.store.reviews.waiting(REVIEWS_SHOWN, practices)
         if (words := review_words(review, now, inbox.desk.name(review.decided_by)))
     ]
     since = now - timedelta(hours=REVIEWS_ANSWERED_HOURS)
     answered = inbox.store.reviews.answered(since, REVIEWS_SHOWN, practices)
-    shown = [*(review for review, _ in found), *answered]
+    shown = [*(review for review, _ in pairs), *answered]
     read = [review.enrollee.enrollee_id for review in shown if review.enrollee]
-    inbox.store.audit.write_people(who, Audited.READ_REVIEW, now, read, f"{len(found)} pairs")
+    inbox.store.audit.write_people(who, Audited.READ_REVIEW, now, read, f"{len(pairs)} pairs")
     waiting = inbox.store.reviews.count(practices)
-    more = f"{waiting:,} wait; these are the oldest {len(found)}." if waiting > len(found) else ""
+    more = f"{waiting:,} wait; these are the oldest {len(pairs)}." if waiting > len(pairs) else ""
     return inbox.page(
         "review.html",
         reader=reader,
         reviews=waiting,
-        reviews_waiting=[words for _, words in found],
-        answered=[answer_words(one, inbox.desk.name(one.decided_by), who, now, inbox.desk.zone) for one in answered],
+        reviews_waiting=[words for _, words in pairs],
+        answered=[
+            answer_words(review, inbox.desk.name(review.decided_by), who, now, inbox.desk.zone) for review in answered
+        ],
         more=more,
         said=said,
     )

@@ -44,7 +44,7 @@ def review_words(review: Review, now: datetime, who: str = "Somebody") -> Review
         return None
     record = review.records[-1]
     patient, ours = record.event.patient, review.enrollee
-    found = record.match.evidence
+    evidence = record.match.evidence
     theirs_address = patient.addresses[0] if patient.addresses else Address()
     pairs = (
         (
@@ -70,11 +70,11 @@ def review_words(review: Review, now: datetime, who: str = "Somebody") -> Review
         ("Social Security", _last_four(patient.ssn), _last_four(ours.ssn), (Field.SSN,)),
     )
     lines = [
-        _compare(name, theirs, mine, [(key, found[key]) for key in keys if key in found])
+        _compare(name, theirs, mine, [(key, evidence[key]) for key in keys if key in evidence])
         for name, theirs, mine, keys in pairs
     ]
     named = {key for *_, keys in pairs for key in keys}
-    for key, word in found.items():
+    for key, word in evidence.items():
         if key not in named:
             lines.append(_compare(match_words.field(key).capitalize(), "", "", [(key, word)]))
     waited = time_words.ago((now - review.opened_at).total_seconds())
@@ -97,11 +97,11 @@ def _where(event: Event) -> str:
     )
 
 
-def _compare(name: str, theirs: str, ours: str, found: list[tuple[str, str]]) -> Comparison:
-    if found:
-        words = [text.partition(": ") for text in match_words.evidence(dict(found))]
+def _compare(name: str, theirs: str, ours: str, evidence: list[tuple[str, str]]) -> Comparison:
+    if evidence:
+        words = [text.partition(": ") for text in match_words.evidence(dict(evidence))]
         agreement = ", ".join(after if len(words) == 1 else f"{before} {after}" for before, _, after in words)
-        return _said(name, theirs, ours, agreement, shown_of(word for _, word in found))
+        return _said(name, theirs, ours, agreement, shown_of(word for _, word in evidence))
     if not theirs or not ours:
         return Comparison(name, theirs, ours, "not given" if theirs or ours else "", None)
     same = theirs.casefold() == ours.casefold()

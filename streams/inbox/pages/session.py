@@ -100,9 +100,9 @@ async def tried(
     if who is not None:
         return who
     inbox.guesses.wrong(address_of(request), time.monotonic(), browser_of(inbox, request))
-    told = ("This link was used already, or it is too old.", "A new one comes with: handoff sign-in")
+    lines = ("This link was used already, or it is too old.", "A new one comes with: handoff sign-in")
     heading = "This link no longer opens the inbox"
-    return inbox.page("words.html", 401, heading=heading, lines=told, button=None)
+    return inbox.page("words.html", 401, heading=heading, lines=lines, button=None)
 
 
 async def sign_out(inbox: "Inbox", visit: "Visit") -> Response:

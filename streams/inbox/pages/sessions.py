@@ -34,15 +34,15 @@ def render(inbox: "Inbox", reader: "Reader") -> Response:
     now = datetime.now(UTC)
     lines = [
         {
-            "handle": one.handle,
-            "here": one.handle == reader.session.handle,
-            "device": one.device or "a browser",
-            "address": one.address,
-            "how": WAY_WORDS[Way(one.way)] if one.way else "",
-            "since": time_words.time_or_moment(one.made_at, now, inbox.desk.zone),
-            "used": time_words.ago((now - one.active_at).total_seconds()),
+            "handle": session.handle,
+            "here": session.handle == reader.session.handle,
+            "device": session.device or "a browser",
+            "address": session.address,
+            "how": WAY_WORDS[Way(session.way)] if session.way else "",
+            "since": time_words.time_or_moment(session.made_at, now, inbox.desk.zone),
+            "used": time_words.ago((now - session.active_at).total_seconds()),
         }
-        for one in inbox.store.sessions.of(reader.person.case_manager_id, now)
+        for session in inbox.store.sessions.of(reader.person.case_manager_id, now)
     ]
     return inbox.page(
         "sessions.html",

@@ -27,7 +27,8 @@ def shown(inbox: "Inbox", visit: "Visit", said: str = "", link: str = "") -> Res
     counts = inbox.store.credentials.counts()
     lines = []
     for person in sorted(
-        inbox.desk.directory().case_managers.values(), key=lambda one: (one.name, one.case_manager_id)
+        inbox.desk.directory().case_managers.values(),
+        key=lambda case_manager: (case_manager.name, case_manager.case_manager_id),
     ):
         keys, password = counts.get(person.case_manager_id, (0, False))
         has = [f"{keys} passkey{'s' if keys > 1 else ''}" if keys else "", "a password" if password else ""]
@@ -36,7 +37,7 @@ def shown(inbox: "Inbox", visit: "Visit", said: str = "", link: str = "") -> Res
                 "id": person.case_manager_id,
                 "name": person.name,
                 "role": people_words.ROLE_WORDS[person.role],
-                "has": " and ".join(one for one in has if one),
+                "has": " and ".join(way for way in has if way),
             }
         )
     reader = visit.reader

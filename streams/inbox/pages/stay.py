@@ -93,11 +93,11 @@ def note_reading(inbox: "Inbox", who: str, detail: StayDetail, version: int, now
         enrollee_id=latest.person.enrollee_id if latest.person else "",
         detail=f"version {version}, {detail.ruling}",
     )
-    told = [
+    versions = [
         view.version for view in detail.stay.versions if view.version <= version and view.action is not Action.RETRACT
     ]
-    if came and told and detail.stay.seen < max(told):
-        inbox.store.seen.mark(who, {latest.alert_id: max(told)}, now)
+    if came and versions and detail.stay.seen < max(versions):
+        inbox.store.seen.mark(who, {latest.alert_id: max(versions)}, now)
 
 
 async def seen(inbox: "Inbox", visit: "Visit") -> Response:
@@ -155,12 +155,12 @@ def write_act(inbox: "Inbox", request: Request, reader: Reader, act: Act, over: 
 
 def refused(answer: Answered) -> Response:
     """Why nothing was written."""
-    found = {fault.code for fault in answer.faults} if isinstance(answer, Refused) else set()
-    if isinstance(answer, Absent) or ActFault.NOT_ALLOWED in found:
+    codes = {fault.code for fault in answer.faults} if isinstance(answer, Refused) else set()
+    if isinstance(answer, Absent) or ActFault.NOT_ALLOWED in codes:
         return PlainTextResponse("not yours", 404)
-    if ActFault.TOO_LATE_TO_UNDO in found:
+    if ActFault.TOO_LATE_TO_UNDO in codes:
         return PlainTextResponse("too late", 409)
-    if found & {ActFault.NO_SUCH_ACT, ActFault.NOT_YOURS}:
+    if codes & {ActFault.NO_SUCH_ACT, ActFault.NOT_YOURS}:
         return PlainTextResponse("nothing to undo", 409)
     return PlainTextResponse("no such version", 409)
 

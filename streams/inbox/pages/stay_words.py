@@ -84,11 +84,11 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
         story=_story(detail, now, zone),
         told=tuple(
             Fact(
-                "You" if told.person.case_manager_id == reader_id else told.person.name,
-                people_words.ROLE_WORDS[told.person.role],
-                _how_far(told),
+                "You" if told_person.person.case_manager_id == reader_id else told_person.person.name,
+                people_words.ROLE_WORDS[told_person.person.role],
+                _how_far(told_person),
             )
-            for told in detail.told
+            for told_person in detail.told
         )
         + tuple(
             Fact(system.name, _FORM_WORDS.get(system.form, system.form), _whether_arrived(system, now, zone))
@@ -133,12 +133,12 @@ def _whether_arrived(system: ToldSystem, now: datetime, zone: tzinfo) -> str:
             return "did not arrive"
 
 
-def _how_far(told: ToldPerson) -> str:
-    if not told.owning:
+def _how_far(told_person: ToldPerson) -> str:
+    if not told_person.owning:
         return "it is not theirs any more"
-    if told.acknowledged:
+    if told_person.acknowledged:
         return "marked as seen"
-    return "opened" if told.seen else "not opened yet"
+    return "opened" if told_person.seen else "not opened yet"
 
 
 def about(alert: AlertView, now: datetime, zone: tzinfo) -> tuple[Fact, ...]:
@@ -176,10 +176,10 @@ def _contact(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[Fact, ...
 
 
 def _story(detail: StayDetail, now: datetime, zone: tzinfo) -> tuple[StoryItem, ...]:
-    told = detail.stay.versions
+    shown = detail.stay.versions
     policy = detail.stay.policy
     versions = (
-        _version_item(alert, before, now, zone, policy) for before, alert in zip((None, *told), told, strict=False)
+        _version_item(alert, before, now, zone, policy) for before, alert in zip((None, *shown), shown, strict=False)
     )
     deeds = (
         story_acts.items(detail.following, detail.stay.name, now, zone)
@@ -211,7 +211,7 @@ def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zon
     as_before = before is not None and rows.headline_of(before) == headline
     reason = next((reason_words.reason(item, policy) for item in alert.reasons), headline)
     did = reason if as_before or is_struck(alert) else headline
-    told = [reason_words.reason(item, policy) for item in alert.reasons if not _obvious(item, alert)]
+    reasons = [reason_words.reason(item, policy) for item in alert.reasons if not _obvious(item, alert)]
     changed = [wording.change(_with_words(item, alert), zone) for item in alert.changes if _worth(item)]
     happened = ""
     if alert.occurred_at and abs((alert.decided_at - alert.occurred_at).total_seconds()) > 90:
@@ -221,7 +221,7 @@ def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zon
         alert.decided_at,
         time_words.moment(alert.decided_at, now, zone),
         did or "Told",
-        tuple(dict.fromkeys(part for part in (*told, *changed, happened) if part and part != did)),
+        tuple(dict.fromkeys(part for part in (*reasons, *changed, happened) if part and part != did)),
         f"{wording.facility(alert.facility)}, {source}" if alert.facility and source else source,
     )
 
@@ -234,13 +234,15 @@ def _with_words(item: Change, alert: AlertView) -> Change:
     """A change of diagnoses, which names codes, with words beside them."""
     if item.field != "diagnoses":
         return item
-    words = {found.code: found for found in alert.diagnoses if found.code and found.text}
+    words = {diagnosis.code: diagnosis for diagnosis in alert.diagnoses if diagnosis.code and diagnosis.text}
 
     def named(codes: str) -> str:
         parts = (words.get(code, Diagnosis(code=code)) for code in codes.split(", ") if code)
         return ", ".join(
-            f"{diagnosis_words.diagnosis(found)} ({found.code})" if found.text else diagnosis_words.diagnosis(found)
-            for found in parts
+            f"{diagnosis_words.diagnosis(diagnosis)} ({diagnosis.code})"
+            if diagnosis.text
+            else diagnosis_words.diagnosis(diagnosis)
+            for diagnosis in parts
         )
 
     return item.model_copy(update={"before": named(item.before), "after": named(item.after)})

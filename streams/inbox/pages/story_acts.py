@@ -25,20 +25,20 @@ class StoryItem:
     press: str = ""  # and as what
 
 
-def items(found: Following, name: Callable[[str], str], now: datetime, zone: tzinfo) -> list[StoryItem]:
+def items(following: Following, name: Callable[[str], str], now: datetime, zone: tzinfo) -> list[StoryItem]:
     """An entry for every act that was written; one that was taken back or corrected stays, and says so."""
-    acts = [act for act in found.acts if act.kind is not ActKind.UNDO]
-    return [_item(act, found, name, now, zone) for act in acts]
+    acts = [act for act in following.acts if act.kind is not ActKind.UNDO]
+    return [_item(act, following, name, now, zone) for act in acts]
 
 
-def _item(act: Act, found: Following, name: Callable[[str], str], now: datetime, zone: tzinfo) -> StoryItem:
-    counts = act.act_id in found.counting
-    mine = counts and act.by == found.reader.case_manager_id and act.kind in _CORRECTABLE
+def _item(act: Act, following: Following, name: Callable[[str], str], now: datetime, zone: tzinfo) -> StoryItem:
+    counts = act.act_id in following.counting
+    mine = counts and act.by == following.reader.case_manager_id and act.kind in _CORRECTABLE
     corrects = "corrects what was written before" if act.supersedes else ""
     return StoryItem(
         act.recorded_at,
         time_words.moment(act.recorded_at, now, zone),
-        act_words.did(act, name) + ("" if counts else _gone(act, found.acts)),
+        act_words.did(act, name) + ("" if counts else _gone(act, following.acts)),
         tuple(line for line in (corrects, *act_words.details(act, now, zone), *_answers(act)) if line),
         "",
         act.act_id if mine else "",
@@ -69,7 +69,7 @@ _CORRECTABLE = frozenset(
 
 
 def _gone(act: Act, acts: Iterable[Act]) -> str:
-    undone = any(one.kind is ActKind.UNDO and one.supersedes == act.act_id for one in acts)
+    undone = any(later.kind is ActKind.UNDO and later.supersedes == act.act_id for later in acts)
     return ", then took it back" if undone else " (corrected later)"
 
 
@@ -84,7 +84,7 @@ def press_of(act: Act) -> str:
 
 def _answers(act: Act) -> list[str]:
     """The answers to a call guide, in English."""
-    guide = next((one for one in default_guides() if one.name == act.guide), None)
+    guide = next((shipped for shipped in default_guides() if shipped.name == act.guide), None)
     if guide is None:
         return []
     return [

@@ -107,14 +107,14 @@ async def changes_after(inbox: "Inbox", position: int) -> list[Change] | None:
         return remembered
     if position > inbox.live.position:
         return None
-    found = await run_in_threadpool(inbox.live.read, position, MOST_READ_AGAIN)
-    return found if len(found) < MOST_READ_AGAIN else None
+    read_again = await run_in_threadpool(inbox.live.read, position, MOST_READ_AGAIN)
+    return read_again if len(read_again) < MOST_READ_AGAIN else None
 
 
 def row_events(inbox: "Inbox", reader: Reader, changes: list[Change]) -> list[bytes]:
     now = datetime.now(UTC)
     last = {change.item.alert_id: change.item.position for change in changes}
-    told = {change.item.alert_id for change in changes if change.item.kind is FeedKind.ALERT}
+    told_ids = {change.item.alert_id for change in changes if change.item.kind is FeedKind.ALERT}
     stays = {stay.latest.alert_id: stay for stay in inbox.desk.stays(reader.person, now, list(last))}
     events = []
     for alert_id, position in sorted(last.items(), key=lambda item: item[1]):
@@ -124,7 +124,7 @@ def row_events(inbox: "Inbox", reader: Reader, changes: list[Change]) -> list[by
             continue
         row = rows.row(stay, reader.person.case_manager_id, now, inbox.desk.zone)
         html = inbox.render("row.html", row=row)
-        data = {"id": alert_id, "html": html, "told": alert_id in told, "speak": row.speak}
+        data = {"id": alert_id, "html": html, "told": alert_id in told_ids, "speak": row.speak}
         events.append(sse("row", data, position))
     return events
 

@@ -63,7 +63,7 @@ def looking(inbox: "Inbox", reader: Reader, request: Request) -> Looking:
     """The list that the address names, as far as it is this reader's; else their own."""
     kept = tuple(inbox.store.list_views.of(reader.person.case_manager_id))
     saved = request.query_params.get("saved", "")
-    mine = next((one for one in kept if saved and one.view_id == saved), None)
+    mine = next((view for view in kept if saved and view.view_id == saved), None)
     if mine is not None:
         return Looking(_read(mine.document), mine.view_id, kept)
     return Looking(narrowing_of({"view": request.query_params.get("view", "")}), "", kept)
@@ -92,22 +92,29 @@ def choices(inbox: "Inbox", reader: Reader, by: Narrowing, stays: Iterable[Reade
     hospitals = sorted({alert.facility for alert in alerts if alert.facility} | ({by.hospital} - {""}))
     known = inbox.desk.directory().practices
     practices = {alert.person.practice_id for alert in alerts if alert.person} | ({by.practice} - {""})
-    names = sorted((known[one].name, one) for one in practices if one in known)
+    names = sorted((known[practice_id].name, practice_id) for practice_id in practices if practice_id in known)
     return (
-        Choice("view", "Whose", by.view, tuple((one.value, VIEW_WORDS[one]) for one in views_for(inbox, reader))),
-        Choice("hospital", "Hospital", by.hospital, _any((one, wording.facility(one)) for one in hospitals)),
-        Choice("practice", "Practice", by.practice, _any((one, name) for name, one in names)),
+        Choice("view", "Whose", by.view, tuple((view.value, VIEW_WORDS[view]) for view in views_for(inbox, reader))),
+        Choice(
+            "hospital", "Hospital", by.hospital, _any((hospital, wording.facility(hospital)) for hospital in hospitals)
+        ),
+        Choice("practice", "Practice", by.practice, _any((practice_id, name) for name, practice_id in names)),
         Choice(
             "holder",
             "Who has it",
             by.holder,
-            _any((one.case_manager_id, one.name) for one in colleagues(inbox.desk, reader.person)),
+            _any((colleague.case_manager_id, colleague.name) for colleague in colleagues(inbox.desk, reader.person)),
         ),
-        Choice("kind", "Kind", by.kind or "", _any((one.value, wording.KIND_WORDS[one]) for one in AlertKind)),
-        Choice("urgency", "Urgency", by.urgency or "", _any((one, wording.PRIORITY_WORDS[one]) for one in Priority)),
-        Choice("risk", "Risk", by.risk or "", _any((one.value, people_words.RISK_WORDS[one]) for one in _RISKS)),
-        Choice("due", "Due", by.due or "", _any((one.value, _DUE_WORDS[one]) for one in Due)),
-        Choice("sort", "In order of", by.sort, tuple((one.value, _SORT_WORDS[one]) for one in Sort)),
+        Choice("kind", "Kind", by.kind or "", _any((kind.value, wording.KIND_WORDS[kind]) for kind in AlertKind)),
+        Choice(
+            "urgency",
+            "Urgency",
+            by.urgency or "",
+            _any((urgency, wording.PRIORITY_WORDS[urgency]) for urgency in Priority),
+        ),
+        Choice("risk", "Risk", by.risk or "", _any((risk.value, people_words.RISK_WORDS[risk]) for risk in _RISKS)),
+        Choice("due", "Due", by.due or "", _any((due.value, _DUE_WORDS[due]) for due in Due)),
+        Choice("sort", "In order of", by.sort, tuple((sort.value, _SORT_WORDS[sort]) for sort in Sort)),
     )
 
 
@@ -140,12 +147,12 @@ def address(view: View) -> str:
 def links(inbox: "Inbox", reader: Reader, at: Looking) -> list[dict[str, Any]]:
     """Each list there is a link to, and which of them this is."""
     plain = [
-        {"href": address(one), "words": VIEW_WORDS[one], "here": not at.view_id and one is at.by.view}
-        for one in views_for(inbox, reader)
+        {"href": address(view), "words": VIEW_WORDS[view], "here": not at.view_id and view is at.by.view}
+        for view in views_for(inbox, reader)
     ]
     named = [
-        {"href": f"/?saved={one.view_id}", "words": one.name, "here": one.view_id == at.view_id}
-        for one in at.kept
-        if one.name
+        {"href": f"/?saved={view.view_id}", "words": view.name, "here": view.view_id == at.view_id}
+        for view in at.kept
+        if view.name
     ]
     return plain + named

@@ -84,7 +84,9 @@ def ask_to_make(place: Place, challenge: str, who: str, name: str, known: Iterab
                 require_resident_key=True,
                 user_verification=UserVerificationRequirement.REQUIRED,
             ),
-            exclude_credentials=[PublicKeyCredentialDescriptor(webauthn.base64url_to_bytes(one)) for one in known],
+            exclude_credentials=[
+                PublicKeyCredentialDescriptor(webauthn.base64url_to_bytes(credential_id)) for credential_id in known
+            ],
         )
     )
 
@@ -104,9 +106,9 @@ def ask_to_use(place: Place, challenge: str) -> str:
 def answer_of(text: str) -> Answer | PasskeyFault:
     """What a browser sent, as far as one must read it to know which challenge and passkey it is about."""
     try:
-        found: dict[str, Any] = json.loads(text) if len(text) <= LONGEST else {}
-        said = parse_client_data_json(webauthn.base64url_to_bytes(found["response"]["clientDataJSON"]))
-        return Answer(found, str(found["id"]), bytes_to_base64url(said.challenge))
+        credential: dict[str, Any] = json.loads(text) if len(text) <= LONGEST else {}
+        said = parse_client_data_json(webauthn.base64url_to_bytes(credential["response"]["clientDataJSON"]))
+        return Answer(credential, str(credential["id"]), bytes_to_base64url(said.challenge))
     except (ValueError, TypeError, LookupError, AttributeError, WebAuthnException, RecursionError):
         return PasskeyFault.NOT_ONE
 
@@ -114,7 +116,7 @@ def answer_of(text: str) -> Answer | PasskeyFault:
 def made(answer: Answer, place: Place) -> Made | PasskeyFault:
     """The passkey that was made."""
     try:
-        found = webauthn.verify_registration_response(
+        registration = webauthn.verify_registration_response(
             credential=answer.credential,
             expected_challenge=webauthn.base64url_to_bytes(answer.challenge),
             expected_rp_id=place.host,
@@ -123,7 +125,9 @@ def made(answer: Answer, place: Place) -> Made | PasskeyFault:
         )
     except (WebAuthnException, ValueError, TypeError, LookupError, AttributeError):
         return PasskeyFault.NOT_VERIFIED
-    return Made(bytes_to_base64url(found.credential_id), found.credential_public_key, found.sign_count)
+    return Made(
+        bytes_to_base64url(registration.credential_id), registration.credential_public_key, registration.sign_count
+    )
 
 
 def sign_count(answer: Answer, place: Place, public_key: bytes, before: int) -> int | PasskeyFault:

@@ -46,9 +46,9 @@ def fault_of(password: str, own: Iterable[str]) -> PasswordFault | None:
         return PasswordFault.LONG
     left = plain.casefold()
     words = {word for text in own for word in _words(text) if len(word) >= _SHORTEST_NAME}
-    for word in sorted(words | set(_GUESSED), key=lambda one: (-len(one), one)):
+    for word in sorted(words | set(_GUESSED), key=lambda known: (-len(known), known)):
         left = left.replace(word, "")
-    letters = [one for one in left if not one.isspace()]
+    letters = [letter for letter in left if not letter.isspace()]
     return PasswordFault.GUESSED if len(letters) < LEFT or len(set(letters)) < _DIFFERENT else None
 
 
@@ -76,4 +76,4 @@ def _plain(password: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return "".join(one if one.isalnum() else " " for one in _plain(text).casefold()).split()
+    return "".join(character if character.isalnum() else " " for character in _plain(text).casefold()).split()

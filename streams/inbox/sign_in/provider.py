@@ -164,10 +164,10 @@ class Provider:
         return LoggedOut(self.issuer, claims.get("sid", ""), claims.get("sub", ""))
 
     def _verified(self, token: str) -> dict[str, Any] | TokenFault:
-        found = verified(token, self._signing_keys(KEPT_SECONDS))
-        if found is TokenFault.UNKNOWN_KEY:
-            found = verified(token, self._signing_keys(KEYS_AGAIN_SECONDS))
-        return found
+        claims = verified(token, self._signing_keys(KEPT_SECONDS))
+        if claims is TokenFault.UNKNOWN_KEY:
+            claims = verified(token, self._signing_keys(KEYS_AGAIN_SECONDS))
+        return claims
 
     def _signing_keys(self, at_most: float) -> tuple[SigningKey, ...]:
         where = str(self.discover()["jwks_uri"])
@@ -193,24 +193,24 @@ class Provider:
             basic = httpx.BasicAuth(quote(self.client_id, safe=""), quote(self._secret, safe=""))  # RFC 6749 2.3.1
         else:
             form |= {"client_id": self.client_id, "client_secret": self._secret}
-        status, found = self._ask("POST", str(said["token_endpoint"]), data=form, auth=basic)
+        status, tokens = self._ask("POST", str(said["token_endpoint"]), data=form, auth=basic)
         if status >= 500:
             raise ProviderAway("the token endpoint fails")
-        return found if status == 200 else ExchangeFault.CODE_REFUSED
+        return tokens if status == 200 else ExchangeFault.CODE_REFUSED
 
     def _userinfo(self, access: str) -> dict[str, Any]:
         where = self.discover().get("userinfo_endpoint")
         if where is None:
             return {}
         headers = {"Authorization": f"Bearer {access}"}
-        status, found = self._ask("GET", self._checked(where, "userinfo_endpoint"), headers=headers)
-        return found if status == 200 else {}
+        status, claims = self._ask("GET", self._checked(where, "userinfo_endpoint"), headers=headers)
+        return claims if status == 200 else {}
 
     def _json(self, where: str) -> dict[str, Any]:
-        status, found = self._ask("GET", where)
+        status, document = self._ask("GET", where)
         if status != 200:
             raise ProviderAway(f"{urlsplit(where).path} answers {status}")
-        return found
+        return document
 
     def _ask(self, method: str, where: str, **more: Any) -> tuple[int, dict[str, Any]]:
         path, headers = urlsplit(where).path, {"Accept": "application/json", **more.pop("headers", {})}
@@ -221,12 +221,12 @@ class Provider:
                     raw += chunk
                     if len(raw) > READ_AT_MOST:
                         raise ProviderAway(f"{path} says too much")
-            found = json.loads(raw or b"{}")
+            document = json.loads(raw or b"{}")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise ProviderAway(f"{path}: {type(error).__name__}") from None
         except ValueError:
             raise ProviderAway(f"{path} does not answer in JSON") from None
-        return answer.status_code, found if isinstance(found, dict) else {}
+        return answer.status_code, document if isinstance(document, dict) else {}
 
     def _checked(self, where: object, name: str) -> str:
         if not isinstance(where, str) or urlsplit(where).scheme != ("http" if self._local else "https"):
@@ -235,8 +235,8 @@ class Provider:
 
 
 def _is_local(issuer: str) -> bool:
-    found = urlsplit(issuer)
-    return found.scheme == "http" and found.hostname in LOOPBACK
+    address = urlsplit(issuer)
+    return address.scheme == "http" and address.hostname in LOOPBACK
 
 
 def _secret_of(settings: Settings) -> str:

@@ -30,9 +30,9 @@ def row_of(claims: Mapping[str, Any], claim: str, people: Iterable[CaseManager])
     if claim == EMAIL:
         if claims.get("email_verified") is not True:
             return NoRow.NOT_VERIFIED
-        found = [person for person in people if person.email.strip().casefold() == said.strip().casefold()]
+        rows = [person for person in people if person.email.strip().casefold() == said.strip().casefold()]
     else:
-        found = [person for person in people if person.case_manager_id == said.strip()]
-    if len(found) == 1:
-        return found[0]
-    return NoRow.SEVERAL if found else NoRow.NOBODY
+        rows = [person for person in people if person.case_manager_id == said.strip()]
+    if len(rows) == 1:
+        return rows[0]
+    return NoRow.SEVERAL if rows else NoRow.NOBODY

@@ -31,11 +31,11 @@ def step_of(secret: bytes, code: str, now: datetime) -> int | None:
     """The step of time this code belongs to, if it is one of now; the caller lets none be used twice."""
     typed = "".join(code.split())
     app, current = _app(secret), int(now.timestamp()) // SECONDS
-    found = None
+    step = None
     for around in AROUND:
-        if hmac.compare_digest(app.generate((current + around) * SECONDS), typed.encode()) and found is None:
-            found = current + around
-    return found
+        if hmac.compare_digest(app.generate((current + around) * SECONDS), typed.encode()) and step is None:
+            step = current + around
+    return step
 
 
 def address_of(secret: bytes, who: str) -> str:

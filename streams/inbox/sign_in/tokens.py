@@ -54,11 +54,11 @@ class Expected(NamedTuple):
 def signing_keys(document: object) -> tuple[SigningKey, ...]:
     """The keys of a JWKS that may sign: RSA of 2048 bits or more and EC. Others, and those to encrypt, are left out."""
     listed = document.get("keys") if isinstance(document, dict) else None
-    found: list[SigningKey] = []
-    for one in listed[:MOST_KEYS] if isinstance(listed, list) else ():
-        if not isinstance(one, dict) or one.get("kty") not in {"RSA", "EC"} or one.get("use", "sig") != "sig":
+    keys: list[SigningKey] = []
+    for jwk in listed[:MOST_KEYS] if isinstance(listed, list) else ():
+        if not isinstance(jwk, dict) or jwk.get("kty") not in {"RSA", "EC"} or jwk.get("use", "sig") != "sig":
             continue
-        public = {name: value for name, value in one.items() if name in _PUBLIC}
+        public = {name: value for name, value in jwk.items() if name in _PUBLIC}
         if public["kty"] == "RSA" and len(str(public.get("n"))) * 6 < LEAST_RSA_BITS:  # in base64url
             continue
         try:
@@ -66,8 +66,8 @@ def signing_keys(document: object) -> tuple[SigningKey, ...]:
         except (JoseError, ValueError, TypeError):
             continue
         if isinstance(key, RSAKey | ECKey):
-            found.append(key)
-    return tuple(found)
+            keys.append(key)
+    return tuple(keys)
 
 
 def verified(token: str, keys: Sequence[SigningKey]) -> dict[str, Any] | TokenFault:

@@ -24,8 +24,8 @@ class Trip(NamedTuple):
 
     @classmethod
     def of_cookie(cls, cookie: str) -> Self | None:
-        found = _COOKIE.fullmatch(cookie)
-        return cls(found[1], found[2] == "1", found[3] or "/") if found else None
+        match = _COOKIE.fullmatch(cookie)
+        return cls(match[1], match[2] == "1", match[3] or "/") if match else None
 
     @property
     def cookie(self) -> str:
