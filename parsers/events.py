@@ -140,6 +140,7 @@ class Patient(Value):
     language: str = ""
     deceased: bool | None = None  # PID-30
     deceased_at: datetime | None = None  # PID-29
+    primary_care: bool = False  # whether PD1-4, or a ROL of a primary care provider, names somebody
 
 
 class Diagnosis(Value):

@@ -1,7 +1,7 @@
 """PID and MRG: whom a message is about, and the identity that gives way."""
 
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from parsers.events import (
@@ -35,6 +35,11 @@ from parsers.hl7.times import Moment, Precision, read_date, read_time
 if TYPE_CHECKING:
     from parsers.hl7.reader import Reader
 
+_PRIMARY_CARE: Final = frozenset(
+    {"PP", "FHCP"}
+)  # HL7 table 0443: primary care provider, family health care professional
+_MARKS: Final = '^~&" '  # what stands in a field that names nobody
+
 
 def read_patient(reader: "Reader", pid: Segment) -> Patient:
     first_name, other_names = read_names(reader, pid)
@@ -66,7 +71,17 @@ def read_patient(reader: "Reader", pid: Segment) -> Patient:
         language=clean(pid.get(15)) or clean(pid.get(15, 2)),
         deceased=deceased,
         deceased_at=died_at,
+        primary_care=names_primary_care(reader),
     )
+
+
+def names_primary_care(reader: "Reader") -> bool:
+    """PD1-4, or ROL-4 where ROL-3 is a primary care provider (HL7 table 0443)."""
+    demographics = reader.message.first("PD1")
+    if demographics is not None and demographics.raw(4).strip(_MARKS):
+        return True
+    roles = reader.message.segments("ROL")[:MAX_REPETITIONS]
+    return any(role.get(3).strip().upper() in _PRIMARY_CARE and role.raw(4).strip(_MARKS) for role in roles)
 
 
 def read_death(reader: "Reader", pid: Segment, birth_date: date | None) -> tuple[bool | None, datetime | None]:

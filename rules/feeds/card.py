@@ -41,12 +41,14 @@ class Fact(StrEnum):
     BIRTH_DATE_MISSING = "birth_date_missing"
     ADDRESS_MISSING = "address_missing"
     PHONE_MISSING = "phone_missing"
+    PRIMARY_CARE_MISSING = "primary_care_missing"
     OFFSET_MISSING = "offset_missing"
     CLASS_UNKNOWN = "class_unknown"
     DISPOSITION_UNKNOWN = "disposition_unknown"
     ARRIVAL_LATE = "arrival_late"
     DISCHARGE_LATE = "discharge_late"
-    REPEATED = "repeated"
+    REPEATED = "repeated"  # under the MSH-10 it had
+    RESENT = "resent"  # the same content under a new one
     OUT_OF_ORDER = "out_of_order"
     REJECTED = "rejected"
     TRIGGER_DISAGREES = "trigger_disagrees"
@@ -73,12 +75,14 @@ ROWS: Final[Mapping[Fact, Row]] = {
     Fact.BIRTH_DATE_MISSING: Row(Of.EVENTS, 0.01),
     Fact.ADDRESS_MISSING: Row(Of.EVENTS, 0.1),
     Fact.PHONE_MISSING: Row(Of.EVENTS, 0.2),
+    Fact.PRIMARY_CARE_MISSING: Row(Of.ARRIVALS, 0.2),
     Fact.OFFSET_MISSING: Row(Of.EVENTS, 0.05),
     Fact.CLASS_UNKNOWN: Row(Of.VISITS, 0.01),
     Fact.DISPOSITION_UNKNOWN: Row(Of.DISCHARGES, 0.02),
     Fact.ARRIVAL_LATE: Row(Of.ARRIVALS, 0.1),
     Fact.DISCHARGE_LATE: Row(Of.DISCHARGES, 0.1),
     Fact.REPEATED: Row(Of.DECIDED, 0.02),
+    Fact.RESENT: Row(Of.DECIDED, 0.02),
     Fact.OUT_OF_ORDER: Row(Of.DECIDED, 0.01),
     Fact.REJECTED: Row(Of.MESSAGES, 0.005),
     Fact.TRIGGER_DISAGREES: Row(Of.EVENTS, 0.01),
@@ -117,6 +121,7 @@ def facts_of(event: Event) -> tuple[str, ...]:
         facts |= {Of.ARRIVALS, f"{Of.ARRIVALS}:{bucket}"}
         wrong = {
             Fact.ADMIT_TIME_MISSING: visit is None or visit.admitted_at is None,
+            Fact.PRIMARY_CARE_MISSING: not patient.primary_care,
             Fact.ARRIVAL_LATE: late,
         }
         facts.update(fact for fact, is_so in wrong.items() if is_so)
@@ -150,7 +155,7 @@ def counted(entry: LedgerEntry) -> Iterator[str]:
         yield f"{Fact.REJECTED}:{entry.code}"
     elif entry.facts and entry.code != Reason.NOT_ON_PANEL:
         yield Of.DECIDED
-        if entry.ending is Ending.DUPLICATE:
+        if entry.ending is Ending.DUPLICATE and Fact.RESENT not in entry.facts:
             yield Fact.REPEATED
         if entry.code == Reason.OUT_OF_ORDER:
             yield Fact.OUT_OF_ORDER

@@ -124,7 +124,7 @@ class Decisions:
                 ended_apart = len(work.held_apart)
                 work.take(settled, decision)
                 decided.append((settled, decision, tuple(work.held_apart[ended_apart:])))
-            entries = [ledger_entry(*conclusion[:2]) for conclusion in decided if conclusion]
+            entries = [ledger_entry(*conclusion[:2], work.resent) for conclusion in decided if conclusion]
             self._ledger.hear(connection, entries)
             tally(connection, (entry for entry in entries if entry.message_id not in before))
             told_records = _flush(connection, work, [*entries, *work.held_apart], before)
@@ -139,7 +139,7 @@ class Decisions:
                 continue
             settled, decision, apart = conclusion
             versions_told = tuple(next(records) for _ in decision.alerts)
-            entry = ledger_entry(settled, decision)
+            entry = ledger_entry(settled, decision, work.resent)
             outcomes.append(Outcome(record.event.message_id, entry, decision, versions_told, apart=apart))
         return outcomes
 

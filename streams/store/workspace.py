@@ -1,6 +1,6 @@
 """What a batch of decisions can touch: loaded at once, changed in memory, with what is to be written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from rules.deciding.groups import Whose
 from rules.deciding.history import Number, Remembered, active_at, keys_of, learnable, sought
 from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reason, Stay
 from rules.endings import Ending, LedgerEntry
-from rules.feeds.card import facts_of
+from rules.feeds.card import Fact, facts_of
 from streams.kafka.records import AlertRecord, EventRecord
 from streams.store.database import StoreFault, rows_among
 from streams.store.panel_rows import EnrolleeRow, Home, enrollee_on, load_enrollees
@@ -67,6 +67,8 @@ class Work:
         self.caught_up: set[str] = set()
         self.held_apart: list[LedgerEntry] = []  # endings of further groups of a message that wait by themselves
         self.new_fingerprints: dict[str, tuple[str, int]] = {}
+        self.control_ids: dict[str, str] = {}  # of the first message with a fingerprint
+        self.resent: set[str] = set()  # ids of messages that say again, under another control id, what was said
 
     def day_of(self, at: datetime) -> date:
         """The office's day, as the panel's dates are."""
@@ -99,6 +101,9 @@ class Work:
             self.new_alerts.append(alert)
         if event.fingerprint and event.fingerprint not in remembered.seen:
             self.new_fingerprints[event.fingerprint] = (event.message_id, to_us(event.received_at))
+        first = self.control_ids.setdefault(event.fingerprint, event.control_id)
+        if decision.duplicate and first and event.control_id not in ("", first):
+            self.resent.add(event.message_id)
         if (decision.waits or decision.action is Action.HOLD) and not decision.duplicate:
             self._hold(record, decision)
         self.caught_up.update(decision.caught_up)
@@ -123,8 +128,9 @@ class Work:
                 )
 
 
-def ledger_entry(record: EventRecord, decision: Decision) -> LedgerEntry:
+def ledger_entry(record: EventRecord, decision: Decision, resent: Collection[str] = ()) -> LedgerEntry:
     event = record.event
+    again = (Fact.RESENT,) if event.message_id in resent else ()
     return LedgerEntry(
         event.message_id,
         Ending.DUPLICATE if decision.duplicate else ENDING_OF[decision.action],
@@ -135,7 +141,7 @@ def ledger_entry(record: EventRecord, decision: Decision) -> LedgerEntry:
         event.control_id,
         event.trigger,
         event.fingerprint,
-        facts_of(event),
+        (*facts_of(event), *again),
     )
 
 
@@ -157,11 +163,12 @@ def load(connection: Connection, todo: Sequence[EventRecord], now: datetime, zon
     work = Work(now, zone)
     remembered = work.remembered
     prints = {record.event.fingerprint: record.event.message_id for record in todo}
-    rows = rows_among(
-        connection, "SELECT fingerprint, message_id FROM fingerprints WHERE fingerprint IN :among", list(prints)
-    )
+    columns = "f.fingerprint, f.message_id, l.control_id"
+    joined = f"SELECT {columns} FROM fingerprints f LEFT JOIN ledger l ON l.message_id = f.message_id"  # noqa: S608
+    rows = rows_among(connection, f"{joined} WHERE f.fingerprint IN :among", list(prints))
     own = {record.event.message_id for record in todo if record.released}
     remembered.seen = {row[0] for row in rows if row[1] not in own}
+    work.control_ids = {row[0]: row[2] or "" for row in rows}
     wanted = [sought(record.event, whose(record)) for record in todo]
     ids = {enrollee_id for stays_sought in wanted for enrollee_id in stays_sought.enrollee_ids}
     keys = {key for stays_sought in wanted for key in stays_sought.anywhere | stays_sought.here}

@@ -30,6 +30,10 @@ _WRONG: Final[Mapping[Fact, tuple[str, str]]] = {
     Fact.BIRTH_DATE_MISSING: ("PID-7, the birth date, is missing", "Please send it; nobody is matched by name alone."),
     Fact.ADDRESS_MISSING: ("PID-11, the address, is missing", "Please send it; it tells people of one name apart."),
     Fact.PHONE_MISSING: ("PID-13, the phone number, is missing", "Please send it; the follow-up call needs it."),
+    Fact.PRIMARY_CARE_MISSING: (
+        "PD1-4 (or ROL with PP), the primary care provider, is missing",
+        "Please send whom the patient names.",
+    ),
     Fact.OFFSET_MISSING: ("times have no offset from UTC", "Please send -0500 or the like with each time."),
     Fact.CLASS_UNKNOWN: ("PV1-2, the patient class, is no known code", "Please tell us what your local codes mean."),
     Fact.DISPOSITION_UNKNOWN: ("PV1-36 is no known code", "Please use HL7 table 0112, or tell us your local words."),
@@ -42,6 +46,10 @@ _WRONG: Final[Mapping[Fact, tuple[str, str]]] = {
         "Please send each event as it is recorded, not in batches.",
     ),
     Fact.REPEATED: ("the same message was sent before", "Please look why your engine sends again what we answered."),
+    Fact.RESENT: (
+        "the same content was sent before under another MSH-10",
+        "Please send again under the control id it had, and only what was not answered.",
+    ),
     Fact.OUT_OF_ORDER: ("a newer message came before", "Please send the messages of one visit in their order."),
     Fact.REJECTED: ("the message could not be used", "`handoff explain` of one of them says why."),
     Fact.TRIGGER_DISAGREES: ("MSH-9.2 and EVN-1 disagree", "Please send the same trigger event in both."),

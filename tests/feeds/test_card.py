@@ -29,7 +29,9 @@ WHOLE = Visit(
     disposition="01",
     diagnoses=(Diagnosis(code="I50.9"),),
 )
-PATIENT = Patient(birth_date=date(1955, 3, 2), addresses=(Address(zip="28801"),), phones=("8285550147",))
+PATIENT = Patient(
+    birth_date=date(1955, 3, 2), addresses=(Address(zip="28801"),), phones=("8285550147",), primary_care=True
+)
 
 
 def event(kind: EventKind = EventKind.ADMITTED, visit: Visit | None = WHOLE, late: int = 0, **more: object) -> Event:
@@ -49,7 +51,7 @@ def test_what_is_whole_adds_nothing_wrong() -> None:
 def test_what_is_missing_is_named() -> None:
     nothing = {Fact.BIRTH_DATE_MISSING, Fact.ADDRESS_MISSING, Fact.PHONE_MISSING}
     found = set(facts_of(event(visit=Visit(), patient=Patient(), late=301)))
-    missing = {Fact.VISIT_NUMBER_MISSING, Fact.ADMIT_TIME_MISSING, Fact.ARRIVAL_LATE}
+    missing = {Fact.VISIT_NUMBER_MISSING, Fact.ADMIT_TIME_MISSING, Fact.ARRIVAL_LATE, Fact.PRIMARY_CARE_MISSING}
     assert found == {Of.EVENTS, Of.VISITS, Of.ARRIVALS, "arrivals:900", *missing, *nothing}
     found = set(facts_of(event(EventKind.DISCHARGED, Visit(), late=100_000)))
     missing = {
@@ -72,6 +74,7 @@ def test_what_is_missing_is_named() -> None:
         (Ending.ALERTED, Reason.ADMITTED, ("events",), ["messages", "events", "decided"]),
         (Ending.SUPPRESSED, Reason.NOT_ON_PANEL, ("events",), ["messages", "events"]),
         (Ending.DUPLICATE, Reason.NOTHING_NEW, ("events",), ["messages", "events", "decided", "repeated"]),
+        (Ending.DUPLICATE, Reason.NOTHING_NEW, ("resent",), ["messages", "resent", "decided"]),
         (Ending.SUPPRESSED, Reason.OUT_OF_ORDER, ("events",), ["messages", "events", "decided", "out_of_order"]),
         (Ending.REJECTED, "time_missing", (), ["messages", "rejected", "rejected:time_missing"]),
         (Ending.NO_TRANSITION, "", (), ["messages"]),

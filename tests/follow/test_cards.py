@@ -51,6 +51,16 @@ def test_each_message_is_on_the_card_once_and_in_its_week(store: Store) -> None:
     assert [week.begins for week in store.feed_weeks.newest("mission", 5)] == [MONDAY]
 
 
+def test_what_comes_again_under_another_control_id_is_a_resend(store: Store) -> None:
+    for number, control_id in enumerate(("C1", "C1", "C2", "", "C3"), 1):
+        store.decisions.decide([record(number, fingerprint="same", control_id=control_id)], decide, NOW)
+    batch = [record(number, fingerprint="other", visit="V2", control_id=f"D{number}") for number in (11, 12)]
+    store.decisions.decide(batch, decide, NOW)
+    fold(store)
+    (week,) = store.feed_weeks.newest("mission", 5)
+    assert (week.counts["decided"], week.counts["repeated"], week.counts["resent"]) == (7, 2, 3)
+
+
 @pytest.fixture
 def told(tmp_path: Path) -> Store:
     """A feed that leaves out where 38 of 100 discharged patients went."""

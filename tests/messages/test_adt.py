@@ -416,6 +416,23 @@ def test_classes_by_feed_and_by_what_else_is_said(pv1: str, feed: Feed, expected
     assert visit.encounter_class is expected
 
 
+@pytest.mark.parametrize(
+    ("segments", "named"),
+    [
+        ((), False),
+        (("PD1||||9^Okafor^Ada",), True),
+        (("PD1||||^^^&&",), False),
+        (('PD1||||""',), False),
+        (("ROL|1|AD|PP|9^Okafor^Ada",), True),
+        (("ROL|1|AD|fhcp^Family|9^Okafor^Ada",), True),
+        (("ROL|1|AD|PP|",), False),
+        (("ROL|1|AD|AT|9^Okafor^Ada",), False),
+    ],
+)
+def test_whether_a_primary_care_provider_is_named(segments: tuple[str, ...], named: bool) -> None:
+    assert event(adt(EVN, PID, *segments, PV1)).patient.primary_care is named
+
+
 def keys(data: bytes, feed: Feed | None = None) -> list[tuple[str, str]]:
     return [(key.system, key.value) for key in event(data, feed).stay_keys]
 
