@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from parsers.events import Event, EventKind, Finding
-from rules.decisions import Reason
+from rules.decisions import Reason, Stay, StayStatus
 from rules.endings import Ending, LedgerEntry
 
 LEAST: Final = 20  # of what a share is of: fewer say nothing
@@ -27,6 +27,8 @@ class Of(StrEnum):
     ARRIVALS = "arrivals"
     DISCHARGES = "discharges"
     DECIDED = "decided"  # events about somebody on the panel
+    DAY_AFTER = "day_after"  # discharges of somebody on the panel, a day ago
+    WEEK_AFTER = "week_after"
 
 
 class Fact(StrEnum):
@@ -37,6 +39,8 @@ class Fact(StrEnum):
     DISCHARGE_TIME_MISSING = "discharge_time_missing"
     DISPOSITION_MISSING = "disposition_missing"
     DIAGNOSIS_MISSING = "diagnosis_missing"
+    DIAGNOSIS_MISSING_DAY = "diagnosis_missing_day"
+    DIAGNOSIS_MISSING_WEEK = "diagnosis_missing_week"
     AUTHORITY_MISSING = "authority_missing"
     BIRTH_DATE_MISSING = "birth_date_missing"
     ADDRESS_MISSING = "address_missing"
@@ -71,6 +75,8 @@ ROWS: Final[Mapping[Fact, Row]] = {
     Fact.DISCHARGE_TIME_MISSING: Row(Of.DISCHARGES, 0.01),
     Fact.DISPOSITION_MISSING: Row(Of.DISCHARGES, 0.05),
     Fact.DIAGNOSIS_MISSING: Row(Of.DISCHARGES, 0.3),
+    Fact.DIAGNOSIS_MISSING_DAY: Row(Of.DAY_AFTER, 0.2),
+    Fact.DIAGNOSIS_MISSING_WEEK: Row(Of.WEEK_AFTER, 0.05),
     Fact.AUTHORITY_MISSING: Row(Of.EVENTS, 0.01),
     Fact.BIRTH_DATE_MISSING: Row(Of.EVENTS, 0.01),
     Fact.ADDRESS_MISSING: Row(Of.EVENTS, 0.1),
@@ -103,6 +109,10 @@ _FOUND: Final = {
     Finding.CHARSET_LYING: Fact.CHARSET_WRONG,
     Finding.CHARSET_UNKNOWN: Fact.CHARSET_WRONG,
 }
+MARKS: Final[Mapping[int, tuple[Of, Fact]]] = {
+    1: (Of.DAY_AFTER, Fact.DIAGNOSIS_MISSING_DAY),
+    7: (Of.WEEK_AFTER, Fact.DIAGNOSIS_MISSING_WEEK),
+}  # days after a discharge on which its diagnosis is looked for
 _ARRIVES: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
 
 
@@ -142,6 +152,14 @@ def facts_of(event: Event) -> tuple[str, ...]:
     facts.update(fact for fact, value in missing.items() if not value)
     facts.update(_FOUND[note.finding] for note in event.notes if note.finding in _FOUND)
     return tuple(sorted(facts))
+
+
+def facts_after(stay: Stay, days: int) -> tuple[str, ...]:
+    """What a stay adds so many days after its discharge, a key of `MARKS`; nothing where it was not one after all."""
+    if stay.status is not StayStatus.FINISHED:
+        return ()
+    of, missing = MARKS[days]
+    return (of,) if stay.diagnoses else (of, missing)
 
 
 def counted(entry: LedgerEntry) -> Iterator[str]:

@@ -27,6 +27,7 @@ _BEAT_SECONDS: Final = 2.0
 class TickName(StrEnum):
     ESCALATION = "escalation"
     SILENCE = "silence"
+    DIAGNOSES = "diagnoses"
 
 
 class Tick(NamedTuple):

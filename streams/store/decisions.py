@@ -19,6 +19,7 @@ from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reas
 from rules.endings import LedgerEntry
 from streams.kafka.records import AlertRecord, EventRecord, Whose
 from streams.store.database import Changed, Database, Row, next_values, rows_among, write_rows
+from streams.store.diagnosis_marks import write_marks
 from streams.store.due import AskDue, write_due
 from streams.store.feed_talk import tally
 from streams.store.ledger import COLUMNS as LEDGER_COLUMNS
@@ -218,6 +219,7 @@ def _flush(
         for stay in (work.remembered.stays[stay_id] for stay_id in sorted(work.changed_stays))
     ]
     _expect(write_rows(connection, stays, STAY_COLUMNS, rows, STAY_CONFLICT), len(rows))
+    write_marks(connection, (work.remembered.stays[stay_id] for stay_id in sorted(work.changed_stays)), work.now)
     write_rows(connection, stay_keys, ("key", "stay_id"), sorted(work.new_keys), "ON CONFLICT DO NOTHING")
     add_waiting(connection, work.questions, work.held, work.now)
     _write_crosswalk(connection, work)

@@ -52,6 +52,17 @@ def tally(connection: Connection, entries: Iterable[LedgerEntry]) -> None:
     write_rows(connection, feed_tallies, ("feed", "said", "hour_us", "messages", "last_us"), rows)
 
 
+def add_facts(connection: Connection, facts: Iterable[tuple[str, str]], now: datetime) -> None:
+    """Add (feed, fact) that no ending carries to the report cards."""
+    at = to_us(now)
+    rows = [
+        (feed, fact, at - at % HOUR_US, count, at)
+        for (feed, fact), count in sorted(Counter(facts).items())
+        if feed not in ("", BY_HAND)
+    ]
+    write_rows(connection, feed_tallies, ("feed", "said", "hour_us", "messages", "last_us"), rows)
+
+
 class FeedTalks:
     """Sums by hour, and the newest state of each feed."""
 

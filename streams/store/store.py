@@ -17,6 +17,7 @@ from streams.store.decisions import Decisions
 from streams.store.deliveries import Deliveries
 from streams.store.destination_tests import DestinationTests
 from streams.store.destinations import Destinations
+from streams.store.diagnosis_marks import DiagnosisMarks
 from streams.store.directory import Directories
 from streams.store.escalations import Escalations
 from streams.store.feed_talk import FeedTalks
@@ -78,6 +79,7 @@ class Store:
         self.hand_events = HandEvents(database)
         self.feed_talk = FeedTalks(database)
         self.feed_weeks = FeedWeeks(database)
+        self.diagnosis_marks = DiagnosisMarks(database)
         self.at_hospital = AtHospital(database)
         self.identities = Identities(database)
         self.credentials = Credentials(database)

@@ -111,6 +111,15 @@ feed_weeks = Table(  # report cards: how often each fact was so, by week from Mo
     _whole("messages"),
     PrimaryKeyConstraint("feed", "week_us", "fact"),
 )
+diagnosis_marks = Table(  # when it is looked whether a discharge has its diagnosis by then
+    "diagnosis_marks",
+    metadata,
+    _text("stay_id"),
+    _whole("days"),  # after the discharge: a key of `rules.feeds.card.MARKS`
+    _whole("due_us"),
+    PrimaryKeyConstraint("stay_id", "days"),
+    Index("ix_diagnosis_marks_due_us", "due_us"),
+)
 feed_talk = Table(  # how each feed is against its own rhythm; see `rules.feeds.talk.State`
     "feed_talk",
     metadata,

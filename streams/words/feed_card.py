@@ -13,6 +13,8 @@ _OF: Final = {
     Of.ARRIVALS: "admissions and registrations (A01, A04)",
     Of.DISCHARGES: "discharges (A03)",
     Of.DECIDED: "messages about people we follow",
+    Of.DAY_AFTER: "discharges of people we follow, a day later",
+    Of.WEEK_AFTER: "discharges of people we follow, a week later",
 }
 _WRONG: Final[Mapping[Fact, tuple[str, str]]] = {
     Fact.VISIT_NUMBER_MISSING: ("PV1-19, the visit number, is missing", "Please send it in every message of a visit."),
@@ -23,6 +25,14 @@ _WRONG: Final[Mapping[Fact, tuple[str, str]]] = {
         "Please send it with the A03, or in an A08 soon after.",
     ),
     Fact.DIAGNOSIS_MISSING: ("DG1, the diagnosis, is missing", "Please send what is known by then."),
+    Fact.DIAGNOSIS_MISSING_DAY: (
+        "DG1, the diagnosis, is still missing",
+        "Please send an A08 with it as soon as it is known.",
+    ),
+    Fact.DIAGNOSIS_MISSING_WEEK: (
+        "DG1, the diagnosis, is still missing",
+        "Please send an A08 once the visit is coded; the follow-up measures depend on it.",
+    ),
     Fact.AUTHORITY_MISSING: (
         "PID-3.4, who issued the record number, is missing",
         "Please name the assigning authority of every number.",

@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from rules.deciding.case import World
+from streams.follow import diagnoses
 from streams.follow.overdue import Overdue
 from streams.follow.prune import forget
 from streams.follow.silence import EVERY_SECONDS, Silence, gauge
@@ -187,6 +188,7 @@ class Worker:
             (
                 Tick(TickName.ESCALATION, _TICK_SECONDS, overdue.run),
                 Tick(TickName.SILENCE, EVERY_SECONDS, silence.run),
+                Tick(TickName.DIAGNOSES, diagnoses.EVERY_SECONDS, diagnoses.LateDiagnoses(store).run),
             ),
         )
         self._by_hand = ByHand(store, self._outlet, waiting, self._secret)

@@ -16,9 +16,9 @@ from parsers.events import (
     Patient,
     Visit,
 )  # fmt: skip
-from rules.decisions import Reason
+from rules.decisions import Reason, Stay, StayStatus
 from rules.endings import Ending, LedgerEntry
-from rules.feeds.card import LEAST, ROWS, Delay, Fact, Of, Trend, Verdict, card, counted, facts_of
+from rules.feeds.card import LEAST, ROWS, Delay, Fact, Of, Trend, Verdict, card, counted, facts_after, facts_of
 from streams.words import feed_card as words
 
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
@@ -84,6 +84,15 @@ def test_what_is_missing_is_named() -> None:
 )
 def test_what_an_ending_adds(ending: Ending, code: str, facts: tuple[str, ...], adds: list[str]) -> None:
     assert list(counted(LedgerEntry("1", ending, code, AT, feed="mission", facts=facts))) == adds
+
+
+def test_what_a_discharge_adds_a_day_and_a_week_later() -> None:
+    stay = Stay(stay_id="1", enrollee_id="E1", facility="M", status=StayStatus.FINISHED)
+    coded = stay.model_copy(update={"diagnoses": WHOLE.diagnoses})
+    reopened = stay.model_copy(update={"status": StayStatus.IN_PROGRESS})
+    assert facts_after(stay, 1) == (Of.DAY_AFTER, Fact.DIAGNOSIS_MISSING_DAY)
+    assert facts_after(coded, 7) == (Of.WEEK_AFTER,)
+    assert facts_after(reopened, 7) == ()
 
 
 def week(**counts: int) -> Counter[str]:

@@ -1,16 +1,21 @@
 """Report cards of feeds: counted where messages end, once each; asked for by command and page; no patient in them."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from parsers.events import Diagnosis
 from parsers.people import CaseManager, Role
+from rules.decisions import Decision, History, StayStatus
 from rules.endings import Ending, LedgerEntry
-from rules.feeds.card import facts_of
+from rules.feeds.card import MARKS, facts_of
 from streams.commands.feed import run_card
+from streams.follow.diagnoses import LateDiagnoses
 from streams.follow.ticks import TickName
+from streams.kafka.records import EventRecord
 from streams.run.problems import Problem
 from streams.run.settings import load_settings
 from streams.store import Store
@@ -59,6 +64,51 @@ def test_what_comes_again_under_another_control_id_is_a_resend(store: Store) -> 
     fold(store)
     (week,) = store.feed_weeks.newest("mission", 5)
     assert (week.counts["decided"], week.counts["repeated"], week.counts["resent"]) == (7, 2, 3)
+
+
+def discharged(diagnosed: bool, status: StayStatus = StayStatus.FINISHED) -> Callable[[EventRecord, History], Decision]:
+    """As `decide`, of a stay that ended at its first message."""
+
+    def decided(event_record: EventRecord, history: History) -> Decision:
+        decision = decide(event_record, history)
+        diagnoses = (Diagnosis(code="I50.9"),) if diagnosed else ()
+        ended = {"feed": "mission", "status": status, "ended_at": NOW, "diagnoses": diagnoses}
+        return decision.model_copy(update={"stays": tuple(stay.model_copy(update=ended) for stay in decision.stays)})
+
+    return decided
+
+
+def look(store: Store, at: datetime) -> dict[str, int]:
+    turn = store.ticks.take(TickName.DIAGNOSES, "test", 15)
+    assert turn
+    LateDiagnoses(store).run(turn, at)
+    fold(store)
+    newest = store.feed_weeks.newest("mission", 1)[0]
+    return {fact: count for fact, count in newest.counts.items() if fact in AFTER}
+
+
+AFTER = {str(fact) for facts in MARKS.values() for fact in facts}
+
+
+def test_a_diagnosis_is_looked_for_a_day_and_a_week_after_the_discharge_once(store: Store) -> None:
+    at = (NOW, NOW + timedelta(hours=20), NOW + timedelta(days=3))
+    for number in (1, 2, 3, 4):
+        store.decisions.decide(
+            [record(number, enrollee=f"E{number}", visit=f"V{number}")], discharged(diagnosed=number == 1), at[0]
+        )
+    store.decisions.decide([record(12, enrollee="E2", visit="V2")], discharged(diagnosed=True), at[1])
+    taken_back = discharged(diagnosed=False, status=StayStatus.IN_PROGRESS)
+    store.decisions.decide([record(14, enrollee="E4", visit="V4")], taken_back, at[1])
+    assert look(store, NOW + timedelta(hours=23)) == {}
+    for _ in range(2):
+        assert look(store, NOW + timedelta(hours=25)) == {"day_after": 3, "diagnosis_missing_day": 1}
+    store.decisions.decide([record(13, enrollee="E3", visit="V3")], discharged(diagnosed=True), at[2])
+    assert look(store, NOW + timedelta(days=8)) == {"week_after": 3}
+
+
+def test_a_discharge_that_is_told_late_is_not_held_against_the_days_before(store: Store) -> None:
+    store.decisions.decide([record(1)], discharged(diagnosed=False), NOW + timedelta(days=2))
+    assert look(store, NOW + timedelta(days=8)) == {"week_after": 1, "diagnosis_missing_week": 1}
 
 
 @pytest.fixture
