@@ -45,6 +45,13 @@ from streams.run.problems import SettingsError
 BUSY_SECONDS: Final = 10
 CONNECT_SECONDS: Final = 5
 IDLE_SECONDS: Final = 1.0
+HELD_SECONDS: Final = 15.0  # PostgreSQL ends the transaction of a process that hangs in it: others wait for its locks
+VANISHED_SERVER: Final = {  # libpq's: a server that is gone without a word is noticed in some 20 s, not in hours
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 SQLITE_UNAVAILABLE: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -94,7 +101,12 @@ def make_engine(url: str) -> Engine:
             pool_size=8,
             max_overflow=8,
             pool_timeout=BUSY_SECONDS,
-            connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "warm-handoff"},
+            connect_args={
+                "connect_timeout": CONNECT_SECONDS,
+                "application_name": "warm-handoff",
+                "options": f"-c idle_in_transaction_session_timeout={int(HELD_SECONDS * 1000)}",
+                **VANISHED_SERVER,
+            },
         )
         event.listen(engine, "checkin", _note_use)
         event.listen(engine, "checkout", _ping_idle)
@@ -205,7 +217,6 @@ class Database:
         self.zone = zone  # the office's, by the policy: whose days the panel's dates are
         self._engine = engine
         self._writer = engine.execution_options(writing=True)
-        self._each = engine.execution_options(isolation_level="AUTOCOMMIT") if self.backend == "postgresql" else None
         self._turn: threading.Lock | None = threading.Lock() if engine.dialect.name == "sqlite" else None
 
     @property
@@ -223,16 +234,6 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """One write transaction, committed at the end of the block. Raises `Unavailable`."""
         with self.turn(), translated(), self._writer.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def writing_each(self) -> Iterator[Connection]:
-        """Statements of which each may stand alone: nothing but themselves goes to the server. Raises `Unavailable`."""
-        if self._each is None:
-            with self.writing() as connection:
-                yield connection
-            return
-        with translated(), self._each.connect() as connection:
             yield connection
 
     @contextmanager

@@ -74,7 +74,7 @@ class Ledger:
         self._heard: dict[str, int] = {}
 
     def end(self, entries: Sequence[LedgerEntry]) -> int:
-        """Write endings in one statement; a message that has ended already keeps its ending.
+        """Write endings, with what feeds said by them; a message that has ended already keeps its ending.
 
         Gives how many were new. Raises `Unavailable`.
         """
@@ -85,7 +85,7 @@ class Ledger:
         if not entries:
             return set()
         rows = [ledger_row(entry) for entry in entries]
-        with self._database.writing_each() as connection:
+        with self._database.writing() as connection:  # one transaction: a kill leaves no ending that is not added up
             new = write_new(connection, ledger, COLUMNS, rows)
             tally(connection, ended_first(entries, new))
             self.hear(connection, entries)

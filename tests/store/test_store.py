@@ -11,16 +11,18 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection, select
 
 from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
 from rules.endings import Ending, LedgerEntry
 from streams.store import Store, StoreFault, StoreOutdated, TablesAre, Unavailable
 from streams.store import database as engine_module
+from streams.store import ledger as ledger_module
 from streams.store.audit import Audited
 from streams.store.database import Database, make_engine, rows_among, write_rows
 from streams.store.migrating import migrate, scripts
 from streams.store.revisions import known_revisions
-from streams.store.tables import feeds, ledger, metadata
+from streams.store.tables import feed_tallies, feeds, ledger, metadata
 from tests.rigs.store import NOW, days, message_id, store, store_url
 
 __all__ = ["store", "store_url"]
@@ -254,6 +256,25 @@ def test_a_lost_server_is_unavailable_and_then_works(postgres_url: str) -> None:
         write_rows(connection, feeds, ("feed", "received_us"), [("north", 1)])
     other.close()
     assert opened.ledger.end([entry(1)]) == 1
+    opened.close()
+
+
+@pytest.mark.servers
+def test_an_ending_and_what_its_feed_said_by_it_stand_or_fall_together(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Store.open(postgres_url, migrate=True)
+    ended = entry(1, feed="mission", trigger="A01")
+
+    def lost(connection: Connection, _entries: object) -> None:
+        connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with monkeypatch.context() as patched, pytest.raises(Unavailable):
+        patched.setattr(ledger_module, "tally", lost)
+        opened.ledger.end([ended])
+    assert opened.ledger.end([ended]) == 1
+    with opened.database.reading() as connection:
+        assert connection.scalar(select(feed_tallies.c.messages).where(feed_tallies.c.said == "arrival")) == 1
     opened.close()
 
 

@@ -1,0 +1,60 @@
+"""A process that hangs while it has a turn, even within a write, loses it; when it wakes it writes nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from streams.store import Store
+from tests.rigs.store import store, store_url
+
+__all__ = ["store", "store_url"]
+
+PATIENCE = 0.5
+HOLDER = f"""
+import signal, os, sys
+from datetime import UTC, datetime
+from streams.store import Store, Unavailable, database
+from streams.store.ticks import fence
+
+database.HELD_SECONDS = {PATIENCE}
+store = Store.open(sys.argv[1])
+turn = store.ticks.take("job", "holder", 15)
+try:
+    if sys.argv[2] == "within":
+        with store.database.writing() as connection:
+            fence(connection, turn)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            connection.exec_driver_sql("UPDATE ticks SET ran_us = 1")
+    else:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        store.ticks.ran(turn, datetime.now(UTC))
+except Unavailable:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("hangs", ["within", "between"])
+def test_whoever_hangs_loses_its_turn_and_writes_nothing_when_it_wakes(
+    store: Store, store_url: str, hangs: str
+) -> None:
+    if hangs == "within" and store.database.backend == "sqlite":
+        pytest.skip("SQLite has one writer: who hangs in the middle of a write is ended with its machine")
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, store_url, hangs], cwd=Path.cwd())
+    try:
+        assert os.WIFSTOPPED(os.waitpid(holder.pid, os.WUNTRACED)[1])
+        deadline = time.monotonic() + 30
+        while (turn := store.ticks.take("job", "other", PATIENCE)) is None:
+            assert time.monotonic() < deadline, "nobody took the turn over"
+            time.sleep(0.05)
+        holder.send_signal(signal.SIGCONT)
+        assert holder.wait(30) == 7
+        assert store.ticks.last_run("job") is None
+        assert store.ticks.take("job", "other", PATIENCE) == turn
+    finally:
+        holder.kill()
+        holder.wait()
