@@ -35,7 +35,7 @@ def run_inbox(settings: Settings, *, demo: bool = False) -> None:
     store = Store.open(settings.store_url, zone=office_zone(settings))
     inbox = Inbox(settings, store, demo=demo)
     scrape = serve_for("HANDOFF_INBOX_METRICS_PORT", settings.metrics_host, settings.inbox_metrics_port, inbox.health)
-    listening = listening_socket(settings.inbox_host, settings.inbox_port)
+    listening = listening_socket(settings.inbox_host, settings.inbox_port, shared=settings.share_ports)
     port = listening.getsockname()[1]
     host = f"[{settings.inbox_host}]" if ":" in settings.inbox_host else settings.inbox_host
     _say_where(settings, f"http{'s' if certificates else ''}://{host}:{port}", scrape.port)

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from streams.run.certificates import say_until
+from streams.run.listening import bind
 from streams.run.metrics import CertificateFile
 from streams.run.problems import Problem
 
@@ -130,15 +131,14 @@ class Certificates:
         return stamps
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """A bound socket whose connections end by themselves when their peer has vanished. Raises `Problem`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
     try:
-        listening.bind((host, port))
+        bind(listening, (host, port), shared=shared)
         listening.listen(256)
     except OSError as error:
         why = os.strerror(error.errno or 0)

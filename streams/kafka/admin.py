@@ -19,6 +19,8 @@ from streams.run.problems import Problem
 from streams.run.settings import Settings
 
 _DAY_MS: Final = 24 * 3600 * 1000
+_WITH_QUORUM: Final = 3  # replicas, of which one may go and what was acknowledged still stands on two
+_IN_SYNC: Final = 2
 
 
 class TopicsUnusable(Problem):
@@ -69,11 +71,14 @@ async def _create_and_check(settings: Settings, bootstrap: str) -> tuple[TopicWa
 
 def _topic_configs(topic: Topic, settings: Settings) -> dict[str, str]:
     spec = TOPICS[topic]
-    return {
+    configs = {
         "retention.ms": str(spec.retention_days * _DAY_MS),
         "cleanup.policy": spec.cleanup,
         "max.message.bytes": str(record_bytes(settings)),
     }
+    if settings.replication >= _WITH_QUORUM:
+        configs["min.insync.replicas"] = str(_IN_SYNC)
+    return configs
 
 
 async def _create(admin: AIOKafkaAdminClient, settings: Settings) -> list[Topic]:
@@ -128,6 +133,9 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequenc
         policy = TOPICS[topic].cleanup
         if configs.get("cleanup.policy", policy) != policy:
             text = f"{topic.value} has another cleanup.policy than {policy}: records may go before they are read"
+            warnings.append(TopicWarning(topic, text))
+        if settings.replication >= _WITH_QUORUM and int(configs.get("min.insync.replicas", _IN_SYNC)) < _IN_SYNC:
+            text = f"{topic.value} acknowledges what one broker alone holds: set its min.insync.replicas to {_IN_SYNC}"
             warnings.append(TopicWarning(topic, text))
     return tuple(warnings)
 

@@ -36,6 +36,7 @@ from streams.listen.intake import Answer, Door, Fate
 from streams.listen.senders import caller_of
 from streams.listen.tls import failure_of
 from streams.run import metrics
+from streams.run.listening import bind
 from streams.run.metrics import Stage, Way
 from streams.run.settings import Settings
 
@@ -90,8 +91,8 @@ class HttpIn:
         family = socket.AF_INET6 if ":" in self._settings.mllp_host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM)
         try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((self._settings.mllp_host, self._settings.http_port))
+            address = (self._settings.mllp_host, self._settings.http_port)
+            bind(listening, address, shared=self._settings.share_ports)
             listening.listen(512)
             listening.setblocking(False)
         except OSError:

@@ -21,6 +21,7 @@ from streams.listen.mllp_connection import Connection
 from streams.listen.tls import failure_of
 from streams.run import metrics
 from streams.run.crash import traced
+from streams.run.listening import bind
 from streams.run.metrics import Way
 from streams.run.settings import Settings
 
@@ -72,10 +73,9 @@ class MllpServer:
         for family, kind, protocol, _, address in dict.fromkeys(addresses):
             listening = socket.socket(family, kind, protocol)
             try:
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                listening.bind((address[0], self.port or port))
+                bind(listening, (address[0], self.port or port), shared=self.settings.share_ports)
                 listening.listen(512)
                 listening.setblocking(False)
             except OSError:

@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     max_buffered_bytes: int = Field(256 * MiB, ge=MiB, description="bytes of unfinished and unanswered frames in all")
     accept_seconds: float = Field(5, gt=0, description="how long the broker or the disk may take before we answer AE")
 
+    share_ports: bool = Field(
+        False,
+        description="several listeners, and several inboxes, of one machine behind the same ports, each with a data "
+        "folder of its own (SO_REUSEPORT)",
+    )
     journal_segment_bytes: int = Field(64 * MiB, ge=MiB, description="size of one journal segment (embedded broker)")
     journal_keep_hours: float = Field(24, ge=0, description="how long a segment stays after all its messages ended")
     broker_max_mb: int = Field(160, ge=64, description="memory at which `up` recycles the embedded broker")

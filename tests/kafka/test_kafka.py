@@ -46,6 +46,12 @@ def settings(request, tmp_path):
     return made
 
 
+@pytest.mark.parametrize(("replication", "in_sync"), [(1, None), (2, None), (3, "2"), (5, "2")])
+def test_with_three_brokers_two_hold_what_is_acknowledged(replication, in_sync):
+    configs = admin._topic_configs(Topic.RAW, Settings(replication=replication))
+    assert configs.get("min.insync.replicas") == in_sync
+
+
 def test_topics_are_there_and_a_second_time_changes_nothing(settings):
     assert ensure_topics(settings) == ()
 
