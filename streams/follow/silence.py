@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from parsers.feeds import Feeds
 from rules.deciding.clocks import is_business_day
+from rules.feeds.heard import Hearing
 from rules.feeds.rhythm import WEEKS, Talk
 from rules.feeds.talk import Heard, State, Usual, state, usual
 from rules.policy.policy import Policy
@@ -30,21 +31,35 @@ class Silence:
         self._policy = policy
         self._usual: dict[str, Usual] = {}
         self._learned_at: datetime | None = None
+        self._hearing: Hearing | None = None
+        self._turn: Turn | None = None  # of which `_hearing` has seen everything that was folded
 
     def run(self, turn: Turn, now: datetime) -> None:
         """One tick. Raises `Unavailable`, also when another process has taken the turn over."""
-        while self._store.feed_talk.fold(turn):
-            pass
+        heard = self._hear(turn, now - LOOK_BACK)
         if self._learned_at is None or not timedelta() <= now - self._learned_at < LEARN_EVERY:
             learned = self._store.feed_talk.heard(now - timedelta(weeks=WEEKS))
             self._usual = {feed: usual(heard, self._zone(feed)) for feed, heard in learned.items()}
             self._learned_at = now
         slow = self._holidays(now)
         parked = {parking.feed for parking in self._store.keeping_up.parked()}
-        heard = self._store.feed_talk.heard(now - LOOK_BACK)
         states = {feed: self._state(feed, said, now, slow) for feed, said in heard.items() if _known(said, now)}
         states |= {feed: State(Talk.PAUSED) for feed in states if feed in parked}
         self._store.feed_talk.put(turn, states, now)
+
+    def _hear(self, turn: Turn, since: datetime) -> dict[str, Heard]:
+        """What each feed said since then: read once in a turn, kept up by what is folded under it."""
+        hearing, self._hearing = self._hearing, None  # whatever fails below, the next tick reads anew
+        if turn != self._turn or (hearing is not None and since < hearing.begins):
+            hearing = None
+        more = True
+        while more:
+            added, more = self._store.feed_talk.fold(turn)
+            if hearing is not None:
+                hearing.add(added)
+        self._hearing = hearing or Hearing(self._store.feed_talk.heard(since), since)
+        self._turn = turn
+        return self._hearing.since(since)
 
     def _state(self, feed: str, heard: Heard, now: datetime, slow: list[datetime]) -> State:
         return state(self._usual.get(feed, Usual()), heard, now, self._zone(feed), slow)

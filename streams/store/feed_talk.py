@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from parsers.feeds import BY_HAND
 from rules.endings import Ending, LedgerEntry
 from rules.feeds.card import counted
+from rules.feeds.heard import Added
 from rules.feeds.rhythm import WEEKS, Talk
 from rules.feeds.talk import Heard, Said, State, What, said_by
 from streams.store.database import Database, delete_in_steps, write_rows
@@ -35,6 +36,13 @@ class FeedTalk(NamedTuple):
     state: State
     changed_at: datetime
     told_at: datetime | None
+
+
+class Folded(NamedTuple):
+    """What was taken up of what feeds said, and whether there is more."""
+
+    added: tuple[Added, ...]
+    more: bool
 
 
 def tally(connection: Connection, entries: Iterable[LedgerEntry]) -> None:
@@ -69,8 +77,8 @@ class FeedTalks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def fold(self, turn: Turn) -> bool:
-        """Take up what was added up since; whether there is more. Raises `Unavailable`."""
+    def fold(self, turn: Turn) -> Folded:
+        """Take up what was added up since. Raises `Unavailable`."""
         with self._database.writing() as connection:
             fence(connection, turn)
             rows = connection.execute(select(feed_tallies).order_by(feed_tallies.c.tally_id).limit(_AT_ONCE)).all()
@@ -81,7 +89,10 @@ class FeedTalks:
             for first in range(0, len(rows), 500):
                 ids = [row.tally_id for row in rows[first : first + 500]]
                 connection.execute(delete(feed_tallies).where(feed_tallies.c.tally_id.in_(ids)))
-        return len(rows) == _AT_ONCE
+        added = tuple(
+            Added(row.feed, Said(row.said), from_us(row.hour_us), row.messages, from_us(row.last_us)) for row in talk
+        )
+        return Folded(added, len(rows) == _AT_ONCE)
 
     def heard(self, since: datetime) -> dict[str, Heard]:
         """What each feed said in each hour from `since` on, and when it said each thing last."""

@@ -63,8 +63,8 @@ def test_what_ends_is_added_up_once(store: Store) -> None:
     for _ in range(2):
         store.decisions.decide([record(7)], decide, NOW)
     mine = turn(store)
-    assert not store.feed_talk.fold(mine)
-    assert not store.feed_talk.fold(mine)
+    assert not store.feed_talk.fold(mine).more
+    assert store.feed_talk.fold(mine) == ((), False)
     assert said(store) == {("mission", "arrival"): 2, ("mission", "discharge"): 2, ("mission", "other"): 1}
     heard = store.feed_talk.heard(NOW - timedelta(days=1))["mission"]
     assert heard.last_of(Said.DISCHARGE) == NOW
@@ -115,6 +115,43 @@ def tick(store: Store, now: datetime) -> dict[str, State]:
     store.ticks.ran(mine, now)
     gauge(store, set())
     return {one.feed: one.state for one in store.feed_talk.all()}
+
+
+def test_what_is_kept_in_memory_comes_to_what_is_read_anew(talked: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    lasting, anew = (Silence(talked, lambda: FEEDS, default_policy) for _ in range(2))
+    reads: list[datetime] = []
+    heard = talked.feed_talk.heard
+    monkeypatch.setattr(talked.feed_talk, "heard", lambda since: reads.append(since) or heard(since))
+    of_lasting = 0
+    mine = turn(talked)
+    for minutes in range(0, 14 * 60, 20):
+        now = NOW + timedelta(minutes=minutes)
+        if minutes % 60 == 0 and not 3 <= minutes // 60 < 8:
+            batch = [entry(minutes + n, now - timedelta(minutes=n), "A03" if n % 5 else "A01") for n in range(20)]
+            talked.ledger.end(batch)
+        before = len(reads)
+        lasting.run(mine, now)
+        of_lasting += len(reads) - before
+        kept = talked.feed_talk.all()
+        anew._turn = None
+        anew.run(mine, now)
+        assert kept == talked.feed_talk.all(), minutes
+    assert of_lasting == 1 + 3  # what is looked back on once, and what is learned every six hours
+
+
+def test_another_s_turn_in_between_is_not_missed(talked: Store) -> None:
+    lasting = Silence(talked, lambda: FEEDS, default_policy)
+    lasting.run(turn(talked), NOW + timedelta(hours=3))
+    assert talked.feed_talk.all()[0].state.talk is Talk.SILENT
+    talked.ledger.end([entry(n, NOW + timedelta(hours=3)) for n in range(60)])
+    other = talked.ticks.take(TickName.SILENCE, "other", 0.0)
+    assert other is None  # watched for the first time
+    other = talked.ticks.take(TickName.SILENCE, "other", 0.0)
+    assert other
+    talked.feed_talk.fold(other)
+    talked.ticks.give_back(other)
+    lasting.run(turn(talked), NOW + timedelta(hours=3, minutes=1))
+    assert talked.feed_talk.all()[0].state.talk is Talk.TALKING
 
 
 def quiet(feed: str) -> float | None:
