@@ -480,8 +480,8 @@ def destination_add(
         str,
         typer.Option(
             "--form",
-            help="webhook_json, da_vinci, hl7_mdm, hl7_adt, hl7_received, direct_adt, csv, ndjson, nudge, digest or "
-            "sms.",
+            help="webhook_json, da_vinci, hl7_mdm, hl7_adt, hl7_received, direct_adt, csv, ndjson, nudge, digest, "
+            "sms, or to a hospital hl7_coordinator or direct_coordinator.",
         ),
     ],
     whose: Annotated[
@@ -516,7 +516,7 @@ def destination_add(
         typer.Option(
             "--option",
             help="NAME=VALUE; files: what. SFTP: host_key. MLLP: application, facility (MSH-5, MSH-6), tls=1. "
-            "Direct: oid. SMS: to, body (with {to} and {text}), type.",
+            "Direct: oid. SMS: to, body (with {to} and {text}), type. To a hospital: instructions, programs.",
         ),
     ] = None,
     certificate: Annotated[

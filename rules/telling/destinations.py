@@ -42,11 +42,14 @@ class FormKind(StrEnum):
     CSV = "csv"
     NDJSON = "ndjson"
     DIRECT_ADT = "direct_adt"
+    HL7_COORDINATOR = "hl7_coordinator"  # to a hospital: who coordinates its patient's care
+    DIRECT_COORDINATOR = "direct_coordinator"  # the same
 
 
 STATES: Final = frozenset(
     {FormKind.NUDGE, FormKind.DIGEST, FormKind.SMS, FormKind.CSV}
 )  # a newer unsent version takes the place
+TO_HOSPITALS: Final = frozenset({FormKind.HL7_COORDINATOR, FormKind.DIRECT_COORDINATOR})  # once a stay
 NO_PATIENT: Final = frozenset({FormKind.NUDGE, FormKind.DIGEST, FormKind.SMS})
 WAYS_OF: Final = {
     FormKind.WEBHOOK_JSON: WayKind.HTTP,
@@ -61,6 +64,8 @@ WAYS_OF: Final = {
     FormKind.CSV: WayKind.FOLDER,
     FormKind.NDJSON: WayKind.FOLDER,
     FormKind.DIRECT_ADT: WayKind.DIRECT,
+    FormKind.HL7_COORDINATOR: WayKind.MLLP,
+    FormKind.DIRECT_COORDINATOR: WayKind.DIRECT,
 }  # the usual way; files go by SFTP as well
 assert WAYS_OF.keys() == set(FormKind)
 
@@ -137,6 +142,8 @@ class Destination(Value):
             raise ValueError(f"a destination of a {self.whose} needs whose it is")
         if self.form is FormKind.HL7_RECEIVED and self.whose not in _TREATS:
             raise ValueError("what a hospital sent goes on as received only to those who treat")
+        if self.form in TO_HOSPITALS and self.whose is not Whose.HOSPITAL:
+            raise ValueError("who coordinates a patient's care is told to the hospital the patient is in")
         return self
 
 
@@ -171,8 +178,12 @@ def wanted(
     """Whether this version is due to this destination.
 
     `told_before`: an earlier version was delivered there, or may have been. Then every later one is due, whatever the
-    row wants today; where the person is nothing to the destination any more, only the retraction is.
+    row wants today; where the person is nothing to the destination any more, only the retraction is. Who coordinates
+    the care is told once a stay.
     """
+    retracted = alert.action is Action.RETRACT
+    if destination.form in TO_HOSPITALS and told_before and not retracted:
+        return False
     if relationship is Relationship.NONE:
-        return told_before and alert.action is Action.RETRACT
-    return told_before or (alert.action is not Action.RETRACT and destination.wants.fit(alert, enrollee))
+        return told_before and retracted
+    return told_before or (not retracted and destination.wants.fit(alert, enrollee))

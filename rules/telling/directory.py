@@ -109,6 +109,10 @@ class Directory:
         """Who answers when `person` should: that person, or a back-up; `None` when neither does at that minute."""
         return self._stand_in(person, at, ())
 
+    def carriers(self, practice_id: str) -> tuple[CaseManager, ...]:
+        """Who carries the practice's panel, those first who coordinate it."""
+        return tuple(self._carriers.get(practice_id, ()))
+
     def of_practice(self, practice_id: str, at: datetime, share: str = "", role: Role | None = None) -> Answer | None:
         """Of the people who carry the practice, the one who answers; people of one role share its panel by `share`.
 

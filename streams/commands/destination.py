@@ -253,7 +253,9 @@ async def _try(settings: Settings, store: Store, destination: Destination) -> De
     ways = make_ways(settings)
     try:
         way = ways.get(destination.way)
-        form = make_forms(settings, store, RuleFile(POLICY, settings).current().tz).get(destination.form)
+        form = make_forms(settings, store, RuleFile(POLICY, settings).current().tz, store.directory.read).get(
+            destination.form
+        )
         if way is None or form is None:
             raise Problem(
                 "HANDOFF_SMTP_URL is not set: no mail can go"

@@ -14,6 +14,7 @@ from rules.telling.directory import Directory
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.tell.addresses import NotAllowed, look_up, resolve
+from streams.tell.contacts import INSTRUCTIONS, PROGRAMS
 from streams.tell.ways.direct import why_not
 from streams.tell.ways.sftp import HOST_KEY, fingerprint_of, place_of
 
@@ -27,6 +28,8 @@ OPTIONS: Final = {
     "oid": r"[0-9]+(\.[0-9]+)+",  # of Direct: the assigning authority of our patient identifiers
     "to": r"\+?[0-9]{5,15}",  # of SMS
     "body": r"[ -~]{1,1000}",  # of SMS: what the gateway wants, with {to} and {text}
+    PROGRAMS: r"[^,|]{1,60}(,[^,|]{1,60}){0,19}",  # to a hospital: those that may be named
+    INSTRUCTIONS: r"[^\x00-\x1f]{1,500}",  # to a hospital: what it is asked to do
     "type": r"[a-z]+/[a-z0-9.+-]{1,60}",  # of SMS: the body's content type
 }
 _MAIL: Final = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")

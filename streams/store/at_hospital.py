@@ -1,15 +1,18 @@
-"""A hospital's identifier of a patient in; the enrollee who has a stay there that runs or ended not long ago, out."""
+"""A hospital's identifier of a patient in; the enrollee who has a stay there that runs or ended not long ago, out.
+
+And of an alert the stay as that hospital knows it.
+"""
 
 from datetime import datetime
 
 from sqlalchemy import or_, select
 
 from parsers.people import Enrollee
-from rules.decisions import StayStatus
+from rules.decisions import Stay, StayStatus
 from streams.store.database import Database
 from streams.store.open_alerts import STAY_GOES_ON
 from streams.store.panel_rows import enrollee_on, load_enrollees
-from streams.store.tables import crosswalk, stays, to_us
+from streams.store.tables import alerts, crosswalk, stays, to_us
 
 
 class AtHospital:
@@ -42,3 +45,14 @@ class AtHospital:
             rows, homes = load_enrollees(connection, [enrollee_id], None)
             row = rows.get(enrollee_id)
             return enrollee_on(row, homes.get(enrollee_id, ()), None) if row else None
+
+    def stay_of(self, alert_id: str, facility: str) -> Stay | None:
+        """The stay of an alert; `None` when it is at another facility, or not known."""
+        wanted = (
+            select(stays.c.document)
+            .join(alerts, alerts.c.stay_id == stays.c.stay_id)
+            .where(alerts.c.alert_id == alert_id, stays.c.facility == facility)
+        )
+        with self._database.reading() as connection:
+            document = connection.scalar(wanted)
+        return Stay.model_validate_json(document) if document else None

@@ -15,6 +15,7 @@ from rules.telling.destinations import Destination
 from rules.telling.views import AlertView
 from streams.tell.form import Item
 from streams.tell.forms import adt, hl7v2, received
+from streams.tell.hl7_documents import as_training
 from streams.tell.nobody import sample_view, test_id
 from streams.tell.way import Parcel
 
@@ -32,13 +33,13 @@ class OurMessage:
 
     def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         del number
-        body = self._make(items[0].seen, items[0].delivery_id, _receiver(to), self._zone)
+        body = self._make(items[0].seen, items[0].delivery_id, receiver_of(to), self._zone)
         return GiveUp.WITHHELD if body is None else Parcel(items[0].delivery_id, body, hl7v2.CONTENT_TYPE)
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
-        body = self._make(sample_view(now), test_id(to, now), _receiver(to), self._zone)
+        body = self._make(sample_view(now), test_id(to, now), receiver_of(to), self._zone)
         assert body is not None
-        return Parcel(test_id(to, now), body.replace(b"|P|2.5.1|", b"|T|2.5.1|", 1), hl7v2.CONTENT_TYPE)
+        return Parcel(test_id(to, now), as_training(body), hl7v2.CONTENT_TYPE)
 
     def empty(self, to: Destination, number: int, at: datetime) -> Parcel | None:
         del to, number, at
@@ -72,13 +73,13 @@ class ReceivedMessage:
         may = open_to_all and seen.relationship is Relationship.TREATING
         message = self._kept.of(seen.alert_id, seen.version) if may else None
         if message is not None:
-            return Parcel(item.delivery_id, received.passed_on(message, _receiver(to)), hl7v2.CONTENT_TYPE)
+            return Parcel(item.delivery_id, received.passed_on(message, receiver_of(to)), hl7v2.CONTENT_TYPE)
         if seen.action is not Action.RETRACT:
             return GiveUp.NOT_PASSED_ON if may else GiveUp.WITHHELD
         earlier = self._kept.told_before(seen.alert_id, seen.version, to.destination_id)
         if earlier is None:
             return GiveUp.NOT_PASSED_ON
-        cancel = received.taken_back(earlier, _receiver(to), item.delivery_id, seen.decided_at, self._zone)
+        cancel = received.taken_back(earlier, receiver_of(to), item.delivery_id, seen.decided_at, self._zone)
         return GiveUp.NOT_PASSED_ON if cancel is None else Parcel(item.delivery_id, cancel, hl7v2.CONTENT_TYPE)
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
@@ -89,5 +90,6 @@ class ReceivedMessage:
         return None
 
 
-def _receiver(to: Destination) -> tuple[str, str]:
+def receiver_of(to: Destination) -> tuple[str, str]:
+    """MSH-5 and MSH-6."""
     return to.options.get("application", ""), to.options.get("facility", "")

@@ -15,6 +15,7 @@ from rules.telling.attempts import GiveUp
 from rules.telling.destinations import Destination, FormKind
 from rules.telling.views import AlertView
 from streams.store.delivery import made_of
+from streams.tell.coordinator_parcels import ContactOf, CoordinatorDirect, CoordinatorMessage
 from streams.tell.form import Form, Item
 from streams.tell.forms import adt, csv, direct, fhir, hl7v2, json, mail, notifications, sms
 from streams.tell.hl7_parcels import Kept, OurMessage, ReceivedMessage
@@ -260,12 +261,14 @@ def forms(
     zone: ZoneInfo,
     mail_id: Callable[[str, int], str],
     kept: Kept,
+    contact_of: ContactOf,
     stop: Callable[[str], str] = lambda _: "",
     domain: str = "localhost",
     base: str = "",
 ) -> Mapping[FormKind, Form]:
     """Every form there is. `waiting`: how much waits for a person; `stop`: the link that stops these mails, if any;
-    `mail_id`: of the mail of that number to a destination; `kept`: messages as received; `domain`: of our Direct
+    `mail_id`: of the mail of that number to a destination; `kept`: messages as received; `contact_of`: whom a hospital
+    turns to; `domain`: of our Direct
     address; `base`: of our FHIR server.
     """
     return {
@@ -280,6 +283,8 @@ def forms(
         FormKind.SUBSCRIPTION: SubscriptionEvents(base),
         FormKind.SMS: CountingText(waiting, front_page, zone),
         FormKind.DIRECT_ADT: DirectNotification(domain, zone),
+        FormKind.HL7_COORDINATOR: CoordinatorMessage(contact_of, zone),
+        FormKind.DIRECT_COORDINATOR: CoordinatorDirect(contact_of),
         FormKind.DIGEST: CountingMail(mail.digest, waiting, front_page, zone, stop, mail_id),
     }
 

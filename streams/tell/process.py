@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ from streams.run.settings import Settings
 from streams.run.site_file import FEEDS
 from streams.store import Store, Unavailable
 from streams.store.delivery import mail_id
+from streams.tell.contacts import Contacts
 from streams.tell.deliver import Teller
 from streams.tell.form import Form
 from streams.tell.forms.fhir import Sender
@@ -76,7 +78,9 @@ def run_tell(settings: Settings) -> int:
         scrape.close()
 
 
-def make_forms(settings: Settings, store: Store, zone: ZoneInfo) -> dict[FormKind, Form]:
+def make_forms(
+    settings: Settings, store: Store, zone: ZoneInfo, directory: Callable[[], Directory]
+) -> dict[FormKind, Form]:
     """Every form, as this install sends it."""
     front_page = settings.front_page or "the page you sign in to"
     endpoint = settings.front_page or "urn:x-warm-handoff"
@@ -94,7 +98,8 @@ def make_forms(settings: Settings, store: Store, zone: ZoneInfo) -> dict[FormKin
     named = partial(mail_id, secret)
     kept = Kept(partial(store.received.of, secret), partial(store.received.told_before, secret))
     sender = Sender("Warm Handoff", "", endpoint)
-    return dict(forms(sender, waiting, front_page, zone, named, kept, stop, domain, settings.fhir_url))
+    contact_of = Contacts(store, directory, partial(datetime.now, UTC)).of
+    return dict(forms(sender, waiting, front_page, zone, named, kept, contact_of, stop, domain, settings.fhir_url))
 
 
 def make_ways(settings: Settings) -> dict[WayKind, Way]:
@@ -192,7 +197,8 @@ class Tell:
         self._store = store
         settings = self._settings
         await loop.run_in_executor(executor, self._refresh)
-        made, in_thread = make_forms(settings, store, self._policy.current().tz), InThread(executor)
+        made = make_forms(settings, store, self._policy.current().tz, lambda: self._directory)
+        in_thread = InThread(executor)
         self._teller = Teller(
             store,
             made,

@@ -46,6 +46,8 @@ FORMS: Final[Mapping[FormKind, str]] = {
     FormKind.CSV: "CSV files",
     FormKind.NDJSON: "NDJSON files",
     FormKind.DIRECT_ADT: "Direct message",
+    FormKind.HL7_COORDINATOR: "HL7 v2 MDM, who coordinates",
+    FormKind.DIRECT_COORDINATOR: "Direct message, who coordinates",
 }
 assert FORMS.keys() == set(FormKind)
 STATES: Final[Mapping[State, str]] = {

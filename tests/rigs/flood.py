@@ -159,16 +159,7 @@ class Flood:
                 process.wait()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        environment = {
-            **os.environ,
-            "HANDOFF_DATA_DIR": str(self.folder),
-            "HANDOFF_HASH_KEY": "key",
-            "HANDOFF_TELL_METRICS_PORT": "0",
-            "HANDOFF_TELL_HOLD_SECONDS": "2",
-            "HANDOFF_LOG_LEVEL": "ERROR",
-            "DATABASE_URL": self.url if self.url.startswith("postgresql") else "",
-        }
-        return subprocess.Popen([sys.executable, "-m", "streams", "tell"], env=environment)
+        return start_tell(self.url, self.folder)
 
     def _check(self, store: Store, receiver: Receiver, good: list[str]) -> Report:
         sums = store.deliveries.sums()
@@ -218,6 +209,35 @@ class Flood:
         )
 
 
+def start_tell(url: str, folder: Path) -> "subprocess.Popen[bytes]":
+    """A process `handoff tell`; what a killed one had in hand comes again after 2 s."""
+    environment = {
+        **os.environ,
+        "HANDOFF_DATA_DIR": str(folder),
+        "HANDOFF_HASH_KEY": "key",
+        "HANDOFF_TELL_METRICS_PORT": "0",
+        "HANDOFF_TELL_HOLD_SECONDS": "2",
+        "HANDOFF_LOG_LEVEL": "ERROR",
+        "DATABASE_URL": url if url.startswith("postgresql") else "",
+    }
+    return subprocess.Popen([sys.executable, "-m", "streams", "tell"], env=environment)
+
+
+@contextmanager
+def store_of(backend: str) -> Iterator[tuple[str, Path]]:
+    """The URL of a new store, and a folder, until both are thrown away."""
+    with tempfile.TemporaryDirectory() as folder:
+        if backend == "sqlite":
+            yield f"sqlite:///{folder}/data/handoff.sqlite3", Path(folder)
+            return
+        server = PostgresServer(Path(folder) / "server")
+        server.start()
+        try:
+            yield server.new_database(), Path(folder)
+        finally:
+            server.stop()
+
+
 def run(url: str, folder: Path, size: Size) -> Report:
     """A flood with receivers of its own."""
     _, cert, key = make_ca(folder)
@@ -234,16 +254,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     size = Size(given.versions, given.destinations, given.kills, deadline_seconds=3600)
-    with tempfile.TemporaryDirectory() as folder:
-        server = PostgresServer(Path(folder) / "server") if given.store == "postgresql" else None
-        if server is not None:
-            server.start()
-        try:
-            url = server.new_database() if server else f"sqlite:///{folder}/data/handoff.sqlite3"
-            report = run(url, Path(folder), size)
-        finally:
-            if server is not None:
-                server.stop()
+    with store_of(given.store) as (url, folder):
+        report = run(url, folder, size)
     shown = report._asdict()
     print(json.dumps(shown) if given.json else "\n".join(f"{name:14} {value:,.0f}" for name, value in shown.items()))
     return 0

@@ -15,6 +15,7 @@ class Got(NamedTuple):
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float  # when, by `time.monotonic`
 
 
 class Receiver:
@@ -88,7 +89,7 @@ class Receiver:
         with self._lock:
             self.asked[manner] += 1
             if manner in ("ok", "unknown"):
-                self.got.append(Got(path, headers, body))
+                self.got.append(Got(path, headers, body, time.monotonic()))
         match manner:
             case "ok":
                 connection.sendall(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")

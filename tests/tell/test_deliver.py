@@ -16,6 +16,7 @@ from rules.telling.confidentiality import DEFAULT
 from rules.telling.destinations import FormKind, State, WayKind, Whose
 from streams.store import Store, Unavailable
 from streams.store.delivery import DeliveryState, delivery_id, mail_id
+from streams.tell.contacts import Contacts
 from streams.tell.deliver import Teller
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
@@ -25,7 +26,17 @@ from streams.tell.slots import next_slot, opens_in
 from streams.tell.way import Delivered, NotDelivered, Parcel
 from streams.tell.ways.folder import Folder
 from tests.rigs.store import line, message_id, record
-from tests.rigs.telling import DIRECTORY, NONE_KEPT, NOW, SECRET, destination, minutes, retracting, take_back, told
+from tests.rigs.telling import (
+    DIRECTORY,
+    NONE_KEPT,
+    NOW,
+    SECRET,
+    destination,
+    minutes,
+    retracting,
+    take_back,
+    told,
+)
 
 NOTHING = Waiting()
 FRONT_PAGE = "https://handoff.example"
@@ -70,8 +81,16 @@ class Rig:
         way = self.way
         return Teller(
             self.store,
-            forms(SENDER, lambda _: self.waiting, FRONT_PAGE, default_policy().tz, partial(mail_id, SECRET), NONE_KEPT),
-            dict.fromkeys((WayKind.HTTP, WayKind.SMTP, WayKind.FOLDER, WayKind.DIRECT), way),
+            forms(
+                SENDER,
+                lambda _: self.waiting,
+                FRONT_PAGE,
+                default_policy().tz,
+                partial(mail_id, SECRET),
+                NONE_KEPT,
+                Contacts(self.store, lambda: DIRECTORY, lambda: self.now).of,
+            ),
+            dict.fromkeys((WayKind.HTTP, WayKind.SMTP, WayKind.FOLDER, WayKind.DIRECT, WayKind.MLLP), way),
             lambda: Known(DIRECTORY, DEFAULT, default_policy()),
             SECRET,
             "rig",

@@ -90,7 +90,16 @@ class Rig:
         return [json.loads(parcel.body) for _, parcel in self.way.sent[before:]]
 
     async def _turn(self) -> None:
-        made = forms(Sender("x", "", "x"), lambda _: Waiting(), "x", default_policy().tz, made_of, NONE_KEPT, base=BASE)
+        made = forms(
+            Sender("x", "", "x"),
+            lambda _: Waiting(),
+            "x",
+            default_policy().tz,
+            made_of,
+            NONE_KEPT,
+            lambda *_: None,
+            base=BASE,
+        )
         teller = Teller(self.store, made, {"http": self.way}, lambda: self.known, b"key", "rig", chance=lambda: 0.5)
         settling = asyncio.create_task(teller.settler.run())
         while await teller.once():

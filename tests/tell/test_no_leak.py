@@ -26,9 +26,10 @@ from rules.decisions import (
 from rules.policy.policy import default_policy
 from rules.telling.attempts import GiveUp
 from rules.telling.confidentiality import DEFAULT, PART2_NOTICE, Tier
-from rules.telling.destinations import NO_PATIENT, FormKind, Whose
+from rules.telling.destinations import NO_PATIENT, TO_HOSPITALS, FormKind, Whose
 from streams.store.delivery import made_of
 from streams.tell.form import Item
+from streams.tell.forms.coordinator import Contact
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
 from streams.tell.hl7_parcels import Kept
@@ -42,7 +43,7 @@ RECEIVED = (
     b"MSH|^~\\&|ADT|FacilityMark|||20261122||ADT^A01|1|P|2.5.1\rPID|1||1||FamilyMark^GivenMark\r"
     b"PV1|1|I|UnitMark\rDG1|1||F11.20^DiagnosisMark\r"
 )
-NEED_A_PERSON = (FormKind.DA_VINCI, FormKind.HL7_MDM, FormKind.HL7_ADT, FormKind.DIRECT_ADT)
+NEED_A_PERSON = (FormKind.DA_VINCI, FormKind.HL7_MDM, FormKind.HL7_ADT, FormKind.DIRECT_ADT, *TO_HOSPITALS)
 TREATS = (Whose.PERSON, Whose.PRACTICE, Whose.NETWORK)
 KNOWN = Known(DIRECTORY, DEFAULT, default_policy())
 FORMS = forms(
@@ -52,6 +53,9 @@ FORMS = forms(
     ZoneInfo("UTC"),
     made_of,
     Kept(lambda *_: RECEIVED, lambda *_: RECEIVED),
+    lambda seen, _: (
+        Contact((), DIRECTORY.practices["P1"], DIRECTORY.carriers("P1"), seen.person.programs) if seen.person else None
+    ),
 )
 NEVER = ("MedicaidMark", "SsnMark", "StreetMark", "MrnMark", "FormerMark", "MotherMark", "NpiMark", "EvidenceMark")
 NEVER += ("ControlMark", "RuleMark", "RouteMark", "MessageMark", "StayIdMark", "TriggerMark")
@@ -141,6 +145,7 @@ def opened(entity: str) -> str:
 )
 def test_what_a_tier_withholds_is_in_no_byte(form, whose, most, consent, kind, action, status, stranger) -> None:
     assume(form is not FormKind.HL7_RECEIVED or whose in TREATS)
+    assume(form not in TO_HOSPITALS or whose is Whose.HOSPITAL)
     changes = {"owner_id": "another"} if stranger and whose not in (Whose.CENTRAL_OFFICE, Whose.PARTNER) else {}
     to = destination("d", form, whose, tier=most, **changes)
     person, told = enrollee(consent), alert(kind, action, status)
@@ -165,12 +170,16 @@ def test_what_a_tier_withholds_is_in_no_byte(form, whose, most, consent, kind, a
         hidden += WHERE_AND_WHY
     if seen.tier is Tier.WITHHELD or form in NO_PATIENT:
         hidden += WHERE_AND_WHY + WHO
+    if form in TO_HOSPITALS:
+        hidden += [word for word in WHERE_AND_WHY if word != "ProgramMark"] + ["PhoneMark", "LanguageMark"]
     if whose in (Whose.PLAN, Whose.HOSPITAL, Whose.PARTNER):
         hidden += ["ComplaintMark", "AttendingMark", "UnitMark"]
     assert [word for word in hidden if word in everything] == []
     if stranger and changes and whose is not Whose.PERSON:
         assert seen.tier is Tier.WITHHELD
     if seen.tier is Tier.FULL and kind is FacilityKind.SUBSTANCE_USE and form not in NO_PATIENT:
+        if form in TO_HOSPITALS:
+            return  # it says nothing of the stay
         if form is FormKind.HL7_MDM and action is Action.RETRACT:
             return  # a cancelled document has no content
         assert PART2_NOTICE in everything, "the notice goes along"
@@ -190,11 +199,13 @@ def test_every_form_there_is_was_looked_at() -> None:
         FormKind.SMS,
         FormKind.DIRECT_ADT,
         FormKind.SUBSCRIPTION,
+        FormKind.HL7_COORDINATOR,
+        FormKind.DIRECT_COORDINATOR,
     }
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_a_sample_is_marked_and_about_nobody(form: FormKind) -> None:
-    whose = Whose.PERSON if form in NO_PATIENT else Whose.PRACTICE
+    whose = Whose.PERSON if form in NO_PATIENT else Whose.HOSPITAL if form in TO_HOSPITALS else Whose.PRACTICE
     parcel = FORMS[form].sample(destination("d", form, whose), NOW)
     assert "test" in (parcel.body.decode() + parcel.name + parcel.subject).lower()

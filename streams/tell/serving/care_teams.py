@@ -49,6 +49,7 @@ class CareTeams:
         if enrollee is None:
             return searchset([], self._base)
         practice = directory.practices.get(enrollee.practice_id)
-        carriers = [person for person in directory.case_managers.values() if enrollee.practice_id in person.practices]
         name = made_of(hospital, identifier)
-        return searchset([care_team(name, (system, value), practice, carriers)], self._base)
+        return searchset(
+            [care_team(name, (system, value), practice, directory.carriers(enrollee.practice_id))], self._base
+        )
