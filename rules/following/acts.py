@@ -35,6 +35,7 @@ class ActKind(StrEnum):
     GUIDE_ANSWERED = "guide_answered"
     REFERRAL = "referral"  # one step of one referral
     NOTE = "note"
+    CONTACT_WISHES = "contact_wishes"  # how the person wants to be reached; of the person, not of the stay
     REMIND = "remind"  # out of the way until a time
     ASK = "ask"  # a question to a colleague
     ANSWER = "answer"
@@ -94,6 +95,20 @@ class CloseReason(StrEnum):
     OTHER = "other"
 
 
+class MayLeave(StrEnum):
+    """Whether a message may be left for somebody (45 CFR 164.522(b): how a person asks to be reached)."""
+
+    UNKNOWN = "unknown"  # nobody has asked
+    NO = "no"
+    UNNAMED = "unnamed"  # without the name of the practice
+    YES = "yes"
+
+
+class NumberUse(StrEnum):
+    FIRST = "first"
+    NEVER = "never"
+
+
 class ReferralStep(StrEnum):
     """FHIR R4 ServiceRequest and Task in the order of a closed loop; the last four end it."""
 
@@ -126,7 +141,9 @@ class Act(Value):
     with_whom: With | None = None
     who: str = ""  # name and relation of the helper, or with whom a visit is
     outcome: Outcome | None = None
-    number: str = ""  # digits dialed
+    number: str = ""  # digits dialed, or that `number_use` speaks of
+    number_use: NumberUse | None = None
+    message: MayLeave | None = None
     minutes: int | None = None
     language: str = ""
     interpreter: bool | None = None
@@ -194,6 +211,7 @@ _NEEDS: Final[Mapping[ActKind, tuple[str, ...]]] = {
     ActKind.GUIDE_ANSWERED: ("guide", "answers"),
     ActKind.REFERRAL: ("referral_id", "referral_step"),
     ActKind.NOTE: ("text",),
+    ActKind.CONTACT_WISHES: ("message",),
     ActKind.REMIND: ("until",),
     ActKind.ASK: ("for_id", "text"),
     ActKind.ANSWER: ("answers_act",),
@@ -261,6 +279,8 @@ def word(act: Act) -> Word:
 def faults(act: Act, began_at: datetime | None) -> tuple[Fault, ...]:
     """Every fault of one act by itself. `began_at`: when the stay began; nothing was done about it before."""
     faulty = [Fault(ActFault.FIELD_MISSING, name) for name in _NEEDS[act.kind] if getattr(act, name) in (None, "", {})]
+    if act.kind is ActKind.CONTACT_WISHES and bool(act.number) is (act.number_use is None):
+        faulty.append(Fault(ActFault.FIELD_MISSING, "number_use" if act.number else "number"))
     faulty += [Fault(ActFault.TOO_LONG, name) for name, value in act if _long(value)]
     if act.until is not None and abs(act.until - act.recorded_at) > NEAR:
         faulty.append(Fault(ActFault.TOO_FAR, "until"))

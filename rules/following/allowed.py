@@ -28,6 +28,7 @@ DOING: Final[Mapping[ActKind, Doing]] = {
     ActKind.GUIDE_ANSWERED: Doing.ACT,
     ActKind.REFERRAL: Doing.ACT,
     ActKind.NOTE: Doing.NOTE,
+    ActKind.CONTACT_WISHES: Doing.NOTE,
     ActKind.REMIND: Doing.ACT,
     ActKind.ASK: Doing.NOTE,
     ActKind.ANSWER: Doing.ANSWER,

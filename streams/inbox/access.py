@@ -187,6 +187,13 @@ class Desk:
         seen = (self.view(alert, enrollee, reader) for alert in going_on)
         return next((later for later in seen if later.tier is not Tier.WITHHELD), None)
 
+    def name_near(self, reader: CaseManager, case_manager_id: str) -> str:
+        """The name of somebody of the reader's own network or plan. Who else wrote something of a person may be known
+        from a stay that the reader may not know of."""
+        person = self.person(case_manager_id)
+        near = person and (person.network_id, person.lme_mco_id) == (reader.network_id, reader.lme_mco_id)
+        return person.name if person and (near or reader.role is Role.CENTRAL_OFFICE) else "somebody elsewhere"
+
     def network_id(self, enrollee: Enrollee) -> str:
         practice = self.directory().practices.get(enrollee.practice_id)
         return practice.network_id if practice else ""

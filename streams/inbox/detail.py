@@ -128,6 +128,7 @@ def _following(
     directory, enrollee = desk.directory(), row.enrollee
     to_patient = relation(reader, row.alert, enrollee, loop.holding, directory, now, asked=row.asked)
     network = desk.network_id(enrollee) if enrollee else ""
+    wished = desk.store.acts.wishes([row.alert.enrollee_id])[row.alert.enrollee_id]
     team = [
         colleague
         for colleague in directory.case_managers.values()
@@ -144,6 +145,8 @@ def _following(
         away=frozenset(
             colleague.case_manager_id for colleague in team if is_away(directory, colleague.case_manager_id, now)
         ),
+        wishes=wished,
+        wishes_by=desk.name_near(reader, wished.last.by) if wished.last else "",
     )
 
 

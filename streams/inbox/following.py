@@ -9,6 +9,7 @@ from rules.following.allowed import may_write
 from rules.following.loop import Loop
 from rules.following.referrals import Referral, referrals
 from rules.following.roles import Relation
+from rules.following.wishes import Wishes
 from rules.policy.policy import Policy
 from rules.telling.confidentiality import Tier
 
@@ -29,6 +30,8 @@ class Following(NamedTuple):
     reader: CaseManager
     team: tuple[CaseManager, ...]  # who may be asked, and whom it may be given
     away: frozenset[str]  # of them
+    wishes: Wishes = Wishes()  # of the person, on whichever stay they were written
+    wishes_by: str = ""  # the name of who wrote them last
 
     def may(self, kind: ActKind) -> bool:
         return bool(may_write(self.reader, kind, self.to_patient))

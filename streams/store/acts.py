@@ -17,6 +17,7 @@ from rules.following.acts import Act, ActFault, ActKind, Fault, effective, fault
 from rules.following.allowed import covers_of, may_write, relation
 from rules.following.holder import Holding, holding
 from rules.following.loop import Loop
+from rules.following.wishes import Wishes, wishes
 from rules.policy.policy import Policy
 from rules.telling.directory import Directory
 from streams.store.audit import Audited, note
@@ -28,7 +29,15 @@ from streams.store.seen import see
 from streams.store.tables import acts, alerts, to_us
 
 ASIDE: Final = frozenset(
-    {ActKind.NOTED, ActKind.NOTE, ActKind.REMIND, ActKind.ASK, ActKind.ANSWER, ActKind.UNDO}
+    {
+        ActKind.NOTED,
+        ActKind.NOTE,
+        ActKind.CONTACT_WISHES,
+        ActKind.REMIND,
+        ActKind.ASK,
+        ActKind.ANSWER,
+        ActKind.UNDO,
+    }
 )  # nobody is spared a question by them
 _NOT_COMPARED: Final = {"recorded_at", "happened_at", "role"}  # what a repetition may say anew
 
@@ -118,6 +127,17 @@ class Acts:
         with self._database.reading() as connection:
             rows = connection.execute(wanted.order_by(acts.c.position)).all()
         return tuple((alert_id, Act.model_validate_json(document)) for alert_id, document in rows)
+
+    def wishes(self, enrollee_ids: Sequence[str]) -> dict[str, Wishes]:
+        """How each of these people wants to be reached; an entry for each."""
+        statement = (
+            "SELECT enrollee_id, document FROM acts WHERE enrollee_id IN :among AND kind IN ('contact_wishes', 'undo')"
+        )
+        said: dict[str, list[Act]] = {enrollee_id: [] for enrollee_id in enrollee_ids}
+        with self._database.reading() as connection:
+            for enrollee_id, document in rows_among(connection, statement, list(said)):
+                said[enrollee_id].append(Act.model_validate_json(document))
+        return {enrollee_id: wishes(acts_of_one) for enrollee_id, acts_of_one in said.items()}
 
     def at(self, act_id: str) -> tuple[str, Act] | None:
         """One act, with the id of the alert it was done about."""

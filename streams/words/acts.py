@@ -16,6 +16,7 @@ from rules.following.state import FollowUp, FollowUpState
 from streams.words.numbers import count
 from streams.words.people import phone
 from streams.words.times import ZONE, full_date, time_or_moment
+from streams.words.wishes import MAY_LEAVE_WORDS, NUMBER_WORDS
 
 STATE_WORDS: Final[Mapping[FollowUpState, str]] = {
     FollowUpState.IN_HOSPITAL: "In the hospital. Follow-up starts when they leave.",
@@ -47,6 +48,7 @@ ACT_WORDS: Final[Mapping[ActKind, str]] = {
     ActKind.GUIDE_ANSWERED: "went through the call guide",
     ActKind.REFERRAL: "noted of a referral",
     ActKind.NOTE: "wrote a note",
+    ActKind.CONTACT_WISHES: "noted how the patient wants to be reached",
     ActKind.REMIND: "asked to be reminded",
     ActKind.ASK: "asked",
     ActKind.ANSWER: "answered",
@@ -197,6 +199,7 @@ _OWN_WORDS: Final[Mapping[ActKind, str]] = {
     ActKind.GIVE_BACK: "given back; nobody has this now",
     ActKind.NOTED: "noted",
     ActKind.NOTE: "note written",
+    ActKind.CONTACT_WISHES: "kept how to reach them",
 }
 
 for _words, _members in (
@@ -249,7 +252,8 @@ def details(act: Act, now: datetime, zone: tzinfo = ZONE) -> tuple[str, ...]:
     lines = (
         f"happened {time_or_moment(act.happened_at, now, zone)}" if late.total_seconds() > 90 else "",
         act.who,
-        f"number {phone(act.number)}" if act.number else "",
+        MAY_LEAVE_WORDS[act.message] if act.message else "",
+        f"{NUMBER_WORDS[act.number_use]} {phone(act.number)}" if act.number else "",
         count(act.minutes, "minute") if act.minutes else "",
         f"in {act.language}" if act.language else "",
         "with an interpreter" if act.interpreter else "",

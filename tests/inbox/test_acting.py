@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import expect
 
-from rules.following.acts import ActKind, Mode, Outcome
+from rules.following.acts import ActKind, MayLeave, Mode, Outcome
 from tests.rigs.acts import acted
 from tests.rigs.browser import expect_focus, faults, page_of, row, sign_in
 from tests.rigs.inbox import BROWN, alert, tell
@@ -17,6 +17,9 @@ STORED = "JSON.stringify([{...localStorage}, {...sessionStorage}, history.state]
 
 
 def test_a_call_is_logged_in_two_presses_by_mouse_keys_and_phone_and_leaves_do_now_everywhere(chrome, inbox):
+    acted(
+        inbox.store, "a1", "cm-ortiz", ActKind.CONTACT_WISHES, 1, datetime.now(UTC), message=MayLeave.YES
+    )  # else the message is asked about
     one, two = page_of(chrome, inbox), page_of(chrome, inbox, BROWN, width=390)
     began = time.monotonic()
     row(one, "a2").get_by_role("link", name="Log a call").click()
@@ -85,6 +88,7 @@ def test_acts_work_without_script(chrome, inbox):
     sign_in(page, inbox)
     row(page, "a2").get_by_role("link", name="Log a call").click()
     page.get_by_role("button", name="Left a message 3").click()
+    page.get_by_role("button", name="A message was left").click()
     expect(page.locator(".story")).to_contain_text("M. Ortiz, RN left a message by phone")
     page.locator("#note summary").click()
     page.locator("#note textarea").fill("Her son has the key")

@@ -77,6 +77,22 @@ def test_a_system_reads_the_list_and_a_stay_and_writes_back_that_somebody_was_re
     ]
 
 
+def test_how_somebody_wants_to_be_reached_is_written_and_read_and_changes_the_etag_of_their_other_stays(
+    settings, store, town
+):
+    tell(store, alert(town, "s2"))
+    said = {"kind": "contact_wishes", "version": 1, "message": "unnamed", "number": "8285550199", "number_use": "first"}
+    with api(settings, store) as client:
+        before = client.get("/stays/s2")
+        assert before.json()["wishes"]["message"] == "unknown"
+        assert post(client, said).status_code == 201
+        after = client.get("/stays/s2", headers={"If-None-Match": before.headers["etag"]})
+        assert after.status_code == 200
+        assert (after.json()["wishes"]["message"], after.json()["wishes"]["first"]) == ("unnamed", "8285550199")
+        listed = {stay["stay"]["alert_id"]: stay["etag"] for stay in client.get("/stays").json()["stays"]}
+        assert listed["s2"] == after.headers["etag"]
+
+
 def test_what_may_not_be_is_refused_with_its_reason(settings, store, town):
     with api(settings, store) as client:
         cases = {

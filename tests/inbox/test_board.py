@@ -199,7 +199,7 @@ def test_who_says_that_they_are_away_is_covered_from_then_on_and_a_load_keeps_it
     with browser(settings, store, ORTIZ) as other:
         assert "T. Brown, RN" in other.get("/cover").text
         other.post("/stay/held/log", data={"press": "answer", "version": 1, "text": "5 mg", "answers_act": "x"})
-        other.post("/stay/held/log", data={"press": "left_message", "version": 1})
+        other.post("/stay/held/log", data={"press": "left_message", "version": 1, "left": "1"})
     with browser(settings, store, HALE) as manager:
         assert "away until" in manager.get("/board").text
     with browser(settings, store, BROWN) as client:

@@ -154,7 +154,7 @@ def test_two_tries_apart_in_time_say_so_and_the_call_stays(settings, store, rosa
     earlier = {"happened_at": now - timedelta(hours=2), "outcome": Outcome.NO_ANSWER, "mode": Mode.PHONE}
     acted(store, "s1", "cm-ortiz", ActKind.ATTEMPT, 1, now, **earlier)
     with browser(settings, store) as client:
-        press(client, "left_message")
+        press(client, "left_message", left="1")
         group, row = rows_of(client.get("/").text)["s1"]
         assert (group, "2 tries, not reached" in row, "Call by" in row) == ("now", True, True)
         assert "tried 2 times in time; the call is still to make" in text_of(client)
@@ -200,7 +200,7 @@ def test_a_correction_keeps_when_it_happened_and_what_was_not_said_anew_and_both
 def test_who_writes_the_same_call_a_moment_later_is_told_and_may_keep_both(settings, store, rosa):
     acted(store, "s1", "cm-brown", ActKind.ATTEMPT, 1, datetime.now(UTC), outcome=Outcome.LEFT_MESSAGE, mode=Mode.PHONE)
     with browser(settings, store) as client:
-        asked = press(client, "left_message")
+        asked = press(client, "left_message", left="1")
         assert asked.status_code == 409
         assert re.fullmatch(r"T. Brown, RN wrote the same \d+ s ago\. Keep both\?", asked.json()["question"])
         assert len(store.acts.of_stay("s1")) == 1
@@ -209,6 +209,39 @@ def test_who_writes_the_same_call_a_moment_later_is_told_and_may_keep_both(setti
         assert client.post("/stay/s1/log", data=asked.json()["fields"], headers=JSON).status_code == 200
         assert press(client, "talked").status_code == 200
     assert len(store.acts.of_stay("s1")) == 3
+
+
+def test_whether_a_message_may_be_left_is_the_person_s_stands_by_the_phone_and_is_asked_about(settings, store, rosa):
+    tell(store, alert(rosa, "s0", **BOTH))
+    with browser(settings, store, BROWN) as other:
+        assert "Nobody has asked whether to leave a message" in text_of(other)
+        form = {"message": "no", "number": "(828) 555-0199", "number_use": "first", "language": "Mixtec"}
+        said = press(other, "contact_wishes", stay="s0", interpreter="yes", **form)
+        assert said.json()["said"] == "Rosa Whitfield: kept how to reach them."
+    with browser(settings, store) as client:
+        page = text_of(client)
+        assert re.search(r"Call first 828-555-0199 Leave no message \(T\. Brown, RN, [^)]+\)", page)
+        assert "Wants to speak Mixtec · Wants an interpreter" in page
+        assert 'name="number" value="828-555-0199"' in client.get("/stay/s1").text
+        asked = press(client, "left_message")
+        assert asked.status_code == 409
+        assert asked.json()["question"] == "This person wants no message left. Was one left all the same?"
+        assert store.acts.of_stay("s1") == ()
+        assert client.post("/stay/s1/log", data=asked.json()["fields"], headers=JSON).status_code == 200
+        assert press(client, "no_answer").status_code == 200  # nothing else is asked about
+        press(client, "contact_wishes", message="unnamed", number="8285550147", number_use="never")
+        page = text_of(client)
+        assert "A message is fine, without the name of the practice (M. Ortiz, RN, " in page
+        assert "Never call 828-555-0147" in page
+        assert press(client, "left_message").status_code == 200
+        assert "leave no message" not in text_of(client, "/sheet")
+        ref = re.search(r'href="(/person/[^"]+)"', client.get("/stay/s1").text).group(1)
+        assert "Messages A message is fine, without the name of the practice" in text_of(client, ref)
+        assert "Call first 828-555-0199" in text_of(client, ref)
+        missing = press(client, "contact_wishes", message="yes", number_use="first")
+        assert (missing.status_code, missing.json()["said"]) == (422, "Not written: something is missing.")
+    audited = [(row.alert_id, row.detail) for row in store.audit.read() if row.detail == "contact_wishes"]
+    assert audited == [("s0", "contact_wishes"), ("s1", "contact_wishes")][::-1]
 
 
 def test_a_question_comes_to_the_colleague_s_do_now_and_the_answer_stands_in_the_story(settings, store, rosa):

@@ -33,7 +33,9 @@ _ALERT_ID: Final = {
     **{"name": "alert_id", "in": "path", "required": True},
     "schema": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"},
 }
-_ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "changes with every version and act"}}
+_ETAG: Final = {
+    "ETag": {"schema": {"type": "string"}, "description": "changes with every version, act and wish of the person"}
+}
 
 
 async def document_page(_inbox: "Inbox", _request: Request) -> Response:

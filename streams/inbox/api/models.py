@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, create_model
 
 from parsers.events import Value
 from rules.decisions import ClockKind
-from rules.following.acts import Act, ActFault, CloseReason
+from rules.following.acts import Act, ActFault, CloseReason, MayLeave
 from rules.following.escalation import CameTo
 from rules.following.meets import Verdict
 from rules.following.state import FollowUpState
@@ -66,6 +66,17 @@ class StepOut(Value):
     ended_at: datetime | None
 
 
+class WishesOut(Value):
+    """How the person wants to be reached, as it was last written on any stay of theirs."""
+
+    message: MayLeave
+    first: str = Field(description="the number to call first; empty: none is named")
+    never: tuple[str, ...] = Field(description="numbers not to call")
+    language: str
+    interpreter: bool | None
+    said_at: datetime | None
+
+
 class StaySummary(Value):
     """A stay on somebody's list. Where the view is withheld there is nothing but that."""
 
@@ -83,6 +94,7 @@ class StayWhole(StaySummary):
     acts: tuple[Act, ...]
     clocks: tuple[ClockOut, ...]
     steps: tuple[StepOut, ...]
+    wishes: WishesOut | None
 
 
 class StayList(Value):

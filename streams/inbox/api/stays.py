@@ -1,7 +1,7 @@
 """Stays of the caller's list, one stay with its story, and acts."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -13,10 +13,11 @@ from starlette.responses import Response
 
 from rules.following.acts import Act, ActFault
 from rules.following.loop import Loop
+from rules.following.wishes import Wishes
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
 from streams.inbox.api.caller import Caller, Refusal
-from streams.inbox.api.models import ActIn, ClockOut, FollowUpOut, StayList, StaySummary, StayWhole, StepOut
+from streams.inbox.api.models import ActIn, ClockOut, FollowUpOut, StayList, StaySummary, StayWhole, StepOut, WishesOut
 from streams.inbox.detail import detail_of
 from streams.inbox.pages.reader_stay import ReaderStay, people_of
 from streams.store.acts import Absent, Again, Held, Refused, Written
@@ -68,11 +69,20 @@ def _list(inbox: "Inbox", who: Caller) -> StayList:
     ids = [stay.latest.alert_id for stay in stays]
     acts = inbox.store.acts.of_stays(ids)
     loops = inbox.store.acts.loops(ids, inbox.desk.directory(), inbox.desk.policy(), now)
+    people = people_of(stays)
+    wished = inbox.store.acts.wishes(people)
     detail = f"API, token {who.token_id}, {len(stays)} stays"
-    inbox.store.audit.write_list(who.person.case_manager_id, Audited.READ_LIST, now, people_of(stays), detail)
+    inbox.store.audit.write_list(who.person.case_manager_id, Audited.READ_LIST, now, people, detail)
     return StayList(
         stays=tuple(
-            StaySummary(**_summary(stay, loops.get(stay.latest.alert_id), acts.get(stay.latest.alert_id, ())))
+            StaySummary(
+                **_summary(
+                    stay,
+                    loops.get(stay.latest.alert_id),
+                    acts.get(stay.latest.alert_id, ()),
+                    wished.get(stay.latest.person.enrollee_id if stay.latest.person else ""),
+                )
+            )
             for stay in stays
         )
     )
@@ -93,13 +103,19 @@ def _whole(inbox: "Inbox", who: Caller, alert_id: str) -> StayWhole:
         detail=f"API, token {who.token_id}, version {latest.version}, {detail.ruling}",
     )
     acts = inbox.store.acts.of_stay(alert_id)
+    wished = _wished(inbox, latest)
     loop = inbox.store.acts.loops([alert_id], inbox.desk.directory(), inbox.desk.policy(), now).get(alert_id)
     if latest.tier is Tier.WITHHELD or loop is None:
         return StayWhole(
-            **_summary(detail.stay, None, acts), versions=detail.stay.versions, acts=(), clocks=(), steps=()
+            **_summary(detail.stay, None, acts, wished),
+            versions=detail.stay.versions,
+            acts=(),
+            clocks=(),
+            steps=(),
+            wishes=None,
         )
     return StayWhole(
-        **_summary(detail.stay, loop, acts),
+        **_summary(detail.stay, loop, acts, wished),
         versions=detail.stay.versions,
         acts=tuple(_shown(act, latest, who) for act in acts),
         clocks=tuple(
@@ -114,6 +130,7 @@ def _whole(inbox: "Inbox", who: Caller, alert_id: str) -> StayWhole:
             if standing.clock.kind in {clock.kind for clock in latest.clocks}
         ),
         steps=tuple(StepOut(**step._asdict()) for step in inbox.store.escalations.of_stay(alert_id)),
+        wishes=_wishes(wished) if wished and detail.following else None,
     )
 
 
@@ -123,14 +140,16 @@ def _write(inbox: "Inbox", who: Caller, alert_id: str, act: Act, if_match: str) 
         raise Refusal(404, "there is no such stay, or it is not yours")
     before = inbox.store.acts.of_stay(alert_id)
     known = act.act_id in {written.act_id for written in before}
-    if if_match and not known and if_match not in ("*", _etag(detail.stay.latest, before)):
+    wished = _wished(inbox, detail.stay.latest)
+    if if_match and not known and if_match not in ("*", _etag(detail.stay.latest, before, wished)):
         raise Refusal(412, "this stay changed meanwhile: get it again")
     match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over="" if if_match != "*" else None):
         case Written(_, done):
-            etag = _etag(detail.stay.latest, inbox.store.acts.of_stay(alert_id))
+            latest = detail.stay.latest
+            etag = _etag(latest, inbox.store.acts.of_stay(alert_id), _wished(inbox, latest))
             return _json(done.model_dump_json(), 201, etag=etag)
         case Again(_, done):
-            return _json(done.model_dump_json(), etag=_etag(detail.stay.latest, before))
+            return _json(done.model_dump_json(), etag=_etag(detail.stay.latest, before, wished))
         case Held(by):
             raise Refusal(409, "somebody else has this stay; with If-Match: * it is taken from them", held_by=by)
         case Absent():
@@ -141,9 +160,21 @@ def _write(inbox: "Inbox", who: Caller, alert_id: str, act: Act, if_match: str) 
             raise Refusal(status, "the act was not written", faults=faults)
 
 
-def _summary(stay: ReaderStay, loop: Loop | None, acts: Sequence[Act]) -> dict[str, Any]:
+def _wished(inbox: "Inbox", latest: AlertView) -> Wishes | None:
+    """How the person wants to be reached; `None` where the caller may not know who it is."""
+    person = latest.person
+    return inbox.store.acts.wishes([person.enrollee_id])[person.enrollee_id] if person else None
+
+
+def _wishes(known: Wishes) -> WishesOut:
+    fields = {name: getattr(known, name) for name in ("message", "first", "language", "interpreter")}
+    said_at = known.last.happened_at if known.last else None
+    return WishesOut(**fields, never=tuple(sorted(known.never)), said_at=said_at)
+
+
+def _summary(stay: ReaderStay, loop: Loop | None, acts: Sequence[Act], wished: Wishes | None) -> dict[str, Any]:
     latest = stay.latest
-    etag = _etag(latest, acts)
+    etag = _etag(latest, acts, wished)
     summary: dict[str, Any] = {"stay": latest, "etag": etag, "asked": bool(stay.asked), "holder": "", "follow_up": None}
     if loop is not None and latest.tier is not Tier.WITHHELD:
         now = loop.follow_up
@@ -161,8 +192,10 @@ def _shown(act: Act, latest: AlertView, who: Caller) -> Act:
     return act.model_copy(update=_WORDS)
 
 
-def _etag(latest: AlertView, acts: Iterable[Act]) -> str:
-    return f'"{latest.version}-{len(tuple(acts))}"'
+def _etag(latest: AlertView, acts: Sequence[Act], wished: Wishes | None) -> str:
+    """Of the version, the acts, and the person's wishes, which may be written on another stay."""
+    since = int(wished.last.recorded_at.timestamp() * 1_000_000) if wished and wished.last else 0
+    return f'"{latest.version}-{len(acts)}-{since:x}"'
 
 
 async def _body(request: Request) -> Any:

@@ -12,7 +12,19 @@ from pydantic import ValidationError
 
 from parsers.people import CaseManager
 from rules.deciding.clocks import is_business_day
-from rules.following.acts import Act, ActFault, ActKind, CloseReason, Fault, Mode, Outcome, ReferralStep, With
+from rules.following.acts import (
+    Act,
+    ActFault,
+    ActKind,
+    CloseReason,
+    Fault,
+    MayLeave,
+    Mode,
+    NumberUse,
+    Outcome,
+    ReferralStep,
+    With,
+)
 from rules.policy.policy import Policy
 
 
@@ -55,6 +67,8 @@ _CHOICES: Final = {
     "mode": Mode,
     "with_whom": With,
     "outcome": Outcome,
+    "message": MayLeave,
+    "number_use": NumberUse,
     "close_reason": CloseReason,
     "referral_step": ReferralStep,
 }

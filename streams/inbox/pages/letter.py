@@ -36,7 +36,11 @@ def render(inbox: "Inbox", reader: Reader, alert_id: str, language: str) -> Resp
     if detail is None or person is None or detail.following is None or not detail.following.may(ActKind.ATTEMPT):
         return PlainTextResponse("not yours", 404)
     practice = detail.practice
-    chosen = Language(language) if language in set(Language) else language_of(person.language)
+    chosen = (
+        Language(language)
+        if language in set(Language)
+        else language_of(detail.following.wishes.language or person.language)
+    )
     letter = printed(
         default_letter(),
         chosen,

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from rules.following.acts import Act, ActFault, ActKind, Fault, effective
+from rules.following.wishes import is_to_be_asked
 from streams.inbox.detail import StayDetail, detail_of
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.act_form import act_of
@@ -19,6 +20,7 @@ from streams.inbox.request import Reader, wants_json
 from streams.store.acts import Absent, Again, Held, Refused, Written
 from streams.words import acts as act_words
 from streams.words import times as time_words
+from streams.words import wishes as wish_words
 
 if TYPE_CHECKING:
     from streams.inbox.page import Visit
@@ -56,6 +58,10 @@ def write(inbox: "Inbox", request: Request, reader: Reader, form: dict[str, str]
         ago = time_words.ago((now - other.recorded_at).total_seconds())
         question = f"{inbox.desk.name(other.by)} wrote the same {ago}. Keep both?"
         return asked(inbox, request, reader, question, "Keep both", {**form, "act": act_id, "both": "1"})
+    following = detail.following
+    if form.get("left") != "1" and not act.supersedes and following and is_to_be_asked(act, following.wishes):
+        question = wish_words.QUESTIONS[following.wishes.message]
+        return asked(inbox, request, reader, question, "A message was left", {**form, "act": act_id, "left": "1"})
     match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over=form.get("over", "")):
         case Written(position, done) | Again(position, done):
             if not wants_json(request):

@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Final, NamedTuple
 
 from parsers.people import CaseManager
-from rules.following.acts import Act, ActKind
+from rules.following.acts import Act, ActKind, MayLeave, NumberUse
 from rules.following.guides.guide import Facts, Guide, Language, Need, default_guides, guide_for, language_of
 from rules.following.meets import MEETS, Deed, Standing, Verdict
 from rules.following.referrals import Referral
@@ -18,6 +18,7 @@ from streams.words import acts as act_words
 from streams.words import clocks as clock_words
 from streams.words import people as people_words
 from streams.words import times as time_words
+from streams.words import wishes as wish_words
 
 CALL_PRESSES: Final = (
     ("talked", "Talked with patient", "1"),
@@ -111,6 +112,18 @@ class GuideWords(NamedTuple):
     needs: tuple[tuple[str, str], ...]  # of the last answers: (value, words)
 
 
+class WishWords(NamedTuple):
+    """How the person wants to be reached, and what may be written of it."""
+
+    message: str
+    first: str  # the number to call first
+    others: tuple[str, ...]
+    never: bool  # the number on file is not to be called
+    chosen: str
+    choices: tuple[tuple[str, str], ...]  # (value, words)
+    uses: tuple[tuple[str, str], ...]
+
+
 @dataclass(slots=True, frozen=True)
 class LoopWords:
     """Everything the template shows of a follow-up; what the reader may not do is empty or false."""
@@ -124,6 +137,7 @@ class LoopWords:
     steps: tuple[Step, ...]
     last_try: str  # by anybody else, lately
     struck: bool  # the number on file is known to be wrong
+    wishes: WishWords
     calls: tuple[tuple[str, str, str], ...]
     more_calls: tuple[tuple[str, str], ...]
     may: frozenset[str]
@@ -152,7 +166,7 @@ def loop_words(
     calls = ActKind.ATTEMPT.value in may and follow_up.state not in _NO_CALLS
     counting = [act for act in following.acts if act.act_id in following.counting]
     seen = {clock.kind for clock in latest.clocks}
-    phone = latest.person.phone if latest.person else ""
+    digits = _digits(latest.person.phone if latest.person else "")
     return LoopWords(
         far=act_words.where_it_is(follow_up, name, now, zone),
         holder=_holder(held.holder, me, name),
@@ -166,8 +180,8 @@ def loop_words(
             if standing.clock.kind in seen
         ),
         last_try=_last_try(follow_up, me, name, now, zone),
-        struck="".join(character for character in phone if character.isdigit())[-10:]
-        in {character[-10:] for character in struck_numbers(counting)},
+        struck=digits in {_digits(number) for number in struck_numbers(counting)},
+        wishes=_wishes(following, digits, now, zone),
         calls=CALL_PRESSES if calls else (),
         more_calls=MORE_PRESSES if calls else (),
         may=may,
@@ -176,9 +190,27 @@ def loop_words(
         asked=_asked(following, name),
         team=tuple(_colleague(colleague, following) for colleague in following.team),
         referrals=_referrals(following, policy, now, zone),
-        guide=_guide(counting, latest, now) if calls else None,
+        guide=_guide(counting, latest, following.wishes.language, now) if calls else None,
         close_choices=tuple((reason.value, act_words.CLOSE_WORDS[reason]) for reason in act_words.CLOSE_CHOICES),
         unable=calls and follow_up.state is FollowUpState.TRYING,
+    )
+
+
+def _digits(number: str) -> str:
+    """The last ten digits, by which numbers are compared."""
+    return "".join(character for character in number if character.isdigit())[-10:]
+
+
+def _wishes(following: Following, digits: str, now: datetime, zone: tzinfo) -> WishWords:
+    known = following.wishes
+    return WishWords(
+        message=wish_words.message(known, following.wishes_by, now, zone),
+        first=people_words.phone(known.first),
+        others=wish_words.others(known),
+        never=digits in {_digits(number) for number in known.never},
+        chosen=known.message.value,
+        choices=tuple((choice.value, wish_words.MAY_LEAVE_WORDS[choice].capitalize()) for choice in MayLeave),
+        uses=tuple((use.value, wish_words.NUMBER_WORDS[use].capitalize()) for use in NumberUse),
     )
 
 
@@ -263,7 +295,7 @@ def guide_of(latest: AlertView, now: datetime) -> Guide:
     return guide_for(default_guides(), facts)
 
 
-def _guide(acts: list[Act], latest: AlertView, now: datetime) -> GuideWords:
+def _guide(acts: list[Act], latest: AlertView, wished: str, now: datetime) -> GuideWords:
     guide = guide_of(latest, now)
     last = next((act for act in reversed(acts) if act.kind is ActKind.GUIDE_ANSWERED and act.guide == guide.name), None)
     needs: tuple[Need, ...] = guide.needs(last.answers) if last else ()
@@ -272,7 +304,7 @@ def _guide(acts: list[Act], latest: AlertView, now: datetime) -> GuideWords:
         guide.title.en,
         (guide.opening.en, guide.opening.es),
         (guide.closing.en, guide.closing.es),
-        latest.person is not None and language_of(latest.person.language) is Language.SPANISH,
+        language_of(wished or (latest.person.language if latest.person else "")) is Language.SPANISH,
         tuple(
             QuestionWords(
                 f"q-{question.id}",

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from rules.following.acts import ActKind
+from rules.following.wishes import Wishes
 from rules.telling.confidentiality import Tier
 from streams.inbox.board import is_open
 from streams.inbox.following import readable
@@ -22,6 +23,7 @@ from streams.words import acts as act_words
 from streams.words import clocks as clock_words
 from streams.words import people as people_words
 from streams.words import times as time_words
+from streams.words import wishes as wish_words
 from streams.words.calendar import calendar
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def render_sheet(inbox: "Inbox", reader: Reader, chosen: frozenset[str] | None =
         near = {stay.latest.alert_id: stay for stay in (*team_stays(inbox.desk, reader.person, now), *stays)}
         stays = [stay for alert_id, stay in near.items() if alert_id in chosen]
     acts = inbox.store.acts.of_stays([stay.latest.alert_id for stay in stays])
+    wished = inbox.store.acts.wishes(people_of(stays))
     listed = sorted(
         ((rows.row(stay, who, now, inbox.desk.zone), stay) for stay in stays), key=lambda pair: pair[0].rank
     )
@@ -64,6 +67,7 @@ def render_sheet(inbox: "Inbox", reader: Reader, chosen: frozenset[str] | None =
                 "row": row,
                 "born": time_words.birth_date(person.birth_date) if person else "",
                 "phone": people_words.phone(person.phone) if person else "",
+                "wishes": _wishes(wished[person.enrollee_id]) if person else "",
                 "language": person.language if person and stay.latest.tier is Tier.FULL else "",
                 "lines": [
                     " · ".join((act_words.did(act, inbox.desk.name), *act_words.details(act, now, inbox.desk.zone)))
@@ -76,6 +80,13 @@ def render_sheet(inbox: "Inbox", reader: Reader, chosen: frozenset[str] | None =
         reader=reader,
         sheet=sheet,
         now_words=time_words.moment(now, now, inbox.desk.zone),
+    )
+
+
+def _wishes(known: Wishes) -> str:
+    first = f"call first {people_words.phone(known.first)}" if known.first else ""
+    return "; ".join(
+        part for part in (wish_words.MAY_LEAVE_WORDS[known.message], first, *wish_words.others(known)) if part
     )
 
 

@@ -21,6 +21,7 @@ from streams.store.inbox_rows import SHOWN_DAYS
 from streams.words import acts as act_words
 from streams.words import people as people_words
 from streams.words import times as time_words
+from streams.words import wishes as wish_words
 
 if TYPE_CHECKING:
     from streams.inbox.page import Visit
@@ -114,8 +115,13 @@ def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
     ]
     inbox.store.audit.write_people(me.case_manager_id, Audited.READ_STAY, now, [enrollee.enrollee_id], "person")
     practice = desk.directory().practices.get(enrollee.practice_id)
+    wished = inbox.store.acts.wishes([enrollee.enrollee_id])[enrollee.enrollee_id]
+    wished_by = desk.name_near(me, wished.last.by) if wished.last else ""
     facts = (
         ("Phone", people_words.phone(enrollee.phone)),
+        ("Call first", people_words.phone(wished.first)),
+        ("Messages", wish_words.message(wished, wished_by, now, desk.zone)),
+        ("Wishes", "; ".join(wish_words.others(wished))),
         ("Born", time_words.birth_date(enrollee.birth_date)),
         ("Address", people_words.address(enrollee.address)),
         ("Language", enrollee.language),

@@ -59,7 +59,7 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
             reader=reader,
         )
     note_reading(inbox, who, detail, detail.stay.latest.version, now, came=came)
-    stay = pages.stay_words(detail, who, now, inbox.desk.zone)
+    stay, following = pages.stay_words(detail, who, now, inbox.desk.zone), detail.following
     answer = inbox.page(
         template,
         reader=reader,
@@ -70,10 +70,9 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
         holder=detail.stay.taken.case_manager_id if detail.stay.taken else "",
         news=news(stay),
         tel=tel(stay.phone),
-        follow=loop_words(
-            detail.following, detail.stay.latest, inbox.desk.name, inbox.desk.policy(), now, inbox.desk.zone
-        )
-        if detail.following
+        tel_first=tel(following.wishes.first) if following else "",
+        follow=loop_words(following, detail.stay.latest, inbox.desk.name, inbox.desk.policy(), now, inbox.desk.zone)
+        if following
         else None,
         new_act=lambda: uuid4().hex,
         person_ref=ref_of(inbox, reader, detail.stay.latest.person),
