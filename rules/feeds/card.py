@@ -29,6 +29,7 @@ class Of(StrEnum):
     DECIDED = "decided"  # events about somebody on the panel
     DAY_AFTER = "day_after"  # discharges of somebody on the panel, a day ago
     WEEK_AFTER = "week_after"
+    SAMPLED = "sampled"  # messages held against the typed grammar
 
 
 class Fact(StrEnum):
@@ -57,6 +58,7 @@ class Fact(StrEnum):
     REJECTED = "rejected"
     TRIGGER_DISAGREES = "trigger_disagrees"
     STRUCTURE_WRONG = "structure_wrong"
+    GRAMMAR_BROKEN = "grammar_broken"
     CONTROL_ID_MISSING = "control_id_missing"
     LINE_END_WRONG = "line_end_wrong"
     CHARSET_WRONG = "charset_wrong"
@@ -93,6 +95,7 @@ ROWS: Final[Mapping[Fact, Row]] = {
     Fact.REJECTED: Row(Of.MESSAGES, 0.005),
     Fact.TRIGGER_DISAGREES: Row(Of.EVENTS, 0.01),
     Fact.STRUCTURE_WRONG: Row(Of.EVENTS, 0.05),
+    Fact.GRAMMAR_BROKEN: Row(Of.SAMPLED, 0.05),
     Fact.CONTROL_ID_MISSING: Row(Of.EVENTS, 0.01),
     Fact.LINE_END_WRONG: Row(Of.EVENTS, 0.01),
     Fact.CHARSET_WRONG: Row(Of.EVENTS, 0.01),
@@ -160,6 +163,11 @@ def facts_after(stay: Stay, days: int) -> tuple[str, ...]:
         return ()
     of, missing = MARKS[days]
     return (of,) if stay.diagnoses else (of, missing)
+
+
+def facts_of_grammar(place: str) -> tuple[str, ...]:
+    """What a sampled message adds that departs from its grammar at `place`; "" where it does not."""
+    return (Of.SAMPLED, Fact.GRAMMAR_BROKEN, f"{Fact.GRAMMAR_BROKEN}:{place}") if place else (Of.SAMPLED,)
 
 
 def counted(entry: LedgerEntry) -> Iterator[str]:
@@ -233,6 +241,7 @@ class Card(NamedTuple):
     lines: tuple[Line, ...]
     delays: tuple[Delay, ...]
     rejects: Mapping[str, int]  # by code
+    grammar: Mapping[str, int]  # by where it is broken, the most frequent first
     first: Line | None  # the one repair that gains most
 
 
@@ -240,9 +249,16 @@ def card(week: Mapping[str, int], before: Sequence[Mapping[str, int]]) -> Card:
     """The card of a week, held against the weeks before."""
     lines = tuple(_line(fact, row, week, before) for fact, row in ROWS.items())
     wrong = [line for line in lines if line.verdict in (Verdict.DOES_NOT, Verdict.NEARLY)]
-    codes = {name.partition(":")[2]: count for name, count in sorted(week.items()) if name.startswith("rejected:")}
     delays = tuple(_delay(of, week) for of in (Of.ARRIVALS, Of.DISCHARGES) if week.get(of, 0) >= LEAST)
-    return Card(week.get(Of.MESSAGES, 0), lines, delays, codes, max(wrong, key=lambda line: line.gain, default=None))
+    places = sorted(_parts(Fact.GRAMMAR_BROKEN, week), key=lambda place: -place[1])
+    first = max(wrong, key=lambda line: line.gain, default=None)
+    return Card(week.get(Of.MESSAGES, 0), lines, delays, dict(_parts(Fact.REJECTED, week)), dict(places), first)
+
+
+def _parts(fact: Fact, week: Mapping[str, int]) -> list[tuple[str, int]]:
+    """How often it was so in each way, by its name."""
+    named = ((name.partition(":"), count) for name, count in sorted(week.items()))
+    return [(part, count) for (whole, _, part), count in named if whole == fact and part]
 
 
 def _delay(of: Of, week: Mapping[str, int]) -> Delay:

@@ -72,6 +72,8 @@ def run_card(settings: Settings, feed: str, *, as_json: bool = False) -> int:
             typer.echo(f"  {line.verdict:9} {share:36} {card_words.said(line)}")
     for delay in report_card.delays:
         typer.echo(f"  {card_words.delay(delay)}")
+    if grammar := card_words.grammar(report_card):
+        typer.echo(f"  {grammar}")
     for code, count in report_card.rejects.items():
         typer.echo(f"  rejected, {code}: {count:,}")
     return 0
@@ -93,6 +95,7 @@ def _card_json(feed: str, week: Week, report_card: Card) -> dict[str, object]:
         "lines": lines,
         "delays": delays,
         "rejects": dict(report_card.rejects),
+        "grammar": dict(report_card.grammar),
     }
 
 

@@ -1,6 +1,7 @@
 """Children with their parent's environment and more, which end when their parent does, however it ended."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -51,3 +52,16 @@ def end_with_parent() -> None:
         os._exit(70)
 
     threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+def end_with_maker() -> None:
+    """In a process of a pool: ends it when the process that made it is gone."""
+    maker = multiprocessing.parent_process()
+    if maker is None:
+        return
+
+    def watch() -> None:
+        maker.join()
+        os._exit(70)
+
+    threading.Thread(target=watch, daemon=True, name="maker-watch").start()

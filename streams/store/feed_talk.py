@@ -94,6 +94,11 @@ class FeedTalks:
         )
         return Folded(added, len(rows) == _AT_ONCE)
 
+    def add(self, facts: Iterable[tuple[str, str]], now: datetime) -> None:
+        """Add (feed, fact) that no ending carries to the report cards. Raises `Unavailable`."""
+        with self._database.writing() as connection:
+            add_facts(connection, facts, now)
+
     def heard(self, since: datetime) -> dict[str, Heard]:
         """What each feed said in each hour from `since` on, and when it said each thing last."""
         hours: defaultdict[str, dict[Said, dict[datetime, int]]] = defaultdict(dict)

@@ -6,6 +6,7 @@ from typing import Final
 from rules.feeds.card import IN_TIME, Card, Delay, Fact, Line, Of, Verdict
 from streams.words.times import span
 
+MOST_PLACES: Final = 6
 _OF: Final = {
     Of.MESSAGES: "messages",
     Of.EVENTS: "messages",
@@ -15,6 +16,7 @@ _OF: Final = {
     Of.DECIDED: "messages about people we follow",
     Of.DAY_AFTER: "discharges of people we follow, a day later",
     Of.WEEK_AFTER: "discharges of people we follow, a week later",
+    Of.SAMPLED: "messages sampled",
 }
 _WRONG: Final[Mapping[Fact, tuple[str, str]]] = {
     Fact.VISIT_NUMBER_MISSING: ("PV1-19, the visit number, is missing", "Please send it in every message of a visit."),
@@ -64,6 +66,10 @@ _WRONG: Final[Mapping[Fact, tuple[str, str]]] = {
     Fact.REJECTED: ("the message could not be used", "`handoff explain` of one of them says why."),
     Fact.TRIGGER_DISAGREES: ("MSH-9.2 and EVN-1 disagree", "Please send the same trigger event in both."),
     Fact.STRUCTURE_WRONG: ("MSH-9.3 is not the trigger's structure", "Please correct the message structure."),
+    Fact.GRAMMAR_BROKEN: (
+        "segments or fields do not follow the grammar of the version that MSH-12 names",
+        "Please correct them, or name the version that you send.",
+    ),
     Fact.CONTROL_ID_MISSING: ("MSH-10, the control id, is missing", "Please number every message."),
     Fact.LINE_END_WRONG: ("segments end in something else than CR", "Please end each segment with CR (0x0D)."),
     Fact.CHARSET_WRONG: ("MSH-18 does not say how the text is encoded", "Please name the character set that is sent."),
@@ -93,6 +99,15 @@ def delay(delays: Delay) -> str:
     """ "discharges (A03): half within 5 min, nine in ten within 1 h"."""
     median, ninetieth = (f"within {span(most)}" if most else "after more than a day" for most in delays[1:])
     return f"{_OF[delays.of]}: half {median}, nine in ten {ninetieth}"
+
+
+def grammar(card: Card) -> str:
+    """ "The grammar is broken at PV1 (12), EVN (3)."; "" where it is not, or hardly was looked at."""
+    broken = next((line for line in card.lines if line.fact is Fact.GRAMMAR_BROKEN), None)
+    if broken is None or broken.verdict is Verdict.TOO_FEW or not card.grammar:
+        return ""
+    places = ", ".join(f"{place} ({count:,})" for place, count in [*card.grammar.items()][:MOST_PLACES])
+    return f"The grammar is broken at {places}."
 
 
 def first(card: Card) -> str:

@@ -23,11 +23,10 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from rules.deciding.case import World
-from streams.follow import diagnoses
-from streams.follow.overdue import Overdue
 from streams.follow.prune import forget
-from streams.follow.silence import EVERY_SECONDS, Silence, gauge
-from streams.follow.ticks import Tick, Ticker, TickName
+from streams.follow.silence import gauge
+from streams.follow.table import ticks_of
+from streams.follow.ticks import Ticker
 from streams.kafka.admin import ensure_topics
 from streams.kafka.client import BrokerAway, bootstrap_servers, client_dead, record_bytes
 from streams.kafka.offsets import GROUP
@@ -51,6 +50,7 @@ from streams.store.opening import said_of
 from streams.work.by_hand import ByHand
 from streams.work.decide import DecideStage
 from streams.work.faust_app import FETCH_WAIT, FaustApp, batches_of, faust_credentials, raw_record
+from streams.work.grammar import GrammarSamples
 from streams.work.leave import leave
 from streams.work.live_destinations import LiveDestinations
 from streams.work.live_panel import PanelWatch
@@ -66,7 +66,6 @@ _SESSION_SECONDS: Final = 6.0  # Apache Kafka's least; a killed worker's partiti
 _HEARTBEAT_SECONDS: Final = 2.0
 _COMMIT_SECONDS: Final = 1.0
 _RELAY_SECONDS: Final = 2.0
-_TICK_SECONDS: Final = 2.0
 _COUNT_SECONDS: Final = 60.0
 _PRUNE_SECONDS: Final = 3600.0
 _STOP_SECONDS: Final = 8.0
@@ -180,17 +179,10 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._app: Any = None
         self._outlet = Outlet(settings, lambda: bootstrap_servers(settings))
-        overdue = Overdue(store, rules.escalation.current, rules.policy.current, panel.directory)
-        silence = Silence(store, rules.feeds.current, rules.policy.current)
         self._quiet_feeds: set[str] = set()
-        self._ticker = Ticker(
-            store,
-            (
-                Tick(TickName.ESCALATION, _TICK_SECONDS, overdue.run),
-                Tick(TickName.SILENCE, EVERY_SECONDS, silence.run),
-                Tick(TickName.DIAGNOSES, diagnoses.EVERY_SECONDS, diagnoses.LateDiagnoses(store).run),
-            ),
-        )
+        self._samples = GrammarSamples(store)
+        escalation, policy = rules.escalation.current, rules.policy.current
+        self._ticker = Ticker(store, ticks_of(store, escalation, policy, rules.feeds.current, panel.directory))
         self._by_hand = ByHand(store, self._outlet, waiting, self._secret)
         self._replay = Replay(store, self._outlet, waiting, self._secret)
         self._watchdog = Watchdog(settings, self._bootstrap, waiting, self, panel.alive, leave)
@@ -208,7 +200,7 @@ class Worker:
         self._app = self._make_app()
         self._watchdog.start()
         self._ticker.start()
-        for chore in (self._relay(), self._look_around()):
+        for chore in (self._relay(), self._look_around(), self._samples.run()):
             self._chores.add(task := asyncio.create_task(chore))
             task.add_done_callback(self._chore_ended)
         starting = asyncio.create_task(self._app.start())
@@ -284,7 +276,7 @@ class Worker:
             self._rules.feeds.current,
             lambda: destinations.passes_on,
         )
-        read = ReadStage(reader, self._outlet, self._store, first, self._waiting, brake, self._secret)
+        read = ReadStage(reader, self._outlet, self._store, first, self._waiting, brake, self._secret, self._samples)
         self._decide = DecideStage(
             self._store, self._outlet, second, self._waiting, brake, self._world, self._secret, destinations.ask
         )

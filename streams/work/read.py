@@ -22,6 +22,7 @@ from streams.run.metrics import Part, Stage
 from streams.store import Store
 from streams.work.attempts import TAKEN_UP_TOO_OFTEN, Attempts
 from streams.work.counting import write_endings
+from streams.work.grammar import GrammarSamples
 from streams.work.quarantine import PARKED, Brake, Crash
 from streams.work.reader import Ended, Forward, RawRecord, ReadBatch, Reader, envelope_of, gathered
 from streams.work.replay import keep
@@ -45,8 +46,10 @@ class ReadStage:
         waiting: Waiting,
         brake: Brake,
         secret: bytes,
+        samples: GrammarSamples,
     ) -> None:
         self._reader = reader
+        self._samples = samples
         self._outlet = outlet
         self._store = store
         self._executor = executor
@@ -79,10 +82,19 @@ class ReadStage:
                 results.append(await loop.run_in_executor(self._aside, self._reader.read, record))
             else:
                 results.append(self._reader.read(record))
+            self._sample(results[-1], record)
             if time.monotonic() - began > _SLICE_SECONDS:
                 await asyncio.sleep(0)
                 began = time.monotonic()
         return gathered(results)
+
+    def _sample(self, result: Forward | Ended | Crash, record: RawRecord) -> None:
+        """Offers what was read as an event to those who hold it against its grammar."""
+        match result:
+            case Forward():
+                self._samples.offer(result.feed, result.trigger, record.value or b"")
+            case Ended() if result.entry.facts:
+                self._samples.offer(result.entry.feed, result.entry.trigger, record.value or b"")
 
     async def _keep(self, batch: ReadBatch, records: Sequence[RawRecord]) -> None:
         crashes = list(batch.crashes)

@@ -53,6 +53,8 @@ class Forward(NamedTuple):
 
     envelope: Envelope
     output: Output
+    feed: str
+    trigger: str
 
 
 class Ended(NamedTuple):
@@ -185,7 +187,8 @@ class Reader:
         further = tuple(Whose(match=own, prior_match=former) for own, former in others)
         sealed = seal_received(data, self._secret) if self._passes_on() else ""
         record = EventRecord(event=event, match=match, prior_match=prior, further=further, sealed=sealed)
-        return Forward(envelope, event_output(record, keyed_hash(self._secret, enrollee_id), envelope))
+        output = event_output(record, keyed_hash(self._secret, enrollee_id), envelope)
+        return Forward(envelope, output, event.feed, event.trigger)
 
 
 def gathered(results: Sequence[Forward | Ended | Crash]) -> ReadBatch:

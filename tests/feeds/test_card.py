@@ -18,7 +18,20 @@ from parsers.events import (
 )  # fmt: skip
 from rules.decisions import Reason, Stay, StayStatus
 from rules.endings import Ending, LedgerEntry
-from rules.feeds.card import LEAST, ROWS, Delay, Fact, Of, Trend, Verdict, card, counted, facts_after, facts_of
+from rules.feeds.card import (
+    LEAST,
+    ROWS,
+    Delay,
+    Fact,
+    Of,
+    Trend,
+    Verdict,
+    card,
+    counted,
+    facts_after,
+    facts_of,
+    facts_of_grammar,
+)
 from streams.words import feed_card as words
 
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
@@ -93,6 +106,21 @@ def test_what_a_discharge_adds_a_day_and_a_week_later() -> None:
     assert facts_after(stay, 1) == (Of.DAY_AFTER, Fact.DIAGNOSIS_MISSING_DAY)
     assert facts_after(coded, 7) == (Of.WEEK_AFTER,)
     assert facts_after(reopened, 7) == ()
+
+
+def test_where_the_grammar_is_broken_is_said_once_enough_was_looked_at() -> None:
+    assert facts_of_grammar("") == (Of.SAMPLED,)
+    assert facts_of_grammar("PV1-2") == (Of.SAMPLED, Fact.GRAMMAR_BROKEN, "grammar_broken:PV1-2")
+    places = {"grammar_broken:EVN": 3, "grammar_broken:PV1-2": 12}
+    broken = card(week(sampled=40, grammar_broken=15, **places), [])
+    assert broken.grammar == {"PV1-2": 12, "EVN": 3}
+    assert broken.rejects == {}
+    assert words.grammar(broken) == "The grammar is broken at PV1-2 (12), EVN (3)."
+    assert words.grammar(card(week(sampled=LEAST - 1, grammar_broken=15, **places), [])) == ""
+    assert words.grammar(card(week(sampled=40), [])) == ""
+    assert words.ask(next(line for line in broken.lines if line.fact is Fact.GRAMMAR_BROKEN)).startswith(
+        "Segments or fields do not follow the grammar of the version that MSH-12 names on 38% of 40 messages sampled. "
+    )
 
 
 def week(**counts: int) -> Counter[str]:

@@ -14,6 +14,7 @@ from streams.run.settings import Settings
 from streams.store import Store
 from streams.work import reader as reading
 from streams.work.attempts import LARGE_BYTES, WARY_RECORDS
+from streams.work.grammar import GrammarSamples
 from streams.work.quarantine import Brake
 from streams.work.read import ReadStage
 from streams.work.reader import Reader
@@ -41,7 +42,7 @@ def outlet():
 def worker(tmp_path, store, outlet, executor):
     """What a process that starts has: nothing but the store."""
     reader = Reader(Settings(data_dir=tmp_path), SECRET, lambda: PanelIndex.build([], []))
-    return ReadStage(reader, outlet, store, executor, Waiting(), Brake(100), SECRET)
+    return ReadStage(reader, outlet, store, executor, Waiting(), Brake(100), SECRET, GrammarSamples(store))
 
 
 def lives(tmp_path, store, outlet, records, monkeypatch, mark=b"POISON"):

@@ -26,6 +26,7 @@ from streams.store.sealing import lock_for
 from streams.work import decide as deciding
 from streams.work import reader as reading
 from streams.work.decide import DecideStage
+from streams.work.grammar import GrammarSamples
 from streams.work.live_destinations import LiveDestinations
 from streams.work.quarantine import Brake, Crash
 from streams.work.read import ReadStage
@@ -188,7 +189,7 @@ def test_our_own_failure_is_a_crash_that_names_the_type_only(reader, monkeypatch
 
 
 def read_stage(reader, outlet, store, executor, limit=100):
-    return ReadStage(reader, outlet, store, executor, Waiting(), Brake(limit), SECRET)
+    return ReadStage(reader, outlet, store, executor, Waiting(), Brake(limit), SECRET, GrammarSamples(store))
 
 
 def test_what_is_away_is_waited_for_and_outputs_come_before_the_ledger(reader, store, executor):
@@ -388,7 +389,7 @@ def parking_stage(settings, store, outlet, executor, limit):
     brake.take_over(one.sender for one in store.keeping_up.parked())
     index = PanelIndex.build(store.panel.records(), store.panel.crosswalk())
     reader = Reader(settings, SECRET, lambda: index, lambda: brake.parked)
-    return ReadStage(reader, outlet, store, executor, Waiting(), brake, SECRET)
+    return ReadStage(reader, outlet, store, executor, Waiting(), brake, SECRET, GrammarSamples(store))
 
 
 def test_a_sender_whose_messages_make_us_fail_is_parked_and_the_others_go_on(settings, store, executor, monkeypatch):

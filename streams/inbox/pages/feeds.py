@@ -74,4 +74,5 @@ def card_shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
         few=len(feed_card.lines) - len(lines),
         delays=[words.delay(delay) for delay in feed_card.delays],
         rejects=feed_card.rejects,
+        grammar=words.grammar(feed_card),
     )
