@@ -256,6 +256,16 @@ def doctor(json: Json = False) -> None:
 
 
 @app.command()
+def rules(
+    rule: Annotated[str, typer.Argument(help="policy, routes, confidentiality, escalation, or guides.")],
+) -> None:
+    """Write copies of the shipped rule files, or call guides and letter, to be edited and made yours."""
+    from streams.commands.rules import run_rules
+
+    raise typer.Exit(run_rules(_settings(), rule))
+
+
+@app.command()
 def migrate(
     new_hash_key: Annotated[
         bool, typer.Option("--new-hash-key", help="Go on with another hash key than before: the old one is lost.")

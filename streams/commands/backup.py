@@ -31,6 +31,7 @@ from streams.store.opening import open_store, said_of
 STORE: Final = "handoff.sqlite3"
 _SUMS: Final = "SHA256.json"
 _SEGMENTS: Final = ("*.ended", "*.journal")
+_GUIDES: Final = "guides"  # where `handoff rules guides` writes them
 
 
 class BackedUp(NamedTuple):
@@ -148,6 +149,8 @@ def _members(settings: Settings, scratch: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted({folder / "hash.key", *folder.glob("*.toml"), *folder.glob("*.pem")}):
         if path.is_file():
             yield path.name, path
+    for path in sorted((folder / _GUIDES).glob("*.toml")):
+        yield f"{_GUIDES}/{path.name}", path
     for pattern in _SEGMENTS:
         for path in sorted((folder / "journal").glob(pattern)):
             yield f"journal/{path.name}", path
@@ -212,7 +215,7 @@ def _is_ours(name: str) -> bool:
     return (
         not name.startswith("/")
         and ".." not in parts
-        and (len(parts) == 1 or (len(parts) == 2 and parts[0] == "journal"))
+        and (len(parts) == 1 or (len(parts) == 2 and parts[0] in {"journal", _GUIDES}))
     )
 
 

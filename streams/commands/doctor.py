@@ -132,7 +132,7 @@ def _rules(settings: Settings) -> Iterator[Finding]:
         try:
             load_file(kind, file)
         except SettingsError as error:
-            do = f"correct {file if file.is_file() else environment_name(kind.rule)}"
+            do = f"correct {file if file.exists() else environment_name(kind.rule)}"
             yield Finding(kind.rule, State.WRONG, str(error), do)
         else:
             yield Finding(kind.rule, State.OK, str(file))

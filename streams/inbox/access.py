@@ -17,6 +17,7 @@ from rules.feeds.rhythm import Talk
 from rules.feeds.talk import State
 from rules.following.acts import Act, ActKind
 from rules.following.allowed import relation
+from rules.following.guides.scripts import Scripts, default_scripts
 from rules.following.loop import Loop
 from rules.following.roles import Doing, may
 from rules.policy.policy import Policy, default_policy
@@ -64,10 +65,12 @@ class Desk:
         store: Store,
         confidentiality: Callable[[], Confidentiality] = default_confidentiality,
         policy: Callable[[], Policy] = default_policy,
+        scripts: Callable[[], Scripts] = default_scripts,
     ) -> None:
         self.store = store
         self.policy = policy  # the one in force
         self.confidentiality = confidentiality
+        self.scripts = scripts
         self._lock = threading.Lock()
         self._directory = Directory()
         self._version = -1

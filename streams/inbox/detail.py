@@ -145,6 +145,7 @@ def _following(
         away=frozenset(
             colleague.case_manager_id for colleague in team if is_away(directory, colleague.case_manager_id, now)
         ),
+        scripts=desk.scripts(),
         wishes=wished,
         wishes_by=desk.name_near(reader, wished.last.by) if wished.last else "",
     )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from parsers.people import CaseManager
 from rules.following.acts import Act, ActKind, effective
 from rules.following.allowed import may_write
+from rules.following.guides.scripts import Scripts, default_scripts
 from rules.following.loop import Loop
 from rules.following.referrals import Referral, referrals
 from rules.following.roles import Relation
@@ -30,6 +31,7 @@ class Following(NamedTuple):
     reader: CaseManager
     team: tuple[CaseManager, ...]  # who may be asked, and whom it may be given
     away: frozenset[str]  # of them
+    scripts: Scripts = default_scripts()
     wishes: Wishes = Wishes()  # of the person, on whichever stay they were written
     wishes_by: str = ""  # the name of who wrote them last
 

@@ -38,7 +38,7 @@ from streams.inbox.sign_in.passkeys import Place, place_of
 from streams.inbox.sign_in.provider import Provider, ProviderAway
 from streams.run.health import Check, Health, Needed
 from streams.run.rule_file import RuleFile
-from streams.run.rule_files import CONFIDENTIALITY, POLICY
+from streams.run.rule_files import CONFIDENTIALITY, GUIDES, POLICY
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.audit import ORIGIN
@@ -111,7 +111,12 @@ class Inbox:
     def __init__(self, settings: Settings, store: Store, *, demo: bool = False) -> None:
         self.settings = settings
         self.store = store
-        self.desk = Desk(store, RuleFile(CONFIDENTIALITY, settings).current, RuleFile(POLICY, settings).current)
+        self.desk = Desk(
+            store,
+            RuleFile(CONFIDENTIALITY, settings).current,
+            RuleFile(POLICY, settings).current,
+            RuleFile(GUIDES, settings).current,
+        )
         self.live = Live(self.desk)
         self.demo = demo
         self.presence = Presence()

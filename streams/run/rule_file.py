@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar, cast
 
 import structlog
 
@@ -27,6 +27,7 @@ class Rule(StrEnum):
     ROUTES = "routes"
     CONFIDENTIALITY = "confidentiality"
     ESCALATION = "escalation"
+    GUIDES = "guides"
     FEEDS = "feeds"
     SENDERS = "senders"
 
@@ -36,13 +37,28 @@ class RuleKind(NamedTuple, Generic[V]):
 
     rule: Rule
     file: Callable[[Settings], Path | None]
-    load: Callable[[str], V | tuple[RuleFault, ...] | list[RuleFault]]
+    load: Callable[[Path], V | tuple[RuleFault, ...] | list[RuleFault]]
     shipped: Callable[[Settings], V]
     may_be_missing: bool = False  # at the start: then the shipped one holds until there is one
+    original: str = ""  # the shipped file, or folder of files, below `rules/`
+
+
+def text(
+    load: Callable[[str], V | tuple[RuleFault, ...] | list[RuleFault]],
+) -> Callable[[Path], V | tuple[RuleFault, ...] | list[RuleFault]]:
+    """What reads a file by its text."""
+    return lambda path: load(path.read_text(encoding="utf-8"))
+
+
+def texts(
+    load: Callable[[Iterable[tuple[str, str]]], V | tuple[RuleFault, ...]],
+) -> Callable[[Path], V | tuple[RuleFault, ...]]:
+    """What reads a folder by the names and texts of its files."""
+    return lambda folder: load([(path.name, path.read_text(encoding="utf-8")) for path in _files(folder)])
 
 
 class RuleFile(Generic[V]):
-    """One rule file of a running process. Raises `SettingsError` when what it starts with has faults."""
+    """A rule file, or folder, of a running process. Raises `SettingsError` when what it starts with has faults."""
 
     def __init__(self, kind: RuleKind[V], settings: Settings) -> None:
         self._kind = kind
@@ -85,18 +101,27 @@ def load_file(kind: RuleKind[V], path: Path) -> V:
     """What the file says. Raises `SettingsError` naming every fault of it."""
     name = f"[[{kind.rule}]]" if kind.rule in {Rule.FEEDS, Rule.SENDERS} else environment_name(kind.rule)
     try:
-        loaded = kind.load(path.read_text(encoding="utf-8"))
+        loaded = kind.load(path)
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{name}: {path} cannot be read") from None
-    if isinstance(loaded, tuple | list):
+    if isinstance(loaded, tuple | list) and all(isinstance(fault, RuleFault) for fault in loaded):
         faults = "\n".join(f"  {fault.place}: {fault.message}" for fault in loaded)
         raise SettingsError(f"{name}: {path} has faults:\n{faults}")
-    return loaded
+    return cast(V, loaded)
 
 
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+def _files(path: Path) -> list[Path]:
+    """A file itself; of a folder its rule files, without what an editor leaves beside them."""
+    return sorted(path.glob("[!.]*.toml")) if path.is_dir() else [path]
+
+
+def _stamp(path: Path | None) -> tuple[tuple[str, int, int, int], ...] | None:
     try:
-        status = path.stat() if path else None
+        stats = [(file.name, file.stat()) for file in _files(path)] if path else None
     except OSError:
         return None
-    return (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
+    return (
+        tuple((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats)
+        if stats is not None
+        else None
+    )

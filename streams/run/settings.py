@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         None, description="a confidentiality.toml of your own instead of the shipped one"
     )
     escalation: Path | None = Field(None, description="an escalation.toml of your own instead of the shipped one")
+    guides: Path | None = Field(
+        None, description="a folder of call guides and a letter.toml of your own, over the shipped ones"
+    )
 
     mllp_host: str = Field("127.0.0.1", description="address the MLLP listener binds to")
     mllp_port: int = Field(2575, ge=0, le=65535, description="its port; 0 takes any free one")

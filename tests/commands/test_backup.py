@@ -70,6 +70,8 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     (tmp_path / "data" / "handoff.toml").write_text('log_level = "ERROR"\n')
     (tmp_path / "data" / "journal").mkdir()
     (tmp_path / "data" / "journal" / "1.journal").write_bytes(b"segment")
+    (tmp_path / "data" / "guides").mkdir()
+    (tmp_path / "data" / "guides" / "letter.toml").write_text("# ours")
     yield settings
 
 
@@ -86,7 +88,15 @@ def test_a_store_that_is_written_meanwhile_comes_back_whole(settings: Settings, 
     assert run_restore(tmp_path / "b", None, tmp_path / "key", as_json=True) == 0
     assert run_restore(tmp_path / "b", tmp_path / "other", tmp_path / "key", as_json=True) == 0
     names = {path.relative_to(tmp_path / "other").as_posix() for path in (tmp_path / "other").rglob("*")}
-    assert names == {"handoff.sqlite3", "hash.key", "handoff.toml", "journal", "journal/1.journal"}
+    assert names == {
+        "handoff.sqlite3",
+        "hash.key",
+        "handoff.toml",
+        "guides",
+        "guides/letter.toml",
+        "journal",
+        "journal/1.journal",
+    }
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "other").rglob("*")} == {0}
     with closing(Store.open(f"sqlite:///{tmp_path / 'other' / 'handoff.sqlite3'}")) as store:
         assert store.ledger.endings() == {"held": 500}

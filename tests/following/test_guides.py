@@ -11,12 +11,12 @@ from rules.following.guides.guide import (
     Guide,
     Language,
     Need,
-    default_guides,
     guide_for,
     language_of,
     load_guides,
 )
-from rules.following.guides.letter import Letter, default_letter, load_letter, printed
+from rules.following.guides.letter import Letter, load_letter, printed
+from rules.following.guides.scripts import default_scripts
 from rules.policy.rule_file import RuleFault
 
 SMALL = """
@@ -56,12 +56,12 @@ def texts():
     ],
 )
 def test_the_guide_that_fits_a_stay(facts, name):
-    assert guide_for(default_guides(), facts).name == name
+    assert guide_for(default_scripts().guides, facts).name == name
 
 
 def test_the_shipped_files_pass_their_own_check_and_say_everything_in_both_languages():
     guides = load_guides(texts())
-    assert guides == default_guides()
+    assert guides == default_scripts().guides
     for guide in guides:
         for question in guide.questions:
             assert question.said(Language.ENGLISH) != question.said(Language.SPANISH)
@@ -69,19 +69,19 @@ def test_the_shipped_files_pass_their_own_check_and_say_everything_in_both_langu
 
 
 def test_the_issue_s_questions_are_asked_after_a_discharge():
-    asked = {question.id for question in default_guides()[-1].questions}
+    asked = {question.id for question in default_scripts().guides[-1].questions}
     assert asked >= {"has_medicines", "knows_medicines", "knows_warning_signs", "has_visit", "has_ride", "has_food"}
 
 
 def test_answers_become_needs_once_each_in_the_order_of_the_questions():
-    guide = default_guides()[-1]
+    guide = default_scripts().guides[-1]
     answers = {"has_food": "no", "knows_medicines": "no", "knows_warning_signs": "unsure", "has_ride": "yes"}
     assert guide.needs(answers) == (Need.TEACHING, Need.FOOD)
     assert guide.needs({}) == ()
 
 
 def test_an_answer_that_is_not_one_is_named():
-    guide = default_guides()[-1]
+    guide = default_scripts().guides[-1]
     assert guide.wrong({"has_food": "maybe", "made_up": "yes", "has_ride": "no"}) == ("has_food", "made_up")
 
 
@@ -130,7 +130,12 @@ def test_any_other_language_is_written_to_in_english(word):
 @pytest.mark.parametrize("language", Language)
 def test_the_letter_is_filled_and_says_nothing_of_a_hospital(language):
     letter = printed(
-        default_letter(), language, name="Rosa {x}", practice="Haywood", phone="828-555-0100", sender="M. Ortiz, RN"
+        default_scripts().letter,
+        language,
+        name="Rosa {x}",
+        practice="Haywood",
+        phone="828-555-0100",
+        sender="M. Ortiz, RN",
     )
     whole = " ".join((letter.greeting, *letter.paragraphs, letter.closing))
     assert "Rosa {x}" in letter.greeting

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from importlib import resources
 from uuid import uuid4
 
 import pytest
@@ -309,6 +310,24 @@ def test_the_guide_s_answers_are_data_and_a_need_becomes_a_referral(settings, st
         press(client, "referral", referral_id="r1", referral_step="made", referral_to="Meals on Wheels")
         press(client, "referral", referral_id="r1", referral_step="sent")
         assert re.search(r"Meals on Wheels : sent \d+:\d\d [AP]M", text_of(client))
+
+
+def test_a_guide_and_a_letter_of_one_s_own_are_what_the_page_asks_and_old_answers_stay(settings, store, rosa, tmp_path):
+    shipped = resources.files("rules.following.guides")
+    guide, letter = ((shipped / name).read_text() for name in ("discharge_home.toml", "letter.toml"))
+    asked = "Do you have enough food at home for this week?"
+    ours = guide.replace('id = "has_food"', 'id = "has_meals"').replace(asked, "Do you have meals for this week?")
+    with browser(settings, store) as client:
+        press(client, "guide_answered", guide="discharge_home", **{"q-has_food": "no", "q-has_ride": "yes"})
+        assert f"{asked} No" in text_of(client)
+    (tmp_path / "discharge_home.toml").write_text(ours)
+    (tmp_path / "letter.toml").write_text(letter.replace("Estimado/a {name}:", "Hola, {name}:"))
+    with browser(settings.model_copy(update={"guides": tmp_path}), store) as client:
+        page = text_of(client)
+        assert "Do you have meals for this week?" in page
+        assert asked not in page
+        assert "has_food: no" in page  # nothing that was written is lost
+        assert "Hola, Rosa Whitfield:" in text_of(client, "/stay/s1/letter")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from parsers.feeds import Feed
+from rules.following.guides.scripts import default_scripts
 from streams.run import rule_file
 from streams.run.metrics import REGISTRY
 from streams.run.problems import SettingsError
 from streams.run.rule_file import Rule, RuleFile, RuleKind
-from streams.run.rule_files import RULE_FILES
+from streams.run.rule_files import GUIDES, RULE_FILES
 from streams.run.settings import Settings, load_settings
 from streams.run.site_file import FEEDS, SENDERS
 
@@ -31,6 +32,8 @@ def _shipped(room: str, name: str) -> str:
 
 _POLICY, _ROUTES = _shipped("rules.policy", "policy.toml"), _shipped("rules.telling", "routes.toml")
 _ESCALATION = _shipped("rules.following", "escalation.toml")
+_GUIDE = _shipped("rules.following.guides", "discharge_home.toml").replace("order = 90", "order = 0")
+_GUIDE = _GUIDE.replace('"discharge_home"', '"ours"')
 _SENDER = '[[senders]]\nname = "a"\nfacilities = ["*"]\nnetworks = ["10.0.0.1"]'
 IN_TOML = (FEEDS, SENDERS)  # parts of handoff.toml
 EDITS = {
@@ -40,6 +43,7 @@ EDITS = {
     Rule.ESCALATION: Edit(
         _ESCALATION, _ESCALATION.replace("Mon-Fri 08:00-17:00", "Mon-Fri 09:00-17:00"), lambda v: v.working_hours
     ),
+    Rule.GUIDES: Edit(_GUIDE, _GUIDE.replace("Llamada", "Otra llamada"), lambda v: v.guides[0].title),
     Rule.SENDERS: Edit(_SENDER, _SENDER.replace('"a"', '"b"'), lambda v: v.senders[0].name),
     Rule.FEEDS: Edit('[[feeds]]\nname = "a"', '[[feeds]]\nname = "b"', lambda v: v.feeds[0].name),
 }
@@ -129,6 +133,37 @@ def test_a_file_that_is_named_must_be_there_but_handoff_toml_may_come_later(
     feeds.current()
     assert feeds.current().feed_for("X", "LATE").name == "late"
     assert feeds.current().feed_for("X", "OTHER") == Feed()
+
+
+def test_guides_of_one_s_own_lie_in_a_folder_over_the_shipped_ones_and_a_bad_one_keeps_them_all(tmp_path: Path) -> None:
+    folder = tmp_path / "guides"
+    folder.mkdir()
+    rules = RuleFile(GUIDES, load_settings(guides=folder))
+    shipped = rules.current()
+    assert shipped == default_scripts()
+    letter = _shipped("rules.following.guides", "letter.toml")
+    (folder / "letter.toml").write_text(letter.replace("Dear {name},", "Good day {name},"))
+    (folder / "ours.toml").write_text(_GUIDE)
+    (folder / ".#ours.toml").symlink_to("nobody@nowhere")  # as an editor locks a file
+    rules.current()
+    own = rules.current()
+    assert own.letter.greeting.en == "Good day {name},"
+    assert [guide.name for guide in own.guides] == ["ours", *(guide.name for guide in shipped.guides)]
+
+    (folder / "letter.toml").write_text(letter.replace("{name}", "{diagnosis}"))
+    (folder / "ours.toml").write_text(_GUIDE.replace('id = "feels"', 'id = "has_ride"'))
+    rules.current()
+    assert rules.current() == own
+    assert _bad(GUIDES) == 1
+    with pytest.raises(SettingsError, match=r"ours\.toml: questions: every question needs an id of its own") as error:
+        RuleFile(GUIDES, load_settings(guides=folder))
+    assert "letter.toml: text: no blank is called {diagnosis}" in str(error.value)
+
+    for file in folder.iterdir():
+        file.unlink()
+    rules.current()
+    assert rules.current() == shipped
+    assert _bad(GUIDES) == 0
 
 
 def test_feeds_given_otherwise_follow_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,11 +5,8 @@ what to do when it gets worse) and the AHC HRSN screening topics (food, transpor
 and holds both languages, so that neither can lag behind.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import cache
-from importlib import resources
 from typing import Annotated, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -171,14 +168,6 @@ def load_guides(texts: Iterable[tuple[str, str]]) -> tuple[Guide, ...] | tuple[R
     if not faults and not any(guide.fit(Facts()) for guide in guides):
         faults.append(RuleFault("fits", "one guide must fit every stay: give the last one an empty row, [[fits]]"))
     return tuple(faults) if faults else tuple(guides)
-
-
-@cache
-def default_guides() -> tuple[Guide, ...]:
-    """The shipped guides."""
-    files = (item for item in resources.files("rules.following.guides").iterdir() if item.name.endswith(".toml"))
-    tables = (tomllib.loads(item.read_text(encoding="utf-8")) for item in files if item.name != "letter.toml")
-    return tuple(sorted((Guide.model_validate(table) for table in tables), key=lambda guide: (guide.order, guide.name)))
 
 
 def language_of(named: str) -> Language:

@@ -4,9 +4,6 @@ It names no hospital, no reason and no diagnosis: whoever opens it learns that a
 """
 
 import re
-import tomllib
-from functools import cache
-from importlib import resources
 from typing import Annotated, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -62,10 +59,3 @@ def printed(letter: Letter, language: Language, *, name: str, practice: str, pho
 def load_letter(text: str) -> Letter | tuple[RuleFault, ...]:
     """The letter a file describes, or every fault in it at once."""
     return checked(text, Letter)
-
-
-@cache
-def default_letter() -> Letter:
-    """The shipped letter."""
-    text = resources.files("rules.following.guides").joinpath("letter.toml").read_text(encoding="utf-8")
-    return Letter.model_validate(tomllib.loads(text))

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from rules.following.acts import ActKind
 from rules.following.guides.guide import Language, language_of
-from rules.following.guides.letter import default_letter, printed
+from rules.following.guides.letter import printed
 from streams.inbox.detail import detail_of
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.request import Reader
@@ -42,7 +42,7 @@ def render(inbox: "Inbox", reader: Reader, alert_id: str, language: str) -> Resp
         else language_of(detail.following.wishes.language or person.language)
     )
     letter = printed(
-        default_letter(),
+        inbox.desk.scripts().letter,
         chosen,
         name=rows.name_of(person),
         practice=practice.name if practice else "",

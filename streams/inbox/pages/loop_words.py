@@ -1,13 +1,13 @@
 """What the page of a stay offers and shows of its follow-up, in ready words for the templates. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final, NamedTuple
 
 from parsers.people import CaseManager
 from rules.following.acts import Act, ActKind, MayLeave, NumberUse
-from rules.following.guides.guide import Facts, Guide, Language, Need, default_guides, guide_for, language_of
+from rules.following.guides.guide import Facts, Guide, Language, Need, guide_for, language_of
 from rules.following.meets import MEETS, Deed, Standing, Verdict
 from rules.following.referrals import Referral
 from rules.following.state import FollowUp, FollowUpState, struck_numbers
@@ -190,7 +190,7 @@ def loop_words(
         asked=_asked(following, name),
         team=tuple(_colleague(colleague, following) for colleague in following.team),
         referrals=_referrals(following, policy, now, zone),
-        guide=_guide(counting, latest, following.wishes.language, now) if calls else None,
+        guide=_guide(following, counting, latest, now) if calls else None,
         close_choices=tuple((reason.value, act_words.CLOSE_WORDS[reason]) for reason in act_words.CLOSE_CHOICES),
         unable=calls and follow_up.state is FollowUpState.TRYING,
     )
@@ -282,7 +282,7 @@ def _overdue(referral: Referral, now: datetime, zone: tzinfo) -> str:
     return f"was to go on by {time_words.day(due, now, zone)}" if due and referral.overdue(now) else ""
 
 
-def guide_of(latest: AlertView, now: datetime) -> Guide:
+def guide_of(guides: Sequence[Guide], latest: AlertView, now: datetime) -> Guide:
     """The guide that fits what this reader may know of the stay."""
     person = latest.person
     usual = Facts()
@@ -292,11 +292,11 @@ def guide_of(latest: AlertView, now: datetime) -> Guide:
         latest.facility_kind or usual.facility_kind,
         (now.date() - person.birth_date).days if person else None,
     )
-    return guide_for(default_guides(), facts)
+    return guide_for(guides, facts)
 
 
-def _guide(acts: list[Act], latest: AlertView, wished: str, now: datetime) -> GuideWords:
-    guide = guide_of(latest, now)
+def _guide(following: Following, acts: list[Act], latest: AlertView, now: datetime) -> GuideWords:
+    guide = guide_of(following.scripts.guides, latest, now)
     last = next((act for act in reversed(acts) if act.kind is ActKind.GUIDE_ANSWERED and act.guide == guide.name), None)
     needs: tuple[Need, ...] = guide.needs(last.answers) if last else ()
     return GuideWords(
@@ -304,7 +304,7 @@ def _guide(acts: list[Act], latest: AlertView, wished: str, now: datetime) -> Gu
         guide.title.en,
         (guide.opening.en, guide.opening.es),
         (guide.closing.en, guide.closing.es),
-        language_of(wished or (latest.person.language if latest.person else "")) is Language.SPANISH,
+        language_of(following.wishes.language or (latest.person.language if latest.person else "")) is Language.SPANISH,
         tuple(
             QuestionWords(
                 f"q-{question.id}",

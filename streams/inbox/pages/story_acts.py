@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from rules.following.acts import Act, ActKind
-from rules.following.guides.guide import default_guides
+from rules.following.guides.guide import Guide
 from streams.inbox.following import Following
 from streams.store.escalations import StepRow
 from streams.words import acts as act_words
@@ -39,7 +39,15 @@ def _item(act: Act, following: Following, name: Callable[[str], str], now: datet
         act.recorded_at,
         time_words.moment(act.recorded_at, now, zone),
         act_words.did(act, name) + ("" if counts else _gone(act, following.acts)),
-        tuple(line for line in (corrects, *act_words.details(act, now, zone), *_answers(act)) if line),
+        tuple(
+            line
+            for line in (
+                corrects,
+                *act_words.details(act, now, zone),
+                *_answers(act, following.scripts.guide(act.guide)),
+            )
+            if line
+        ),
         "",
         act.act_id if mine else "",
         press_of(act) if mine else "",
@@ -82,14 +90,14 @@ def press_of(act: Act) -> str:
     return "letter_sent" if act.outcome.value == "sent" else act.outcome.value
 
 
-def _answers(act: Act) -> list[str]:
-    """The answers to a call guide, in English."""
-    guide = next((shipped for shipped in default_guides() if shipped.name == act.guide), None)
-    if guide is None:
-        return []
-    return [
-        f"{question.en} {answer.en}"
-        for question in guide.questions
+def _answers(act: Act, guide: Guide | None) -> list[str]:
+    """The answers to a call guide, in English; by their ids those that it asks no more."""
+    asked = {
+        (question.id, answer.id): f"{question.en} {answer.en}"
+        for question in (guide.questions if guide else ())
         for answer in question.answers
-        if act.answers.get(question.id) == answer.id
+    }
+    known = [words for (question, answer), words in asked.items() if act.answers.get(question) == answer]
+    return known + [
+        f"{question}: {answer}" for question, answer in act.answers.items() if (question, answer) not in asked
     ]
