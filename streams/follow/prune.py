@@ -16,6 +16,7 @@ from streams.store.feed_talk import HOURS_DAYS
 from streams.store.feed_weeks import CARD_DAYS
 from streams.store.guessing import KEPT_DAYS as TRIES_DAYS
 from streams.store.keeping_up import ATTEMPT_DAYS, SESSION_DAYS
+from streams.store.notices import NOTICE_DAYS
 from streams.store.quarantine import KEPT_DAYS
 from streams.store.received import KEPT_DAYS as RECEIVED_DAYS
 
@@ -94,6 +95,12 @@ KEPT: Final = (
         lambda _: _days(TRIES_DAYS),
         "long worn off by then",
         lambda store, _, now: store.guessing.prune(now),
+    ),
+    Kept(
+        "notices by mail about emergencies and recovery codes",
+        lambda _: _days(NOTICE_DAYS),
+        "they are in the audit",
+        lambda store, _, now: store.notices.prune(now),
     ),
     Kept(
         "passkeys, passwords, recovery codes", lambda _: "until removed", "`handoff sign-in --new-account`, or the page"

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from streams.store.audit import Audited, note
 from streams.store.database import Database
+from streams.store.notices import NoticeKind, leave
 from streams.store.sealing import lock_for
 from streams.store.tables import from_us, passkeys, passwords, recovery_codes, to_us
 
@@ -76,8 +77,7 @@ class Credentials:
             keys = tuple(_passkey(row) for row in connection.execute(wanted))
             mine = passwords.c.case_manager_id == case_manager_id
             set_us = connection.scalar(select(passwords.c.made_us).where(mine))
-            unused = (recovery_codes.c.case_manager_id == case_manager_id) & (recovery_codes.c.used_us == 0)
-            left = connection.scalar(select(func.count()).select_from(recovery_codes).where(unused)) or 0
+            left = _codes_left(connection, case_manager_id)
         return Enrolled(keys, from_us(set_us) if set_us else None, left if set_us else 0)
 
     # passkeys
@@ -182,7 +182,7 @@ class Credentials:
         return _digest(code) in kept
 
     def use_code(self, case_manager_id: str, code: str, now: datetime) -> bool:
-        """Uses up a recovery code; False when it is not one, or was used."""
+        """Uses up a recovery code, of which its owner is told; False when it is not one, or was used."""
         unused = (
             (recovery_codes.c.case_manager_id == case_manager_id)
             & (recovery_codes.c.code_hash == _digest(code))
@@ -192,6 +192,8 @@ class Credentials:
             if not connection.execute(update(recovery_codes).where(unused).values(used_us=to_us(now))).rowcount:
                 return False
             note(connection, now, case_manager_id, Audited.UNBOUND, detail="a recovery code, used")
+            left = _codes_left(connection, case_manager_id)
+            leave(connection, NoticeKind.USED_CODE, case_manager_id, now, codes_left=left)
         return True
 
     def forget(self, case_manager_id: str, now: datetime, *, by: str) -> bool:
@@ -206,6 +208,11 @@ class Credentials:
                 detail = f"passkeys and password of {case_manager_id}"
                 note(connection, now, by, Audited.UNBOUND, detail=detail)
         return any(gone)
+
+
+def _codes_left(connection: Connection, case_manager_id: str) -> int:
+    unused = (recovery_codes.c.case_manager_id == case_manager_id) & (recovery_codes.c.used_us == 0)
+    return connection.scalar(select(func.count()).select_from(recovery_codes).where(unused)) or 0
 
 
 def _new_codes(connection: Connection, case_manager_id: str, codes: Sequence[str]) -> None:

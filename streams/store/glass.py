@@ -11,6 +11,7 @@ from rules.following.glass import GlassReason
 from rules.following.roles import BREAK_GLASS_FOR, glass_holds
 from streams.store.audit import Audited, note
 from streams.store.database import Database
+from streams.store.notices import NoticeKind, leave
 from streams.store.tables import from_us, glass, to_us
 
 
@@ -39,7 +40,7 @@ class Glass:
     def break_for(
         self, case_manager_id: str, enrollee_id: str, network_id: str, reason: GlassReason, words: str, now: datetime
     ) -> Broken:
-        """Opens a patient to somebody, in the audit with reason and end."""
+        """Opens a patient to somebody, in the audit with reason and end; who answers for the network is told."""
         broken = Broken(secrets.token_hex(8), case_manager_id, enrollee_id, network_id, reason, words.strip(), now)
         with self._database.writing() as connection:
             values = {**broken._asdict(), "reason": str(reason), "at_us": to_us(now)}
@@ -47,6 +48,7 @@ class Glass:
             connection.execute(insert(glass).values(values))
             detail = f"{reason}, until {broken.until.isoformat(timespec='seconds')}: {broken.words}"
             note(connection, now, case_manager_id, Audited.BROKE_GLASS, enrollee_id=enrollee_id, detail=detail)
+            leave(connection, NoticeKind.BROKE_GLASS, case_manager_id, now, network_id=network_id)
         return broken
 
     def holds(self, case_manager_id: str, enrollee_id: str, now: datetime) -> Broken | None:

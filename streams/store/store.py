@@ -31,6 +31,7 @@ from streams.store.inbox_rows import InboxRows
 from streams.store.keeping_up import KeepingUp
 from streams.store.ledger import Ledger
 from streams.store.list_views import ListViews
+from streams.store.notices import Notices
 from streams.store.panel_load import Panel
 from streams.store.people import People
 from streams.store.quarantine import Quarantine
@@ -58,6 +59,7 @@ class Store:
         self.escalations = Escalations(database)
         self.seen = Seen(database)
         self.list_views = ListViews(database)
+        self.notices = Notices(database)
         self.reviews = Reviews(database)
         self.unmatched = Unmatched(database)
         self.panel = Panel(database)

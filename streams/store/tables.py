@@ -502,6 +502,20 @@ recovery_codes = Table(
     _whole("used_us", "0"),
     PrimaryKeyConstraint("case_manager_id", "code_hash"),
 )
+notices = Table(  # what people hear by mail beside their alerts; see `streams.store.notices`
+    "notices",
+    metadata,
+    Column("notice_id", Text, primary_key=True),
+    _text("kind"),
+    _text("case_manager_id"),
+    _text("network_id"),
+    _whole("codes_left", "0"),
+    _whole("at_us"),
+    _whole("tries", "0"),
+    _whole("next_us"),
+    _whole("ended_us", "0"),
+    Index("ix_notices_ended_us", "ended_us", "next_us"),
+)
 guesses = Table(  # tries to sign in, by whom and where from; see `streams.store.guessing`
     "guesses",
     metadata,

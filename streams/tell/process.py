@@ -42,6 +42,7 @@ from streams.tell.hl7_parcels import Kept
 from streams.tell.hospital_desks import HospitalDesks
 from streams.tell.in_thread import InThread
 from streams.tell.mailboxes import Box, box_of
+from streams.tell.notices import Notices
 from streams.tell.parcels import forms
 from streams.tell.relay import Relay
 from streams.tell.reports import Reports
@@ -78,11 +79,16 @@ def run_tell(settings: Settings) -> int:
         scrape.close()
 
 
+def front_page_of(settings: Settings) -> str:
+    """What a mail links, or says instead."""
+    return settings.front_page or "the page you sign in to"
+
+
 def make_forms(
     settings: Settings, store: Store, zone: ZoneInfo, directory: Callable[[], Directory]
 ) -> dict[FormKind, Form]:
     """Every form, as this install sends it."""
-    front_page = settings.front_page or "the page you sign in to"
+    front_page = front_page_of(settings)
     endpoint = settings.front_page or "urn:x-warm-handoff"
 
     def waiting(case_manager_id: str) -> Waiting:
@@ -220,6 +226,10 @@ class Tell:
         if isinstance(smtp := self._ways.get(WayKind.SMTP), Smtp):
             desks = HospitalDesks(store, self._feeds.current, self._policy.current, smtp, in_thread)
             tasks.append(asyncio.create_task(desks.run()))
+            notices = Notices(
+                store, self._now_known, smtp, front_page_of(settings), self._policy.current().tz, in_thread
+            )
+            tasks.append(asyncio.create_task(notices.run()))
         if settings.fhir_port:
             http = self._ways[WayKind.HTTP]
             assert isinstance(http, Http)

@@ -173,14 +173,20 @@ def test_a_recovery_code_stands_in_once_and_new_ones_void_the_old(settings, stor
     load_people(store)
     enrolled(store, settings, codes=("abcd-abcd-abcd-abcd", "efgh-efgh-efgh-efgh"))
     with browser(settings, store, None) as client:
-        assert client.post("/sign-in/password", data=typed(code="ABCD ABCD ABCD ABCD")).status_code == 303
+        entered = client.post("/sign-in/password", data={**typed(code="ABCD ABCD ABCD ABCD"), "back": "/board"})
+        assert entered.status_code == 200
+        assert "You signed in with a recovery code; 1 code is left." in entered.text
+        assert 'href="/board"' in entered.text
+        assert client.get("/").status_code == 200
+        (notice,) = store.notices.due(datetime.now(UTC))
+        assert (notice.case_manager_id, notice.codes_left) == ("cm-ortiz", 1)
         assert client.post("/sign-in/password", data=typed(code="abcd-abcd-abcd-abcd")).status_code == 401
         assert store.credentials.of("cm-ortiz").codes_left == 1
         store.credentials.new_codes("cm-ortiz", ("ijkm-ijkm-ijkm-ijkm",), datetime.now(UTC))
         assert client.post("/sign-in/password", data=typed(code="efgh-efgh-efgh-efgh")).status_code == 401
         wrong = typed(password="wrong wrong wrong", code="ijkm-ijkm-ijkm-ijkm")
         assert client.post("/sign-in/password", data=wrong).status_code == 401  # and is not used up by that
-        assert client.post("/sign-in/password", data=typed(code="ijkm-ijkm-ijkm-ijkm")).status_code == 303
+        assert client.post("/sign-in/password", data=typed(code="ijkm-ijkm-ijkm-ijkm")).status_code == 200
 
 
 def test_what_is_kept_says_nothing_without_the_key(settings, store):
@@ -262,7 +268,7 @@ def test_who_enrolls_a_password_is_signed_in_by_it_and_shown_the_codes_once(sett
         client.cookies.clear()
         reused = typed(code=code_at(datetime.now(UTC), secret))
         assert client.post("/sign-in/password", data=reused).status_code == 401  # used up when it was set
-        assert client.post("/sign-in/password", data=typed(code=codes[0])).status_code == 303
+        assert client.post("/sign-in/password", data=typed(code=codes[0])).status_code == 200
     for secret_text in (PASSWORD, codes[0], token):
         assert secret_text not in str(logs)
 

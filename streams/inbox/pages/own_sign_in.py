@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import math
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from streams.store.audit import ORIGIN, Audited
 from streams.store.guessing import ADDRESS, PERSON
 from streams.store.sessions import Way
 from streams.store.sign_in import CHALLENGE_FOR, Purpose
+from streams.words import recovery_codes
 
 if TYPE_CHECKING:
     from streams.inbox.request import Inbox
@@ -42,13 +44,24 @@ async def with_password(inbox: "Inbox", request: Request) -> Response:
     wait = await run_in_threadpool(inbox.store.guessing.take, {key: PERSON, address: ADDRESS}, datetime.now(UTC))
     if wait > timedelta():
         return slowed(inbox, Way.PASSWORD, wait)
-    checking = partial(is_proven, inbox, person, password, code)
-    if not await anyio.to_thread.run_sync(checking, limiter=inbox.hashing):
+    checking = partial(proof_of, inbox, person, password, code)
+    proof = await anyio.to_thread.run_sync(checking, limiter=inbox.hashing)
+    if proof is Proof.NONE:
         return await refused(inbox, Way.PASSWORD, person)
     await run_in_threadpool(inbox.store.guessing.clear, key)
     await run_in_threadpool(inbox.store.guessing.give_back, address)
     SIGN_INS.labels(Way.PASSWORD, "in").inc()
+    if proof is Proof.RECOVERY_CODE:
+        left = (await run_in_threadpool(inbox.store.credentials.of, person)).codes_left
+        return await enter(inbox, request, person, Way.PASSWORD, page=lambda _: code_used(inbox, left, back_of(back)))
     return await enter(inbox, request, person, Way.PASSWORD, back=back_of(back))
+
+
+def code_used(inbox: "Inbox", left: int, back: str) -> Response:
+    """The first page of whoever came in by a recovery code: how many are left."""
+    lines = (f"You signed in with a recovery code; {recovery_codes.left(left)}.", "A mail to you says so, too.")
+    button = {"href": back, "words": "Go on"}
+    return inbox.page("words.html", heading="A recovery code is used up", lines=lines, button=button)
 
 
 async def ask_for_passkey(inbox: "Inbox", request: Request) -> Response:
@@ -107,7 +120,15 @@ def meant(inbox: "Inbox", typed: str) -> tuple[str, str]:
     return person, "person:" + hmac.new(inbox.secret, (person or said).encode(), hashlib.sha256).hexdigest()
 
 
-def is_proven(inbox: "Inbox", who: str, password: str, code: str) -> bool:
+class Proof(StrEnum):
+    """What a password came with."""
+
+    NONE = "none"  # nothing that holds
+    SECOND_FACTOR = "second_factor"
+    RECOVERY_CODE = "recovery_code"
+
+
+def proof_of(inbox: "Inbox", who: str, password: str, code: str) -> Proof:
     """Whether the password and a code that was not used yet are this person's; uses the code up."""
     kept = inbox.store.credentials.password(who, inbox.secret)
     knows = fits(kept.hash if kept else None, password)
@@ -115,10 +136,11 @@ def is_proven(inbox: "Inbox", who: str, password: str, code: str) -> bool:
     instead = recovery_code(code)
     has = bool(instead) and inbox.store.credentials.has_code(who, instead)
     if not knows or not who:
-        return False
+        return Proof.NONE
     if step is not None:
-        return inbox.store.credentials.use_step(who, step)
-    return has and inbox.store.credentials.use_code(who, instead, datetime.now(UTC))
+        return Proof.SECOND_FACTOR if inbox.store.credentials.use_step(who, step) else Proof.NONE
+    used = has and inbox.store.credentials.use_code(who, instead, datetime.now(UTC))
+    return Proof.RECOVERY_CODE if used else Proof.NONE
 
 
 async def refused(inbox: "Inbox", way: Way, who: str = "", why: PasskeyFault | None = None) -> Response:

@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from streams.words import recovery_codes
+from streams.words.times import hour, moment
+
 
 class Waiting(NamedTuple):
     """What waits for one person."""
@@ -60,6 +63,22 @@ def feed_is_quiet(feed: str, how: str) -> Mail:
     text += "Please look whether your interface engine sends, and whether messages wait there.\n"
     text += "What waited is taken when it comes. This mail holds no patient's data.\n"
     return Mail(f"Warm Handoff: the ADT feed {feed} is quiet", text)
+
+
+def glass_broken(name: str, at: datetime, until: datetime, front_page: str, zone: ZoneInfo) -> Mail:
+    """To who answers for a network: somebody opened a patient there who is not theirs."""
+    text = f"{name} opened a patient of your network in an emergency, {moment(at, at, zone)}; "
+    text += f"it can be read until {hour(until, zone)}.\n\n"
+    text += f"Please look at it, on your board: {front_page}\n\nThis mail holds no patient's data.\n"
+    return Mail("Warm Handoff: a patient was opened in an emergency", text)
+
+
+def code_used(at: datetime, left: int, front_page: str, zone: ZoneInfo) -> Mail:
+    """To whom a recovery code belonged that somebody signed in with."""
+    text = f"One of your recovery codes was used to sign in, {moment(at, at, zone)}; {recovery_codes.left(left)}.\n\n"
+    text += "If that was not you, tell whoever runs Warm Handoff at once.\n"
+    text += f'New codes are made under "How you sign in": {front_page}\n'
+    return Mail("Warm Handoff: a recovery code was used", text)
 
 
 def _text(waiting: Waiting, front_page: str, zone: ZoneInfo) -> str:
