@@ -36,6 +36,9 @@ from streams.words.times import span
 DIRECTORY_SECONDS: Final = 2.0
 SILENT_MINUTES: Final = 15  # a feed whose rhythm is not known yet is said to be silent after so long
 UNWATCHED: Final = timedelta(minutes=10)  # so long after the last look at the rhythms, none is known
+PATIENT_DAYS: Final = 180  # who had a stay of a feed's hospital within these is a patient there
+THEIR_FEEDS_SECONDS: Final = 600.0
+MOST_READERS: Final = 10_000
 FORGOTTEN_DAYS: Final = 30  # and one that sent nothing for so long is no longer counted
 LATE_ON_PURPOSE: Final = frozenset({Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})
 SEEN_BY: Final = frozenset({ActKind.NOTED, ActKind.TAKE})
@@ -78,6 +81,7 @@ class Desk:
         self._heard: dict[str, datetime] = {}
         self._talk: dict[str, State] = {}
         self._listened = float("-inf")
+        self._their_feeds: dict[tuple[str, frozenset[str]], tuple[float, frozenset[str]]] = {}
 
     @property
     def zone(self) -> ZoneInfo:
@@ -256,11 +260,13 @@ class Desk:
             listed=len(listed) if len(listed) < MOST_ROWS else self.store.inbox.rows_count(reader.case_manager_id, now),
         )
 
-    def silent(self, now: datetime) -> tuple[list[Heard], int]:
-        """The feeds that are quiet for their own rhythm, longest first, and how many feeds there are.
+    def silent(self, reader: CaseManager, now: datetime) -> tuple[list[Heard], int]:
+        """The reader's feeds that are quiet for their own rhythm, longest first, and how many are theirs.
 
-        One whose rhythm is not known is silent after `SILENT_MINUTES`.
+        A feed is somebody's that has told of a patient of theirs lately. One whose rhythm is not known is silent after
+        `SILENT_MINUTES`.
         """
+        theirs = self._feeds_of(reader, now)
         with self._lock:
             if time.monotonic() - self._listened > DIRECTORY_SECONDS:
                 looked = self.store.ticks.last_run("silence")
@@ -270,9 +276,27 @@ class Desk:
                 }
                 self._heard = self.store.ledger.feeds()
                 self._listened = time.monotonic()
-            heard = {feed: at for feed, at in self._heard.items() if now - at < timedelta(days=FORGOTTEN_DAYS)}
+            heard = {
+                feed: at
+                for feed, at in self._heard.items()
+                if now - at < timedelta(days=FORGOTTEN_DAYS) and (theirs is None or feed in theirs)
+            }
             silent = [Heard(feed, at, words) for feed, at in heard.items() if (words := self._quiet(feed, at, now))]
         return sorted(silent, key=lambda heard_feed: heard_feed.received_at), len(heard)
+
+    def _feeds_of(self, reader: CaseManager, now: datetime) -> frozenset[str] | None:
+        """The feeds with patients of the reader, as of at most ten minutes ago; `None` for all."""
+        practices = self.answers_for(reader, now)
+        if practices is None:
+            return None
+        key = (reader.case_manager_id, practices)
+        asked, feeds = self._their_feeds.get(key, (float("-inf"), frozenset()))
+        if time.monotonic() - asked > THEIR_FEEDS_SECONDS:
+            feeds = self.store.at_hospital.feeds_of(*key, now - timedelta(days=PATIENT_DAYS))
+            if len(self._their_feeds) >= MOST_READERS:
+                self._their_feeds.clear()
+            self._their_feeds[key] = (time.monotonic(), feeds)
+        return feeds
 
     def _quiet(self, feed: str, heard_at: datetime, now: datetime) -> str:
         if state := self._talk.get(feed):

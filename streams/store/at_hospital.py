@@ -1,18 +1,19 @@
 """A hospital's identifier of a patient in; the enrollee who has a stay there that runs or ended not long ago, out.
 
-And of an alert the stay as that hospital knows it.
+And of an alert the stay as that hospital knows it, of somebody who looks after patients the feeds that tell of them.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import JSON, cast, or_, select, type_coerce, union
 
 from parsers.people import Enrollee
 from rules.decisions import Stay, StayStatus
 from streams.store.database import Database
 from streams.store.open_alerts import STAY_GOES_ON
 from streams.store.panel_rows import enrollee_on, load_enrollees
-from streams.store.tables import alerts, crosswalk, stays, to_us
+from streams.store.tables import alert_owners, alerts, crosswalk, enrollees, stays, to_us
 
 
 class AtHospital:
@@ -45,6 +46,25 @@ class AtHospital:
             rows, homes = load_enrollees(connection, [enrollee_id], None)
             row = rows.get(enrollee_id)
             return enrollee_on(row, homes.get(enrollee_id, ()), None) if row else None
+
+    def feeds_of(self, case_manager_id: str, practice_ids: Collection[str], since: datetime) -> frozenset[str]:
+        """The feeds that have told of somebody of these practices, or of whom this person was told, since then."""
+        text_as = cast if self._database.backend == "postgresql" else type_coerce  # SQLite has no such type
+        feed = text_as(stays.c.document, JSON)["feed"].as_string()
+        recent = stays.c.active_us >= to_us(since)
+        theirs = (
+            select(feed)
+            .join(enrollees, enrollees.c.enrollee_id == stays.c.enrollee_id)
+            .where(enrollees.c.practice_id.in_(sorted(practice_ids)), recent)
+        )
+        heard_of = (
+            select(feed)
+            .join(alerts, alerts.c.stay_id == stays.c.stay_id)
+            .join(alert_owners, alert_owners.c.alert_id == alerts.c.alert_id)
+            .where(alert_owners.c.case_manager_id == case_manager_id, recent)
+        )
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(union(theirs, heard_of)))
 
     def stay_of(self, alert_id: str, facility: str) -> Stay | None:
         """The stay of an alert; `None` when it is at another facility, or not known."""

@@ -15,6 +15,7 @@ from rules.feeds.rhythm import Talk
 from rules.feeds.talk import Said, State, What
 from rules.policy.policy import default_policy
 from rules.telling.attempts import Failure
+from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
 from streams.commands.doctor import State as Finding
 from streams.commands.doctor import quiet_feeds
 from streams.follow.silence import Silence, gauge
@@ -183,11 +184,15 @@ def test_a_silence_is_written_for_all_and_ends_when_the_feed_is_back(talked: Sto
 def test_a_page_says_what_is_unusual_and_what_is_not_known_yet(talked: Store) -> None:
     soon, later = NOW + timedelta(minutes=20), NOW + timedelta(hours=3)
     tick(talked, soon)
-    assert [(one.feed, one.words) for one in Desk(talked).silent(soon)[0]] == [("new", "silent for 20 min")]
+    assert [(one.feed, one.words) for one in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, soon)[0]] == [
+        ("new", "silent for 20 min")
+    ]
     tick(talked, later)
-    said = {one.feed: one.words for one in Desk(talked).silent(later)[0]}
+    said = {one.feed: one.words for one in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, later)[0]}
     assert said == {"mission": "quiet since 6:59 AM, usually 60 messages by now", "new": "silent for 3 h"}
-    unwatched = {one.feed: one.words for one in Desk(talked).silent(later + timedelta(minutes=11))[0]}
+    unwatched = {
+        one.feed: one.words for one in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, later + timedelta(minutes=11))[0]
+    }
     assert unwatched["mission"] == "silent for 3 h"
 
 

@@ -17,9 +17,10 @@ from parsers.events import (
     EncounterClass,
     FacilityKind,
 )
-from parsers.people import Consent
+from parsers.people import CaseManager, Consent, Role
 from rules.decisions import Action, Change, ClockKind, ClockStatus, Owner, Priority, Reason, StayStatus
 from rules.following.acts import UNDO_FOR, ActKind
+from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
 from streams.inbox import serving
 from streams.inbox.access import Desk
 from streams.inbox.detail import detail_of
@@ -795,8 +796,28 @@ def test_a_feed_that_sends_nothing_is_named(store):
         for feed, ago in (("PARDEE", 19), ("MISSION", 1), ("AVERY", 600), ("CLOSED", 60 * 24 * 31)):
             at = int((now - timedelta(minutes=ago)).timestamp() * 1e6)
             connection.exec_driver_sql(f"INSERT INTO feeds VALUES ('{feed}', {at})")
-    silent, feeds = Desk(store).silent(now)
+    silent, feeds = Desk(store).silent(BUILT_IN_CENTRAL_OFFICE, now)
     assert ([one.feed for one in silent], feeds) == (["AVERY", "PARDEE"], 3)
+
+
+def test_a_silent_feed_is_named_to_who_has_patients_there(store):
+    now = datetime.now(UTC)
+    boss = CaseManager(case_manager_id="mg-boss", name="B. Boss", role=Role.MANAGER, network_id="n1")
+    asked = CaseManager(case_manager_id="sw-asked", name="S. Asked", role=Role.SOCIAL_WORKER, network_id="n2")
+    rosa, luis = person(1), person(2, "Luis", "Bennett", practice_id="p77")
+    load_people(store, [rosa, luis], staff=(boss, asked))
+    tell(store, alert(rosa, "a1"), feed="MISSION")
+    tell(store, alert(luis, "a2", owners=(Owner(case_manager_id="sw-asked", because="asked"),), told=()), feed="PARDEE")
+    tell(store, alert(rosa, "a3"), feed="AVERY", now=now - timedelta(days=200))
+    with store.database.writing() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE feeds SET received_us = {int((now - timedelta(hours=2)).timestamp() * 1e6)}"
+        )
+        connection.exec_driver_sql("UPDATE stays SET active_us = 0 WHERE document LIKE '%AVERY%'")
+    desk = Desk(store)
+    named = {who.case_manager_id: [heard.feed for heard in desk.silent(who, now)[0]] for who in (ORTIZ, boss, asked)}
+    assert named == {"cm-ortiz": ["MISSION"], "mg-boss": ["MISSION"], "sw-asked": ["PARDEE"]}
+    assert desk.silent(FAR, now) == ([], 0)
 
 
 def test_rows_stop_flowing_at_once_when_the_session_ends(settings, store):

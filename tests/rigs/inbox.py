@@ -162,19 +162,19 @@ def discharge(enrollee, stay="s1", version=1, **more):
     return alert(enrollee, stay, version, **(values | more))
 
 
-def tell(store, *versions, now=None):
+def tell(store, *versions, now=None, feed="test"):
     """Commit alert versions as the worker does; gives the position after them."""
     for version in versions:
-        _decide(store, version, now or datetime.now(UTC))
+        _decide(store, version, now or datetime.now(UTC), feed)
     return store.changes.position()
 
 
-def _decide(store, version, now):
+def _decide(store, version, now, feed):
     event = Event(
         message_id=version.message_id,
         kind=EventKind.ADMITTED,
         trigger=version.trigger,
-        feed="test",
+        feed=feed,
         facility=version.facility,
         occurred_at=version.occurred_at,
         recorded_at=version.occurred_at,
@@ -189,6 +189,7 @@ def _decide(store, version, now):
             enrollee_id=version.enrollee_id,
             facility=version.facility,
             facility_kind=version.facility_kind,
+            feed=feed,
             keys=(Identifier(system=version.facility, value=version.stay_id),),
             status=version.status,
             started_at=version.started_at,

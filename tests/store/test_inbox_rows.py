@@ -295,3 +295,22 @@ def test_five_hundred_rows_are_quick(store: Store) -> None:
         times.append(time.perf_counter() - started)
     assert len(rows) == 500
     assert min(times) < 0.5
+
+
+def test_feeds_are_theirs_who_have_patients_there(store: Store) -> None:
+    def of(feed: str) -> Callable[[EventRecord, History], Decision]:
+        def decided(event_record: EventRecord, history: History) -> Decision:
+            decision = decide(event_record, history)
+            stays = tuple(stay.model_copy(update={"feed": feed}) for stay in decision.stays)
+            return decision.model_copy(update={"stays": stays})
+
+        return decided
+
+    store.panel.load([line("E1", practice_id="P1"), line("E2", practice_id="P2")], full=True, now=NOW)
+    store.decisions.decide([record(1)], of("mission"), NOW)
+    store.decisions.decide([record(2, "E2", visit="V2")], of("pardee"), NOW)
+    asked = store.at_hospital.feeds_of
+    assert asked("nobody", {"P1"}, NOW) == {"mission"}
+    assert asked("nobody", {"P1", "P2"}, NOW) == {"mission", "pardee"}
+    assert asked("ortiz", set(), NOW) == {"mission", "pardee"}
+    assert asked("nobody", {"P1"}, NOW + days(1)) == frozenset()

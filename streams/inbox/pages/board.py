@@ -53,7 +53,7 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
     tile = query.get("tile", "")
     shown = _shown(network_board, stays, tile, query.get("whose", ""))
     listed = [rows.row(stay, who, now, inbox.desk.zone) for stay in shown]
-    silent, feeds = inbox.desk.silent(now)
+    silent, feeds = inbox.desk.silent(reader.person, now)
     inbox.store.audit.write_list(who, Audited.READ_LIST, now, people_of(shown), f"board, {len(listed)} stays")
     return inbox.page(
         "board.html",

@@ -86,7 +86,7 @@ async def changes(inbox: "Inbox", request: Request, reader: Reader, position: in
 def beat_now(inbox: "Inbox", reader: Reader) -> dict[str, Any]:
     """What the line at the top of a page says: ages in seconds."""
     now = datetime.now(UTC)
-    silent, feeds = inbox.desk.silent(now)
+    silent, feeds = inbox.desk.silent(reader.person, now)
     return {
         "last_alert": last_alert_age(inbox, reader.person),
         "left": inbox.locks_in(reader.session),
