@@ -10,9 +10,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from rules.decisions import Alert
+from rules.telling.destinations import State
 from streams.store.delivery import Claimed
 from streams.store.destinations import WAITING
-from streams.store.tables import alert_versions, deliveries, from_us, to_us
+from streams.store.tables import alert_versions, deliveries, destinations, from_us, to_us
 
 # One step an index entry: from each destination for which something waits to the next, whatever the backlog of each.
 READY: Final = text(
@@ -44,11 +45,17 @@ def waiting_for(destination_id: str) -> Any:
 
 
 def oldest(destination_id: str, now: datetime) -> Any:
-    """What is due to a destination, of each alert only the oldest version that waits there."""
+    """What is due to a destination unless it is paused or rests, of each alert only the oldest version that waits."""
+    takes = select(destinations.c.destination_id).where(
+        destinations.c.destination_id == destination_id,
+        destinations.c.state == str(State.ACTIVE),
+        destinations.c.rests_until_us <= to_us(now),
+    )
     older = deliveries.alias("older")
     return (
         waiting_for(destination_id)
         .where(
+            takes.exists(),
             deliveries.c.due_us <= to_us(now),
             deliveries.c.claimed_until_us <= to_us(now),
             ~select(older.c.delivery_id)

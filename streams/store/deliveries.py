@@ -7,7 +7,7 @@ Whoever claims one holds it for a while and ends it with the name it claimed it 
 the receiver tells the repetition by the id. What is due is written in `due`; what may be claimed stands in `claiming`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -31,37 +31,22 @@ class Deliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(
-        self,
-        by: str,
-        now: datetime,
-        hold: timedelta,
-        *,
-        limit: int,
-        each: int,
-        most: int = 1000,
-        busy: Collection[str] = (),
-    ) -> list[Claimed]:
-        """Take deliveries that are due in hand until `now + hold`: at most `limit`, at most `each` of a destination.
-
-        Of at most `most` destinations, those first that have waited longest; of none that is `busy`, paused or resting;
-        of an alert only the oldest that waits there.
+    def ready(self, now: datetime) -> list[str]:
+        """The destinations that something could be tried at, those first that have waited longest; none that is paused
+        or rests.
         """
         with self._database.reading() as connection:
-            ready = connection.execute(READY, {"now": to_us(now)}).all()
-        occupied = set(busy)
-        waiting = sorted((first, where) for where, first in ready if first is not None and where not in occupied)
-        if not waiting:
-            return []
+            rows = connection.execute(READY, {"now": to_us(now)}).all()
+        return [where for _, where in sorted((first, where) for where, first in rows if first is not None)]
+
+    def claim(self, by: str, now: datetime, hold: timedelta, where: Iterable[str], *, each: int) -> list[Claimed]:
+        """Take what is due to these destinations in hand until `now + hold`: at most `each` of one, of an alert only
+        the oldest version that waits there.
+        """
         claimed: list[Claimed] = []
-        served = 0
         with self._database.writing() as connection:
-            for _, where in waiting:
-                if len(claimed) >= limit or served >= most:
-                    break
-                taken = take(connection, by, now, hold, oldest(where, now).limit(min(each, limit - len(claimed))))
-                served += bool(taken)
-                claimed += taken
+            for destination_id in where:
+                claimed += take(connection, by, now, hold, oldest(destination_id, now).limit(each))
         return claimed
 
     def claim_all(

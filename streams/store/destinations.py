@@ -38,6 +38,7 @@ class Destinations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._parsed: dict[str, tuple[str, Destination]] = {}  # by id, with the document it was read from
 
     def put(self, destination: Destination, now: datetime, why: str = "") -> None:
         """Write a destination, new or changed. What waits for one that is removed is given up."""
@@ -80,7 +81,7 @@ class Destinations:
             .order_by(destinations.c.destination_id)
         )
         with self._database.reading() as connection:
-            return [_destination(row) for row in connection.execute(wanted)]
+            return [self._destination(row) for row in connection.execute(wanted)]
 
     def find(self, destination_id: str) -> DestinationRow | None:
         """One destination that was not removed."""
@@ -89,7 +90,7 @@ class Destinations:
         )
         with self._database.reading() as connection:
             row = connection.execute(wanted).one_or_none()
-            return _destination(row) if row else None
+            return self._destination(row) if row else None
 
     # secrets
 
@@ -170,7 +171,7 @@ class Destinations:
             row = connection.execute(
                 select(destinations).where(destinations.c.destination_id == destination_id)
             ).one_or_none()
-            return _destination(row) if row else None
+            return self._destination(row) if row else None
 
     def pause(self, destination_id: str, why: str, now: datetime) -> bool:
         """Pause one that is active; gives whether it was."""
@@ -187,22 +188,28 @@ class Destinations:
                 next_values(connection, "destinations", 1)
             return bool(paused.rowcount)
 
+    def _destination(self, row: Any) -> DestinationRow:
+        """A document is parsed once: there may be ten thousand, and they rarely change."""
+        document, destination = self._parsed.get(row.destination_id, ("", None))
+        if destination is None or document != row.document:
+            destination = Destination.model_validate_json(row.document)
+            self._parsed[row.destination_id] = row.document, destination
+        if destination.state != row.state:
+            destination = destination.model_copy(update={"state": State(row.state)})
+        return DestinationRow(
+            destination,
+            row.why,
+            row.failures,
+            from_us(row.first_failed_us) if row.first_failed_us else None,
+            from_us(row.last_failed_us) if row.last_failed_us else None,
+            from_us(row.succeeded_us) if row.succeeded_us else None,
+            row.last_failure,
+            row.sequence,
+        )
+
 
 WELL: Final = (
     update(destinations)
     .where(destinations.c.destination_id == bindparam("b_where"))
     .values(succeeded_us=bindparam("b_now"), failures=0, first_failed_us=0, last_failure="")
 )
-
-
-def _destination(row: Any) -> DestinationRow:
-    return DestinationRow(
-        Destination.model_validate_json(row.document).model_copy(update={"state": State(row.state)}),
-        row.why,
-        row.failures,
-        from_us(row.first_failed_us) if row.first_failed_us else None,
-        from_us(row.last_failed_us) if row.last_failed_us else None,
-        from_us(row.succeeded_us) if row.succeeded_us else None,
-        row.last_failure,
-        row.sequence,
-    )

@@ -1,8 +1,8 @@
 """Deliveries that are due in; each tried by its way and ended, or given back with when it is tried again, out.
 
-One task a destination, so that a slow or dead one costs the others nothing; a bound on all of them. A destination that
-fails rests for a while, and after days of nothing but failure it is paused and somebody is told. What one recipient may
-read is decided here and nowhere else: a form sees a view, never an alert.
+One turn at a time of each destination (`streams.tell.turns`), the longest waiting first, so that a slow or dead one
+costs the others nothing. A destination that fails rests for a while, and after days of nothing but failure it is paused
+and somebody is told. What one recipient may read is decided here and nowhere else: a form sees a view, never an alert.
 """
 
 import asyncio
@@ -32,15 +32,16 @@ from streams.tell.resting import Resting
 from streams.tell.seen import Known, seen_by
 from streams.tell.settling import Settler
 from streams.tell.slots import next_slot, opens_in
+from streams.tell.turns import Turns
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets, Way
 
 log = structlog.get_logger()
 
-CLAIMED_AT_ONCE: Final = 400
+TURNS_OF_A_CLAIM: Final = 20
 OF_ONE_DESTINATION: Final = 20
 ROWS_OF_A_FILE: Final = 5000
 HOLD: Final = timedelta(seconds=60)  # renewed while the process lives; what a dead one had in hand waits so long
-DESTINATIONS_AT_ONCE: Final = 100
+LOOK_AGAIN: Final = timedelta(seconds=1)  # for who has waited longest, while those of the look before get their turns
 IDLE_SECONDS: Final = 0.2
 EMPTIES_SECONDS: Final = 20.0
 
@@ -80,12 +81,14 @@ class Teller:
         self._hold = hold
         self._now = now
         self._chance = chance
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._turns = Turns()
+        self._ready: deque[str] = deque()
+        self._looked = datetime.min.replace(tzinfo=UTC)
         self._in_hand: set[str] = set()
         self._stopping = False
         self.settler = Settler(lambda ends: self._in_thread(store.deliveries.settle, ends, name, now()))
         self._resting = Resting(store, ways, known, self._in_thread)
-        self._empty_files = Empties(store, forms, ways, known, self._in_thread, self._running.__contains__, now)
+        self._empty_files = Empties(store, forms, ways, known, self._in_thread, self._turns.__contains__, now)
         self.away = ""  # why nothing can be claimed; "" while it can
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -119,35 +122,41 @@ class Teller:
 
     async def once(self) -> int:
         """Claims what is due and starts on it; gives how many deliveries. Raises `Unavailable`."""
-        room = DESTINATIONS_AT_ONCE - len(self._running)
-        if room <= 0:
-            await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
+        if not self._turns.room:
+            await self._turns.change()
             return 1
-        claim = partial(
-            self._store.deliveries.claim,
-            limit=CLAIMED_AT_ONCE,
-            each=OF_ONE_DESTINATION,
-            most=room,
-            busy=tuple(self._running),
-        )
-        claimed = await self._in_thread(claim, self._name, self._now(), self._hold)
+        claimed = await self._claimed()
         by_destination: dict[str, list[Claimed]] = {}
         for delivery in claimed:
             self._in_hand.add(delivery.delivery_id)
             by_destination.setdefault(delivery.destination_id, []).append(delivery)
         for destination_id, deliveries in by_destination.items():
-            task = asyncio.create_task(self._serve(destination_id, deliveries))
-            self._running[destination_id] = task
-            task.add_done_callback(partial(self._left, destination_id))
+            self._turns.begin(destination_id, self._serve(destination_id, deliveries))
         return len(claimed)
 
-    def _left(self, destination_id: str, _task: "asyncio.Task[None]") -> None:
-        self._running.pop(destination_id, None)
+    async def _claimed(self) -> list[Claimed]:
+        """What is due to some of those that wait. To find out who waits costs the more, the more of them there are: it
+        is not asked for each turn.
+        """
+        store, fresh = self._store.deliveries, False
+        while True:
+            if not fresh and (not self._ready or not timedelta() <= self._now() - self._looked < LOOK_AGAIN):
+                self._ready, self._looked = deque(await self._in_thread(store.ready, self._now())), self._now()
+                fresh = True
+            where: list[str] = []
+            while self._ready and len(where) < min(self._turns.room, TURNS_OF_A_CLAIM):
+                if (destination_id := self._ready.popleft()) not in self._turns:
+                    where.append(destination_id)
+            if where:
+                claim = partial(store.claim, self._name, self._now(), self._hold, where, each=OF_ONE_DESTINATION)
+                if claimed := await self._in_thread(claim):
+                    return claimed
+            if fresh and not self._ready:
+                return []
 
     async def settled(self) -> None:
         """Returns when nothing is in hand."""
-        while self._running:
-            await asyncio.wait(list(self._running.values()))
+        await self._turns.ended()
 
     async def _hold_on(self) -> None:
         """Says from time to time that what is in hand still is."""
@@ -220,21 +229,26 @@ class Teller:
         left = deque(zip(claimed, items, strict=True))
         stopped = False
 
-        async def some() -> None:
+        async def deliver_next() -> None:
             nonlocal stopped
-            while left and not stopped and not self._stopping:
-                delivery, item = left.popleft()
-                said = await self._try(form, way, [item], destination, secrets, 0)
-                if isinstance(said, GiveUp):
-                    await self._given_up(destination, [delivery], said)
-                elif isinstance(said, Delivered):
-                    await self._done(row, [delivery], [item], said)
-                elif not await self._failed(destination, [delivery], said):
-                    stopped = True
+            delivery, item = left.popleft()
+            said = await self._try(form, way, [item], destination, secrets, 0)
+            if isinstance(said, GiveUp):
+                await self._given_up(destination, [delivery], said)
+            elif isinstance(said, Delivered):
+                await self._done(row, [delivery], [item], said)
+            elif not await self._failed(destination, [delivery], said):
+                stopped = True
 
+        async def go_on() -> None:
+            while left and not stopped and not self._stopping:
+                await deliver_next()
+
+        if not self._stopping:
+            await deliver_next()  # who does not answer is asked with one
         async with asyncio.TaskGroup() as group:
-            for _ in range(1 if row.failures else way.at_once):  # who failed is asked with one
-                group.create_task(some())
+            for _ in range(way.at_once):
+                group.create_task(go_on())
         await self._release([delivery for delivery, _ in left])
 
     async def _file(

@@ -133,7 +133,7 @@ def test_paused_resumed_told_again_and_removed_and_the_sum_holds(here: Path) -> 
     store.panel.load([line()], full=True, now=now)
     told(store, [row.destination for row in store.destinations.all()], record(1), now=now)
     later = now + timedelta(minutes=1)
-    claimed = store.deliveries.claim("x", later, timedelta(minutes=1), limit=9, each=9)
+    claimed = store.deliveries.claim("x", later, timedelta(minutes=1), store.deliveries.ready(later), each=9)
     store.deliveries.settle(
         [End(claimed[0].delivery_id, "files", DeliveryState.GIVEN_UP, later, Failure.REFUSED)], "x", later
     )
@@ -155,7 +155,7 @@ def test_what_left_about_one_person_is_listed_and_the_look_is_audited(here: Path
     store = Store.open(load_settings().store_url)
     store.panel.load([line()], full=True, now=now)
     told(store, [row.destination for row in store.destinations.all()], record(1), now=now)
-    claimed = store.deliveries.claim("x", now, timedelta(minutes=1), limit=9, each=9)
+    claimed = store.deliveries.claim("x", now, timedelta(minutes=1), store.deliveries.ready(now), each=9)
     store.deliveries.settle([End(claimed[0].delivery_id, "files", DeliveryState.DELIVERED, now, tier="full")], "x", now)
     (row,) = [json.loads(text) for text in run("told", "E1", "--by", "central-office", "--json").splitlines()]
     assert (row["destination_id"], row["version"], row["tier"], row["arrived"]) == ("files", 1, "full", "delivered")

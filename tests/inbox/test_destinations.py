@@ -44,7 +44,9 @@ def fill(store) -> None:
     store.destinations.pause("d2", Failure.NO_ROOM, NOW)
     told(store, [OAK], record(1), record(2), now=NOW)
     for state, failure in ((DeliveryState.GIVEN_UP, Failure.REFUSED), (DeliveryState.WAITING, Failure.TIMED_OUT)):
-        (one, *_) = store.deliveries.claim("t", NOW + timedelta(days=9), timedelta(seconds=60), limit=1, each=1)
+        (one, *_) = store.deliveries.claim(
+            "t", NOW + timedelta(days=9), timedelta(seconds=60), store.deliveries.ready(NOW + timedelta(days=9)), each=1
+        )
         ended = End(one.delivery_id, "d1", state, NOW + timedelta(days=30), failure, "400")
         store.deliveries.settle([ended], "t", NOW)
     store.destinations.failed("d1", Failure.TIMED_OUT, NOW, NOW)

@@ -25,8 +25,8 @@ def filled(store: Store) -> Store:
     return store
 
 
-def claim(store: Store, by: str = "a", now=NOW, **changes) -> list[Claimed]:
-    return store.deliveries.claim(by, now, HOLD, **{"limit": 100, "each": 20, **changes})
+def claim(store: Store, by: str = "a", now=NOW, each: int = 20) -> list[Claimed]:
+    return store.deliveries.claim(by, now, HOLD, store.deliveries.ready(now), each=each)
 
 
 def delivered(store: Store, claimed, by: str = "a", now=NOW) -> int:
@@ -112,8 +112,10 @@ def test_a_destination_gets_no_more_than_its_share_and_none_while_it_rests(fille
     told(filled, [HOOK, other], *(record(number, f"E{number}", visit=f"V{number}") for number in range(1, 9)))
     shares = [one.destination_id for one in claim(filled, each=3)]
     assert sorted(shares) == ["d1"] * 3 + ["d2"] * 3
-    assert {one.destination_id for one in claim(filled, busy=["d1"])} == {"d2"}
+    ready = filled.deliveries.ready(NOW)
+    assert ready == ["d1", "d2"]
     filled.destinations.failed("d1", Failure.SERVER_ERROR, NOW, NOW + minutes(1))
+    assert {one.destination_id for one in filled.deliveries.claim("a", NOW, HOLD, ready, each=20)} == {"d2"}
     assert claim(filled) == []
     assert len(claim(filled, now=NOW + minutes(2))) == 8 + 8
 
@@ -249,7 +251,8 @@ def test_a_destination_of_which_nothing_can_be_tried_takes_nobody_s_place(filled
     filled.deliveries.settle(ends, "a", NOW)
     told(filled, [good], record(3, "E2", visit="V2"), now=NOW)
     later = NOW + minutes(1)
-    assert [one.destination_id for one in claim(filled, now=later, most=1)] == ["good"]
+    assert filled.deliveries.ready(later) == ["good"]
+    assert [one.destination_id for one in claim(filled, now=later)] == ["good"]
     assert filled.deliveries.backlog(later).oldest_due_at is None
 
 

@@ -174,9 +174,9 @@ def test_after_three_days_asleep_each_stay_asks_once_and_a_person_s_mail_is_one(
     for number in (1, 2, 3):
         assert work.asked(message_id(number)) == [("", "overtaken"), ("", "overtaken"), ("root", "asked")]
     now = AT + days(3) + timedelta(minutes=3)
-    assert [one.alert.alert_id for one in town.deliveries.claim("me", now, days(1), limit=9, each=9)] == [
-        message_id(number) for number in (1, 2, 3)
-    ]
+    assert [
+        one.alert.alert_id for one in town.deliveries.claim("me", now, days(1), town.deliveries.ready(now), each=9)
+    ] == [message_id(number) for number in (1, 2, 3)]
 
 
 def test_acting_takes_back_the_mail_that_nobody_has_in_hand(town: Store) -> None:
