@@ -1,8 +1,10 @@
 """How one hospital's feed is to be read: what its messages do not say or say in local words."""
 
-from typing import Annotated, Final
+from datetime import UTC, datetime
+from typing import Annotated, Final, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from parsers.events import EncounterClass, FacilityKind, Value
 from parsers.hl7.charsets import codec_of, is_codec
@@ -10,6 +12,13 @@ from parsers.hl7.times import zone_of
 
 BY_HAND: Final = "by-hand"  # the name of the feed of what people enter on the page
 _NO_ZONE = "expected an IANA time zone such as America/New_York"
+
+
+class Pause(Value):
+    """A planned down-time, from `starts` to before `ends`; times without an offset are in the feed's zone."""
+
+    starts: datetime
+    ends: datetime
 
 
 class Feed(Value):
@@ -37,6 +46,7 @@ class Feed(Value):
     )  # local PV1-36 words as codes of HL7 table 0112
     folder: str = ""  # watched for files of HL7 that are this feed's, whatever their MSH says; "" for none
     contact: str = ""  # e-mail of the hospital's interface desk: told when the feed falls silent; "" for nobody
+    pauses: tuple[Pause, ...] = ()  # when it is down as planned, and nobody is told that it is silent
     accept_test: bool = False  # read MSH-11 other than P as if it were P
 
     def zone_at(self, facility: str) -> str:
@@ -45,6 +55,17 @@ class Feed(Value):
             return self.zone
         known = {name.strip().upper(): zone for name, zone in self.zones.items()}
         return known.get(facility.upper(), self.zone)
+
+    def planned(self) -> tuple[tuple[datetime, datetime], ...]:
+        """The pauses as aware times."""
+        zone = ZoneInfo(self.zone)
+        return tuple((_aware(pause.starts, zone), _aware(pause.ends, zone)) for pause in self.pauses)
+
+    @model_validator(mode="after")
+    def _pauses_end(self) -> Self:
+        if any(ends <= starts for starts, ends in self.planned()):
+            raise ValueError("pauses: each ends after it starts")
+        return self
 
     @field_validator("zone")
     @classmethod
@@ -66,6 +87,10 @@ class Feed(Value):
         if value and not codec_of(value) and not is_codec(value):
             raise ValueError("expected a Python codec name such as utf-8 or cp1252")
         return value
+
+
+def _aware(at: datetime, zone: ZoneInfo) -> datetime:
+    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
 
 
 PLAIN: Final = Feed()

@@ -8,7 +8,7 @@ whatever its size. A moving mean of the last day scales the expectation down on 
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -108,16 +108,15 @@ def silence(
     now: datetime,
     zone: ZoneInfo,
     *,
-    pauses: Iterable[tuple[datetime, datetime]] = (),
+    pauses: Sequence[tuple[datetime, datetime]] = (),
     slow_days: Sequence[datetime] = (),
 ) -> Silence:
     """How a feed is at `now`. `pauses`: planned down-times. `slow_days`: days that go slow (any moment of each)."""
-    planned = list(pauses)
-    if any(start <= now < end for start, end in planned):
+    if any(start <= now < end for start, end in pauses):
         return Silence(Talk.PAUSED, last_heard, 0.0)
     if rhythm is None or last_heard is None:
         return Silence(Talk.LEARNING, last_heard, 0.0)
-    since = max([last_heard, *(end for _, end in planned if end <= now)])
+    since = max([last_heard, *(end for _, end in pauses if end <= now)])
     due = patient(rhythm, since, now, zone, slow_days) * pace(rhythm, counts, last_heard, zone)
     if now - rhythm.since < LEARNING:
         return Silence(Talk.LEARNING, last_heard, due)

@@ -91,6 +91,7 @@ class State(NamedTuple):
     since: datetime | None = None  # the last of it; of a volume, where the span begins
     usual: float = 0.0  # messages that usually come meanwhile; of a part, events
     came: int = 0  # of a volume
+    until: datetime | None = None  # of a planned pause: when it ends
 
     @property
     def is_quiet(self) -> bool:
@@ -117,20 +118,30 @@ def _learned(heard: Heard, zone: ZoneInfo, *said: Said) -> Rhythm | None:
     return learn(heard.counts(*said), last, zone) if last else None
 
 
-def state(how: Usual, heard: Heard, now: datetime, zone: ZoneInfo, slow_days: Sequence[datetime] = ()) -> State:
-    """How a feed is at `now`. `slow_days`: any moment of each day that is usually slow, such as a holiday."""
+def state(
+    how: Usual,
+    heard: Heard,
+    now: datetime,
+    zone: ZoneInfo,
+    slow_days: Sequence[datetime] = (),
+    pauses: Sequence[tuple[datetime, datetime]] = (),
+) -> State:
+    """How a feed is at `now`. `slow_days`: any moment of each day that is usually slow, such as a holiday; `pauses`:
+    from when to when it is down as planned."""
     counts, last = heard.counts(*how.of), heard.last_of(*how.of)
-    whole = silence(how.whole, last, counts, now, zone, slow_days=slow_days)
+    whole = silence(how.whole, last, counts, now, zone, pauses=pauses, slow_days=slow_days)
+    if whole.talk is Talk.PAUSED:
+        return State(Talk.PAUSED, since=last, until=max(end for start, end in pauses if start <= now < end))
     whole_state = State(whole.talk, What.FEED, last, whole.expected * how.burst)
     if whole.talk in (Talk.SILENT, Talk.LEARNING) or how.whole is None:
         return whole_state
     for what, rhythm in how.parts.items():
         said = PARTS[what]
-        part = silence(rhythm, heard.last_of(said), heard.counts(said), now, zone, slow_days=slow_days)
+        part = silence(rhythm, heard.last_of(said), heard.counts(said), now, zone, pauses=pauses, slow_days=slow_days)
         if part.talk is Talk.SILENT and part.expected >= PART_DOUBT * rhythm.level:
             return State(Talk.SILENT, what, part.last_heard, part.expected)
     if whole.talk is Talk.TALKING:
-        thin = _thin(how.whole, counts, now, zone, slow_days)
+        thin = _thin(how.whole, counts, now, zone, slow_days, pauses)
         if thin is None:
             return whole_state
         return thin._replace(usual=thin.usual * how.burst, came=round(thin.came * how.burst))
@@ -138,18 +149,23 @@ def state(how: Usual, heard: Heard, now: datetime, zone: ZoneInfo, slow_days: Se
 
 
 def _thin(
-    rhythm: Rhythm, counts: Mapping[datetime, int], now: datetime, zone: ZoneInfo, slow_days: Sequence[datetime]
+    rhythm: Rhythm,
+    counts: Mapping[datetime, int],
+    now: datetime,
+    zone: ZoneInfo,
+    slow_days: Sequence[datetime],
+    pauses: Sequence[tuple[datetime, datetime]],
 ) -> State | None:
     """The span in which much less came than usual, when it still does."""
     until = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     for span in SPANS:
         if until - span < rhythm.since + LEARNING:
             continue
-        came, due = _against(rhythm, counts, until - span, until, zone, slow_days)
+        came, due = _against(rhythm, counts, until - span, until, zone, slow_days, pauses)
         spread = math.sqrt(max(due, 1.0) + (DAYS_DIFFER * due) ** 2 / (span / timedelta(days=1)))
         if due - came < BEYOND * spread:
             continue
-        came_last, due_last = _against(rhythm, counts, until - NEWEST, until, zone, slow_days)
+        came_last, due_last = _against(rhythm, counts, until - NEWEST, until, zone, slow_days, pauses)
         if came_last < LOW * due_last:
             return State(Talk.LATE, What.VOLUME, until - span, due, came)
     return None
@@ -162,6 +178,10 @@ def _against(
     until: datetime,
     zone: ZoneInfo,
     slow_days: Sequence[datetime],
+    pauses: Sequence[tuple[datetime, datetime]],
 ) -> tuple[int, float]:
+    """What came in a span and what was due, but for planned pauses."""
     came = sum(count for at, count in counts.items() if since <= at < until)
-    return came, patient(rhythm, since, until, zone, slow_days)
+    down = [(max(start, since), min(end, until)) for start, end in pauses if start < until and end > since]
+    paused = sum(patient(rhythm, start, end, zone, slow_days) for start, end in down)
+    return came, max(0.0, patient(rhythm, since, until, zone, slow_days) - paused)

@@ -206,10 +206,13 @@ def _store(settings: Settings) -> Iterator[Finding]:
 
 
 def quiet_feeds(store: Store) -> Iterator[Finding]:
-    """Each feed that is quiet for its own rhythm."""
+    """Each feed that is quiet for its own rhythm, or paused as planned."""
     now, known = datetime.now(UTC), store.feed_talk.all()
     for feed_state in known:
-        if words := feed_words.quiet(feed_state.state, now, store.database.zone):
+        words = feed_words.quiet(feed_state.state, now, store.database.zone)
+        if feed_state.state.talk is Talk.PAUSED and words:
+            yield Finding(f"feed {feed_state.feed}", State.OK, words)
+        elif words:
             state = State.WRONG if feed_state.state.talk is Talk.SILENT else State.WARNING
             do = "look at its connection, and call the hospital's interface desk"
             yield Finding(f"feed {feed_state.feed}", state, words, do)

@@ -62,7 +62,9 @@ class Silence:
         return self._hearing.since(since)
 
     def _state(self, feed: str, heard: Heard, now: datetime, slow: list[datetime]) -> State:
-        return state(self._usual.get(feed, Usual()), heard, now, self._zone(feed), slow)
+        configured = self._feeds().named(feed)
+        pauses = configured.planned() if configured else ()
+        return state(self._usual.get(feed, Usual()), heard, now, self._zone(feed), slow, pauses)
 
     def _zone(self, feed: str) -> ZoneInfo:
         configured = self._feeds().named(feed)

@@ -26,7 +26,7 @@ HOURS_DAYS: Final = 7 * (WEEKS + 1)  # the rhythm is learned from eight weeks
 HOUR_US: Final = 3_600_000_000
 _AT_ONCE: Final = 5_000
 _TALKS: Final = frozenset(said.value for said in Said)
-_TALK: Final = ("feed", "talk", "what", "since_us", "usual", "came", "changed_us")
+_TALK: Final = ("feed", "talk", "what", "since_us", "usual", "came", "until_us", "changed_us")
 
 
 class FeedTalk(NamedTuple):
@@ -119,7 +119,8 @@ class FeedTalks:
             was = before.get(feed)
             since = was.changed_at if was and was.state.talk is state.talk and was.state.what is state.what else now
             at = to_us(state.since) if state.since else 0
-            rows.append((feed, state.talk.value, state.what.value, at, state.usual, state.came, to_us(since)))
+            until = to_us(state.until) if state.until else 0
+            rows.append((feed, state.talk.value, state.what.value, at, state.usual, state.came, until, to_us(since)))
         rest = ", ".join(f"{name} = excluded.{name}" for name in _TALK[1:])
         talks = (Talk.SILENT.value, Talk.LATE.value)
         with self._database.writing() as connection:
@@ -136,7 +137,12 @@ class FeedTalks:
             FeedTalk(
                 row.feed,
                 State(
-                    Talk(row.talk), What(row.what), from_us(row.since_us) if row.since_us else None, row.usual, row.came
+                    Talk(row.talk),
+                    What(row.what),
+                    from_us(row.since_us) if row.since_us else None,
+                    row.usual,
+                    row.came,
+                    from_us(row.until_us) if row.until_us else None,
                 ),
                 from_us(row.changed_us),
                 from_us(row.told_us) if row.told_us else None,

@@ -129,6 +129,7 @@ feed_talk = Table(  # how each feed is against its own rhythm; see `rules.feeds.
     _whole("since_us", "0"),
     Column("usual", Float, nullable=False, server_default="0"),
     _whole("came", "0"),
+    _whole("until_us", "0"),  # of a planned pause
     _whole("changed_us"),  # since it talks so
     _whole("told_us", "0"),  # the hospital was told of this silence
 )

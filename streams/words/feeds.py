@@ -13,6 +13,8 @@ _PARTS: Final = {What.ARRIVALS: "admission or arrival", What.DISCHARGES: "discha
 
 def quiet(state: State, now: datetime, zone: tzinfo = ZONE) -> str:
     """ "quiet since 2:10 AM, usually 14 messages by now"; "" of a feed that talks or is still learned."""
+    if state.talk is Talk.PAUSED and state.until is not None:
+        return f"paused as planned until {time_or_moment(state.until, now, zone)}"
     if state.talk not in (Talk.LATE, Talk.SILENT) or state.since is None:
         return ""
     since = time_or_moment(state.since, now, zone)

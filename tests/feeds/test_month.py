@@ -197,3 +197,15 @@ def test_a_feed_that_came_back_is_not_thin_for_days() -> None:
     messages = tuple(one for one in month("middle", 1) if not CUT <= one.at < down)
     after = looks(messages, down + timedelta(hours=12), down + timedelta(days=5), step=3)
     assert [one for one in after if one[1].is_quiet] == []
+
+
+def test_a_planned_pause_is_not_held_against_a_feed_that_is_back() -> None:
+    pause = (CUT, CUT + timedelta(hours=24))
+    messages = tuple(one for one in month("large", 1) if not pause[0] <= one.at < pause[1])
+    ear, now = Ear(messages), pause[1] + timedelta(hours=1, minutes=10)
+    how, heard = usual(ear.heard(CUT, timedelta(weeks=8)), ZONE), ear.heard(now, timedelta(days=8))
+    assert state(how, heard, now, ZONE).what is What.VOLUME
+    assert state(how, heard, now, ZONE, (), [pause]).talk is Talk.TALKING
+    inside = CUT + timedelta(hours=10)
+    paused = state(how, ear.heard(inside, timedelta(days=8)), inside, ZONE, (), [pause, (CUT, inside)])
+    assert (paused.talk, paused.until, paused.is_quiet) == (Talk.PAUSED, pause[1], False)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from parsers.feeds import Feed, Feeds
+from parsers.feeds import Feed, Feeds, Pause
 from rules.endings import Ending, LedgerEntry
 from rules.feeds.rhythm import Talk
 from rules.feeds.talk import Said, State, What
@@ -227,6 +227,32 @@ def test_the_hospital_is_told_once_of_each_silence_by_a_mail_without_a_patient(t
     asyncio.run(desks.look(again))
     assert len(relay.mails) == 3
     assert relay.mails[2][0].delivery_id != relay.mails[1][0].delivery_id
+
+
+def test_a_planned_pause_is_no_silence_and_says_so_until_it_ends(talked: Store) -> None:
+    starts, ends = NOW, datetime(2026, 11, 22, 17, tzinfo=UTC)
+    paused = Feed(name="mission", contact="desk@mission.example", pauses=(Pause(starts=starts, ends=ends),))
+    silence = Silence(talked, lambda: Feeds(feeds=(paused,)), default_policy)
+
+    def look(at: datetime) -> tuple[Talk, list[str], list[str]]:
+        mine = turn(talked)
+        silence.run(mine, at)
+        talked.ticks.ran(mine, at)
+        (mission,) = [one.state for one in talked.feed_talk.all() if one.feed == "mission"]
+        named = [one.words for one in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, at)[0] if one.feed == "mission"]
+        return mission.talk, named, [feed_words.quiet(mission, at)]
+
+    words = "paused as planned until 12:00 PM"
+    assert look(NOW + timedelta(hours=3)) == (Talk.PAUSED, [], [words])
+    found = {one.part: one for one in quiet_feeds(talked)}
+    assert (found["feed mission"].state, found["feed mission"].what.split(" until ")[0]) == (
+        Finding.OK, "paused as planned",
+    )  # fmt: skip
+    relay: Any = Desks()
+    asyncio.run(HospitalDesks(talked, lambda: FEEDS, default_policy, relay, InThread(None)).look(NOW))
+    assert relay.mails == []
+    assert look(ends + timedelta(minutes=5))[0] is Talk.TALKING
+    assert look(ends + timedelta(hours=12))[0] is Talk.SILENT
 
 
 def test_words_of_a_part_and_of_a_volume() -> None:

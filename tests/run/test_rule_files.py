@@ -1,6 +1,7 @@
 """Rule files: found, read, reloaded and reported alike, whichever it is; a bad change changes nothing."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -179,3 +180,14 @@ def test_feeds_given_otherwise_follow_no_file(monkeypatch: pytest.MonkeyPatch, t
 def test_without_a_file_the_shipped_ones_hold(tmp_path: Path) -> None:
     settings = load_settings()
     assert all(RuleFile(kind, settings).current() == kind.shipped(settings) for kind in RULE_FILES)
+
+
+def test_a_planned_pause_is_in_the_feeds_zone_and_ends_after_it_starts(tmp_path: Path) -> None:
+    file, settings = _file_of(FEEDS, tmp_path)
+    pauses = "pauses = [{ starts = 2026-12-05T22:00:00, ends = 2026-12-06T04:00:00 }]"
+    file.write_text(f'[[feeds]]\nname = "a"\nzone = "America/Denver"\n{pauses}\n')
+    (feed,) = RuleFile(FEEDS, settings).current().feeds
+    assert feed.planned() == ((datetime(2026, 12, 6, 5, tzinfo=UTC), datetime(2026, 12, 6, 11, tzinfo=UTC)),)
+    file.write_text(f'[[feeds]]\nname = "a"\n{pauses.replace("06T04", "05T04")}\n')
+    with pytest.raises(SettingsError, match="pauses: each ends after it starts"):
+        RuleFile(FEEDS, settings)
