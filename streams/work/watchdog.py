@@ -36,8 +36,10 @@ log = structlog.get_logger()
 TICK_SECONDS: Final = 1.0
 DOUBT_SECONDS: Final = 8.0  # not live any more
 STUCK_SECONDS: Final = 15.0  # over: the process ends
+_START_SECONDS: Final = 30.0  # the same before it has joined its group for the first time
 _PARTITION_SECONDS: Final = 20.0  # for one of our partitions alone while others move
 _SLOWEST_PACE: Final = 50.0  # records a second at which a backlog is worked off; a partition waits its turn so long
+_LATE_SECONDS: Final = 5.0  # between two looks: the machine is out of breath, or held the process
 _SILENT_SECONDS: Final = 10.0  # a loop that does not answer within is dead
 
 
@@ -81,13 +83,18 @@ class Progress:
         self._moved = now  # when anything last moved, or nothing was left to do
         self._at: dict[TopicPartition, tuple[int, float]] = {}  # committed, and since when with lag
         self._lag = 0  # records in all
+        self._looked = now
 
     def pause(self, now: float) -> None:
         """Nothing can move now for a known reason: every clock starts anew."""
-        self._moved = now
+        self._moved = self._looked = now
         self._at = {partition: (offset, now) for partition, (offset, _) in self._at.items()}
 
     def see(self, offsets: Offsets, now: float) -> None:
+        """A look. One that comes late was held up with all of this process, so it is no proof of standing still."""
+        if now - self._looked > _LATE_SECONDS:
+            self.pause(now)
+        self._looked = now
         moved = False
         self._lag = 0
         for partition, end in offsets.ends.items():
@@ -147,6 +154,7 @@ class Watchdog:
         self._progress = Progress(now)
         self._seen = _Seen(now)
         self._started = now
+        self._joins = -1  # generation of the consumer group that was joined last
         self._answered = {"consumer": now, "main": now}
         self._asked = {"consumer": 0.0, "main": 0.0}
 
@@ -209,13 +217,20 @@ class Watchdog:
         lags = positions.lag()
         for topic, lag in lags.items():
             metrics.LAG.labels(topic).set(lag)
-        if self._waiting.seconds(Part.STORE):
+        if self._waiting.seconds(Part.STORE) or self._has_joined_anew():
             self._progress.pause(now)
         self._progress.see(positions, now)
         standing = self._progress.standing(now, self._assignment())
         self._seen = _Seen(now, True, self._joined(), standing, sum(lags.values()))
-        if standing > STUCK_SECONDS:
+        if standing > (STUCK_SECONDS if self._joins >= 0 else _START_SECONDS):
             self._end(Exit.STUCK, Why.NO_PROGRESS)
+
+    def _has_joined_anew(self) -> bool:
+        """Whether a rebalance has come to its end since the last look: nobody could move meanwhile, and a worker that
+        ends because of it begins the next one."""
+        generation = getattr(getattr(self._worker.consumer(), "_coordinator", None), "generation", -1)
+        joined_anew, self._joins = generation > self._joins, max(generation, self._joins)
+        return joined_anew
 
     def _look_at_generation(self) -> None:
         if not self._settings.embedded:

@@ -59,6 +59,14 @@ def test_standing_still_is_told_from_waiting():
         assert (watch(seconds, ends, committed, **more) > STUCK_SECONDS) is stuck, name
 
 
+def test_a_process_that_was_held_is_not_one_that_stands_still():
+    progress = Progress(0.0)
+    for at in (1, 2, 60, 61, 62):
+        progress.see(Offsets({A: 100}, {A: 7}), at)
+    assert progress.standing(62, (A,)) == 2
+    assert progress.standing(90, (A,)) > STUCK_SECONDS
+
+
 def test_lag_is_by_topic_and_never_negative():
     offsets = Offsets({A: 10, B: 3}, {A: 4, B: 9})
     assert offsets.lag() == {Topic.RAW: 6, Topic.EVENTS: 0}
@@ -70,10 +78,33 @@ def test_a_watchdog_that_ends_takes_the_process_with_it(tmp_path):
     settings = Settings(data_dir=tmp_path, kafka_bootstrap_servers="127.0.0.1:1")
     watchdog = Watchdog(settings, "127.0.0.1:1", Waiting(), worker, lambda: True, lambda *why: left.append(why))
     watchdog.start()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not left and time.monotonic() < deadline:
         time.sleep(0.01)
     assert left == [(Exit.STUCK, Why.WATCHDOG_ENDED)]
+
+
+def test_rebalances_one_after_the_other_are_no_standing_still(tmp_path, monkeypatch):
+    left, clock = [], [0.0]
+    monkeypatch.setattr("streams.work.watchdog.time.monotonic", lambda: clock[0])
+    coordinator = SimpleNamespace(generation=-1, coordinator_id=1)
+    consumer = SimpleNamespace(_coordinator=coordinator, assignment=lambda: {A})
+    worker = SimpleNamespace(consumer=lambda: consumer)
+    settings = Settings(data_dir=tmp_path, kafka_bootstrap_servers="127.0.0.1:1")
+    watchdog = Watchdog(settings, "", Waiting(), worker, lambda: True, lambda *why: left.append((clock[0], *why)))
+
+    def look_until(second, generation):
+        coordinator.generation = generation
+        while clock[0] < second and not left:
+            clock[0] += 1
+            watchdog._take(Offsets({A: 100}, {A: 7}))
+
+    look_until(29, -1)
+    for generation in range(8):
+        look_until(29 + 10 * (generation + 1), generation)
+    assert left == []
+    look_until(200, 7)
+    assert left == [(29 + 10 * 7 + 1 + STUCK_SECONDS + 1, Exit.STUCK, Why.NO_PROGRESS)]
 
 
 class Away:
@@ -110,7 +141,7 @@ def test_a_store_that_goes_and_comes_while_no_message_comes_is_seen(tmp_path):
     watch.start()
 
     def wait_for(away):
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while (waiting.seconds(Part.STORE) > 0) is not away:
             assert time.monotonic() < deadline
             time.sleep(0.01)
