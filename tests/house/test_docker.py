@@ -77,6 +77,20 @@ def test_published_ports_are_ours_and_the_inbox_stays_on_loopback() -> None:
     assert "ports" not in COMPOSE["services"]["postgres"]
 
 
+def test_three_brokers_vote_together_and_every_process_knows_them_all() -> None:
+    over = yaml.safe_load((DOCKER / "three-brokers.yml").read_text())["services"]
+    brokers = {name: service["environment"] for name, service in over.items() if name not in OURS}
+    voters = ",".join(f"{environment['KAFKA_NODE_ID']}@{name}:9093" for name, environment in brokers.items())
+    assert [environment["KAFKA_NODE_ID"] for environment in brokers.values()] == [1, 2, 3]
+    for name, environment in brokers.items():
+        assert environment["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{name}:9092"
+        assert environment["KAFKA_CONTROLLER_QUORUM_VOTERS"] == voters
+    theirs = {"KAFKA_BOOTSTRAP_SERVERS": ",".join(f"{name}:9092" for name in brokers), "HANDOFF_REPLICATION": 3}
+    assert {name: service["environment"] for name, service in over.items() if name in OURS} == dict.fromkeys(
+        OURS, theirs
+    )
+
+
 def test_the_image_copies_every_package() -> None:
     assert all(f"COPY {package} {package}" in DOCKERFILE for package in ("parsers", "rules", "streams"))
 
