@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from streams.kafka.topics import TOPICS, Topic
 from streams.run.settings import Settings
 from streams.store import Store
+from streams.store.drafts import KEPT_DAYS as DRAFT_DAYS
 from streams.store.feed_talk import HOURS_DAYS
 from streams.store.feed_weeks import CARD_DAYS
 from streams.store.guessing import KEPT_DAYS as TRIES_DAYS
@@ -83,6 +84,12 @@ KEPT: Final = (
         lambda _: _days(CARD_DAYS),
         "a year and the weeks it is held against",
         lambda store, _, now: store.feed_weeks.prune(now),
+    ),
+    Kept(
+        "what was typed on a stay and not sent, sealed",
+        lambda _: f"{_days(DRAFT_DAYS)}, or until it is sent",
+        "long done otherwise by then",
+        lambda store, _, now: store.drafts.prune(now),
     ),
     Kept(
         "sign-ins, links, sessions",

@@ -45,6 +45,7 @@ class Audited(StrEnum):
     LOOKED_AT_GLASS = "looked_at_glass"  # a manager, afterwards
     ACTED = "acted"
     UNDID = "undid"
+    DRAFTED = "drafted"  # typed something on a stay that is not sent; nothing is told
     ENTERED = "entered"  # an event, by hand
     ASKED = "asked"  # by escalation, because nobody acted; or why nobody was
     REVIEWED = "reviewed"

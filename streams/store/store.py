@@ -19,6 +19,7 @@ from streams.store.destination_tests import DestinationTests
 from streams.store.destinations import Destinations
 from streams.store.diagnosis_marks import DiagnosisMarks
 from streams.store.directory import Directories
+from streams.store.drafts import Drafts
 from streams.store.escalations import Escalations
 from streams.store.feed_talk import FeedTalks
 from streams.store.feed_weeks import FeedWeeks
@@ -60,6 +61,7 @@ class Store:
         self.seen = Seen(database)
         self.list_views = ListViews(database)
         self.notices = Notices(database)
+        self.drafts = Drafts(database)
         self.reviews = Reviews(database)
         self.unmatched = Unmatched(database)
         self.panel = Panel(database)

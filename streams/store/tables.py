@@ -334,6 +334,16 @@ acts = Table(  # what people did, append-only
     Index("ix_acts_alert_id", "alert_id"),
     Index("ix_acts_enrollee_id", "enrollee_id"),
 )
+drafts = Table(  # what people typed on a stay and have not sent; theirs alone
+    "drafts",
+    metadata,
+    Column("case_manager_id", Text, primary_key=True),
+    Column("alert_id", Text, primary_key=True),
+    Column("form", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    _whole("kept_us"),
+    Index("ix_drafts_kept_us", "kept_us"),
+)
 list_views = Table(  # lists that people keep; see `streams.store.list_views`
     "list_views",
     metadata,

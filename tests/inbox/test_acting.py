@@ -70,6 +70,34 @@ def test_the_page_of_a_stay_does_it_by_key_and_form_and_keeps_what_could_not_be_
     assert "arker" not in page.url + page.title() + page.evaluate(STORED)
 
 
+def test_what_is_typed_outlives_a_reload_and_a_lost_line_and_goes_when_it_is_sent(chrome, inbox):
+    page = page_of(chrome, inbox)
+    page.goto(f"{inbox.url}/stay/a2")
+    page.locator("#note summary").click()
+    note = page.locator("#note textarea")
+    with page.expect_response("**/draft", timeout=30_000):
+        note.fill("Zqxmarker has the key.")
+    page.locator("#visit summary").click()
+    with page.expect_response("**/draft", timeout=30_000):
+        page.get_by_label("With whom").fill("Dr. Lee")
+    page.reload()
+    expect(note).to_have_value("Zqxmarker has the key.")
+    expect(page.locator("#said")).to_contain_text("What you had typed here is back.")
+    expect(page.get_by_label("With whom")).to_have_value("Dr. Lee")
+    page.context.set_offline(True)
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/draft"), timeout=30_000):
+        note.fill("Zqxmarker has the key. Call her")
+    with page.expect_response("**/draft", timeout=30_000):
+        page.context.set_offline(False)
+    assert "arker" not in page.evaluate(STORED) + page.url + page.title()
+    assert inbox.store.acts.of_stay("a2") == ()
+    page.get_by_role("button", name="Write the note").click()
+    expect(page.locator(".story")).to_contain_text("Zqxmarker has the key. Call her")
+    page.reload()
+    expect(page.get_by_label("With whom")).to_have_value("Dr. Lee")
+    expect(page.locator("#note textarea")).to_have_value("")
+
+
 def test_who_presses_the_same_a_moment_later_is_asked(chrome, inbox):
     page = page_of(chrome, inbox)
     page.goto(f"{inbox.url}/stay/a1")

@@ -245,6 +245,30 @@ def test_whether_a_message_may_be_left_is_the_person_s_stands_by_the_phone_and_i
     assert audited == [("s0", "contact_wishes"), ("s1", "contact_wishes")][::-1]
 
 
+def test_what_is_typed_and_not_sent_is_its_writer_s_until_it_is_sent(settings, store, rosa):
+    typed = {"form": "note.0", "fields": '{"text": "Her son has the key"}'}
+    with browser(settings, store) as client:
+        assert client.post("/stay/s1/draft", data=typed).status_code == 204
+        assert "Her son has the key" in client.get("/stay/s1").text
+        assert "Her son has the key" not in client.get("/stay/s1/part").text
+        for fields, status in (("[]", 400), ('{"text": 1}', 400), ("{", 400), ('{"text": "' + "x" * 1001 + '"}', 400)):
+            assert client.post("/stay/s1/draft", data=typed | {"fields": fields}).status_code == status
+        assert client.post("/stay/s1/draft", data=typed | {"form": "a b"}).status_code == 400
+        assert client.post("/stay/nothing/draft", data=typed).status_code == 404
+    with browser(settings, store, BROWN) as other:
+        assert "Her son has the key" not in other.get("/stay/s1").text
+    assert store.acts.of_stay("s1") == ()
+    with browser(settings, store) as client:
+        refused = press(client, "note", draft="note.0")
+        assert refused.status_code == 422
+        assert "Her son has the key" in client.get("/stay/s1").text  # nothing was written, so nothing is lost
+        assert press(client, "note", text="Her son has it", draft="note.0").status_code == 200
+        assert "Her son has the key" not in client.get("/stay/s1").text
+        client.post("/stay/s1/draft", data=typed)
+        client.post("/stay/s1/draft", data=typed | {"fields": "{}"})
+        assert "Her son has the key" not in client.get("/stay/s1").text
+
+
 def test_a_question_comes_to_the_colleague_s_do_now_and_the_answer_stands_in_the_story(settings, store, rosa):
     with browser(settings, store) as client:
         assert press(client, "ask", for_id="cm-brown", text="Is the warfarin dose right?").status_code == 200

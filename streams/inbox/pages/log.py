@@ -64,6 +64,8 @@ def write(inbox: "Inbox", request: Request, reader: Reader, form: dict[str, str]
         return asked(inbox, request, reader, question, "A message was left", {**form, "act": act_id, "left": "1"})
     match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over=form.get("over", "")):
         case Written(position, done) | Again(position, done):
+            if draft := form.get("draft"):
+                inbox.store.drafts.forget(act.by, alert_id, draft)
             if not wants_json(request):
                 return RedirectResponse(f"/stay/{alert_id}", 303)
             person = detail.stay.latest.person

@@ -1,5 +1,6 @@
 """One stay, and what is done about it."""
 
+import json
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -75,6 +76,7 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
         if following
         else None,
         new_act=lambda: uuid4().hex,
+        drafts=json.dumps(inbox.store.drafts.of(who, alert_id, inbox.secret)) if template == "stay.html" else "",
         person_ref=ref_of(inbox, reader, detail.stay.latest.person),
     )
     answer.headers["X-Position"] = str(position)

@@ -1,6 +1,7 @@
 // One stay: keeps the page true while it is open, says what changed by itself, and turns keys into actions.
 
 import { act, lockNow, log, post, undoLast } from "./acts.js";
+import { changed, keepDrafts, sending } from "./drafts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { clock, listen } from "./live.js";
 
@@ -11,12 +12,11 @@ const spoken = document.getElementById("spoken");
 
 const ours = new Set(); // positions of what was pressed here
 let pressing = Promise.resolve();
+let ready = Promise.resolve(); // nothing that was typed is on its way
 let under = null; // the button the pointer is on
 
 function typed(control) {
-  if (control === document.activeElement) return true;
-  if (control.matches("select")) return [...control.options].some((option) => option.selected !== option.defaultSelected);
-  return control.value !== control.defaultValue || (control.checked ?? false) !== (control.defaultChecked ?? false);
+  return control === document.activeElement || changed(control);
 }
 
 // What a person has typed and not sent goes on in the new content, as the very same field.
@@ -114,9 +114,10 @@ main.addEventListener("click", (event) => {
 function sendForm(form, button) {
   const fields = Object.fromEntries(new FormData(form, button));
   delete fields.csrf;
+  ready = sending(form);
   form.reset();
   form.closest("details")?.removeAttribute("open");
-  remember(log(id, fields));
+  remember(ready.then((draft) => log(id, { ...fields, draft })));
 }
 
 main.addEventListener("submit", (event) => {
@@ -158,7 +159,7 @@ keys({
   a: () => press("take"),
   t: () => press("take"),
   s: () => press("acknowledge"),
-  z: () => remember(undoLast()),
+  z: () => remember(ready.then(undoLast)),
   "]": () => location.assign(`/stay/${id}/next`),
   "[": () => location.assign(`/stay/${id}/previous`),
   Escape: leave,
@@ -175,4 +176,5 @@ listen(Number(document.body.dataset.position), {
   refetch,
 });
 lockWhenIdle();
+keepDrafts(main, id);
 if (location.hash === "#log") document.querySelector("#log button")?.focus();

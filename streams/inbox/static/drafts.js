@@ -1,0 +1,103 @@
+// In: what a person types in the forms of a stay. Out: it is kept at the server until it is sent, and stands in its form
+// again after a lock or a reload. Nothing of it is kept in the browser.
+
+import { lockNow, post, say } from "./acts.js";
+
+const REST_MS = 600; // without a key, and what was typed is kept
+const RETRY_MS = 3_000;
+const ANSWER_MS = 5_000;
+const HURRY_MS = 1_000; // a press waits no longer for a draft that is on its way
+const FIELDS = "textarea, select, input:not([type=hidden])";
+
+const typedIn = new Map(); // name of a form -> when something was last typed there that is not kept yet
+let keeping = Promise.resolve();
+let timer = null;
+let failed = false;
+
+// Whether a field holds something else than the page came with.
+export function changed(control) {
+  if (control.matches("select")) return [...control.options].some((option) => option.selected !== option.defaultSelected);
+  return control.value !== control.defaultValue || (control.checked ?? false) !== (control.defaultChecked ?? false);
+}
+
+function filled(box) {
+  return [...box.querySelectorAll("form[data-log]")].filter((form) => form.querySelector(FIELDS));
+}
+
+// The name by which a form is known again in the page that comes next.
+export function nameOf(form) {
+  const fold = form.closest("details");
+  return fold ? `${fold.id}.${filled(fold).indexOf(form)}` : form.elements.answers_act?.value || "";
+}
+
+function fieldsOf(form) {
+  const controls = [...form.querySelectorAll(FIELDS)].filter((control) => control.name && changed(control));
+  const held = controls.filter((control) => !["radio", "checkbox"].includes(control.type) || control.checked);
+  return Object.fromEntries(held.map((control) => [control.name, control.value]));
+}
+
+function named(main, name) {
+  return filled(main).find((form) => nameOf(form) === name);
+}
+
+async function keep(main, id, more = {}) {
+  clearTimeout(timer);
+  timer = null;
+  for (const [name, at] of [...typedIn]) {
+    const form = named(main, name);
+    typedIn.delete(name);
+    if (!form) continue;
+    const draft = { form: name, fields: JSON.stringify(fieldsOf(form)), ago: Date.now() - at };
+    const answer = await post(`/stay/${id}/draft`, draft, { signal: AbortSignal.timeout(ANSWER_MS), ...more }).catch(() => null);
+    if (answer?.status === 401) return lockNow();
+    failed = !answer || answer.status >= 500;
+    if (!failed) continue;
+    if (!typedIn.has(name)) typedIn.set(name, at);
+    timer ??= setTimeout(() => begin(main, id), RETRY_MS);
+    return;
+  }
+}
+
+function begin(main, id, more) {
+  keeping = keeping.then(() => keep(main, id, more));
+}
+
+// What was on its way is there before the press that ends it; gives the draft's name.
+export async function sending(form) {
+  const name = nameOf(form);
+  typedIn.delete(name);
+  await Promise.race([keeping, new Promise((resolve) => setTimeout(resolve, HURRY_MS))]);
+  return name;
+}
+
+function putBack(main, drafts) {
+  let count = 0;
+  for (const [name, fields] of Object.entries(drafts)) {
+    const form = named(main, name);
+    for (const control of form?.querySelectorAll(FIELDS) || []) {
+      if (!(control.name in fields)) continue;
+      count += 1;
+      if (["radio", "checkbox"].includes(control.type)) control.checked = control.value === fields[control.name];
+      else control.value = fields[control.name];
+      const fold = form.closest("details");
+      if (fold) fold.open = true;
+    }
+  }
+  if (count) say("What you had typed here is back. It is not sent yet.", false);
+}
+
+export function keepDrafts(main, id) {
+  putBack(main, JSON.parse(document.body.dataset.drafts));
+  delete document.body.dataset.drafts;
+  main.addEventListener("input", (event) => {
+    const form = event.target.closest("form[data-log]");
+    const name = form && nameOf(form);
+    if (!name) return;
+    typedIn.set(name, Date.now());
+    clearTimeout(timer);
+    timer = setTimeout(() => begin(main, id), REST_MS);
+  });
+  addEventListener("pagehide", () => typedIn.size && begin(main, id, { keepalive: true }));
+  addEventListener("online", () => typedIn.size && begin(main, id));
+  addEventListener("beforeunload", (event) => failed && typedIn.size && event.preventDefault());
+}
