@@ -530,7 +530,8 @@ def destination_add(
         ),
     ] = None,
     certificate: Annotated[
-        Path | None, typer.Option("--certificate", help="Direct: PEM of the recipient's certificate.")
+        Path | None,
+        typer.Option("--certificate", help="Direct: PEM of the recipient's certificate, then of anchors of its side."),
     ] = None,
     bearer: Annotated[
         bool, typer.Option("--bearer", help="Read a bearer token, or SFTP password, from standard input.")

@@ -31,10 +31,10 @@ from streams.store.audit import Audited
 from streams.store.delivery import DeliveryState, Sums
 from streams.store.destinations import DestinationRow
 from streams.store.opening import open_store
+from streams.tell.certificates import CERTIFICATE
 from streams.tell.process import make_forms, make_ways
 from streams.tell.signing import SIGNING, SIGNING_KEY, new_key, new_secret, public_key
 from streams.tell.way import BEARER, Delivered, NotDelivered, Secrets
-from streams.tell.ways.direct import CERTIFICATE
 from streams.tell.ways.sftp import SSH_KEY, new_ssh_key
 
 FORMS: Final = tuple(form for form in FormKind if form is not FormKind.SUBSCRIPTION)  # whose client asks for it

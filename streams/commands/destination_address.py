@@ -14,8 +14,8 @@ from rules.telling.directory import Directory
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.tell.addresses import NotAllowed, look_up, resolve
+from streams.tell.certificates import why_not
 from streams.tell.contacts import INSTRUCTIONS, PROGRAMS
-from streams.tell.ways.direct import why_not
 from streams.tell.ways.sftp import HOST_KEY, fingerprint_of, place_of
 
 _WORD: Final = r"[A-Za-z0-9_.-]{1,60}"
@@ -69,14 +69,14 @@ def check_address(settings: Settings, made: Destination) -> None:
 
 
 def certificate_of(path: Path | None, made: Destination) -> str:
-    """The recipient's certificate in PEM, "" where the way needs none. Raises `Problem`."""
+    """The recipient's certificate in PEM and what follows it, "" where the way needs none. Raises `Problem`."""
     if made.way is not WayKind.DIRECT:
         return ""
     if path is None:
         raise Problem("--certificate FILE: a Direct message is encrypted to its recipient's certificate (PEM)")
     try:
         text = path.read_text()
-        certificate = x509.load_pem_x509_certificate(text.encode())
+        certificate, *_ = x509.load_pem_x509_certificates(text.encode())
     except (OSError, ValueError):
         raise Problem(f"{path} is no certificate in PEM") from None
     if why := why_not(certificate, made.address, datetime.now(UTC)):

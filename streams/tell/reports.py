@@ -1,7 +1,9 @@
 """Mails that came back in; what became of the mail each is about written, and an address that is none paused, out.
 
 Every outcome is counted by name. A report is marked as read after its effect is written, so one that is read twice
-changes nothing more. Of a mail nothing is logged or kept: not who wrote it, not what it says.
+changes nothing more. Of a mail nothing is logged or kept: not who wrote it, not what it says. That a Direct message
+arrived is believed of the recipient's side alone, by its signature; that it failed is believed of everybody who knows
+the message: better looked into once too often.
 """
 
 import asyncio
@@ -11,19 +13,24 @@ from enum import StrEnum
 from typing import Final
 
 import structlog
+from cryptography.x509 import load_pem_x509_certificates
 
 from parsers.mail_reports import MailReport, NoReport, Told, read_mail_report
 from rules.telling.attempts import Failure
+from rules.telling.destinations import Destination, WayKind
 from streams.run import metrics
 from streams.store import Store, Unavailable
 from streams.store.confirmations import DISPATCHED, PROCESSED, Sent
+from streams.tell.certificates import CERTIFICATE
 from streams.tell.in_thread import InThread
 from streams.tell.mailboxes import Box, Mail
 from streams.tell.resting import Resting
+from streams.tell.signed_mail import SignedMail, Unproven, signed_mail, why_unproven
 
 log = structlog.get_logger()
 
 LOOK_SECONDS: Final = 60.0
+_ARRIVED: Final = (Told.PROCESSED, Told.DISPATCHED)
 
 
 class OfNone(StrEnum):
@@ -75,8 +82,9 @@ class Reports:
             if said is not OfNone.EARLY:
                 await self._in_thread(mail.mark_read)
 
-    async def _taken(self, mail: Mail) -> Told | NoReport | OfNone:
-        report = await self._in_thread(lambda: read_mail_report(self._opened(mail.raw)))
+    async def _taken(self, mail: Mail) -> Told | NoReport | OfNone | Unproven:
+        came = await self._in_thread(lambda: signed_mail(self._opened(mail.raw)))
+        report = await self._in_thread(read_mail_report, came.content)
         if isinstance(report, NoReport):
             return report
         sent = await self._in_thread(self._store.confirmations.find, report.about, self._secret)
@@ -84,8 +92,20 @@ class Reports:
             return OfNone.UNKNOWN
         if sent.in_hand:
             return OfNone.EARLY
+        proves = sent.destination.way is WayKind.DIRECT and report.told in _ARRIVED
+        if proves and (unproven := await self._in_thread(self._unproven, came, sent.destination)):
+            return unproven
         await self._follow(sent, report)
         return report.told
+
+    def _unproven(self, came: SignedMail, destination: Destination) -> Unproven | None:
+        now, where = self._now(), destination.destination_id
+        try:
+            kept = self._store.destinations.secrets_of(where, self._secret, now).get(CERTIFICATE, ())
+            trusted = [each for pem in kept for each in load_pem_x509_certificates(pem.encode())]
+        except ValueError:  # kept under another key
+            trusted = []
+        return why_unproven(came, destination.address, trusted, now)
 
     async def _follow(self, sent: Sent, report: MailReport) -> None:
         confirmations, now = self._store.confirmations, self._now()

@@ -14,13 +14,14 @@ from rules.decisions import Action, StayStatus
 from rules.policy.policy import default_policy
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.destinations import FormKind
+from streams.tell.certificates import CERTIFICATE, why_not
 from streams.tell.form import Item
 from streams.tell.forms.adt import adt, trigger
 from streams.tell.nobody import sample_view
 from streams.tell.parcels import DirectNotification
 from streams.tell.relay import Relay
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
-from streams.tell.ways.direct import CERTIFICATE, Direct, Identity, why_not
+from streams.tell.ways.direct import Direct, Identity
 from tests.rigs.telling import destination
 from tests.tell.test_da_vinci import FULL, NOW, view
 from tests.tell.test_ways import mailbox

@@ -1,10 +1,10 @@
 """Mails that came back: an address that is none is paused and the manager told, a Direct message is confirmed."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
-from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -15,13 +15,14 @@ from rules.telling.destinations import FormKind, State, WayKind, Whose
 from streams.run import metrics
 from streams.store import Store
 from streams.store.delivery import DeliveryState
+from streams.tell.certificates import CERTIFICATE
 from streams.tell.in_thread import InThread
 from streams.tell.mailboxes import Imap, Maildir, box_of
 from streams.tell.relay import Relay
 from streams.tell.reports import Reports
 from streams.tell.resting import Resting
 from streams.tell.seen import Known
-from streams.tell.ways.direct import CERTIFICATE, Direct, Identity
+from streams.tell.ways.direct import Direct, Identity
 from streams.tell.ways.smtp import Smtp
 from tests.messages.test_mail_reports import dsn, mdn
 from tests.rigs.imap import ImapServer
@@ -46,7 +47,7 @@ class Came:
         in_thread, known = InThread(None), Known(DIRECTORY, DEFAULT, default_policy())
         resting = Resting(store, {WayKind.SMTP: way}, lambda: known, in_thread)
         opened = way.opened if isinstance(way, Direct) else bytes
-        self.reports = Reports(store, [], resting, SECRET, in_thread, lambda: NOW, opened)
+        self.reports = Reports(store, [], resting, SECRET, in_thread, lambda: datetime.now(UTC), opened)
 
     def back(self, raw: bytes) -> dict[str, float]:
         """Reads one mail that came back; gives what was counted."""
@@ -135,56 +136,90 @@ def test_who_never_had_the_mail_pauses_nobody(store: Store, mailbox, tmp_path: P
     assert state_of(store, "ortiz") == (State.ACTIVE, "")
 
 
+class Directed(NamedTuple):
+    """A Direct message that the relay took, what reads its mailbox, and both sides' certificates."""
+
+    came: Came
+    message_id: str
+    ours: Path
+    theirs: tuple[Path, Path]  # certificate and key
+
+    def mdn(self, disposition: str) -> bytes:
+        return mdn(f"automatic-action/MDN-sent-automatically;{disposition}", self.message_id)
+
+    def signed(self, disposition: str, by: tuple[Path, Path] | None = None) -> bytes:
+        cert, key = by or self.theirs
+        words = ("cms", "-sign", "-md", "sha256", "-signer", str(cert), "-inkey", str(key))
+        return encrypted(openssl(*words, given=self.mdn(disposition)), self.ours)
+
+
 @pytest.fixture
-def directed(store: Store, mailbox, tmp_path: Path):
-    """A Direct message that the relay took: what reads its mailbox, the delivery's id, and our certificate."""
+def directed(store: Store, mailbox, tmp_path: Path) -> Directed:
     _, port, ca = mailbox
     ours, our_key = certificate(tmp_path, "us", "DNS:direct.handoff.example")
-    theirs, _ = certificate(tmp_path, "them", "email:nurse@direct.clinic.example")
+    theirs = certificate(tmp_path, "them", "email:nurse@direct.clinic.example")
     to = destination(form=FormKind.DIRECT_ADT, address="nurse@direct.clinic.example")
     store.destinations.put(to, NOW)
-    store.destinations.put_secret("d1", CERTIFICATE, theirs.read_text(), SECRET, NOW, timedelta())
+    store.destinations.put_secret("d1", CERTIFICATE, theirs[0].read_text(), SECRET, NOW, timedelta())
     told(store, [to], record(1))
     identity = Identity("alerts@direct.handoff.example", ours, our_key)
     way = Direct(Relay(f"smtp://localhost:{port}", "mail@handoff.example", str(ca)), identity)
     Rig(store, way).turn()
     sent = message_from_bytes(mailbox[0].mails[0].content)
-    return Came(store, tmp_path / "back", way), str(sent["Message-ID"]), ours
+    return Directed(Came(store, tmp_path / "back", way), str(sent["Message-ID"]), ours, theirs)
 
 
 def encrypted(raw: bytes, to: Path) -> bytes:
     return openssl("cms", "-encrypt", "-aes256", str(to), given=raw)
 
 
-def test_the_other_side_s_agent_confirms_and_then_that_it_is_there(store: Store, directed) -> None:
-    came, message_id, ours = directed
-    says = partial(mdn, about=message_id)
+def test_the_other_side_s_agent_confirms_and_then_that_it_is_there(store: Store, directed: Directed) -> None:
+    came = directed.came
     assert store.confirmations.unconfirmed(NOW + timedelta(minutes=59)) == {}
     assert store.confirmations.unconfirmed(NOW + timedelta(minutes=61)) == {"d1": 1}
-    assert came.back(encrypted(says("automatic-action/MDN-sent-automatically;processed"), ours)) == {"processed": 1}
+    assert came.back(directed.signed("processed")) == {"processed": 1}
     assert [row.status for row in rows(store)] == ["processed"]
     assert store.confirmations.unconfirmed(NOW + timedelta(minutes=61)) == {}
-    assert came.back(encrypted(says("automatic-action/MDN-sent-automatically;dispatched"), ours)) == {"dispatched": 1}
-    came.back(says("automatic-action/MDN-sent-automatically;processed"))
-    came.back(says("automatic-action/MDN-sent-automatically;failed"))
+    assert came.back(directed.signed("dispatched")) == {"dispatched": 1}
+    came.back(directed.signed("processed"))
+    came.back(directed.signed("failed"))
     assert [(row.state, row.status) for row in rows(store)] == [(DeliveryState.DELIVERED, "dispatched")]
 
 
-def test_a_direct_message_that_failed_is_given_up_and_may_have_arrived(store: Store, directed) -> None:
-    came, message_id, ours = directed
-    assert came.back(encrypted(mdn("automatic-action/MDN-sent-automatically;failed", message_id), ours)) == {
-        "failed": 1
-    }
+def test_a_confirmation_that_the_recipient_did_not_sign_confirms_nothing(
+    store: Store, directed: Directed, tmp_path: Path
+) -> None:
+    came = directed.came
+    other = certificate(tmp_path, "other", "email:nurse@direct.clinic.example")
+    assert came.back(encrypted(directed.mdn("processed"), directed.ours)) == {"unsigned": 1}
+    assert came.back(directed.mdn("dispatched")) == {"unsigned": 1}
+    assert came.back(directed.signed("dispatched", other)) == {"signed_by_another": 1}
+    assert [row.status for row in rows(store)] == ["250"]
+    assert store.confirmations.unconfirmed(NOW + timedelta(minutes=61)) == {"d1": 1}
+    assert not list((tmp_path / "back" / "new").iterdir())
+
+
+def test_a_certificate_kept_under_another_key_proves_nothing(store: Store, directed: Directed) -> None:
+    directed.came.reports._secret = b"another"
+    assert directed.came.back(directed.signed("processed")) == {"signed_by_another": 1}
+
+
+def test_a_direct_message_that_failed_is_given_up_and_may_have_arrived(store: Store, directed: Directed) -> None:
+    assert directed.came.back(encrypted(directed.mdn("failed"), directed.ours)) == {"failed": 1}, "whoever says so"
     (row,) = rows(store)
     assert (row.state, row.failure, row.maybe) == (DeliveryState.GIVEN_UP, Failure.BOUNCED, True)
     found = store.destinations.find("d1")
     assert found and (found.destination.state, found.last_failure) == (State.ACTIVE, "bounced")
 
 
-def test_what_is_encrypted_to_somebody_else_is_no_report(directed, tmp_path: Path) -> None:
-    came, message_id, _ = directed
+def test_what_is_encrypted_to_somebody_else_is_no_report(directed: Directed, tmp_path: Path) -> None:
     other, _ = certificate(tmp_path, "other", "DNS:other.example")
-    assert came.back(encrypted(mdn("x/y;processed", message_id), other)) == {"other": 1}
+    assert directed.came.back(encrypted(directed.mdn("processed"), other)) == {"other": 1}
+
+
+def test_a_mail_in_a_mail_in_a_mail_ends_nobody(directed: Directed) -> None:
+    deep = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000))
+    assert directed.came.back(deep) == {"unreadable": 1}
 
 
 def test_a_report_that_overtakes_the_relay_s_answer_is_read_at_the_next_look(

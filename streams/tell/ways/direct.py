@@ -19,17 +19,17 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs7
 
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
+from streams.tell.certificates import CERTIFICATE, why_not
 from streams.tell.relay import Relay, hand_in
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
 _ENCRYPTED: Final = ("application/pkcs7-mime", "application/x-pkcs7-mime")
-CERTIFICATE: Final = "certificate"  # name of a secret: the recipient's, in PEM; not secret, but kept with the others
 
 
 class Identity:
@@ -49,13 +49,13 @@ class Identity:
 
     def opened(self, raw: bytes) -> bytes:
         """What a mail that is encrypted to us holds; the mail itself when it is not, or cannot be opened."""
-        message = message_from_bytes(raw)
-        if message.get_content_type() not in _ENCRYPTED:
-            return raw
-        sealed = message.get_payload(decode=True)
         try:
+            message = message_from_bytes(raw)
+            if message.get_content_type() not in _ENCRYPTED:
+                return raw
+            sealed = message.get_payload(decode=True)
             return pkcs7.pkcs7_decrypt_der(bytes(sealed or b""), self.certificate, self.key, [])
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except (ValueError, TypeError, UnsupportedAlgorithm, RecursionError):
             return raw
 
 
@@ -120,19 +120,3 @@ class Direct:
 
     async def close(self) -> None:
         """Nothing is kept open."""
-
-
-def why_not(certificate: x509.Certificate, address: str, now: datetime) -> str:
-    """Why a message to `address` must not be encrypted to this certificate; "" when it may."""
-    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        return "the certificate is not valid today"
-    if not isinstance(certificate.public_key(), RSAPublicKey):
-        return "the certificate's key must be RSA"
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return "the certificate is bound to no address"
-    mails = {name.lower() for name in names.get_values_for_type(x509.RFC822Name)}
-    domains = {name.lower() for name in names.get_values_for_type(x509.DNSName)}
-    bound = address.lower() in mails or address.lower().partition("@")[2] in domains
-    return "" if bound else "the certificate is bound to another address"
