@@ -32,6 +32,7 @@ from streams.store.tables import (
 SHOWN_DAYS: Final = 60  # a finished row leaves the page after so long
 PASSED_ON_DAYS: Final = 7  # so long a row that went over to others is still shown to who did not look
 MOST_ROWS: Final = 2_000
+NEAR: Final = 200  # ids looked through for one of another
 _URGENCY: Final = case({str(priority): place for place, priority in enumerate(Priority)}, value=alerts.c.priority)
 
 
@@ -161,6 +162,25 @@ class InboxRows:
         with self._database.reading() as connection:
             return bool(connection.scalar(wanted))
 
+    def nearest_of_others(self, case_manager_id: str, alert_id: str) -> str:
+        """This alert, if it never was this person's; of one that is not there another in its place, always the same,
+        so that a refused look does the same work for both. "" where nothing is another's.
+        """
+        key = alerts.c.alert_id
+        after = select(key).where(key >= alert_id).order_by(key).limit(NEAR).subquery()
+        before = select(key).where(key < alert_id).order_by(key.desc()).limit(NEAR).subquery()
+        with self._database.reading() as connection:
+            here, there = (
+                connection.scalar(
+                    select(near.c.alert_id)
+                    .where(~_ever(case_manager_id, near.c.alert_id))
+                    .order_by(near.c.alert_id if near is after else near.c.alert_id.desc())
+                    .limit(1)
+                )
+                for near in (after, before)
+            )
+        return str(here or there or "")
+
     def stay_page(self, case_manager_id: str, alert_id: str, *, anybody_s: bool = False) -> StayPage | None:
         """One stay in full as this person sees it; None when the alert is not and was never theirs, unless
         `anybody_s`: then whoever asks has made sure that they may.
@@ -262,6 +282,12 @@ class InboxRows:
             position = connection.scalar(select(counters.c.value).where(counters.c.name == "position"))
             at = connection.scalar(newest)
             return int(position or 0), from_us(at) if at is not None else None
+
+
+def _ever(case_manager_id: str, alert_id: Any) -> Any:
+    """Whether the alert is or was this person's."""
+    mine = (alert_owners.c.case_manager_id == case_manager_id) & (alert_owners.c.alert_id == alert_id)
+    return select(alert_owners.c.alert_id).where(mine).exists()
 
 
 def _listed(now: datetime) -> Any:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from parsers.events import (
@@ -1050,3 +1051,23 @@ def test_the_page_of_a_stay_says_which_systems_were_told_and_whether_it_arrived(
     assert "oak system, by webhook not arrived yet, tried again" in text
     assert "plan system, by webhook arrived" in text
     assert "fax system, by webhook did not arrive" in text
+
+
+def test_a_refused_look_asks_the_database_the_same_whether_the_stay_exists(store):
+    """What is another's and what is not there cannot be told apart by time: the same queries, the same refusal."""
+    rosa, luis = person(1), person(2, "Luis", "Bennett", practice_id="p77")
+    load_people(store, [rosa, luis])
+    tell(store, alert(rosa, "m1"))
+    for version in (1, 2):
+        tell(store, alert(luis, "n1", version, owners=(Owner(case_manager_id="cm-far", because="practice"),), told=()))
+    desk, asked = Desk(store), []
+    desk.directory()
+    event.listen(store.database._engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    queries = {}
+    for name, alert_id in {"another's": "n1", "above it": "z9", "below it": "a0", "beside mine": "m0"}.items():
+        asked.clear()
+        assert detail_of(desk, ORTIZ, alert_id) is None
+        queries[name] = tuple(asked)
+    assert len(queries["another's"]) > 5
+    assert set(queries.values()) == {queries["another's"]}
+    assert detail_of(desk, ORTIZ, "m1") is not None
