@@ -92,7 +92,11 @@ def test_one_that_never_answered_opens_nothing() -> None:
         (b"[" * 100_000, "no JSON Web Key Set"),
         (b'{"keys": [{"kty": "EC", "kid": "x"}]}', "no JSON Web Key Set"),
         (json.dumps({"keys": [ONE.as_dict(private=True)]}).encode(), "private key"),
-        (json.dumps({"keys": [OctKey.generate_key(256).as_dict(private=True)]}).encode(), "private key"),
+        pytest.param(
+            json.dumps({"keys": [OctKey.generate_key(256).as_dict(private=True)]}).encode(),
+            "private key",
+            id="a shared secret",
+        ),
         (b'{"keys": []}', "no JSON Web Key Set"),
         (a_set(ECKey.generate_key("P-384", {"kid": ""}, auto_kid=False)), "needs a kid"),
     ],
