@@ -1,12 +1,13 @@
 """Fixtures that more than one test file needs: real servers, started once a session."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from tests.rigs.floors import below, shares
 from tests.rigs.servers import CHROMIUM, KafkaServer, PostgresServer, free_port, missing_kafka, missing_postgres
 
 # The machine is shared: how long one example takes says nothing; `timeout` in pyproject.toml ends what hangs.
@@ -25,6 +26,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         room = item.path.parent.name
         item.add_marker(pytest.mark.xdist_group("alone" if room in ALONE else str(item.path)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """After the last test, and where coverage was traced: each room has its floor."""
+    ended = yield
+    tracing = session.config.pluginmanager.getplugin("_cov")
+    if tracing is None or tracing.cov_controller is None or hasattr(session.config, "workerinput"):
+        return ended
+    measured = shares(tracing.cov_controller.cov)
+    terminal = session.config.pluginmanager.getplugin("terminalreporter")
+    terminal.write_line("\ncoverage: " + ", ".join(f"{room} {share:.1f} %" for room, share in measured.items()))
+    for sentence in below(measured):
+        terminal.write_line(sentence, red=True)
+        session.testsfailed += 1
+    return ended
 
 
 def missing(reason: str) -> None:
