@@ -273,6 +273,12 @@ def translated() -> Iterator[None]:
         raise Unavailable("every connection is in use") from None
 
 
+def take_your_time(connection: Connection) -> None:
+    """This transaction is not ended for what its process does between two statements."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
 Row = tuple[Any, ...]
 
 

@@ -6,7 +6,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
-from streams.store.database import Database
+from streams.store.database import Database, take_your_time
 from streams.store.revisions import MIGRATIONS, StoreOutdated, TablesAre, compare
 
 LOCK: Final = 0x68616E646F6666  # any number that only migrations use
@@ -25,6 +25,7 @@ def migrate(database: Database, to: str = "head") -> None:
     with database.writing() as connection:
         if database.backend == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        take_your_time(connection)
         context = MigrationContext.configure(connection)
         revision = context.get_current_revision() or ""
         before = compare(revision)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from parsers.files.panel_columns import KNOWN_BY, STORED, PanelRow, line_of
 from parsers.people import Enrollee
 from rules.matching.person import PanelRecord
-from streams.store.database import Database, Row, next_values, rows_among
+from streams.store.database import Database, Row, next_values, rows_among, take_your_time
 from streams.store.panel_former import KEPT, After, Before, succeed
 from streams.store.panel_read import CURSOR_SHIFT, READ_AT_ONCE, PanelChanges, counters_now, cursor_of
 from streams.store.panel_rows import (
@@ -75,6 +75,7 @@ class Panel:
         tell = progress or (lambda _stage, _done: None)
         with self._staging() as connection:
             with connection.begin():
+                take_your_time(connection)  # whoever hands the lines over may be slow, and nobody else waits
                 count = _stage(connection, rows, tell)
             with self._apply(connection), connection.begin():
                 today = now.astimezone(self._database.zone).date()

@@ -15,7 +15,7 @@ from parsers.files.panel_columns import STORED, PanelRow, enrollee_of
 from parsers.files.panel_forms import numbers_of
 from parsers.people import Enrollee
 from rules.matching.person import PanelRecord
-from streams.store.database import rows_among
+from streams.store.database import rows_among, take_your_time
 
 US: Final = "\x1f"
 RS: Final = "\x1e"
@@ -142,6 +142,7 @@ def stream_rows(connection: Connection, statement: str) -> Iterator[Any]:
         cursor.arraysize = FETCHED_AT_ONCE
         cursor.execute(statement)
     else:
+        take_your_time(connection)  # as whoever reads them does
         cursor = connection.connection.driver_connection.cursor(name="panel")  # type: ignore[union-attr]
         cursor.execute(statement)
     try:

@@ -19,7 +19,7 @@ from streams.store import Store, StoreFault, StoreOutdated, TablesAre, Unavailab
 from streams.store import database as engine_module
 from streams.store import ledger as ledger_module
 from streams.store.audit import Audited
-from streams.store.database import Database, make_engine, rows_among, write_rows
+from streams.store.database import Database, make_engine, rows_among, take_your_time, write_rows
 from streams.store.migrating import migrate, scripts
 from streams.store.revisions import known_revisions
 from streams.store.tables import feed_tallies, feeds, ledger, metadata
@@ -275,6 +275,19 @@ def test_an_ending_and_what_its_feed_said_by_it_stand_or_fall_together(
     assert opened.ledger.end([ended]) == 1
     with opened.database.reading() as connection:
         assert connection.scalar(select(feed_tallies.c.messages).where(feed_tallies.c.said == "arrival")) == 1
+    opened.close()
+
+
+@pytest.mark.servers
+def test_a_transaction_that_lies_still_is_ended_unless_it_says_that_it_will(postgres_url: str) -> None:
+    opened = Store.open(postgres_url, migrate=True)
+    limit = "SHOW idle_in_transaction_session_timeout"
+    with opened.database.writing() as connection:
+        assert connection.exec_driver_sql(limit).scalar() == "15s"
+        take_your_time(connection)
+        assert connection.exec_driver_sql(limit).scalar() == "0"
+    with opened.database.reading() as connection:
+        assert connection.exec_driver_sql(limit).scalar() == "15s"
     opened.close()
 
 
