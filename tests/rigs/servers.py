@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 KAFKA_POM = Path(__file__).with_name("kafka.xml")
@@ -70,13 +71,22 @@ def kafka_jars() -> Path:
 class KafkaServer:
     """One KRaft node whose log is on disk: survives `kill()` and `start()`."""
 
-    def __init__(self, folder: Path, *, heap: str = "512m", sasl: tuple[str, str] | None = None) -> None:
-        """`sasl`: the one user and password it lets in, by SASL PLAIN."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        heap: str = "512m",
+        sasl: tuple[str, str] | None = None,
+        node: int = 1,
+        voters: Mapping[int, int] | None = None,
+    ) -> None:
+        """`sasl`: the one user and password it lets in, by SASL PLAIN. `voters`: the controllers' ports, by node."""
         self.folder = folder
         self.port = free_port()
         self.heap = heap
         self.process: subprocess.Popen[bytes] | None = None
-        controller = free_port()
+        voters = voters or {node: free_port()}
+        replicas, in_sync = len(voters), max(1, len(voters) - 1)
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "server.properties"
         clients = "SASL_PLAINTEXT" if sasl else "PLAINTEXT"
@@ -96,17 +106,18 @@ class KafkaServer:
             "\n".join(
                 [
                     "process.roles=broker,controller",
-                    "node.id=1",
-                    f"controller.quorum.voters=1@127.0.0.1:{controller}",
-                    f"listeners={clients}://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
+                    f"node.id={node}",
+                    f"controller.quorum.voters={','.join(f'{n}@127.0.0.1:{port}' for n, port in voters.items())}",
+                    f"listeners={clients}://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{voters[node]}",
                     f"advertised.listeners={clients}://127.0.0.1:{self.port}",
                     "controller.listener.names=CONTROLLER",
-                    "offsets.topic.replication.factor=1",
+                    f"offsets.topic.replication.factor={replicas}",
+                    f"min.insync.replicas={in_sync}",
                     "offsets.topic.num.partitions=8",
-                    "transaction.state.log.replication.factor=1",
-                    "transaction.state.log.min.isr=1",
-                    "share.coordinator.state.topic.replication.factor=1",
-                    "share.coordinator.state.topic.min.isr=1",
+                    f"transaction.state.log.replication.factor={replicas}",
+                    f"transaction.state.log.min.isr={in_sync}",
+                    f"share.coordinator.state.topic.replication.factor={replicas}",
+                    f"share.coordinator.state.topic.min.isr={in_sync}",
                     "group.initial.rebalance.delay.ms=0",
                     "auto.create.topics.enable=false",
                     f"log.dirs={folder / 'log'}",
@@ -130,6 +141,7 @@ class KafkaServer:
                     f"-Xmx{self.heap}",
                     "-Xms256m",
                     "-XX:+UseSerialGC",
+                    "-XX:TieredStopAtLevel=1",  # up in half the time where cores are few
                     "-cp",
                     f"{kafka_jars()}/*",
                     main,
@@ -140,9 +152,12 @@ class KafkaServer:
                 stdin=subprocess.DEVNULL,
             )
 
-    def start(self) -> None:
+    def launch(self) -> None:
         self.process = self._java("kafka.Kafka", str(self._config))
-        wait_for_port(self.port)
+
+    def start(self, seconds: float = 60) -> None:
+        self.launch()
+        wait_for_port(self.port, seconds)
 
     def kill(self) -> None:
         """As a crash would: SIGKILL."""
@@ -160,6 +175,28 @@ class KafkaServer:
                 self.process.kill()
                 self.process.wait()
             self.process = None
+
+
+class KafkaCluster:
+    """Three KRaft nodes, each broker and controller: of every topic three replicas, of which two must hold a record."""
+
+    def __init__(self, folder: Path, *, heap: str = "384m") -> None:
+        voters = {node: free_port() for node in (1, 2, 3)}
+        self.nodes = [KafkaServer(folder / str(node), heap=heap, node=node, voters=voters) for node in voters]
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(node.bootstrap for node in self.nodes)
+
+    def start(self) -> None:
+        for node in self.nodes:
+            node.launch()
+        for node in self.nodes:
+            wait_for_port(node.port, 180)
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
 
 
 def _postgres_bin(name: str) -> str:
@@ -202,6 +239,7 @@ class PostgresServer:
             "postgres",
             "-E",
             "UTF8",
+            "--no-sync",
         ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=120, cwd="/")
 
@@ -217,6 +255,8 @@ class PostgresServer:
             f"port={self.port}",
             "-c",
             f"unix_socket_directories={self.folder}",
+            "-c",
+            "fsync=off",  # survives any process killed; only a power cut would lose something, and none is tried here
         ]
         self.process = subprocess.Popen(
             [
@@ -265,5 +305,5 @@ class PostgresServer:
         if self.process:
             with contextlib.suppress(ProcessLookupError, FileNotFoundError):
                 os.kill(int((self.folder / "postmaster.pid").read_text().splitlines()[0]), signal.SIGINT)
-            self.process.wait(30)
+            self.process.wait(120)
             self.process = None
