@@ -112,10 +112,10 @@ def judge(data: bytes) -> Judged:
         case Reject() as reject:
             header = peek(_LINE_END.split(data.lstrip(), maxsplit=1)[0])
             return Judged(None if isinstance(header, Reject) else header, reject)
-        case found:
-            if found.message_type and not is_adt(found.message_type):
-                return Judged(found, Reject(code=RejectCode.NOT_ADT, place="MSH-9.1"))
-            return Judged(found, None)
+        case glance:
+            if glance.message_type and not is_adt(glance.message_type):
+                return Judged(glance, Reject(code=RejectCode.NOT_ADT, place="MSH-9.1"))
+            return Judged(glance, None)
 
 
 class Looked(NamedTuple):

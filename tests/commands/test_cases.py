@@ -37,5 +37,5 @@ def test_what_is_right(expect: Path, tmp_path: Path) -> None:
                 assert len(stays) == (1 if same else len(numbers)), condition
         for path, right in condition.items():
             if path not in ("n", "same_stay", "other_stay"):
-                found = value(rows[condition["n"] - 1], path)
-                assert found in (right if isinstance(right, list) else [right]), (condition, found)
+                actual = value(rows[condition["n"] - 1], path)
+                assert actual in (right if isinstance(right, list) else [right]), (condition, actual)

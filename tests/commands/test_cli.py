@@ -152,8 +152,8 @@ def cut_short(folder: Path) -> None:
 def test_what_the_world_does_to_us_is_said_in_a_sentence(name: str, tmp_path: Path) -> None:
     words, prepare, environment, said = WORLD[name]
     folder = tmp_path / "data"
-    for one in prepare:
-        one(folder)
+    for step in prepare:
+        step(folder)
     message = tmp_path / "one.hl7"
     message.write_bytes(b"MSH|^~\\&|A|B|C|D|20260101||ADT^A01|1|P|2.5\r")
     with socket.socket() as taken:

@@ -18,7 +18,7 @@ from streams.store import Store
 from streams.store.delivery import DeliveryState, End
 from tests.rigs.receiver import Receiver
 from tests.rigs.store import line, record
-from tests.rigs.telling import told
+from tests.rigs.telling import decide_for
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +40,9 @@ def add(name: str, address: str, *more: str, form: str = "webhook_json", whose: 
     return run("add", name, address, "--form", form, "--whose", whose, *more, **changes)
 
 
-def one() -> dict:
-    (found,) = [json.loads(text) for text in run("list", "--json").splitlines()]
-    return found
+def listed() -> dict:
+    (destination,) = [json.loads(text) for text in run("list", "--json").splitlines()]
+    return destination
 
 
 def test_a_webhook_is_added_tried_and_verified_with_the_secret_that_was_shown_once() -> None:
@@ -131,7 +131,7 @@ def test_paused_resumed_told_again_and_removed_and_the_sum_holds(here: Path) -> 
     now = datetime.now(UTC)
     store = Store.open(load_settings().store_url)
     store.panel.load([line()], full=True, now=now)
-    told(store, [row.destination for row in store.destinations.all()], record(1), now=now)
+    decide_for(store, [row.destination for row in store.destinations.all()], record(1), now=now)
     later = now + timedelta(minutes=1)
     claimed = store.deliveries.claim("x", later, timedelta(minutes=1), store.deliveries.ready(later), each=9)
     store.deliveries.settle(
@@ -139,11 +139,11 @@ def test_paused_resumed_told_again_and_removed_and_the_sum_holds(here: Path) -> 
     )
     store.close()
     run("pause", "files")
-    assert (one()["state"], one()["due"], one()["given_up"]) == ("paused", 1, 1)
+    assert (listed()["state"], listed()["due"], listed()["given_up"]) == ("paused", 1, 1)
     run("resume", "files")
     span = ("--since", "2020-01-01", "--until", "2100-01-01")
     assert json.loads(run("replay", "files", *span, "--json"))["again"] == 1
-    assert (one()["state"], one()["waiting"]) == ("active", 1)
+    assert (listed()["state"], listed()["waiting"]) == ("active", 1)
     assert "1 due = 0 delivered + 1 waiting + 0 given up + 0 superseded" in run("list")
     run("remove", "files")
     assert "nobody outside is told" in run("list")
@@ -154,12 +154,12 @@ def test_what_left_about_one_person_is_listed_and_the_look_is_audited(here: Path
     now = datetime.now(UTC)
     store = Store.open(load_settings().store_url)
     store.panel.load([line()], full=True, now=now)
-    told(store, [row.destination for row in store.destinations.all()], record(1), now=now)
+    decide_for(store, [row.destination for row in store.destinations.all()], record(1), now=now)
     claimed = store.deliveries.claim("x", now, timedelta(minutes=1), store.deliveries.ready(now), each=9)
     store.deliveries.settle([End(claimed[0].delivery_id, "files", DeliveryState.DELIVERED, now, tier="full")], "x", now)
     (row,) = [json.loads(text) for text in run("told", "E1", "--by", "central-office", "--json").splitlines()]
     assert (row["destination_id"], row["version"], row["tier"], row["arrived"]) == ("files", 1, "full", "delivered")
-    assert [one.case_manager_id for one in store.audit.read(enrollee_id="E1")] == ["central-office"]
+    assert [look.case_manager_id for look in store.audit.read(enrollee_id="E1")] == ["central-office"]
     store.close()
     with pytest.raises(Problem, match="no such case manager"):
         run("told", "E1", "--by", "nobody")

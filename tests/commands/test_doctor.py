@@ -35,7 +35,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def found(part: str) -> Finding:
+def finding_of(part: str) -> Finding:
     return next(finding for finding in examine() if finding.part == part)
 
 
@@ -59,47 +59,50 @@ def certificate(path: Path, days: int) -> None:
 def test_a_wrong_setting_is_the_only_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HANDOFF_MLLP_PORT", "seven")
     assert [finding.part for finding in examine()] == ["settings"]
-    assert "HANDOFF_MLLP_PORT" in found("settings").what
+    assert "HANDOFF_MLLP_PORT" in finding_of("settings").what
 
 
 def test_a_folder_that_others_can_read(folder: Path) -> None:
     folder.chmod(0o755)
-    assert found("data folder").state is State.WRONG
-    assert "chmod 700" in found("data folder").do
+    assert finding_of("data folder").state is State.WRONG
+    assert "chmod 700" in finding_of("data folder").do
 
 
 def test_a_kafka_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    assert found("broker").state is State.WRONG
-    assert "KAFKA_BOOTSTRAP_SERVERS" in found("broker").what
+    assert finding_of("broker").state is State.WRONG
+    assert "KAFKA_BOOTSTRAP_SERVERS" in finding_of("broker").what
 
 
 @pytest.mark.parametrize("setting", ["policy", "routes", "confidentiality", "escalation"])
 def test_rules_with_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str) -> None:
-    assert found(setting).what == "the shipped one"
+    assert finding_of(setting).what == "the shipped one"
     file = tmp_path / "own.toml"
     monkeypatch.setenv(f"HANDOFF_{setting.upper()}", str(file))
     name = f"HANDOFF_{setting.upper()}"
-    assert found(setting) == Finding(setting, State.WRONG, f"{name}: {file} cannot be read", f"correct {name}")
+    assert finding_of(setting) == Finding(setting, State.WRONG, f"{name}: {file} cannot be read", f"correct {name}")
     file.write_text("nonsense = 1\n")
-    assert found(setting).state is State.WRONG
-    assert "nonsense: " in found(setting).what
+    assert finding_of(setting).state is State.WRONG
+    assert "nonsense: " in finding_of(setting).what
     folder = {"policy": "policy", "escalation": "following"}.get(setting, "telling")
     file.write_bytes(resources.files("rules").joinpath(folder, f"{setting}.toml").read_bytes())
-    assert found(setting) == Finding(setting, State.OK, str(file))
+    assert finding_of(setting) == Finding(setting, State.OK, str(file))
 
 
 def test_an_empty_panel_and_then_a_loaded_one(folder: Path) -> None:
     store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
-    assert found("panel").state is State.WRONG
-    assert found("directory").state is State.WARNING
+    assert finding_of("panel").state is State.WRONG
+    assert finding_of("directory").state is State.WARNING
     town = sample_directory()
     store.directory.load(town.networks, town.practices, town.case_managers, town.absences, town.lme_mcos, replace=True)
     store.panel.load(sample_panel(20), full=True, now=datetime.now(UTC) - timedelta(days=91))
-    assert (found("panel").state, found("panel").what) == (State.WARNING, "20 enrollees, not refreshed in 90 days")
+    assert (finding_of("panel").state, finding_of("panel").what) == (
+        State.WARNING,
+        "20 enrollees, not refreshed in 90 days",
+    )
     store.panel.load(sample_panel(20), full=True, now=datetime.now(UTC))
-    assert found("panel").state is State.OK
-    assert found("directory").state is State.OK
+    assert finding_of("panel").state is State.OK
+    assert finding_of("directory").state is State.OK
     store.close()
 
 
@@ -110,7 +113,7 @@ def test_a_certificate_s_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, d
     certificate(tmp_path / "cert.pem", days)
     monkeypatch.setenv("HANDOFF_TLS_CERT", str(tmp_path / "cert.pem"))
     monkeypatch.setenv("HANDOFF_TLS_KEY", str(tmp_path / "cert.key"))
-    assert found("certificates").state is state
+    assert finding_of("certificates").state is state
 
 
 def test_a_key_of_another_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -134,7 +137,7 @@ def test_wrong_framing_is_said(monkeypatch: pytest.MonkeyPatch, folder: Path) ->
     try:
         monkeypatch.setenv("HANDOFF_LISTEN_METRICS_PORT", str(scrape.port))
         metrics.REFUSED.labels(RejectCode.FRAME_GARBAGE).inc()
-        finding = found("framing")
+        finding = finding_of("framing")
     finally:
         scrape.close()
     assert finding.state is State.WARNING
@@ -145,18 +148,18 @@ def test_a_parked_feed(folder: Path) -> None:
     store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
     assert "parked feed" not in {finding.part for finding in examine()}
     store.keeping_up.park("EPIC|NORTH", "default", "read:KeyError", datetime(2026, 11, 25, tzinfo=UTC))
-    assert found("parked feed").state is State.WRONG
-    assert "EPIC|NORTH since 2026-11-25 00:00 UTC, after read:KeyError" in found("parked feed").what
+    assert finding_of("parked feed").state is State.WRONG
+    assert "EPIC|NORTH since 2026-11-25 00:00 UTC, after read:KeyError" in finding_of("parked feed").what
     store.close()
 
 
 def test_a_hash_key_that_is_missing(folder: Path) -> None:
     store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
-    assert found("hash key") == Finding("hash key", State.OK, "is made at the first start")
+    assert finding_of("hash key") == Finding("hash key", State.OK, "is made at the first start")
     secret_of(load_settings(), store)
-    assert found("hash key") == Finding("hash key", State.OK, "there")
+    assert finding_of("hash key") == Finding("hash key", State.OK, "there")
     (folder / "hash.key").unlink()
-    assert found("hash key").state is State.WRONG
+    assert finding_of("hash key").state is State.WRONG
     store.close()
 
 
@@ -168,6 +171,6 @@ def test_a_destination_that_fails_and_one_that_is_paused(folder: Path) -> None:
     store.destinations.failed("bad", Failure.TLS, now, now)
     store.destinations.pause("resting", "gone", now)
     store.close()
-    assert found("destination good").state is State.OK
-    assert found("destination bad").what == "failing: tls, 1 times in a row, 0 wait"
-    assert found("destination resting").what == "paused (gone), 0 wait"
+    assert finding_of("destination good").state is State.OK
+    assert finding_of("destination bad").what == "failing: tls, 1 times in a row, 0 wait"
+    assert finding_of("destination resting").what == "paused (gone), 0 wait"

@@ -80,7 +80,7 @@ def test_endings_and_places():
         core.step(b""),
         core.step(b"", Reject(code=RejectCode.BATCH_COUNT, place="BTS-1")),
     ]
-    assert [one["ending"] for one in endings] == [
+    assert [answer["ending"] for answer in endings] == [
         "event",
         "duplicate",
         "no_transition",
@@ -90,12 +90,12 @@ def test_endings_and_places():
         "reject",
         "reject",
     ]
-    assert [(one["code"], one["place"]) for one in endings[5:]] == [
+    assert [(answer["code"], answer["place"]) for answer in endings[5:]] == [
         ("not_hl7", "MSH"),
         ("empty", ""),
         ("batch_count", "BTS-1"),
     ]
-    assert [one["n"] for one in endings] == list(range(1, 9))
+    assert [answer["n"] for answer in endings] == list(range(1, 9))
 
 
 def test_test_mode_takes_test_messages():
@@ -154,12 +154,17 @@ def test_faulty_panel_and_policy_are_named(tmp_path, capsys):
 
 
 def test_json_lines_of_several_files(no_settings, capsys):
-    one, two = no_settings / "1.hl7", no_settings / "2.hl7"
-    one.write_bytes(message() + message("A11", "M2", "101000"))
-    two.write_bytes(b"\x0b" + message("A01", "M3", "110900") + b"\x1c\r" + b"MSH|broken")
-    assert run_explain([one, two], as_json=True, test=False) == 0
+    bare, framed = no_settings / "1.hl7", no_settings / "2.hl7"
+    bare.write_bytes(message() + message("A11", "M2", "101000"))
+    framed.write_bytes(b"\x0b" + message("A01", "M3", "110900") + b"\x1c\r" + b"MSH|broken")
+    assert run_explain([bare, framed], as_json=True, test=False) == 0
     lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
-    assert [(one["n"], one["ending"]) for one in lines] == [(1, "event"), (2, "event"), (3, "event"), (4, "reject")]
+    assert [(answer["n"], answer["ending"]) for answer in lines] == [
+        (1, "event"),
+        (2, "event"),
+        (3, "event"),
+        (4, "reject"),
+    ]
     assert lines[1]["decision"]["action"] == "retract"
 
 
@@ -192,7 +197,7 @@ def test_objects_come_as_messages_are_read(tmp_path):
 class TestPage:
     def shown(self, *messages):
         core, out = Core(), io.StringIO()
-        print_page(((one, core.step(one)) for one in messages), Console(file=out, width=160))
+        print_page(((data, core.step(data)) for data in messages), Console(file=out, width=160))
         return out.getvalue()
 
     def test_what_was_understood_who_is_told_and_what_to_mend(self):

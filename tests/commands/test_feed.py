@@ -53,5 +53,5 @@ def test_a_feed_is_parked_by_hand(settings: Settings, store: Store, capsys: pyte
     assert run_park(settings, "mission") == 0
     assert run_park(settings, "mission") == 1
     assert "was parked already" in capsys.readouterr().out
-    assert [(one.sender, one.code) for one in store.keeping_up.parked()] == [("mission", "by hand")]
+    assert [(parking.sender, parking.code) for parking in store.keeping_up.parked()] == [("mission", "by hand")]
     assert [row.what for row in store.audit.read()] == [Audited.PARKED]

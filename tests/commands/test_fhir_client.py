@@ -29,9 +29,9 @@ def run(*words: str) -> str:
     return result.output
 
 
-def keys(folder: Path, *found: dict) -> str:
+def keys(folder: Path, *jwks: dict) -> str:
     path = folder / "keys.json"
-    path.write_text(json.dumps({"keys": found}))
+    path.write_text(json.dumps({"keys": jwks}))
     return str(path)
 
 
@@ -50,7 +50,7 @@ def test_added_listed_and_removed(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "words", "why"),
+    ("jwks", "words", "why"),
     [
         ([KEY.as_dict(private=True)], ("--whose", "practice:P1"), "private key"),
         ([], ("--whose", "practice:P1"), "no JSON Web Key Set"),
@@ -59,18 +59,18 @@ def test_added_listed_and_removed(here: Path) -> None:
         ([KEY.as_dict(private=False)], ("--whose", "partner", "--tier", "all"), "--tier"),
     ],
 )
-def test_what_cannot_be_is_said_in_a_sentence(here: Path, found: list, words: tuple[str, ...], why: str) -> None:
+def test_what_cannot_be_is_said_in_a_sentence(here: Path, jwks: list, words: tuple[str, ...], why: str) -> None:
     with pytest.raises(Problem, match=why):
-        run("add", "oak", keys(here, *found), *words)
+        run("add", "oak", keys(here, *jwks), *words)
     with pytest.raises(Problem, match="letters, digits"):
-        run("add", "a b", keys(here, *found), *words)
+        run("add", "a b", keys(here, *jwks), *words)
 
 
 def test_keys_may_lie_at_a_url_and_are_looked_at_when_it_is_given(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url, found = "https://oak.example/jwks.json", {"keys": [KEY.as_dict(private=False)]}
+    url, key_set = "https://oak.example/jwks.json", {"keys": [KEY.as_dict(private=False)]}
 
     async def fetch(self: Http, address: str, private: bool, most_bytes: int) -> bytes | None:
-        return json.dumps(found).encode() if address == url and not private else None
+        return json.dumps(key_set).encode() if address == url and not private else None
 
     monkeypatch.setattr(Http, "fetch", fetch)
     run("add", "oak", url, "--whose", "practice:P1")
@@ -78,7 +78,7 @@ def test_keys_may_lie_at_a_url_and_are_looked_at_when_it_is_given(here: Path, mo
     assert row["keys"] == [url]
     with pytest.raises(Problem, match="does not answer"):
         run("add", "oak", "https://elm.example/jwks.json", "--whose", "practice:P1")
-    found["keys"] = []
+    key_set["keys"] = []
     with pytest.raises(Problem, match="no JSON Web Key Set"):
         run("add", "oak", url, "--whose", "practice:P1")
     with pytest.raises(Problem, match="cannot be read"):

@@ -319,9 +319,9 @@ def test_who_may_be_somebody_enrolled_late_is_asked_about_and_same_tells_what_wa
     assert store.reviews.settle(review.review_id, Verdict.SAME, "ortiz", NOW).released == 1
     [outcome] = decided(store)
     assert outcome.entry.ending is Ending.ALERTED
-    [told] = outcome.alerts
-    assert told.alert.enrollee_id == "E7"
-    assert Reason.LATE_ENROLLMENT in told.alert.reasons
+    [stored] = outcome.alerts
+    assert stored.alert.enrollee_id == "E7"
+    assert Reason.LATE_ENROLLMENT in stored.alert.reasons
     assert store.ledger.endings() == {"alerted": 1, "suppressed": 1}
     third = load(settings, panel_file(tmp_path, person(7, phone="8285550002", **JOINED)), capsys, full=False)
     assert late(third) == (0, 0), "nobody is told twice"

@@ -28,10 +28,10 @@ def settings(tmp_path: Path) -> Settings:
 def store(settings: Settings) -> Iterator[Store]:
     with open_store(settings) as opened:
         for number, sender in ((1, "A|MERCY"), (2, "A|MERCY"), (3, "B|OTHER")):
-            found = message_id(number)
-            failed = Failed(found, "read", "read:KeyError", "parsers/x.py:7", sender, "", NOW, b"0" * 32, BYTES)
+            failed_id = message_id(number)
+            failed = Failed(failed_id, "read", "read:KeyError", "parsers/x.py:7", sender, "", NOW, b"0" * 32, BYTES)
             opened.quarantine.keep([failed], "0.1.0", settings.secret(), NOW)
-            opened.ledger.end([LedgerEntry(found, Ending.QUARANTINED, failed.code, NOW)])
+            opened.ledger.end([LedgerEntry(failed_id, Ending.QUARANTINED, failed.code, NOW)])
         yield opened
 
 

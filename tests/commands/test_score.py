@@ -49,7 +49,7 @@ def test_all_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told", "differs"),
+    ("name", "alerts", "differs"),
     [
         ("nothing told", [], {"recall": 0.0}),
         ("one change missed", RIGHT[1:], {"recall": 0.666667}),
@@ -75,8 +75,8 @@ def test_all_right() -> None:
         ("never told, so nothing to take back", RIGHT[:3], {"recall": 0.666667}),
     ],
 )  # fmt: skip
-def test_each_way_of_being_wrong(name: str, told: list[Told], differs: dict[str, Any]) -> None:
-    result = score(TRUTH, told)
+def test_each_way_of_being_wrong(name: str, alerts: list[Told], differs: dict[str, Any]) -> None:
+    result = score(TRUTH, alerts)
     assert names(result) == PERFECT | differs, name
     assert bool(result["worst"]) == bool(differs)
 

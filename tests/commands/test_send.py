@@ -30,11 +30,11 @@ __all__ = ["certificates"]
 def listening(tmp_path, on_start=None, **overrides):
     """A server on a loop of its own, as the commands expect it; gives it with its address."""
     ready, stop = threading.Event(), threading.Event()
-    found = {}
+    started = {}
 
     async def serve():
         async with serving(tmp_path, http=True, **overrides) as running:
-            found["running"] = running
+            started["running"] = running
             if on_start:
                 on_start(running)
             ready.set()
@@ -45,7 +45,7 @@ def listening(tmp_path, on_start=None, **overrides):
     thread.start()
     assert ready.wait(10)
     try:
-        yield found["running"], f"127.0.0.1:{found['running'].server.port}"
+        yield started["running"], f"127.0.0.1:{started['running'].server.port}"
     finally:
         stop.set()
         thread.join(10)
@@ -53,26 +53,26 @@ def listening(tmp_path, on_start=None, **overrides):
 
 @pytest.fixture
 def files(tmp_path):
-    one = tmp_path / "one.hl7"
-    one.write_bytes(message("one", end="\n"))
+    single = tmp_path / "one.hl7"
+    single.write_bytes(message("one", end="\n"))
     batch = tmp_path / "batch.hl7"
     batch.write_bytes(
         b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + message("b1") + b"MSH|broken\r" + message("b2") + b"BTS|7\rFTS|1\r"
     )
-    return one, batch
+    return single, batch
 
 
 def test_send_prints_an_object_a_message(tmp_path, files, capsys):
-    one, batch = files
+    single, batch = files
     with listening(tmp_path) as (running, address):
-        assert run_send([one], address, repeat=3, as_json=True) == 0
+        assert run_send([single], address, repeat=3, as_json=True) == 0
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [line["control_id"] for line in lines] == ["one"] * 3
         assert all(set(line) == {"control_id", "ack", "error", "ms"} and line["ack"] == "AA" for line in lines)
         assert all(line["ms"] > 0 and line["error"] == "" for line in lines)
         assert len(running.durable.frames) == 3
 
-        assert run_send([one, batch], address, as_json=True) == 1
+        assert run_send([single, batch], address, as_json=True) == 1
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [(line["control_id"], line["ack"]) for line in lines if line["ack"] == "AA"] == [
             ("one", "AA"),
@@ -183,7 +183,7 @@ def test_ingest_counts_every_ending_and_hides_nothing(tmp_path, data, files, cap
         assert report["refused"]["not_adt"] == 1
         assert {"code": "batch_count", "place": "BTS-1"} in report["batch_faults"]
         order = [taken.data for taken in running.durable.frames[1:]]
-        assert [b"|m%d|" % n in one for n, one in enumerate(order[2:])] == [True] * 100
+        assert [b"|m%d|" % n in content for n, content in enumerate(order[2:])] == [True] * 100
         running.durable.store.close()
 
 
@@ -248,7 +248,9 @@ def test_ingest_goes_straight_to_kafka(kafka_cluster, data, files, capsys):
         while not stop.is_set():
             for batch in (await consumer.getmany(timeout_ms=100)).values():
                 ids = [Envelope.from_headers(list(record.headers)).message_id for record in batch]
-                store.ledger.end([LedgerEntry(one, Ending.SUPPRESSED, "test", datetime.now(UTC)) for one in ids])
+                store.ledger.end(
+                    [LedgerEntry(message_id, Ending.SUPPRESSED, "test", datetime.now(UTC)) for message_id in ids]
+                )
         store.close()
         await consumer.stop()
 

@@ -25,9 +25,9 @@ def test_the_printed_header_of_a_panel_is_read_whole(capsys: pytest.CaptureFixtu
 def test_the_printed_headers_of_a_directory_are_read_whole(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_directory_template() == 0
     headers = capsys.readouterr().out.splitlines(keepends=True)
-    found = read_directory({kind: header.encode() for kind, header in zip(Kind, headers, strict=True)})
-    assert {fault.code for fault in found.faults if fault.column} <= {"county_without_plan"}
-    assert not any(fault.code in ("column_missing", "extra_column") for fault in found.faults)
+    files = read_directory({kind: header.encode() for kind, header in zip(Kind, headers, strict=True)})
+    assert {fault.code for fault in files.faults if fault.column} <= {"county_without_plan"}
+    assert not any(fault.code in ("column_missing", "extra_column") for fault in files.faults)
 
 
 def test_json_says_which_columns_are_required(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,11 +71,11 @@ def test_two_business_days(name, discharged, due):
 def test_the_calendar_is_data_and_named(discharged, calendar, state, due, named):
     """North Carolina works on Columbus Day, not on Good Friday, the day after Thanksgiving, 24 and 26 December."""
     business = Business(state=state, calendar=calendar)
-    found, by = business_due(local(discharged), 2, business, LOCAL)
-    assert (words(found), by) == (f"{due} 17:00", named)
+    deadline, by = business_due(local(discharged), 2, business, LOCAL)
+    assert (words(deadline), by) == (f"{due} 17:00", named)
     policy = default_policy().model_copy(update={"business": business})
     at = local(discharged)
-    clocks = {one.kind: one for one in clocks_of(stay(ended_at=at), None, policy, at, at)}
+    clocks = {clock.kind: clock for clock in clocks_of(stay(ended_at=at), None, policy, at, at)}
     assert (clocks[CK.TCM_CONTACT].calendar, clocks[CK.TCM_VISIT].calendar) == (named, "")
 
 
@@ -218,9 +218,9 @@ def test_visit_by_tier(tier, due):
     ],
 )
 def test_the_payer_says_whether_trc_asks(payer, expected, assumed):
-    found = kinds(stay(), payer=payer)
-    assert set(found) == expected
-    assert {kind for kind, clock in found.items() if clock.assumed} == (TRC if assumed else set())
+    clocks = kinds(stay(), payer=payer)
+    assert set(clocks) == expected
+    assert {kind for kind, clock in clocks.items() if clock.assumed} == (TRC if assumed else set())
 
 
 def test_policy_decides_what_an_unknown_payer_means_and_which_payers_count():
@@ -260,14 +260,14 @@ class TestDischargeInformation:
     )
 
     def test_a_discharge_notice_never_meets_it(self):
-        found = kinds(stay(codes=["I50.9"], attending="Stone, Mary"))[CK.TRC_DISCHARGE_INFORMATION]
-        assert (found.status, found.met_at, found.missing) == (ClockStatus.RUNNING, None, self.FOUR)
-        assert found.notice_at == datetime(2026, 11, 13, 16, tzinfo=UTC)
+        information = kinds(stay(codes=["I50.9"], attending="Stone, Mary"))[CK.TRC_DISCHARGE_INFORMATION]
+        assert (information.status, information.met_at, information.missing) == (ClockStatus.RUNNING, None, self.FOUR)
+        assert information.notice_at == datetime(2026, 11, 13, 16, tzinfo=UTC)
 
     def test_an_admitting_diagnosis_is_none_at_discharge(self):
         admitting = (Diagnosis(code="I50.9", system="I10", type="A"),)
-        found = kinds(stay(diagnoses=admitting))[CK.TRC_DISCHARGE_INFORMATION]
-        assert found.missing == tuple(DischargeElement)
+        information = kinds(stay(diagnoses=admitting))[CK.TRC_DISCHARGE_INFORMATION]
+        assert information.missing == tuple(DischargeElement)
 
     def test_what_is_missing_becomes_less_and_the_notice_stays(self):
         before = kinds(stay())[CK.TRC_DISCHARGE_INFORMATION]
@@ -278,47 +278,47 @@ class TestDischargeInformation:
         assert (after.missing, after.notice_at) == (self.FOUR, before.notice_at)
 
     def test_a_notice_nobody_of_the_practice_can_read_is_none(self):
-        found = kinds(stay(), readable=False)
-        assert found[CK.TRC_DISCHARGE_INFORMATION].notice_at is None
-        notice = found[CK.TRC_ADMISSION_NOTICE]
+        clocks = kinds(stay(), readable=False)
+        assert clocks[CK.TRC_DISCHARGE_INFORMATION].notice_at is None
+        notice = clocks[CK.TRC_ADMISSION_NOTICE]
         assert (notice.status, notice.met_at) == (ClockStatus.MISSED, None)
 
 
 def test_without_an_enrollee_every_age_counts():
-    found = clocks_of(
+    clocks = clocks_of(
         stay(C.EMERGENCY, codes=["F32.2"]), None, default_policy(), local("2026-11-13 10:00"), local("2026-11-13 10:00")
     )
-    assert {clock.kind for clock in found} == {CK.FUM_7, CK.FUM_30}
+    assert {clock.kind for clock in clocks} == {CK.FUM_7, CK.FUM_30}
 
 
 class TestCarried:
     def clock(self, kind=CK.TCM_CONTACT, start="2026-11-13 10:00", due="2026-11-17 17:00", **more):
         return Clock(kind=kind, starts_at=local(start), due_at=local(due), **more)
 
-    def one(self, before, now):
+    def carry(self, before, now):
         (clock,) = carried(before, now, Reason.DISCHARGE_CANCELLED)
         return clock
 
     def test_unchanged_keeps_what_people_did(self):
         met = self.clock(status=ClockStatus.MET)
-        assert self.one([met], [self.clock()]) is met
+        assert self.carry([met], [self.clock()]) is met
 
     def test_gone_is_stopped_and_says_by_what(self):
-        stopped = self.one([self.clock()], [])
+        stopped = self.carry([self.clock()], [])
         assert (stopped.status, stopped.stopped_by) == (ClockStatus.STOPPED, "discharge_cancelled")
 
     def test_gone_but_met_stays_met(self):
-        assert self.one([self.clock(status=ClockStatus.MET)], []).status is ClockStatus.MET
+        assert self.carry([self.clock(status=ClockStatus.MET)], []).status is ClockStatus.MET
 
     def test_another_start_runs_anew(self):
         later = self.clock(start="2026-11-16 10:00", due="2026-11-18 17:00")
-        assert self.one([self.clock(status=ClockStatus.MET)], [later]) is later
+        assert self.carry([self.clock(status=ClockStatus.MET)], [later]) is later
 
     def notice(self, start, decided):
         admitted = stay(status=StayStatus.IN_PROGRESS, started_at=local(start), ended_at=None)
         at = local(decided)
-        (found,) = clocks_of(admitted, None, default_policy(), at, at)
-        return found
+        (admission_notice,) = clocks_of(admitted, None, default_policy(), at, at)
+        return admission_notice
 
     @pytest.mark.parametrize(
         ("name", "decided", "status"),
@@ -329,9 +329,9 @@ class TestCarried:
         ],
     )
     def test_our_own_alert_is_the_notice(self, name, decided, status):
-        found = self.notice("2026-11-10 09:00", decided)
-        assert found.status is status, name
-        assert found.met_at == (local(decided) if status is ClockStatus.MET else None)
+        admission_notice = self.notice("2026-11-10 09:00", decided)
+        assert admission_notice.status is status, name
+        assert admission_notice.met_at == (local(decided) if status is ClockStatus.MET else None)
 
     def test_a_notice_told_only_to_others_is_still_to_be_given(self):
         admitted = stay(status=StayStatus.IN_PROGRESS, started_at=local("2026-11-10 09:00"), ended_at=None)
@@ -339,12 +339,12 @@ class TestCarried:
         (central,) = clocks_of(admitted, None, default_policy(), first, first, readable=False)
         assert (central.status, central.met_at) == (ClockStatus.RUNNING, None)
         practice = clocks_of(admitted, None, default_policy(), later, later)
-        found = self.one([central], practice)
-        assert (found.status, found.met_at) == (ClockStatus.MET, later)
+        kept = self.carry([central], practice)
+        assert (kept.status, kept.met_at) == (ClockStatus.MET, later)
 
     def test_a_notice_given_once_is_not_missed_later(self):
         given = self.notice("2026-11-10 09:00", "2026-11-10 09:01")
-        assert self.one([given], [self.notice("2026-11-10 09:00", "2026-11-20 09:00")]) is given
+        assert self.carry([given], [self.notice("2026-11-10 09:00", "2026-11-20 09:00")]) is given
 
     @pytest.mark.parametrize(
         ("corrected", "status"),
@@ -357,21 +357,21 @@ class TestCarried:
     )
     def test_a_notice_counts_for_a_corrected_admission_it_was_in_time_for(self, corrected, status):
         given = self.notice("2026-11-10 09:00", "2026-11-10 09:01")
-        found = self.one([given], [self.notice(corrected, "2026-11-20 09:00")])
-        assert found.status is status
-        assert found.met_at == (given.met_at if status is ClockStatus.MET else None)
+        kept = self.carry([given], [self.notice(corrected, "2026-11-20 09:00")])
+        assert kept.status is status
+        assert kept.met_at == (given.met_at if status is ClockStatus.MET else None)
 
     def test_the_notice_stops_with_the_admission_and_counts_again_with_it(self):
         given = self.notice("2026-11-10 09:00", "2026-11-10 09:01")
-        stopped = self.one([given], [])
+        stopped = self.carry([given], [])
         assert (stopped.status, stopped.stopped_by) == (ClockStatus.STOPPED, "discharge_cancelled")
-        again = self.one([stopped], [self.notice("2026-11-10 09:00", "2026-11-20 09:00")])
+        again = self.carry([stopped], [self.notice("2026-11-10 09:00", "2026-11-20 09:00")])
         assert (again.status, again.met_at, again.stopped_by) == (ClockStatus.MET, given.met_at, "")
 
     def test_stopped_runs_again_when_it_applies_again(self):
-        assert self.one([self.clock(status=ClockStatus.STOPPED)], [self.clock()]).status is ClockStatus.RUNNING
+        assert self.carry([self.clock(status=ClockStatus.STOPPED)], [self.clock()]).status is ClockStatus.RUNNING
 
     def test_another_due_keeps_the_hours_first_lost(self):
         longer = self.clock(due="2026-11-18 17:00", hours_lost=30)
-        moved = self.one([self.clock(hours_lost=2)], [longer])
+        moved = self.carry([self.clock(hours_lost=2)], [longer])
         assert (moved.due_at, moved.hours_lost) == (longer.due_at, 2)

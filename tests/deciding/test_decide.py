@@ -57,7 +57,7 @@ class Ward:
 
     def __init__(self, *people, policy=None, route=team):
         self.route = route
-        self.people = {one.enrollee_id: one for one in people or (person("E1"), person("E2"))}
+        self.people = {enrollee.enrollee_id: enrollee for enrollee in people or (person("E1"), person("E2"))}
         self.policy = policy or default_policy()
         self.stays, self.alerts, self.seen, self.n = {}, defaultdict(list), set(), 0
 
@@ -156,18 +156,18 @@ class TestWhoMayBeTold:
         assert decision.reasons == (Reason.MATCH_REJECTED,)
 
     @pytest.mark.parametrize(
-        ("starts", "ends", "told"), [(1, 30, True), (11, 30, False), (1, 9, False), (10, 10, True)]
+        ("starts", "ends", "notified"), [(1, 30, True), (11, 30, False), (1, 9, False), (10, 10, True)]
     )
-    def test_enrolled_on_the_day(self, starts, ends, told):
-        one = person("E1", effective_from=date(2026, 11, starts), effective_to=date(2026, 11, ends))
-        decision = Ward(one).take(event(K.ADMITTED, 0, C.INPATIENT), certain("E1"))
-        assert (decision.action is Action.NOTIFY) is told
-        assert told or decision.reasons == (Reason.NOT_ENROLLED_ON_DAY,)
+    def test_enrolled_on_the_day(self, starts, ends, notified):
+        enrollee = person("E1", effective_from=date(2026, 11, starts), effective_to=date(2026, 11, ends))
+        decision = Ward(enrollee).take(event(K.ADMITTED, 0, C.INPATIENT), certain("E1"))
+        assert (decision.action is Action.NOTIFY) is notified
+        assert notified or decision.reasons == (Reason.NOT_ENROLLED_ON_DAY,)
 
     def test_certain_match_teaches_the_record_number_once(self):
         ward = Ward()
         learned = ward.take(event(K.ADMITTED, 0), certain("E1")).crosswalk
-        assert [(one.identifier.value, one.enrollee_id) for one in learned] == [("100001", "E1")]
+        assert [(change.identifier.value, change.enrollee_id) for change in learned] == [("100001", "E1")]
         assert not ward.take(event(K.UPDATED, 1), certain("E1")).crosswalk
         known = certain("E1", evidence={"mrn": "equal"})
         assert not Ward().take(event(K.ADMITTED, 0), known).crosswalk
@@ -192,8 +192,8 @@ class TestRepeats:
     """The same words again are a repeat only if nothing else about the stay was decided since."""
 
     def said(self, kind, hours, recorded_from="MSH-7", **more):
-        one = event(kind, hours, C.INPATIENT, **more)
-        return one.model_copy(update={"fingerprint": kind, "recorded_from": recorded_from})
+        heard = event(kind, hours, C.INPATIENT, **more)
+        return heard.model_copy(update={"fingerprint": kind, "recorded_from": recorded_from})
 
     @pytest.mark.parametrize("kind", [(K.ADMITTED, K.ADMIT_CANCELLED), (K.DISCHARGED, K.DISCHARGE_CANCELLED)])
     def test_a_cancel_between(self, kind):
@@ -230,8 +230,8 @@ class TestLateDischarge:
         ward.take(self.elsewhere(K.ADMITTED, 0), certain("E1"))
         ward.take(event(K.ADMITTED, 24 * 7, C.INPATIENT), certain("E1"))
         late = ward.take(self.elsewhere(K.DISCHARGED, 24 * 4, disposition="01"), certain("E1"))
-        (told,) = [alert for alert in late.alerts if alert.facility == "MISSION"]
-        assert (told.version, told.reasons[0], told.priority) == (2, Reason.READMISSION, Priority.URGENT)
+        (retold,) = [alert for alert in late.alerts if alert.facility == "MISSION"]
+        assert (retold.version, retold.reasons[0], retold.priority) == (2, Reason.READMISSION, Priority.URGENT)
         again = ward.take(self.elsewhere(K.DISCHARGED, 24 * 4, disposition="01", again="x"), certain("E1"))
         assert not again.alerts, "told once"
 
@@ -239,8 +239,8 @@ class TestLateDischarge:
         ward = Ward()
         ed = event(K.REGISTERED, 0, number="P1", mrn="9").model_copy(update={"facility": "PARDEE"})
         ward.take(ed, certain("E1"))
-        told = ward.take(event(K.ADMITTED, 24 * 30, C.INPATIENT), certain("E1"))
-        assert Reason.TRANSFERRED_IN not in told.reasons
+        decision = ward.take(event(K.ADMITTED, 24 * 30, C.INPATIENT), certain("E1"))
+        assert Reason.TRANSFERRED_IN not in decision.reasons
 
 
 class TestClocksAndPeople:
@@ -284,8 +284,8 @@ class TestClocksAndPeople:
             return Routed((Owner(case_manager_id="somebody", because="central_office"),), "", to_practice)
 
         ward = Ward(person("E1", consent=consent), route=route)
-        told = event(K.ADMITTED, 0, C.INPATIENT).model_copy(update={"facility_kind": kind})
-        (alert,) = ward.take(told, certain("E1")).alerts
+        admission = event(K.ADMITTED, 0, C.INPATIENT).model_copy(update={"facility_kind": kind})
+        (alert,) = ward.take(admission, certain("E1")).alerts
         (notice,) = alert.clocks
         assert (notice.kind, notice.status is ClockStatus.MET) == (ClockKind.TRC_ADMISSION_NOTICE, met)
 
@@ -399,7 +399,7 @@ class TestMoves:
         ward = self.wrong()
         moved = event(kind, 1, C.INPATIENT, mrn="200001", prior=mrn("100001"))
         decision = ward.take(moved, certain("E2"), certain("E1"))
-        assert [(one.action, one.enrollee_id, one.version) for one in decision.alerts] == [
+        assert [(alert.action, alert.enrollee_id, alert.version) for alert in decision.alerts] == [
             (Action.RETRACT, "E1", 2),
             (Action.NOTIFY, "E2", 1),
         ]
@@ -431,7 +431,7 @@ class TestMoves:
         account = Identifier(system="MISSION", value="77001")
         moved = event(K.ACCOUNT_MOVED, 1, visit=False, mrn="200001", account=account, prior=mrn("100001"))
         decision = self.wrong().take(moved, certain("E2"), certain("E1"))
-        assert [one.action for one in decision.alerts] == [Action.RETRACT, Action.NOTIFY]
+        assert [alert.action for alert in decision.alerts] == [Action.RETRACT, Action.NOTIFY]
 
     def test_nothing_known_to_move(self):
         moved = event(K.ACCOUNT_MOVED, 1, visit=False, mrn="200001", prior=mrn("100001"))
@@ -442,8 +442,8 @@ class TestMoves:
         ward.take(event(K.ADMITTED, 1, C.INPATIENT, number="V2"), certain("E1"))
         moved = event(K.PERSON_MOVED, 2, visit=False, mrn="200001", prior=mrn("100001"))
         decision = ward.take(moved, certain("E2"), certain("E1"))
-        told = [one.alert_id for one in decision.alerts if one.action is Action.NOTIFY]
-        assert len(set(told)) == 2
+        alert_ids = [alert.alert_id for alert in decision.alerts if alert.action is Action.NOTIFY]
+        assert len(set(alert_ids)) == 2
 
 
 TO_A_POSSIBLE_MATCH = [
@@ -466,14 +466,18 @@ class TestMovesToAPossibleMatch:
         decision = ward.take(self.handed(kind), POSSIBLE, certain("E1"))
         assert (decision.action, decision.waits) == (Action.RETRACT, True)
         assert decision.reasons == (Reason.POSSIBLE_MATCH, reason)
-        assert [(one.enrollee_id, one.version, one.told) for one in decision.alerts] == [("E1", 2, ("team-E1",))]
+        assert [(alert.enrollee_id, alert.version, alert.told) for alert in decision.alerts] == [
+            ("E1", 2, ("team-E1",))
+        ]
         assert not ward.living()
         released = ward.take(self.handed(kind, again="2"), certain("E2"), certain("E1"), released=True)
         assert released.action is Action.NOTIFY
-        assert [(one.enrollee_id, one.version, one.told) for one in released.alerts] == [("E2", 1, ("team-E2",))]
+        assert [(alert.enrollee_id, alert.version, alert.told) for alert in released.alerts] == [
+            ("E2", 1, ("team-E2",))
+        ]
         assert {Reason.ADMITTED, Reason.RELEASED_BY_REVIEW} <= set(released.reasons)
         assert ward.take(event(K.DISCHARGED, 9, C.INPATIENT, mrn="200001"), certain("E2")).action is Action.AMEND
-        assert [(one.enrollee_id, one.status) for one in ward.living()] == [("E2", StayStatus.FINISHED)]
+        assert [(stay.enrollee_id, stay.status) for stay in ward.living()] == [("E2", StayStatus.FINISHED)]
 
     def test_the_new_person_was_told_of_the_same_visit_meanwhile(self):
         ward = Ward()
@@ -484,7 +488,7 @@ class TestMovesToAPossibleMatch:
         ward.take(event(K.DISCHARGED, 9, C.INPATIENT, mrn="200001"), certain("E2"))
         ward.n = held_id
         assert ward.take(moved, certain("E2"), certain("E1"), released=True).action is Action.SUPPRESS
-        assert [one.enrollee_id for one in ward.living()] == ["E2"]
+        assert [stay.enrollee_id for stay in ward.living()] == ["E2"]
 
     @pytest.mark.parametrize(
         "match", [Match(grade=Grade.POSSIBLE, enrollee_id="E1"), POSSIBLE.model_copy(update={"runner_up": "E1"})]
@@ -497,7 +501,7 @@ class TestMovesToAPossibleMatch:
         merged = kind is K.PERSON_MERGED  # which says itself whose the number is
         assert (decision.action, decision.alerts) == (Action.SUPPRESS if merged else Action.HOLD, ())
         assert [change.enrollee_id for change in decision.crosswalk] == ["E1", "E1"] * merged
-        assert [one.enrollee_id for one in ward.living()] == ["E1"]
+        assert [stay.enrollee_id for stay in ward.living()] == ["E1"]
 
     @pytest.mark.parametrize(("kind", "_reason"), TO_A_POSSIBLE_MATCH)
     def test_nothing_known_to_take_back(self, kind, _reason):
@@ -569,8 +573,8 @@ def test_every_sequence_keeps_its_promises(drawn):
         assert all(alert.owners for alert in decision.alerts)
         assert (decision.action in (Action.SUPPRESS, Action.HOLD)) is (not decision.alerts)
     for alert_id, versions in ward.alerts.items():
-        assert [one.version for one in versions] == list(range(1, len(versions) + 1)), "versions have no gap"
-        assert all(one.stay_id == alert_id for one in versions), "one alert a stay"
+        assert [version.version for version in versions] == list(range(1, len(versions) + 1)), "versions have no gap"
+        assert all(version.stay_id == alert_id for version in versions), "one alert a stay"
         for before, now in pairwise(versions):
             assert set(before.told) <= set(now.told), "whoever was told is told on"
             if now.action is Action.RETRACT:
@@ -616,16 +620,16 @@ def test_order_of_arrival_does_not_matter_where_the_theory_says_so(drawn, chance
     events = [event(K.ADMITTED, 0, C.EMERGENCY)]
     events += [event(kind, hours, encounter_class) for hours, (kind, encounter_class) in enumerate(drawn, 1)]
     in_order, shuffled = Ward(), Ward()
-    for one in events:
-        in_order.take(one, certain("E1"))
+    for happened in events:
+        in_order.take(happened, certain("E1"))
     mixed = list(events)
     chance.shuffle(mixed)
-    for one in mixed:
-        shuffled.take(one, certain("E1"))
+    for happened in mixed:
+        shuffled.take(happened, certain("E1"))
     (there,), (here,) = in_order.stays.values(), shuffled.stays.values()
     assert here.status is there.status
-    assert [(one.status, one.encounter_class) for one in shuffled.living()] == [
-        (one.status, one.encounter_class) for one in in_order.living()
+    assert [(stay.status, stay.encounter_class) for stay in shuffled.living()] == [
+        (stay.status, stay.encounter_class) for stay in in_order.living()
     ]
 
 

@@ -46,11 +46,11 @@ def test_an_inpatient_stay_within_30_days_ends_the_follow_up(was, diagnosis, clo
     assert measured(first(ward), ClockStatus.RUNNING) == clocks
     decision = ward.take(event(K.ADMITTED, 9 * DAY, C.INPATIENT, number="V2"), certain("E1"))
     assert (decision.action, len(decision.alerts)) == (Action.NOTIFY, 2)
-    found = first(ward)
-    assert measured(found, ClockStatus.STOPPED) == clocks
-    assert {clock.stopped_by for clock in found.clocks if clock.kind in clocks} == {Reason.FOLLOW_UP_ENDED}
-    assert (found.reasons, found.priority, found.version) == ((Reason.FOLLOW_UP_ENDED,), Priority.DIGEST, 3)
-    others = {clock.kind: clock.status for clock in found.clocks if clock.kind not in clocks}
+    alert = first(ward)
+    assert measured(alert, ClockStatus.STOPPED) == clocks
+    assert {clock.stopped_by for clock in alert.clocks if clock.kind in clocks} == {Reason.FOLLOW_UP_ENDED}
+    assert (alert.reasons, alert.priority, alert.version) == ((Reason.FOLLOW_UP_ENDED,), Priority.DIGEST, 3)
+    others = {clock.kind: clock.status for clock in alert.clocks if clock.kind not in clocks}
     assert ClockStatus.STOPPED not in others.values(), "only the measures' end"
 
 
@@ -93,10 +93,10 @@ def test_an_admission_that_is_taken_back_asks_for_it_again():
     ward = ward_after()
     ward.take(event(K.ADMITTED, 48, C.INPATIENT, number="V2"), certain("E1"))
     decision = ward.take(event(K.ADMIT_CANCELLED, 50, C.INPATIENT, number="V2"), certain("E1"))
-    found = first(ward)
-    assert measured(found, ClockStatus.RUNNING) == FUM
-    assert (found.reasons, len(decision.alerts)) == ((Reason.FOLLOW_UP_AGAIN,), 2)
-    assert found.priority is not Priority.DIGEST, "somebody has to do something again"
+    alert = first(ward)
+    assert measured(alert, ClockStatus.RUNNING) == FUM
+    assert (alert.reasons, len(decision.alerts)) == ((Reason.FOLLOW_UP_AGAIN,), 2)
+    assert alert.priority is not Priority.DIGEST, "somebody has to do something again"
 
 
 def test_an_admission_taken_back_after_the_last_day_asks_for_nothing():

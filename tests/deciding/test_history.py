@@ -20,7 +20,7 @@ def number(value: str, system: str = "MISSION", sort: str = "MR") -> Identifier:
 
 
 def event(message_id: str = "m9", **changes: Any) -> Event:
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "message_id": message_id,
         "kind": EventKind.UPDATED,
         "trigger": "A08",
@@ -31,7 +31,7 @@ def event(message_id: str = "m9", **changes: Any) -> Event:
         "received_at": NOW,
         "fingerprint": message_id,
     }
-    return Event(**{**found, **changes})
+    return Event(**{**fields, **changes})
 
 
 def stay(stay_id: str, enrollee_id: str = "E1", at: datetime | None = NOW, **changes: Any) -> Stay:
@@ -45,13 +45,13 @@ def seen(remembered: Remembered, asked: Event, whose: Whose = E1) -> History:
 
 
 def ids(history: History) -> list[str]:
-    return [one.stay_id for one in history.stays]
+    return [each_stay.stay_id for each_stay in history.stays]
 
 
 def of(*stays: Stay) -> Remembered:
     remembered = Remembered()
-    for one in stays:
-        remembered.take_stay(one)
+    for each_stay in stays:
+        remembered.take_stay(each_stay)
     return remembered
 
 

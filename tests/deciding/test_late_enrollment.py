@@ -59,11 +59,11 @@ CASES = {
 def test_what_is_told_late(name: str) -> None:
     events, grade, ends, count = CASES[name]
     match = Match(grade=grade, enrollee_id="E1", evidence={"name": "equal"})
-    found = missed([(each, match) for each in reversed(events)], {"E1": person(ends)}, NOW, 14)
-    assert len(found) == count
-    assert [each.event.message_id for each in found] == sorted(each.event.message_id for each in found)
-    assert all(each.sure is (grade is not Grade.POSSIBLE) for each in found)
-    assert all(late(each.match) and each.match.evidence["name"] == "equal" for each in found)
+    to_tell = missed([(each, match) for each in reversed(events)], {"E1": person(ends)}, NOW, 14)
+    assert len(to_tell) == count
+    assert [each.event.message_id for each in to_tell] == sorted(each.event.message_id for each in to_tell)
+    assert all(each.sure is (grade is not Grade.POSSIBLE) for each in to_tell)
+    assert all(late(each.match) and each.match.evidence["name"] == "equal" for each in to_tell)
     assert not late(match)
 
 
@@ -85,8 +85,8 @@ def test_a_stay_before_enrollment_is_told_with_the_reason() -> None:
     history = History(enrollees=(joined,))
     before = decide(admitted, match, None, history, world)
     assert (before.action, before.reasons) == (Action.SUPPRESS, (Reason.NOT_ENROLLED_ON_DAY,))
-    [(told, found)] = missed([(admitted, match)], {"E1": joined}, NOW, 14)
-    decision = decide(told, found, None, history, world, released=True)
+    [(late_event, late_match)] = missed([(admitted, match)], {"E1": joined}, NOW, 14)
+    decision = decide(late_event, late_match, None, history, world, released=True)
     assert decision.action is Action.NOTIFY
     assert Reason.LATE_ENROLLMENT in decision.alerts[0].reasons
     assert Reason.RELEASED_BY_REVIEW not in decision.alerts[0].reasons
@@ -94,7 +94,7 @@ def test_a_stay_before_enrollment_is_told_with_the_reason() -> None:
 
 def test_enrollment_that_ends_today_lasts_until_the_local_midnight() -> None:
     evening = datetime(2026, 11, 21, 2, tzinfo=UTC).astimezone(ZoneInfo("America/New_York"))  # 21:00 on the 20th
-    found = missed(
+    to_tell = missed(
         [(event(IN, 3), Match(grade=Grade.CERTAIN, enrollee_id="E1"))], {"E1": person(NOW.date())}, evening, 14
     )
-    assert len(found) == 1
+    assert len(to_tell) == 1

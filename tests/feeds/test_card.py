@@ -63,15 +63,15 @@ def test_what_is_whole_adds_nothing_wrong() -> None:
 
 def test_what_is_missing_is_named() -> None:
     nothing = {Fact.BIRTH_DATE_MISSING, Fact.ADDRESS_MISSING, Fact.PHONE_MISSING}
-    found = set(facts_of(event(visit=Visit(), patient=Patient(), late=301)))
+    facts = set(facts_of(event(visit=Visit(), patient=Patient(), late=301)))
     missing = {Fact.VISIT_NUMBER_MISSING, Fact.ADMIT_TIME_MISSING, Fact.ARRIVAL_LATE, Fact.PRIMARY_CARE_MISSING}
-    assert found == {Of.EVENTS, Of.VISITS, Of.ARRIVALS, "arrivals:900", *missing, *nothing}
-    found = set(facts_of(event(EventKind.DISCHARGED, Visit(), late=100_000)))
+    assert facts == {Of.EVENTS, Of.VISITS, Of.ARRIVALS, "arrivals:900", *missing, *nothing}
+    facts = set(facts_of(event(EventKind.DISCHARGED, Visit(), late=100_000)))
     missing = {
         Fact.VISIT_NUMBER_MISSING, Fact.DISCHARGE_TIME_MISSING, Fact.DISPOSITION_MISSING, Fact.DIAGNOSIS_MISSING,
         Fact.DISCHARGE_LATE,
     }  # fmt: skip
-    assert found == {Of.EVENTS, Of.VISITS, Of.DISCHARGES, "discharges:0", *missing}
+    assert facts == {Of.EVENTS, Of.VISITS, Of.DISCHARGES, "discharges:0", *missing}
     notes = (
         Note(finding=Finding.AUTHORITY_MISSING, place="PID-3.4"),
         Note(finding=Finding.CHARSET_LYING, place="MSH-18"),
@@ -129,8 +129,8 @@ def week(**counts: int) -> Counter[str]:
 
 def test_shares_are_held_against_targets_and_the_weeks_before() -> None:
     now = week(disposition_missing=76, diagnosis_missing=100, visit_number_missing=5, **{"rejected:undecodable": 3})
-    found = card(now, [week(disposition_missing=20), week(disposition_missing=20, diagnosis_missing=200)])
-    lines = {line.fact: line for line in found.lines}
+    week_card = card(now, [week(disposition_missing=20), week(disposition_missing=20, diagnosis_missing=200)])
+    lines = {line.fact: line for line in week_card.lines}
     assert set(lines) == set(ROWS)
     assert (lines[Fact.DISPOSITION_MISSING].verdict, lines[Fact.DISPOSITION_MISSING].trend) == (
         Verdict.DOES_NOT, Trend.WORSE,
@@ -139,11 +139,11 @@ def test_shares_are_held_against_targets_and_the_weeks_before() -> None:
     assert lines[Fact.VISIT_NUMBER_MISSING].verdict is Verdict.MEETS
     assert (lines[Fact.ARRIVAL_LATE].verdict, lines[Fact.ARRIVAL_LATE].trend) == (Verdict.TOO_FEW, Trend.NEW)
     assert lines[Fact.ARRIVAL_LATE].share == 0
-    assert found.rejects == {"undecodable": 3}
-    assert found.first == lines[Fact.DISPOSITION_MISSING]
+    assert week_card.rejects == {"undecodable": 3}
+    assert week_card.first == lines[Fact.DISPOSITION_MISSING]
     better = card(week(), [week(disposition_missing=20)])
     assert {line.fact: line.trend for line in better.lines}[Fact.DISPOSITION_MISSING] is Trend.BETTER
-    assert words.first(found) == (
+    assert words.first(week_card) == (
         "PV1-36, where the patient went, is missing on 38% of 200 discharges (A03). "
         "Please send it with the A03, or in an A08 soon after."
     )
@@ -154,14 +154,14 @@ def test_shares_are_held_against_targets_and_the_weeks_before() -> None:
 
 def test_delays_are_said_by_what_they_are_of() -> None:
     late = week(**{"discharges:60": 120, "discharges:900": 40, "discharges:86400": 30, "discharges:0": 10})
-    (found,) = card(late, []).delays
-    assert found == Delay(Of.DISCHARGES, 60, 86_400)
-    assert words.delay(found) == "discharges (A03): half within 1 min, nine in ten within 24 h"
+    (delay,) = card(late, []).delays
+    assert delay == Delay(Of.DISCHARGES, 60, 86_400)
+    assert words.delay(delay) == "discharges (A03): half within 1 min, nine in ten within 24 h"
     assert words.delay(Delay(Of.ARRIVALS, 300, 0)).endswith("half within 5 min, nine in ten after more than a day")
 
 
 def test_every_fact_has_its_sentence() -> None:
     for fact, row in ROWS.items():
-        found = card(Counter({row.of: LEAST, fact: LEAST}), [])
-        assert found.first is not None
-        assert "100% of 20" in words.ask(found.first)
+        week_card = card(Counter({row.of: LEAST, fact: LEAST}), [])
+        assert week_card.first is not None
+        assert "100% of 20" in words.ask(week_card.first)

@@ -48,7 +48,7 @@ class Message(NamedTuple):
 @cache
 def month(shape_name: str, seed: int) -> tuple[Message, ...]:
     """Visits by chance, days that differ by a fifth, a holiday at 60%; 3.6 messages each, most of them updates."""
-    shape, rng, found, day_factor = SHAPES[shape_name], random.Random(seed), [], 1.0
+    shape, rng, messages, day_factor = SHAPES[shape_name], random.Random(seed), [], 1.0
     for hour in range(WEEKS * 168):
         at = START + timedelta(hours=hour)
         local = at.astimezone(ZONE)
@@ -62,10 +62,10 @@ def month(shape_name: str, seed: int) -> tuple[Message, ...]:
                 hours=rng.lognormvariate(1.2, 0.5) if rng.random() < 0.7 else rng.lognormvariate(4.2, 0.6)
             )
             left = came + stays if shape.hours is not OFFICE else came + timedelta(hours=1)
-            found += [Message(came, Said.ARRIVAL), Message(left, Said.DISCHARGE)]
-            found += [Message(came + stays * rng.random(), Said.OTHER) for _ in range(_poisson(rng, 1.3))]
-            found += [Message(came + stays * rng.random(), Said.MOVE)] if rng.random() < 0.3 else []
-    return tuple(sorted(message for message in found if message.at < END))
+            messages += [Message(came, Said.ARRIVAL), Message(left, Said.DISCHARGE)]
+            messages += [Message(came + stays * rng.random(), Said.OTHER) for _ in range(_poisson(rng, 1.3))]
+            messages += [Message(came + stays * rng.random(), Said.MOVE)] if rng.random() < 0.3 else []
+    return tuple(sorted(message for message in messages if message.at < END))
 
 
 def _poisson(rng: random.Random, rate: float) -> int:
@@ -79,7 +79,7 @@ class Ear:
     """What was heard of a feed by any moment."""
 
     def __init__(self, messages: tuple[Message, ...]) -> None:
-        self.times = {said: [one.at for one in messages if one.said is said] for said in Said}
+        self.times = {said: [message.at for message in messages if message.said is said] for said in Said}
         self.hours = {
             said: Counter(at.replace(minute=0, second=0, microsecond=0) for at in times)
             for said, times in self.times.items()
@@ -97,18 +97,18 @@ class Ear:
 
 def looks(messages: tuple[Message, ...], since: datetime, until: datetime, step: int) -> list[tuple[datetime, State]]:
     """The state every `step` hours, the rhythm learned anew each week."""
-    ear, found, how = Ear(messages), [], None
+    ear, states, how = Ear(messages), [], None
     for number in range(0, int((until - since) / timedelta(hours=1)), step):
         now = since + timedelta(hours=number)
         if how is None or not number % 168:
             how = usual(ear.heard(now, timedelta(weeks=8)), ZONE)
-        found.append((now, state(how, ear.heard(now, timedelta(days=8)), now, ZONE, [HOLIDAY])))
-    return found
+        states.append((now, state(how, ear.heard(now, timedelta(days=8)), now, ZONE, [HOLIDAY])))
+    return states
 
 
-def incidents(found: list[tuple[datetime, State]]) -> int:
+def incidents(states: list[tuple[datetime, State]]) -> int:
     """How often it began to be silent, or thin."""
-    wrong = [one.is_quiet for _, one in found]
+    wrong = [stand.is_quiet for _, stand in states]
     return sum(now and not before for before, now in zip([False, *wrong], wrong, strict=False))
 
 
@@ -122,29 +122,29 @@ def test_at_most_one_false_alarm_a_feed_and_month(name: str, seed: int) -> None:
 CUT = (END - timedelta(days=12)).replace(hour=15)  # a Wednesday, 11 AM
 
 
-def all_gone(one: Message, rng: random.Random) -> bool:
-    return one.at < CUT
+def all_gone(message: Message, rng: random.Random) -> bool:
+    return message.at < CUT
 
 
-def only_updates(one: Message, rng: random.Random) -> bool:
-    return one.at < CUT or one.said is Said.OTHER
+def only_updates(message: Message, rng: random.Random) -> bool:
+    return message.at < CUT or message.said is Said.OTHER
 
 
-def no_discharges(one: Message, rng: random.Random) -> bool:
-    return one.at < CUT or one.said is not Said.DISCHARGE
+def no_discharges(message: Message, rng: random.Random) -> bool:
+    return message.at < CUT or message.said is not Said.DISCHARGE
 
 
-def no_arrivals(one: Message, rng: random.Random) -> bool:
-    return one.at < CUT or one.said is not Said.ARRIVAL
+def no_arrivals(message: Message, rng: random.Random) -> bool:
+    return message.at < CUT or message.said is not Said.ARRIVAL
 
 
-def half(one: Message, rng: random.Random) -> bool:
-    return one.at < CUT or rng.random() < 0.5
+def half(message: Message, rng: random.Random) -> bool:
+    return message.at < CUT or rng.random() < 0.5
 
 
-def fade(one: Message, rng: random.Random) -> bool:
+def fade(message: Message, rng: random.Random) -> bool:
     """Less every day until nothing is left after ten."""
-    return rng.random() > (one.at - CUT) / timedelta(days=10)
+    return rng.random() > (message.at - CUT) / timedelta(days=10)
 
 
 Loss = Callable[[Message, random.Random], bool]
@@ -164,9 +164,9 @@ Loss = Callable[[Message, random.Random], bool]
 def test_a_loss_is_seen_in_time(loss: Loss, what: What | None, hours: dict[str, int]) -> None:
     for name, within in hours.items():
         rng = random.Random(7)
-        heard = tuple(one for one in month(name, 1) if loss(one, rng))
-        found = looks(heard, CUT, CUT + timedelta(hours=within + 1), step=1 if within <= 48 else 12)
-        seen = next(((at, one) for at, one in found if one.is_quiet), None)
+        heard = tuple(message for message in month(name, 1) if loss(message, rng))
+        states = looks(heard, CUT, CUT + timedelta(hours=within + 1), step=1 if within <= 48 else 12)
+        seen = next(((at, stand) for at, stand in states if stand.is_quiet), None)
         assert seen, f"{name} is not seen within {within} h"
         assert what in (None, seen[1].what)
         assert seen[0] - CUT <= timedelta(hours=within)
@@ -176,7 +176,7 @@ def test_what_a_trigger_tells_and_a_feed_that_tells_only_updates() -> None:
     assert [said_by(trigger) for trigger in ("A01", "A03", "A06", "A08", "")] == [
         *(Said.ARRIVAL, Said.DISCHARGE, Said.MOVE, Said.OTHER, Said.OTHER)
     ]
-    ear = Ear(tuple(one for one in month("middle", 1) if one.said is Said.OTHER))
+    ear = Ear(tuple(message for message in month("middle", 1) if message.said is Said.OTHER))
     heard = ear.heard(END, timedelta(weeks=8))
     how = usual(heard, ZONE)
     assert (how.of, how.burst) == (tuple(Said), 1.0)
@@ -194,14 +194,14 @@ def test_a_feed_is_learned_first_and_nothing_heard_is_nothing_learned() -> None:
 
 def test_a_feed_that_came_back_is_not_thin_for_days() -> None:
     down = CUT + timedelta(days=2)
-    messages = tuple(one for one in month("middle", 1) if not CUT <= one.at < down)
+    messages = tuple(message for message in month("middle", 1) if not CUT <= message.at < down)
     after = looks(messages, down + timedelta(hours=12), down + timedelta(days=5), step=3)
-    assert [one for one in after if one[1].is_quiet] == []
+    assert [look for look in after if look[1].is_quiet] == []
 
 
 def test_a_planned_pause_is_not_held_against_a_feed_that_is_back() -> None:
     pause = (CUT, CUT + timedelta(hours=24))
-    messages = tuple(one for one in month("large", 1) if not pause[0] <= one.at < pause[1])
+    messages = tuple(message for message in month("large", 1) if not pause[0] <= message.at < pause[1])
     ear, now = Ear(messages), pause[1] + timedelta(hours=1, minutes=10)
     how, heard = usual(ear.heard(CUT, timedelta(weeks=8)), ZONE), ear.heard(now, timedelta(days=8))
     assert state(how, heard, now, ZONE).what is What.VOLUME

@@ -36,7 +36,7 @@ def shape(hour: int, kind: str) -> float:
 def visits(per_day: float, kind: str, seed: int) -> list[datetime]:
     """Poisson visits over the weeks; days differ by a fifth."""
     rng = random.Random(seed)
-    found = []
+    times = []
     day_factor = 1.0
     for hour in range(WEEKS * 168):
         if hour % 24 == 0:
@@ -48,8 +48,8 @@ def visits(per_day: float, kind: str, seed: int) -> list[datetime]:
         while product > threshold:
             count += 1
             product *= rng.random()
-        found += [at + timedelta(seconds=rng.uniform(0, 3600)) for _ in range(count)]
-    return sorted(found)
+        times += [at + timedelta(seconds=rng.uniform(0, 3600)) for _ in range(count)]
+    return sorted(times)
 
 
 def by_hour(times: list[datetime]) -> Counter[datetime]:
@@ -113,9 +113,9 @@ def test_expectation_adds_up_and_a_slow_day_makes_patient() -> None:
     assert expected(rhythm, START, START + timedelta(hours=2, minutes=30), ZONE) == pytest.approx(5.0)
     later = START + timedelta(weeks=3)
     usual = silence(
-        rhythm, later, {later - timedelta(hours=one): 2 for one in range(1, 25)}, later + timedelta(hours=6), ZONE
+        rhythm, later, {later - timedelta(hours=hour): 2 for hour in range(1, 25)}, later + timedelta(hours=6), ZONE
     )
-    holiday = silence(rhythm, later, {later - timedelta(hours=one): 2 for one in range(1, 25)},
+    holiday = silence(rhythm, later, {later - timedelta(hours=hour): 2 for hour in range(1, 25)},
                       later + timedelta(hours=6), ZONE, slow_days=[later + timedelta(hours=3)])  # fmt: skip
     slow = silence(rhythm, later, {}, later + timedelta(hours=6), ZONE)
     assert slow.expected < holiday.expected < usual.expected

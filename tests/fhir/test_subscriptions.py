@@ -21,8 +21,8 @@ def extension(name: str, **value: Any) -> dict[str, Any]:
 
 
 def filtered(*texts: Any) -> dict[str, Any]:
-    found = [{"url": f"{BACKPORT}/backport-filter-criteria", "valueString": text} for text in texts]
-    return {"_criteria": {"extension": found}}
+    filters = [{"url": f"{BACKPORT}/backport-filter-criteria", "valueString": text} for text in texts]
+    return {"_criteria": {"extension": filters}}
 
 
 def test_what_is_usual() -> None:
@@ -36,10 +36,10 @@ def test_everything_that_can_be_asked() -> None:
         *extension("backport-max-count", valuePositiveInt=7)["extension"],
     ]
     channel = {"header": ["X-One: 1", "Authorization: Bearer a:b"], "payload": "application/json", "extension": numbers}
-    found = asked(
+    subscription = asked(
         wanted(channel, **filtered("Encounter?patient=Patient/E1"), end="2026-12-01T00:00:00Z", reason="care")
     )
-    assert found == Asked(
+    assert subscription == Asked(
         "https://example.org/hook",
         Content.ID_ONLY,
         "application/json",
@@ -51,7 +51,7 @@ def test_everything_that_can_be_asked() -> None:
         datetime(2026, 12, 1, tzinfo=UTC),
         "care",
     )
-    assert "Bearer" not in repr(found)
+    assert "Bearer" not in repr(subscription)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,6 @@ def test_everything_that_can_be_asked() -> None:
     ],
 )
 def test_what_cannot_be_is_refused_by_name(resource: Any, code: str) -> None:
-    found = asked(resource)
-    assert isinstance(found, Refused)
-    assert found.code == code
+    refusal = asked(resource)
+    assert isinstance(refusal, Refused)
+    assert refusal.code == code

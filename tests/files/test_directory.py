@@ -111,8 +111,8 @@ FAULTS = {
 def test_a_fault_is_named_where_it_stands(name: str) -> None:
     file, text, line, column, code = FAULTS[name]
     files = read(**{file: text})
-    found = [(fault.file, fault.line, fault.column, fault.code) for fault in files.faults]
-    assert (Kind(file), line, column, code) in found
+    places = [(fault.file, fault.line, fault.column, fault.code) for fault in files.faults]
+    assert (Kind(file), line, column, code) in places
     assert files.usable == all(fault.code in NOTES for fault in files.faults)
 
 

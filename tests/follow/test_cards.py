@@ -34,10 +34,10 @@ def fold(store: Store) -> None:
 
 
 def test_each_message_is_on_the_card_once_and_in_its_week(store: Store) -> None:
-    one = record(1)
+    event_record = record(1)
     for _ in range(2):
-        store.decisions.decide([one], decide, NOW)
-    facts = facts_of(one.event)
+        store.decisions.decide([event_record], decide, NOW)
+    facts = facts_of(event_record.event)
     read = LedgerEntry(
         message_id(2), Ending.SUPPRESSED, "not_on_panel", NOW - timedelta(days=7), feed="mission", trigger="A01",
         facts=facts,
@@ -112,7 +112,7 @@ def test_a_discharge_that_is_told_late_is_not_held_against_the_days_before(store
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Store:
+def leaving_out(tmp_path: Path) -> Store:
     """A feed that leaves out where 38 of 100 discharged patients went."""
     settings = load_settings(data_dir=tmp_path / "data", database_url="")
     opened = Store.open(settings.store_url, migrate=True)
@@ -132,7 +132,7 @@ ASKED = "PV1-36, where the patient went, is missing on 38% of 100 discharges (A0
 
 
 def test_the_command_says_it_and_what_to_ask_for(
-    told: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    leaving_out: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = load_settings(data_dir=tmp_path / "data", database_url="")
     assert run_card(settings, "mission") == 0
@@ -141,34 +141,34 @@ def test_the_command_says_it_and_what_to_ask_for(
     assert "does not     38%  (target 5.0%, new)" in said
     assert "half within 1 min" in said
     assert run_card(settings, "mission", as_json=True) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["messages"], found["week"], found["delays"]) == (
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["messages"], printed["week"], printed["delays"]) == (
         *(100, "2026-11-16"),
         [{"of": "discharges", "median": 60, "ninetieth": 60}],
     )
-    (line,) = [one for one in found["lines"] if one["fact"] == "disposition_missing"]
+    (line,) = [fact_line for fact_line in printed["lines"] if fact_line["fact"] == "disposition_missing"]
     assert (line["share"], line["verdict"]) == (0.38, "does not")
     with pytest.raises(Problem, match="mission"):
         run_card(settings, "pardee")
 
 
-def test_the_page_is_for_who_looks_after_feeds(told: Store, tmp_path: Path) -> None:
+def test_the_page_is_for_who_looks_after_feeds(leaving_out: Store, tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path / "data", database_url="")
     people = [
         CaseManager(case_manager_id=role.value, name=role.value, role=role, network_id="n1", feeds=("mission",))
         for role in (Role.ANALYST, Role.ADMIN, Role.NURSE)
     ]
     elsewhere = people[0].model_copy(update={"case_manager_id": "elsewhere", "feeds": ("pardee",)})
-    told.directory.load([], [], [*people, elsewhere], [], [])
-    with browser(settings, told, people[0]) as client:
+    leaving_out.directory.load([], [], [*people, elsewhere], [], [])
+    with browser(settings, leaving_out, people[0]) as client:
         front = client.get("/")
         assert (front.status_code, front.headers["location"]) == (303, "/feeds")
         assert '<a href="/feeds?of=mission"' in client.get("/feeds").text
         card = client.get("/feeds", params={"of": "mission"}).text
         assert ASKED in card
         assert client.get("/feeds", params={"of": "nobody"}).status_code == 404
-    with browser(settings, told, elsewhere) as client:
+    with browser(settings, leaving_out, elsewhere) as client:
         assert "mission" not in client.get("/feeds").text
         assert client.get("/feeds", params={"of": "mission"}).status_code == 404
-    with browser(settings, told, people[2]) as client:
+    with browser(settings, leaving_out, people[2]) as client:
         assert client.get("/feeds").status_code == 404

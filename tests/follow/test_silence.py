@@ -45,16 +45,16 @@ def entry(number: int, at: datetime, trigger: str = "A01", feed: str = "mission"
 
 def said(store: Store) -> dict[tuple[str, str], int]:
     """Messages in the hours, by feed and what they said."""
-    found = store.feed_talk.heard(NOW - timedelta(days=90))
+    talk = store.feed_talk.heard(NOW - timedelta(days=90))
     return {
-        (feed, one.value): sum(hours.values()) for feed, heard in found.items() for one, hours in heard.hours.items()
+        (feed, kind.value): sum(hours.values()) for feed, heard in talk.items() for kind, hours in heard.hours.items()
     }
 
 
 def turn(store: Store) -> Turn:
-    found = store.ticks.take(TickName.SILENCE, "test", 15)
-    assert found
-    return found
+    mine = store.ticks.take(TickName.SILENCE, "test", 15)
+    assert mine
+    return mine
 
 
 def test_what_ends_is_added_up_once(store: Store) -> None:
@@ -83,7 +83,9 @@ def test_a_store_of_before_knows_the_rhythm_by_its_ledger(tmp_path: Path, store_
     with database.writing() as connection:
         columns = ("message_id", "ending", "received_us", "ended_us", "feed", "trigger")
         triggers = ("A01", "A04", "A03", "A08")
-        rows = [(message_id(n), "suppressed", to_us(NOW) + n, 1, "mission", one) for n, one in enumerate(triggers)]
+        rows = [
+            (message_id(n), "suppressed", to_us(NOW) + n, 1, "mission", trigger) for n, trigger in enumerate(triggers)
+        ]
         write_rows(
             connection, ledger, columns, [*rows, (message_id(9), "test_message", to_us(NOW), 1, "mission", "A01")]
         )
@@ -115,7 +117,7 @@ def tick(store: Store, now: datetime) -> dict[str, State]:
     Silence(store, lambda: FEEDS, default_policy).run(mine, now)
     store.ticks.ran(mine, now)
     gauge(store, set())
-    return {one.feed: one.state for one in store.feed_talk.all()}
+    return {talk.feed: talk.state for talk in store.feed_talk.all()}
 
 
 def test_what_is_kept_in_memory_comes_to_what_is_read_anew(talked: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,12 +169,12 @@ def test_a_silence_is_written_for_all_and_ends_when_the_feed_is_back(talked: Sto
     later = NOW + timedelta(hours=3)
     state = tick(talked, later)["mission"]
     assert (state.talk, state.what, quiet("mission")) == (Talk.SILENT, What.FEED, 2)
-    found = [one for one in quiet_feeds(talked) if one.part == "feed mission"]
-    assert [(one.state, one.what.partition(" since")[0]) for one in found] == [(Finding.WRONG, "quiet")]
+    findings = [finding for finding in quiet_feeds(talked) if finding.part == "feed mission"]
+    assert [(finding.state, finding.what.partition(" since")[0]) for finding in findings] == [(Finding.WRONG, "quiet")]
     assert feed_words.quiet(state, later) == "quiet since 6:59 AM, usually 60 messages by now"
-    began = next(one.changed_at for one in talked.feed_talk.all() if one.feed == "mission")
+    began = next(talk.changed_at for talk in talked.feed_talk.all() if talk.feed == "mission")
     tick(talked, later + timedelta(minutes=5))
-    assert next(one.changed_at for one in talked.feed_talk.all() if one.feed == "mission") == began
+    assert next(talk.changed_at for talk in talked.feed_talk.all() if talk.feed == "mission") == began
     talked.keeping_up.park("mission", "mission", "by hand", later)
     assert (tick(talked, later)["mission"].talk, quiet("mission")) == (Talk.PAUSED, 0)
     talked.keeping_up.unpark("mission")
@@ -184,14 +186,15 @@ def test_a_silence_is_written_for_all_and_ends_when_the_feed_is_back(talked: Sto
 def test_a_page_says_what_is_unusual_and_what_is_not_known_yet(talked: Store) -> None:
     soon, later = NOW + timedelta(minutes=20), NOW + timedelta(hours=3)
     tick(talked, soon)
-    assert [(one.feed, one.words) for one in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, soon)[0]] == [
+    assert [(silence.feed, silence.words) for silence in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, soon)[0]] == [
         ("new", "silent for 20 min")
     ]
     tick(talked, later)
-    said = {one.feed: one.words for one in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, later)[0]}
+    said = {silence.feed: silence.words for silence in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, later)[0]}
     assert said == {"mission": "quiet since 6:59 AM, usually 60 messages by now", "new": "silent for 3 h"}
     unwatched = {
-        one.feed: one.words for one in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, later + timedelta(minutes=11))[0]
+        silence.feed: silence.words
+        for silence in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, later + timedelta(minutes=11))[0]
     }
     assert unwatched["mission"] == "silent for 3 h"
 
@@ -238,14 +241,16 @@ def test_a_planned_pause_is_no_silence_and_says_so_until_it_ends(talked: Store) 
         mine = turn(talked)
         silence.run(mine, at)
         talked.ticks.ran(mine, at)
-        (mission,) = [one.state for one in talked.feed_talk.all() if one.feed == "mission"]
-        named = [one.words for one in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, at)[0] if one.feed == "mission"]
+        (mission,) = [talk.state for talk in talked.feed_talk.all() if talk.feed == "mission"]
+        named = [
+            silent.words for silent in Desk(talked).silent(BUILT_IN_CENTRAL_OFFICE, at)[0] if silent.feed == "mission"
+        ]
         return mission.talk, named, [feed_words.quiet(mission, at)]
 
     words = "paused as planned until 12:00 PM"
     assert look(NOW + timedelta(hours=3)) == (Talk.PAUSED, [], [words])
-    found = {one.part: one for one in quiet_feeds(talked)}
-    assert (found["feed mission"].state, found["feed mission"].what.split(" until ")[0]) == (
+    findings = {finding.part: finding for finding in quiet_feeds(talked)}
+    assert (findings["feed mission"].state, findings["feed mission"].what.split(" until ")[0]) == (
         Finding.OK, "paused as planned",
     )  # fmt: skip
     relay: Any = Desks()

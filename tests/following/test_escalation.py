@@ -101,11 +101,11 @@ def test_an_urgent_stay_that_nobody_takes_goes_up_to_somebody_on_duty() -> None:
     asked: set[tuple[str, str]] = set()
     people = []
     for minutes in (10, 16, 17, 31, 125, 300):
-        for one in due(facts(), steps, done, asked, DIRECTORY, TOLD + timedelta(minutes=minutes)):
-            done.add(one.step.key)
-            assert one.came_to is CameTo.ASKED and one.person
-            asked.add((one.step.run, one.person.case_manager_id))
-            people.append((minutes, one.person.case_manager_id))
+        for due_step in due(facts(), steps, done, asked, DIRECTORY, TOLD + timedelta(minutes=minutes)):
+            done.add(due_step.step.key)
+            assert due_step.came_to is CameTo.ASKED and due_step.person
+            asked.add((due_step.step.run, due_step.person.case_manager_id))
+            people.append((minutes, due_step.person.case_manager_id))
     assert people == [(16, "ortiz"), (31, "boss"), (125, "central-office")]
     assert next_due(steps, set(), TOLD) == TOLD + timedelta(minutes=15)
     assert next_due(steps, done, TOLD + timedelta(days=1)) is None
@@ -128,7 +128,7 @@ def test_acting_ends_it() -> None:
 def test_after_an_outage_one_question_and_the_rest_is_kept_as_overtaken() -> None:
     steps = plan(facts(), RULES, POLICY)
     late = due(facts(), steps, set(), set(), DIRECTORY, TOLD + timedelta(days=5))
-    assert [one.came_to for one in late] == [CameTo.OVERTAKEN, CameTo.OVERTAKEN, CameTo.ASKED]
+    assert [due_step.came_to for due_step in late] == [CameTo.OVERTAKEN, CameTo.OVERTAKEN, CameTo.ASKED]
 
 
 def test_who_is_away_is_passed_over_at_once() -> None:
@@ -139,7 +139,7 @@ def test_who_is_away_is_passed_over_at_once() -> None:
         absences=[Absence(case_manager_id="ortiz", starts=TOLD - timedelta(days=1), ends=TOLD + timedelta(days=9))],
     )
     first = due(facts(), plan(facts(), RULES, POLICY), set(), set(), away, TOLD + timedelta(minutes=16))
-    assert [(one.came_to, one.person and one.person.case_manager_id) for one in first] == [
+    assert [(due_step.came_to, due_step.person and due_step.person.case_manager_id) for due_step in first] == [
         (CameTo.NOBODY_ON_DUTY, None), (CameTo.ASKED, "boss"),
     ]  # fmt: skip
 
@@ -172,9 +172,9 @@ def test_a_clock_about_to_run_out() -> None:
     ],
 )
 def test_every_fault_of_a_file_is_named_at_its_place(text: str, place: str) -> None:
-    found = load_escalation(text)
-    assert not isinstance(found, Escalation)
-    assert place in [fault.place for fault in found]
+    faults = load_escalation(text)
+    assert not isinstance(faults, Escalation)
+    assert place in [fault.place for fault in faults]
 
 
 @settings(max_examples=150, deadline=None)
@@ -191,12 +191,12 @@ def test_each_step_once_and_in_order_whoever_looks_whenever(minutes: list[int], 
     asked: list[tuple[str, str]] = []
     numbers: dict[str, list[int]] = {}
     for at in minutes:
-        for one in due(one_stay, steps, done, asked, DIRECTORY, TOLD + timedelta(minutes=at)):
-            assert one.step.due_at <= TOLD + timedelta(minutes=at) or one.step.number > 1
-            done.append(one.step.key)
-            numbers.setdefault(one.step.run, []).append(one.step.number)
-            if one.person:
-                asked.append((one.step.run, one.person.case_manager_id))
+        for due_step in due(one_stay, steps, done, asked, DIRECTORY, TOLD + timedelta(minutes=at)):
+            assert due_step.step.due_at <= TOLD + timedelta(minutes=at) or due_step.step.number > 1
+            done.append(due_step.step.key)
+            numbers.setdefault(due_step.step.run, []).append(due_step.step.number)
+            if due_step.person:
+                asked.append((due_step.step.run, due_step.person.case_manager_id))
     assert len(done) == len(set(done))
     assert len(asked) == len(set(asked))
     assert all(before < after for run in numbers.values() for before, after in pairwise(run))

@@ -132,8 +132,8 @@ def test_what_a_later_version_does() -> None:
     assert state([version(), back_in], closed) is FollowUpState.IN_HOSPITAL  # it says something else
     assert state([version(), version(2, priority=Priority.HIGH)], closed) is FollowUpState.CLOSED
     retracted = version(2, action=Action.RETRACT, status=StayStatus.CANCELLED)
-    found = follow_up([version(), retracted], reached, NOW)
-    assert (found.state, found.called_before_it_was_void) == (FollowUpState.VOID, True)
+    voided = follow_up([version(), retracted], reached, NOW)
+    assert (voided.state, voided.called_before_it_was_void) == (FollowUpState.VOID, True)
     noted = act(ActKind.NOTED, 90, version=2)
     assert state([version(), retracted], [*reached, noted]) is FollowUpState.CLOSED
     assert state([version(), retracted], [act(ActKind.NOTED, 90, version=1)]) is FollowUpState.VOID
@@ -188,7 +188,7 @@ def test_who_has_it() -> None:
     question = act(ActKind.ASK, 50, for_id="vance", text="warfarin?")
     answer = act(ActKind.ANSWER, 60, by="vance", answers_act=question.act_id, text="half")
     asked = holding([question, answer], set(), STAFF).questions
-    assert [(one.asked, one.answered) for one in asked] == [(question, answer)]
+    assert [(exchange.asked, exchange.answered) for exchange in asked] == [(question, answer)]
 
 
 @pytest.mark.parametrize(
@@ -214,11 +214,11 @@ def test_who_has_it() -> None:
     ],
 )
 def test_which_act_stops_which_clock(kind: ClockKind, acts: list[Act], now: datetime, verdict: Verdict) -> None:
-    (found,) = standings([clock(kind)], acts, now, ZONE)
-    assert found.verdict is verdict
+    (standing,) = standings([clock(kind)], acts, now, ZONE)
+    assert standing.verdict is verdict
     if verdict in (Verdict.MET, Verdict.MET_LATE, Verdict.TRIED):
-        assert found.act in acts
-    assert steps_left([found]) is (MEETS[kind].must and verdict not in (Verdict.MET, Verdict.MET_LATE))
+        assert standing.act in acts
+    assert steps_left([standing]) is (MEETS[kind].must and verdict not in (Verdict.MET, Verdict.MET_LATE))
 
 
 def test_a_corrected_discharge_corrects_the_verdict() -> None:
@@ -273,19 +273,19 @@ _ACTS = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(_ACTS, st.integers(0, 1000), st.lists(st.sampled_from(["home", "in", "void", "died"]), min_size=1, max_size=4))
 def test_order_and_repetition_of_delivery_change_nothing(acts: list[Act], seed: int, said: list[str]) -> None:
-    unique = list({one.act_id: one for one in acts}.values())
+    unique = list({done.act_id: done for done in acts}.values())
     grounds = {
         "home": {}, "in": ADMITTED, "void": {"action": Action.RETRACT}, "died": {"kind": AlertKind.DEATH},
     }  # fmt: skip
-    versions = [version(number, **grounds[one]) for number, one in enumerate(said, 1)]
+    versions = [version(number, **grounds[ground]) for number, ground in enumerate(said, 1)]
     shuffled = [*unique, *unique]
     random.Random(seed).shuffle(shuffled)
-    one, other = follow_up(versions, unique, NOW), follow_up(versions, shuffled, NOW)
-    assert one == other
+    in_order, other = follow_up(versions, unique, NOW), follow_up(versions, shuffled, NOW)
+    assert in_order == other
     assert len(effective(shuffled)) == len(unique)  # none is lost
     assert holding(unique, {"ortiz"}, STAFF) == holding(shuffled, {"ortiz"}, STAFF)
     clocks = [clock(kind) for kind in ClockKind]
     verdicts = standings(clocks, shuffled, NOW, ZONE)
     assert verdicts == standings(clocks, unique, NOW, ZONE)
-    assert len({one.clock.kind for one in verdicts}) == len(clocks)  # none is met twice
+    assert len({standing.clock.kind for standing in verdicts}) == len(clocks)  # none is met twice
     assert isinstance(word(unique[0]), Word) if unique else True

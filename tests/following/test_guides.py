@@ -104,9 +104,9 @@ def test_an_answer_that_is_not_one_is_named():
 )
 def test_what_is_wrong_in_a_file_is_named_with_its_place(text, place, message):
     faults = load_guides([("a.toml", text)])
-    found = [fault for fault in faults if isinstance(fault, RuleFault) and fault.place.startswith(place)]
-    assert found, faults
-    assert message in found[0].message
+    named = [fault for fault in faults if isinstance(fault, RuleFault) and fault.place.startswith(place)]
+    assert named, faults
+    assert message in named[0].message
 
 
 def test_two_guides_of_one_name_are_a_fault_and_order_decides_between_two_that_fit():

@@ -38,21 +38,21 @@ def test_two_referrals_keep_their_steps_and_whom_they_are_to():
 
 def test_a_step_taken_back_is_not_there():
     undo = step(3, "", None, 3, kind=ActKind.UNDO, supersedes="a2")
-    (one,) = referrals([step(1, "r", ReferralStep.MADE), step(2, "r", ReferralStep.DECLINED, 1), undo], ZONE)
-    assert one.step is ReferralStep.MADE
+    (referral,) = referrals([step(1, "r", ReferralStep.MADE), step(2, "r", ReferralStep.DECLINED, 1), undo], ZONE)
+    assert referral.step is ReferralStep.MADE
 
 
 @pytest.mark.parametrize("said", ReferralStep)
 def test_each_step_has_a_way_on_and_is_late_after_its_rest_or_is_an_end(said):
-    (one,) = referrals([step(1, "r", said)], ZONE)
-    assert bool(one.next) == (one.due_at is not None)
-    if one.due_at is not None:
-        assert not one.overdue(one.due_at)
-        assert one.overdue(NOW + RESTS[said] + timedelta(minutes=1))
+    (referral,) = referrals([step(1, "r", said)], ZONE)
+    assert bool(referral.next) == (referral.due_at is not None)
+    if referral.due_at is not None:
+        assert not referral.overdue(referral.due_at)
+        assert referral.overdue(NOW + RESTS[said] + timedelta(minutes=1))
     else:
-        assert not one.overdue(NOW + timedelta(days=999))
+        assert not referral.overdue(NOW + timedelta(days=999))
 
 
 def test_a_booked_one_is_late_a_day_after_its_day():
-    (one,) = referrals([step(1, "r", ReferralStep.BOOKED, day=date(2026, 12, 1))], ZONE)
-    assert one.due_at == datetime(2026, 12, 3, 5, 0, tzinfo=UTC)
+    (referral,) = referrals([step(1, "r", ReferralStep.BOOKED, day=date(2026, 12, 1))], ZONE)
+    assert referral.due_at == datetime(2026, 12, 3, 5, 0, tzinfo=UTC)

@@ -97,10 +97,11 @@ _PEOPLE = st.builds(
 @settings(max_examples=400, deadline=None)
 @given(_PEOPLE, st.sampled_from([(), ("me",), ("you",)]), st.booleans(), st.booleans(), st.booleans())
 def test_random_people_and_routes_find_no_leak(
-    person: CaseManager, owners: tuple[str, ...], told: bool, asked: bool, covers: bool
+    person: CaseManager, owners: tuple[str, ...], was_told: bool, asked: bool, covers: bool
 ) -> None:
     alert = version(
-        owners=tuple(Owner(case_manager_id=one, because="practice") for one in owners), told=("me",) if told else ()
+        owners=tuple(Owner(case_manager_id=owner, because="practice") for owner in owners),
+        told=("me",) if was_told else (),
     )
     relation = relation_of(
         person, alert, PATIENT, network_id="N1", lme_mco_id="L1", asked=asked,
@@ -110,7 +111,7 @@ def test_random_people_and_routes_find_no_leak(
         "me" in owners
         or (covers and "you" in owners)
         or asked
-        or told
+        or was_told
         or person.role is Role.CENTRAL_OFFICE
         or (not person.lme_mco_id and person.role is not Role.CARE_COORDINATOR
             and ("P1" in person.practices or person.network_id == "N1"))
@@ -118,5 +119,5 @@ def test_random_people_and_routes_find_no_leak(
     if may(person.role, Doing.SEE_ROW, relation):
         assert near
         assert person.role not in NO_PATIENTS
-    if told and relation is Relation.FORMER:
+    if was_told and relation is Relation.FORMER:
         assert not may(person.role, Doing.SEE_PERSON, relation)

@@ -25,11 +25,11 @@ OTHERS = {"process_resident_memory_bytes"}  # of the client library, on every pr
 
 def metrics() -> dict[str, set[str]]:
     """Every name a scrape may hold, and the labels of its metric."""
-    found: dict[str, set[str]] = {}
+    labels_of: dict[str, set[str]] = {}
     for collector in set(REGISTRY._collector_to_names):
         for name in REGISTRY._collector_to_names[collector]:
-            found[name] = set(getattr(collector, "_labelnames", ()))
-    return found
+            labels_of[name] = set(getattr(collector, "_labelnames", ()))
+    return labels_of
 
 
 KNOWN = metrics()

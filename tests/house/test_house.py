@@ -55,7 +55,7 @@ def test_no_registry_host_and_no_path_of_a_machine_is_committed() -> None:
     suspicious = re.compile(
         r"https?://[^\s\"']*(pypi|maven|npmjs|artifactory|nexus)|(?<!\w)/(work|root)/[\w.]|/home/[a-z]\w*/", re.I
     )
-    found = []
+    offending = []
     for name in filter(None, listing):
         path = ROOT / name
         if (
@@ -63,8 +63,8 @@ def test_no_registry_host_and_no_path_of_a_machine_is_committed() -> None:
             and path.suffix in {".py", ".md", ".toml", ".txt", ".yml", ".xml", ".html", ".js", ".css", ""}
             and path.is_file()
         ):
-            found += [name for line in path.read_text(errors="replace").splitlines() if suspicious.search(line)]
-    assert found == []
+            offending += [name for line in path.read_text(errors="replace").splitlines() if suspicious.search(line)]
+    assert offending == []
 
 
 # What reads a page once, as it is at that instant. A page that is alive is waited for (`expect(…)`).
@@ -98,3 +98,55 @@ def test_no_assertion_reads_a_live_page_only_once() -> None:
             and (call.func.attr != "count" or not call.args)
         ]
     assert once == [], "await what the page shows: expect(locator).to_have_text(…)"
+
+
+# What may be called so is anything: a name says what its value is.
+SAYS_NOTHING = {"found", "one", "told"}
+
+
+def names_that_say_nothing(source: str) -> list[tuple[int, str]]:
+    """Local names, parameters and variables of comprehensions, by line; the fields of a class have its name beside."""
+    nodes = list(ast.walk(ast.parse(source)))
+    statements = [statement for node in nodes if isinstance(node, ast.ClassDef) for statement in node.body]
+    fields = {
+        target
+        for statement in statements
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+    }
+    names = [(node.lineno, node.arg) for node in nodes if isinstance(node, ast.arg)]
+    names += [
+        (node.lineno, node.name) for node in nodes if isinstance(node, ast.ExceptHandler | ast.MatchAs) and node.name
+    ]
+    names += [
+        (node.lineno, node.id)
+        for node in nodes
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node not in fields
+    ]
+    return sorted(place for place in names if place[1] in SAYS_NOTHING)
+
+
+def test_a_name_says_what_its_value_is() -> None:
+    unsaid = [
+        f"{path.relative_to(ROOT)}:{line}: {name}: call it what it is"
+        for room in ("parsers", "rules", "streams", "tests")
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for line, name in names_that_say_nothing(path.read_text(encoding="utf-8"))
+    ]
+    assert not unsaid, "\n".join(unsaid)
+
+
+def test_a_name_that_says_nothing_is_seen_wherever_it_is_bound() -> None:
+    source = """class Alert:
+    told: bool
+def match(one, *, told=()):
+    found, stay = one.found, [stay for one in told]
+    if found := told: return lambda one: one
+    with stay as told: match(told=stay, found=1)
+    match stay:
+        case [found]: return f"{[found for found in stay]}"
+"""
+    assert names_that_say_nothing(source) == [
+        *((3, "one"), (3, "told"), (4, "found"), (4, "one"), (5, "found"), (5, "one"), (6, "told")),
+        *((8, "found"), (8, "found")),
+    ]

@@ -61,8 +61,11 @@ def _settings() -> str:
 
 
 def _metrics() -> str:
-    found = [metric for metric in metrics.REGISTRY.collect() if metric.name.startswith("toc_")]
-    rows = [(f"`{one.name}{'_total' if one.type == 'counter' else ''}`", one.type, one.documentation) for one in found]
+    ours = [metric for metric in metrics.REGISTRY.collect() if metric.name.startswith("toc_")]
+    rows = [
+        (f"`{metric.name}{'_total' if metric.type == 'counter' else ''}`", metric.type, metric.documentation)
+        for metric in ours
+    ]
     return _table(("metric", "type", "what it is"), rows)
 
 
@@ -81,7 +84,7 @@ def _rooms() -> str:
     for top in ("parsers", "rules", "streams"):
         for room in (
             top,
-            *(found.parent.relative_to(ROOT).as_posix() for found in sorted((ROOT / top).glob("*/__init__.py"))),
+            *(package.parent.relative_to(ROOT).as_posix() for package in sorted((ROOT / top).glob("*/__init__.py"))),
         ):
             said = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text()))
             assert said, f"{room} does not say what it is for"
@@ -135,7 +138,7 @@ def test_list_is_the_code_s(name: str) -> None:
     text = README.read_text()
     assert pattern.search(text), f"README has no block {name}"
     if os.environ.get("UPDATE_README"):
-        README.write_text(pattern.sub(lambda found: found[1] + expected + "\n" + found[2], text))
+        README.write_text(pattern.sub(lambda block: block[1] + expected + "\n" + block[2], text))
         return
     assert pattern.search(text)[0] == f"<!-- {name} -->\n{expected}\n<!-- end -->"  # type: ignore[index]
 

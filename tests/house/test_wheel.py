@@ -62,6 +62,6 @@ def test_the_demo_runs_from_it(wheel: Path, tmp_path: Path) -> None:
     (ours / "around.pth").write_text("\n".join(sorted(around - {str(ROOT)})))
     assert Path(run(python, "-c", "import streams; print(streams.__file__)", cwd=tmp_path)).is_relative_to(ours)
     demo = run(tmp_path / "venv" / "bin" / "handoff", "demo", "--headless", "--seconds", 8, "--json", cwd=tmp_path)
-    told = json.loads(demo.strip().splitlines()[-1])
-    assert told["ledger"]["balanced"]
-    assert told["alerts"] > 0
+    summary = json.loads(demo.strip().splitlines()[-1])
+    assert summary["ledger"]["balanced"]
+    assert summary["alerts"] > 0

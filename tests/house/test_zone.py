@@ -24,9 +24,9 @@ def names_in(path: Path, tree: ast.Module) -> dict[str, object]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("streams.words", "streams.inbox")):
             home = import_module(node.module or "")
-            for one in node.names:
-                found = getattr(home, one.name, None) or import_module(f"{node.module}.{one.name}")
-                known[one.asname or one.name] = found
+            for alias in node.names:
+                member = getattr(home, alias.name, None) or import_module(f"{node.module}.{alias.name}")
+                known[alias.asname or alias.name] = member
     return known
 
 
@@ -48,7 +48,7 @@ def calls_without(path: Path, source: str) -> Iterator[str]:
         if (
             "zone" in takes
             and len(node.args) <= takes.index("zone")
-            and "zone" not in [one.arg for one in node.keywords]
+            and "zone" not in [keyword.arg for keyword in node.keywords]
         ):
             yield f"{path.relative_to(ROOT)}:{node.lineno} {called.__name__}"
 

@@ -64,8 +64,8 @@ def inbox(tmp_path):
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory):
     """The accessibility checker's source; it is a tool of this test, not a part of the page."""
-    if found := os.environ.get("HANDOFF_AXE"):
-        return Path(found).read_text()
+    if path := os.environ.get("HANDOFF_AXE"):
+        return Path(path).read_text()
     npm = shutil.which("npm")
     if not npm:
         missing("no npm to fetch the accessibility checker with (or set HANDOFF_AXE to its axe.min.js)")

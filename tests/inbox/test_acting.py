@@ -20,30 +20,30 @@ def test_a_call_is_logged_in_two_presses_by_mouse_keys_and_phone_and_leaves_do_n
     acted(
         inbox.store, "a1", "cm-ortiz", ActKind.CONTACT_WISHES, 1, datetime.now(UTC), message=MayLeave.YES
     )  # else the message is asked about
-    one, two = page_of(chrome, inbox), page_of(chrome, inbox, BROWN, width=390)
+    ortiz, brown = page_of(chrome, inbox), page_of(chrome, inbox, BROWN, width=390)
     began = time.monotonic()
-    row(one, "a2").get_by_role("link", name="Log a call").click()
-    row(one, "a2").get_by_role("button", name="Talked with patient").click()
-    expect(one.locator("#said")).to_contain_text("Luis Bennett: talked with the patient by phone.")
+    row(ortiz, "a2").get_by_role("link", name="Log a call").click()
+    row(ortiz, "a2").get_by_role("button", name="Talked with patient").click()
+    expect(ortiz.locator("#said")).to_contain_text("Luis Bennett: talked with the patient by phone.")
     assert time.monotonic() - began < 5
-    one.mouse.move(1, 1)
-    one.keyboard.press("Escape")
-    one.locator("#search").focus()
-    expect(one.locator("#finished #r-a2")).to_have_count(1)
-    one.keyboard.press("Escape")
-    one.keyboard.press("z")
-    expect(one.locator("#now #r-a2")).to_have_count(1)
-    row(one, "a1").get_by_role("button", name="I have this one").click()
-    expect(row(one, "a1").get_by_role("link", name="Log a call")).to_be_visible()
-    row(one, "a1").locator(".who").focus()
-    one.keyboard.press("3")
-    expect(row(one, "a1")).to_contain_text("1 try, not reached")
-    expect(row(two, "a1")).to_contain_text("1 try, not reached")
-    row(two, "a1").get_by_role("link", name="Log a call").click()
-    row(two, "a1").get_by_role("button", name="Talked with family or helper").click()
-    expect(row(two, "a1")).to_contain_text("Talked ")
-    expect(row(one, "a1")).to_contain_text("Talked ")
-    assert one.complaints == two.complaints == []
+    ortiz.mouse.move(1, 1)
+    ortiz.keyboard.press("Escape")
+    ortiz.locator("#search").focus()
+    expect(ortiz.locator("#finished #r-a2")).to_have_count(1)
+    ortiz.keyboard.press("Escape")
+    ortiz.keyboard.press("z")
+    expect(ortiz.locator("#now #r-a2")).to_have_count(1)
+    row(ortiz, "a1").get_by_role("button", name="I have this one").click()
+    expect(row(ortiz, "a1").get_by_role("link", name="Log a call")).to_be_visible()
+    row(ortiz, "a1").locator(".who").focus()
+    ortiz.keyboard.press("3")
+    expect(row(ortiz, "a1")).to_contain_text("1 try, not reached")
+    expect(row(brown, "a1")).to_contain_text("1 try, not reached")
+    row(brown, "a1").get_by_role("link", name="Log a call").click()
+    row(brown, "a1").get_by_role("button", name="Talked with family or helper").click()
+    expect(row(brown, "a1")).to_contain_text("Talked ")
+    expect(row(ortiz, "a1")).to_contain_text("Talked ")
+    assert ortiz.complaints == brown.complaints == []
 
 
 def test_the_page_of_a_stay_does_it_by_key_and_form_and_keeps_what_could_not_be_sent(chrome, inbox):

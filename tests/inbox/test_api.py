@@ -121,7 +121,7 @@ def test_who_takes_what_another_has_says_so(settings, store):
     enrollee = person(1)
     load_people(store, [enrollee])
     both = ("cm-ortiz", "cm-brown")
-    owners = tuple(Owner(case_manager_id=one, because="practice") for one in both)
+    owners = tuple(Owner(case_manager_id=nurse, because="practice") for nurse in both)
     tell(store, alert(enrollee, owners=owners, told=both))
     acted(store, "s1", "cm-brown", ActKind.TAKE, 1, datetime.now(UTC))
     with api(settings, store) as client:
@@ -138,8 +138,8 @@ def test_tokens_say_who_for_what_and_how_long(settings, store, town, capsys):
         bare = httpx.Client(base_url=client.base_url, timeout=20)
         assert bare.get("/stays").headers["www-authenticate"].startswith("Bearer")
         old, _ = token(store, expires=now - timedelta(seconds=1))
-        gone, one = token(store)
-        assert store.api_tokens.revoke(one.token_id, now)
+        gone, current = token(store)
+        assert store.api_tokens.revoke(current.token_id, now)
         for secret in (old, gone, *("handoff_guess" for _ in range(MOST - 2))):
             assert bare.get("/stays", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
         shut = client.get("/stays")

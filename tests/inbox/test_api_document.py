@@ -22,7 +22,7 @@ NOT_ASKED = [check for check in CHECKS.get_all() if check.__name__ == "positive_
 
 CASES = [
     pytest.param(operation, mode, id=f"{operation.label} {mode.value}")
-    for operation in (found.ok() for found in KNOWN.get_all_operations())
+    for operation in (result.ok() for result in KNOWN.get_all_operations())
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     if mode is GenerationMode.POSITIVE or operation.label not in {"GET /openapi.json", "GET /stays"}  # take nothing
 ]

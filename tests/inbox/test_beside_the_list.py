@@ -29,7 +29,7 @@ def staffed(inbox):
     facts = ("events", "discharges", "discharges:60", "disposition_missing")
     sent = {"feed": "mission", "trigger": "A03", "facts": facts}
     inbox.store.ledger.end(
-        [LedgerEntry(f"{one:032x}", Ending.SUPPRESSED, "not_on_panel", now, **sent) for one in range(900, 930)]
+        [LedgerEntry(f"{number:032x}", Ending.SUPPRESSED, "not_on_panel", now, **sent) for number in range(900, 930)]
     )
     turn = inbox.store.ticks.take("silence", "test", 15)
     assert turn
@@ -46,35 +46,35 @@ def find(page, words):
 
 def looked_at(page, axe):
     """What is wrong with the page as it stands, at every look."""
-    found = []
+    faults = []
     page.evaluate(axe)
     for scheme, width in LOOKS:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 800})
         wide = page.evaluate("document.documentElement.scrollWidth")
-        found += [(scheme, width, one) for one in violations(page)]
-        found += [(scheme, width, f"{wide} px wide")] * (wide > width)
+        faults += [(scheme, width, violation) for violation in violations(page)]
+        faults += [(scheme, width, f"{wide} px wide")] * (wide > width)
     page.set_viewport_size({"width": 320, "height": 800})
-    found += ["wider than 320 px"] * (page.evaluate("document.documentElement.scrollWidth") > 320)
+    faults += ["wider than 320 px"] * (page.evaluate("document.documentElement.scrollWidth") > 320)
     page.set_viewport_size({"width": 1280, "height": 800})
-    return found
+    return faults
 
 
 def test_each_page_is_accessible_and_fits_in_light_dark_at_200_percent_and_on_a_phone(chrome, staffed, axe):
     page = page_of(chrome, staffed, HALE, expect_live=False)
-    found = {}
+    faults = {}
     for path in ("/board", "/cover", "/due", "/sheet", "/feeds", "/feeds?of=mission"):
         page.goto(staffed.url + path)
-        found[path] = looked_at(page, axe)
+        faults[path] = looked_at(page, axe)
     find(page, "whit")
-    found["search"] = looked_at(page, axe)
+    faults["search"] = looked_at(page, axe)
     page.get_by_role("link", name="Rosa Whitfield").click()
     expect(page.get_by_role("heading", name="What was done")).to_be_visible(timeout=10_000)
-    found["person"] = looked_at(page, axe)
+    faults["person"] = looked_at(page, axe)
     page.get_by_role("link", name="Enter an event that no feed told").click()
     expect(page.get_by_role("heading", name="Enter an event")).to_be_visible(timeout=10_000)
-    found["by hand"] = looked_at(page, axe)
-    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+    faults["by hand"] = looked_at(page, axe)
+    assert {path: wrong for path, wrong in faults.items() if wrong} == {}
     assert page.complaints == []
 
 
@@ -133,8 +133,8 @@ def test_a_notice_comes_only_when_asked_for_and_away_and_holds_a_number(chrome, 
     page.locator("#help").click()
     page.get_by_label("Tell me on this computer").check()
     tell(staffed.store, alert(staffed.people[5], "two", priority=Priority.URGENT))
-    told = '["Warm Handoff",{"body":"1 new urgent","tag":"urgent"}]'
-    expect(page.locator("body")).to_have_attribute("data-notices", told, timeout=10_000)
+    notice = '["Warm Handoff",{"body":"1 new urgent","tag":"urgent"}]'
+    expect(page.locator("body")).to_have_attribute("data-notices", notice, timeout=10_000)
     assert page.evaluate("JSON.stringify({...localStorage})") == '{"notices":"on"}'
 
 

@@ -69,7 +69,7 @@ def test_every_number_opens_to_its_rows_and_equals_a_count_in_sql(settings, stor
         )
         asked = "SELECT count(*) FROM acts WHERE kind = 'ask'"
         reviews = "SELECT count(*) FROM reviews"
-        counts = [connection.scalar(text(one)) for one in (nobody, inside, asked, reviews)]
+        counts = [connection.scalar(text(query)) for query in (nobody, inside, asked, reviews)]
     assert counts == [
         numbers["Nobody has it"], numbers["In the hospital"], numbers["Asked, not answered"],
         numbers["Possible matches waiting"],
@@ -101,28 +101,28 @@ def test_the_tiles_of_any_network_equal_a_count_in_sql(settings, seed):
     load_people(store, people, staff=[HALE])
     now = datetime.now(UTC)
     begun = {"started_at": now - timedelta(hours=90), "ended_at": now - timedelta(hours=60)}
-    for number, one in enumerate(people):
+    for number, enrollee in enumerate(people):
         stay, more = f"s{number}", {"priority": chance.choice(list(Priority))} | chance.choice(({}, TWO))
-        told = [alert(one, stay, **more)]
+        versions = [alert(enrollee, stay, **more)]
         if chance.random() < 0.7:
-            told.append(
-                discharge(one, stay, 2, clocks=(clock(hours=chance.choice((-50, -1, 1, 9, 90))),), **begun, **more)
+            versions.append(
+                discharge(enrollee, stay, 2, clocks=(clock(hours=chance.choice((-50, -1, 1, 9, 90))),), **begun, **more)
             )
         if chance.random() < 0.1:
             away = {"action": Action.RETRACT, "status": StayStatus.CANCELLED}
-            told.append(alert(one, stay, len(told) + 1, **more, **away))
-        tell(store, *told)
-        done = chance.choice((None, ActKind.TAKE, ActKind.CLOSE, ActKind.ATTEMPT)) if len(told) > 1 else None
-        if done and told[-1].action is not Action.RETRACT:
+            versions.append(alert(enrollee, stay, len(versions) + 1, **more, **away))
+        tell(store, *versions)
+        done = chance.choice((None, ActKind.TAKE, ActKind.CLOSE, ActKind.ATTEMPT)) if len(versions) > 1 else None
+        if done and versions[-1].action is not Action.RETRACT:
             said = {
                 ActKind.CLOSE: {"close_reason": CloseReason.MOVED_AWAY},
                 ActKind.ATTEMPT: {"outcome": Outcome.REACHED, "mode": Mode.PHONE},
             }
-            acted(store, stay, "cm-ortiz", done, len(told), now, **said.get(done, {}))
+            acted(store, stay, "cm-ortiz", done, len(versions), now, **said.get(done, {}))
     zone = default_policy().tz
     midnight = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(0, 1), zone).astimezone(UTC)
     inbox = Inbox(settings, store)
-    found, _ = of_network(inbox, Reader(None, HALE), now)
+    board, _ = of_network(inbox, Reader(None, HALE), now)
     with store.database.reading() as connection:
         counted = {
             tile: {
@@ -135,7 +135,7 @@ def test_the_tiles_of_any_network_equal_a_count_in_sql(settings, seed):
             for tile, where in IN_SQL.items()
         }
     store.close()
-    assert {tile: {stay.latest.alert_id for stay in found.tiles[tile]} for tile in IN_SQL} == counted
+    assert {tile: {stay.latest.alert_id for stay in board.tiles[tile]} for tile in IN_SQL} == counted
     assert all(counted[tile] for tile in (Tile.NOBODY, Tile.URGENT, Tile.OVERDUE, Tile.IN_HOSPITAL))
 
 

@@ -59,17 +59,17 @@ def test_a_new_alert_appears_without_reload_within_two_seconds_of_its_commit(chr
 
 
 def test_an_acknowledgement_and_its_undoing_show_in_a_second_browser(chrome, inbox):
-    one, two = page_of(chrome, inbox), page_of(chrome, inbox, BROWN)
-    row(one, "a1").get_by_role("button", name="I have this one").click()
-    expect(row(two, "a1")).to_contain_text("M. Ortiz, RN")
-    expect(one.locator("#said")).to_contain_text("Rosa Whitfield is yours.")
-    two.goto(f"{inbox.url}/stay/a1")
-    expect(two.locator(".told, .right-side")).to_contain_text("marked as seen")
-    one.get_by_role("button", name="Undo (z)").click()
-    expect(row(one, "a1")).to_contain_text("nobody has this yet")
-    expect(two.locator(".todo")).to_contain_text("nobody has this yet")
-    expect(two.locator(".story")).to_contain_text("M. Ortiz, RN has this one, then took it back")
-    assert one.complaints == two.complaints == []
+    ortiz, brown = page_of(chrome, inbox), page_of(chrome, inbox, BROWN)
+    row(ortiz, "a1").get_by_role("button", name="I have this one").click()
+    expect(row(brown, "a1")).to_contain_text("M. Ortiz, RN")
+    expect(ortiz.locator("#said")).to_contain_text("Rosa Whitfield is yours.")
+    brown.goto(f"{inbox.url}/stay/a1")
+    expect(brown.locator(".told, .right-side")).to_contain_text("marked as seen")
+    ortiz.get_by_role("button", name="Undo (z)").click()
+    expect(row(ortiz, "a1")).to_contain_text("nobody has this yet")
+    expect(brown.locator(".todo")).to_contain_text("nobody has this yet")
+    expect(brown.locator(".story")).to_contain_text("M. Ortiz, RN has this one, then took it back")
+    assert ortiz.complaints == brown.complaints == []
 
 
 def test_a_stream_cut_for_ten_seconds_misses_nothing_and_says_so_meanwhile(chrome, inbox):
@@ -302,7 +302,7 @@ def test_no_width_scrolls_sideways(chrome, inbox, width):
 def test_five_hundred_rows_scroll_and_load_without_a_stutter(chrome, inbox):
     crowd = [person(1000 + number, given=f"Given{number}", family=f"Family{number}") for number in range(500)]
     load_people(inbox.store, [*inbox.people, *crowd])
-    tell(inbox.store, *(alert(one, f"c{number}", ed_visits=0) for number, one in enumerate(crowd)))
+    tell(inbox.store, *(alert(enrollee, f"c{number}", ed_visits=0) for number, enrollee in enumerate(crowd)))
     page = page_of(chrome, inbox)
     page.locator(".row").nth(500).wait_for(state="attached")
     loaded = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
@@ -465,22 +465,22 @@ def test_two_tabs_lock_together_at_their_time_and_neither_leaves_its_page(chrome
     process.store = store
     process.url = process.start()
     try:
-        one = page_of(chrome, process)
-        two = one.context.new_page()
-        two.goto(f"{process.url}/stay/a1")
-        expect(two.locator("h1")).to_contain_text("Rosa Whitfield")
-        one.bring_to_front()
+        first = page_of(chrome, process)
+        second = first.context.new_page()
+        second.goto(f"{process.url}/stay/a1")
+        expect(second.locator("h1")).to_contain_text("Rosa Whitfield")
+        first.bring_to_front()
         for number in range(16):
-            one.mouse.move(100 + number, 300)
-            one.wait_for_timeout(1_000)
+            first.mouse.move(100 + number, 300)
+            first.wait_for_timeout(1_000)
         last = time.monotonic()
-        expect(two.locator("h1")).to_contain_text("Rosa Whitfield")  # idle for longer than the limit, in its own tab
-        assert two.url.endswith("/stay/a1")
-        for tab in (one, two):
+        expect(second.locator("h1")).to_contain_text("Rosa Whitfield")  # idle for longer than the limit, in its own tab
+        assert second.url.endswith("/stay/a1")
+        for tab in (first, second):
             expect(tab.get_by_role("heading", name="Locked")).to_be_visible(timeout=20_000)
             assert 7 < time.monotonic() - last < 30
             assert "Whitfield" not in tab.content()
-        assert two.url.endswith("/stay/a1")
+        assert second.url.endswith("/stay/a1")
     finally:
         process.stop()
         store.close()
@@ -532,7 +532,7 @@ def test_a_silent_hospital_is_named_and_the_page_is_not_simply_live(chrome, inbo
 def crowded(inbox, count=60):
     crowd = [person(1000 + number, given=f"Given{number}", family=f"Family{number}") for number in range(count)]
     load_people(inbox.store, [*inbox.people, *crowd])
-    tell(inbox.store, *(alert(one, f"c{number}", ed_visits=0) for number, one in enumerate(crowd)))
+    tell(inbox.store, *(alert(enrollee, f"c{number}", ed_visits=0) for number, enrollee in enumerate(crowd)))
 
 
 def top_of(page, alert_id):
@@ -585,7 +585,7 @@ def test_taking_a_row_from_its_holder_asks_first(chrome, inbox):
         expect(dialog).to_be_visible()
         dialog.get_by_role("button", name=answer).click()
         expect(row(page, "a1").locator(".owner .on-screen, .owner:not(:has(*))")).to_have_text(held)
-    assert [one for one in page.complaints if "409" not in one] == []
+    assert [complaint for complaint in page.complaints if "409" not in complaint] == []
 
 
 def answering(status, body):
@@ -693,7 +693,7 @@ def test_a_row_that_leaves_the_list_does_not_slip_away_under_the_pointer(chrome,
 
 def events(url, cookies, after, count, header=False):
     """The first `count` events of the stream after a position: [(id, event, data)]."""
-    found = []
+    received = []
     address = f"{url}/stream/all" + ("" if header else f"?after={after}")
     headers = {"Last-Event-ID": str(after)} if header else {}
     with httpx.stream("GET", address, cookies=cookies, headers=headers, timeout=20) as answer:
@@ -705,10 +705,10 @@ def events(url, cookies, after, count, header=False):
             elif line.startswith("event: "):
                 name = line[7:]
             elif line.startswith("data: ") and name == "change":
-                found.append((number, line[6:]))
-                if len(found) == count:
-                    return found
-    return found
+                received.append((number, line[6:]))
+                if len(received) == count:
+                    return received
+    return received
 
 
 def test_the_stream_resumes_anywhere_without_a_hole_or_a_repeat(inbox):

@@ -16,18 +16,18 @@ NOW = datetime.now(UTC)
 
 
 def row_of(number, version=1):
-    one = person(number)
-    stay = ReaderStay((view(alert(one, f"s{number}", version, decided_at=NOW), one, ORTIZ, network_id="n1"),))
+    enrollee = person(number)
+    stay = ReaderStay((view(alert(enrollee, f"s{number}", version, decided_at=NOW), enrollee, ORTIZ, network_id="n1"),))
     return rows.row(stay, "cm-ortiz", NOW)
 
 
 def test_what_changed_came_and_went_is_known_by_who_was_sent_what():
-    kept, one, two, three = Deltas(), row_of(1), row_of(2), row_of(3)
-    kept.sent("a", "first", [one, two])
-    assert kept.since("a", "first", [one, two]) == Delta(frozenset(), ())
-    assert kept.since("a", "first", [row_of(1, 2), three]) == Delta(frozenset({"s1", "s3"}), ("s2",))
-    assert kept.since("b", "first", [one]) is None
-    assert kept.since("a", "second", [one]) is None
+    kept, row_1, row_2, row_3 = Deltas(), row_of(1), row_of(2), row_of(3)
+    kept.sent("a", "first", [row_1, row_2])
+    assert kept.since("a", "first", [row_1, row_2]) == Delta(frozenset(), ())
+    assert kept.since("a", "first", [row_of(1, 2), row_3]) == Delta(frozenset({"s1", "s3"}), ("s2",))
+    assert kept.since("b", "first", [row_1]) is None
+    assert kept.since("a", "second", [row_1]) is None
 
 
 def test_only_so_many_rows_are_remembered_and_the_oldest_list_is_forgotten():
@@ -44,7 +44,7 @@ def test_only_so_many_rows_are_remembered_and_the_oldest_list_is_forgotten():
 def crowd(store):
     people = [person(number, f"Given{number}", "Smith") for number in range(80)]
     load_people(store, people)
-    tell(store, *(alert(one, f"s{number}", ed_visits=0) for number, one in enumerate(people)))
+    tell(store, *(alert(enrollee, f"s{number}", ed_visits=0) for number, enrollee in enumerate(people)))
     return store
 
 

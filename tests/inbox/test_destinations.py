@@ -24,7 +24,7 @@ from tests.inbox.test_roles import enter
 from tests.rigs.browser import page_of
 from tests.rigs.client import served
 from tests.rigs.store import line, record
-from tests.rigs.telling import destination, told
+from tests.rigs.telling import decide_for, destination
 
 NOW = datetime.now(UTC)
 ADMIN = CaseManager(case_manager_id="ad", name="D. Min", role=Role.ADMIN)
@@ -39,15 +39,15 @@ def fill(store) -> None:
     """Two versions due to Oak: the first given up, the second waiting after a failed try; Elm is paused."""
     store.directory.load([], [], [ADMIN, OFFICE], [], [], replace=False)
     store.panel.load([line("E1", mrns="MISSION:M1")], full=False, now=NOW)
-    for one in (OAK, ELM):
-        store.destinations.put(one, NOW)
+    for recipient in (OAK, ELM):
+        store.destinations.put(recipient, NOW)
     store.destinations.pause("d2", Failure.NO_ROOM, NOW)
-    told(store, [OAK], record(1), record(2), now=NOW)
+    decide_for(store, [OAK], record(1), record(2), now=NOW)
     for state, failure in ((DeliveryState.GIVEN_UP, Failure.REFUSED), (DeliveryState.WAITING, Failure.TIMED_OUT)):
-        (one, *_) = store.deliveries.claim(
+        (delivery, *_) = store.deliveries.claim(
             "t", NOW + timedelta(days=9), timedelta(seconds=60), store.deliveries.ready(NOW + timedelta(days=9)), each=1
         )
-        ended = End(one.delivery_id, "d1", state, NOW + timedelta(days=30), failure, "400")
+        ended = End(delivery.delivery_id, "d1", state, NOW + timedelta(days=30), failure, "400")
         store.deliveries.settle([ended], "t", NOW)
     store.destinations.failed("d1", Failure.TIMED_OUT, NOW, NOW)
 
@@ -85,9 +85,9 @@ def test_each_destination_says_how_it_does_and_no_secret(settings, filled):
 def test_it_is_found_by_name_owner_and_kind(settings, filled):
     with served(settings, filled, None) as (client, _):
         enter(client, filled, "ad")
-        for asked, found in (("oak", {"d1"}), ("VAYA", {"d2"}), ("webhook", {"d1"}), ("", {"d1", "d2"}), ("x", set())):
+        for asked, shown in (("oak", {"d1"}), ("VAYA", {"d2"}), ("webhook", {"d1"}), ("", {"d1", "d2"}), ("x", set())):
             text = client.get("/destinations", params={"q": asked}).text
-            assert {name for name in ("d1", "d2") if f'id="d-{name}"' in text} == found
+            assert {name for name in ("d1", "d2") if f'id="d-{name}"' in text} == shown
 
 
 def test_pause_resume_and_tell_again_by_a_press_and_a_row_of_the_audit(settings, filled):
@@ -156,8 +156,8 @@ def test_what_cannot_be_sent_from_here_or_breaks_is_an_answer(filled):
         async def deliver(self, parcel, to, secrets):
             raise ZeroDivisionError
 
-    for one in ("d1", "d2", "gone"):
-        filled.destination_tests.ask(one, NOW)
+    for destination_id in ("d1", "d2", "gone"):
+        filled.destination_tests.ask(destination_id, NOW)
     samples = Samples(
         filled, {FormKind.WEBHOOK_JSON: WebhookJson()}, {"http": Broken()}, b"key", InThread(None), lambda: NOW
     )
@@ -187,12 +187,12 @@ def test_only_who_may_change_destinations_sees_them(settings, filled):
     ]
     filled.directory.load([], [], people, [], [], replace=False)
     with served(settings, filled, None) as (client, _):
-        for one in people:
-            enter(client, filled, one.case_manager_id)
-            allowed = bool(may(one.role, Doing.CHANGE_DESTINATIONS))
-            assert (client.get("/destinations").status_code == 200) == allowed, one.role
+        for who in people:
+            enter(client, filled, who.case_manager_id)
+            allowed = bool(may(who.role, Doing.CHANGE_DESTINATIONS))
+            assert (client.get("/destinations").status_code == 200) == allowed, who.role
             filled.destinations.put(OAK, NOW)
-            assert (press(client, "d1", "pause").status_code == 303) == allowed, one.role
+            assert (press(client, "d1", "pause").status_code == 303) == allowed, who.role
     assert {role for role in Role if may(role, Doing.CHANGE_DESTINATIONS)} == {Role.ADMIN, Role.CENTRAL_OFFICE}
 
 

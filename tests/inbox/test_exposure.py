@@ -114,7 +114,7 @@ def test_only_the_proxy_gets_through_and_says_who_asks(peer, forwarded, seen):
         if message["type"] == "http.response.start":
             answers.append(message["status"])
 
-    headers = [(b"host", b"inbox.example.org"), *((b"x-forwarded-for", one.encode()) for one in forwarded)]
+    headers = [(b"host", b"inbox.example.org"), *((b"x-forwarded-for", address.encode()) for address in forwarded)]
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers,
              "client": (peer, 1), "server": ("10.1.0.1", 80), "scheme": "http"}  # fmt: skip
     asyncio.run(BehindProxy(app, ["10.1.0.5/32"])(scope, None, send))
@@ -179,5 +179,5 @@ def subject_served(certificates):
         for side in (client, server):
             with suppress(ssl.SSLWantReadError):
                 side.do_handshake()
-    found = x509.load_der_x509_certificate(client.getpeercert(binary_form=True))
-    return found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+    presented = x509.load_der_x509_certificate(client.getpeercert(binary_form=True))
+    return presented.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value

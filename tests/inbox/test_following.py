@@ -451,14 +451,14 @@ def test_a_reader_of_less_learns_that_somebody_called_and_not_what_was_said(sett
 
 
 def test_nobody_is_called_who_died_or_never_was_in(settings, store):
-    one, two = person(1), person(2, "Luis", "Bennett")
-    load_people(store, [one, two])
+    never_in, died = person(1), person(2, "Luis", "Bennett")
+    load_people(store, [never_in, died])
     back = {"action": Action.RETRACT, "status": StayStatus.CANCELLED, "reasons": (Reason.ADMISSION_CANCELLED,)}
     tell(
         store,
-        alert(one),
-        alert(one, version=2, **back),
-        discharge(two, "s2", kind="death", reasons=(Reason.DIED,), clocks=()),
+        alert(never_in),
+        alert(never_in, version=2, **back),
+        discharge(died, "s2", kind="death", reasons=(Reason.DIED,), clocks=()),
     )
     with browser(settings, store) as client:
         for stay in ("s1", "s2"):
@@ -492,15 +492,15 @@ def test_thirty_discharges_a_day_with_calls_logged_leave_at_most_fifteen_in_do_n
             for kind, days in ((ClockKind.TCM_CONTACT, 2), (ClockKind.TCM_VISIT, 15))
         )
         times = {"ended_at": home, "occurred_at": home, "decided_at": home, "started_at": home - timedelta(days=2)}
-        told = discharge(enrollee, f"t{number}", clocks=asks, priority=Priority.ROUTINE, **times)
+        discharged = discharge(enrollee, f"t{number}", clocks=asks, priority=Priority.ROUTINE, **times)
         visit = (home + timedelta(days=9)).date()
         kind = ActKind.VISIT_KEPT if visit < now.date() else ActKind.VISIT_BOOKED
         acts = [
             act_written("cm-ortiz", ActKind.ATTEMPT, 1, now, happened_at=home + timedelta(hours=4), **called),
             act_written("cm-ortiz", kind, 1, now, day=visit),
         ]
-        found = loop([told], acts, {"cm-ortiz"}, now, policy.tz)
-        stay = ReaderStay((view(told, enrollee, ORTIZ, network_id="n1"),), loop=found)
+        stay_loop = loop([discharged], acts, {"cm-ortiz"}, now, policy.tz)
+        stay = ReaderStay((view(discharged, enrollee, ORTIZ, network_id="n1"),), loop=stay_loop)
         groups.append(rows.row(stay, "cm-ortiz", now).group)
     assert groups.count(Group.NOW) <= 15
     assert set(groups) >= {Group.WAITING, Group.FINISHED}

@@ -49,12 +49,16 @@ def message(trigger, number, at, pid):
 def read(reader, store, number, data, at):
     """Reads and decides one message as a worker does; gives how sure its person was."""
     envelope = Envelope(f"{number:032x}", at)
-    found = reader.read(RawRecord(Topic.RAW.value, 0, number, at.timestamp(), b"key", data, envelope.headers()))
-    assert isinstance(found, Forward), found
-    record = EventRecord.model_validate_json(found.output.value)
+    outcome = reader.read(RawRecord(Topic.RAW.value, 0, number, at.timestamp(), b"key", data, envelope.headers()))
+    assert isinstance(outcome, Forward), outcome
+    record = EventRecord.model_validate_json(outcome.output.value)
     world = World(default_policy(), lambda *_: Routed((Owner(case_manager_id="cm-ortiz", because="practice"),), ""), at)
     store.decisions.decide(
-        [record], lambda one, history: decide(one.event, one.match, one.prior_match, history, world), at
+        [record],
+        lambda event_record, history: decide(
+            event_record.event, event_record.match, event_record.prior_match, history, world
+        ),
+        at,
     )
     return record.match.grade
 

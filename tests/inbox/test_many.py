@@ -21,14 +21,14 @@ def three(store):
     people = [person(number, f"Given{number}", "Smith") for number in range(1, 4)]
     load_people(store, people)
     home = {"ended_at": datetime.now(UTC) - timedelta(hours=6), "started_at": datetime.now(UTC) - timedelta(hours=90)}
-    tell(store, *(discharge(one, f"s{number}", **home, **TWO) for number, one in enumerate(people, 1)))
+    tell(store, *(discharge(enrollee, f"s{number}", **home, **TWO) for number, enrollee in enumerate(people, 1)))
     return store
 
 
 def many(client, press, ids=IDS, version=1, **more):
     return client.post(
         "/many",
-        data={"stay": [f"{version}.{one}" for one in ids], "press": press, "act": "a" * 32} | more,
+        data={"stay": [f"{version}.{stay_id}" for stay_id in ids], "press": press, "act": "a" * 32} | more,
         headers=JSON,
     )
 
@@ -57,9 +57,9 @@ def test_a_press_writes_its_act_on_each_and_sent_again_nothing_more(settings, th
         for _ in range(2):
             answer = many(client, press, **more)
             assert (answer.status_code, answer.json()["said"]) == (200, said)
-        assert [kinds(three, one) for one in IDS] == [[kind]] * 3
-        undone = [client.post(f"/stay/{one['id']}/undo", data={"act": one["act"]}) for one in answer.json()["acts"]]
-        assert {one.status_code for one in undone} == {200}
+        assert [kinds(three, stay_id) for stay_id in IDS] == [[kind]] * 3
+        undone = [client.post(f"/stay/{act['id']}/undo", data={"act": act["act"]}) for act in answer.json()["acts"]]
+        assert {response.status_code for response in undone} == {200}
 
 
 def test_what_cannot_be_done_is_said_by_why_and_the_others_are_done(settings, three):
@@ -69,7 +69,7 @@ def test_what_cannot_be_done_is_said_by_why_and_the_others_are_done(settings, th
         assert answer["said"] == (
             "You have 2 people. Not written for 1: no longer yours. Not written for 1: somebody else has it."
         )
-        assert [one["id"] for one in answer["acts"]] == ["s2", "s3"]
+        assert [act["id"] for act in answer["acts"]] == ["s2", "s3"]
         assert kinds(three, "s1") == [ActKind.TAKE]
         stale = many(client, "noted", ("s2",), version=7, act="b" * 32)
         assert (stale.status_code, stale.json()["said"]) == (
@@ -86,14 +86,14 @@ def test_a_call_is_never_logged_for_many_and_nobody_is_given_to_nobody(settings,
             assert (answer.status_code, answer.json()["said"]) == (422, "Not written: choose to whom.")
         page = client.post("/many", data={"stay": ["1.s1"], "press": "hand_over"})
         assert "Not written: choose to whom." in page.text
-    assert [kinds(three, one) for one in IDS] == [[]] * 3
+    assert [kinds(three, stay_id) for stay_id in IDS] == [[]] * 3
 
 
 def test_who_may_not_is_told_no_more_than_that_there_is_nothing(settings, three):
     with browser(settings, three, FAR) as far, browser(settings, three, LANE) as plan:
         for client in (far, plan):
             assert many(client, "take").status_code == many(client, "note", text="hello").status_code == 404
-    assert [kinds(three, one) for one in IDS] == [[]] * 3
+    assert [kinds(three, stay_id) for stay_id in IDS] == [[]] * 3
 
 
 def test_the_chosen_are_printed_and_no_others(settings, three):

@@ -80,14 +80,14 @@ def test_only_what_fits_is_shown(settings, five, by, ids):
 )
 def test_each_group_is_in_the_order_asked_for(settings, five, sort, order):
     with browser(settings, five) as client:
-        assert [one for one in shown(client, sort=sort, name="x") if one in order] == order
+        assert [stay_id for stay_id in shown(client, sort=sort, name="x") if stay_id in order] == order
 
 
 def test_what_is_no_choice_narrows_nothing():
     assert narrowing_of({}) == narrowing_of({"view": "everything", "due": "never", "csrf": "x"}) == Narrowing()
-    found = narrowing_of({"view": "team", "due": "today", "sort": "name", "urgency": "urgent", "kind": ""})
-    assert found == Narrowing(view=View.TEAM, due=Due.TODAY, sort=Sort.NAME, urgency=Priority.URGENT)
-    assert found.narrows
+    narrowing = narrowing_of({"view": "team", "due": "today", "sort": "name", "urgency": "urgent", "kind": ""})
+    assert narrowing == Narrowing(view=View.TEAM, due=Due.TODAY, sort=Sort.NAME, urgency=Priority.URGENT)
+    assert narrowing.narrows
     assert not Narrowing(view=View.TEAM).narrows
 
 

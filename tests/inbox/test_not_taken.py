@@ -73,12 +73,12 @@ def test_random_analysts_read_their_own_hospitals_and_tell_no_other_from_none(se
                 assert (f'row">{feed}<' in heard) is (feed in who.feeds), who
                 card = client.get("/feeds", params={"of": feed})
                 assert plain(card) == plain(client.get("/feeds", params={"of": "nowhere"})), who  # none has a card yet
-                one = client.get("/not-taken", params={"of": feed})
+                listing = client.get("/not-taken", params={"of": feed})
                 if feed in who.feeds:
-                    assert f"{feed}-2" in one.text
-                    assert not [other for other in FEEDS if other != feed and f"{other}-0" in one.text]
+                    assert f"{feed}-2" in listing.text
+                    assert not [other for other in FEEDS if other != feed and f"{other}-0" in listing.text]
                 else:
-                    assert plain(one) == plain(client.get("/not-taken", params={"of": "nowhere"})), who
+                    assert plain(listing) == plain(client.get("/not-taken", params={"of": "nowhere"})), who
             assert ("read:ValueError" in page) is ("mission" in who.feeds)
             assert "mission-old" not in page
 

@@ -142,7 +142,7 @@ def test_whatever_is_wrong_the_answer_is_the_same_and_says_nothing_of_who_there_
     )
     with browser(settings, store, None) as client, capture_logs() as logs:
         answers = [client.post("/sign-in/password", data=wrong) for wrong in wrongs]
-    assert {(one.status_code, one.text) for one in answers} == {(401, answers[0].text)}
+    assert {(answer.status_code, answer.text) for answer in answers} == {(401, answers[0].text)}
     assert "That did not sign you in" in answers[0].text
     for secret in (PASSWORD, "herons", "nobody", "abcd"):
         assert secret not in str(logs)
@@ -160,7 +160,7 @@ def test_a_name_is_slowed_whether_it_is_anybody_s_or_not(settings, store, monkey
     with browser(settings, store, None) as client:
         for who in ("cm-ortiz", "nobody"):
             said = [client.post("/sign-in/password", data=typed(who, "wrong wrong wrong")) for _ in range(8)]
-            assert [one.status_code for one in said] == [401] * 6 + [429] * 2
+            assert [answer.status_code for answer in said] == [401] * 6 + [429] * 2
             assert 500 < int(said[-1].headers["retry-after"]) <= 600
             assert re.sub(r"\d", "", said[-1].text) == re.sub(r"\d", "", said[-2].text)
         assert client.post("/sign-in/password", data=typed()).status_code == 429  # the right one waits, too

@@ -200,8 +200,8 @@ def test_the_list_groups_rows_by_what_to_do_and_each_reads_as_a_sentence(setting
     store.seen.mark("cm-ortiz", {"a1": 2}, datetime.now(UTC))
     with browser(settings, store) as client:
         html = client.get("/").text
-    found = rows_of(html)
-    assert {name: group for name, (group, _) in found.items()} == {
+    listed = rows_of(html)
+    assert {name: group for name, (group, _) in listed.items()} == {
         "a1": "now",
         "a2": "now",
         "a3": "in-hospital",
@@ -212,15 +212,15 @@ def test_the_list_groups_rows_by_what_to_do_and_each_reads_as_a_sentence(setting
         "a8": "in-hospital",
         "a9": "finished",
     }
-    rosa = found["a1"][1]
+    rosa = listed["a1"][1]
     assert rosa.startswith(
         "urgent Rosa Whitfield, 71 F high risk · 4th ED visit in 60 days now discharged Discharged home, against"
     )
     assert "Mission Hospital, 3 days · heart failure" in rosa
     assert "nobody has this yet" in rosa
-    assert re.search(r"(4 h overdue|overdue (1 working day|since [^·]+)) · you", found["a2"][1])  # by the hour of day
+    assert re.search(r"(4 h overdue|overdue (1 working day|since [^·]+)) · you", listed["a2"][1])  # by the hour of day
     assert '<span class="on-paper">M. Ortiz, RN</span>' in html
-    assert re.search(r"Cancelled by the hospital \d+:\d\d [AP]M: this admission did not happen", found["a4"][1])
+    assert re.search(r"Cancelled by the hospital \d+:\d\d [AP]M: this admission did not happen", listed["a4"][1])
     assert html.index('id="r-a2"') < html.index('id="r-a1"') < html.index('id="r-a4"') < html.index('id="r-a8"')
     title = re.search(r"<title>(.*?)</title>", html).group(1)
     assert title == "Inbox · Warm Handoff"
@@ -623,9 +623,9 @@ def test_a_confidentiality_file_of_your_own_says_how_far_content_goes(settings, 
 def test_a_change_of_diagnoses_has_words_beside_its_codes(settings, store):
     enrollee = person(1)
     load_people(store, [enrollee])
-    found = (Diagnosis(code="J18.9", system="I10", text="Pneumonia"), Diagnosis(code="I50.9", system="I10"))
+    diagnoses = (Diagnosis(code="J18.9", system="I10", text="Pneumonia"), Diagnosis(code="I50.9", system="I10"))
     coded = alert(
-        enrollee, version=2, reasons=(Reason.DIAGNOSIS_ADDED,), diagnoses=found,
+        enrollee, version=2, reasons=(Reason.DIAGNOSIS_ADDED,), diagnoses=diagnoses,
         changes=(Change(field="diagnoses", after="J18.9, I50.9"),),
     )  # fmt: skip
     tell(store, alert(enrollee), coded)
@@ -798,7 +798,7 @@ def test_a_feed_that_sends_nothing_is_named(store):
             at = int((now - timedelta(minutes=ago)).timestamp() * 1e6)
             connection.exec_driver_sql(f"INSERT INTO feeds VALUES ('{feed}', {at})")
     silent, feeds = Desk(store).silent(BUILT_IN_CENTRAL_OFFICE, now)
-    assert ([one.feed for one in silent], feeds) == (["AVERY", "PARDEE"], 3)
+    assert ([silence.feed for silence in silent], feeds) == (["AVERY", "PARDEE"], 3)
 
 
 def test_a_silent_feed_is_named_to_who_has_patients_there(store):
@@ -958,7 +958,7 @@ def test_signing_in_again_ends_the_session_before_it(settings, store):
 def test_a_list_that_did_not_change_is_not_sent_again(settings, store):
     crowd = [person(1000 + number, given=f"Given{number}", family=f"Family{number}") for number in range(300)]
     load_people(store, crowd)
-    tell(store, *(alert(one, f"c{number}") for number, one in enumerate(crowd)))
+    tell(store, *(alert(enrollee, f"c{number}") for number, enrollee in enumerate(crowd)))
     tell(store, alert(crowd[0], "now", priority=Priority.URGENT))
     with browser(settings, store) as client:
         raw = httpx.get(f"{client.base_url}/list", cookies=client.cookies, headers={"Accept-Encoding": "identity"})

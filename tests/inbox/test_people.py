@@ -55,7 +55,7 @@ def test_what_is_typed_is_read(text, asked):
     assert bool(read(text, TODAY)) == any(asked)
 
 
-def found(client, words):
+def people_found_by(client, words):
     page = client.post("/people", data={"words": words}).text
     return dict(re.findall(r'<a href="/person/([\w-]+)">(.*?),', page))
 
@@ -76,12 +76,12 @@ def found(client, words):
 )
 def test_a_person_is_found_on_one_s_panels_with_or_without_a_stay(settings, store, words, names):
     with browser(settings, store) as client:
-        assert set(found(client, words).values()) == names
+        assert set(people_found_by(client, words).values()) == names
 
 
 def test_the_page_of_a_person_has_all_stays_acts_and_contacts_and_no_identifier_in_its_address(settings, store):
     with browser(settings, store) as client:
-        (ref,) = found(client, "whitfield")
+        (ref,) = people_found_by(client, "whitfield")
         assert "E00001" not in ref
         html = client.get(f"/person/{ref}").text
         page = " ".join(re.sub(r"<[^>]+>", " ", html).split())
@@ -92,25 +92,25 @@ def test_the_page_of_a_person_has_all_stays_acts_and_contacts_and_no_identifier_
         assert "“son”" in page
         assert "T. Brown, RN · nurse" in page
         assert f'href="/person/{ref}"' in client.get("/stay/s1").text
-        (other,) = found(client, "bennett")
+        (other,) = people_found_by(client, "bennett")
         assert "No stay in the last 60 days that we know of." in client.get(f"/person/{other}").text
         assert client.get("/person/made-up").status_code == 404
 
 
 def test_other_networks_and_plans_find_nobody_here(settings, store):
     with browser(settings, store) as client:
-        (ref,) = found(client, "whitfield")
+        (ref,) = people_found_by(client, "whitfield")
     with browser(settings, store, FAR) as far:
-        assert set(found(far, "whit").values()) == {"Rosa Whitman"}
+        assert set(people_found_by(far, "whit").values()) == {"Rosa Whitman"}
         assert far.get(f"/person/{ref}").status_code == 404
     with browser(settings, store, LANE) as plan:
-        assert found(plan, "whit") == {}
+        assert people_found_by(plan, "whit") == {}
 
 
 def test_names_of_people_in_addresses_are_kept_in_bounds(monkeypatch):
     monkeypatch.setattr(refs, "KEPT", 2)
     kept = Refs()
-    one, two = kept.of("a"), kept.of("b")
-    assert kept.of("a") == one
+    ref_a, ref_b = kept.of("a"), kept.of("b")
+    assert kept.of("a") == ref_a
     kept.of("c")
-    assert (kept.person(one), kept.person(two)) == ("", "b")
+    assert (kept.person(ref_a), kept.person(ref_b)) == ("", "b")

@@ -198,7 +198,7 @@ def test_the_provider_s_word_ends_what_it_names_and_nothing_else(tmp_path):
         return store.sessions.open("cm-ortiz", now, way=Way.PROVIDER, at=at)
 
     def live():
-        return [name for name, one in sessions.items() if store.sessions.find(one.secret, now)]
+        return [name for name, opened in sessions.items() if store.sessions.find(opened.secret, now)]
 
     try:
         sessions = {

@@ -64,7 +64,9 @@ def same(answer):
 
 
 def test_no_stranger_reads_anything_on_any_route(store, tmp_path):
-    hidden = {word for one in store.enrolled for word in (one.name.family, one.enrollee_id, one.phone)}
+    hidden = {
+        word for enrollee in store.enrolled for word in (enrollee.name.family, enrollee.enrollee_id, enrollee.phone)
+    }
     people = list(strangers(2 * len(Role)))
     store.directory.load([], [], people, [], [], replace=False)
     with served(Settings(data_dir=tmp_path), store, None) as (client, inbox):
@@ -109,8 +111,8 @@ def test_an_auditor_gets_the_audit_and_an_administrator_the_destinations(store, 
         assert page.status_code == 200
         assert "M. Ortiz, RN" in page.text
         assert "Whitfield" not in page.text
-        found = client.post("/audit", data={"person": "E00001", "days": "7"})
-        assert "read stay" in found.text
+        audit = client.post("/audit", data={"person": "E00001", "days": "7"})
+        assert "read stay" in audit.text
         sheet = client.post("/audit", data={"user": "cm-ortiz", "days": "7", "csv": "1"})
         assert sheet.headers["content-type"].startswith("text/csv")
         assert sheet.text.splitlines()[0] == "at,user,what,person,alert,detail,from"
@@ -128,11 +130,13 @@ def test_an_auditor_gets_the_audit_and_an_administrator_the_destinations(store, 
 def test_nobody_is_routed_to_a_role_without_patients():
     now = datetime.now(UTC)
     for role in sorted(NO_PATIENTS):
-        one = CaseManager(case_manager_id="x", name="X", role=role, network_id="n1", practices=("p1",), lme_mco_id="l1")
-        directory = Directory(case_managers=[one])
+        case_manager = CaseManager(
+            case_manager_id="x", name="X", role=role, network_id="n1", practices=("p1",), lme_mco_id="l1"
+        )
+        directory = Directory(case_managers=[case_manager])
         assert directory.of_practice("p1", now) is None
         assert directory.of_network("n1", now) is None
-        assert directory.stand_in(one, now) is None
+        assert directory.stand_in(case_manager, now) is None
 
 
 def test_who_was_told_and_became_an_auditor_reads_nothing_more(store, tmp_path):

@@ -78,8 +78,8 @@ class TestTaken:
 class TestMissed:
     def test_a_call_that_was_overdue_when_we_first_heard_is_the_next_step(self):
         call = clock(hours=-4, status=ClockStatus.MISSED)
-        found = row(seen(clocks=(call, clock(ClockKind.TCM_VISIT, 150))))
-        assert (found.group, found.step, found.left, found.overdue) == (
+        shown = row(seen(clocks=(call, clock(ClockKind.TCM_VISIT, 150))))
+        assert (shown.group, shown.step, shown.left, shown.overdue) == (
             Group.NOW,
             "Call by Fri Nov 20, 10:02 AM",
             "4 h overdue",
@@ -99,9 +99,9 @@ class TestBackInTheHospital:
     )
     def test_no_call_is_asked_for(self, kind, step):
         again = seen(kind=kind, status=StayStatus.IN_PROGRESS)
-        found = row(seen(clocks=(self.LATE,)), again=again)
-        assert (found.step, found.left, found.due, found.overdue) == (step, "", "", False)
-        assert found.group is Group.HOME
+        shown = row(seen(clocks=(self.LATE,)), again=again)
+        assert (shown.step, shown.left, shown.due, shown.overdue) == (step, "", "", False)
+        assert shown.group is Group.HOME
 
     def test_what_asks_for_nothing_does_not_wait(self):
         again = seen(status=StayStatus.IN_PROGRESS)
@@ -110,7 +110,7 @@ class TestBackInTheHospital:
 
 class TestWords:
     def test_the_row_says_when_why_and_what_they_came_with(self):
-        found = row(
+        shown = row(
             seen(
                 priority=Priority.URGENT,
                 reasons=(Reason.DISCHARGED, Reason.LEFT_AGAINST_ADVICE),
@@ -120,21 +120,21 @@ class TestWords:
                 complaint="SUICIDAL THOUGHTS",
             )
         )
-        assert (found.headline, found.when) == ("Discharged home, against advice", "11:02 AM")
-        assert found.because == "Urgent because: left against medical advice"
-        assert found.where.endswith("heart failure · came with “suicidal thoughts”")
+        assert (shown.headline, shown.when) == ("Discharged home, against advice", "11:02 AM")
+        assert shown.because == "Urgent because: left against medical advice"
+        assert shown.where.endswith("heart failure · came with “suicidal thoughts”")
 
     def test_why_is_not_said_to_whom_the_rule_is_withheld(self):
         assert row(seen(priority=Priority.URGENT, tier=Tier.GENERAL)).because == ""
 
     def test_the_time_of_a_cancellation_is_the_hospital_s(self):
-        told = seen(status=StayStatus.IN_PROGRESS, kind=AlertKind.ADMISSION, ended_at=None)
+        sent = seen(status=StayStatus.IN_PROGRESS, kind=AlertKind.ADMISSION, ended_at=None)
         gone = seen(2, action=Action.RETRACT, reasons=(Reason.ADMISSION_CANCELLED,), kind=AlertKind.ADMISSION)
-        found = rows.row(ReaderStay((told, gone)), ME, NOW)
-        assert found.retraction == "Cancelled by the hospital 11:02 AM: this admission did not happen"
+        shown = rows.row(ReaderStay((sent, gone)), ME, NOW)
+        assert shown.retraction == "Cancelled by the hospital 11:02 AM: this admission did not happen"
         ours = gone.model_copy(update={"reasons": (Reason.MATCH_REJECTED,)})
-        found = rows.row(ReaderStay((told, ours)), ME, NOW)
-        assert found.retraction.startswith("Taken back 1:32 PM")
+        shown = rows.row(ReaderStay((sent, ours)), ME, NOW)
+        assert shown.retraction.startswith("Taken back 1:32 PM")
 
     def test_versions_of_one_instant_stand_newest_first(self):
         admitted = seen(1, status=StayStatus.IN_PROGRESS, kind=AlertKind.ADMISSION, ended_at=None)
@@ -146,8 +146,8 @@ class TestWords:
 
     def test_due_today_is_the_last_working_day_before_the_weekend(self):
         sunday = clock(ClockKind.TCM_VISIT, 57.9)
-        found = row(seen(clocks=(sunday,)), acknowledged=1)
-        assert (found.group, found.step) == (
+        shown = row(seen(clocks=(sunday,)), acknowledged=1)
+        assert (shown.group, shown.step) == (
             Group.NOW,
             "Visit by Fri Nov 20, the last working day before Sun Nov 22",
         )
@@ -155,18 +155,18 @@ class TestWords:
     def test_a_stay_whose_discharge_was_never_sent_stands_out_of_the_way(self):
         inside = seen(status=StayStatus.IN_PROGRESS, kind=AlertKind.ED_VISIT, ended_at=None, occurred_at=None)
         assert row(inside).group is Group.IN_HOSPITAL
-        found = row(inside, unheard_since=NOW - timedelta(days=3))
-        assert (found.group, found.step) == (
+        shown = row(inside, unheard_since=NOW - timedelta(days=3))
+        assert (shown.group, shown.step) == (
             Group.FINISHED,
             "No discharge was sent; last heard Tue Nov 17, 2:02 PM",
         )
         urgent = inside.model_copy(update={"priority": Priority.URGENT})
-        found = row(urgent, unheard_since=NOW - timedelta(days=3))
-        assert (found.group, found.step[:22]) == (Group.NOW, "No discharge was sent;"), "nobody has looked at it yet"
+        shown = row(urgent, unheard_since=NOW - timedelta(days=3))
+        assert (shown.group, shown.step[:22]) == (Group.NOW, "No discharge was sent;"), "nobody has looked at it yet"
 
     def test_what_went_over_to_others_says_to_whom(self):
-        found = row(seen(clocks=(clock(),)), passed_to=("T. Brown, RN",))
-        assert (found.step, found.can_take, found.left) == ("With T. Brown, RN now; nothing for you to do", False, "")
+        shown = row(seen(clocks=(clock(),)), passed_to=("T. Brown, RN",))
+        assert (shown.step, shown.can_take, shown.left) == ("With T. Brown, RN now; nothing for you to do", False, "")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ PEOPLE = [
     CaseManager(case_manager_id="plan", name="E Plan", role=Role.CARE_COORDINATOR, lme_mco_id="vaya"),
     CaseManager(case_manager_id="central-office", name="Central office", role=Role.CENTRAL_OFFICE),
 ]
-IDS = [one.case_manager_id for one in PEOPLE]
+IDS = [case_manager.case_manager_id for case_manager in PEOPLE]
 
 
 def answers(reader, away, practice):
@@ -218,14 +218,14 @@ def answers(reader, away, practice):
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     away=st.dictionaries(st.sampled_from(IDS[:3]), st.sampled_from(["", *IDS[:3]]), max_size=2),
-    told=st.lists(
+    cases=st.lists(
         st.tuples(
             st.sampled_from(["p1", "p2", "p3"]), st.sampled_from(IDS), st.booleans(), st.booleans(), st.booleans()
         ),
         max_size=4,
     ),
 )
-def test_no_sentence_of_an_empty_list_is_false_for_any_role(away, told, tmp_path_factory):
+def test_no_sentence_of_an_empty_list_is_false_for_any_role(away, cases, tmp_path_factory):
     store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('quiet') / 's.sqlite3'}", migrate=True)
     now = datetime.now(UTC)
     absences = [
@@ -233,11 +233,11 @@ def test_no_sentence_of_an_empty_list_is_false_for_any_role(away, told, tmp_path
         for who, backup in away.items()
     ]
     store.directory.load(NETWORKS, PRACTICES, PEOPLE, absences, [])
-    enrollees = [person(number, practice_id=facts[0]) for number, facts in enumerate(told)]
+    enrollees = [person(number, practice_id=facts[0]) for number, facts in enumerate(cases)]
     if enrollees:
         store.panel.load(enrollees, full=True, now=now)
     open_stays = []
-    for number, (practice, owner, living, urgent, acknowledged) in enumerate(told):
+    for number, (practice, owner, living, urgent, acknowledged) in enumerate(cases):
         make = alert if living else discharge
         version = make(
             enrollees[number],
@@ -257,18 +257,18 @@ def test_no_sentence_of_an_empty_list_is_false_for_any_role(away, told, tmp_path
         who = reader.case_manager_id
         listed = [rows.row(stay, who, now) for stay in desk.stays(reader, now)]
         groups = rows.grouped(listed)
-        said = quiet.empty_words(desk.around(reader, now, [one.alert_id for one in listed]), now)
+        said = quiet.empty_words(desk.around(reader, now, [entry.alert_id for entry in listed]), now)
         mine = [stay for stay in open_stays if answers(who, away, stay[0])]
         if not groups[Group.NOW] and "Nobody needs you" in said[Group.NOW]:
             assert all(owner == who for _, owner, _ in mine)
             assert who not in away
         if not groups[Group.IN_HOSPITAL] and "Nobody of yours" in said[Group.IN_HOSPITAL]:
             assert not any(living for _, _, living in mine)
-            assert not any(one.group is Group.NOW and "In the" in one.headline for one in listed)
+            assert not any(entry.group is Group.NOW and "In the" in entry.headline for entry in listed)
         if who in away:
             assert "You are away" in said[Group.NOW]
         if "on your panel" in said[Group.NOW]:
-            number = sum(answers(who, away, facts[0]) for facts in told)
+            number = sum(answers(who, away, facts[0]) for facts in cases)
             assert said[Group.NOW].split("stand in")[-1].count(f"{number} ") >= 1
     store.close()
 
@@ -301,21 +301,23 @@ def test_the_policy_of_a_row_is_the_one_in_force():
 
 def test_silence_counts_from_the_last_message_and_a_silent_stay_makes_nobody_wait(tmp_path):
     store = Store.open(f"sqlite:///{tmp_path / 's.sqlite3'}", migrate=True)
-    now, one = datetime.now(UTC), person(1)
+    now, enrollee = datetime.now(UTC), person(1)
     store.directory.load(NETWORKS, PRACTICES, PEOPLE, [], [])
-    store.panel.load([one], full=True, now=now)
+    store.panel.load([enrollee], full=True, now=now)
     owners = {"owners": (Owner(case_manager_id="nurse", because="practice"),), "told": ("nurse",)}
     ago = timedelta(days=5)
-    over = discharge(one, "s1", ended_at=now - 2 * ago, occurred_at=now - 2 * ago, started_at=now - 3 * ago, **owners)
+    over = discharge(
+        enrollee, "s1", ended_at=now - 2 * ago, occurred_at=now - 2 * ago, started_at=now - 3 * ago, **owners
+    )
     begun = {"started_at": now - ago, "occurred_at": now - ago, "decided_at": now - ago}
     ed = {"kind": AlertKind.ED_VISIT, "encounter_class": EncounterClass.EMERGENCY}
-    tell(store, over, alert(one, "s2", **begun, **ed, **owners))
+    tell(store, over, alert(enrollee, "s2", **begun, **ed, **owners))
     desk = Desk(store)
     first, second = sorted(desk.stays(PEOPLE[0], now), key=lambda stay: stay.latest.alert_id)
     assert second.unheard_since == now - ago
     assert (first.again, first.unheard_since) == (None, None)
     fresh = {"started_at": now, "occurred_at": now}
-    tell(store, alert(one, "s3", **fresh, **ed, **owners))
+    tell(store, alert(enrollee, "s3", **fresh, **ed, **owners))
     first, _, third = sorted(desk.stays(PEOPLE[0], now), key=lambda stay: stay.latest.alert_id)
     assert third.unheard_since is None
     assert first.again is not None
@@ -339,8 +341,8 @@ def test_after_a_move_to_another_network_the_former_nurse_reads_what_she_was_tol
     assert listed.passed_to == ("F. Far",)
     detail = detail_of(desk, PEOPLE[0], "s1")
     assert detail is not None
-    told = pages.stay_words(detail, "nurse", now)
-    for shown in (repr(listed), repr(detail.stay), repr(told), listed.latest.model_dump_json()):
+    words = pages.stay_words(detail, "nurse", now)
+    for shown in (repr(listed), repr(detail.stay), repr(words), listed.latest.model_dump_json()):
         assert "NEW-" not in shown
         assert "12 Oak St" not in shown
         assert "8285550147" not in shown

@@ -33,8 +33,8 @@ def test_one_s_sessions_are_listed_and_ended_one_or_all_others_and_nobody_else_s
         assert "this page" in page
         assert "Edge on Windows" not in page
         assert "Chrome on Mac" not in page
-        for one in (ipad, other):
-            assert one.secret not in page
+        for session in (ipad, other):
+            assert session.secret not in page
         for wrong in ("", "%", "g" * 12, other.handle[:11]):
             assert client.post("/sessions", data={"handle": wrong}).status_code == 400
         assert client.post("/sessions", data={"handle": other.handle}).status_code == 303

@@ -41,11 +41,11 @@ def address(row):
 
 @pytest.mark.parametrize("demo", [False, True])
 def test_what_is_served_is_in_the_table(settings, store, demo):
-    found = app(Inbox(settings, store, demo=demo))
-    while not hasattr(found, "routes"):
-        found = getattr(found, "app", None) or found._app
-    assert [route.path for route in found.routes if isinstance(route, Mount)] == ["/static"]
-    served = {(route.path, tuple(route.methods - {"HEAD"})) for route in found.routes if isinstance(route, Route)}
+    application = app(Inbox(settings, store, demo=demo))
+    while not hasattr(application, "routes"):
+        application = getattr(application, "app", None) or application._app
+    assert [route.path for route in application.routes if isinstance(route, Mount)] == ["/static"]
+    served = {(route.path, tuple(route.methods - {"HEAD"})) for route in application.routes if isinstance(route, Route)}
     rows = [row for row in PAGES if demo or not (isinstance(row, Page) and row.demo)]
     assert served == {(row.path, (row.method,)) for row in rows}
     assert len(served) == len(rows)

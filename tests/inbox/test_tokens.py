@@ -63,9 +63,9 @@ def by_public_key_as_secret(values):
 
 @pytest.mark.parametrize(("key", "algorithm"), [(RSA, "RS256"), (RSA, "PS256"), (EC, "ES256")])
 def test_a_token_of_a_known_key_is_believed(key, algorithm):
-    found = verified(signed(claims(), key, algorithm), KEYS)
-    assert found == claims()
-    assert check_id_token(found, EXPECTED, NOW) is None
+    token_claims = verified(signed(claims(), key, algorithm), KEYS)
+    assert token_claims == claims()
+    assert check_id_token(token_claims, EXPECTED, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_token_that_no_known_key_signed_is_not(token, why):
 
 def test_only_keys_that_may_sign_are_taken():
     private = RSA.as_dict(private=True)
-    found = signing_keys(
+    keys = signing_keys(
         {
             "keys": [
                 OctKey.generate_key().as_dict(),
@@ -104,8 +104,8 @@ def test_only_keys_that_may_sign_are_taken():
             ]
         }
     )
-    assert [key.kid for key in found] == ["r"]
-    assert not found[0].is_private
+    assert [key.kid for key in keys] == ["r"]
+    assert not keys[0].is_private
     assert signing_keys({}) == signing_keys([]) == signing_keys({"keys": "x"}) == ()
 
 

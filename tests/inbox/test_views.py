@@ -94,6 +94,10 @@ def test_the_next_and_the_previous_stay_are_those_of_one_s_list_and_past_its_end
     with browser(settings, store) as client:
         order = [alert_id for alert_id, (group, _) in rows_of(client.get("/").text).items() if group != "finished"]
         assert set(order) == {"mine", "free"}
-        ways = [client.get(f"/stay/{one}/{way}").headers["location"] for one in order for way in ("next", "previous")]
+        ways = [
+            client.get(f"/stay/{alert_id}/{way}").headers["location"]
+            for alert_id in order
+            for way in ("next", "previous")
+        ]
         assert ways == [f"/stay/{order[1]}", "/", "/", f"/stay/{order[0]}"]
         assert client.get("/stay/theirs/next").headers["location"] == "/"

@@ -37,21 +37,21 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def month(state: Path) -> Month:
-    told: list[Any] = []
+    handed: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "staff_month", lambda *given: told.extend(given) or score_staff.staff_month(*given))
-        return Month(tuple(told), run_score(state, staff=True))._replace(told=tuple(told))
+        patch.setattr(module, "staff_month", lambda *given: handed.extend(given) or score_staff.staff_month(*given))
+        return Month(tuple(handed), run_score(state, staff=True))._replace(told=tuple(handed))
 
 
 NOTHING = dict.fromkeys(MUST_BE_NOTHING, 0)
 
 
 def test_who_must_be_asked_is_asked_once_in_time_and_on_duty(month: Month, capsys: pytest.CaptureFixture[str]) -> None:
-    found = month.score["staff"]
-    assert {name: found[name] for name in MUST_BE_NOTHING} == NOTHING
-    assert min(found["urgent"], found["acts"], found["acts_twice"], found["asked"], found["clocks"]["due"]) > 10
-    assert set(found["steps"]) >= {"asked", "asked_before"}
-    assert month.again() == found
+    staff = month.score["staff"]
+    assert {name: staff[name] for name in MUST_BE_NOTHING} == NOTHING
+    assert min(staff["urgent"], staff["acts"], staff["acts_twice"], staff["asked"], staff["clocks"]["due"]) > 10
+    assert set(staff["steps"]) >= {"asked", "asked_before"}
+    assert month.again() == staff
     print_score(month.score)
     assert "asked off duty  " in capsys.readouterr().out
 
@@ -67,11 +67,11 @@ def test_the_less_people_act_the_more_is_asked(month: Month) -> None:
 @pytest.mark.parametrize(
     ("name", "spoiled"),
     [
-        ("asked_late", lambda stay, one: one._replace(at=one.at + score_staff.GRACE * 2)),
-        ("asked_off_duty", lambda stay, one: one._replace(at=one.at.replace(hour=5))),
-        ("asked_twice", lambda stay, one: stay.steps.append(one) or one),
-        ("steps_missing", lambda stay, one: stay.written.clear() or one),
-        ("urgent_unasked", lambda stay, one: one._replace(done=one.done._replace(person=None))),
+        ("asked_late", lambda stay, step: step._replace(at=step.at + score_staff.GRACE * 2)),
+        ("asked_off_duty", lambda stay, step: step._replace(at=step.at.replace(hour=5))),
+        ("asked_twice", lambda stay, step: stay.steps.append(step) or step),
+        ("steps_missing", lambda stay, step: stay.written.clear() or step),
+        ("urgent_unasked", lambda stay, step: step._replace(done=step.done._replace(person=None))),
     ],
 )
 def test_each_fault_would_be_seen(month: Month, monkeypatch: pytest.MonkeyPatch, name: str, spoiled: Any) -> None:
@@ -80,9 +80,9 @@ def test_each_fault_would_be_seen(month: Month, monkeypatch: pytest.MonkeyPatch,
     def spoiling(work: AtWork, *given: Any) -> None:
         run(work, *given)
         for stay in work.stays.values():
-            for number, one in enumerate(stay.steps[:]):
-                if one.done.person and one.done.person.network_id:
-                    stay.steps[number] = spoiled(stay, one)
+            for number, step in enumerate(stay.steps[:]):
+                if step.done.person and step.done.person.network_id:
+                    stay.steps[number] = spoiled(stay, step)
 
     monkeypatch.setattr(AtWork, "run", spoiling)
     assert month.again()[name] > 0

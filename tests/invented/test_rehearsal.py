@@ -27,9 +27,9 @@ def test_every_hospital_has_a_name_and_one_withholds(tmp_path, monkeypatch):
     write_feeds(tmp_path)
     settings = load_settings()
     assert settings.feeds == FEEDS
-    found = {code: settings.feed_for("EPIC", code) for code in HOSPITALS}
-    assert len({feed.facility for feed in found.values()}) == len(HOSPITALS) == 6
-    assert [code for code, feed in found.items() if feed.facility_kind is FacilityKind.PSYCHIATRIC] == ["FORSYTH"]
+    feeds = {code: settings.feed_for("EPIC", code) for code in HOSPITALS}
+    assert len({feed.facility for feed in feeds.values()}) == len(HOSPITALS) == 6
+    assert [code for code, feed in feeds.items() if feed.facility_kind is FacilityKind.PSYCHIATRIC] == ["FORSYTH"]
     assert settings.feed_for("EPIC", "ELSEWHERE") == Feed()
 
 
@@ -46,14 +46,18 @@ def test_some_of_the_panel_have_consented():
 
 def test_a_quarter_of_the_visits_are_about_the_regulars():
     at = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    one = next(iter(sample_panel(8)))
+    regular = next(iter(sample_panel(8)))
     hospitals = Hospitals(10_000, regulars=[0], mix={"A01": 1.0})
     sent = [hospitals.next(at)[2] for _ in range(400)]
-    about = sum(f"||{one.last_name}^{one.first_name}^".encode() in message for message in sent)
+    about = sum(f"||{regular.last_name}^{regular.first_name}^".encode() in message for message in sent)
     assert 70 < about < 130
     plain = Hospitals(10_000, mix={"A01": 1.0})
     assert (
-        sum(f"{one.last_name}^{one.first_name}^{one.middle_name}".encode() in plain.next(at)[2] for _ in range(400)) < 5
+        sum(
+            f"{regular.last_name}^{regular.first_name}^{regular.middle_name}".encode() in plain.next(at)[2]
+            for _ in range(400)
+        )
+        < 5
     )
 
 
@@ -94,7 +98,7 @@ def test_people_act_after_a_while_and_nobody_else_does(tmp_path):
         people.work()
         rows = store.inbox.rows_for("ortiz", NOW)
         done = {row.alert.alert_id: [act.kind for act in row.acts] for row in rows}
-        expected = {row.alert.alert_id: [found] if (found := answer_to(row.alert)) else [] for row in rows}
+        expected = {row.alert.alert_id: [answer] if (answer := answer_to(row.alert)) else [] for row in rows}
         assert done == expected
         assert 0 < sum(map(len, done.values())) < 30
         assert message_id(1) in done

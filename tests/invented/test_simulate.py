@@ -171,10 +171,10 @@ def test_what_is_written_is_what_was_made(tmp_path: Path) -> None:
     reader = PanelReader(AT.date())
     people = list(reader.read([(tmp_path / "out" / "panel.csv").read_bytes()]))
     assert len(people) == summary["enrollees"]
-    assert all(isinstance(one, PanelRow) for one in people)
+    assert all(isinstance(row, PanelRow) for row in people)
     files = read_folder(tmp_path / "out" / "directory")
     assert files.usable
-    assert {row["practice_id"] for row in made.panel} <= {one.practice_id for one in files.practices}
+    assert {row["practice_id"] for row in made.panel} <= {practice.practice_id for practice in files.practices}
 
 
 def test_the_order_of_arrival_survives_the_files(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_the_order_of_arrival_survives_the_files(tmp_path: Path) -> None:
     merged = list(map(control_id, messages_in_order(tmp_path)))
     for ids in order.values():
         own = set(ids)
-        assert [one for one in merged if one in own] == ids
+        assert [sent for sent in merged if sent in own] == ids
 
 
 @pytest.mark.parametrize(

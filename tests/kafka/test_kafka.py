@@ -100,13 +100,13 @@ async def read_marked(settings, mark):
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers(settings), auto_offset_reset="earliest")
     consumer.assign([TopicPartition(Topic.QUARANTINE.value, number) for number in range(settings.partitions)])
     await consumer.start()
-    found = []
+    marked = []
     while batch := await consumer.getmany(timeout_ms=1500):
-        found += [
+        marked += [
             record.value for records in batch.values() for record in records if dict(record.headers)["id"] == mark
         ]
     await consumer.stop()
-    return found
+    return marked
 
 
 def test_the_largest_message_passes_and_a_larger_one_is_refused_alone(settings):
@@ -189,9 +189,9 @@ def test_how_every_client_of_ours_speaks_to_the_broker(tmp_path):
         kafka_cert=tmp_path / "us.pem",
         kafka_key=tmp_path / "us.key",
     )
-    found = kafka.client_options(tls)
-    assert set(found) == {"security_protocol", "ssl_context"}
-    assert found["ssl_context"].cert_store_stats()["x509"] == 1
+    options = kafka.client_options(tls)
+    assert set(options) == {"security_protocol", "ssl_context"}
+    assert options["ssl_context"].cert_store_stats()["x509"] == 1
     embedded = Settings(kafka_security_protocol="SASL_SSL")
     assert kafka.client_options(embedded) == {}
 

@@ -44,7 +44,7 @@ def test_an_ipv6_network_has_no_more_places_than_an_address(tmp_path):
     ours = limits(tmp_path, max_connections_per_peer=2)
     hosts = ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2::3", "2001:db8:1:3::1"]
     came = [ours.enter(host, Way.MLLP, lambda _: None) for host in hosts]
-    assert [one is Closed.TOO_MANY_OF_PEER for one in came] == [False, False, True, False]
+    assert [closed is Closed.TOO_MANY_OF_PEER for closed in came] == [False, False, True, False]
 
 
 def test_the_silent_go_first_and_who_brought_something_last(tmp_path, monkeypatch):
@@ -187,11 +187,11 @@ def test_a_soft_limit_is_raised_as_far_as_the_hard_one_lets(monkeypatch):
         (1024, resource.RLIM_INFINITY, 1256),
         (2000, 4096, None),
     ):
-        found = []
+        set_to = []
         monkeypatch.setattr(resource, "getrlimit", lambda _, both=(soft, hard): both)
-        monkeypatch.setattr(resource, "setrlimit", lambda _, both, found=found: found.append(both))
+        monkeypatch.setattr(resource, "setrlimit", lambda _, both, kept=set_to: kept.append(both))
         connections.raise_file_limit(1000)
-        assert found == ([(raised, hard)] if raised else [])
+        assert set_to == ([(raised, hard)] if raised else [])
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_connection_in_its_handshake_can_make_room(tmp_path, certificates, mon
             context = client_context(certificates, "client")
             async with MllpClient("127.0.0.1", running.server.port, tls=context) as client:
                 assert (await client.send_and_wait(message("a"), 5)).positive
-            for one in silent:
-                one.close()
+            for connection in silent:
+                connection.close()
 
     run(story())

@@ -56,7 +56,7 @@ class Rig:
         asyncio.run(looks())
 
     def ids(self) -> list[str]:
-        return [one.data.split(b"|")[9].decode() for one in self.stored.frames]
+        return [stored.data.split(b"|")[9].decode() for stored in self.stored.frames]
 
     def names(self, below: str = ".") -> list[str]:
         return sorted(path.name for path in (self.folder / below).iterdir() if path.is_file())
@@ -78,7 +78,7 @@ def test_each_form_of_file_is_taken_once_and_answered_beside_it(rig):
     rig.put("c.hl7", batch(message("B1"), message("B2")))
     rig.look(4)
     assert rig.ids() == ["F1", "F2", "P1", "P2", "B1", "B2"]
-    assert {one.feed for one in rig.stored.frames} == {"mission"}
+    assert {stored.feed for stored in rig.stored.frames} == {"mission"}
     assert rig.names() == ["a.hl7.ack", "b.hl7.ack", "c.hl7.ack"]
     assert (rig.names("done"), rig.names("failed"), rig.names(".taking")) == (["a.hl7", "b.hl7", "c.hl7"], [], ["lock"])
     acks = (rig.folder / "c.hl7.ack").read_bytes()
@@ -145,7 +145,7 @@ def test_what_a_kill_left_is_gone_on_with(rig):
     assert list(dict.fromkeys(rig.ids())) == [f"M{number}" for number in range(35)]
     assert len(rig.ids()) <= 35 + 10  # no more than what was in hand comes again
     acks = (rig.folder / "a.hl7.ack").read_bytes()
-    assert [one.split(b"|")[2].split(b"\r")[0] for one in acks.split(b"MSA")[1:]] == [
+    assert [ack.split(b"|")[2].split(b"\r")[0] for ack in acks.split(b"MSA")[1:]] == [
         f"M{number}".encode() for number in range(35)
     ]
     assert rig.names("done") == ["a.hl7"]

@@ -58,7 +58,7 @@ async def records(bootstrap, seconds=15, until=None, topic=Topic.RAW):
     """All records on a topic, by header id, in the order of each partition; waits for `until` of them."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
-    found = []
+    came = []
     try:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         if not partitions:
@@ -67,20 +67,20 @@ async def records(bootstrap, seconds=15, until=None, topic=Topic.RAW):
             partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
         consumer.assign(partitions)
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and (until is None or len(found) < until):
+        while time.monotonic() < deadline and (until is None or len(came) < until):
             batches = await consumer.getmany(timeout_ms=500)
-            found += [record for batch in batches.values() for record in batch]
+            came += [record for batch in batches.values() for record in batch]
             if until is None and not batches:
                 ends = await consumer.end_offsets(partitions)
-                if all([await consumer.position(one) >= ends[one] for one in partitions]):
+                if all([await consumer.position(partition) >= ends[partition] for partition in partitions]):
                     break
     finally:
         await consumer.stop()
-    return found
+    return came
 
 
-def ids(found):
-    return [Envelope.from_headers(list(record.headers)).message_id for record in found]
+def ids(came):
+    return [Envelope.from_headers(list(record.headers)).message_id for record in came]
 
 
 # the journal
@@ -109,7 +109,7 @@ def test_many_frames_share_one_sync(tmp_path, monkeypatch):
             verdicts = await asyncio.gather(*[durable.accept(frame) for frame in frames])
             assert verdicts == [Stored(frame.message_id) for frame in frames]
             chunk = journal.read(journal.start, journal.end)
-            assert [one.data for one, _ in chunk.records] == [frame.data for frame in frames]
+            assert [journaled.data for journaled, _ in chunk.records] == [frame.data for frame in frames]
             assert len(synced) < 10
 
     asyncio.run(story())
@@ -130,7 +130,7 @@ def test_a_full_disk_is_ae_and_heals(tmp_path, monkeypatch, number):
             last = accepted()
             assert await durable.accept(last) == Stored(last.message_id)
             assert durable.trouble() == ""
-            assert [one.message_id for one, _ in journal.read(journal.start, journal.end).records] == [
+            assert [journaled.message_id for journaled, _ in journal.read(journal.start, journal.end).records] == [
                 first.message_id,
                 last.message_id,
             ]
@@ -183,7 +183,7 @@ class FakeLedger:
         self.ended = set()
 
     def ended_between(self, first, last):
-        return {one for one in self.ended if first <= one <= last}
+        return {message_id for message_id in self.ended if first <= message_id <= last}
 
     def count_ended(self, first, last):
         return len(self.ended_between(first, last))
@@ -216,10 +216,10 @@ def test_a_new_broker_gets_what_has_no_ending_in_order(embedded):
         frames = [accepted(b"%05d" % n) for n in range(3000)]
         async with publishing(settings, ledger) as (durable, _, _):
             await asyncio.gather(*[durable.accept(frame) for frame in frames[:2000]])
-            found = await records(bootstrap_of(settings), until=2000)
-            assert ids(found) == [frame.message_id for frame in frames[:2000]]
-            assert [record.value for record in found] == [frame.data for frame in frames[:2000]]
-            assert {record.key for record in found} == {KEY}
+            published = await records(bootstrap_of(settings), until=2000)
+            assert ids(published) == [frame.message_id for frame in frames[:2000]]
+            assert [record.value for record in published] == [frame.data for frame in frames[:2000]]
+            assert {record.key for record in published} == {KEY}
             ledger.ended = {frame.message_id for n, frame in enumerate(frames[:2000]) if n % 3 or n < 600}
             left = [frame.message_id for frame in frames[:2000] if frame.message_id not in ledger.ended]
             await asyncio.to_thread(broker.stop)
@@ -232,8 +232,8 @@ def test_a_new_broker_gets_what_has_no_ending_in_order(embedded):
         async with publishing(settings, ledger) as (durable, _, _):
             await asyncio.gather(*[durable.accept(frame) for frame in frames[2700:]])
             again = left + [frame.message_id for frame in frames[2000:]]
-            found = ids(await records(bootstrap_of(settings), until=len(expected) + len(again)))
-            assert found[len(expected) :] == again
+            published = ids(await records(bootstrap_of(settings), until=len(expected) + len(again)))
+            assert published[len(expected) :] == again
 
     asyncio.run(story())
 
@@ -258,8 +258,8 @@ def test_ended_segments_are_freed_and_overdue_messages_are_published_again(embed
             await asyncio.sleep(0.5)
             await publisher.check()
             await publisher.check()
-            found = ids(await records(bootstrap_of(settings), until=202))
-            assert set(found[200:]) == lost
+            published = ids(await records(bootstrap_of(settings), until=202))
+            assert set(published[200:]) == lost
             ledger.ended |= lost
             await publisher.check()
             await asyncio.sleep(0.05)
@@ -280,14 +280,14 @@ def test_publishing_waits_for_the_worker(embedded, monkeypatch):
         async with publishing(settings, ledger) as (durable, _, _):
             frames = [accepted(b"%05d" % n) for n in range(5000)]
             await asyncio.gather(*[durable.accept(frame) for frame in frames])
-            found = ids(await records(bootstrap_of(settings), seconds=3, until=5000))
-            assert 1000 <= len(found) <= 1501
-            while len(found) < 5000:
-                ledger.ended |= set(found) - {frames[7].message_id}
-                more = ids(await records(bootstrap_of(settings), seconds=10, until=min(5000, len(found) + 900)))
-                assert len(more) > len(found)
-                found = more
-            assert found == [frame.message_id for frame in frames]
+            published = ids(await records(bootstrap_of(settings), seconds=3, until=5000))
+            assert 1000 <= len(published) <= 1501
+            while len(published) < 5000:
+                ledger.ended |= set(published) - {frames[7].message_id}
+                more = ids(await records(bootstrap_of(settings), seconds=10, until=min(5000, len(published) + 900)))
+                assert len(more) > len(published)
+                published = more
+            assert published == [frame.message_id for frame in frames]
 
     asyncio.run(story())
 
@@ -309,8 +309,8 @@ def test_publishing_holds_bytes_in_hand_not_a_mean(embedded, monkeypatch):
             async with asyncio.timeout(20):
                 while publisher._at.total <= 2000:
                     await asyncio.sleep(0.05)
-            found = ids(await records(bootstrap_of(settings), seconds=6, until=2020))
-            assert 2000 < len(found) <= 2004
+            published = ids(await records(bootstrap_of(settings), seconds=6, until=2020))
+            assert 2000 < len(published) <= 2004
             assert 2000 < publisher._at.total <= 2004
             for _ in range(200):
                 done = {message_id for message_id, _, _ in publisher._in_hand} - {large[1].message_id}
@@ -369,10 +369,10 @@ def test_kill_9_between_sync_and_publish_loses_nothing(embedded):
     new_broker(settings, broker)
     process, port = listener(settings)
     try:
-        found = asyncio.run(records(bootstrap_of(settings), until=2000, seconds=8))
-        controls = [record.value.split(b"|")[9].decode() for record in found]
+        published = asyncio.run(records(bootstrap_of(settings), until=2000, seconds=8))
+        controls = [record.value.split(b"|")[9].decode() for record in published]
         assert acknowledged <= set(controls)
-        assert len(set(ids(found))) == len(found)
+        assert len(set(ids(published))) == len(published)
         asyncio.run(send(port, range(5000, 5010)))
     finally:
         process.terminate()
@@ -394,7 +394,9 @@ def test_the_ledger_of_the_real_store_is_what_decides(embedded):
                 assert (await client.send_and_wait(message(f"m{n}"))).positive
         first = ids(await records(bootstrap_of(settings), until=20))
         store = Store.open(settings.store_url)
-        store.ledger.end([LedgerEntry(one, Ending.SUPPRESSED, "not_on_panel", now()) for one in first[:15]])
+        store.ledger.end(
+            [LedgerEntry(message_id, Ending.SUPPRESSED, "not_on_panel", now()) for message_id in first[:15]]
+        )
         store.close()
         await asyncio.to_thread(new_broker, settings, broker)
         assert set(ids(await records(bootstrap_of(settings), until=5))) == set(first[15:])
@@ -473,8 +475,8 @@ def test_kafka_killed_and_back_without_a_restart_of_ours(tmp_path):
             await keep_sending(lambda: len(stored) >= before + 100 or time.monotonic() > deadline)
             assert len(stored) >= before + 100
             assert durable.trouble() == ""
-        found = ids(await records(server.bootstrap))
-        assert set(stored) <= set(found)
+        published = ids(await records(server.bootstrap))
+        assert set(stored) <= set(published)
 
     try:
         asyncio.run(story())
@@ -496,14 +498,14 @@ def test_the_door_on_kafka_keeps_the_order_of_a_patient(kafka_cluster, tmp_path)
             large = message("large") + b"ZZZ|" + b"x" * (9 << 20)
             assert (await door.take(large, "mllp")).code == "AA"
         mine = {answer.message_id for answer in answers}
-        found = [
+        published = [
             record for record in await records(kafka_cluster.bootstrap)
             if Envelope.from_headers(list(record.headers)).message_id in mine
         ]  # fmt: skip
-        assert [record.value for record in found] == sent
-        assert len({record.partition for record in found}) == 1
+        assert [record.value for record in published] == sent
+        assert len({record.partition for record in published}) == 1
         assert all(
-            abs(record.timestamp / 1000 - time.time()) < timedelta(minutes=5).total_seconds() for record in found
+            abs(record.timestamp / 1000 - time.time()) < timedelta(minutes=5).total_seconds() for record in published
         )
 
     asyncio.run(story())

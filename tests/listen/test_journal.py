@@ -29,7 +29,7 @@ def record(data=b"MSH|^~\\&|", feed=""):
 def all_of(journal, start=None, **limits):
     records, at = [], start or journal.start
     while chunk := journal.read(at, journal.end, **limits).records:
-        records += [one for one, _ in chunk]
+        records += [entry for entry, _ in chunk]
         at = chunk[-1][1]
     return records
 
@@ -40,8 +40,8 @@ def test_what_goes_in_comes_out(tmp_path_factory, payloads):
     folder = tmp_path_factory.mktemp("journal")
     journal = Journal.open(folder, MiB)
     written = [record(data, feed) for data, feed in payloads]
-    for one in written:
-        journal.append([one])
+    for entry in written:
+        journal.append([entry])
     assert all_of(journal) == written
     assert all_of(journal, most_records=3) == written
     assert all_of(journal, most_bytes=1) == written
@@ -88,7 +88,7 @@ def test_a_torn_tail_is_cut_off_and_writing_goes_on(tmp_path, cut):
 def test_damage_in_the_middle_costs_one_record(tmp_path):
     journal = Journal.open(tmp_path, MiB)
     records = [record(b"%d" % n * 100) for n in range(5)]
-    ends = [journal.append([one]) for one in records]
+    ends = [journal.append([entry]) for entry in records]
     journal.close()
     (path,) = tmp_path.iterdir()
     with path.open("r+b") as file:
@@ -111,7 +111,7 @@ def test_zeros_behind_the_tail_are_no_records(tmp_path):
 def test_segments_rotate_end_and_go(tmp_path):
     journal = Journal.open(tmp_path, MiB)
     written = [record(bytes(300_000)) for _ in range(20)]
-    ends = [journal.append([one]) for one in written]
+    ends = [journal.append([entry]) for entry in written]
     assert len(journal.segments()) == 5
     assert all_of(journal) == written
     assert journal.count_behind(Position(1, 0)) == 20
@@ -182,8 +182,8 @@ def test_a_disk_that_is_really_full(tmp_path):
     )
     stored, refused = map(int, done.stdout.split()[-2:])
     assert (stored, refused) == (11, 9)
-    found = all_of(Journal.open(tmp_path, MiB))
-    assert [one.data[:1] for one in found] == [bytes([n]) for n in range(11)] + [b"r"]
+    kept = all_of(Journal.open(tmp_path, MiB))
+    assert [entry.data[:1] for entry in kept] == [bytes([n]) for n in range(11)] + [b"r"]
 
 
 def test_ids_grow_whatever_the_clock_does(monkeypatch):

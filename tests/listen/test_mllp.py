@@ -102,13 +102,13 @@ class Peer:
         await self.writer.drain()
 
     async def acks(self, count, seconds=5):
-        found = []
+        answered = []
         async with asyncio.timeout(seconds):
             for _ in range(count):
                 raw = await self.reader.readuntil(b"\x1c\r")
                 assert raw[:1] == b"\x0b"
-                found.append(read_ack(raw[1:-2]))
-        return found
+                answered.append(read_ack(raw[1:-2]))
+        return answered
 
     async def ack(self, data):
         await self.send(data)
@@ -585,8 +585,10 @@ def test_our_client_pipelines_and_comes_back(tmp_path):
 
 def answers_of(data):
     """How many answers the content of one frame asks for."""
-    found = [peek(one) for one in messages_in(data)]
-    return sum(1 + (isinstance(one, Peek) and second_ack_code(*one[6:8], Fate.STORED) is not None) for one in found)
+    glances = [peek(content) for content in messages_in(data)]
+    return sum(
+        1 + (isinstance(glance, Peek) and second_ack_code(*glance[6:8], Fate.STORED) is not None) for glance in glances
+    )
 
 
 def test_foreign_messages_over_one_connection_and_many(tmp_path, corpus):
@@ -610,8 +612,8 @@ def test_foreign_messages_over_one_connection_and_many(tmp_path, corpus):
             for n, data in enumerate(contents):
                 again = await peers[n % 10].ack(frame(data))
                 assert (again.code, again.control_id, again.error) == (acks[n].code, acks[n].control_id, acks[n].error)
-            for one in [peer, *peers]:
-                await one.close()
+            for standing in [peer, *peers]:
+                await standing.close()
 
     run(story())
 

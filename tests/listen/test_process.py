@@ -32,13 +32,13 @@ __all__ = ["certificates"]
 
 @pytest.fixture
 def settings(tmp_path):
-    found = load_settings(
+    loaded = load_settings(
         data_dir=tmp_path / "data", mllp_port=0, http_port=0, listen_metrics_port=0,
         kafka_bootstrap_servers="", database_url="",
     )  # fmt: skip
-    found.data_dir.mkdir()
-    Store.open(found.store_url, migrate=True).close()
-    return found
+    loaded.data_dir.mkdir()
+    Store.open(loaded.store_url, migrate=True).close()
+    return loaded
 
 
 @contextlib.contextmanager
@@ -102,8 +102,8 @@ def test_a_low_limit_of_open_files_ends_nothing_and_fills_no_log(settings):
         time.sleep(4)
         assert process.poll() is None
         assert b"MSA|AA|late" in ack(where["mllp_port"], "late")
-        for one in crowd:
-            one.close()
+        for connection in crowd:
+            connection.close()
         assert "few_file_descriptors" in logs.read_text()
         assert logs.stat().st_size < 20_000
 
@@ -125,9 +125,9 @@ def revoked(folder, name):
     key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
     now = dt.datetime.now(dt.UTC)
     entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(now).build()
-    found = x509.CertificateRevocationListBuilder().issuer_name(ca.subject).last_update(now - dt.timedelta(days=1))
-    found = found.next_update(now + dt.timedelta(days=1)).add_revoked_certificate(entry).sign(key, hashes.SHA256())
-    return found.public_bytes(serialization.Encoding.PEM)
+    crl = x509.CertificateRevocationListBuilder().issuer_name(ca.subject).last_update(now - dt.timedelta(days=1))
+    crl = crl.next_update(now + dt.timedelta(days=1)).add_revoked_certificate(entry).sign(key, hashes.SHA256())
+    return crl.public_bytes(serialization.Encoding.PEM)
 
 
 async def gets_in(port, context):
@@ -169,8 +169,8 @@ def test_a_revocation_list_is_read_on_sighup_and_connections_stay(settings, cert
         assert (await standing.send_and_wait(message("third"), 5)).positive
         await standing.close()
 
-    with listening(settings, **tls_settings(folder)) as found:
-        asyncio.run(story(*found))
+    with listening(settings, **tls_settings(folder)) as running:
+        asyncio.run(story(*running))
 
 
 def test_files_that_changed_come_in_force_and_bad_ones_do_not(settings, certificates, tmp_path):

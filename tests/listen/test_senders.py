@@ -55,9 +55,9 @@ def adt(facility="MISSION", *, placed="", trigger="A01", left="", control_id="c1
 
 def said(data, *feeds):
     def feed_for(_application, facility):
-        return next((one for one in feeds if facility in one.sending), Feed())
+        return next((feed for feed in feeds if facility in feed.sending), Feed())
 
-    return {one.place: set(one.names) for one in spoken_for(data, peek(data), feed_for)}
+    return {spoken.place: set(spoken.names) for spoken in spoken_for(data, peek(data), feed_for)}
 
 
 def test_a_message_speaks_for_its_sender_and_for_where_it_will_be_placed():
@@ -92,9 +92,9 @@ def test_a_sender_must_show_something_and_be_bound_to_something(values, why):
 
 
 def test_two_senders_have_two_names():
-    one = Sender(name="a", facilities=("*",), networks=("10.0.0.1",))
+    sender = Sender(name="a", facilities=("*",), networks=("10.0.0.1",))
     with pytest.raises(ValidationError, match="name of its own"):
-        Senders(senders=(one, one))
+        Senders(senders=(sender, sender))
 
 
 def keeper(*senders):
@@ -109,8 +109,8 @@ def test_of_each_kind_of_proof_one_must_be_shown():
     gate = keeper(pinned, signed, both, near)
 
     def name(caller):
-        found = gate.sender(caller)
-        return found.name if found else ""
+        sender = gate.sender(caller)
+        return sender.name if sender else ""
 
     assert name(Caller("192.0.2.1", "ab" * 32)) == name(Caller("192.0.2.1", "cd" * 32)) == "pinned"
     assert name(Caller("192.0.2.1", "ef" * 32, "CN=ca", frozenset({"feed.example.org"}))) == "signed"
@@ -164,8 +164,10 @@ def test_hospital_a_s_certificate_says_nothing_as_hospital_b(tmp_path, certifica
             with counted("toc_sender_messages_total", sender="a", said="stored"):
                 assert (await peer.ack(frame(adt("mission", placed="Mission")))).code == "AA"
             assert len(durable.frames) == 1
-            warned = [one for one in logs if one["event"] == "sender_refused"]
-            assert [(one["sender"], one["code"]) for one in warned] == [("a", "other_facility")]  # once, not each time
+            warned = [logged for logged in logs if logged["event"] == "sender_refused"]
+            assert [(logged["sender"], logged["code"]) for logged in warned] == [
+                ("a", "other_facility")
+            ]  # once, not each time
             assert "PARDEE" not in str(logs)
             await peer.close()
             transport = httpx.AsyncHTTPTransport(verify=context)
@@ -184,9 +186,9 @@ def test_a_connection_that_is_none_of_the_senders_gets_ar_for_whatever_it_says(t
         async with listening(tmp_path, far) as (server, _, durable):
             peer = Peer(*await asyncio.open_connection("127.0.0.1", server.port))
             with counted("toc_refused_total", 2, code="sender_unknown"):
-                one = await peer.ack(frame(adt("MISSION")))
+                known = await peer.ack(frame(adt("MISSION")))
                 other = await peer.ack(frame(adt("NOBODY")))
-            assert one.code == other.code == "AR"
+            assert known.code == other.code == "AR"
             assert durable.frames == []
             await peer.close()
 
@@ -220,6 +222,6 @@ def test_the_same_answer_whatever_we_know(tmp_path):
     gate = keeper(Sender(name="a", facilities=("MISSION",), networks=("10.0.0.1",)))
     caller = caller_of("10.0.0.1")
     for data in (adt("PARDEE"), adt("PARDEE", trigger="A40"), adt("NO SUCH HOSPITAL")):
-        found = gate.refusal(data, peek(data), caller)
-        assert (found.code, found.place) == (RejectCode.OTHER_FACILITY, "MSH-4")
+        refusal = gate.refusal(data, peek(data), caller)
+        assert (refusal.code, refusal.place) == (RejectCode.OTHER_FACILITY, "MSH-4")
     assert isinstance(caller_of("10.0.0.1", ssl.SSLContext), Caller)  # no certificate, no name

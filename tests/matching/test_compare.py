@@ -31,8 +31,8 @@ ROSA = PanelRecord(
 BARE = ROSA._replace(medicaid_id="", ssn="", mrns=())
 
 
-def graded(one: PanelRecord, other: PanelRecord = ROSA, size: int = MILLION) -> Grade:
-    return grade(compare(read_record(one), read_record(other)), size)
+def graded(record: PanelRecord, other: PanelRecord = ROSA, size: int = MILLION) -> Grade:
+    return grade(compare(read_record(record), read_record(other)), size)
 
 
 def test_values_do_not_show_who_they_are_about():
@@ -349,24 +349,24 @@ def test_a_slip_in_the_first_letter_is_a_slip_where_a_number_agrees(written):
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Ray", "Roy"), ("Anna", "Hanna"), ("Daniel", "Danielle"), ("Harry", "Larry")]
+    ("sent", "other"), [("Ray", "Roy"), ("Anna", "Hanna"), ("Daniel", "Danielle"), ("Harry", "Larry")]
 )
-def test_two_names_that_people_bear_are_no_slip(one, other):
-    twins = [BARE._replace(first=name, middle="") for name in (one, other)]
+def test_two_names_that_people_bear_are_no_slip(sent, other):
+    twins = [BARE._replace(first=name, middle="") for name in (sent, other)]
     assert compare(*map(read_record, twins)).evidence["first_name"] == "another name"
     assert graded(*twins) is Grade.POSSIBLE
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Sara", "Sarah"), ("Steven", "Stephen"), ("Brian", "Bryan"), ("Clair", "Claire")]
+    ("sent", "other"), [("Sara", "Sarah"), ("Steven", "Stephen"), ("Brian", "Bryan"), ("Clair", "Claire")]
 )
-def test_two_spellings_of_one_name(one, other):
-    assert graded(*[BARE._replace(first=name, middle="") for name in (one, other)]) in (Grade.PROBABLE, Grade.CERTAIN)
+def test_two_spellings_of_one_name(sent, other):
+    assert graded(*[BARE._replace(first=name, middle="") for name in (sent, other)]) in (Grade.PROBABLE, Grade.CERTAIN)
 
 
 @pytest.mark.parametrize("size", [2, MILLION])
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("record", "other"),
     [
         (
             PanelRecord("", last="Langberg", first="BABYBOY", birth_date="2026-03-01", sex="M", street="4710 Mill St",
@@ -391,8 +391,8 @@ def test_two_spellings_of_one_name(one, other):
     ],
     ids=["a newborn without a name and a brother of ten", "a boy and an old man", "Marcus and George", "no address"],
 )  # fmt: skip
-def test_nobody_need_be_asked(one, other, size):
-    assert graded(one, other, size) is graded(other, one, size) is Grade.CERTAINLY_NOT
+def test_nobody_need_be_asked(record, other, size):
+    assert graded(record, other, size) is graded(other, record, size) is Grade.CERTAINLY_NOT
 
 
 def test_twins_are_asked_about_on_a_short_list_only():
@@ -402,7 +402,7 @@ def test_twins_are_asked_about_on_a_short_list_only():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "word"),
+    ("sent", "other", "word"),
     [
         ("小明", "小明", "equal"),
         ("红", "小明", "differs"),
@@ -422,8 +422,8 @@ def test_twins_are_asked_about_on_a_short_list_only():
         ("Rosa", "红", "another script"),
     ],
 )
-def test_first_names_in_any_script(one, other, word):
-    comparison = compare(*(read_record(BARE._replace(first=name, middle="")) for name in (one, other)))
+def test_first_names_in_any_script(sent, other, word):
+    comparison = compare(*(read_record(BARE._replace(first=name, middle="")) for name in (sent, other)))
     assert comparison.evidence["first_name"] == word
 
 
@@ -474,13 +474,13 @@ def test_nickname():
     ],
 )
 def test_a_nickname_that_many_are_given_may_be_the_twins(written, on_file, word):
-    one, other = (BARE._replace(first=name, middle="") for name in (written, on_file))
-    assert compare(read_record(one), read_record(other)).evidence["first_name"] == word
+    sent, other = (BARE._replace(first=name, middle="") for name in (written, on_file))
+    assert compare(read_record(sent), read_record(other)).evidence["first_name"] == word
     own = word != "nickname"
-    assert graded(one, other) is (Grade.POSSIBLE if own else Grade.CERTAIN)
+    assert graded(sent, other) is (Grade.POSSIBLE if own else Grade.CERTAIN)
     number = BARE._replace(ssn=ROSA.ssn).ssn
-    assert rank(graded(one._replace(ssn=number), other._replace(ssn=number))) >= rank(Grade.PROBABLE)
-    assert rank(graded(one._replace(middle="V"), other._replace(middle="Vera"))) >= rank(Grade.PROBABLE)
+    assert rank(graded(sent._replace(ssn=number), other._replace(ssn=number))) >= rank(Grade.PROBABLE)
+    assert rank(graded(sent._replace(middle="V"), other._replace(middle="Vera"))) >= rank(Grade.PROBABLE)
 
 
 def test_a_nickname_and_one_doubt_more_are_a_question():
@@ -502,16 +502,16 @@ def test_a_nickname_and_one_doubt_more_are_a_question():
     ],
 )
 def test_the_panel_knows_which_first_names_people_bear(written, on_file, several, word, expected):
-    one, other = (read_record(BARE._replace(first=name, middle="")) for name in (written, on_file))
-    comparison = compare(one, other, borne=lambda name: name in several)
+    sent, other = (read_record(BARE._replace(first=name, middle="")) for name in (written, on_file))
+    comparison = compare(sent, other, borne=lambda name: name in several)
     assert (comparison.evidence["first_name"], grade(comparison, MILLION)) == (word, expected)
-    assert compare(one, other).evidence["first_name"] in ("similar", "first letter differs")
+    assert compare(sent, other).evidence["first_name"] in ("similar", "first letter differs")
 
 
 @given(st.sampled_from(("LORIE", "JAMES", "XAYDENN", "PATRICK", "AMIRRA")), st.integers(0, 7), st.sampled_from("AKZ"))
 def test_a_name_people_bear_never_links_better_than_one_nobody_bears(name, place, letter):
-    one, other = (read_record(BARE._replace(first=text, middle="")) for text in (name[:place] + letter, name))
-    nobodys, everybodys = (compare(one, other, borne=lambda _, known=known: known) for known in (False, True))
+    sent, other = (read_record(BARE._replace(first=text, middle="")) for text in (name[:place] + letter, name))
+    nobodys, everybodys = (compare(sent, other, borne=lambda _, known=known: known) for known in (False, True))
     assert rank(grade(everybodys, MILLION)) <= rank(grade(nobodys, MILLION))
 
 
@@ -525,10 +525,10 @@ def test_a_name_people_bear_never_links_better_than_one_nobody_bears(name, place
     ],
 )
 def test_first_names_of_several_words(written, on_file, word, expected):
-    one, other = (BARE._replace(first=name, middle="") for name in (written, on_file))
-    assert compare(read_record(one), read_record(other)).evidence["first_name"] == word
-    assert graded(one, other) is expected
-    assert rank(graded(one._replace(ssn=ROSA.ssn), other._replace(ssn=ROSA.ssn))) >= rank(Grade.PROBABLE)
+    sent, other = (BARE._replace(first=name, middle="") for name in (written, on_file))
+    assert compare(read_record(sent), read_record(other)).evidence["first_name"] == word
+    assert graded(sent, other) is expected
+    assert rank(graded(sent._replace(ssn=ROSA.ssn), other._replace(ssn=ROSA.ssn))) >= rank(Grade.PROBABLE)
 
 
 def test_the_beginning_of_a_name_is_an_initial():
@@ -605,10 +605,10 @@ GROWN = BARE._replace(middle="")
 
 def named(first: str, on_file: str, person: PanelRecord, **also: str) -> tuple[str, Grade]:
     """The word for two first names of `person`, who is otherwise the same, and the grade, on the day `TODAY`."""
-    one, other = (read_record(person._replace(first=name)) for name in (first, on_file))
+    sent, other = (read_record(person._replace(first=name)) for name in (first, on_file))
     if also:
-        one = read_record(person._replace(first=first, **also))
-    comparison = compare(one, other, on=TODAY)
+        sent = read_record(person._replace(first=first, **also))
+    comparison = compare(sent, other, on=TODAY)
     return comparison.evidence["first_name"], grade(comparison, MILLION)
 
 
@@ -626,9 +626,9 @@ def named(first: str, on_file: str, person: PanelRecord, **also: str) -> tuple[s
 def test_a_child_may_have_a_twin_at_home_whose_name_is_like_it(written, on_file, grown):
     """Parents give twins names that are alike, and they leave home: of people who are grown it is one name."""
     assert named(written, on_file, CHILD) == ("alike, a name of its own", Grade.POSSIBLE)
-    word, found = named(written, on_file, GROWN)
+    word, grown_grade = named(written, on_file, GROWN)
     assert word == grown
-    assert rank(found) >= rank(Grade.PROBABLE)
+    assert rank(grown_grade) >= rank(Grade.PROBABLE)
     assert rank(named(written, on_file, CHILD._replace(ssn=ROSA.ssn))[1]) >= rank(Grade.PROBABLE)
     assert rank(named(written, on_file, CHILD._replace(middle="Marie"))[1]) >= rank(Grade.PROBABLE)
 
@@ -708,14 +708,14 @@ def test_two_loose_elements_need_two_more():
 
 def test_numbers_that_follow_one_another_are_two_childrens():
     """Twins and siblings are registered together; a slip of the hand lands as near once in a dozen times."""
-    one, other = CHILD._replace(ssn="245671234"), CHILD._replace(ssn="245671236")
-    comparison = compare(read_record(one), read_record(other), on=TODAY)
+    twin, other = CHILD._replace(ssn="245671234"), CHILD._replace(ssn="245671236")
+    comparison = compare(read_record(twin), read_record(other), on=TODAY)
     assert comparison.evidence["ssn"] == "next number but a few"
-    assert grade(comparison, MILLION) is graded(one, other) is Grade.POSSIBLE
-    assert graded(one._replace(middle="M"), other._replace(middle="Marie")) is Grade.CERTAIN
-    assert graded(one._replace(mrns=ROSA.mrns), other._replace(mrns=ROSA.mrns)) is Grade.CERTAIN
-    assert graded(one, other._replace(ssn="245671294")) is Grade.CERTAIN
-    grown = compare(read_record(GROWN._replace(ssn=one.ssn)), read_record(GROWN._replace(ssn=other.ssn)), on=TODAY)
+    assert grade(comparison, MILLION) is graded(twin, other) is Grade.POSSIBLE
+    assert graded(twin._replace(middle="M"), other._replace(middle="Marie")) is Grade.CERTAIN
+    assert graded(twin._replace(mrns=ROSA.mrns), other._replace(mrns=ROSA.mrns)) is Grade.CERTAIN
+    assert graded(twin, other._replace(ssn="245671294")) is Grade.CERTAIN
+    grown = compare(read_record(GROWN._replace(ssn=twin.ssn)), read_record(GROWN._replace(ssn=other.ssn)), on=TODAY)
     assert grade(grown, MILLION) is Grade.CERTAIN
 
 
@@ -760,8 +760,8 @@ def test_former_names_addresses_and_phones_count():
 
 
 def test_a_shared_ssn_weighs_less():
-    one, other = read_record(ROSA._replace(medicaid_id="", mrns=())), read_record(ROSA)
-    alone, shared = compare(one, other), compare(one, other, ssn_shared=True)
+    stripped, other = read_record(ROSA._replace(medicaid_id="", mrns=())), read_record(ROSA)
+    alone, shared = compare(stripped, other), compare(stripped, other, ssn_shared=True)
     assert shared.evidence["ssn"] == "shared"
     assert shared.weight < alone.weight - 10
 
@@ -867,30 +867,30 @@ def test_a_namesake_is_never_automatic_on_a_list_of_any_size():
 
 @settings(max_examples=150, deadline=None)
 @given(PEOPLE, PEOPLE, st.sampled_from(sorted(BLANKS)), SIZES)
-def test_blanking_a_field_never_turns_not_into_certain(one, other, field, size):
-    if graded(one, other, size) is Grade.CERTAINLY_NOT:
-        assert graded(one._replace(**{field: BLANKS[field]}), other, size) is not Grade.CERTAIN
+def test_blanking_a_field_never_turns_not_into_certain(record, other, field, size):
+    if graded(record, other, size) is Grade.CERTAINLY_NOT:
+        assert graded(record._replace(**{field: BLANKS[field]}), other, size) is not Grade.CERTAIN
 
 
 @settings(max_examples=150, deadline=None)
 @given(PEOPLE, PEOPLE, SIZES)
-def test_a_disagreeing_identifier_never_raises_a_grade(one, other, size):
-    before = rank(graded(one, other, size))
-    for added in ({"ssn": "601457788"}, {"medicaid_id": "955555555T"}, {"mrns": (*one.mrns, ("NORTH", "424242"))}):
-        if not getattr(one, next(iter(added))) or "mrns" in added:
-            assert rank(graded(one._replace(**added), other, size)) <= before
+def test_a_disagreeing_identifier_never_raises_a_grade(record, other, size):
+    before = rank(graded(record, other, size))
+    for added in ({"ssn": "601457788"}, {"medicaid_id": "955555555T"}, {"mrns": (*record.mrns, ("NORTH", "424242"))}):
+        if not getattr(record, next(iter(added))) or "mrns" in added:
+            assert rank(graded(record._replace(**added), other, size)) <= before
 
 
 @settings(max_examples=80, deadline=None)
 @given(PEOPLE, PEOPLE, SIZES)
-def test_both_ways_round_the_grade_is_the_same(one, other, size):
-    assert graded(one, other, size) is graded(other, one, size)
+def test_both_ways_round_the_grade_is_the_same(record, other, size):
+    assert graded(record, other, size) is graded(other, record, size)
 
 
 @settings(max_examples=80, deadline=None)
 @given(PEOPLE, PEOPLE)
-def test_automatic_needs_a_third_element(one, other):
-    comparison = compare(read_record(one), read_record(other))
+def test_automatic_needs_a_third_element(record, other):
+    comparison = compare(read_record(record), read_record(other))
     if rank(grade(comparison, MILLION)) >= rank(Grade.PROBABLE):
         said = {field for field, word in comparison.evidence.items() if evidence.agrees(word) is not False}
         assert said - {"last_name", "first_name", "birth_date", "zip", "city", "sex"}

@@ -19,10 +19,10 @@ FIRSTS = ["Robert", "Bob", "Maria", "María Elena", "Jean-Luc", "Anne", "Ann", "
 
 
 def records(dice: random.Random) -> list[PanelRecord]:
-    found = []
+    made = []
     for number in range(LARGE_FROM + 500):
         last, first = dice.choice([*LASTS, "Smith", "Smith"]), dice.choice(FIRSTS)
-        found.append(
+        made.append(
             PanelRecord(
                 enrollee_id=f"E{number}",
                 medicaid_id=f"{900_000_000 + number}K" if dice.random() < 0.7 else "",
@@ -43,30 +43,34 @@ def records(dice: random.Random) -> list[PanelRecord]:
                 effective_to=dice.choice(["", "", "2026-01-01"]),
             )
         )
-    return found
+    return made
 
 
-def patient(dice: random.Random, one: PanelRecord) -> Patient:
-    """One that may be `one`: some fields of theirs, some of nobody's, some gone, some former."""
-    last, first = dice.choice([(one.last, one.first), (one.first, one.last), (dice.choice(LASTS), one.first)])
-    if one.former_names and dice.random() < 0.7:
-        last = one.former_names[0][0]
-    born = date.fromisoformat(one.birth_date)
+def patient(dice: random.Random, record: PanelRecord) -> Patient:
+    """One that may be `record`: some fields of theirs, some of nobody's, some gone, some former."""
+    last, first = dice.choice(
+        [(record.last, record.first), (record.first, record.last), (dice.choice(LASTS), record.first)]
+    )
+    if record.former_names and dice.random() < 0.7:
+        last = record.former_names[0][0]
+    born = date.fromisoformat(record.birth_date)
     if born.day < 13 and dice.random() < 0.2:
         born = born.replace(month=born.day, day=born.month)
-    street, code = dice.choice([(one.street, one.zip), *one.former_addresses, ("9 Else Rd", one.zip), ("", "28999")])
-    numbers = [Identifier(system=system, value=value, type="MR") for system, value in one.mrns]
-    if one.medicaid_id:
-        numbers.append(Identifier(system="", value=one.medicaid_id, type=dice.choice(["MA", ""])))
+    street, code = dice.choice(
+        [(record.street, record.zip), *record.former_addresses, ("9 Else Rd", record.zip), ("", "28999")]
+    )
+    numbers = [Identifier(system=system, value=value, type="MR") for system, value in record.mrns]
+    if record.medicaid_id:
+        numbers.append(Identifier(system="", value=record.medicaid_id, type=dice.choice(["MA", ""])))
     numbers.append(Identifier(system="MISSION", value=f"X{dice.randrange(40)}", type="MR"))
     return Patient(
         identifiers=tuple(number for number in numbers if dice.random() < 0.3),
-        name=PersonName(family=last, given=dice.choice([first, first, dice.choice(FIRSTS)]), middle=one.middle),
+        name=PersonName(family=last, given=dice.choice([first, first, dice.choice(FIRSTS)]), middle=record.middle),
         birth_date=dice.choice([born, born, None, date(1950, 5, 5)]),
-        sex=one.sex,
-        ssn=dice.choice(["", "", one.ssn, one.ssn[-4:]]),
+        sex=record.sex,
+        ssn=dice.choice(["", "", record.ssn, record.ssn[-4:]]),
         addresses=(Address(street=street, zip=code, city="Asheville"),),
-        phones=dice.choice([(), (one.phone,), one.former_phones]),
+        phones=dice.choice([(), (record.phone,), record.former_phones]),
     )
 
 
@@ -80,19 +84,19 @@ def test_the_part_answers_as_the_whole(panel: list[PanelRecord], seed: int) -> N
     dice = random.Random(seed)
     crosswalk = [("MISSION", f"X{number}", dice.choice(panel).enrollee_id) for number in range(40)]
     patients = [patient(dice, dice.choice(panel)) for _ in range(40)]
-    people = [read_patient(one, "MISSION") for one in patients]
+    people = [read_patient(person, "MISSION") for person in patients]
     whole = PanelIndex.build(panel, crosswalk)
     part = Excerpt.about(people, iter(panel), iter(crosswalk))
-    asked = [(whole.match(one, "MISSION", DAY), part.match(one, "MISSION", DAY)) for one in patients]
-    assert [one for one, _ in asked] == [other for _, other in asked]
-    assert {one.grade for one, _ in asked} == set(Grade), "the question is worth asking"
+    asked = [(whole.match(person, "MISSION", DAY), part.match(person, "MISSION", DAY)) for person in patients]
+    assert [match for match, _ in asked] == [other for _, other in asked]
+    assert {match.grade for match, _ in asked} == set(Grade), "the question is worth asking"
     assert len(part) == len(panel)
-    assert any("large_block" in one.evidence for one, _ in asked)
+    assert any("large_block" in match.evidence for match, _ in asked)
 
 
 def test_only_a_part_is_indexed(panel: list[PanelRecord]) -> None:
-    one = panel[77]
-    someone = Patient(name=PersonName(family="Zzyx", given="Qorban"), birth_date=date.fromisoformat(one.birth_date))
+    record = panel[77]
+    someone = Patient(name=PersonName(family="Zzyx", given="Qorban"), birth_date=date.fromisoformat(record.birth_date))
     part = Excerpt.about([read_patient(someone, "MISSION")], panel, [])
     assert sum(segment.count for segment in part._state.segments) < 50
 
@@ -100,8 +104,8 @@ def test_only_a_part_is_indexed(panel: list[PanelRecord]) -> None:
 def test_how_common_a_name_is_counts_every_spelling(panel: list[PanelRecord]) -> None:
     accented = [record._replace(last="NUÑEZ") for record in panel[:5000]]
     rest = [record._replace(last="Zhou") for record in panel[5000:]]
-    one = patient(random.Random(5), accented[0])
-    part = Excerpt.about([read_patient(one, "MISSION")], accented + rest, [])
+    wanted = patient(random.Random(5), accented[0])
+    part = Excerpt.about([read_patient(wanted, "MISSION")], accented + rest, [])
     whole = PanelIndex.build(accented + rest)
     keys = Counter(["NUNEZ", "ZHOU", "SMITH"])
     assert [part._state.weigh_last(key) for key in keys] == [whole._state.weigh_last(key) for key in keys]
@@ -142,5 +146,5 @@ def test_one_block_in_common_is_enough(name: str) -> None:
                              zip="", phone="", birth_date="1901-02-03", former_names=(), former_addresses=(),
                              former_phones=())  # fmt: skip
     part = Excerpt.about([read_patient(patient_, "MISSION")], [ROSA, stranger], [])
-    found = [segment.enrollee_id(row) for segment in part._state.segments for row in range(segment.count)]
-    assert found == (["E1"] if there else [])
+    enrollee_ids = [segment.enrollee_id(row) for segment in part._state.segments for row in range(segment.count)]
+    assert enrollee_ids == (["E1"] if there else [])

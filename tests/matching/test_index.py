@@ -23,7 +23,7 @@ SON = PanelRecord(
 )  # fmt: skip
 
 
-def found(index: PanelIndex, record: PanelRecord):
+def matched(index: PanelIndex, record: PanelRecord):
     return index.match_person(read_record(record), DAY)
 
 
@@ -89,12 +89,12 @@ def test_a_number_of_somebody_else_is_named(index):
 
 
 def test_nobody(index):
-    match = found(index, PanelRecord("", last="Ito", first="Ken", birth_date="1999-09-09"))
+    match = matched(index, PanelRecord("", last="Ito", first="Ken", birth_date="1999-09-09"))
     assert match.model_dump() == {
         "grade": Grade.CERTAINLY_NOT, "enrollee_id": None, "runner_up": None, "weight": 0.0, "evidence": {},
         "others": (),
     }  # fmt: skip
-    assert found(PanelIndex.build([]), ROSA).grade is Grade.CERTAINLY_NOT
+    assert matched(PanelIndex.build([]), ROSA).grade is Grade.CERTAINLY_NOT
 
 
 def test_crosswalk_is_learned_corrected_and_forgotten():
@@ -139,32 +139,32 @@ def test_merge_prior(index):
 
 def test_two_who_fit_alike_are_a_question():
     twice = PanelIndex.build([ROSA, ROSA._replace(enrollee_id="E9", ssn="", mrns=(), medicaid_id=""), *crowd(50)])
-    match = found(twice, BARE)
+    match = matched(twice, BARE)
     assert match.grade is Grade.POSSIBLE
     assert {match.enrollee_id, match.runner_up} == {"E1", "E9"}
     assert "contested" in match.evidence
-    assert found(twice, ROSA).enrollee_id == "E1"
-    assert found(twice, ROSA).grade is Grade.CERTAIN
+    assert matched(twice, ROSA).enrollee_id == "E1"
+    assert matched(twice, ROSA).grade is Grade.CERTAIN
 
 
 def test_someone_no_longer_enrolled_does_not_contest():
     old = ROSA._replace(enrollee_id="E9", ssn="", mrns=(), medicaid_id="", effective_to="2020-12-31")
-    match = found(PanelIndex.build([ROSA, old]), BARE)
+    match = matched(PanelIndex.build([ROSA, old]), BARE)
     assert (match.grade, match.enrollee_id) == (Grade.CERTAIN, "E1")
 
 
 def test_twins_both_on_the_panel_are_told_apart():
     twin = ROSA._replace(enrollee_id="E9", first="Margaret", middle="", medicaid_id="", ssn="", mrns=())
     index = PanelIndex.build([ROSA, twin])
-    assert found(index, BARE).enrollee_id == "E1"
-    assert found(index, twin).enrollee_id == "E9"
-    assert found(index, BARE).grade is found(index, twin).grade is Grade.CERTAIN
-    assert found(index, BARE._replace(first="", middle="")).grade is Grade.POSSIBLE
+    assert matched(index, BARE).enrollee_id == "E1"
+    assert matched(index, twin).enrollee_id == "E9"
+    assert matched(index, BARE).grade is matched(index, twin).grade is Grade.CERTAIN
+    assert matched(index, BARE._replace(first="", middle="")).grade is Grade.POSSIBLE
 
 
 def test_family_that_shares_an_ssn():
     index = PanelIndex.build([ROSA, SON._replace(ssn=ROSA.ssn)])
-    match = found(index, PanelRecord("", ssn=ROSA.ssn, last="Whitfield", first="Amy", birth_date="2001-01-09"))
+    match = matched(index, PanelRecord("", ssn=ROSA.ssn, last="Whitfield", first="Amy", birth_date="2001-01-09"))
     assert match.grade in (Grade.POSSIBLE, Grade.CERTAINLY_NOT)
 
 
@@ -184,7 +184,7 @@ def test_family_that_shares_an_ssn():
     ids=str,
 )
 def test_found_by_some_block_on_a_large_panel(large, changed):
-    match = found(large, BARE._replace(**changed))
+    match = matched(large, BARE._replace(**changed))
     assert match.enrollee_id == "E1"
     assert match.grade in (Grade.CERTAIN, Grade.PROBABLE)
 
@@ -192,19 +192,19 @@ def test_found_by_some_block_on_a_large_panel(large, changed):
 def test_a_city_finds_people_on_a_short_list():
     there = ROSA._replace(city="Green Point")
     slips = BARE._replace(last="Whitfeild", birth_date="1954-30-07", street="12Oak Stret", zip="28810", phone="")
-    match = found(PanelIndex.build([there, SON, *crowd(300)]), slips._replace(city="Greenpoint", first="Rosalnd"))
+    match = matched(PanelIndex.build([there, SON, *crowd(300)]), slips._replace(city="Greenpoint", first="Rosalnd"))
     assert (match.grade, match.enrollee_id) == (Grade.PROBABLE, "E1")
-    moved = found(PanelIndex.build([there, SON]), there._replace(street="9 Elm Rd"))
+    moved = matched(PanelIndex.build([there, SON]), there._replace(street="9 Elm Rd"))
     assert moved.evidence["city"] == "equal"
 
 
 def test_order_of_the_panel_changes_nothing():
     people = [ROSA, SON, ROSA._replace(enrollee_id="E9", first="Roz"), *crowd(200)]
     asked = [*people[:80], *(each._replace(ssn="", medicaid_id="", phone="") for each in people[:80]), BARE]
-    one = PanelIndex.build(people)
+    in_order = PanelIndex.build(people)
     random.Random(3).shuffle(people)
     other = PanelIndex.build(people)
-    assert [found(one, each) for each in asked] == [found(other, each) for each in asked]
+    assert [matched(in_order, each) for each in asked] == [matched(other, each) for each in asked]
 
 
 def test_a_changed_panel_answers_like_one_built_anew():
@@ -218,7 +218,7 @@ def test_a_changed_panel_answers_like_one_built_anew():
     assert len(index) == len(anew) == 398
     some = people[:10] + people[245:305] + people[395:]
     asked = [*some, *(each._replace(ssn="", medicaid_id="") for each in some), *moved, BARE]
-    assert [found(index, each) for each in asked] == [found(anew, each) for each in asked]
+    assert [matched(index, each) for each in asked] == [matched(anew, each) for each in asked]
     index.apply([], [])
     assert len(index) == 398
 
@@ -228,22 +228,22 @@ def test_a_large_change_becomes_part_of_the_main_columns():
     index.apply([ROSA])
     index.apply([each._replace(enrollee_id=f"N{number}") for number, each in enumerate(crowd(20_001, 2))], ["C5"])
     assert len(index) == 1000 + 1 + 20_001 - 1
-    assert found(index, ROSA).enrollee_id == "E1"
+    assert matched(index, ROSA).enrollee_id == "E1"
     index.apply([], ["E1"])
-    assert found(index, ROSA).grade is Grade.CERTAINLY_NOT
+    assert matched(index, ROSA).grade is Grade.CERTAINLY_NOT
 
 
 def test_an_index_that_starts_empty_can_grow():
     index = PanelIndex.build([])
     assert len(index) == 0
     index.apply([ROSA], ["E5"], [("X", "1", "E1")])
-    assert found(index, BARE).enrollee_id == "E1"
+    assert matched(index, BARE).enrollee_id == "E1"
 
 
 def test_a_repeated_enrollee_counts_once_the_last_one():
     index = PanelIndex.build([ROSA._replace(last="Mora"), ROSA, SON])
     assert len(index) == 2
-    assert found(index, BARE).evidence["last_name"] == "equal"
+    assert matched(index, BARE).evidence["last_name"] == "equal"
 
 
 def test_a_large_block_is_counted_and_named():
@@ -255,10 +255,10 @@ def test_a_large_block_is_counted_and_named():
     ]
     index = PanelIndex.build([*same, ROSA._replace(last="Adams", first="Ann")])
     asked = BARE._replace(last="Adams", first="Ann")
-    match = found(index, asked)
+    match = matched(index, asked)
     assert match.enrollee_id == "E1"
     assert match.evidence["large_block"].startswith("last and first name: 2001 people, ")
-    missing = found(index, PanelRecord("", last="Adams", first="Ann", birth_date="1800-02-02"))
+    missing = matched(index, PanelRecord("", last="Adams", first="Ann", birth_date="1800-02-02"))
     assert "2001 people" in missing.evidence["large_block"]
 
 
@@ -272,11 +272,11 @@ def test_one_of_a_crowd_of_one_name_and_zip_is_found_by_another_block():
     ]  # fmt: skip
     index = PanelIndex.build([ROSA, *same, *crowd(18_000)])
     asked = BARE._replace(first="Marie", middle="", street="", phone="")
-    match = found(index, asked)
+    match = matched(index, asked)
     assert (match.grade, match.enrollee_id) == (Grade.POSSIBLE, "E1")
     assert match.evidence["large_block"] == "ZIP and last name: 71 people, 1 compared"
     index.apply([], ["E1"])
-    assert found(index, asked).enrollee_id is None
+    assert matched(index, asked).enrollee_id is None
 
 
 def test_reading_while_it_changes_sees_one_panel_or_the_other():
@@ -287,7 +287,7 @@ def test_reading_while_it_changes_sees_one_panel_or_the_other():
 
     def read() -> None:
         while not stop.is_set():
-            match = found(index, ROSA)
+            match = matched(index, ROSA)
             answers.add((match.enrollee_id, match.evidence["address"]))
 
     reader = threading.Thread(target=read)
@@ -304,10 +304,10 @@ def test_texts_of_any_script_are_kept():
         "Éè", last="Núñez Łódź", first="José", birth_date="1990-02-03", street="1 Río", phone="8285550199"
     )
     index = PanelIndex.build([name, ROSA])
-    assert found(index, name).enrollee_id == "Éè"
-    assert found(index, BARE).enrollee_id == "E1"
+    assert matched(index, name).enrollee_id == "Éè"
+    assert matched(index, BARE).enrollee_id == "E1"
     index.apply([SON], ["Éè"])
-    assert found(index, name).grade is Grade.CERTAINLY_NOT
+    assert matched(index, name).grade is Grade.CERTAINLY_NOT
 
 
 def _variant(rng: random.Random, enrollee_id: str = "") -> PanelRecord:
@@ -325,17 +325,17 @@ def test_neither_less_nor_wrong_knowledge_makes_a_match_surer(seed):
         index = PanelIndex.build([_variant(rng, f"E{number}") for number in range(rng.choice((1, 2, 4)))])
         for _ in range(6):
             asked = _variant(rng)
-            match = found(index, asked)
+            match = matched(index, asked)
             for added in (
                 {"ssn": "601457788"},
                 {"medicaid_id": "955555555T"},
                 {"mrns": (*asked.mrns, ("NORTH", "42"))},
             ):
                 if "mrns" in added or not getattr(asked, next(iter(added))):
-                    assert rank(found(index, asked._replace(**added)).grade) <= rank(match.grade)
+                    assert rank(matched(index, asked._replace(**added)).grade) <= rank(match.grade)
             if match.grade is Grade.CERTAINLY_NOT:
                 for field, blank in BLANKS.items():
-                    assert found(index, asked._replace(**{field: blank})).grade is not Grade.CERTAIN
+                    assert matched(index, asked._replace(**{field: blank})).grade is not Grade.CERTAIN
 
 
 def test_an_answer_given_again_is_that_of_the_panel_the_day_and_the_crosswalk_of_now():

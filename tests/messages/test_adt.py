@@ -64,13 +64,13 @@ def read(data: bytes, feed: Feed | None = None, test_mode: bool = False) -> Read
 
 
 def event(data: bytes, feed: Feed | None = None) -> Event:
-    found = read(data, feed)
-    assert isinstance(found, Event), found.model_dump()
-    return found
+    reading = read(data, feed)
+    assert isinstance(reading, Event), reading.model_dump()
+    return reading
 
 
-def findings(found: Event) -> set[tuple[Finding, str]]:
-    return {(note.finding, note.place) for note in found.notes}
+def findings(reading: Event) -> set[tuple[Finding, str]]:
+    return {(note.finding, note.place) for note in reading.notes}
 
 
 def test_a_whole_message() -> None:
@@ -94,13 +94,13 @@ def test_a_whole_message() -> None:
         "DG1|3",
         "DG1|4||I21.4^NSTEMI^I10|||A|||||||||1",
     )
-    found = event(adt(EVN, pid, pv1, pv2, *dg1, "ZPI|1|own", f12="2.5.1", f9="ADT^A01^ADT_A01"))
-    assert (found.kind, found.trigger, found.control_id) == (EventKind.ADMITTED, "A01", "MSG1")
-    assert (found.message_id, found.received_at, found.feed) == (MESSAGE_ID, AT, "default")
-    assert found.facility == "NORTH"
-    assert found.occurred_at == datetime(2026, 3, 1, 16, 30, tzinfo=UTC)
-    assert found.recorded_at == datetime(2026, 3, 1, 17, 5, tzinfo=UTC)
-    patient = found.patient
+    reading = event(adt(EVN, pid, pv1, pv2, *dg1, "ZPI|1|own", f12="2.5.1", f9="ADT^A01^ADT_A01"))
+    assert (reading.kind, reading.trigger, reading.control_id) == (EventKind.ADMITTED, "A01", "MSG1")
+    assert (reading.message_id, reading.received_at, reading.feed) == (MESSAGE_ID, AT, "default")
+    assert reading.facility == "NORTH"
+    assert reading.occurred_at == datetime(2026, 3, 1, 16, 30, tzinfo=UTC)
+    assert reading.recorded_at == datetime(2026, 3, 1, 17, 5, tzinfo=UTC)
+    patient = reading.patient
     assert patient.identifiers == (
         Identifier(system="NORTH", value="12345", type="MR"),
         Identifier(system="SSA", value="999887777", type="SS"),
@@ -126,7 +126,7 @@ def test_a_whole_message() -> None:
     assert patient.mother == (Identifier(system="NORTH", value="777", type="MR"),)
     assert (patient.multiple_birth, patient.birth_order, patient.deceased) == (True, 2, True)
     assert patient.deceased_at == datetime(2026, 3, 1, 19, 0, tzinfo=UTC)
-    visit = found.visit
+    visit = reading.visit
     assert visit is not None
     assert (visit.encounter_class, visit.class_code) == (EncounterClass.INPATIENT, "I")
     assert visit.number == Identifier(system="NORTH", value="V1")
@@ -149,15 +149,15 @@ def test_a_whole_message() -> None:
         Diagnosis(code="410", system="I9", text="Old infarct", type="F"),
     )
     assert not visit.newborn
-    assert found.stay_keys == (
+    assert reading.stay_keys == (
         Identifier(system="visit|NORTH|NORTH", value="V1"),
         Identifier(system="visit+patient|NORTHSYS|NORTH", value="V1@12345"),
         Identifier(system="account|NORTH|NORTH", value="ACC5"),
         Identifier(system="account+patient|NORTHSYS|NORTH", value="ACC5@12345"),
         Identifier(system="admitted|NORTHSYS|NORTH", value="12345@202603011630"),
     )
-    assert found.notes == ()
-    assert Event.model_validate_json(found.model_dump_json()) == found
+    assert reading.notes == ()
+    assert Event.model_validate_json(reading.model_dump_json()) == reading
 
 
 @pytest.mark.parametrize(
@@ -180,19 +180,19 @@ def test_a_whole_message() -> None:
     ],
 )
 def test_rejects(name: str, data: bytes, code: RejectCode, place: str) -> None:
-    found = read(data)
-    assert isinstance(found, Reject), name
-    assert (found.code, found.place) == (code, place)
+    reading = read(data)
+    assert isinstance(reading, Reject), name
+    assert (reading.code, reading.place) == (code, place)
 
 
 def test_a_look_at_the_header_is_not_taken_twice() -> None:
     data = adt("EVN||202603041200", "PID|||77^^^NORTH^MR||Doe^Ann||19800101|F|||||||||||245671234", "PV1||I")
     seen = peek(data)
     assert isinstance(seen, Peek)
-    found = read_adt(data, lambda _application, _facility: Feed(), message_id=MESSAGE_ID, received_at=AT, glance=seen)
-    assert isinstance(found, Event)
-    assert found == read(data)
-    assert found.patient.ssn == "245671234"
+    reading = read_adt(data, lambda _application, _facility: Feed(), message_id=MESSAGE_ID, received_at=AT, glance=seen)
+    assert isinstance(reading, Event)
+    assert reading == read(data)
+    assert reading.patient.ssn == "245671234"
 
 
 def test_what_changes_nothing_needs_no_patient() -> None:
@@ -201,19 +201,21 @@ def test_what_changes_nothing_needs_no_patient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("processing", "told"),
+    ("processing", "processing_id"),
     [("T", "T"), ("D", "D"), ("t", "T"), ("N", "other"), ("TEST^X", "other"), ("Training", "other")],
 )
-def test_test_messages_end_by_themselves(processing: str, told: str) -> None:
+def test_test_messages_end_by_themselves(processing: str, processing_id: str) -> None:
     data = adt(EVN, PID, PV1, f11=processing)
-    assert read(data) == TestMessage(trigger="A01", processing_id=told)
+    assert read(data) == TestMessage(trigger="A01", processing_id=processing_id)
     assert isinstance(read(data, test_mode=True), Event)
     assert isinstance(read(data, Feed(accept_test=True)), Event)
 
 
 @pytest.mark.parametrize("processing", ["P", "p", "P^A", "", '""'])
 def test_production_messages(processing: str) -> None:
-    assert Finding.PROCESSING_ID_UNKNOWN not in {one.finding for one in event(adt(EVN, PID, PV1, f11=processing)).notes}
+    assert Finding.PROCESSING_ID_UNKNOWN not in {
+        note.finding for note in event(adt(EVN, PID, PV1, f11=processing)).notes
+    }
 
 
 @pytest.mark.parametrize("processing", ["PROD", "Production", "X^Y", "PRD", "LIVE", "1"])
@@ -272,9 +274,9 @@ def test_an_event_code_with_the_message_type_names_the_event(sent: str) -> None:
 def test_what_is_odd_is_noted_and_read_around(
     name: str, data: bytes, trigger: str, finding: tuple[Finding, str]
 ) -> None:
-    found = event(data)
-    assert found.trigger == trigger
-    assert finding in findings(found), name
+    reading = event(data)
+    assert reading.trigger == trigger
+    assert finding in findings(reading), name
 
 
 @pytest.mark.parametrize(
@@ -293,13 +295,13 @@ def test_what_is_odd_is_noted_and_read_around(
     ],
 )
 def test_where_it_happened(name: str, data: bytes, feed: Feed, facility: str) -> None:
-    found = event(data, feed)
-    assert found.facility == facility, name
+    reading = event(data, feed)
+    assert reading.facility == facility, name
     place = {"fixed": "", "the feed's name": "MSH-4", "configured place": "MSH-4"}.get(
         name, name.rsplit(maxsplit=1)[-1]
     )
     place = "MSH-4" if name == "MSH-4 universal id" else place
-    assert found.facility_from == place, name
+    assert reading.facility_from == place, name
 
 
 def test_the_kind_of_facility_follows_the_feed() -> None:
@@ -353,11 +355,11 @@ def test_when_it_happened(name: str, kind: str, segments: tuple[str, ...], occur
 def test_when_the_sender_learned_of_it(
     name: str, evn: str, msh7: str, recorded: str, place: str, noted: str | None
 ) -> None:
-    found = event(adt(f"EVN||{evn}", PID, f7=msh7))
+    reading = event(adt(f"EVN||{evn}", PID, f7=msh7))
     expected = datetime.fromisoformat(recorded if "T" in recorded else f"2026-03-01T{recorded}").replace(tzinfo=UTC)
-    assert (found.recorded_at.replace(second=found.recorded_at.second if recorded.count(":") == 2 else 0),
-            found.recorded_from) == (expected, place), name  # fmt: skip
-    places = [where for finding, where in findings(found) if finding is Finding.TIME_IMPLAUSIBLE]
+    assert (reading.recorded_at.replace(second=reading.recorded_at.second if recorded.count(":") == 2 else 0),
+            reading.recorded_from) == (expected, place), name  # fmt: skip
+    places = [where for finding, where in findings(reading) if finding is Finding.TIME_IMPLAUSIBLE]
     assert (noted in places) if noted else not places, name
 
 
@@ -378,13 +380,13 @@ def test_when_the_sender_learned_of_it(
 )
 def test_a_placeholder_is_no_time(name: str, trigger: str, place: str, value: str, taken: bool) -> None:
     number = {"PV1-44": "f44", "PV1-45": "f45"}[place]
-    found = event(adt("EVN||20260301120500-0500", PID, fields("PV1", f2="I", **{number: value}), trigger=trigger))
-    assert found.visit is not None
-    read = found.visit.admitted_at if place == "PV1-44" else found.visit.discharged_at
+    reading = event(adt("EVN||20260301120500-0500", PID, fields("PV1", f2="I", **{number: value}), trigger=trigger))
+    assert reading.visit is not None
+    read = reading.visit.admitted_at if place == "PV1-44" else reading.visit.discharged_at
     assert (read is not None) is taken, name
-    assert ((Finding.TIME_IMPLAUSIBLE, place) in findings(found)) is not taken, name
+    assert ((Finding.TIME_IMPLAUSIBLE, place) in findings(reading)) is not taken, name
     if not taken:
-        assert found.occurred_at == datetime(2026, 3, 1, 17, 5, tzinfo=UTC), name
+        assert reading.occurred_at == datetime(2026, 3, 1, 17, 5, tzinfo=UTC), name
 
 
 @pytest.mark.parametrize(("code", "expected"), sorted(CLASSES.items()))
@@ -590,19 +592,19 @@ def test_the_prior_side_of_a_merge_compares_with_stay_keys() -> None:
 def test_several_that_give_way_to_one() -> None:
     prior = event(adt(EVN, PID, "MRG|9", PID, "MRG||||8", trigger="A40")).prior
     assert prior is not None
-    assert [one.value for one in prior.identifiers] == ["9", "8"]
+    assert [identifier.value for identifier in prior.identifiers] == ["9", "8"]
 
 
 def test_an_account_move_needs_no_patient_in_mrg() -> None:
-    found = event(adt(EVN, PID, "MRG|||ACC1", trigger="A44"))
-    assert found.kind is EventKind.ACCOUNT_MOVED
-    assert found.prior is not None
-    assert found.prior.account is not None
+    reading = event(adt(EVN, PID, "MRG|||ACC1", trigger="A44"))
+    assert reading.kind is EventKind.ACCOUNT_MOVED
+    assert reading.prior is not None
+    assert reading.prior.account is not None
 
 
 def test_deletes_are_kept_apart_from_silence() -> None:
-    found = event(adt(EVN, 'PID|1||1||D^J||""|F', fields("PV1", f2="I", f36='""', f45='""'), 'PV2|||""'))
-    assert found.cleared == {"PID-7", "PV1-36", "PV1-45", "PV2-3"}
+    reading = event(adt(EVN, 'PID|1||1||D^J||""|F', fields("PV1", f2="I", f36='""', f45='""'), 'PV2|||""'))
+    assert reading.cleared == {"PID-7", "PV1-36", "PV1-45", "PV2-3"}
     assert event(adt(EVN, PID, PV1)).cleared == frozenset()
 
 
@@ -644,27 +646,27 @@ def test_a_feed_is_chosen_by_sender_and_its_charset_obeyed() -> None:
         return Feed(charset="cp1250")
 
     data = adt(EVN, "PID|1||1||S^J").replace(b"|S^J", b"|\x8akoda^J")
-    found = read_adt(data, feed_for, message_id=MESSAGE_ID, received_at=AT)
+    reading = read_adt(data, feed_for, message_id=MESSAGE_ID, received_at=AT)
     assert asked == [("EPIC", "NORTHSYS")]
-    assert isinstance(found, Event)
-    assert found.patient.name.family == "Škoda"
+    assert isinstance(reading, Event)
+    assert reading.patient.name.family == "Škoda"
 
 
 def test_nothing_of_a_patient_shows() -> None:
-    found = event(adt(EVN, PID, PV1))
-    shown = f"{found!r} {found} {found.patient!r} {found.visit!r} {found.stay_keys!r} {found.notes!r}"
+    reading = event(adt(EVN, PID, PV1))
+    shown = f"{reading!r} {reading} {reading.patient!r} {reading.visit!r} {reading.stay_keys!r} {reading.notes!r}"
     assert "Doe" not in shown
     assert "12345" not in shown
 
 
 def test_fields_for_explain() -> None:
-    found = read_fields(adt(EVN, PID + "~x", fields("PV1", f2="I", f36='""'), "MRG|9^^^H~8"))
-    assert list(found) == [*FIELDS, "PID-3"]
-    assert found["PID-5.1"] == "Doe"
-    assert found["PV1-36"] == '""'
-    assert found["PV1-45"] == ""
-    assert found["MRG-1"] == "9"
-    assert found["PID-3"] == [["12345", "NORTH", "MR"]]
+    values = read_fields(adt(EVN, PID + "~x", fields("PV1", f2="I", f36='""'), "MRG|9^^^H~8"))
+    assert list(values) == [*FIELDS, "PID-3"]
+    assert values["PID-5.1"] == "Doe"
+    assert values["PV1-36"] == '""'
+    assert values["PV1-45"] == ""
+    assert values["MRG-1"] == "9"
+    assert values["PID-3"] == [["12345", "NORTH", "MR"]]
     assert read_fields(adt("PID|1||"))["PID-3"] == [["", "", ""]]
     assert read_fields(adt('PID|1||""'))["PID-3"] == [['""', "", ""]]
     assert read_fields(adt("PID|1"))["PID-3"] == []
@@ -697,12 +699,12 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 def test_hostile_messages_end_soon_and_small(name: str) -> None:
     data = HOSTILE[name]()
     start = time.process_time()
-    found = read(data)
+    reading = read(data)
     read_fields(data)
     assert time.process_time() - start < SLOWER
     limit = 5_000_000 if name == "deletes" else 60_000
-    assert not isinstance(found, Event) or len(found.model_dump_json()) < limit
-    assert not isinstance(found, Event) or "\0" not in found.model_dump_json()
+    assert not isinstance(reading, Event) or len(reading.model_dump_json()) < limit
+    assert not isinstance(reading, Event) or "\0" not in reading.model_dump_json()
 
 
 SEGMENTS = st.lists(
@@ -717,11 +719,11 @@ SEGMENTS = st.lists(
 @given(st.sampled_from([f"A{number:02d}" for number in range(1, 63)]), SEGMENTS)
 def test_whatever_is_sent_there_is_one_reading(trigger: str, segments: list[tuple[str, list[str]]]) -> None:
     data = adt(*("|".join([name, *values]) for name, values in segments), trigger=trigger)
-    found = read(data)
-    assert isinstance(found, Event | Reject | NoTransition | TestMessage)
-    if isinstance(found, Event):
-        assert Event.model_validate_json(found.model_dump_json()) == found
-        assert len(set(found.stay_keys)) == len(found.stay_keys)
+    reading = read(data)
+    assert isinstance(reading, Event | Reject | NoTransition | TestMessage)
+    if isinstance(reading, Event):
+        assert Event.model_validate_json(reading.model_dump_json()) == reading
+        assert len(set(reading.stay_keys)) == len(reading.stay_keys)
     read_fields(data)
 
 
@@ -769,10 +771,10 @@ def _seconds(action: Callable[[], object]) -> float:
 )
 def test_dispositions_are_read_mapped_or_noted(sent: str, code: str, noted: bool) -> None:
     feed = Feed(dispositions={"HOMEHLTH": "06"})
-    found = event(adt(EVN, PID, fields("PV1", f2="I", f36=sent), trigger="A03"), feed)
-    assert found.visit is not None
-    assert found.visit.disposition == code
-    assert ((Finding.DISPOSITION_UNKNOWN, "PV1-36") in findings(found)) is noted
+    reading = event(adt(EVN, PID, fields("PV1", f2="I", f36=sent), trigger="A03"), feed)
+    assert reading.visit is not None
+    assert reading.visit.disposition == code
+    assert ((Finding.DISPOSITION_UNKNOWN, "PV1-36") in findings(reading)) is noted
 
 
 @pytest.mark.parametrize(
@@ -793,17 +795,17 @@ def test_dispositions_are_read_mapped_or_noted(sent: str, code: str, noted: bool
 )
 def test_who_died(date: str, indicator: str, deceased: bool | None, dated: bool, noted: str) -> None:
     pid = PID + "|" * 21 + f"{date}|{indicator}"
-    found = event(adt(EVN, pid, PV1))
-    assert (found.patient.deceased, found.patient.deceased_at is not None) == (deceased, dated)
-    assert {place for finding, place in findings(found) if finding is Finding.DEATH_DISAGREES} == ({noted} - {""})
+    reading = event(adt(EVN, pid, PV1))
+    assert (reading.patient.deceased, reading.patient.deceased_at is not None) == (deceased, dated)
+    assert {place for finding, place in findings(reading) if finding is Finding.DEATH_DISAGREES} == ({noted} - {""})
 
 
 def test_a_deleted_diagnosis_is_no_diagnosis() -> None:
     gone = fields("DG1", f1="1", f3="T40.1X1A^Heroin", f21="D")
-    found = event(adt(EVN, PID, PV1, gone, "DG1|2||R07.9^Chest pain"))
-    assert found.visit is not None
-    assert [one.code for one in found.visit.diagnoses] == ["R07.9"]
-    assert [one.code for one in found.visit.diagnoses_deleted] == ["T40.1X1A"]
+    reading = event(adt(EVN, PID, PV1, gone, "DG1|2||R07.9^Chest pain"))
+    assert reading.visit is not None
+    assert [diagnosis.code for diagnosis in reading.visit.diagnoses] == ["R07.9"]
+    assert [diagnosis.code for diagnosis in reading.visit.diagnoses_deleted] == ["T40.1X1A"]
 
 
 SECOND = PID.replace("12345", "777")
@@ -833,15 +835,15 @@ GROUPS = {
 @pytest.mark.parametrize("name", GROUPS)
 def test_every_group_is_read(name: str) -> None:
     segments, expected = GROUPS[name]
-    found = [
+    groups = [
         (
             part.patient.identifiers[0].value,
-            " ".join(one.value for one in part.prior.identifiers) if part.prior else "",
+            " ".join(identifier.value for identifier in part.prior.identifiers) if part.prior else "",
             part.visit.number.value if part.visit and part.visit.number else "",
         )
         for part in event(adt(EVN, *segments, trigger=name[:3])).parts()
     ]
-    assert found == expected
+    assert groups == expected
     for part in event(adt(EVN, *segments, trigger=name[:3])).parts():
         assert all(part.stay_keys for _ in [part.visit] if part.visit)
         assert part.groups == ()
@@ -850,9 +852,9 @@ def test_every_group_is_read(name: str) -> None:
 def test_a_newborn_is_counted_in_local_days() -> None:
     at = fields("EVN", f1="A01", f2="20260501213000-0400")
     visit = fields("PV1", f2="I", f44="20260501213000-0400")
-    found = event(adt(at, "PID|1||1||Doe^BABYBOY||20260302", visit))
-    assert found.visit is not None
-    assert found.visit.newborn
+    reading = event(adt(at, "PID|1||1||Doe^BABYBOY||20260302", visit))
+    assert reading.visit is not None
+    assert reading.visit.newborn
 
 
 @pytest.mark.parametrize(
@@ -867,8 +869,8 @@ def test_a_newborn_is_counted_in_local_days() -> None:
     ],
 )
 def test_two_patients_in_a_message_about_one(second: str, two: bool) -> None:
-    found = event(adt(EVN, PID, second, PV1))
-    assert ((Finding.STRUCTURE_WRONG, "PID") in findings(found)) is two
+    reading = event(adt(EVN, PID, second, PV1))
+    assert ((Finding.STRUCTURE_WRONG, "PID") in findings(reading)) is two
 
 
 @pytest.mark.parametrize(
@@ -880,13 +882,13 @@ def test_a_placeholder_is_nobodys_number(value: str) -> None:
     assert is_placeholder(value)
     pid = f"PID|1|{value}|{value}^^^NORTH^MR~{value}^^^NORTH^PI||Doe^Jane"
     data = adt(EVN, pid, fields("PV1", f19=value, f50=value))
-    found = event(data.replace(b"Jane", b"Jane" + b"|" * 13 + value.encode()))
-    assert found.patient.identifiers == ()
-    assert found.patient.account is None
-    assert found.visit is not None
-    assert (found.visit.number, found.visit.alternate_number) == (None, None)
-    assert not any(key.system.startswith(("visit", "account")) for key in found.stay_keys)
-    assert {(Finding.PLACEHOLDER_NUMBER, place) for place in ("PID-3", "PID-18", "PV1-19")} <= findings(found)
+    reading = event(data.replace(b"Jane", b"Jane" + b"|" * 13 + value.encode()))
+    assert reading.patient.identifiers == ()
+    assert reading.patient.account is None
+    assert reading.visit is not None
+    assert (reading.visit.number, reading.visit.alternate_number) == (None, None)
+    assert not any(key.system.startswith(("visit", "account")) for key in reading.stay_keys)
+    assert {(Finding.PLACEHOLDER_NUMBER, place) for place in ("PID-3", "PID-18", "PV1-19")} <= findings(reading)
 
 
 @pytest.mark.parametrize("value", ["1", "9", "999", "9999", "1000000", "TEMP4711", "UNKNOWN17", "A0", "0A", "X1"])
@@ -906,8 +908,8 @@ def test_who_has_a_placeholder_and_no_name_is_nobody() -> None:
 def test_each_facility_of_a_sender_may_have_its_zone(facility: str, occurred: int) -> None:
     feed = Feed(zones={"West General": "America/Denver", "PACIFIC": "America/Los_Angeles"})
     pv1 = fields("PV1", f2="I", f39=facility, f44="20260301100000")
-    found = event(adt("EVN||20260301100000", "PID|1||1^^^H||D^J||19800101", pv1), feed)
-    assert found.occurred_at == datetime(2026, 3, 1, occurred, tzinfo=UTC)
+    reading = event(adt("EVN||20260301100000", "PID|1||1^^^H||D^J||19800101", pv1), feed)
+    assert reading.occurred_at == datetime(2026, 3, 1, occurred, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -932,9 +934,9 @@ def test_a_feed_may_be_named_by_oid(application: str, facility: str, name: str) 
         )
     )
     data = adt(EVN, PID, PV1, f3=application, f4=facility)
-    found = read_adt(data, settings.feed_for, message_id=MESSAGE_ID, received_at=AT)
-    assert isinstance(found, Event)
-    assert found.feed == name
+    reading = read_adt(data, settings.feed_for, message_id=MESSAGE_ID, received_at=AT)
+    assert isinstance(reading, Event)
+    assert reading.feed == name
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_files(name: str, end: bytes) -> None:
     data, expected = FILES[name]
     if b"\n" not in data:
         data = data.replace(b"\r", end)
-        expected = [one.replace(b"\r", end) if isinstance(one, bytes) else one for one in expected]
+        expected = [piece.replace(b"\r", end) if isinstance(piece, bytes) else piece for piece in expected]
     assert shape(list(split(data))) == expected
 
 
@@ -130,8 +130,8 @@ def test_the_stream_of_the_corpus(corpus: Path) -> None:
 def test_a_file_in_utf_16_is_read_like_any_other(codec: str, size: int) -> None:
     first, second = A.decode() + "\r\nPID|1||1||Müller", B.decode()
     data = f"{first}\r\n{second}\r\n".encode(codec)
-    found = list(split(data[at : at + size] for at in range(0, len(data), size)))
-    assert [item.message.strip() for item in found] == [first.encode(), second.encode()]
+    items = list(split(data[at : at + size] for at in range(0, len(data), size)))
+    assert [item.message.strip() for item in items] == [first.encode(), second.encode()]
 
 
 def test_a_blank_after_msh_begins_a_message_and_the_word_does_not() -> None:

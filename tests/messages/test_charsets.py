@@ -153,7 +153,7 @@ def test_what_the_claim_makes_unreadable_is_read_by_what_the_bytes_look_like(
     read = Message.parse(data, configured)
     assert isinstance(read, Message), name
     assert (read.get("MSH-10"), read.get("PID-5")) == ("1", family), name
-    assert [one.finding for one in read.notes] == ([finding] if finding else []), name
+    assert [noted.finding for noted in read.notes] == ([finding] if finding else []), name
 
 
 def test_what_no_reading_makes_a_message_of_is_refused_by_name() -> None:
@@ -171,5 +171,5 @@ def test_no_claim_and_no_stray_byte_breaks_the_reader() -> None:
         for _ in range(chance.randrange(4)):
             at = chance.choice([0, 0, chance.randrange(len(read))])
             read = read[:at] + chance.choice(stray) + read[at + chance.randrange(2) :]
-        found = Message.parse(read, chance.choice(["", "", "utf-16", "gb18030", "cp037"]))
-        assert isinstance(found, Reject) or found.segments("MSH")
+        parsed = Message.parse(read, chance.choice(["", "", "utf-16", "gb18030", "cp037"]))
+        assert isinstance(parsed, Reject) or parsed.segments("MSH")

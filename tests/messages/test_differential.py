@@ -52,11 +52,11 @@ def test_the_fields_two_parsers_agree_on(corpus: Path) -> None:
     for line in (corpus / "adt_expected.jsonl").read_text().splitlines():
         row = json.loads(line)
         path = corpus / row["file"]
-        found = read_fields(path.read_bytes())
+        values = read_fields(path.read_bytes())
         for name, address in EXPECTED_NAMES.items():
             if name in row:
                 pairs += 1
-                if found[address] != row[name] and address not in purpose(path):
+                if values[address] != row[name] and address not in purpose(path):
                     different.append((path.stem, address))
     assert pairs > 7000
     assert different == []
@@ -185,8 +185,8 @@ MALFORMED = {
 
 
 def ending(data: bytes) -> str:
-    found = read_adt(data, lambda _a, _f: Feed(), message_id="0" * 32, received_at=AT)
-    return found.code if isinstance(found, Reject) else type(found).__name__.lower()
+    reading = read_adt(data, lambda _a, _f: Feed(), message_id="0" * 32, received_at=AT)
+    return reading.code if isinstance(reading, Reject) else type(reading).__name__.lower()
 
 
 def test_each_malformed_file_ends_by_name(corpus: Path) -> None:
@@ -206,8 +206,8 @@ ADT_ENDINGS = {
 def test_each_message_of_the_corpus_has_one_ending(corpus: Path) -> None:
     counted: dict[str, int] = {}
     for _, data in adt_files(corpus):
-        found = read_adt(data, lambda _a, _f: Feed(), message_id="0" * 32, received_at=AT, test_mode=True)
-        name = found.code if isinstance(found, Reject) else type(found).__name__.lower()
+        reading = read_adt(data, lambda _a, _f: Feed(), message_id="0" * 32, received_at=AT, test_mode=True)
+        name = reading.code if isinstance(reading, Reject) else type(reading).__name__.lower()
         counted[name] = counted.get(name, 0) + 1
     assert counted == ADT_ENDINGS
 

@@ -104,9 +104,9 @@ def test_a_blank_after_a_segments_name_is_read_around() -> None:
     segments = b"EVN |A01|2026", b" PID\t |1||12345", b"ZPI  |x", b"NTE|1||see", b"MSH here", b"bid | twice", b"PV1 |1"
     data = message(*segments)
     read = parsed(data.replace(b"MSH|", b"MSH |", 1))
-    assert [read.get(one) for one in ("MSH-3", "EVN-1", "PID-3", "ZPI-1")] == ["EPIC", "A01", "12345", "x"]
+    assert [read.get(place) for place in ("MSH-3", "EVN-1", "PID-3", "ZPI-1")] == ["EPIC", "A01", "12345", "x"]
     assert read.get("NTE-3") == "see\nMSH here\nbid "
-    assert [one.place for one in read.notes if one.finding is Finding.SEGMENT_NAME_BLANK] == [
+    assert [note.place for note in read.notes if note.finding is Finding.SEGMENT_NAME_BLANK] == [
         "MSH", "EVN", "PID", "ZPI", "PV1"
     ]  # fmt: skip
     assert glance(data.replace(b"MSH|", b"MSH |", 1)).patient_key == "12345"

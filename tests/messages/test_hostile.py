@@ -23,12 +23,12 @@ def seconds(action: Callable[[], object]) -> float:
     tracer = sys.gettrace()
     sys.settrace(None)
     try:
-        found = []
+        times = []
         for _ in range(3):
             begun = time.process_time()
             action()
-            found.append(time.process_time() - begun)
-        return min(found)
+            times.append(time.process_time() - begun)
+        return min(times)
     finally:
         sys.settrace(tracer)
 
@@ -42,9 +42,9 @@ def test_twice_the_bytes_take_at_most_thrice_the_time(shape: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_whatever_comes_the_event_is_small(shape: str) -> None:
-    found = read(SHAPES[shape](MB))
-    assert not isinstance(found, Event) or len(found.model_dump_json()) < LARGEST_EVENT
-    assert not isinstance(found, Event) or len(found.notes) <= 100
+    reading = read(SHAPES[shape](MB))
+    assert not isinstance(reading, Event) or len(reading.model_dump_json()) < LARGEST_EVENT
+    assert not isinstance(reading, Event) or len(reading.notes) <= 100
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_whatever_comes_the_event_is_small(shape: str) -> None:
     ],
 )
 def test_what_is_cut_is_noted(shape: str, place: str) -> None:
-    found = read(SHAPES[shape](MB))
-    assert isinstance(found, Event)
-    assert (Finding.VALUE_TOO_LONG, place) in {(note.finding, note.place) for note in found.notes}
+    reading = read(SHAPES[shape](MB))
+    assert isinstance(reading, Event)
+    assert (Finding.VALUE_TOO_LONG, place) in {(note.finding, note.place) for note in reading.notes}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_large_admission_of_somebody_on_the_panel_is_told(rest: bytes) -> None
 def test_a_stay_does_not_grow_with_every_message_about_it() -> None:
     known: tuple[Identifier, ...] = ()
     for number in range(20):
-        known = joined(known, [Identifier(system="H", value=f"{number}-{one}") for one in range(100)])
+        known = joined(known, [Identifier(system="H", value=f"{number}-{suffix}") for suffix in range(100)])
     assert len(known) == MOST_KEYS
     assert joined(known, [Identifier(system="H", value="one more")]) == known
 

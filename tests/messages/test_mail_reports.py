@@ -10,7 +10,7 @@ ID = "ab" * 16
 def dsn(*recipients: str, returned: str = "", envelope_id: str = "") -> bytes:
     """A DSN with these groups of recipient fields, and with what came back."""
     about = f"Original-Envelope-Id: {envelope_id}\n" if envelope_id else ""
-    groups = "\n".join(f"{one}\n" for one in recipients)
+    groups = "\n".join(f"{fields}\n" for fields in recipients)
     came_back = f"--b\nContent-Type: {returned}\n" if returned else ""
     return (
         "From: Mail Delivery <MAILER-DAEMON@relay.example>\nTo: mail@handoff.example\n"
@@ -40,14 +40,14 @@ WHOLE = f"message/rfc822\n\nMessage-ID: <{ID}@handoff.example>\nSubject: 2 urgen
 
 
 def said(raw: bytes) -> tuple[Told, str]:
-    found = read_mail_report(raw)
-    assert isinstance(found, MailReport) and found.about == {ID}
-    return found.told, found.status
+    report = read_mail_report(raw)
+    assert isinstance(report, MailReport) and report.about == {ID}
+    return report.told, report.status
 
 
 @pytest.mark.parametrize("returned", [HEADERS, WHOLE])
 @pytest.mark.parametrize(
-    ("fields", "told", "status"),
+    ("fields", "outcome", "status"),
     [
         ("Action: failed\nStatus: 5.1.1", Told.NO_SUCH_ADDRESS, "5.1.1"),
         ("Action: FAILED (no mailbox)\nStatus: 5.1.10 (user unknown)", Told.NO_SUCH_ADDRESS, "5.1.10"),
@@ -61,8 +61,8 @@ def said(raw: bytes) -> tuple[Told, str]:
         ("Action: relayed\nStatus: 2.0.0", Told.ARRIVED, "2.0.0"),
     ],
 )
-def test_what_a_relay_tells_of_a_recipient(fields: str, told: Told, status: str, returned: str) -> None:
-    assert said(dsn(FAILED + fields, returned=returned)) == (told, status)
+def test_what_a_relay_tells_of_a_recipient(fields: str, outcome: Told, status: str, returned: str) -> None:
+    assert said(dsn(FAILED + fields, returned=returned)) == (outcome, status)
 
 
 def test_a_relay_that_sends_nothing_back_names_the_envelope() -> None:
@@ -76,7 +76,7 @@ def test_what_reached_one_address_of_a_list_has_arrived() -> None:
 
 
 @pytest.mark.parametrize(
-    ("disposition", "told"),
+    ("disposition", "outcome"),
     [
         ("automatic-action/MDN-sent-automatically; processed", Told.PROCESSED),
         ("automatic-action/MDN-sent-automatically;dispatched", Told.DISPATCHED),
@@ -88,8 +88,8 @@ def test_what_reached_one_address_of_a_list_has_arrived() -> None:
         ("automatic-action/MDN-sent-automatically; denied", Told.FAILED),
     ],
 )
-def test_what_the_recipient_s_side_tells(disposition: str, told: Told) -> None:
-    assert said(mdn(disposition)) == (told, "")
+def test_what_the_recipient_s_side_tells(disposition: str, outcome: Told) -> None:
+    assert said(mdn(disposition)) == (outcome, "")
 
 
 def test_a_report_inside_a_signed_mail_is_read() -> None:

@@ -70,8 +70,8 @@ def run(pieces: list[bytes], max_bytes: int = 100) -> list[Item]:
     decoder = Decoder(max_bytes)
     out: list[Item] = []
     for piece in pieces:
-        for one in decoder.feed(piece):
-            out.append(one if isinstance(one, bytes) else (one.code, one.count))
+        for item in decoder.feed(piece):
+            out.append(item if isinstance(item, bytes) else (item.code, item.count))
         assert decoder.buffered <= max_bytes
     return out
 
@@ -178,11 +178,11 @@ def test_a_hundred_thousand_hostile_frames_each_have_a_named_end() -> None:
         noise = dice.choice((b"", b"", b"\r\n", b"\x1c\x1c", b"zz", b"MSH|"))
         ended = decoder.feed(noise + b"\x0b" + content[: len(content) // 2])
         ended += decoder.feed(content[len(content) // 2 :] + b"\x1c")
-        named = [one for one in ended if isinstance(one, bytes) or one.code is not RejectCode.FRAME_GARBAGE]
+        named = [item for item in ended if isinstance(item, bytes) or item.code is not RejectCode.FRAME_GARBAGE]
         assert named, content
-        for one in named:
-            if isinstance(one, bytes):
-                assert isinstance(peek(one), Peek | Reject)
+        for frame_or_fault in named:
+            if isinstance(frame_or_fault, bytes):
+                assert isinstance(peek(frame_or_fault), Peek | Reject)
         assert (decoder.open, decoder.buffered) == (False, 0)
     assert decoder.feed(frame(A)) == [A]
 

@@ -15,8 +15,8 @@ def message(control_id: bytes, *segments: bytes, kind: bytes = b"ADT^A04") -> by
 
 
 def ids(data: bytes) -> list[str]:
-    found = [peek(one) for one in messages_in(data)]
-    return [one.control_id if isinstance(one, Peek) else one.code for one in found]
+    glances = [peek(part) for part in messages_in(data)]
+    return [glance.control_id if isinstance(glance, Peek) else glance.code for glance in glances]
 
 
 A, B, C = message(b"A"), message(b"B"), message(b"C")

@@ -115,7 +115,7 @@ def test_merges_are_what_has_a_prior_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "sent", "found"),
+    ("name", "sent", "trigger"),
     [
         ("MSH-9.2", ("A01", "A01", "ADT_A01"), Trigger("A01", EventKind.ADMITTED)),
         ("lower case and blanks", (" a01 ", "", ""), Trigger("A01", EventKind.ADMITTED)),
@@ -139,8 +139,8 @@ def test_merges_are_what_has_a_prior_side() -> None:
         ("no structure either", ("", "", "ACK"), None),
     ],
 )  # fmt: skip
-def test_where_the_trigger_is_found(name: str, sent: tuple[str, str, str], found: Trigger | None) -> None:
-    assert find_trigger(*sent) == found, name
+def test_where_the_trigger_is_found(name: str, sent: tuple[str, str, str], trigger: Trigger | None) -> None:
+    assert find_trigger(*sent) == trigger, name
 
 
 @pytest.mark.parametrize("kind", ["ADT", "adt", "ADT_A01", "ADTA01", "ADT A01", "ADT^A01", "A01"])

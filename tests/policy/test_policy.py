@@ -26,7 +26,7 @@ class TestLoading:
         assert policy.windows.readmission_days == 30
 
     def test_every_fault_at_once(self):
-        found = places(
+        named = places(
             """
 zone = "Mars/Olympus"
 surprise = 1
@@ -48,7 +48,7 @@ priority = "loud"
 reasons = ["bad_mood"]
 """
         )
-        assert set(found) == {
+        assert set(named) == {
             "zone",
             "surprise",
             "windows.readmission_days",
@@ -61,8 +61,8 @@ reasons = ["bad_mood"]
             "rules[0].priority",
             "rules[0].reasons[0]",
         }
-        assert "ICD-10" in found["overdose.codes"]
-        assert "time zone" in found["zone"]
+        assert "ICD-10" in named["overdose.codes"]
+        assert "time zone" in named["zone"]
 
     @pytest.mark.parametrize(
         ("text", "place"),

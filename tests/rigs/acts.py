@@ -16,8 +16,8 @@ NURSES = Directory(
 
 
 def act_of(by: str, kind: ActKind, version: int, at: datetime, **more: Any) -> Act:
-    found = {"act_id": uuid4().hex, "happened_at": at, "role": Role.NURSE}
-    return Act(by=by, kind=kind, version=version, recorded_at=at, **{**found, **more})
+    defaults = {"act_id": uuid4().hex, "happened_at": at, "role": Role.NURSE}
+    return Act(by=by, kind=kind, version=version, recorded_at=at, **{**defaults, **more})
 
 
 def act(store: Store, alert_id: str, by: str, kind: ActKind, version: int, at: datetime, **more: Any) -> Answered:

@@ -58,9 +58,9 @@ def faults(page, axe):
 
 def violations(page):
     """The same of a page that stands still and has the checker."""
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    report = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
         (item["id"], item["impact"], [node["html"][:120] for node in item["nodes"]][:3])
-        for item in found["violations"]
+        for item in report["violations"]
         if item["impact"] in {"moderate", "serious", "critical"}
     ]

@@ -293,21 +293,21 @@ class Stack:
             )
 
     def _of_up(self, role: str) -> list[psutil.Process]:
-        found = []
+        processes = []
         with contextlib.suppress(psutil.Error):
             for process in psutil.Process(self.children["up"].pid).children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     line = process.cmdline()
                     if line and (line[-1] == role or (role == "broker" and "tansu" in process.name())):
-                        found.append(process)
-        return found
+                        processes.append(process)
+        return processes
 
     def kill(self, victim: str) -> None:
         """SIGKILL; with the embedded broker the supervisor brings back what is killed, except itself."""
         if victim == "all":
             processes = [
                 *self._of_up("broker"),
-                *(one for role in ("listen", "work", "inbox") for one in self._of_up(role)),
+                *(server for role in ("listen", "work", "inbox") for server in self._of_up(role)),
             ]
             self.children["up"].send_signal(signal.SIGKILL)
             for process in processes:
@@ -383,13 +383,13 @@ class Store:
             for alert_id, version, document in connection.execute(
                 sa.text("SELECT alert_id, version, document FROM alert_versions")
             ):
-                found = json.loads(document) if isinstance(document, str | bytes) else document
-                yield alert_id, version, found["control_id"]
+                alert = json.loads(document) if isinstance(document, str | bytes) else document
+                yield alert_id, version, alert["control_id"]
 
     def asked(self) -> tuple[int, int, int]:
         """Questions asked; those asked of one person twice; stays that were looked at and of which nobody is asked."""
         with self._engine.connect() as connection:
-            found = connection.execute(
+            row = connection.execute(
                 sa.text(
                     "SELECT (SELECT count(*) FROM escalation_steps WHERE came_to = 'asked'), "
                     "(SELECT count(*) FROM (SELECT 1 FROM escalation_steps WHERE came_to = 'asked' "
@@ -400,7 +400,7 @@ class Store:
                     " escalation_steps AS s WHERE s.alert_id = alerts.alert_id AND came_to = 'asked' AND ended_us = 0))"
                 )
             ).one()
-            return int(found[0]), int(found[1]), int(found[2])
+            return int(row[0]), int(row[1]), int(row[2])
 
     def close(self) -> None:
         self._engine.dispose()
@@ -492,11 +492,11 @@ def compare(store: Store, traffic: Traffic, report: Report) -> None:
             real[control_id] += 1
     versions: dict[str, list[int]] = {}
     alert_of: dict[str, set[str]] = {}
-    told: Counter[str] = Counter()
+    tellings: Counter[str] = Counter()
     for alert_id, version, control_id in store.versions():
         versions.setdefault(alert_id, []).append(version)
         alert_of.setdefault(control_id.split("-")[1], set()).add(alert_id)
-        told[control_id] += 1
+        tellings[control_id] += 1
     visits = {control_id.split("-")[1] for control_id in traffic.acked}
     report.sent, report.acked, report.resent, report.visits = (
         traffic.sent,
@@ -509,7 +509,7 @@ def compare(store: Store, traffic: Traffic, report: Report) -> None:
     report.ended_twice = sum(1 for count in real.values() if count > 1)
     report.alerts_missing = sum(1 for visit in visits if visit not in alert_of)
     report.alerts_twice = sum(1 for alerts in alert_of.values() if len(alerts) > 1)
-    report.told_twice = sum(1 for count in told.values() if count > 1)
+    report.told_twice = sum(1 for count in tellings.values() if count > 1)
     both = {visit for visit in visits if f"A03-{visit}" in traffic.acked}
     report.versions_wrong = sum(
         1 for visit in both for alert in alert_of.get(visit, ()) if sorted(versions[alert]) != [1, 2]

@@ -48,12 +48,12 @@ def served(settings, store, who=ORTIZ, *, demo=False):
 
 def rows_of(html):
     """{alert_id: text of the row}, and the groups by alert."""
-    found = {}
+    rows = {}
     for match in re.finditer(r'<li class="row.*?</li>', html, re.S):
         item = match.group()
         name = re.search(r'data-id="(.*?)"', item).group(1)
-        found[name] = (
+        rows[name] = (
             re.search(r'data-group="(.*?)"', item).group(1),
             " ".join(re.sub(r"<[^>]+>", " ", item).split()),
         )
-    return found
+    return rows

@@ -119,17 +119,19 @@ class Flood:
             of_network = n % 10 == 9
             manner = MANNERS[n // EVERY % len(MANNERS)] if n % EVERY == 0 else "ok"
             base = unproven if manner == "certificate" else receiver
-            one = destination(
+            target = destination(
                 f"d{n}",
                 whose=Whose.NETWORK if of_network else Whose.PRACTICE,
                 owner_id=f"N{n // 10 % NETWORKS}" if of_network else f"P{n}",
                 address=base.url(f"{'ok' if manner == 'certificate' else manner}/d{n}"),
                 allow_private=True,
             )
-            store.destinations.put_secret(one.destination_id, SIGNING, "whsec_" + "c2Vj" * 8, b"key", NOW, timedelta())
-            store.destinations.put(one, NOW)
-            self.made.append(one)
-            self.manners[one.destination_id] = manner
+            store.destinations.put_secret(
+                target.destination_id, SIGNING, "whsec_" + "c2Vj" * 8, b"key", NOW, timedelta()
+            )
+            store.destinations.put(target, NOW)
+            self.made.append(target)
+            self.manners[target.destination_id] = manner
         return store
 
     def _write(self, store: Store, wave: int, waves: int) -> None:
@@ -163,17 +165,17 @@ class Flood:
 
     def _check(self, store: Store, receiver: Receiver, good: list[str]) -> Report:
         sums = store.deliveries.sums()
-        assert all(one.balanced for one in sums.values())
+        assert all(total.balanced for total in sums.values())
         of_practice = dict(self.directory.practices)
         got: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        owners = {one.destination_id: (one.whose, one.owner_id) for one in self.made}
-        for one in receiver.got:
-            body = json.loads(one.body)["data"]
-            name = one.path.rpartition("/")[2]
+        owners = {target.destination_id: (target.whose, target.owner_id) for target in self.made}
+        for request in receiver.got:
+            body = json.loads(request.body)["data"]
+            name = request.path.rpartition("/")[2]
             whose, owner = owners[name]
             theirs = body["person"]["practice_id"]
             assert owner == (theirs if whose is Whose.PRACTICE else of_practice[theirs].network_id), "nobody else's"
-            assert one.headers["webhook-id"] == delivery_id(body["alert_id"], body["version"], name)
+            assert request.headers["webhook-id"] == delivery_id(body["alert_id"], body["version"], name)
             got[name].append((body["alert_id"], body["version"]))
         assert not set(got) - set(good), "a redirect leads nowhere and a bad certificate sees nothing"
         everything = 0
@@ -186,16 +188,16 @@ class Flood:
                 first.setdefault(version, place)
             for (alert, version), place in first.items():
                 assert version == 1 or first[alert, version - 1] < place, "in order for each alert"
-            found = sums.get(name, Sums())
-            assert found.waiting == found.given_up == 0
-        practices = [one for one in self.made if one.whose is Whose.PRACTICE]
+            own = sums.get(name, Sums())
+            assert own.waiting == own.given_up == 0
+        practices = [target for target in self.made if target.whose is Whose.PRACTICE]
         expected = sum(
             VERSIONS_OF_AN_ALERT
             for n in range(self.people)
-            for one in (self.made[n % self.size.destinations],)
-            if one in practices
+            for target in (self.made[n % self.size.destinations],)
+            if target in practices
         )
-        assert sum(sums.get(one.destination_id, Sums()).due for one in practices) == expected
+        assert sum(sums.get(target.destination_id, Sums()).due for target in practices) == expected
         came = len(receiver.got)
         totals = Sums(*(sum(numbers) for numbers in zip(*sums.values(), strict=True)))
         return Report(

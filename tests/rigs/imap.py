@@ -43,11 +43,11 @@ class _Session(StreamRequestHandler):
                 self.wfile.write(b"* CAPABILITY IMAP4rev1\r\n")
             elif command.startswith(b"UID SEARCH"):
                 self.wfile.write(b"* SEARCH %s\r\n" % b" ".join(b"%d" % n for n in box.mails if n not in box.seen))
-            elif found := re.match(rb"UID FETCH (\d+) \(BODY.PEEK\[\]<0.(\d+)>\)", command):
-                raw = box.mails[int(found[1])][: int(found[2])]
-                self.wfile.write(b"* 1 FETCH (UID %s BODY[]<0> {%d}\r\n%s)\r\n" % (found[1], len(raw), raw))
-            elif found := re.match(rb"UID STORE (\d+) \+FLAGS", command):
-                box.seen.add(int(found[1]))
+            elif match := re.match(rb"UID FETCH (\d+) \(BODY.PEEK\[\]<0.(\d+)>\)", command):
+                raw = box.mails[int(match[1])][: int(match[2])]
+                self.wfile.write(b"* 1 FETCH (UID %s BODY[]<0> {%d}\r\n%s)\r\n" % (match[1], len(raw), raw))
+            elif match := re.match(rb"UID STORE (\d+) \+FLAGS", command):
+                box.seen.add(int(match[1]))
             self.wfile.write(tag + b" OK done\r\n")
             if command == b"LOGOUT":
                 return

@@ -49,11 +49,11 @@ class Receiver:
         self.close()
 
     def bodies(self, path: str) -> list[dict]:
-        return [json.loads(one.body) for one in self.of(path)]
+        return [json.loads(request.body) for request in self.of(path)]
 
     def of(self, path: str) -> list[Got]:
         with self._lock:
-            return [one for one in self.got if one.path == f"/{path}"]
+            return [request for request in self.got if request.path == f"/{path}"]
 
     def _accept(self) -> None:
         while not self._ended.is_set():

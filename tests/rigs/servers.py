@@ -200,8 +200,10 @@ class KafkaCluster:
 
 
 def _postgres_bin(name: str) -> str:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")) if Path("/usr/lib/postgresql").is_dir() else []
-    return str(found[-1]) if found else (shutil.which(name) or "")
+    installed = (
+        sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")) if Path("/usr/lib/postgresql").is_dir() else []
+    )
+    return str(installed[-1]) if installed else (shutil.which(name) or "")
 
 
 def missing_postgres() -> str:

@@ -25,9 +25,9 @@ class SilentLine:
         self._dead = False
 
     def close(self):
-        for one in [self._listening, *self._sockets]:
+        for connection in [self._listening, *self._sockets]:
             with suppress(OSError):
-                one.close()
+                connection.close()
 
     def _accept(self):
         with suppress(OSError):

@@ -95,7 +95,7 @@ def record(
 
 
 def alert_of(stay: Stay, version: int, event: Event, action: Action = Action.NOTIFY, **changes: Any) -> Alert:
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         "alert_id": stay.stay_id,
         "version": version,
         "stay_id": stay.stay_id,
@@ -115,20 +115,20 @@ def alert_of(stay: Stay, version: int, event: Event, action: Action = Action.NOT
         "trigger": event.trigger,
         "started_at": stay.started_at,
     }
-    return Alert(**{**found, **changes})
+    return Alert(**{**values, **changes})
 
 
-def decide(one: EventRecord, history: History) -> Decision:
+def decide(event_record: EventRecord, history: History) -> Decision:
     """The smallest rules: the first event of a stay alerts, each further one amends, what was seen is a duplicate."""
-    event = one.event
+    event = event_record.event
     if history.seen:
         return Decision(action=Action.SUPPRESS, reasons=(Reason.NOTHING_NEW,), duplicate=True)
-    if one.match.grade is Grade.POSSIBLE:
+    if event_record.match.grade is Grade.POSSIBLE:
         return Decision(action=Action.HOLD, reasons=(Reason.POSSIBLE_MATCH,))
     known = next((stay for stay in history.stays if set(stay.keys) & set(event.stay_keys)), None)
     stay = known or Stay(
         stay_id=event.message_id,
-        enrollee_id=one.match.enrollee_id or "",
+        enrollee_id=event_record.match.enrollee_id or "",
         facility=event.facility,
         keys=event.stay_keys,
         patient_ids=event.patient.identifiers,
@@ -147,7 +147,7 @@ def decide(one: EventRecord, history: History) -> Decision:
 
 
 def line(enrollee: str = "E1", **changes: str) -> PanelRow:
-    found = PanelRow(
+    row = PanelRow(
         enrollee_id=enrollee,
         medicaid_id="901234567L",
         ssn="123121234",
@@ -174,7 +174,7 @@ def line(enrollee: str = "E1", **changes: str) -> PanelRow:
         effective_to="",
         language="en",
     )
-    return found._replace(**changes)
+    return row._replace(**changes)
 
 
 def panel(count: int) -> list[PanelRow]:

@@ -54,15 +54,15 @@ def asking(*destinations: Destination, directory: Directory = DIRECTORY):
     return lambda due: index.due(due.alert, due.enrollee, due.told, directory)
 
 
-def told(store: Store, destinations, *records: EventRecord, rule=decide, now=NOW) -> None:
+def decide_for(store: Store, destinations, *records: EventRecord, rule=decide, now=NOW) -> None:
     store.decisions.decide(list(records), rule, now, ask_due=asking(*destinations))
 
 
-def retracting(one: EventRecord, history: History) -> Decision:
+def retracting(event_record: EventRecord, history: History) -> Decision:
     """The rule that takes the known stay back."""
     stay = history.stays[0].model_copy(update={"status": StayStatus.CANCELLED})
     last = next(alert.version for alert in history.alerts if alert.alert_id == stay.stay_id)
-    alert = alert_of(stay, last + 1, one.event, Action.RETRACT, reasons=(Reason.ADMISSION_CANCELLED,))
+    alert = alert_of(stay, last + 1, event_record.event, Action.RETRACT, reasons=(Reason.ADMISSION_CANCELLED,))
     return Decision(action=Action.RETRACT, reasons=(Reason.ADMISSION_CANCELLED,), stays=(stay,), alerts=(alert,))
 
 

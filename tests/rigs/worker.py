@@ -42,18 +42,18 @@ def stamp(at):
 
 def adt(trigger, number, *, visit=1, family=None, on_panel=True, minutes=0, test="P"):
     """A message about the `number`-th person of the sample panel (or about nobody on it)."""
-    one = sample_person(number, on_panel=on_panel)
+    person = sample_person(number, on_panel=on_panel)
     started = START + timedelta(days=visit)
     at = started + timedelta(minutes=minutes)
-    city, _, zip_code = PLACES[one.place]
+    city, _, zip_code = PLACES[person.place]
     ended = stamp(at) if trigger == "A03" else ""
-    medicaid = f"~{one.medicaid_id}^^^NCMEDICAID^MA" if on_panel else ""
+    medicaid = f"~{person.medicaid_id}^^^NCMEDICAID^MA" if on_panel else ""
     return "\r".join(
         [
             f"MSH|^~\\&|EPIC|MISSION|H|NC|{stamp(at)}||ADT^{trigger}|{trigger}{number}.{visit}|{test}|2.5.1",
             f"EVN|{trigger}|{stamp(at)}",
-            f"PID|1||{one.mrn('MISSION')}^^^MISSION^MR{medicaid}||{family or one.family}^{one.given}||"
-            f"{one.birth_date:%Y%m%d}|{one.sex}|||{one.street}^^{city}^NC^{zip_code}",
+            f"PID|1||{person.mrn('MISSION')}^^^MISSION^MR{medicaid}||{family or person.family}^{person.given}||"
+            f"{person.birth_date:%Y%m%d}|{person.sex}|||{person.street}^^{city}^NC^{zip_code}",
             f"PV1|1|I|4W^12^A^MISSION||||1^Adams^A|||MED|||||||||V{number}.{visit}^^^MISSION^VN"
             + "|" * 25
             + f"{stamp(started)}|{ended}",
@@ -175,18 +175,18 @@ class Rig:
 
     def wait_until(self, true, seconds=40):
         deadline = time.monotonic() + seconds
-        while not (found := true()):
+        while not (truth := true()):
             assert time.monotonic() < deadline, f"{self.endings()}\n{self.log()[-3000:]}"
             time.sleep(0.05)
-        return found
+        return truth
 
     def versions(self):
         """(alert, version) of every alert version in the store, in the order of its feed."""
-        found, after = [], 0
+        pairs, after = [], 0
         while items := self.store.changes.after(after, 1000):
-            found += [(item.alert_id, item.version) for item in items if item.kind is FeedKind.ALERT]
+            pairs += [(item.alert_id, item.version) for item in items if item.kind is FeedKind.ALERT]
             after = items[-1].position
-        return found
+        return pairs
 
     def records(self, topic):
         """Every record of a topic."""
@@ -198,13 +198,13 @@ class Rig:
         )
         consumer.assign([TopicPartition(topic.value, number) for number in range(self.settings.partitions)])
         await consumer.start()
-        found = []
+        read = []
         try:
             while batch := await consumer.getmany(timeout_ms=1500):
-                found += [record for records in batch.values() for record in records]
+                read += [record for records in batch.values() for record in records]
         finally:
             await consumer.stop()
-        return found
+        return read
 
     def delete_topics(self):
         async def delete():
@@ -215,7 +215,7 @@ class Rig:
 
         asyncio.run(delete())
 
-    def told(self):
+    def published(self):
         """(alert, version) of every record on the alerts topic."""
         records = [AlertRecord.model_validate_json(record.value) for record in self.records(Topic.ALERTS)]
         return [(record.alert.alert_id, record.alert.version) for record in records]

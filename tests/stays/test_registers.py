@@ -92,8 +92,8 @@ def test_only_what_a_message_wrote_is_kept():
 
 
 def test_of_two_stays_that_are_one_the_others_fill_what_is_not_written():
-    one, other = Registers(number="V1", began=True), Registers(number="V2", place="", source="7")
-    assert one.over(other) == Registers(number="V1", began=True, place="", source="7")
+    former, other = Registers(number="V1", began=True), Registers(number="V2", place="", source="7")
+    assert former.over(other) == Registers(number="V1", began=True, place="", source="7")
 
 
 @pytest.mark.parametrize("name", OLD)

@@ -46,8 +46,8 @@ def event(kind, hours, encounter_class=C.EMERGENCY, *, number="V1", trigger="", 
 
 
 def after(*events, stay=None):
-    for one in events:
-        stay = advance(one, one.kind, stay, "E1", "S1").stay
+    for happening in events:
+        stay = advance(happening, happening.kind, stay, "E1", "S1").stay
     return stay
 
 
@@ -164,7 +164,7 @@ def test_paths_lead_to_their_states(state):
     assert (stay.status.value if stay else "unseen") == state.value
 
 
-@pytest.mark.parametrize(("kind", "state"), CELLS, ids=lambda one: one.value)
+@pytest.mark.parametrize(("kind", "state"), CELLS, ids=lambda value: value.value)
 def test_table_names_the_move(kind, state):
     assert kind in TABLE, f"the table has a row for {kind}"
     assert state in TABLE[kind], f"the row of {kind} has a move for {state}"
@@ -176,7 +176,7 @@ def test_the_table_is_total_and_has_no_more_rows():
     assert {kind: set(row) for kind, row in TABLE.items()} == {kind: set(State) for kind in EventKind}
 
 
-@pytest.mark.parametrize(("kind", "state"), CELLS, ids=lambda one: one.value)
+@pytest.mark.parametrize(("kind", "state"), CELLS, ids=lambda value: value.value)
 def test_status_after_an_event_in_order(kind, state):
     before = after(*PATHS[state])
     now = event(kind, 5, C.INPATIENT, admitted_at=START + timedelta(hours=5))
@@ -186,7 +186,7 @@ def test_status_after_an_event_in_order(kind, state):
     assert not step.late, "an event in order is never late"
 
 
-@pytest.mark.parametrize(("kind", "state"), CELLS, ids=lambda one: one.value)
+@pytest.mark.parametrize(("kind", "state"), CELLS, ids=lambda value: value.value)
 def test_late_events_write_no_register(kind, state):
     """An event older than every register never ends, reopens or cancels a stay that has moved on."""
     if state in (State.UNSEEN, State.UNKNOWN, State.PLANNED):
@@ -335,7 +335,7 @@ class TestFind:
         assert find(event(K.UPDATED, 2), "E1", [dead, alive]) == alive
 
     @pytest.mark.parametrize(
-        ("name", "now", "found"),
+        ("name", "now", "joins"),
         [
             ("no number at all joins what is open", event(K.UPDATED, 1, number=""), True),
             ("its own number joins a stay without one", event(K.ADMITTED, 1, number="V9"), True),
@@ -353,12 +353,12 @@ class TestFind:
             ("a discharge from after it began", event(K.DISCHARGED, 9, number=""), True),
         ],
     )
-    def test_open_stay(self, name, now, found):
+    def test_open_stay(self, name, now, joins):
         open_stay = self.stay(event(K.REGISTERED, 0, number=""))
-        assert (find(now, "E1", [open_stay]) is not None) is found, name
+        assert (find(now, "E1", [open_stay]) is not None) is joins, name
 
     @pytest.mark.parametrize(
-        ("name", "now", "found"),
+        ("name", "now", "joins"),
         [
             ("a clinic visit of its own number", event(K.REGISTERED, 5, C.AMBULATORY, number="C9"), False),
             ("its update", event(K.UPDATED, 5, C.AMBULATORY, number="C9"), False),
@@ -370,17 +370,17 @@ class TestFind:
         ],
     )
     @pytest.mark.parametrize("over", [False, True])
-    def test_a_clinic_visit_is_not_the_hospital_stay(self, name, now, found, over):
+    def test_a_clinic_visit_is_not_the_hospital_stay(self, name, now, joins, over):
         path = [event(K.ADMITTED, 0, C.INPATIENT, number="")]
         if over:
             path.append(event(K.DISCHARGED, 1, C.INPATIENT, number=""))
         known = now.kind is not K.CLASS_CHANGED or not over
-        assert (find(now, "E1", [self.stay(*path)]) is not None) is (found and known), name
+        assert (find(now, "E1", [self.stay(*path)]) is not None) is (joins and known), name
 
-    @pytest.mark.parametrize(("hours", "found"), [(5, True), (50, False)])
-    def test_an_admission_joins_the_clinic_visit_of_the_day(self, hours, found):
+    @pytest.mark.parametrize(("hours", "joins"), [(5, True), (50, False)])
+    def test_an_admission_joins_the_clinic_visit_of_the_day(self, hours, joins):
         clinic = self.stay(event(K.REGISTERED, 0, C.AMBULATORY, number=""))
-        assert (find(event(K.ADMITTED, hours, C.INPATIENT, number=""), "E1", [clinic]) is not None) is found
+        assert (find(event(K.ADMITTED, hours, C.INPATIENT, number=""), "E1", [clinic]) is not None) is joins
 
     def test_an_update_of_a_stay_is_not_about_a_clinic_visit_that_is_over(self):
         over = self.stay(
@@ -392,7 +392,7 @@ class TestFind:
         assert find(event(K.ADMITTED, 1, number="V2"), "E1", [self.stay(event(K.ADMITTED, 0))]) is None
 
     @pytest.mark.parametrize(
-        ("name", "now", "found"),
+        ("name", "now", "joins"),
         [
             ("the discharge again", event(K.DISCHARGED, 2, number="", discharged_at=START + timedelta(hours=1)), True),
             ("a discharge a day later", event(K.DISCHARGED, 30, number=""), False),
@@ -403,12 +403,12 @@ class TestFind:
             ("a bed move", event(K.TRANSFERRED, 3, number=""), False),
         ],
     )
-    def test_stay_just_finished(self, name, now, found):
+    def test_stay_just_finished(self, name, now, joins):
         over = self.stay(event(K.REGISTERED, 0, number="", admitted_at=START), event(K.DISCHARGED, 1, number=""))
-        assert (find(now, "E1", [over]) is not None) is found, name
+        assert (find(now, "E1", [over]) is not None) is joins, name
 
     @pytest.mark.parametrize(
-        ("name", "now", "found"),
+        ("name", "now", "joins"),
         [
             ("its discharge time is named", {}, "S1"),
             ("to the minute", {"discharged_at": START + timedelta(hours=1, seconds=59)}, "S1"),
@@ -419,15 +419,15 @@ class TestFind:
             ("a clinic visit that ended then", {"encounter_class": C.AMBULATORY}, None),
         ],
     )
-    def test_a_keyless_update_that_names_a_discharge_is_about_the_stay_that_ended_then(self, name, now, found):
+    def test_a_keyless_update_that_names_a_discharge_is_about_the_stay_that_ended_then(self, name, now, joins):
         over = self.stay(event(K.ADMITTED, 0, C.INPATIENT, number=""), event(K.DISCHARGED, 1, C.INPATIENT, number=""))
         newer = self.stay(event(K.REGISTERED, 40, number="V2"), stay_id="S2")
         said = {"encounter_class": C.INPATIENT, "number": "", "discharged_at": START + timedelta(hours=1)} | now
         stay = find(event(K.UPDATED, 50, **said), "E1", [over, newer])
-        assert (stay.stay_id if stay else None) == found, name
+        assert (stay.stay_id if stay else None) == joins, name
 
     @pytest.mark.parametrize(
-        ("name", "now", "found"),
+        ("name", "now", "joins"),
         [
             ("a registration from before it", event(K.REGISTERED, 20, number=""), True),
             ("its time is said", event(K.REGISTERED, 21, number="", admitted_at=START + timedelta(hours=20)), True),
@@ -435,14 +435,14 @@ class TestFind:
             ("one from the week before", event(K.REGISTERED, -24 * 7, number=""), False),
         ],
     )
-    def test_a_keyless_start_that_its_discharge_overtook(self, name, now, found):
+    def test_a_keyless_start_that_its_discharge_overtook(self, name, now, joins):
         over = self.stay(event(K.DISCHARGED, 24, number="", discharged_at=START + timedelta(hours=24)))
-        assert (find(now, "E1", [over]) is not None) is found, name
+        assert (find(now, "E1", [over]) is not None) is joins, name
         begun = self.stay(event(K.REGISTERED, 19, number=""), event(K.DISCHARGED, 24, number=""))
         assert find(now, "E1", [begun]) is None, name
 
     @pytest.mark.parametrize(
-        ("kind", "said", "found"),
+        ("kind", "said", "joins"),
         [
             (K.TRANSFERRED, {"prior_facility": "MISSION"}, True),
             (K.TRANSFERRED, {"prior_facility": "PARDEE"}, False),
@@ -451,13 +451,13 @@ class TestFind:
             (K.UPDATED, {"prior_facility": "MISSION"}, False),
         ],
     )
-    def test_a_keyless_transfer_is_about_the_stay_at_the_hospital_it_leaves(self, kind, said, found):
+    def test_a_keyless_transfer_is_about_the_stay_at_the_hospital_it_leaves(self, kind, said, joins):
         left = self.stay(event(K.ADMITTED, 0, C.INPATIENT, number=""))
         now = event(kind, 20, C.INPATIENT, number="", facility="MCDOWELL", **said)
-        assert (find(now, "E1", [left]) is not None) is found
+        assert (find(now, "E1", [left]) is not None) is joins
 
     @pytest.mark.parametrize(
-        ("name", "now", "found"),
+        ("name", "now", "joins"),
         [
             ("soon after", event(K.ADMITTED, 5, C.INPATIENT, number=""), True),
             ("half a day later", event(K.ADMITTED, 15, C.INPATIENT, number=""), False),
@@ -467,25 +467,25 @@ class TestFind:
             ("an update is no start", event(K.UPDATED, 5, C.INPATIENT, number=""), False),
         ],
     )
-    def test_a_keyless_start_after_a_cancel_is_the_same_stay_again(self, name, now, found):
+    def test_a_keyless_start_after_a_cancel_is_the_same_stay_again(self, name, now, joins):
         cancelled = self.stay(
             event(K.ADMITTED, 0, C.INPATIENT, number=""), event(K.ADMIT_CANCELLED, 2, C.INPATIENT, number="")
         )
-        assert (find(now, "E1", [cancelled]) is not None) is found, name
+        assert (find(now, "E1", [cancelled]) is not None) is joins, name
         keyed = cancelled.model_copy(update={"keys": (Identifier(system="account|MISSION|AN", value="77"),)})
         assert find(now, "E1", [keyed]) is None, name
 
     @pytest.mark.parametrize(
-        ("days", "found"),
+        ("days", "joins"),
         [(1, True), (10, False)],
     )
-    def test_visit_number_used_again(self, days, found):
+    def test_visit_number_used_again(self, days, joins):
         over = self.stay(event(K.ADMITTED, 0), event(K.DISCHARGED, 1))
         again = event(K.ADMITTED, 24 * days, admitted_at=START + timedelta(days=days))
-        assert (find(again, "E1", [over]) is not None) is found
+        assert (find(again, "E1", [over]) is not None) is joins
 
     @pytest.mark.parametrize(
-        ("kind", "hours", "found"),
+        ("kind", "hours", "joins"),
         [
             (K.ADMITTED, 5, True),
             (K.ADMITTED, 24 * 30, False),
@@ -493,9 +493,9 @@ class TestFind:
             (K.UPDATED, 5, False),
         ],
     )
-    def test_planned_stay_without_a_number(self, kind, hours, found):
+    def test_planned_stay_without_a_number(self, kind, hours, joins):
         plan = self.stay(event(K.PLANNED, 0, C.PRE_ADMISSION, number=""))
-        assert (find(event(kind, hours, number="V4"), "E1", [plan]) is not None) is found
+        assert (find(event(kind, hours, number="V4"), "E1", [plan]) is not None) is joins
 
 
 @pytest.mark.parametrize(
@@ -511,7 +511,10 @@ class TestFind:
 def test_keys_go_on_under_the_record_number_that_stays(system, value, becomes):
     key = Identifier(system=system, value=value)
     former, now = Identifier(system="MISSION", value="100001"), Identifier(system="MISSION", value="200001")
-    assert [one.value for one in under((key,), [former], [now])] == [value, *([becomes] if becomes else [])]
+    assert [identifier.value for identifier in under((key,), [former], [now])] == [
+        value,
+        *([becomes] if becomes else []),
+    ]
 
 
 def test_folding_fills_what_the_winner_lacks():
@@ -535,7 +538,7 @@ class TestAnotherVisit:
     """An open stay swallows no second visit, and a number that is used again is another visit."""
 
     @pytest.mark.parametrize(
-        ("name", "first", "now", "found"),
+        ("name", "first", "now", "joins"),
         [
             ("another account", {"keys": (account("A1"),)}, {"keys": (account("A2"),)}, False),
             ("the same account", {"keys": (account("A1"),)}, {"keys": (account("A1"),)}, True),
@@ -544,10 +547,10 @@ class TestAnotherVisit:
             ("PV1-44 a little after", {"admitted_at": START}, {"admitted_at": START + timedelta(hours=3)}, True),
         ],
     )  # fmt: skip
-    def test_a_second_arrival(self, name, first, now, found):
+    def test_a_second_arrival(self, name, first, now, joins):
         stay = after(event(K.REGISTERED, 0, number=first.pop("number", ""), **first))
         again = event(K.REGISTERED, 5, number=now.pop("number", ""), **now)
-        assert (find(again, "E1", [stay]) is not None) is found, name
+        assert (find(again, "E1", [stay]) is not None) is joins, name
 
     def test_each_discharge_finds_its_own(self):
         first = after(event(K.REGISTERED, 0, number="", keys=(account("A1"),), admitted_at=START))
@@ -557,11 +560,11 @@ class TestAnotherVisit:
         ends = event(K.DISCHARGED, 12, number="V2", admitted_at=START + timedelta(hours=9))
         assert find(ends, "E1", [first, second]).stay_id == "S2"
         assert find(event(K.DISCHARGED, 13, number="", keys=(account("A1"),)), "E1", [first, second]).stay_id == "S1"
-        told = event(K.DISCHARGED, 13, number="", admitted_at=START)
-        assert find(told, "E1", [first, second]).stay_id == "S1", "PV1-44 names the admission"
+        discharge = event(K.DISCHARGED, 13, number="", admitted_at=START)
+        assert find(discharge, "E1", [first, second]).stay_id == "S1", "PV1-44 names the admission"
 
     @pytest.mark.parametrize(
-        ("name", "first", "days", "kind", "said", "found"),
+        ("name", "first", "days", "kind", "said", "joins"),
         [
             ("an ED visit that was never closed", C.EMERGENCY, 450, K.REGISTERED, True, False),
             ("without PV1-44", C.EMERGENCY, 450, K.REGISTERED, False, False),
@@ -572,11 +575,11 @@ class TestAnotherVisit:
             ("a long stay", C.INPATIENT, 40, K.UPDATED, False, True),
         ],
     )
-    def test_a_visit_number_used_again(self, name, first, days, kind, said, found):
+    def test_a_visit_number_used_again(self, name, first, days, kind, said, joins):
         at = START + timedelta(days=days)
         stay = after(event(K.ADMITTED, 0, first, admitted_at=START))
         again = event(kind, 24 * days, first, **({"admitted_at": at} if said else {}))
-        assert (find(again, "E1", [stay]) is not None) is found, name
+        assert (find(again, "E1", [stay]) is not None) is joins, name
 
     def test_a_cancelled_visit_s_number_used_again(self):
         stay = after(event(K.REGISTERED, 0), event(K.ADMIT_CANCELLED, 1))
@@ -584,7 +587,7 @@ class TestAnotherVisit:
         assert find(event(K.REGISTERED, 24 * 100), "E1", [stay]) is None
 
     @pytest.mark.parametrize(
-        ("name", "kind", "hours", "said", "found"),
+        ("name", "kind", "hours", "said", "joins"),
         [
             ("an arrival weeks later", K.REGISTERED, 24 * 40, {}, False),
             ("an arrival that evening", K.REGISTERED, 10, {}, False),
@@ -594,31 +597,31 @@ class TestAnotherVisit:
             ("PV1-44 of an update after the end", K.UPDATED, 9, {"admitted_at": START + timedelta(hours=8)}, False),
         ],
     )  # fmt: skip
-    def test_one_account_for_all_visits(self, name, kind, hours, said, found):
+    def test_one_account_for_all_visits(self, name, kind, hours, said, joins):
         keys = (account("A1"),)
         over = after(event(K.REGISTERED, 0, number="", keys=keys), event(K.DISCHARGED, 2, number="", keys=keys))
-        assert (find(event(kind, hours, number="", keys=keys, **said), "E1", [over]) is not None) is found, name
+        assert (find(event(kind, hours, number="", keys=keys, **said), "E1", [over]) is not None) is joins, name
 
     @pytest.mark.parametrize(
-        ("name", "said", "found"),
+        ("name", "said", "joins"),
         [
             ("PV1-44 after the discharge", {"admitted_at": START + timedelta(hours=30)}, False),
             ("another class", {"encounter_class": C.EMERGENCY}, False),
             ("the same class", {}, True),
         ],
     )
-    def test_a_keyless_update_rewrites_no_finished_stay(self, name, said, found):
+    def test_a_keyless_update_rewrites_no_finished_stay(self, name, said, joins):
         over = after(event(K.ADMITTED, 0, C.INPATIENT), event(K.DISCHARGED, 20, C.INPATIENT))
         late = event(K.UPDATED, 40, **{"encounter_class": C.INPATIENT, "number": "", **said})
-        assert (find(late, "E1", [over]) is not None) is found, name
+        assert (find(late, "E1", [over]) is not None) is joins, name
 
     @pytest.mark.parametrize(
-        ("known", "sent", "found"), [("MISSION", "", True), ("", "MISSION", True), ("MISSION", "OTHER", False)]
+        ("known", "sent", "joins"), [("MISSION", "", True), ("", "MISSION", True), ("MISSION", "OTHER", False)]
     )
-    def test_an_authority_may_be_missing_on_one_of_two_numbers(self, known, sent, found):
-        one, two = (Identifier(system=f"visit|MISSION|{who}", value="V1") for who in (known, sent))
-        over = after(event(K.ADMITTED, 0, keys=(one,)), event(K.DISCHARGED, 1, keys=(one,)))
-        assert (find(event(K.DISCHARGED, 50, keys=(two,)), "E1", [over]) is not None) is found
+    def test_an_authority_may_be_missing_on_one_of_two_numbers(self, known, sent, joins):
+        known_key, sent_key = (Identifier(system=f"visit|MISSION|{who}", value="V1") for who in (known, sent))
+        over = after(event(K.ADMITTED, 0, keys=(known_key,)), event(K.DISCHARGED, 1, keys=(known_key,)))
+        assert (find(event(K.DISCHARGED, 50, keys=(sent_key,)), "E1", [over]) is not None) is joins
 
     @pytest.mark.parametrize("hours", [9, 90])
     def test_what_the_discharge_overtook(self, hours):
@@ -626,10 +629,10 @@ class TestAnotherVisit:
         moved = find(event(K.TRANSFERRED, hours, C.INPATIENT, number=""), "E1", [over])
         assert (moved is not None) is (hours < 48)
 
-    @pytest.mark.parametrize(("days", "found"), [(1, True), (5, False)])
-    def test_an_arrival_in_the_emergency_department_long_after_an_admission(self, days, found):
+    @pytest.mark.parametrize(("days", "joins"), [(1, True), (5, False)])
+    def test_an_arrival_in_the_emergency_department_long_after_an_admission(self, days, joins):
         ward = after(event(K.ADMITTED, 0, C.INPATIENT, number=""))
-        assert (find(event(K.REGISTERED, 24 * days), "E1", [ward]) is not None) is found
+        assert (find(event(K.REGISTERED, 24 * days), "E1", [ward]) is not None) is joins
 
     def test_a_clinic_visit_left_open_takes_in_no_hospital_message(self):
         clinic = after(event(K.REGISTERED, 20, C.AMBULATORY, number="C9")).model_copy(update={"stay_id": "S2"})
@@ -638,12 +641,12 @@ class TestAnotherVisit:
         assert find(moved, "E1", [clinic, ward]).stay_id == "S1", "the hospital stay comes first"
         assert find(event(K.UPDATED, 24 * 9, number=""), "E1", [clinic]) is None
 
-    @pytest.mark.parametrize(("days", "found"), [(0, True), (9, False)])
-    def test_a_plan_that_comes_after_its_admission(self, days, found):
+    @pytest.mark.parametrize(("days", "joins"), [(0, True), (9, False)])
+    def test_a_plan_that_comes_after_its_admission(self, days, joins):
         ward = after(event(K.ADMITTED, 0, C.INPATIENT, number=""))
         plan = event(K.PLANNED, -48, C.PRE_ADMISSION, expected_admit=START + timedelta(days=days))
-        assert (find(plan, "E1", [ward]) is not None) is found
-        if found:
+        assert (find(plan, "E1", [ward]) is not None) is joins
+        if joins:
             known = after(plan, stay=ward)
             assert known.status is StayStatus.IN_PROGRESS
             assert find(event(K.DISCHARGED, 24 * 9, C.INPATIENT), "E1", [known]) == known, "by the plan's number"
@@ -656,7 +659,7 @@ class TestEmergencyGoesOn:
     """An emergency visit and the admission under another number are one stay, or two, and where the line is."""
 
     @pytest.mark.parametrize(
-        ("name", "ended", "hours", "now", "found"),
+        ("name", "ended", "hours", "now", "joins"),
         [
             ("still open", None, 6, {}, True),
             ("still open, observation", None, 6, {"encounter_class": C.OBSERVATION}, True),
@@ -679,7 +682,7 @@ class TestEmergencyGoesOn:
             ("days later, another account", "01", 80, {"account": "A2"}, False),
         ],
     )  # fmt: skip
-    def test_line(self, name, ended, hours, now, found):
+    def test_line(self, name, ended, hours, now, joins):
         visit = Identifier(system="visit|MISSION|MISSION", value="V1")
         path = [event(K.REGISTERED, 0, keys=(visit, account("A1")), **ED)]
         if ended is not None:
@@ -688,7 +691,7 @@ class TestEmergencyGoesOn:
         own = (Identifier(system="visit|MISSION|MISSION", value="V2"),)
         own += (account(said.pop("account")),) if "account" in said else ()
         admission = event(said.pop("kind"), hours, said.pop("encounter_class"), keys=own, **said, **NEXT)
-        assert (find(admission, "E1", [after(*path)]) is not None) is found, name
+        assert (find(admission, "E1", [after(*path)]) is not None) is joins, name
 
     def test_the_end_of_the_emergency_visit_ends_nothing(self):
         stay = after(

@@ -33,9 +33,9 @@ def codes(answer: Answered) -> list[ActFault]:
 
 
 def told_to(*names: str) -> Any:
-    def rules(one: EventRecord, history: History) -> Decision:
+    def rules(event_record: EventRecord, history: History) -> Decision:
         owners = tuple(Owner(case_manager_id=name, because="practice") for name in names)
-        decision = decide(one, history)
+        decision = decide(event_record, history)
         return decision.model_copy(
             update={
                 "alerts": tuple(alert.model_copy(update={"owners": owners, "told": names}) for alert in decision.alerts)
@@ -116,10 +116,10 @@ def test_taking_back_opens_the_row_again_and_both_stay_readable(store: Store) ->
     assert store.inbox.rows_for("ortiz", NOW)[0].acknowledged_version == 2
     undone(store, FIRST, done, NOW)
     row = store.inbox.rows_for("ortiz", NOW)[0]
-    assert (row.open, row.acknowledged_version, [one.by for one in row.acts]) == (True, 1, ["lee"])
+    assert (row.open, row.acknowledged_version, [written.by for written in row.acts]) == (True, 1, ["lee"])
     page = store.inbox.stay_page("ortiz", FIRST)
     assert page is not None
-    assert [one.kind for one in page.acts] == [ActKind.NOTED, ActKind.NOTED, ActKind.UNDO]
+    assert [written.kind for written in page.acts] == [ActKind.NOTED, ActKind.NOTED, ActKind.UNDO]
 
 
 def test_a_manager_of_the_network_gives_a_stay_to_somebody(store: Store) -> None:
@@ -149,20 +149,20 @@ def test_acts_of_a_stay_that_was_merged_belong_to_the_other_and_acts_stay_with_w
     acted(store, joined, "ortiz", ActKind.ATTEMPT, 1, NOW, **CALLED)
     acted(store, moved, "ortiz", ActKind.NOTE, 1, NOW, text="about E2")
 
-    def merged(one: EventRecord, history: History) -> Decision:
+    def merged(event_record: EventRecord, history: History) -> Decision:
         loser = next(stay for stay in history.stays if stay.stay_id == joined)
         gone = loser.model_copy(update={"status": StayStatus.ENTERED_IN_ERROR, "merged_into": FIRST})
-        told = alert_of(gone, 2, one.event, Action.RETRACT)
-        return Decision(action=Action.RETRACT, reasons=(Reason.MERGED,), stays=(gone,), alerts=(told,))
+        alert = alert_of(gone, 2, event_record.event, Action.RETRACT)
+        return Decision(action=Action.RETRACT, reasons=(Reason.MERGED,), stays=(gone,), alerts=(alert,))
 
-    def to_another(one: EventRecord, history: History) -> Decision:
+    def to_another(event_record: EventRecord, history: History) -> Decision:
         stay = next(stay for stay in history.stays if stay.stay_id == moved).model_copy(update={"enrollee_id": "E1"})
-        told = alert_of(stay, 2, one.event, Action.AMEND)
-        return Decision(action=Action.AMEND, reasons=(Reason.IDENTITY_CORRECTED,), stays=(stay,), alerts=(told,))
+        alert = alert_of(stay, 2, event_record.event, Action.AMEND)
+        return Decision(action=Action.AMEND, reasons=(Reason.IDENTITY_CORRECTED,), stays=(stay,), alerts=(alert,))
 
     store.decisions.decide([record(4, visit="V2")], merged, NOW)
     store.decisions.decide([record(5, "E2", visit="V3", mrn="M3")], to_another, NOW)
-    assert [(one.kind, one.version) for one in store.acts.of_stay(FIRST)] == [(ActKind.ATTEMPT, 0)]
+    assert [(written.kind, written.version) for written in store.acts.of_stay(FIRST)] == [(ActKind.ATTEMPT, 0)]
     assert store.acts.of_stay(moved) == ()
     assert [alert_id for alert_id, _ in store.acts.of_person("E2")] == [moved]
 
@@ -184,9 +184,9 @@ def test_what_was_done_in_the_older_words_is_taken_over(store_url: str) -> None:
     database = Database(make_engine(store_url))
     migrate(database, "0020")
     stay = decide(record(1), History()).stays[0]
-    told = alert_of(stay, 1, record(1).event)
+    alert = alert_of(stay, 1, record(1).event)
     with database.writing() as connection:
-        document, at = told.model_dump_json(), to_us(NOW)
+        document, at = alert.model_dump_json(), to_us(NOW)
         columns = ("alert_id", "stay_id", "enrollee_id", "version", "decided_us", "position", "document")
         write_rows(connection, alerts, columns, [(FIRST, FIRST, "E1", 1, at, 1, document)])
         write_rows(connection, alert_owners, ("case_manager_id", "alert_id", "owning"), [("ortiz", FIRST, 1)])
@@ -206,11 +206,13 @@ def test_what_was_done_in_the_older_words_is_taken_over(store_url: str) -> None:
     database._engine.dispose()
     opened = Store.open(store_url, migrate=True)
     try:
-        assert [(one.kind, one.outcome, one.text) for one in opened.inbox.rows_for("ortiz", NOW)[0].acts] == [
+        assert [
+            (written.kind, written.outcome, written.text) for written in opened.inbox.rows_for("ortiz", NOW)[0].acts
+        ] == [
             (ActKind.TAKE, None, ""),
             (ActKind.ATTEMPT, Outcome.NO_ANSWER, "busy"),
         ]
-        assert [one.kind for one in opened.acts.of_stay(FIRST)] == [
+        assert [written.kind for written in opened.acts.of_stay(FIRST)] == [
             ActKind.TAKE,
             ActKind.NOTED,
             ActKind.UNDO,

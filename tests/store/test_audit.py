@@ -31,10 +31,10 @@ def test_rows_are_found_by_person_user_and_moment(store: Store) -> None:  # noqa
 def test_a_whole_chain_is_whole_and_its_head_can_be_noted(store: Store) -> None:  # noqa: F811
     assert store.audit.verify() == (0, 0, "", None)
     fill(store)
-    found = store.audit.verify()
-    assert (found.rows, found.unchained, found.broken) == (7, 0, None)
+    chain = store.audit.verify()
+    assert (chain.rows, chain.unchained, chain.broken) == (7, 0, None)
     store.audit.write("ortiz", Audited.READ_LIST, NOW)
-    assert store.audit.verify(found.head).broken is None
+    assert store.audit.verify(chain.head).broken is None
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_what_was_changed_or_taken_out_shows_at_its_place(store: Store, done, ro
     fill(store)
     with store.database.writing() as connection:
         connection.execute(text(done))
-    found = store.audit.verify().broken
-    assert found is not None
-    assert (found.audit_id, found.why) == (row, why)
+    broken = store.audit.verify().broken
+    assert broken is not None
+    assert (broken.audit_id, broken.why) == (row, why)
 
 
 def test_a_row_put_in_between_shows_and_rows_taken_off_the_end_where_the_head_was_noted(store: Store) -> None:  # noqa: F811
@@ -63,17 +63,17 @@ def test_a_row_put_in_between_shows_and_rows_taken_off_the_end_where_the_head_wa
     with store.database.writing() as connection:
         connection.execute(text("DELETE FROM audit WHERE audit_id = 7"))
     assert store.audit.verify().broken is None
-    found = store.audit.verify(head).broken
-    assert found is not None
-    assert found.why == "rows at the end are gone"
+    broken = store.audit.verify(head).broken
+    assert broken is not None
+    assert broken.why == "rows at the end are gone"
 
 
 def test_rows_of_before_there_was_a_chain_are_counted_and_break_nothing(store: Store) -> None:  # noqa: F811
     with store.database.writing() as connection:
         connection.execute(text("INSERT INTO audit (at_us, case_manager_id, what) VALUES (1, 'old', 'read_list')"))
     fill(store)
-    found = store.audit.verify()
-    assert (found.rows, found.unchained, found.broken) == (7, 1, None)
+    chain = store.audit.verify()
+    assert (chain.rows, chain.unchained, chain.broken) == (7, 1, None)
 
 
 def test_many_at_once_make_one_chain(store: Store) -> None:  # noqa: F811
@@ -86,12 +86,12 @@ def test_many_at_once_make_one_chain(store: Store) -> None:  # noqa: F811
         thread.start()
     for thread in threads:
         thread.join(60)
-    found = store.audit.verify()
-    assert (found.rows, found.broken) == (50, None)
+    chain = store.audit.verify()
+    assert (chain.rows, chain.broken) == (50, None)
 
 
 def test_the_hash_is_over_every_value_and_tells_neighbors_apart() -> None:
-    one = link("", (1, "ab", "c"))
-    assert link("", (1, "a", "bc")) != one
-    assert link("x", (1, "ab", "c")) != one
-    assert link("", (1, "ab", "c")) == one
+    digest = link("", (1, "ab", "c"))
+    assert link("", (1, "a", "bc")) != digest
+    assert link("x", (1, "ab", "c")) != digest
+    assert link("", (1, "ab", "c")) == digest

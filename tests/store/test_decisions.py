@@ -35,9 +35,9 @@ __all__ = ["store", "store_url"]
 
 
 def histories(seen: list[History], rule: Callable[[EventRecord, History], Decision] = decide):
-    def deciding(one: EventRecord, history: History) -> Decision:
+    def deciding(event_record: EventRecord, history: History) -> Decision:
         seen.append(history)
-        return rule(one, history)
+        return rule(event_record, history)
 
     return deciding
 
@@ -49,16 +49,16 @@ def no_rule(_one: EventRecord, _history: History) -> Decision:
 def test_a_batch_alerts_amends_and_tells_repeats_apart(store: Store) -> None:
     batch = [record(1), record(2), record(3, fingerprint="print-2"), record(4, "E2", visit="V2"), record(1)]
     outcomes = store.decisions.decide(batch, decide, NOW)
-    assert [one.message_id for one in outcomes] == [message_id(number) for number in (1, 2, 3, 4, 1)]
-    assert [one.entry and one.entry.ending for one in outcomes] == [
+    assert [outcome.message_id for outcome in outcomes] == [message_id(number) for number in (1, 2, 3, 4, 1)]
+    assert [outcome.entry and outcome.entry.ending for outcome in outcomes] == [
         Ending.ALERTED,
         Ending.AMENDED,
         Ending.DUPLICATE,
         Ending.ALERTED,
         None,
     ]
-    assert [one.redelivered for one in outcomes] == [False, False, False, False, True]
-    assert [[(told.position, told.alert.version) for told in one.alerts] for one in outcomes] == [
+    assert [outcome.redelivered for outcome in outcomes] == [False, False, False, False, True]
+    assert [[(numbered.position, numbered.alert.version) for numbered in outcome.alerts] for outcome in outcomes] == [
         [(1, 1)],
         [(2, 2)],
         [],
@@ -74,7 +74,7 @@ def test_a_redelivered_batch_changes_nothing(store: Store) -> None:
     store.decisions.decide(batch, decide, NOW)
     before = (store.changes.position(), store.ledger.endings(), store.changes.after(0))
     again = store.decisions.decide(batch, no_rule, NOW)
-    assert all(one.redelivered and one.entry is None and not one.alerts for one in again)
+    assert all(outcome.redelivered and outcome.entry is None and not outcome.alerts for outcome in again)
     assert (store.changes.position(), store.ledger.endings(), store.changes.after(0)) == before
 
 
@@ -90,11 +90,11 @@ def test_a_later_event_sees_what_an_earlier_one_of_its_batch_did(store: Store) -
 
 
 def test_a_stay_moved_within_a_batch_is_with_its_new_person(store: Store) -> None:
-    def move(one: EventRecord, history: History) -> Decision:
-        if one.event.kind is EventKind.PERSON_MERGED:
+    def move(event_record: EventRecord, history: History) -> Decision:
+        if event_record.event.kind is EventKind.PERSON_MERGED:
             moved = tuple(stay.model_copy(update={"enrollee_id": "E2"}) for stay in history.stays)
             return Decision(action=Action.SUPPRESS, reasons=(Reason.MERGED,), stays=moved)
-        return decide(one, history)
+        return decide(event_record, history)
 
     seen: list[History] = []
     merge = record(
@@ -153,24 +153,24 @@ HISTORIES = [
 ]
 
 
-@pytest.mark.parametrize(("event", "found"), [case[1:] for case in HISTORIES], ids=[case[0] for case in HISTORIES])
-def test_what_an_event_can_touch_is_loaded(store: Store, event: dict[str, object], found: bool) -> None:
+@pytest.mark.parametrize(("event", "loaded"), [case[1:] for case in HISTORIES], ids=[case[0] for case in HISTORIES])
+def test_what_an_event_can_touch_is_loaded(store: Store, event: dict[str, object], loaded: bool) -> None:
     store.panel.load([line("E1"), line("E2", practice_id="P2")], full=True, now=NOW)
     store.decisions.decide([record(1)], decide, NOW)
     seen: list[History] = []
     store.decisions.decide([record(2, **event)], histories(seen), NOW)
-    assert [stay.stay_id for stay in seen[0].stays] == ([message_id(1)] if found else [])
-    assert [alert.version for alert in seen[0].alerts] == ([1] if found else [])
+    assert [stay.stay_id for stay in seen[0].stays] == ([message_id(1)] if loaded else [])
+    assert [alert.version for alert in seen[0].alerts] == ([1] if loaded else [])
     people = {enrollee.enrollee_id for enrollee in seen[0].enrollees}
     assert str(event.get("enrollee", "E1")) in people
-    assert ("E1" in people) == (found or event.get("enrollee") is None)
+    assert ("E1" in people) == (loaded or event.get("enrollee") is None)
 
 
 def test_a_bug_in_the_rules_writes_nothing(store: Store) -> None:
-    def buggy(one: EventRecord, history: History) -> Decision:
-        if one.event.message_id == message_id(2):
+    def buggy(event_record: EventRecord, history: History) -> Decision:
+        if event_record.event.message_id == message_id(2):
             raise ZeroDivisionError
-        return decide(one, history)
+        return decide(event_record, history)
 
     with pytest.raises(ZeroDivisionError):
         store.decisions.decide([record(1), record(2)], buggy, NOW)
@@ -179,8 +179,8 @@ def test_a_bug_in_the_rules_writes_nothing(store: Store) -> None:
 
 
 def test_an_alert_that_skips_a_version_is_our_bug(store: Store) -> None:
-    def skipping(one: EventRecord, history: History) -> Decision:
-        decision = decide(one, history)
+    def skipping(event_record: EventRecord, history: History) -> Decision:
+        decision = decide(event_record, history)
         return decision.model_copy(update={"alerts": (decision.alerts[0].model_copy(update={"version": 3}),)})
 
     with pytest.raises(Exception, match="version") as caught:
@@ -192,10 +192,10 @@ def test_an_alert_that_skips_a_version_is_our_bug(store: Store) -> None:
 def test_a_stay_changed_elsewhere_meanwhile_is_decided_again(store: Store) -> None:
     store.decisions.decide([record(1)], decide, NOW)
 
-    def slow(one: EventRecord, history: History) -> Decision:
+    def slow(event_record: EventRecord, history: History) -> Decision:
         with store.database._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
             other.exec_driver_sql("UPDATE stays SET revision = revision + 1")
-        return decide(one, history)
+        return decide(event_record, history)
 
     if store.database.backend == "sqlite":  # there nobody can: the writer holds the lock from its first read on
         with pytest.raises(Unavailable):
@@ -203,7 +203,7 @@ def test_a_stay_changed_elsewhere_meanwhile_is_decided_again(store: Store) -> No
     else:
         with pytest.raises(Unavailable, match="meanwhile"):
             store.decisions.decide([record(2)], slow, NOW)
-    assert [one.entry.ending for one in store.decisions.decide([record(2)], decide, NOW) if one.entry] == [
+    assert [outcome.entry.ending for outcome in store.decisions.decide([record(2)], decide, NOW) if outcome.entry] == [
         Ending.AMENDED
     ]
 
@@ -283,9 +283,11 @@ def test_a_reader_that_asks_for_what_came_after_misses_nothing(store_url: str) -
 
 
 def test_the_outbox_holds_what_is_not_yet_sent(store: Store) -> None:
-    told = [alert for one in store.decisions.decide([record(1), record(2)], decide, NOW) for alert in one.alerts]
-    assert store.changes.unsent() == [(alert.position, alert) for alert in told]
-    assert store.changes.unsent(1) == [(1, told[0])]
+    alerts = [
+        alert for outcome in store.decisions.decide([record(1), record(2)], decide, NOW) for alert in outcome.alerts
+    ]
+    assert store.changes.unsent() == [(alert.position, alert) for alert in alerts]
+    assert store.changes.unsent(1) == [(1, alerts[0])]
     assert store.changes.outbox_age(NOW + timedelta(seconds=30)) == 30
     store.changes.sent([1])
     store.changes.sent([1])
@@ -298,10 +300,10 @@ def test_the_outbox_holds_what_is_not_yet_sent(store: Store) -> None:
 
 def test_changes_name_everyone_the_alert_was_ever_for(store: Store) -> None:
     def to(people: dict[str, str]) -> Callable[[EventRecord, History], Decision]:
-        def rule(one: EventRecord, history: History) -> Decision:
-            decision = decide(one, history)
-            owner, told = people[one.event.message_id].split("/")
-            change = {"owners": (Owner(case_manager_id=owner, because="practice"),), "told": tuple(told.split())}
+        def rule(event_record: EventRecord, history: History) -> Decision:
+            decision = decide(event_record, history)
+            owner, recipients = people[event_record.event.message_id].split("/")
+            change = {"owners": (Owner(case_manager_id=owner, because="practice"),), "told": tuple(recipients.split())}
             return decision.model_copy(update={"alerts": (decision.alerts[0].model_copy(update=change),)})
 
         return rule
@@ -340,7 +342,7 @@ def test_an_automatic_match_teaches_the_crosswalk_and_never_corrects_it(store: S
 
 
 def test_a_merge_corrects_the_crosswalk(store: Store) -> None:
-    def merge(one: EventRecord, history: History) -> Decision:
+    def merge(event_record: EventRecord, history: History) -> Decision:
         changes = (
             CrosswalkChange(identifier=Identifier(system="MISSION", value="M1"), enrollee_id="E2"),
             CrosswalkChange(identifier=Identifier(system="MISSION", value="M2"), enrollee_id=None),
@@ -355,16 +357,18 @@ def test_a_merge_corrects_the_crosswalk(store: Store) -> None:
 
 
 def test_account_and_license_numbers_are_not_learned(store: Store) -> None:
-    one = record(1)
+    event_record = record(1)
     numbers = (
         Identifier(system="NC", value="D1", type="DL"),
         Identifier(system="MISSION", value="A1", type="AN"),
         Identifier(system="", value="M7", type="MR"),
         Identifier(system="MISSION", value="M7", type="MR"),
     )
-    patient = one.event.patient.model_copy(update={"identifiers": numbers})
+    patient = event_record.event.patient.model_copy(update={"identifiers": numbers})
     store.decisions.decide(
-        [one.model_copy(update={"event": one.event.model_copy(update={"patient": patient})})], decide, NOW
+        [event_record.model_copy(update={"event": event_record.event.model_copy(update={"patient": patient})})],
+        decide,
+        NOW,
     )
     assert list(store.panel.crosswalk()) == [("MISSION", "M7", "E1")]
 
@@ -383,7 +387,7 @@ def test_the_medical_home_is_the_one_of_the_day_of_the_event(store: Store) -> No
 def held(store: Store, *numbers: int, **changes: object) -> str:
     batch = [record(number, grade=Grade.POSSIBLE, **changes) for number in numbers]
     outcomes = store.decisions.decide(batch, decide, NOW)
-    assert {one.entry.ending for one in outcomes if one.entry} == {Ending.HELD}
+    assert {outcome.entry.ending for outcome in outcomes if outcome.entry} == {Ending.HELD}
     return store.reviews.waiting()[0].review_id
 
 
@@ -406,7 +410,7 @@ def test_a_possible_match_waits_with_both_sides_and_nothing_leaves(store: Store)
     assert review is not None
     assert review.enrollee is not None
     assert review.enrollee.name.family == "WHITFIELD"
-    assert [one.event.message_id for one in review.records] == [message_id(1), message_id(2)]
+    assert [event_record.event.message_id for event_record in review.records] == [message_id(1), message_id(2)]
     assert (review.records[0].match.evidence, review.weight, review.verdict) == ({"birth_date": "equal"}, 9.5, None)
     assert (store.changes.unsent(), store.changes.position(), store.ledger.endings()) == ([], 0, {"held": 2})
 
@@ -416,16 +420,16 @@ def test_same_releases_what_waits_once_and_teaches_the_crosswalk(store: Store) -
     done = store.reviews.settle(review_id, Verdict.SAME, "ortiz", NOW, "called the practice")
     assert done == (True, 2, 0)
     released = store.reviews.unsent_events()
-    assert [one.event.message_id for _, one in released] == [message_id(1), message_id(2)]
-    assert all(one.released and one.match.grade is Grade.CERTAIN for _, one in released)
+    assert [event_record.event.message_id for _, event_record in released] == [message_id(1), message_id(2)]
+    assert all(event_record.released and event_record.match.grade is Grade.CERTAIN for _, event_record in released)
     assert list(store.panel.crosswalk()) == [("MISSION", "M1", "E1")]
-    outcomes = store.decisions.decide([one for _, one in released], decide, NOW)
-    assert [one.entry.ending for one in outcomes if one.entry] == [Ending.ALERTED, Ending.AMENDED]
+    outcomes = store.decisions.decide([event_record for _, event_record in released], decide, NOW)
+    assert [outcome.entry.ending for outcome in outcomes if outcome.entry] == [Ending.ALERTED, Ending.AMENDED]
     store.reviews.sent_events([outbox_id for outbox_id, _ in released])
     assert store.reviews.unsent_events() == []
     assert store.ledger.endings() == {"alerted": 1, "amended": 1}
-    again = store.decisions.decide([one for _, one in released], no_rule, NOW)
-    assert all(one.redelivered for one in again)
+    again = store.decisions.decide([event_record for _, event_record in released], no_rule, NOW)
+    assert all(outcome.redelivered for outcome in again)
     review = store.reviews.find(review_id)
     assert review is not None
     assert (review.verdict, review.decided_by, review.note) == (Verdict.SAME, "ortiz", "called the practice")
@@ -449,9 +453,9 @@ def test_after_same_the_pair_is_certain(store: Store) -> None:
     store.reviews.settle(held(store, 1), Verdict.SAME, "ortiz", NOW)
     asked: list[EventRecord] = []
 
-    def watch(one: EventRecord, history: History) -> Decision:
-        asked.append(one)
-        return decide(one, history)
+    def watch(event_record: EventRecord, history: History) -> Decision:
+        asked.append(event_record)
+        return decide(event_record, history)
 
     store.decisions.decide([record(2, grade=Grade.POSSIBLE)], watch, NOW)
     assert (asked[0].match.grade, asked[0].released) == (Grade.CERTAIN, True)
@@ -460,7 +464,7 @@ def test_after_same_the_pair_is_certain(store: Store) -> None:
 def test_the_first_verdict_stands(store: Store) -> None:
     review_id = held(store, 1)
     assert store.reviews.settle(review_id, Verdict.NOT_SURE, "lee", NOW).changed
-    assert [one.verdict for one in store.reviews.waiting()] == [Verdict.NOT_SURE]
+    assert [question.verdict for question in store.reviews.waiting()] == [Verdict.NOT_SURE]
     assert held(store, 2) == review_id
     assert store.reviews.settle(review_id, Verdict.DIFFERENT, "ortiz", NOW) == (True, 0, 2)
     assert store.reviews.settle(review_id, Verdict.SAME, "lee", NOW) == (False, 0, 0)
@@ -478,9 +482,11 @@ def test_a_verdict_does_not_reach_a_patient_with_another_birth_date_under_the_nu
     assert outcomes[0].entry.ending is Ending.HELD
 
 
-def by_the_rules(one: EventRecord, history: History) -> Decision:
+def by_the_rules(event_record: EventRecord, history: History) -> Decision:
     world = World(default_policy(), plain_route(), NOW)
-    return decide_by_rules(one.event, one.match, one.prior_match, history, world, released=one.released)
+    return decide_by_rules(
+        event_record.event, event_record.match, event_record.prior_match, history, world, released=event_record.released
+    )
 
 
 def told_and_moved(store: Store) -> EventRecord:
@@ -489,28 +495,28 @@ def told_and_moved(store: Store) -> EventRecord:
     prior = Prior(identifiers=(Identifier(system="MISSION", value="M1", type="MR"),))
     moved = record(2, "E2", kind=EventKind.VISIT_MOVED, mrn="M2", grade=Grade.POSSIBLE, prior=prior, prior_match=known)
     outcomes = store.decisions.decide([record(1), moved], by_the_rules, NOW)
-    assert [one.entry.ending for one in outcomes if one.entry] == [Ending.ALERTED, Ending.RETRACTED]
-    assert [one.alert.enrollee_id for one in outcomes[1].alerts] == ["E1"]
+    assert [outcome.entry.ending for outcome in outcomes if outcome.entry] == [Ending.ALERTED, Ending.RETRACTED]
+    assert [numbered.alert.enrollee_id for numbered in outcomes[1].alerts] == ["E1"]
     return moved
 
 
 def test_a_move_to_a_possible_match_takes_back_at_once_and_tells_after_the_review(store: Store) -> None:
     told_and_moved(store)
     (review,) = store.reviews.waiting()
-    assert [one.event.message_id for one in review.records] == [message_id(2)]
+    assert [event_record.event.message_id for event_record in review.records] == [message_id(2)]
     assert store.reviews.settle(review.review_id, Verdict.SAME, "ortiz", NOW) == (True, 1, 0)
-    released = [one for _, one in store.reviews.unsent_events()]
+    released = [event_record for _, event_record in store.reviews.unsent_events()]
     (outcome,) = store.decisions.decide(released, by_the_rules, NOW)
     assert outcome.entry is not None
     assert outcome.entry.ending is Ending.ALERTED
-    assert [(one.alert.enrollee_id, one.alert.version) for one in outcome.alerts] == [("E2", 1)]
+    assert [(numbered.alert.enrollee_id, numbered.alert.version) for numbered in outcome.alerts] == [("E2", 1)]
     assert store.ledger.endings() == {"alerted": 2}
-    assert all(one.redelivered for one in store.decisions.decide(released, no_rule, NOW))
+    assert all(again.redelivered for again in store.decisions.decide(released, no_rule, NOW))
 
 
 def test_a_move_to_a_possible_match_that_is_not_them_stays_taken_back(store: Store) -> None:
     moved = told_and_moved(store)
-    assert all(one.redelivered for one in store.decisions.decide([moved], no_rule, NOW))
+    assert all(outcome.redelivered for outcome in store.decisions.decide([moved], no_rule, NOW))
     (review,) = store.reviews.waiting()
     assert store.reviews.settle(review.review_id, Verdict.DIFFERENT, "ortiz", NOW) == (True, 0, 1)
     assert store.ledger.endings() == {"alerted": 1, "retracted": 1}
@@ -528,10 +534,10 @@ def test_a_late_enrollment_is_decided_although_its_message_had_ended(store: Stor
     store.ledger.end([ended, LedgerEntry(message_id(2), Ending.REJECTED, "empty", NOW)])
     assert store.decisions.decide([record(1)], no_rule, NOW)[0].redelivered
     store.reviews.release([record(1), record(2)], NOW)
-    released = [one for _, one in store.reviews.unsent_events()]
-    assert [one.released for one in released] == [True, True]
+    released = [event_record for _, event_record in store.reviews.unsent_events()]
+    assert [event_record.released for event_record in released] == [True, True]
     outcomes = store.decisions.decide(released, decide, NOW)
-    assert [one.entry and one.entry.ending for one in outcomes] == [Ending.ALERTED, None]
+    assert [outcome.entry and outcome.entry.ending for outcome in outcomes] == [Ending.ALERTED, None]
     assert store.ledger.endings() == {"alerted": 1, "rejected": 1}
 
 
@@ -541,9 +547,11 @@ def test_unmatched_events_wait_encrypted_and_are_found_by_who_was_enrolled(store
     store.unmatched.keep(strangers, secret)
     store.unmatched.keep(strangers, secret)
     with store.database.reading() as connection:
-        sealed = [bytes(one) for one in connection.exec_driver_sql("SELECT sealed FROM unmatched").scalars()]
+        sealed = [
+            bytes(ciphertext) for ciphertext in connection.exec_driver_sql("SELECT sealed FROM unmatched").scalars()
+        ]
     assert len(sealed) == 2
-    assert not any(b"WHITFIELD" in one or b"MISSION" in one for one in sealed)
+    assert not any(b"WHITFIELD" in ciphertext or b"MISSION" in ciphertext for ciphertext in sealed)
     store.panel.load([line("E1", mrns="")], full=True, now=NOW)
     store.panel.load([line("E2", mrns="MISSION:M2", birth_date="1990-01-01")], full=False, now=NOW)
     assert store.unmatched.about(["E1"], secret) == [strangers[0]]
@@ -559,11 +567,11 @@ def test_batches_are_fast(store: Store) -> None:
     """The bounds are loose, for busy machines; the README says what was measured."""
     store.panel.load(panel(50), full=True, now=NOW)
     rows = [
-        [LedgerEntry(message_id(1000 * turn + one), Ending.NO_TRANSITION, "", NOW) for one in range(200)]
+        [LedgerEntry(message_id(1000 * turn + number), Ending.NO_TRANSITION, "", NOW) for number in range(200)]
         for turn in range(1, 6)
     ]
     batches = [
-        [record(10_000 * turn + one, f"E{one}", visit=f"V{one}", mrn=f"M{one}") for one in range(50)]
+        [record(10_000 * turn + number, f"E{number}", visit=f"V{number}", mrn=f"M{number}") for number in range(50)]
         for turn in range(1, 6)
     ]
     assert _best(rows, store.ledger.end) < 0.1
@@ -580,7 +588,7 @@ def _best(batches: list[list[object]], run: Callable[[list[object]], object]) ->
 
 
 def test_a_stay_is_found_again_whatever_it_was_called(store: Store) -> None:
-    def rename(one: EventRecord, history: History) -> Decision:
+    def rename(event_record: EventRecord, history: History) -> Decision:
         stay = history.stays[0]
         numbers = (*stay.keys, Identifier(system="MISSION", value="V2"))
         return Decision(
@@ -595,17 +603,17 @@ def test_a_stay_is_found_again_whatever_it_was_called(store: Store) -> None:
 
 
 def test_two_alerts_of_one_decision_are_told_apart(store: Store) -> None:
-    def moving(one: EventRecord, history: History) -> Decision:
+    def moving(event_record: EventRecord, history: History) -> Decision:
         wrong = history.stays[0]
         right = Stay(stay_id="new", enrollee_id="E2", facility=wrong.facility, started_at=wrong.started_at)
-        alerts = (alert_of(wrong, 2, one.event, Action.RETRACT), alert_of(right, 1, one.event))
+        alerts = (alert_of(wrong, 2, event_record.event, Action.RETRACT), alert_of(right, 1, event_record.event))
         return Decision(
             action=Action.RETRACT, reasons=(Reason.MOVED_TO_ANOTHER_PERSON,), stays=(wrong, right), alerts=alerts
         )
 
     store.decisions.decide([record(1)], decide, NOW)
     outcome = store.decisions.decide([record(2, "E2")], moving, NOW)[0]
-    assert [(told.alert.alert_id, told.alert.version, told.position) for told in outcome.alerts] == [
+    assert [(numbered.alert.alert_id, numbered.alert.version, numbered.position) for numbered in outcome.alerts] == [
         (message_id(1), 2, 2),
         ("new", 1, 3),
     ]
@@ -636,9 +644,9 @@ def test_who_a_load_is_about_finds_the_same_events_either_way(
         line("E5", mrns="", birth_date="1990-01-03", ssn="219551234"),
     ]
     report = store.panel.load(people, full=True, now=NOW)
-    found = list(store.unmatched.of_load(report.seq, secret))
-    assert [event.message_id for event in found] == [message_id(number) for number in (1, 2, 4, 5)]
-    assert found == store.unmatched.about(["E1", "E2", "E4", "E5"], secret)
+    events = list(store.unmatched.of_load(report.seq, secret))
+    assert [event.message_id for event in events] == [message_id(number) for number in (1, 2, 4, 5)]
+    assert events == store.unmatched.about(["E1", "E2", "E4", "E5"], secret)
     for change, count in (({"risk_tier": "high", "practice_id": "P9"}, 0), ({"effective_to": "2099-01-01"}, 1)):
         people[1] = people[1]._replace(**change)
         again = store.panel.load(people, full=True, now=NOW)
@@ -648,7 +656,7 @@ def test_who_a_load_is_about_finds_the_same_events_either_way(
 
 
 def waiting_for(store: Store, *practices: str) -> list[str]:
-    return [one.enrollee.enrollee_id for one in store.reviews.waiting(2, practices or None) if one.enrollee]
+    return [review.enrollee.enrollee_id for review in store.reviews.waiting(2, practices or None) if review.enrollee]
 
 
 def test_whose_practices_a_review_is_of_is_asked_before_the_limit(store: Store) -> None:
@@ -711,8 +719,8 @@ def test_answers_are_shown_with_who_gave_them(store: Store) -> None:
     store.panel.load([line("E1", practice_id="P1")], full=True, now=NOW)
     assert store.reviews.answered(NOW - timedelta(days=1)) == []
     store.reviews.settle(review_id, Verdict.DIFFERENT, "ortiz", NOW)
-    (found,) = store.reviews.answered(NOW - timedelta(days=1), 20, ["P1"])
-    assert (found.verdict, found.decided_by, found.decided_at) == (Verdict.DIFFERENT, "ortiz", NOW)
+    (review,) = store.reviews.answered(NOW - timedelta(days=1), 20, ["P1"])
+    assert (review.verdict, review.decided_by, review.decided_at) == (Verdict.DIFFERENT, "ortiz", NOW)
     assert store.reviews.answered(NOW - timedelta(days=1), 20, ["P2"]) == []
     assert store.reviews.answered(NOW + timedelta(seconds=1)) == []
 

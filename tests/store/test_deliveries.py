@@ -10,7 +10,7 @@ from rules.telling.destinations import FormKind, State, Whose
 from streams.store import Store
 from streams.store.delivery import Claimed, DeliveryState, End, delivery_id
 from tests.rigs.store import decide, message_id, panel, record, store, store_url
-from tests.rigs.telling import NOW, SECRET, destination, minutes, retracting, take_back, told
+from tests.rigs.telling import NOW, SECRET, decide_for, destination, minutes, retracting, take_back
 
 __all__ = ["store", "store_url"]
 
@@ -30,15 +30,18 @@ def claim(store: Store, by: str = "a", now=NOW, each: int = 20) -> list[Claimed]
 
 
 def delivered(store: Store, claimed, by: str = "a", now=NOW) -> int:
-    ends = [End(one.delivery_id, one.destination_id, DeliveryState.DELIVERED, now, tier="full") for one in claimed]
+    ends = [
+        End(delivery.delivery_id, delivery.destination_id, DeliveryState.DELIVERED, now, tier="full")
+        for delivery in claimed
+    ]
     return store.deliveries.settle(ends, by, now)
 
 
 def again(store: Store, claimed, at, *, maybe: bool = False) -> int:
     failure = Failure.TIMED_OUT if maybe else Failure.SERVER_ERROR
     ends = [
-        End(one.delivery_id, one.destination_id, DeliveryState.WAITING, at, failure, "500", maybe=maybe)
-        for one in claimed
+        End(delivery.delivery_id, delivery.destination_id, DeliveryState.WAITING, at, failure, "500", maybe=maybe)
+        for delivery in claimed
     ]
     return store.deliveries.settle(ends, "a", NOW)
 
@@ -50,7 +53,7 @@ def states(store: Store, name: str = "d1") -> dict[str, int]:
 
 
 def test_versions_are_due_in_the_transaction_that_writes_them(filled: Store) -> None:
-    told(filled, [HOOK], record(1), record(2), record(3, "E2", visit="V2"))
+    decide_for(filled, [HOOK], record(1), record(2), record(3, "E2", visit="V2"))
     rows = filled.deliveries.of(destination_id="d1")
     assert {(row.alert_id, row.version) for row in rows} == {
         (message_id(1), 1),
@@ -58,7 +61,7 @@ def test_versions_are_due_in_the_transaction_that_writes_them(filled: Store) -> 
         (message_id(3), 1),
     }
     assert {row.delivery_id for row in rows} == {delivery_id(row.alert_id, row.version, "d1") for row in rows}
-    told(filled, [HOOK], record(1), record(2))
+    decide_for(filled, [HOOK], record(1), record(2))
     assert states(filled) == {"due": 3, "waiting": 3}
 
 
@@ -68,20 +71,23 @@ def test_nothing_is_written_while_there_is_no_destination(filled: Store) -> None
 
 
 def test_of_one_alert_only_the_oldest_is_in_hand(filled: Store) -> None:
-    told(filled, [HOOK], record(1), record(2), record(3, "E2", visit="V2"))
+    decide_for(filled, [HOOK], record(1), record(2), record(3, "E2", visit="V2"))
     first = claim(filled)
-    assert [(one.alert.alert_id, one.alert.version) for one in first] == [(message_id(1), 1), (message_id(3), 1)]
+    assert [(delivery.alert.alert_id, delivery.alert.version) for delivery in first] == [
+        (message_id(1), 1),
+        (message_id(3), 1),
+    ]
     assert claim(filled, "b") == []
     delivered(filled, first[:1])
     second = claim(filled, "b")
-    assert [(one.alert.alert_id, one.alert.version) for one in second] == [(message_id(1), 2)]
+    assert [(delivery.alert.alert_id, delivery.alert.version) for delivery in second] == [(message_id(1), 2)]
     delivered(filled, first[1:])
     delivered(filled, second, "b")
     assert states(filled) == {"due": 3, "delivered": 3}
 
 
 def test_a_version_waits_while_the_one_before_it_is_to_be_tried_again(filled: Store) -> None:
-    told(filled, [HOOK], record(1), record(2))
+    decide_for(filled, [HOOK], record(1), record(2))
     again(filled, claim(filled), NOW + minutes(5))
     assert claim(filled, now=NOW + minutes(4)) == []
     (first,) = claim(filled, now=NOW + minutes(5))
@@ -89,7 +95,7 @@ def test_a_version_waits_while_the_one_before_it_is_to_be_tried_again(filled: St
 
 
 def test_what_a_dead_process_had_in_hand_comes_again_under_its_id(filled: Store) -> None:
-    told(filled, [HOOK], record(1))
+    decide_for(filled, [HOOK], record(1))
     (first,) = claim(filled, "dead")
     assert claim(filled, "alive", NOW + HOLD - timedelta(seconds=1)) == []
     (second,) = claim(filled, "alive", NOW + HOLD)
@@ -99,7 +105,7 @@ def test_what_a_dead_process_had_in_hand_comes_again_under_its_id(filled: Store)
 
 
 def test_a_process_that_lives_keeps_what_it_has_in_hand(filled: Store) -> None:
-    told(filled, [HOOK], record(1))
+    decide_for(filled, [HOOK], record(1))
     (first,) = claim(filled)
     filled.deliveries.hold_on([first.delivery_id], "a", NOW + 3 * HOLD)
     filled.deliveries.hold_on([first.delivery_id], "b", NOW)
@@ -109,19 +115,19 @@ def test_a_process_that_lives_keeps_what_it_has_in_hand(filled: Store) -> None:
 def test_a_destination_gets_no_more_than_its_share_and_none_while_it_rests(filled: Store) -> None:
     other = destination("d2")
     filled.destinations.put(other, NOW)
-    told(filled, [HOOK, other], *(record(number, f"E{number}", visit=f"V{number}") for number in range(1, 9)))
-    shares = [one.destination_id for one in claim(filled, each=3)]
+    decide_for(filled, [HOOK, other], *(record(number, f"E{number}", visit=f"V{number}") for number in range(1, 9)))
+    shares = [delivery.destination_id for delivery in claim(filled, each=3)]
     assert sorted(shares) == ["d1"] * 3 + ["d2"] * 3
     ready = filled.deliveries.ready(NOW)
     assert ready == ["d1", "d2"]
     filled.destinations.failed("d1", Failure.SERVER_ERROR, NOW, NOW + minutes(1))
-    assert {one.destination_id for one in filled.deliveries.claim("a", NOW, HOLD, ready, each=20)} == {"d2"}
+    assert {delivery.destination_id for delivery in filled.deliveries.claim("a", NOW, HOLD, ready, each=20)} == {"d2"}
     assert claim(filled) == []
     assert len(claim(filled, now=NOW + minutes(2))) == 8 + 8
 
 
 def test_pausing_keeps_what_is_due_and_removing_gives_it_up(filled: Store) -> None:
-    told(filled, [HOOK], record(1))
+    decide_for(filled, [HOOK], record(1))
     assert filled.destinations.pause("d1", "gone", NOW)
     assert not filled.destinations.pause("d1", "gone", NOW)
     assert claim(filled) == []
@@ -131,7 +137,7 @@ def test_pausing_keeps_what_is_due_and_removing_gives_it_up(filled: Store) -> No
     filled.destinations.put(HOOK.model_copy(update={"state": State.REMOVED}), NOW)
     assert states(filled) == {"due": 1, "given_up": 1}
     assert filled.destinations.all() == []
-    told(filled, [HOOK], record(2))  # by a worker that has not heard of it yet
+    decide_for(filled, [HOOK], record(2))  # by a worker that has not heard of it yet
     assert filled.deliveries.give_up_removed(NOW) == 1
     assert {row.failure for row in filled.deliveries.of(destination_id="d1")} == {GiveUp.REMOVED}
 
@@ -139,62 +145,62 @@ def test_pausing_keeps_what_is_due_and_removing_gives_it_up(filled: Store) -> No
 def test_a_newer_state_takes_the_place_of_an_unsent_one_and_an_event_never_does(filled: Store) -> None:
     state = destination("s1", FormKind.CSV, address="/tmp/x")
     filled.destinations.put(state, NOW)
-    told(filled, [HOOK, state], record(1), record(2))
+    decide_for(filled, [HOOK, state], record(1), record(2))
     assert states(filled) == {"due": 2, "waiting": 2}
     assert states(filled, "s1") == {"due": 2, "waiting": 1, "superseded": 1}
-    (kept,) = [one for one in claim(filled) if one.destination_id == "s1"]
+    (kept,) = [delivery for delivery in claim(filled) if delivery.destination_id == "s1"]
     assert kept.alert.version == 2
-    told(filled, [HOOK, state], record(3))
+    decide_for(filled, [HOOK, state], record(3))
     assert states(filled, "s1") == {"due": 3, "waiting": 2, "superseded": 1}, "what is in hand is never superseded"
 
 
 def test_a_retraction_follows_to_whom_an_earlier_version_was_or_may_have_been_told(filled: Store) -> None:
-    told(filled, [HOOK], record(1))
+    decide_for(filled, [HOOK], record(1))
     again(filled, claim(filled), NOW + minutes(1), maybe=True)
     (row,) = filled.deliveries.of(destination_id="d1")
     assert row.maybe
     give_up = [
-        End(one.delivery_id, "d1", DeliveryState.GIVEN_UP, NOW, GiveUp.TRIED_ENOUGH)
-        for one in claim(filled, now=NOW + minutes(1))
+        End(delivery.delivery_id, "d1", DeliveryState.GIVEN_UP, NOW, GiveUp.TRIED_ENOUGH)
+        for delivery in claim(filled, now=NOW + minutes(1))
     ]
     filled.deliveries.settle(give_up, "a", NOW)
-    told(filled, [HOOK], take_back(2), rule=retracting)
-    assert [one.alert.action for one in claim(filled)] == ["retract"]
+    decide_for(filled, [HOOK], take_back(2), rule=retracting)
+    assert [delivery.alert.action for delivery in claim(filled)] == ["retract"]
     assert [row.version for row in filled.deliveries.disclosures_of("E1")] == [1]
 
 
 def test_a_retraction_goes_nowhere_where_nothing_was_told(filled: Store) -> None:
-    told(filled, [], record(1))
-    told(filled, [HOOK], take_back(2), rule=retracting)
+    decide_for(filled, [], record(1))
+    decide_for(filled, [HOOK], take_back(2), rule=retracting)
     assert filled.deliveries.sums() == {}
 
 
 def test_a_replay_waits_again_under_the_same_id(filled: Store) -> None:
-    told(filled, [HOOK], record(1))
+    decide_for(filled, [HOOK], record(1))
     first = claim(filled)
     delivered(filled, first)
     assert filled.deliveries.replay("d1", NOW, NOW + minutes(1), [DeliveryState.GIVEN_UP], NOW) == 0
     assert filled.deliveries.replay("d1", NOW, NOW + minutes(1), [DeliveryState.DELIVERED], NOW) == 1
-    assert [one.delivery_id for one in claim(filled)] == [first[0].delivery_id]
+    assert [delivery.delivery_id for delivery in claim(filled)] == [first[0].delivery_id]
     assert states(filled) == {"due": 1, "waiting": 1}
 
 
 def test_a_file_takes_everything_in_order_and_is_the_same_again_after_a_cut(filled: Store) -> None:
     lines = destination("f1", FormKind.NDJSON, address="/tmp/x")
     filled.destinations.put(lines, NOW)
-    told(filled, [lines], record(1), record(2), record(3, "E2", visit="V2"))
+    decide_for(filled, [lines], record(1), record(2), record(3, "E2", visit="V2"))
     first = filled.deliveries.claim_all("f1", "a", NOW, HOLD, 100, claim(filled))
-    assert [(one.alert.alert_id, one.alert.version) for one in first] == [
+    assert [(delivery.alert.alert_id, delivery.alert.version) for delivery in first] == [
         (message_id(1), 1),
         (message_id(1), 2),
         (message_id(3), 1),
     ]
     assert filled.deliveries.number_batch("f1", first) == 1
-    told(filled, [lines], record(4, "E3", visit="V3"))
+    decide_for(filled, [lines], record(4, "E3", visit="V3"))
     later = NOW + 2 * HOLD
     second = filled.deliveries.claim_all("f1", "b", later, HOLD, 100, claim(filled, "b", later))
-    assert [one.delivery_id for one in second] == [one.delivery_id for one in first]
-    assert {one.batch for one in second} == {1}
+    assert [delivery.delivery_id for delivery in second] == [delivery.delivery_id for delivery in first]
+    assert {delivery.batch for delivery in second} == {1}
     (rest,) = claim(filled, "c", later)
     assert rest.alert.alert_id == message_id(4), "what was not in the file that was cut waits for the next"
 
@@ -206,14 +212,14 @@ def test_files_are_numbered_without_holes(filled: Store) -> None:
 
 def test_the_backlog_says_how_much_waits_and_since_when(filled: Store) -> None:
     assert filled.deliveries.backlog(NOW) == (0, None)
-    told(filled, [HOOK], record(1), record(2))
+    decide_for(filled, [HOOK], record(1), record(2))
     assert filled.deliveries.backlog(NOW + minutes(1)) == (2, NOW)
     filled.destinations.rest("d1", NOW + minutes(5))
     assert filled.deliveries.backlog(NOW + minutes(1)) == (2, None)
 
 
 def test_a_success_says_that_a_destination_is_well(filled: Store) -> None:
-    told(filled, [HOOK], record(1))
+    decide_for(filled, [HOOK], record(1))
     before = filled.destinations.failed("d1", Failure.TLS, NOW, NOW)
     assert before and (before.failures, before.first_failed_at, before.last_failure) == (1, NOW, "tls")
     delivered(filled, claim(filled), now=NOW + minutes(1))
@@ -228,7 +234,7 @@ def test_secrets_are_encrypted_and_two_are_valid_while_one_is_rotated(filled: St
     assert filled.destinations.secrets_of("d1", SECRET, NOW + timedelta(days=2)) == {"signing": ("whsec_new",)}
     with filled.database.reading() as connection:
         sealed = connection.exec_driver_sql("SELECT sealed FROM destination_secrets").scalars().all()
-    assert not any(b"whsec" in bytes(one) for one in sealed)
+    assert not any(b"whsec" in bytes(ciphertext) for ciphertext in sealed)
     with pytest.raises(ValueError, match="HANDOFF_HASH_KEY"):
         filled.destinations.secrets_of("d1", b"another", NOW)
 
@@ -241,24 +247,25 @@ def test_each_change_of_a_destination_raises_the_version(filled: Store) -> None:
 
 def test_a_destination_of_which_nothing_can_be_tried_takes_nobody_s_place(filled: Store) -> None:
     stuck, good = destination("a-stuck"), destination("good")
-    for one in (stuck, good):
-        filled.destinations.put(one, NOW)
-    told(filled, [stuck], record(1), record(2))
+    for recipient in (stuck, good):
+        filled.destinations.put(recipient, NOW)
+    decide_for(filled, [stuck], record(1), record(2))
     first = claim(filled)
     ends = [
-        End(one.delivery_id, "a-stuck", DeliveryState.WAITING, NOW + timedelta(hours=9), "refused") for one in first
+        End(delivery.delivery_id, "a-stuck", DeliveryState.WAITING, NOW + timedelta(hours=9), "refused")
+        for delivery in first
     ]
     filled.deliveries.settle(ends, "a", NOW)
-    told(filled, [good], record(3, "E2", visit="V2"), now=NOW)
+    decide_for(filled, [good], record(3, "E2", visit="V2"), now=NOW)
     later = NOW + minutes(1)
     assert filled.deliveries.ready(later) == ["good"]
-    assert [one.destination_id for one in claim(filled, now=later)] == ["good"]
+    assert [delivery.destination_id for delivery in claim(filled, now=later)] == ["good"]
     assert filled.deliveries.backlog(later).oldest_due_at is None
 
 
 def test_two_processes_never_have_the_same_in_hand(filled: Store) -> None:
-    told(filled, [HOOK], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 29)))
+    decide_for(filled, [HOOK], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 29)))
     with ThreadPoolExecutor(4) as threads:
         shares = list(threads.map(lambda by: claim(filled, by, each=10), "abcd"))
-    ids = [one.delivery_id for share in shares for one in share]
+    ids = [delivery.delivery_id for share in shares for delivery in share]
     assert len(ids) == len(set(ids)) >= 10

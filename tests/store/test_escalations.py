@@ -49,16 +49,16 @@ steps = [
 
 
 def rules(text: str = RULES) -> Escalation:
-    found = load_escalation(text)
-    assert isinstance(found, Escalation), found
-    return found
+    escalation = load_escalation(text)
+    assert isinstance(escalation, Escalation), escalation
+    return escalation
 
 
-def urgent(one: EventRecord, history: History) -> Decision:
-    decision = decide(one, history)
+def urgent(event_record: EventRecord, history: History) -> Decision:
+    decision = decide(event_record, history)
     owners = tuple(Owner(case_manager_id=name, because="practice") for name in ("ortiz", "lee"))
-    told = {"owners": owners, "told": ("ortiz", "lee"), "priority": Priority.URGENT}
-    return decision.model_copy(update={"alerts": tuple(alert.model_copy(update=told) for alert in decision.alerts)})
+    changes = {"owners": owners, "told": ("ortiz", "lee"), "priority": Priority.URGENT}
+    return decision.model_copy(update={"alerts": tuple(alert.model_copy(update=changes) for alert in decision.alerts)})
 
 
 class Clockwork:
@@ -115,9 +115,9 @@ def test_each_step_is_asked_once_at_its_time_and_everybody_asked_is_told(town: S
     assert (row.asked, row.owning, row.alert.told) == (True, False, ("ortiz", "lee", "hale", "root"))
     assert "answers for the network West" in row.because
 
-    def cancelled(one: EventRecord, history: History) -> Decision:
+    def cancelled(event_record: EventRecord, history: History) -> Decision:
         (stay,), (last,) = history.stays, history.alerts
-        gone = alert_of(stay, 2, one.event, Action.RETRACT, told=last.told, owners=last.owners)
+        gone = alert_of(stay, 2, event_record.event, Action.RETRACT, told=last.told, owners=last.owners)
         return Decision(action=Action.RETRACT, reasons=(Reason.ADMISSION_CANCELLED,), stays=(stay,), alerts=(gone,))
 
     town.decisions.decide([record(2, at=AT)], cancelled, AT)
@@ -148,7 +148,7 @@ def test_given_back_it_begins_anew_and_the_same_people_are_asked_again(town: Sto
 
 
 def test_nobody_on_duty_is_passed_over_at_once_and_kept_as_such(town: Store) -> None:
-    away = tuple(Absence(case_manager_id=one, starts=AT - days(1), ends=AT + days(9)) for one in ("ortiz", "lee"))
+    away = tuple(Absence(case_manager_id=nurse, starts=AT - days(1), ends=AT + days(9)) for nurse in ("ortiz", "lee"))
     work = Clockwork(town, absences=away)
     work.tick(11)
     assert work.asked() == [("", "nobody_on_duty"), ("hale", "asked")]
@@ -175,7 +175,8 @@ def test_after_three_days_asleep_each_stay_asks_once_and_a_person_s_mail_is_one(
         assert work.asked(message_id(number)) == [("", "overtaken"), ("", "overtaken"), ("root", "asked")]
     now = AT + days(3) + timedelta(minutes=3)
     assert [
-        one.alert.alert_id for one in town.deliveries.claim("me", now, days(1), town.deliveries.ready(now), each=9)
+        delivery.alert.alert_id
+        for delivery in town.deliveries.claim("me", now, days(1), town.deliveries.ready(now), each=9)
     ] == [message_id(number) for number in (1, 2, 3)]
 
 
@@ -200,16 +201,16 @@ def test_acting_takes_back_the_mail_that_nobody_has_in_hand(town: Store) -> None
 
 
 def test_two_workers_write_each_step_once_and_who_lost_its_turn_writes_nothing(town: Store) -> None:
-    one, two = Clockwork(town, "one"), Clockwork(town, "two")
+    first, second = Clockwork(town, "one"), Clockwork(town, "two")
     held = town.ticks.take(TickName.ESCALATION, "one", 0.0)
     assert held is not None
-    one.tick(5)
-    two.tick(11)
+    first.tick(5)
+    second.tick(11)
     with pytest.raises(TurnLost):
-        one.overdue.run(held, AT + timedelta(minutes=25))
-    one.tick(12)
-    two.tick(12)
-    assert one.asked() == [("ortiz", "asked")]
+        first.overdue.run(held, AT + timedelta(minutes=25))
+    first.tick(12)
+    second.tick(12)
+    assert first.asked() == [("ortiz", "asked")]
 
 
 def test_rules_changed_in_mid_run_hold_for_what_begins_after_them(town: Store) -> None:

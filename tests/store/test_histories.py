@@ -36,7 +36,7 @@ DIRECTORY: Final = Directory(
     [Network(network_id="N1", name="West")],
     [Practice(practice_id="P1", name="Ayers", network_id="N1")],
     [
-        *(CaseManager(case_manager_id=one, name=one, role=Role.NURSE, practices=("P1",)) for one in PEOPLE[:2]),
+        *(CaseManager(case_manager_id=name, name=name, role=Role.NURSE, practices=("P1",)) for name in PEOPLE[:2]),
         CaseManager(case_manager_id="hale", name="hale", role=Role.MANAGER, network_id="N1", practices=("P1",)),
     ],
 )
@@ -112,11 +112,11 @@ def new_store(backend: str, request: pytest.FixtureRequest) -> Iterator[Store]:
 def tell(store: Store, number: int, telling: Telling | None, stay: int) -> None:
     at = AT + timedelta(hours=telling.hours if telling else 0)
 
-    def rules(one: EventRecord, history: History) -> Decision:
+    def rules(event_record: EventRecord, history: History) -> Decision:
         if telling is None:
-            decision = decide(one, history)
-            (told,) = decision.alerts
-            return decision.model_copy(update={"alerts": (told.model_copy(update=_owners()),)})
+            decision = decide(event_record, history)
+            (announced,) = decision.alerts
+            return decision.model_copy(update={"alerts": (announced.model_copy(update=_owners()),)})
         mine = next(each for each in history.stays if each.stay_id == STAYS[stay])
         last = next(each for each in history.alerts if each.alert_id == STAYS[stay])
         changes: dict[str, Any] = {**_owners(), "occurred_at": at, "decided_at": at}
@@ -134,7 +134,7 @@ def tell(store: Store, number: int, telling: Telling | None, stay: int) -> None:
             action, status = Action.RETRACT, StayStatus.ENTERED_IN_ERROR
             mine = mine.model_copy(update={"merged_into": STAYS[1 - stay]})
         mine = mine.model_copy(update={"status": status})
-        alert = alert_of(mine, last.version + 1, one.event, action, **{**changes, "status": status})
+        alert = alert_of(mine, last.version + 1, event_record.event, action, **{**changes, "status": status})
         return Decision(action=action, reasons=(Reason.ADMITTED,), stays=(mine,), alerts=(alert,))
 
     kind = EventKind.ADMITTED if telling is None else EventKind.UPDATED
@@ -142,11 +142,11 @@ def tell(store: Store, number: int, telling: Telling | None, stay: int) -> None:
 
 
 def _owners() -> dict[str, Any]:
-    owners = tuple(Owner(case_manager_id=one, because="practice") for one in PEOPLE[:2])
+    owners = tuple(Owner(case_manager_id=name, because="practice") for name in PEOPLE[:2])
     return {"owners": owners, "told": PEOPLE[:2], "priority": Priority.URGENT}
 
 
-def told(store: Store, said: Sequence[Telling]) -> None:
+def tell_all(store: Store, said: Sequence[Telling]) -> None:
     for stay in (0, 1):
         tell(store, stay + 1, None, stay)
     merged: set[int] = set()
@@ -158,18 +158,18 @@ def told(store: Store, said: Sequence[Telling]) -> None:
 
 def acts_of(done: Sequence[Doing]) -> dict[str, list[tuple[str, Act]]]:
     """What each person sends, in their own order; an undoing takes back their last act on that stay."""
-    found: dict[str, list[tuple[str, Act]]] = {one: [] for one in PEOPLE}
+    acts: dict[str, list[tuple[str, Act]]] = {name: [] for name in PEOPLE}
     for number, doing in enumerate(done):
         who, stay, fields = PEOPLE[doing.who], STAYS[doing.stay], KINDS[doing.what]
         at = AT + timedelta(hours=doing.hours, seconds=number)
         if fields["kind"] is ActKind.UNDO:
-            mine = [act for alert_id, act in found[who] if alert_id == stay and act.kind is not ActKind.UNDO]
+            mine = [act for alert_id, act in acts[who] if alert_id == stay and act.kind is not ActKind.UNDO]
             if not mine:
                 continue
             fields, at = {**fields, "supersedes": mine[-1].act_id}, mine[-1].recorded_at + timedelta(seconds=5)
         values = {"role": Role.NURSE, "by": who, "version": doing.version, "happened_at": at, "recorded_at": at}
-        found[who].append((stay, Act(act_id=f"act-{number}", **{**values, **fields})))
-    return found
+        acts[who].append((stay, Act(act_id=f"act-{number}", **{**values, **fields})))
+    return acts
 
 
 def mixed(sent: dict[str, list[tuple[str, Act]]], turns: Sequence[int]) -> list[tuple[str, Act]]:
@@ -223,18 +223,18 @@ def test_whatever_is_told_and_done_is_one_story(
     stories = []
     for order in (mixed(sent, ()), mixed(sent, turns)):
         with new_store(backend, request) as store:
-            told(store, said)
+            tell_all(store, said)
             stand = delivered(store, order)
             kept = [act.act_id for _, act in store.acts.of_person("E1")]
             assert Counter(kept) == Counter(stand)
-            found = loops(store)
-            for stay, loop in found.items():
+            by_stay = loops(store)
+            for stay, loop in by_stay.items():
                 assert WAYS_ON[loop.follow_up.state]
                 counting = {act.act_id for act in effective(store.acts.of_stay(stay))}
-                kinds = Counter(one.clock.kind for one in loop.standings)
+                kinds = Counter(standing.clock.kind for standing in loop.standings)
                 assert all(count == 1 for count in kinds.values())
-                assert all(one.act is None or one.act.act_id in counting for one in loop.standings)
-            stories.append((stand, found))
+                assert all(standing.act is None or standing.act.act_id in counting for standing in loop.standings)
+            stories.append((stand, by_stay))
             turn = store.ticks.take("escalation", "one", 0.0)
             assert isinstance(turn, Turn)
             overdue = Overdue(store, default_escalation, default_policy, lambda: DIRECTORY)

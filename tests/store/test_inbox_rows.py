@@ -21,8 +21,8 @@ FIRST = message_id(1)
 
 
 def told_to(*people: str) -> Callable[[EventRecord, History], Decision]:
-    def rule(one: EventRecord, history: History) -> Decision:
-        decision = decide(one, history)
+    def rule(event_record: EventRecord, history: History) -> Decision:
+        decision = decide(event_record, history)
         owners = tuple(Owner(case_manager_id=person, because="practice") for person in people)
         change = {"owners": owners, "told": people}
         return decision.model_copy(update={"alerts": (decision.alerts[0].model_copy(update=change),)})
@@ -30,9 +30,11 @@ def told_to(*people: str) -> Callable[[EventRecord, History], Decision]:
     return rule
 
 
-def retract(one: EventRecord, history: History) -> Decision:
+def retract(event_record: EventRecord, history: History) -> Decision:
     stay = history.stays[0].model_copy(update={"status": StayStatus.CANCELLED})
-    alert = alert_of(stay, history.alerts[0].version + 1, one.event, Action.RETRACT, told=history.alerts[0].told)
+    alert = alert_of(
+        stay, history.alerts[0].version + 1, event_record.event, Action.RETRACT, told=history.alerts[0].told
+    )
     return Decision(action=Action.RETRACT, reasons=(Reason.ADMISSION_CANCELLED,), stays=(stay,), alerts=(alert,))
 
 
@@ -47,7 +49,7 @@ def test_a_row_carries_all_that_the_page_shows(store: Store) -> None:
     assert (row.alert.version, row.position, row.owning, row.because) == (2, 2, True, "practice")
     assert [(act.by, act.kind, act.version, act.text) for act in row.acts] == [("ortiz", ActKind.TAKE, 2, "mine")]
     assert store.inbox.rows_for("lee", NOW) == []
-    assert [found.alert.alert_id for found in store.inbox.rows_for("ortiz", NOW, alert_ids=[FIRST])] == [FIRST]
+    assert [listed.alert.alert_id for listed in store.inbox.rows_for("ortiz", NOW, alert_ids=[FIRST])] == [FIRST]
 
 
 def test_what_changed_since_the_reader_looked(store: Store) -> None:
@@ -98,10 +100,12 @@ def test_a_retraction_stays_until_everyone_who_was_told_has_seen_it(store: Store
     assert not store.inbox.may_see("chen", FIRST)
 
 
-def back_to_outpatient(one: EventRecord, history: History) -> Decision:
+def back_to_outpatient(event_record: EventRecord, history: History) -> Decision:
     """An A07: the alert is taken back while the stay goes on."""
-    told = history.alerts[0]
-    alert = alert_of(history.stays[0], told.version + 1, one.event, Action.RETRACT, told=told.told, owners=told.owners)
+    last = history.alerts[0]
+    alert = alert_of(
+        history.stays[0], last.version + 1, event_record.event, Action.RETRACT, told=last.told, owners=last.owners
+    )
     return Decision(action=Action.RETRACT, reasons=(Reason.BACK_TO_OUTPATIENT,), stays=history.stays, alerts=(alert,))
 
 
@@ -213,8 +217,8 @@ def test_who_is_watched(store: Store) -> None:
 def with_priority(priority: Priority, *people: str) -> Callable[[EventRecord, History], Decision]:
     rule = told_to(*people)
 
-    def decided(one: EventRecord, history: History) -> Decision:
-        decision = rule(one, history)
+    def decided(event_record: EventRecord, history: History) -> Decision:
+        decision = rule(event_record, history)
         alert = decision.alerts[0].model_copy(update={"priority": priority})
         return decision.model_copy(update={"alerts": (alert,)})
 
@@ -226,13 +230,13 @@ def test_over_the_limit_what_is_open_urgent_and_oldest_stays_and_the_count_is_th
     store.decisions.decide([old], with_priority(Priority.URGENT, "ortiz"), NOW - days(9))
     for number in range(2, 6):
         at = NOW - days(8) + days(number / 10)
-        one = record(number, f"E{number}", visit=f"V{number}", mrn=f"M{number}", at=at)
-        store.decisions.decide([one], with_priority(Priority.ROUTINE, "ortiz"), at)
+        event_record = record(number, f"E{number}", visit=f"V{number}", mrn=f"M{number}", at=at)
+        store.decisions.decide([event_record], with_priority(Priority.ROUTINE, "ortiz"), at)
     over = record(6, "E6", visit="V6", mrn="M6", kind=EventKind.DISCHARGED)
     store.decisions.decide([over], with_priority(Priority.URGENT, "ortiz"), NOW)
     acted(store, message_id(6), "ortiz", ActKind.NOTED, 1, NOW)
-    found = [row.alert.enrollee_id for row in store.inbox.rows_for("ortiz", NOW, limit=3)]
-    assert found == ["E3", "E2", "E1"], "newest first of those that stay"
+    kept = [row.alert.enrollee_id for row in store.inbox.rows_for("ortiz", NOW, limit=3)]
+    assert kept == ["E3", "E2", "E1"], "newest first of those that stay"
     assert len(store.inbox.rows_for("ortiz", NOW)) == store.inbox.rows_count("ortiz", NOW) == 6
 
 
@@ -266,7 +270,7 @@ def test_a_later_stay_that_runs_is_named_on_the_one_that_is_over(store: Store) -
     assert by_stay[FIRST] == (), "that one began before the first was over: another hospital's, or never closed"
     store.decisions.decide([record(4, visit="V3", at=NOW - days(1))], decide, NOW)
     by_stay = {row.alert.alert_id: row.again for row in store.inbox.rows_for("ortiz", NOW)}
-    assert [(one.alert.alert_id, one.heard_at) for one in by_stay[FIRST]] == [(message_id(4), NOW - days(1))]
+    assert [(later.alert.alert_id, later.heard_at) for later in by_stay[FIRST]] == [(message_id(4), NOW - days(1))]
     assert by_stay[message_id(4)] == ()
 
 

@@ -26,8 +26,8 @@ def test_attempts_are_counted_until_a_record_came_through(store: Store) -> None:
 def test_a_sender_is_parked_once_and_stays_so_until_it_is_taken_back(store: Store) -> None:
     assert store.keeping_up.park("north", "north", "read:KeyError", NOW)
     assert not store.keeping_up.park("north", "north", "read:TypeError", NOW + days(1))
-    (found,) = store.keeping_up.parked()
-    assert (found.sender, found.code, found.since) == ("north", "read:KeyError", NOW)
+    (parked,) = store.keeping_up.parked()
+    assert (parked.sender, parked.code, parked.since) == ("north", "read:KeyError", NOW)
     assert store.keeping_up.unpark("north")
     assert not store.keeping_up.unpark("north")
     assert store.keeping_up.parked() == ()

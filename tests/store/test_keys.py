@@ -23,13 +23,13 @@ def test_all_who_start_at_the_same_time_have_the_same_key(tmp_path: Path) -> Non
     for attempt in range(20):
         barrier, answers = processes.Barrier(4), processes.Queue()
         asking = [processes.Process(target=_ask, args=(tmp_path / str(attempt), barrier, answers)) for _ in range(4)]
-        for one in asking:
-            one.start()
-        found = {answers.get(timeout=20) for _ in asking}
-        for one in asking:
-            one.join()
-        assert len(found) == 1
-        assert len(found.pop()) == 64
+        for process in asking:
+            process.start()
+        keys = {answers.get(timeout=20) for _ in asking}
+        for process in asking:
+            process.join()
+        assert len(keys) == 1
+        assert len(keys.pop()) == 64
         assert [path.name for path in (tmp_path / str(attempt)).iterdir()] == ["hash.key"]
 
 

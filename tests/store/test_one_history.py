@@ -73,22 +73,22 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Told:
     write(made, folder)
     panel = read_panel(folder / "panel.csv")
     core = Watched(panel, route=team)
-    for data in hard([one.data for one in made.messages], random.Random(1)):
+    for data in hard([message.data for message in made.messages], random.Random(1)):
         core.step(data)
     assert len(core.decided) > 2000
-    assert sum(len(one.decision.alerts) for one in core.decided) > 500
+    assert sum(len(step.decision.alerts) for step in core.decided) > 500
     return Told(panel, core)
 
 
 @pytest.fixture(scope="module")
 def stories() -> dict[str, Told]:
-    found = {}
+    by_folder = {}
     for folder in FOLDERS:
         core = core_for(folder, story(folder), Watched)
         for data, reject in messages(folder):
             core.step(data, reject)
-        found[folder.name] = Told(read_panel(folder / "panel.csv") if (folder / "panel.csv").exists() else (), core)
-    return found
+        by_folder[folder.name] = Told(read_panel(folder / "panel.csv") if (folder / "panel.csv").exists() else (), core)
+    return by_folder
 
 
 def test_invented_lives(store: Store, lives: Told) -> None:
@@ -97,11 +97,11 @@ def test_invented_lives(store: Store, lives: Told) -> None:
 
 
 def test_every_story(store: Store, stories: dict[str, Told]) -> None:
-    chance, found = random.Random(3), {}
-    for name, told in stories.items():
-        begin(store, told.panel)
-        found[name] = differences(store, told.core, chance)
-    assert {name: differing for name, differing in found.items() if differing} == {}
+    chance, by_story = random.Random(3), {}
+    for name, case in stories.items():
+        begin(store, case.panel)
+        by_story[name] = differences(store, case.core, chance)
+    assert {name: differing for name, differing in by_story.items() if differing} == {}
 
 
 def hard(sent: Sequence[bytes], chance: random.Random) -> Iterator[bytes]:
@@ -148,13 +148,13 @@ def begin(store: Store, panel: Sequence[Enrollee]) -> None:
 
 def differences(store: Store, core: Watched, chance: random.Random) -> list[str]:
     """What the store comes to otherwise than the memory did."""
-    somebodys = [one for one in core.decided if owner_of(one.whose)]
-    found = [
-        f"{one.event.control_id} {one.event.trigger}: {said(one.decision)}; store: {said(decision)}"
-        for one, decision in zip(somebodys, decided_anew(store, core, core.decided, chance), strict=True)
-        if decision != one.decision
+    somebodys = [step for step in core.decided if owner_of(step.whose)]
+    differing = [
+        f"{step.event.control_id} {step.event.trigger}: {said(step.decision)}; store: {said(decision)}"
+        for step, decision in zip(somebodys, decided_anew(store, core, core.decided, chance), strict=True)
+        if decision != step.decision
     ]
-    return found if learned_in(store) == core.remembered.numbers else [*found, "record numbers"]
+    return differing if learned_in(store) == core.remembered.numbers else [*differing, "record numbers"]
 
 
 def decided_anew(
@@ -164,35 +164,35 @@ def decided_anew(
 
     def rules(record: EventRecord, history: History) -> Decision:
         world = World(core.policy, core.route, record.event.received_at)
-        further = [(one.match, one.prior_match) for one in record.further]
+        further = [(whose.match, whose.prior_match) for whose in record.further]
         return decide(record.event, record.match, record.prior_match, history, world, further=further)
 
     for batch in batches(decided, chance):
-        somebodys = [record_of(one) for one in batch if owner_of(one.whose)]
+        somebodys = [record_of(step) for step in batch if owner_of(step.whose)]
         yield from (outcome.decision for outcome in store.decisions.decide(somebodys, rules, NOW, SECRET))
-        if kept := [one.event for one in batch if is_kept(one)]:
+        if kept := [step.event for step in batch if is_kept(step)]:
             store.unmatched.keep(kept, SECRET)
 
 
 def batches(decided: Sequence[Decided], chance: random.Random) -> Iterator[list[Decided]]:
     """Of any size; what is kept of nobody ends one, as it is kept before what comes later is decided."""
     batch: list[Decided] = []
-    for one in decided:
-        if batch and (chance.random() < 0.05 or (owner_of(one.whose) and any(map(is_kept, batch)))):
+    for step in decided:
+        if batch and (chance.random() < 0.05 or (owner_of(step.whose) and any(map(is_kept, batch)))):
             yield batch
             batch = []
-        batch.append(one)
+        batch.append(step)
     yield batch
 
 
-def is_kept(one: Decided) -> bool:
-    return owner_of(one.whose) is None and worth_keeping(one.event)
+def is_kept(step: Decided) -> bool:
+    return owner_of(step.whose) is None and worth_keeping(step.event)
 
 
-def record_of(one: Decided) -> EventRecord:
-    (match, prior), *others = one.whose
+def record_of(step: Decided) -> EventRecord:
+    (match, prior), *others = step.whose
     further = tuple(WhoseRecord(match=match, prior_match=prior) for match, prior in others)
-    return EventRecord(event=one.event, match=match, prior_match=prior, further=further)
+    return EventRecord(event=step.event, match=match, prior_match=prior, further=further)
 
 
 def said(decision: Decision | None) -> str:

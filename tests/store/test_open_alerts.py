@@ -31,11 +31,11 @@ def test_sql_says_what_the_rules_say(store: Store) -> None:
         seen, seen.c.alert_id == alerts.c.alert_id
     )
     with store.database.reading() as connection:
-        found = {int(row[0]): tuple(map(bool, row[1:])) for row in connection.execute(answers)}
+        by_sql = {int(row[0]): tuple(map(bool, row[1:])) for row in connection.execute(answers)}
     for number, (status, action, version, acknowledged, looked) in enumerate(ROWS):
         asking = asks(action, status, version, acknowledged=acknowledged, seen=looked or 0)
         said = (goes_on(action, status), is_awaited(action, status), asking, asking and action is not Action.RETRACT)
-        assert found[number] == said, ROWS[number]
+        assert by_sql[number] == said, ROWS[number]
 
 
 def test_sql_says_of_a_stay_what_the_rules_say(store: Store) -> None:
@@ -46,8 +46,8 @@ def test_sql_says_of_a_stay_what_the_rules_say(store: Store) -> None:
             )
     said = select(stays.c.stay_id, STAY_GOES_ON, STAY_HAPPENED)
     with store.database.reading() as connection:
-        found = {row[0]: (bool(row[1]), bool(row[2])) for row in connection.execute(said)}
-    assert found == {status: (status in OPEN, status not in DEAD) for status in StayStatus}
+        by_sql = {row[0]: (bool(row[1]), bool(row[2])) for row in connection.execute(said)}
+    assert by_sql == {status: (status in OPEN, status not in DEAD) for status in StayStatus}
 
 
 @pytest.mark.parametrize("status", StayStatus)

@@ -26,7 +26,7 @@ def load(store: Store, *lines: object, full: bool = True, day: float = 0, **opti
     return store.panel.load(lines, full=full, now=NOW + days(day), **options)
 
 
-def one(store: Store, enrollee_id: str = "E1") -> PanelRecord:
+def record_of(store: Store, enrollee_id: str = "E1") -> PanelRecord:
     return next(store.panel.records([enrollee_id]))
 
 
@@ -43,7 +43,7 @@ def test_a_first_load_adds_everybody(store: Store) -> None:
     assert store.panel.size() == 3
     assert store.panel.loaded_at() == NOW
     assert store.panel.age(NOW + days(91)) == days(91)
-    assert {found.enrollee_id for found in store.panel.records()} == {"E0", "E1", "E2"}
+    assert {record.enrollee_id for record in store.panel.records()} == {"E0", "E1", "E2"}
 
 
 def test_before_the_first_load_there_is_nothing(store: Store) -> None:
@@ -54,7 +54,7 @@ def test_before_the_first_load_there_is_nothing(store: Store) -> None:
 
 def test_a_line_comes_back_as_the_matcher_and_the_rules_read_it(store: Store) -> None:
     load(store, line(mrns="MISSION:M1;A:B:7;X9", suffix="JR"))
-    assert one(store) == PanelRecord(
+    assert record_of(store) == PanelRecord(
         enrollee_id="E1",
         medicaid_id="901234567L",
         ssn="123121234",
@@ -72,10 +72,10 @@ def test_a_line_comes_back_as_the_matcher_and_the_rules_read_it(store: Store) ->
         mrns=(("MISSION", "M1"), ("A:B", "7"), ("", "X9")),
         effective_from="2024-01-01",
     )
-    found = enrollee(store)
-    assert (found.risk_tier, found.consent, found.programs) == (RiskTier.HIGH, Consent.NONE, ("asthma", "diabetes"))
-    assert (found.effective_from, found.effective_to, found.language) == (date(2024, 1, 1), None, "en")
-    assert found.mrns[1] == Identifier(system="A:B", value="7")
+    stored = enrollee(store)
+    assert (stored.risk_tier, stored.consent, stored.programs) == (RiskTier.HIGH, Consent.NONE, ("asthma", "diabetes"))
+    assert (stored.effective_from, stored.effective_to, stored.language) == (date(2024, 1, 1), None, "en")
+    assert stored.mrns[1] == Identifier(system="A:B", value="7")
 
 
 def test_a_payer_is_kept_and_one_that_is_not_known_is_no_change(store: Store) -> None:
@@ -88,9 +88,9 @@ def test_a_payer_is_kept_and_one_that_is_not_known_is_no_change(store: Store) ->
 
 def test_enrollees_load_as_well_as_lines(store: Store) -> None:
     load(store, line(suffix="JR"))
-    found = enrollee(store)
-    assert load(store, found, day=1).changed == 0
-    changed = found.model_copy(update={"phone": "1", "effective_to": date(2030, 1, 1)})
+    stored = enrollee(store)
+    assert load(store, stored, day=1).changed == 0
+    changed = stored.model_copy(update={"phone": "1", "effective_to": date(2030, 1, 1)})
     assert load(store, changed, day=2).changed_fields == {"phone": 1, "effective_to": 1}
 
 
@@ -107,11 +107,11 @@ def test_what_somebody_was_known_by_stays(store: Store) -> None:
     new = line(last_name="ORTIZ", address="9 Elm St", zip="27601", phone="9195550102", mrns="MISSION:M2")
     report = load(store, new, day=1)
     assert report.changed_fields == {"last": 1, "street": 1, "zip": 1, "phone": 1, "mrns": 1}
-    found = one(store)
-    assert found.former_names == (("WHITFIELD", "ROSA"),)
-    assert found.former_addresses == (("12 Oak St", "28801"),)
-    assert found.former_phones == ("8285550101",)
-    assert found.mrns == (("MISSION", "M2"), ("MISSION", "M1"))
+    record = record_of(store)
+    assert record.former_names == (("WHITFIELD", "ROSA"),)
+    assert record.former_addresses == (("12 Oak St", "28801"),)
+    assert record.former_phones == ("8285550101",)
+    assert record.mrns == (("MISSION", "M2"), ("MISSION", "M1"))
     person = enrollee(store)
     assert person.former_names == (PersonName(family="WHITFIELD", given="ROSA"),)
     assert person.former_addresses == (Address(street="12 Oak St", zip="28801"),)
@@ -119,10 +119,10 @@ def test_what_somebody_was_known_by_stays(store: Store) -> None:
     load(store, line(), day=2)
     load(store, new, day=3)
     load(store, line(last_name="LEE", phone=""), day=4)
-    found = one(store)
-    assert sorted(found.former_names) == [("ORTIZ", "ROSA"), ("WHITFIELD", "ROSA")]
-    assert sorted(found.former_phones) == ["8285550101", "9195550102"]
-    assert found.mrns == (("MISSION", "M1"), ("MISSION", "M2"))
+    record = record_of(store)
+    assert sorted(record.former_names) == [("ORTIZ", "ROSA"), ("WHITFIELD", "ROSA")]
+    assert sorted(record.former_phones) == ["8285550101", "9195550102"]
+    assert record.mrns == (("MISSION", "M1"), ("MISSION", "M2"))
 
 
 def test_a_delta_leaves_the_others_alone(store: Store) -> None:
@@ -138,7 +138,7 @@ def test_who_is_missing_from_a_full_load_ended_the_day_before(store: Store) -> N
     report = load(store, *panel(2), day=3, max_end_share=0.5)
     assert (report.ended, report.end_share, report.refused) == (1, 1 / 3, False)
     assert enrollee(store, "E2").effective_to == date(2026, 11, 24)
-    assert one(store, "E2").effective_to == "2026-11-24"
+    assert record_of(store, "E2").effective_to == "2026-11-24"
     assert store.panel.changes(seq).enrollee_ids == ("E2",)
     assert load(store, *panel(2), day=4).ended == 0
     back = load(store, *panel(3), day=5)
@@ -150,7 +150,7 @@ def test_a_load_that_would_end_too_many_is_refused_whole(store: Store) -> None:
     seq = store.panel.seq()
     report = load(store, line("E0", phone="1"), line("E99"), day=1, max_end_share=0.2)
     assert (report.refused, report.ended, report.end_share, report.seq, report.size) == (True, 9, 0.9, 0, 10)
-    assert (store.panel.size(), store.panel.seq(), one(store, "E0").phone) == (10, seq, "8285550101")
+    assert (store.panel.size(), store.panel.seq(), record_of(store, "E0").phone) == (10, seq, "8285550101")
     assert load(store, line("E0", phone="1"), day=1, force=True, max_end_share=0.2).ended == 9
 
 
@@ -158,10 +158,10 @@ def test_who_left_long_ago_leaves_the_matcher_and_may_come_back(store: Store) ->
     load(store, *panel(2))
     load(store, *panel(1), day=1, force=True)
     load(store, *panel(1), day=300)
-    assert {found.enrollee_id for found in store.panel.records()} == {"E0", "E1"}
+    assert {record.enrollee_id for record in store.panel.records()} == {"E0", "E1"}
     seq = store.panel.seq()
     load(store, *panel(1), day=500)
-    assert {found.enrollee_id for found in store.panel.records()} == {"E0"}
+    assert {record.enrollee_id for record in store.panel.records()} == {"E0"}
     assert store.panel.changes(seq)[1:3] == ((), ("E1",))
     assert store.panel.size() == 1
     seq = store.panel.seq()
@@ -211,7 +211,7 @@ def test_an_enrollee_that_comes_twice_stops_the_load(store: Store) -> None:
     with pytest.raises(ValueError, match="twice") as caught:
         load(store, line("E2"), line("E1", phone="1"), line("E2"))
     assert "WHITFIELD" not in str(caught.value)
-    assert (store.panel.size(), one(store).phone) == (1, "8285550101")
+    assert (store.panel.size(), record_of(store).phone) == (1, "8285550101")
 
 
 def test_a_source_that_fails_changes_nothing_and_leaves_the_store_usable(store: Store) -> None:
@@ -227,10 +227,10 @@ def test_a_source_that_fails_changes_nothing_and_leaves_the_store_usable(store: 
 
 
 def test_progress_is_told(store: Store) -> None:
-    told: list[tuple[str, int]] = []
-    load(store, *panel(5), progress=lambda stage, done: told.append((stage, done)))
-    assert ("read", 5) in told
-    assert told[-1] == ("write", 5)
+    stages: list[tuple[str, int]] = []
+    load(store, *panel(5), progress=lambda stage, done: stages.append((stage, done)))
+    assert ("read", 5) in stages
+    assert stages[-1] == ("write", 5)
 
 
 def test_many_changes_are_written_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,12 +238,12 @@ def test_many_changes_are_written_in_pages(store: Store, monkeypatch: pytest.Mon
     monkeypatch.setattr("streams.store.panel_load.STAGED_AT_ONCE", 2)
     load(store, *panel(7))
     seq = store.panel.seq()
-    report = load(store, *(found._replace(phone="1") for found in panel(7)), day=1)
+    report = load(store, *(record._replace(phone="1") for record in panel(7)), day=1)
     assert report.changed == 7
     changes = store.panel.changes(seq)
     assert len(changes.enrollee_ids) == 7
-    assert {found.phone for found in store.panel.records(changes.enrollee_ids)} == {"1"}
-    assert {found.phone for found in store.panel.records()} == {"1"}
+    assert {record.phone for record in store.panel.records(changes.enrollee_ids)} == {"1"}
+    assert {record.phone for record in store.panel.records()} == {"1"}
 
 
 def test_other_writers_wait_only_for_the_last_part(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

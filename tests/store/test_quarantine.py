@@ -26,10 +26,10 @@ def fail(store: Store, *records: Failed) -> None:
 
 def test_it_is_listed_without_its_content_and_opened_with_the_key_only(store: Store) -> None:
     fail(store, failed(1), failed(2, "B|OTHER"))
-    found = store.quarantine.all()
-    assert [each.message_id for each in found] == [message_id(1), message_id(2)]
+    failures = store.quarantine.all()
+    assert [each.message_id for each in failures] == [message_id(1), message_id(2)]
     assert [each.message_id for each in store.quarantine.all(sender="B|OTHER")] == [message_id(2)]
-    assert "secret" not in repr(found)
+    assert "secret" not in repr(failures)
     assert "secret" not in repr(failed(1))
     assert store.quarantine.content(message_id(1), SECRET) == (b"MSH|secret", None)
     assert store.quarantine.content(message_id(1), b"other" * 13) == (b"", None)

@@ -23,9 +23,9 @@ NUMBERS = {name: Identifier(system="MISSION", value=name, type="MR") for name in
 
 def with_numbers(number: int, *names: str, **changes: Any) -> EventRecord:
     """A possible match of somebody under these record numbers."""
-    one = record(number, grade=Grade.POSSIBLE, visit=f"V{number}", **changes)
-    patient = one.event.patient.model_copy(update={"identifiers": tuple(NUMBERS[name] for name in names)})
-    return one.model_copy(update={"event": one.event.model_copy(update={"patient": patient})})
+    event_record = record(number, grade=Grade.POSSIBLE, visit=f"V{number}", **changes)
+    patient = event_record.event.patient.model_copy(update={"identifiers": tuple(NUMBERS[name] for name in names)})
+    return event_record.model_copy(update={"event": event_record.event.model_copy(update={"patient": patient})})
 
 
 @pytest.mark.parametrize("verdict", [Verdict.DIFFERENT, Verdict.SAME])
@@ -41,7 +41,7 @@ def test_who_has_answered_is_not_asked_again_whichever_number_comes_first(store:
     ]
     for number, batch in enumerate(([again[0]], again[1:3], again[3:])):
         outcomes = store.decisions.decide(batch, decide, NOW)
-        reasons = [one.decision.reasons[0] for one in outcomes if one.decision]
+        reasons = [outcome.decision.reasons[0] for outcome in outcomes if outcome.decision]
         assert (Reason.MATCH_REJECTED in reasons) is (verdict is Verdict.DIFFERENT), number
         assert store.reviews.count() == 0, number
     for number, born in enumerate((date(1980, 1, 1), None), 6):
@@ -54,7 +54,7 @@ def test_one_question_waits_for_whoever_brings_a_number_of_it(store: Store) -> N
     batch = [with_numbers(1, "M1"), with_numbers(2, "M0", "M1"), with_numbers(3, "M0", born=None)]
     store.decisions.decide(batch, decide, NOW)
     store.decisions.decide([with_numbers(4, "M3", "M0"), with_numbers(5, "M2")], decide, NOW)
-    assert [len(one.records) for one in store.reviews.waiting()] == [4, 1]
+    assert [len(review.records) for review in store.reviews.waiting()] == [4, 1]
     store.decisions.decide([with_numbers(6, "M2", "M3")], decide, NOW)
     assert store.reviews.count() == 2, "a number of either question opens no third"
 

@@ -188,8 +188,8 @@ def test_any_text_is_kept_and_found_as_it_is(store: Store) -> None:
     with store.database.writing() as connection:
         columns = ("feed", "received_us")
         assert write_rows(connection, feeds, columns, [(text, 7) for text in NASTY]) == len(NASTY)
-        found = rows_among(connection, "SELECT feed FROM feeds WHERE feed IN :among", NASTY)
-    assert {row[0] for row in found} == set(NASTY)
+        rows = rows_among(connection, "SELECT feed FROM feeds WHERE feed IN :among", NASTY)
+    assert {row[0] for row in rows} == set(NASTY)
     assert set(store.ledger.feeds()) == set(NASTY)
 
 
@@ -327,9 +327,9 @@ def test_the_directory_comes_back_as_it_went_in(store: Store) -> None:
     assert directory.practices["P1"].county == "Wake"
     assert directory.case_managers["b"] == people[0]
     store.directory.load([], [], [people[0].model_copy(update={"name": "B2"})], [], [], replace=False)
-    assert {one.name for one in store.directory.case_managers()} == {"A", "B2"}
+    assert {case_manager.name for case_manager in store.directory.case_managers()} == {"A", "B2"}
     store.directory.load([], [], people[:1], [], [], replace=True)
-    assert [one.name for one in store.directory.case_managers()] == ["B"]
+    assert [case_manager.name for case_manager in store.directory.case_managers()] == ["B"]
     assert store.directory.version() == 3
 
 

@@ -40,8 +40,10 @@ def test_a_story_begun_before_ends_after(name: str, store_url: str) -> None:
     write(store_url, old["tables"])
     opened = Store.open(store_url, migrate=True)
     try:
-        found = decided_anew(opened, core, wanted, random.Random(3))
-        assert [said(one) for one in found] == [said(one.decision) for one in wanted if owner_of(one.whose)]
+        decisions = decided_anew(opened, core, wanted, random.Random(3))
+        assert [said(decision) for decision in decisions] == [
+            said(step.decision) for step in wanted if owner_of(step.whose)
+        ]
     finally:
         opened.close()
 
@@ -67,7 +69,16 @@ def said(decision: Decision | None) -> object:
     """What people hear, and by which version of which alert."""
     assert decision is not None
     alerts = [
-        (one.alert_id, one.version, one.kind, one.encounter_class, one.status, one.priority, one.told, one.reasons)
-        for one in decision.alerts
+        (
+            alert.alert_id,
+            alert.version,
+            alert.kind,
+            alert.encounter_class,
+            alert.status,
+            alert.priority,
+            alert.told,
+            alert.reasons,
+        )
+        for alert in decision.alerts
     ]
     return decision.action, decision.reasons, decision.waits, alerts

@@ -36,9 +36,9 @@ def value_of(table: Table, column: Any) -> Any:
 
 
 def tables_of(connection: Connection) -> dict[str, Table]:
-    found = MetaData()
-    found.reflect(connection)
-    return {name: table for name, table in found.tables.items() if name not in {"alembic_version", "counters"}}
+    metadata = MetaData()
+    metadata.reflect(connection)
+    return {name: table for name, table in metadata.tables.items() if name not in {"alembic_version", "counters"}}
 
 
 def fill(database: Database) -> dict[str, dict[str, Any]]:
@@ -65,9 +65,9 @@ def test_every_row_comes_through(store_url: str, revision: str, monkeypatch: pyt
         now = tables_of(connection)
         for name, row in before.items():
             table = now[RENAMED.get(name, name)]
-            found = [dict(one) for one in connection.execute(select(table)).mappings()]
+            stored = [dict(mapping) for mapping in connection.execute(select(table)).mappings()]
             kept = {column: value for column, value in row.items() if column in table.columns and name not in RENAMED}
-            assert kept in [{column: one[column] for column in kept} for one in found], name
+            assert kept in [{column: mapping[column] for column in kept} for mapping in stored], name
     with database.writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     database.close()

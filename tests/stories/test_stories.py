@@ -64,7 +64,7 @@ def messages(folder: Path) -> Iterator[tuple[bytes, Any]]:
         yield item.message, item.reject
 
 
-def told(answer: dict[str, Any]) -> str:
+def line_of(answer: dict[str, Any]) -> str:
     """One message in the words of `story.toml`: trigger, what was done and why, and the version it made."""
     if answer["ending"] == "reject":
         return f"{answer['trigger'] or '?'} reject {answer['code']} {answer['place']}".strip()
@@ -81,13 +81,13 @@ def told(answer: dict[str, Any]) -> str:
 
 def runs(lines: list[str]) -> list[str]:
     """Equal lines one after the other, counted."""
-    found: list[tuple[str, int]] = []
+    counted: list[tuple[str, int]] = []
     for line in lines:
-        if found and found[-1][0] == line:
-            found[-1] = (line, found[-1][1] + 1)
+        if counted and counted[-1][0] == line:
+            counted[-1] = (line, counted[-1][1] + 1)
         else:
-            found.append((line, 1))
-    return [line if count == 1 else f"{count} x {line}" for line, count in found]
+            counted.append((line, 1))
+    return [line if count == 1 else f"{count} x {line}" for line, count in counted]
 
 
 def story(folder: Path) -> dict[str, Any]:
@@ -99,14 +99,14 @@ def test_story(folder: Path) -> None:
     facts = story(folder)
     core = core_for(folder, facts)
     answers = [core.step(data, reject) for data, reject in messages(folder)]
-    assert runs([told(answer) for answer in answers]) == facts["expect"], facts["title"]
+    assert runs([line_of(answer) for answer in answers]) == facts["expect"], facts["title"]
     for clock in facts.get("clocks", ()):
-        found = {one["kind"]: one for one in answers[clock["message"] - 1]["alert"]["clocks"]}
+        clocks = {alert_clock["kind"]: alert_clock for alert_clock in answers[clock["message"] - 1]["alert"]["clocks"]}
         if clock["status"] == "absent":
-            assert clock["kind"] not in found
+            assert clock["kind"] not in clocks
             continue
-        due = datetime.fromisoformat(found[clock["kind"]]["due_at"]).astimezone(LOCAL)
-        assert (f"{due:%Y-%m-%d %H:%M}", found[clock["kind"]]["status"]) == (clock["due"], clock["status"]), clock
+        due = datetime.fromisoformat(clocks[clock["kind"]]["due_at"]).astimezone(LOCAL)
+        assert (f"{due:%Y-%m-%d %H:%M}", clocks[clock["kind"]]["status"]) == (clock["due"], clock["status"]), clock
     expected = folder / "1_explained.json"
     text = "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
     if os.environ.get("UPDATE_STORIES"):

@@ -48,9 +48,9 @@ def test_what_is_no_address_of_ours_is_refused_with_why_and_without_the_url(url:
     assert "pass@" not in str(error.value)
 
 
-def look(monkeypatch: pytest.MonkeyPatch, url: str, *found: str, **changes):
+def look(monkeypatch: pytest.MonkeyPatch, url: str, *answers: str, **changes):
     def answer(host, port, **_):
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in found]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in answers]
 
     monkeypatch.setattr(addresses.socket, "getaddrinfo", answer)
     return asyncio.run(look_up(url, **{"private": False, **changes}))

@@ -36,8 +36,8 @@ def asked(rig: Rig, identifier: str = "MISSION|M1", who: str = "mission", status
 
 
 def finished(days: int):
-    def rule(one, history):
-        made = decide(one, history)
+    def rule(event_record, history):
+        made = decide(event_record, history)
         ended = TODAY - timedelta(days=days)
         changed = {"status": StayStatus.FINISHED, "started_at": ended, "ended_at": ended, "last_recorded_at": ended}
         return made.model_copy(update={"stays": tuple(stay.model_copy(update=changed) for stay in made.stays)})
@@ -47,18 +47,18 @@ def finished(days: int):
 
 def test_the_hospital_that_has_the_patient_is_told_who_coordinates(hospital: Rig) -> None:
     hospital.store.decisions.decide([record(1)], decide, NOW)
-    found = asked(hospital)
-    assert found["total"] == 1
-    team = found["entry"][0]["resource"]
-    assert [one["member"]["display"] for one in team["participant"]] == ["Practice", "M. Ortiz, RN"]
+    bundle = asked(hospital)
+    assert bundle["total"] == 1
+    team = bundle["entry"][0]["resource"]
+    assert [participant["member"]["display"] for participant in team["participant"]] == ["Practice", "M. Ortiz, RN"]
     assert team["subject"]["identifier"] == {"value": "M1", "assigner": {"display": "MISSION"}}
     coordinator = team["contained"][1]
     assert (coordinator["name"][0]["family"], len(coordinator["identifier"])) == ("Ortiz", 1), "as US Core asks"
-    assert not any(word in json.dumps(found) for word in ("WHITFIELD", "E1", "1955"))
+    assert not any(word in json.dumps(bundle) for word in ("WHITFIELD", "E1", "1955"))
     posted = hospital.as_("mission", "system/CareTeam.s").ask(
         "POST", "CareTeam/_search", data={"patient.identifier": "MISSION|M1"}
     )
-    assert posted == found
+    assert posted == bundle
 
 
 def test_unknown_not_theirs_and_not_allowed_look_the_same(hospital: Rig) -> None:
@@ -99,9 +99,9 @@ def test_each_look_is_audited(hospital: Rig) -> None:
     ],
 )
 def test_an_oid_is_one_with_and_without_its_scheme(hospital: Rig, asked_with: str, shown: dict[str, str]) -> None:
-    one = record(1)
+    event_record = record(1)
     number = Identifier(system="2.16.840.1.1", value="M1", type="MR")
-    patient = one.event.patient.model_copy(update={"identifiers": (number,)})
-    told = one.model_copy(update={"event": one.event.model_copy(update={"patient": patient})})
-    hospital.store.decisions.decide([told], decide, NOW)
+    patient = event_record.event.patient.model_copy(update={"identifiers": (number,)})
+    renumbered = event_record.model_copy(update={"event": event_record.event.model_copy(update={"patient": patient})})
+    hospital.store.decisions.decide([renumbered], decide, NOW)
     assert asked(hospital, f"{asked_with}|M1")["entry"][0]["resource"]["subject"]["identifier"] == shown

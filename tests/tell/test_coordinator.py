@@ -26,7 +26,7 @@ from streams.tell.forms.coordinator import Contact
 from streams.tell.nobody import sample_view
 from streams.tell.seen import Known, seen_by
 from tests.rigs.store import record
-from tests.rigs.telling import DIRECTORY, NOW, destination, retracting, take_back, told
+from tests.rigs.telling import DIRECTORY, NOW, decide_for, destination, retracting, take_back
 from tests.tell.test_deliver import Rig, Scripted, rows, store
 from tests.tell.test_no_leak import alert, enrollee
 
@@ -82,7 +82,7 @@ def test_nobody_but_a_hospital_can_be_the_destination(form: FormKind, whose: Who
 def test_the_way_from_match_to_message_to_what_takes_it_back(store: Store) -> None:
     mission, other = desk("MISSION", options=SAYS), desk("OTHER", options=SAYS)
     sending, way = rig(store, mission, other)
-    told(store, [mission, other], record(1), record(2))
+    decide_for(store, [mission, other], record(1), record(2))
     sending.turn()
     ((where, parcel),) = way.sent
     assert where == mission.destination_id, "once, and nowhere else"
@@ -101,7 +101,7 @@ def test_the_way_from_match_to_message_to_what_takes_it_back(store: Store) -> No
     assert (audited.case_manager_id, audited.detail) == (f"destination:{where}", "care team")
     assert [row.destination_id for row in store.deliveries.disclosures_of("E1")] == [where]
 
-    told(store, [mission, other], take_back(3), rule=retracting)
+    decide_for(store, [mission, other], take_back(3), rule=retracting)
     sending.turn()
     assert [name for name, _ in way.sent] == [where, where]
     cancel = parse_message(way.sent[1][1].body.decode(), find_groups=False)
@@ -114,8 +114,8 @@ def test_the_way_from_match_to_message_to_what_takes_it_back(store: Store) -> No
 def test_a_direct_message_says_it_to_a_person(store: Store) -> None:
     mission = desk("MISSION", FormKind.DIRECT_COORDINATOR, address="desk@direct.mission.example", options=SAYS)
     sending, way = rig(store, mission)
-    told(store, [mission], record(1))
-    told(store, [mission], take_back(2), rule=retracting)
+    decide_for(store, [mission], record(1))
+    decide_for(store, [mission], take_back(2), rule=retracting)
     sending.turn()
     first, second = (message_from_bytes(parcel.body).get_payload(decode=True).decode() for _, parcel in way.sent)
     lines = [line.rstrip("\r") for line in first.splitlines()]
@@ -126,7 +126,7 @@ def test_a_direct_message_says_it_to_a_person(store: Store) -> None:
 
 def test_at_the_moment_of_sending_the_stay_must_be_theirs(store: Store) -> None:
     mission = desk("MISSION")
-    told(store, [mission], record(1))
+    decide_for(store, [mission], record(1))
     (row,) = rows(store, mission.destination_id)
     seen = seen_by(mission, alert(FacilityKind.ACUTE, Action.NOTIFY, "in-progress"), enrollee("all"), KNOWN)
     seen = seen.model_copy(update={"alert_id": row.alert_id, "person": sample_view(NOW).person})
@@ -143,7 +143,7 @@ def test_at_the_moment_of_sending_the_stay_must_be_theirs(store: Store) -> None:
 def test_who_may_not_know_whom_it_is_about_is_told_nothing(store: Store, form: FormKind) -> None:
     mission = desk("MISSION", form, tier=Tier.WITHHELD)
     sending, way = rig(store, mission)
-    told(store, [mission], record(1))
+    decide_for(store, [mission], record(1))
     sending.turn()
     (row,) = rows(store, mission.destination_id)
     assert (row.state, row.failure, way.sent) == (DeliveryState.GIVEN_UP, GiveUp.WITHHELD, [])

@@ -71,16 +71,16 @@ def views() -> list[AlertView]:
         {"action": Action.RETRACT, "status": StayStatus.CANCELLED},
         {"action": Action.RETRACT, "status": StayStatus.ENTERED_IN_ERROR},
     ]
-    found = []
+    shown = []
     for event, more, cls in itertools.product(events, ({}, FULL), EncounterClass):
         if "ended_at" in more and event.get("status") is not StayStatus.FINISHED:
             more = {key: value for key, value in more.items() if key not in ("ended_at", "disposition")}
-        found.append(view(**{"encounter_class": cls, **event, **more}))
-    found.append(view(notice=PART2_NOTICE, **{**FULL, "ended_at": None, "disposition": ""}))
-    found.append(view(person=PERSON.model_copy(update={"name": PersonName(given="ROSA"), "sex": ""})))
+        shown.append(view(**{"encounter_class": cls, **event, **more}))
+    shown.append(view(notice=PART2_NOTICE, **{**FULL, "ended_at": None, "disposition": ""}))
+    shown.append(view(person=PERSON.model_copy(update={"name": PersonName(given="ROSA"), "sex": ""})))
     ids_only = {"person": None, "tier": Tier.WITHHELD, "status": None, "kind": None, "encounter_class": None}
-    found.append(view(Action.RETRACT, **{**ids_only, "occurred_at": None, "started_at": None}))
-    return found
+    shown.append(view(Action.RETRACT, **{**ids_only, "occurred_at": None, "started_at": None}))
+    return shown
 
 
 def made() -> list[dict]:
@@ -89,7 +89,7 @@ def made() -> list[dict]:
 
 
 def test_our_own_check_of_what_the_profiles_let_pass() -> None:
-    assert [faults(one) for one in made()] == [()] * len(views())
+    assert [faults(made_bundle) for made_bundle in made()] == [()] * len(views())
     good = made()[2 * 2 * len(EncounterClass)]
     assert faults(good) == ()
     wrong = json.loads(json.dumps(good))
@@ -121,8 +121,8 @@ def test_a_retry_is_the_same_bundle_and_another_version_tells_of_the_same_stay()
     assert first["id"] != second["id"]
     numbers = [
         part["resource"]["identifier"]
-        for one in (first, second)
-        for part in one["entry"]
+        for made_bundle in (first, second)
+        for part in made_bundle["entry"]
         if part["resource"]["resourceType"] == "Encounter"
     ]
     assert numbers[0] == numbers[1]
@@ -153,9 +153,9 @@ def validator() -> Path:
 @pytest.mark.servers
 def test_every_bundle_is_valid_to_a_validator_nobody_here_wrote(validator: Path, tmp_path: Path) -> None:
     names = []
-    for number, one in enumerate(made()):
+    for number, made_bundle in enumerate(made()):
         path = tmp_path / f"{number:03}.json"
-        path.write_text(json.dumps(one))
+        path.write_text(json.dumps(made_bundle))
         names.append(str(path))
     done = subprocess.run(
         ["sh", str(validator / "run.sh"), *names], capture_output=True, text=True, timeout=250, check=False

@@ -32,11 +32,11 @@ from tests.rigs.telling import (
     NONE_KEPT,
     NOW,
     SECRET,
+    decide_for,
     destination,
     minutes,
     retracting,
     take_back,
-    told,
 )
 
 NOTHING = Waiting()
@@ -126,22 +126,22 @@ def rows(store: Store, name: str = "d1"):
 def test_versions_arrive_in_order_under_their_ids(store: Store) -> None:
     hook = destination()
     store.destinations.put(hook, NOW)
-    told(store, [hook], record(1), record(2), record(3, "E2", visit="V2"))
+    decide_for(store, [hook], record(1), record(2), record(3, "E2", visit="V2"))
     way = Scripted()
     Rig(store, way).turn()
     sent = [
         (json.loads(parcel.body)["data"]["alert_id"], json.loads(parcel.body)["data"]["version"])
         for _, parcel in way.sent
     ]
-    assert [one for one in sent if one[0] == message_id(1)] == [(message_id(1), 1), (message_id(1), 2)]
-    assert {parcel.delivery_id for _, parcel in way.sent} == {delivery_id(*one, "d1") for one in sent}
+    assert [pair for pair in sent if pair[0] == message_id(1)] == [(message_id(1), 1), (message_id(1), 2)]
+    assert {parcel.delivery_id for _, parcel in way.sent} == {delivery_id(*pair, "d1") for pair in sent}
     assert {(row.state, row.tier, row.tries) for row in rows(store)} == {(DeliveryState.DELIVERED, "full", 1)}
 
 
 def test_a_failure_is_tried_again_and_the_destination_rests_meanwhile(store: Store) -> None:
     hook = destination()
     store.destinations.put(hook, NOW)
-    told(store, [hook], record(1), record(3, "E2", visit="V2"))
+    decide_for(store, [hook], record(1), record(3, "E2", visit="V2"))
     way = Scripted(NotDelivered(Failure.SERVER_ERROR, "500"))
     rig = Rig(store, way)
     rig.turn()
@@ -158,13 +158,13 @@ def test_a_failure_is_tried_again_and_the_destination_rests_meanwhile(store: Sto
 def test_what_the_receiver_refuses_is_given_up_after_few_tries_and_others_go_on(store: Store) -> None:
     hook = destination()
     store.destinations.put(hook, NOW)
-    told(store, [hook], record(1))
+    decide_for(store, [hook], record(1))
     rig = Rig(store, Scripted(*[NotDelivered(Failure.REFUSED, "400")] * 3))
     for after in (0, 10, 600):
         rig.turn(timedelta(seconds=after))
     (row,) = rows(store)
     assert (row.state, row.failure, row.status, row.tries) == (DeliveryState.GIVEN_UP, "refused", "400", 3)
-    told(store, [hook], record(2))
+    decide_for(store, [hook], record(2))
     rig.turn(minutes(1))
     assert rows(store)[1].state is DeliveryState.DELIVERED
 
@@ -172,7 +172,7 @@ def test_what_the_receiver_refuses_is_given_up_after_few_tries_and_others_go_on(
 def test_days_of_silence_pause_a_destination_and_one_bad_night_does_not(store: Store) -> None:
     hook = destination()
     store.destinations.put(hook, NOW)
-    told(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 9)))
+    decide_for(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 9)))
     rig = Rig(store, Scripted(*[NotDelivered(Failure.NO_CONNECTION)] * 400))
     for _ in range(14):
         rig.turn(timedelta(hours=1))
@@ -188,11 +188,11 @@ def test_days_of_silence_pause_a_destination_and_one_bad_night_does_not(store: S
 def test_a_time_out_on_the_first_version_does_not_keep_the_retraction_away(store: Store) -> None:
     hook = destination()
     store.destinations.put(hook, NOW)
-    told(store, [hook], record(1))
+    decide_for(store, [hook], record(1))
     way = Scripted(NotDelivered(Failure.TIMED_OUT))
     rig = Rig(store, way)
     rig.turn()
-    told(store, [hook], take_back(2), rule=retracting)
+    decide_for(store, [hook], take_back(2), rule=retracting)
     rig.turn(minutes(1))
     assert [json.loads(parcel.body)["type"] for _, parcel in way.sent] == [
         "stay.started",
@@ -203,15 +203,15 @@ def test_a_time_out_on_the_first_version_does_not_keep_the_retraction_away(store
 
 def test_a_retraction_to_whom_the_person_is_nothing_any_more_holds_ids_only(store: Store) -> None:
     hook, fhir = destination(), destination("f1", FormKind.DA_VINCI)
-    for one in (hook, fhir):
-        store.destinations.put(one, NOW)
-    told(store, [hook, fhir], record(1))
+    for recipient in (hook, fhir):
+        store.destinations.put(recipient, NOW)
+    decide_for(store, [hook, fhir], record(1))
     way = Scripted()
     rig = Rig(store, way)
     rig.turn()
     moved = line("E1", mrns="MISSION:M1", practice_id="P2", last_name="WHITFIELD")
     store.panel.load([moved], full=False, now=NOW + minutes(1))
-    told(store, [hook, fhir], take_back(2, at=NOW + timedelta(days=2)), rule=retracting)
+    decide_for(store, [hook, fhir], take_back(2, at=NOW + timedelta(days=2)), rule=retracting)
     way.sent.clear()
     rig.turn(timedelta(days=3))
     assert {name for name, _ in way.sent} == {"d1", "f1"}
@@ -223,7 +223,7 @@ def test_a_retraction_to_whom_the_person_is_nothing_any_more_holds_ids_only(stor
 def test_what_a_form_cannot_tell_without_a_patient_is_given_up_by_name(store: Store) -> None:
     fhir = destination("f1", FormKind.DA_VINCI, tier="withheld")
     store.destinations.put(fhir, NOW)
-    told(store, [fhir], record(1))
+    decide_for(store, [fhir], record(1))
     way = Scripted()
     Rig(store, way).turn()
     (row,) = rows(store, "f1")
@@ -232,9 +232,9 @@ def test_what_a_form_cannot_tell_without_a_patient_is_given_up_by_name(store: St
 
 def test_a_form_that_breaks_is_a_failure_with_a_name_and_hurts_nobody_else(store: Store) -> None:
     bad, good = destination("bad"), destination("good")
-    for one in (bad, good):
-        store.destinations.put(one, NOW)
-    told(store, [bad, good], record(1))
+    for recipient in (bad, good):
+        store.destinations.put(recipient, NOW)
+    decide_for(store, [bad, good], record(1))
 
     class Breaking(Scripted):
         async def deliver(self, parcel, to, secrets):
@@ -250,7 +250,7 @@ def test_a_form_that_breaks_is_a_failure_with_a_name_and_hurts_nobody_else(store
 def test_a_destination_is_asked_with_one_before_it_gets_the_others(store: Store) -> None:
     hook = destination()
     store.destinations.put(hook, NOW)
-    told(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 9)))
+    decide_for(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 9)))
     way = Scripted(*[NotDelivered(Failure.SERVER_ERROR, "500")] * 2)
     rig = Rig(store, way)
     rig.turn()
@@ -264,7 +264,7 @@ def test_a_destination_is_asked_with_one_before_it_gets_the_others(store: Store)
 def test_a_store_that_is_away_in_the_middle_is_no_fault_of_ours(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = destination()
     store.destinations.put(hook, NOW)
-    told(store, [hook], record(1))
+    decide_for(store, [hook], record(1))
 
     def away(*_: object) -> None:
         raise Unavailable
@@ -280,10 +280,10 @@ def test_rows_of_all_that_is_due_in_one_file_numbered_and_named(store: Store, tm
     out.mkdir()
     lines = destination("f1", FormKind.NDJSON, address=str(out), every_minutes=60)
     store.destinations.put(lines, NOW)
-    told(store, [lines], record(1), record(2), record(3, "E2", visit="V2"))
+    decide_for(store, [lines], record(1), record(2), record(3, "E2", visit="V2"))
     rig = Rig(store, Folder())
     rig.turn()
-    told(store, [lines], record(4, "E3", visit="V3"))
+    decide_for(store, [lines], record(4, "E3", visit="V3"))
     rig.turn(minutes(1))
     assert len(list(out.glob("*.ndjson"))) == 1, "at most one an hour"
     rig.turn(minutes(60))
@@ -291,9 +291,9 @@ def test_rows_of_all_that_is_due_in_one_file_numbered_and_named(store: Store, tm
     stamp = NOW.strftime("%Y%m%dT%H%M%SZ")
     assert names == [f"stays_{stamp}_{stamp}_{n:06}.ndjson" for n in (1, 2)]
     versions = [
-        (one["data"]["alert_id"], one["data"]["version"])
+        (row["data"]["alert_id"], row["data"]["version"])
         for name in names
-        for one in map(json.loads, (out / name).read_text().splitlines())
+        for row in map(json.loads, (out / name).read_text().splitlines())
     ]
     assert versions == [(message_id(1), 1), (message_id(1), 2), (message_id(3), 1), (message_id(4), 1)]
 
@@ -301,7 +301,7 @@ def test_rows_of_all_that_is_due_in_one_file_numbered_and_named(store: Store, tm
 def test_a_person_is_nudged_once_for_all_that_came_and_no_patient_is_in_it(store: Store) -> None:
     nudge = destination("n1", FormKind.NUDGE, Whose.PERSON, address="ortiz@example.org", every_minutes=30)
     store.destinations.put(nudge, NOW)
-    told(store, [nudge], record(1), record(3, "E2", visit="V2"))
+    decide_for(store, [nudge], record(1), record(3, "E2", visit="V2"))
     way = Scripted()
     Rig(store, way, Waiting(urgent=2, first_due=NOW)).turn()
     ((_, parcel),) = way.sent
@@ -315,9 +315,9 @@ def test_mail_that_comes_back_is_paused_and_the_manager_of_the_network_is_told(s
         name: destination(name, FormKind.NUDGE, Whose.PERSON, owner_id=name, address=f"{name}@example.org")
         for name in ("ortiz", "chief", "other_chief")
     }
-    for one in mails.values():
-        store.destinations.put(one, NOW)
-    told(store, [mails["ortiz"]], record(1))
+    for mail in mails.values():
+        store.destinations.put(mail, NOW)
+    decide_for(store, [mails["ortiz"]], record(1))
     way = Scripted(NotDelivered(Failure.GONE, "550"))
     Rig(store, way, Waiting(urgent=1)).turn()
     row = store.destinations.find("ortiz")
@@ -336,7 +336,7 @@ def states_of(store: Store, name: str) -> set[DeliveryState]:
 def test_outside_its_hours_a_destination_rests_until_they_begin(store: Store) -> None:
     hook = destination(hours="08:00-17:00")
     store.destinations.put(hook, NOW)
-    told(store, [hook], record(1))
+    decide_for(store, [hook], record(1))
     way = Scripted()
     rig = Rig(store, way)
     rig.turn()  # 07:00 in North Carolina
@@ -381,7 +381,7 @@ def test_more_that_hang_than_have_their_turn_at_once_hold_up_nobody(store: Store
     well = [destination(f"b{n}") for n in range(8)]
     for each in (*hang, *well):
         store.destinations.put(each, NOW)
-    told(store, [*hang, *well], record(1))
+    decide_for(store, [*hang, *well], record(1))
     way = Hanging(len(hang), len(well))
     Rig(store, way).turns_beside_one_another()
     assert way.all_told.is_set(), "the good ones were told while every bad one hung"

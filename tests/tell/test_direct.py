@@ -101,8 +101,8 @@ def test_the_recipient_alone_opens_it_and_we_signed_it(mailbox, tmp_path: Path) 
     ],
 )
 def test_a_message_is_encrypted_to_nobody_else(names: str, days: int, why: str, tmp_path: Path) -> None:
-    found, _ = certificate(tmp_path, "them", names)
-    loaded = x509.load_pem_x509_certificate(found.read_bytes())
+    path, _ = certificate(tmp_path, "them", names)
+    loaded = x509.load_pem_x509_certificate(path.read_bytes())
     said = why_not(loaded, TO.address, datetime.now(UTC) + timedelta(days=days))
     assert (why in said) and bool(why) == bool(said)
 

@@ -30,7 +30,7 @@ from streams.tell.serving.sign_in import granted, words
 from streams.tell.way import NotDelivered
 from tests.rigs.servers import free_port
 from tests.rigs.store import decide, line, message_id, record, store, store_url
-from tests.rigs.telling import DIRECTORY, NONE_KEPT, NOW, destination, retracting, take_back, told
+from tests.rigs.telling import DIRECTORY, NONE_KEPT, NOW, decide_for, destination, retracting, take_back
 from tests.tell.test_da_vinci import validator
 from tests.tell.test_deliver import Scripted
 
@@ -106,8 +106,8 @@ class Rig:
             await teller.settled()
         settling.cancel()
 
-    def told(self, *records, **more) -> None:
-        told(self.store, [row.destination for row in self.store.destinations.all()], *records, **more)
+    def decide_all(self, *records, **more) -> None:
+        decide_for(self.store, [row.destination for row in self.store.destinations.all()], *records, **more)
 
 
 class Signed:
@@ -142,13 +142,15 @@ def wanted(content: str = "id-only", **changes: Any) -> dict:
 
 def status_in(bundle: dict) -> dict[str, Any]:
     """The first of each parameter, and the event numbers."""
-    found: dict[str, Any] = {"numbers": []}
-    for one in bundle["entry"][0]["resource"]["parameter"]:
-        if one["name"] == "notification-event":
-            found["numbers"].append(next(part["valueString"] for part in one["part"] if part["name"] == "event-number"))
+    status: dict[str, Any] = {"numbers": []}
+    for parameter in bundle["entry"][0]["resource"]["parameter"]:
+        if parameter["name"] == "notification-event":
+            status["numbers"].append(
+                next(part["valueString"] for part in parameter["part"] if part["name"] == "event-number")
+            )
         else:
-            found[one["name"]] = next(value for name, value in one.items() if name.startswith("value"))
-    return found
+            status[parameter["name"]] = next(value for name, value in parameter.items() if name.startswith("value"))
+    return status
 
 
 @pytest.fixture
@@ -169,16 +171,16 @@ def test_a_client_subscribes_loses_its_connection_finds_the_gap_and_fills_it(rig
     assert status_in(handshake)["type"] == "handshake"
     assert status_in(handshake)["events-since-subscription-start"] == "0"
     assert client.get(f"Subscription/{name}")["status"] == "active"
-    rig.told(record(1), record(2), record(3, "E2", visit="V2"))
+    rig.decide_all(record(1), record(2), record(3, "E2", visit="V2"))
     (first,) = rig.deliver()
     assert (status_in(first)["numbers"], status_in(first)["events-since-subscription-start"]) == (["1", "2", "3"], "3")
     assert first["type"] == "history"
     assert "WHITFIELD" not in json.dumps(first), "ids only"
     rig.way.said = [NotDelivered(Failure.NO_CONNECTION)]
-    rig.told(record(4, "E3", visit="V3"))
+    rig.decide_all(record(4, "E3", visit="V3"))
     (lost,) = rig.deliver()
     assert status_in(lost)["numbers"] == ["4"]
-    rig.told(record(5, "E4", visit="V4"))
+    rig.decide_all(record(5, "E4", visit="V4"))
     state = client.get(f"Subscription/{name}/$status")["entry"][0]["resource"]
     assert {"name": "events-since-subscription-start", "valueString": "5"} in state["parameter"]
     filled = client.get(f"Subscription/{name}/$events", eventsSinceNumber="4", eventsUntilNumber="5")
@@ -195,25 +197,25 @@ def test_what_is_taken_back_is_an_event_and_numbers_have_no_hole_over_failed_tra
     client = rig.as_()
     name = client.ask("POST", "Subscription", 201, json=wanted("full-resource"))["id"]
     rig.upkeep()
-    rig.told(record(1))
+    rig.decide_all(record(1))
 
     def breaking(*_: object) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        rig.told(record(2, "E2", visit="V2"), record(3, "E3", visit="V3"), rule=_first_then(breaking))
-    rig.told(take_back(4), rule=retracting)
-    (found,) = rig.deliver()
-    assert status_in(found)["numbers"] == ["1", "2"]
-    resources = {entry["resource"]["resourceType"]: entry["resource"] for entry in found["entry"][1:]}
+        rig.decide_all(record(2, "E2", visit="V2"), record(3, "E3", visit="V3"), rule=_first_then(breaking))
+    rig.decide_all(take_back(4), rule=retracting)
+    (notification,) = rig.deliver()
+    assert status_in(notification)["numbers"] == ["1", "2"]
+    resources = {entry["resource"]["resourceType"]: entry["resource"] for entry in notification["entry"][1:]}
     assert resources["Encounter"]["status"] == "entered-in-error"
     assert client.get(f"Encounter/{message_id(1)}")["status"] == "entered-in-error"
-    assert [one.number for one in rig.store.fhir.events(name, 1, 99)] == [1, 2]
+    assert [event.number for event in rig.store.fhir.events(name, 1, 99)] == [1, 2]
 
 
 def _first_then(breaking):
-    def rule(one, history):
-        return decide(one, history) if one.event.message_id == message_id(2) else breaking()
+    def rule(event_record, history):
+        return decide(event_record, history) if event_record.event.message_id == message_id(2) else breaking()
 
     return rule
 
@@ -221,7 +223,7 @@ def _first_then(breaking):
 def test_another_client_sees_none_of_it(rig: Rig) -> None:
     name = rig.as_().ask("POST", "Subscription", 201, json=wanted())["id"]
     rig.upkeep()
-    rig.told(record(1))
+    rig.decide_all(record(1))
     other = rig.as_("elm")
     for path in (f"Subscription/{name}", f"Subscription/{name}/$status", f"Subscription/{name}/$events",
                  f"Encounter/{message_id(1)}", "Patient/E1"):  # fmt: skip
@@ -244,10 +246,10 @@ def test_of_withheld_content_no_name_is_read(rig: Rig) -> None:
     client = rig.as_()
     client.ask("POST", "Subscription", 201, json=wanted("full-resource"))
     rig.upkeep()
-    rig.told(record(1))
-    (found,) = rig.deliver()
-    assert status_in(found)["numbers"] == ["1"], "an event all the same: numbers have no hole"
-    for text in (json.dumps(found), json.dumps(client.get(f"Encounter/{message_id(1)}"))):
+    rig.decide_all(record(1))
+    (notification,) = rig.deliver()
+    assert status_in(notification)["numbers"] == ["1"], "an event all the same: numbers have no hole"
+    for text in (json.dumps(notification), json.dumps(client.get(f"Encounter/{message_id(1)}"))):
         assert not any(word in text for word in ("WHITFIELD", "E1", "MISSION", "1955"))
     client.get("Patient/E1", 404)
 
@@ -259,7 +261,7 @@ def test_a_handshake_that_fails_is_an_error_until_the_client_asks_again_and_even
     rig.upkeep()
     assert client.get(f"Subscription/{name}")["status"] == "error"
     assert rig.upkeep() == []
-    rig.told(record(1))
+    rig.decide_all(record(1))
     client.ask("PUT", f"Subscription/{name}", json=wanted())
     assert client.get(f"Subscription/{name}")["status"] == "requested"
     (handshake,) = rig.upkeep()
@@ -283,11 +285,11 @@ def test_max_count_end_off_and_deleted(rig: Rig) -> None:
     end = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
     name = client.ask("POST", "Subscription", 201, json=wanted(channel={"extension": most}, end=end))["id"]
     rig.upkeep()
-    rig.told(*(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 6)))
-    assert [status_in(one)["numbers"] for one in rig.deliver()] == [["1", "2"], ["3", "4"], ["5"]]
+    rig.decide_all(*(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 6)))
+    assert [status_in(notification)["numbers"] for notification in rig.deliver()] == [["1", "2"], ["3", "4"], ["5"]]
     rig.upkeep(datetime.now(UTC) + timedelta(minutes=2))
     assert client.get(f"Subscription/{name}")["status"] == "off"
-    rig.told(record(9, "E6", visit="V6"))
+    rig.decide_all(record(9, "E6", visit="V6"))
     assert rig.deliver() == []
     client.ask("DELETE", f"Subscription/{name}", 204)
     client.get(f"Subscription/{name}", 404)
@@ -373,26 +375,26 @@ def test_what_it_can_is_said_without_signing_in(rig: Rig) -> None:
 
 @pytest.mark.servers
 def test_every_answer_is_valid_to_a_validator_nobody_here_wrote(rig: Rig, validator: Path, tmp_path: Path) -> None:
-    found = [rig.http.get("/fhir/metadata").json()]
+    answers = [rig.http.get("/fhir/metadata").json()]
     client = rig.as_()
     for content in ("empty", "id-only", "full-resource"):
         name = client.ask("POST", "Subscription", 201, json=wanted(content))["id"]
-        found += [client.get(f"Subscription/{name}"), *rig.upkeep()]
-    rig.told(record(1), record(2), record(3, "E2", visit="V2"))
+        answers += [client.get(f"Subscription/{name}"), *rig.upkeep()]
+    rig.decide_all(record(1), record(2), record(3, "E2", visit="V2"))
     rig.store.fhir.put_client(
         FhirClient(client_id="mission", whose=Whose.HOSPITAL, owner_id="MISSION", keys=public()), NOW
     )
     hospital = rig.as_("mission", "system/CareTeam.s")
     teams = [hospital.get("CareTeam", **{"patient.identifier": f"MISSION|{mrn}"}) for mrn in ("M1", "M999")]
     assert [team["total"] for team in teams] == [1, 0]
-    found += teams
-    rig.told(take_back(4), rule=retracting)
-    found += [*rig.deliver(), client.get(f"Subscription/{name}/$events"), client.get("Subscription/$status")]
-    found += [client.get(f"Encounter/{message_id(1)}"), client.get("Patient/E1"), client.get("Subscription")]
+    answers += teams
+    rig.decide_all(take_back(4), rule=retracting)
+    answers += [*rig.deliver(), client.get(f"Subscription/{name}/$events"), client.get("Subscription/$status")]
+    answers += [client.get(f"Encounter/{message_id(1)}"), client.get("Patient/E1"), client.get("Subscription")]
     names = []
-    for number, one in enumerate(found):
+    for number, answer in enumerate(answers):
         path = tmp_path / f"{number:03}.json"
-        path.write_text(json.dumps(one))
+        path.write_text(json.dumps(answer))
         names.append(str(path))
     done = subprocess.run(["sh", str(validator / "run.sh"), *names], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
@@ -400,6 +402,6 @@ def test_every_answer_is_valid_to_a_validator_nobody_here_wrote(rig: Rig, valida
 
 def test_what_a_destination_of_another_form_is_told_has_no_number(rig: Rig) -> None:
     rig.store.destinations.put(destination(), NOW)
-    rig.told(record(1))
+    rig.decide_all(record(1))
     assert len(rig.store.deliveries.of(destination_id="d1")) == 1
     assert rig.store.fhir.events("d1", 0, 9) == []

@@ -31,19 +31,19 @@ def a_set(*keys) -> bytes:
 class Published:
     """What lies at the URL; `None`: it does not answer."""
 
-    def __init__(self, found: bytes | None) -> None:
-        self.found = found
+    def __init__(self, content: bytes | None) -> None:
+        self.content = content
         self.fetches = 0
 
     async def fetch(self, url: str, private: bool, most_bytes: int) -> bytes | None:
         assert (url, private, most_bytes) == (URL, False, MOST_BYTES)
         self.fetches += 1
-        return self.found
+        return self.content
 
 
 def kids(sets: KeySets, kid: str, after: timedelta = timedelta()) -> list[str]:
-    found = asyncio.run(sets.keys_of(OAK, kid, NOW + after))
-    return [key["kid"] for key in found["keys"]]
+    key_set = asyncio.run(sets.keys_of(OAK, kid, NOW + after))
+    return [key["kid"] for key in key_set["keys"]]
 
 
 def test_a_set_is_fetched_once_and_again_when_it_is_old() -> None:
@@ -58,7 +58,7 @@ def test_a_key_nobody_knows_is_looked_for_at_once_but_not_at_anybody_s_pace() ->
     published = Published(a_set(ONE))
     sets = KeySets(published.fetch)
     assert kids(sets, "one") == ["one"]
-    published.found = a_set(TWO)
+    published.content = a_set(TWO)
     assert kids(sets, "two", APART / 2) == ["one"], "it was asked a moment ago"
     assert kids(sets, "two", APART) == ["two"]
     for second in range(1, 9):
@@ -66,15 +66,15 @@ def test_a_key_nobody_knows_is_looked_for_at_once_but_not_at_anybody_s_pace() ->
     assert published.fetches == 2
 
 
-@pytest.mark.parametrize("found", [None, b"", b"<html>", b"[]", b'{"keys": [{}]}', a_set()])
-def test_a_set_that_cannot_be_had_serves_for_an_hour_more(found: bytes | None) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"<html>", b"[]", b'{"keys": [{}]}', a_set()])
+def test_a_set_that_cannot_be_had_serves_for_an_hour_more(content: bytes | None) -> None:
     published = Published(a_set(ONE))
     sets = KeySets(published.fetch)
     kids(sets, "one")
-    published.found = found
+    published.content = content
     assert kids(sets, "one", KEPT - timedelta(seconds=1)) == ["one"]
     assert kids(sets, "one", KEPT) == []
-    published.found = a_set(ONE)
+    published.content = a_set(ONE)
     assert kids(sets, "one", KEPT + APART) == ["one"]
 
 

@@ -33,7 +33,11 @@ def test_the_grammar_takes_each_message(action: Action, trigger: str) -> None:
     read = hl7.parse(body.decode())
     assert str(read.segment("TXA")[12]) == "test.3^WARMHANDOFF"
     assert str(read.segment("TXA")[13]) == ("" if trigger == "T02" else "test.1^WARMHANDOFF")
-    lines = [] if trigger == "T11" else [hl7.parse(body.decode()).unescape(str(one[5])) for one in read.segments("OBX")]
+    lines = (
+        []
+        if trigger == "T11"
+        else [hl7.parse(body.decode()).unescape(str(segment[5])) for segment in read.segments("OBX")]
+    )
     assert lines == [] or "Complaint: pain | in ^ chest  MSH|x" in lines
 
 

@@ -148,8 +148,8 @@ def test_what_a_tier_withholds_is_in_no_byte(form, whose, most, consent, kind, a
     assume(form not in TO_HOSPITALS or whose is Whose.HOSPITAL)
     changes = {"owner_id": "another"} if stranger and whose not in (Whose.CENTRAL_OFFICE, Whose.PARTNER) else {}
     to = destination("d", form, whose, tier=most, **changes)
-    person, told = enrollee(consent), alert(kind, action, status)
-    seen = seen_by(to, told, person, KNOWN)
+    person, version = enrollee(consent), alert(kind, action, status)
+    seen = seen_by(to, version, person, KNOWN)
     parcel = FORMS[form].parcel([Item("a" * 32, NOW, seen)], to, 1)
     if form is FormKind.HL7_RECEIVED:
         whole = seen.tier is Tier.FULL and not seen.notice

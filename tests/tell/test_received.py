@@ -29,7 +29,7 @@ from streams.tell.hl7_parcels import Kept, ReceivedMessage
 from streams.tell.seen import Known
 from streams.tell.ways.mllp import Mllp
 from tests.rigs.store import decide, line, record
-from tests.rigs.telling import DIRECTORY, NOW, SECRET, destination, retracting, take_back, told
+from tests.rigs.telling import DIRECTORY, NOW, SECRET, decide_for, destination, retracting, take_back
 from tests.tell.test_deliver import rows, store
 
 __all__ = ["store"]
@@ -68,7 +68,7 @@ class Ehr:
         finally:
             writer.close()
 
-    def told(self, after: timedelta = timedelta()) -> None:
+    def deliver(self, after: timedelta = timedelta()) -> None:
         """Everything that is due after so long."""
         self.now += after
         asyncio.run(self._told())
@@ -97,8 +97,8 @@ class Ehr:
             self.serving.clear()
 
 
-def with_message(one, raw: bytes = RAW, **changes):
-    return one.model_copy(update={"sealed": seal_received(raw, SECRET), **changes})
+def with_message(event_record, raw: bytes = RAW, **changes):
+    return event_record.model_copy(update={"sealed": seal_received(raw, SECRET), **changes})
 
 
 @pytest.fixture
@@ -119,9 +119,9 @@ def state_of(store: Store) -> list[tuple[str, str, str]]:
 
 
 def test_messages_arrive_as_received_and_in_order_and_lie_sealed(ehr: Store, tmp_path: Path) -> None:
-    told(ehr, [TO], with_message(record(1)), with_message(record(2), CHANGED))
+    decide_for(ehr, [TO], with_message(record(1)), with_message(record(2), CHANGED))
     receiver = Ehr(ehr)
-    receiver.told()
+    receiver.deliver()
     assert receiver.got == [as_text(RAW), as_text(CHANGED)]
     assert state_of(ehr) == [(DeliveryState.DELIVERED, "", "AA")] * 2
     at_rest = b"".join(path.read_bytes() for path in (tmp_path / "data").glob("handoff.sqlite3*"))
@@ -129,10 +129,10 @@ def test_messages_arrive_as_received_and_in_order_and_lie_sealed(ehr: Store, tmp
 
 
 def test_what_is_told_to_wait_comes_again_word_for_word_and_what_is_refused_never(ehr: Store) -> None:
-    told(ehr, [TO], with_message(record(1)), with_message(record(2, "E2", visit="V2"), CHANGED))
+    decide_for(ehr, [TO], with_message(record(1)), with_message(record(2, "E2", visit="V2"), CHANGED))
     receiver = Ehr(ehr, "AE", "AR")
-    receiver.told()
-    receiver.told(timedelta(minutes=10))
+    receiver.deliver()
+    receiver.deliver(timedelta(minutes=10))
     assert receiver.got == [as_text(RAW), as_text(CHANGED), as_text(RAW)]
     assert sorted(state_of(ehr)) == [
         (DeliveryState.DELIVERED, "", "AA"),
@@ -142,31 +142,31 @@ def test_what_is_told_to_wait_comes_again_word_for_word_and_what_is_refused_neve
 
 def test_the_hospital_s_own_cancel_is_passed_on(ehr: Store) -> None:
     cancel = RAW.replace(b"A01", b"A11")
-    told(ehr, [TO], with_message(record(1)))
-    told(ehr, [TO], with_message(take_back(2), cancel), rule=retracting)
+    decide_for(ehr, [TO], with_message(record(1)))
+    decide_for(ehr, [TO], with_message(take_back(2), cancel), rule=retracting)
     receiver = Ehr(ehr)
-    receiver.told()
+    receiver.deliver()
     assert receiver.got == [as_text(RAW), as_text(cancel)]
 
 
 def test_what_another_message_takes_back_is_cancelled_by_who_and_which_visit(ehr: Store) -> None:
-    told(ehr, [TO], with_message(record(1)))
+    decide_for(ehr, [TO], with_message(record(1)))
     receiver = Ehr(ehr)
-    receiver.told()
-    told(ehr, [TO], take_back(2), rule=retracting)
-    receiver.told()
+    receiver.deliver()
+    decide_for(ehr, [TO], take_back(2), rule=retracting)
+    receiver.deliver()
     cancel = hl7.parse(receiver.got[1])
     assert str(cancel.segment("MSH")[9]) == "ADT^A11^ADT_A09"
-    assert [str(one[0]) for one in cancel] == ["MSH", "EVN", "PID", "PV1"], "and nothing else of it"
+    assert [str(segment[0]) for segment in cancel] == ["MSH", "EVN", "PID", "PV1"], "and nothing else of it"
     assert str(cancel.segment("PID")) == str(hl7.parse(RAW.decode("latin-1")).segment("PID"))
     assert state_of(ehr)[1] == (DeliveryState.DELIVERED, "", "AA")
 
 
 def test_what_never_arrived_there_is_not_taken_back_there(ehr: Store) -> None:
-    told(ehr, [TO], with_message(record(1)))
+    decide_for(ehr, [TO], with_message(record(1)))
     receiver = Ehr(ehr, "AR")
-    told(ehr, [TO], take_back(2), rule=retracting)
-    receiver.told()
+    decide_for(ehr, [TO], take_back(2), rule=retracting)
+    receiver.deliver()
     assert len(receiver.got) == 1
     assert state_of(ehr)[1] == (DeliveryState.GIVEN_UP, GiveUp.NOT_PASSED_ON, "")
 
@@ -186,22 +186,22 @@ OTHER = OfWhom(match=Match(grade="certain", enrollee_id="E2"))
     ids=["two patients", "a merge", "none came along", "another key"],
 )
 def test_what_names_somebody_else_or_is_not_there_is_not_passed_on(ehr: Store, changes) -> None:
-    told(ehr, [TO], with_message(record(1), **changes))
+    decide_for(ehr, [TO], with_message(record(1), **changes))
     receiver = Ehr(ehr)
-    receiver.told()
+    receiver.deliver()
     assert receiver.got == []
     assert state_of(ehr) == [(DeliveryState.GIVEN_UP, GiveUp.NOT_PASSED_ON, "")]
 
 
 def test_a_message_about_somebody_else_is_not_behind_the_version_it_changed(ehr: Store) -> None:
-    told(ehr, [TO], with_message(record(1)))
+    decide_for(ehr, [TO], with_message(record(1)))
     other = with_message(take_back(2), match=Match(grade="certain", enrollee_id="E2"))
-    told(ehr, [TO], other, rule=lambda one, history: retracting(take_back(2), history))
+    decide_for(ehr, [TO], other, rule=lambda event_record, history: retracting(take_back(2), history))
     assert ehr.received.of(SECRET, rows(ehr)[0].alert_id, 2) is None
 
 
-def at_a_program(one, history):
-    made = decide(one, history)
+def at_a_program(event_record, history):
+    made = decide(event_record, history)
     protected = {"facility_kind": FacilityKind.SUBSTANCE_USE}
     return made.model_copy(update={"alerts": tuple(alert.model_copy(update=protected) for alert in made.alerts)})
 
@@ -219,9 +219,9 @@ def test_where_anything_is_withheld_nothing_goes(ehr: Store, tier: Tier, consent
     to = TO.model_copy(update={"tier": tier})
     ehr.destinations.put(to, NOW)
     ehr.panel.load([line("E1", mrns="MISSION:M1", consent=consent)], full=False, now=NOW)
-    told(ehr, [to], with_message(record(1)), rule=rule)
+    decide_for(ehr, [to], with_message(record(1)), rule=rule)
     receiver = Ehr(ehr)
-    receiver.told()
+    receiver.deliver()
     assert receiver.got == []
     assert state_of(ehr) == [(DeliveryState.GIVEN_UP, GiveUp.WITHHELD, "")]
 
@@ -234,10 +234,10 @@ def test_only_who_treats_may_have_such_a_destination() -> None:
 
 def test_nothing_is_kept_without_such_a_destination_nor_for_ever_nor_beyond_its_size(ehr: Store) -> None:
     hook = destination("d2")
-    told(ehr, [hook], with_message(record(1)))
+    decide_for(ehr, [hook], with_message(record(1)))
     alert_id = rows(ehr, "d2")[0].alert_id
     assert ehr.received.of(SECRET, alert_id, 1) is None
-    told(ehr, [TO], with_message(record(2), CHANGED))
+    decide_for(ehr, [TO], with_message(record(2), CHANGED))
     assert ehr.received.of(SECRET, alert_id, 2) == CHANGED
     assert ehr.received.prune(NOW + timedelta(days=34)) == 0
     assert ehr.received.prune(NOW + timedelta(days=36)) == 1

@@ -31,9 +31,9 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 
 def printed(name: str) -> str:
     """A program in README."""
-    found = re.search(rf"<!-- {name} -->\n```python\n(.*?)```", README.read_text(), re.S)
-    assert found, name
-    return found[1]
+    match = re.search(rf"<!-- {name} -->\n```python\n(.*?)```", README.read_text(), re.S)
+    assert match, name
+    return match[1]
 
 
 def test_the_receiver_in_readme_verifies_what_is_sent(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def send(to, *secrets: str):
     way = Http()
     parcel = WebhookJson().sample(to, NOW)
     try:
-        return [await way.deliver(parcel, to, Secrets({"signing": (one,)})) for one in secrets]
+        return [await way.deliver(parcel, to, Secrets({"signing": (secret,)})) for secret in secrets]
     finally:
         await way.close()
 
@@ -106,6 +106,6 @@ def test_the_fhir_client_in_readme_signs_in_subscribes_and_fills_its_gap(
     known: dict[str, object] = {}
     exec(subscribes, known)
     rig.upkeep()
-    rig.told(record(1), record(2, "E1", visit="V2"), record(3, "E1", visit="V3"))
+    rig.decide_all(record(1), record(2, "E1", visit="V2"), record(3, "E1", visit="V3"))
     exec(f"last = 1{asks}", known)
     assert status_in(known["missed"])["numbers"] == ["2", "3"]

@@ -28,7 +28,7 @@ from tests.messages.test_mail_reports import dsn, mdn
 from tests.rigs.imap import ImapServer
 from tests.rigs.receiver import make_ca, server_context
 from tests.rigs.store import record
-from tests.rigs.telling import DIRECTORY, NOW, SECRET, destination, told
+from tests.rigs.telling import DIRECTORY, NOW, SECRET, decide_for, destination
 from tests.tell.test_deliver import Rig, rows, store
 from tests.tell.test_direct import certificate, openssl
 from tests.tell.test_ways import mailbox
@@ -55,13 +55,13 @@ class Came:
         (self.folder / "new" / f"{len(list(self.folder.rglob('*')))}.host").write_bytes(raw)
         asyncio.run(self.reports.look(self.box))
         return {
-            told: value - before.get(told, 0) for told, value in self.counted().items() if value != before.get(told)
+            kind: value - before.get(kind, 0) for kind, value in self.counted().items() if value != before.get(kind)
         }
 
     @staticmethod
     def counted() -> dict[str, float]:
         samples = next(iter(metrics.MAIL_REPORTS.collect())).samples
-        return {one.labels["told"]: one.value for one in samples if one.name.endswith("_total")}
+        return {sample.labels["told"]: sample.value for sample in samples if sample.name.endswith("_total")}
 
 
 def returned(mail: bytes, status: str, action: str = "failed") -> bytes:
@@ -78,9 +78,9 @@ def nudged(store: Store, mailbox) -> Smtp:
         destination(name, FormKind.NUDGE, Whose.PERSON, owner_id=name, address=f"{name}@example.org")
         for name in ("ortiz", "chief")
     ]
-    for one in mails:
-        store.destinations.put(one, NOW)
-    told(store, mails[:1], record(1))
+    for mail in mails:
+        store.destinations.put(mail, NOW)
+    decide_for(store, mails[:1], record(1))
     way = Smtp(Relay(f"smtp://localhost:{port}", "mail@handoff.example", str(ca)))
     Rig(store, way).turn()
     return way
@@ -102,7 +102,7 @@ def test_an_address_that_is_none_is_paused_and_the_manager_is_told(store: Store,
     (row,) = rows(store, "ortiz")
     assert (row.state, row.failure, row.status, row.maybe) == (DeliveryState.GIVEN_UP, "bounced", "5.1.1", True)
     assert state_of(store, "ortiz") == (State.PAUSED, "bounced")
-    assert [one.rcpt_tos for one in mails] == [["ortiz@example.org"], ["chief@example.org"]]
+    assert [mail.rcpt_tos for mail in mails] == [["ortiz@example.org"], ["chief@example.org"]]
     assert not list((tmp_path / "back" / "new").iterdir()), "what was read is marked so"
     assert came.back(report) == {"no_such_address": 1}
     assert len(mails) == 2, "a report that comes twice tells nobody twice"
@@ -161,7 +161,7 @@ def directed(store: Store, mailbox, tmp_path: Path) -> Directed:
     to = destination(form=FormKind.DIRECT_ADT, address="nurse@direct.clinic.example")
     store.destinations.put(to, NOW)
     store.destinations.put_secret("d1", CERTIFICATE, theirs[0].read_text(), SECRET, NOW, timedelta())
-    told(store, [to], record(1))
+    decide_for(store, [to], record(1))
     identity = Identity("alerts@direct.handoff.example", ours, our_key)
     way = Direct(Relay(f"smtp://localhost:{port}", "mail@handoff.example", str(ca)), identity)
     Rig(store, way).turn()
@@ -208,8 +208,8 @@ def test_a_direct_message_that_failed_is_given_up_and_may_have_arrived(store: St
     assert directed.came.back(encrypted(directed.mdn("failed"), directed.ours)) == {"failed": 1}, "whoever says so"
     (row,) = rows(store)
     assert (row.state, row.failure, row.maybe) == (DeliveryState.GIVEN_UP, Failure.BOUNCED, True)
-    found = store.destinations.find("d1")
-    assert found and (found.destination.state, found.last_failure) == (State.ACTIVE, "bounced")
+    kept = store.destinations.find("d1")
+    assert kept and (kept.destination.state, kept.last_failure) == (State.ACTIVE, "bounced")
 
 
 def test_what_is_encrypted_to_somebody_else_is_no_report(directed: Directed, tmp_path: Path) -> None:
@@ -238,11 +238,11 @@ def test_a_mail_server_is_read_by_tls_and_nothing_is_deleted(tmp_path: Path) -> 
     with ImapServer(server_context(cert, key)) as server:
         server.mails = {7: b"Subject: one\r\n\r\n", 9: b"Subject: two\r\n\r\n" + b"x" * 300_000}
         box = Imap(f"imaps://reports:p%40ss@localhost:{server.port}/INBOX", str(ca))
-        found = []
+        lengths = []
         for mail in box.unread():
-            found.append(len(mail.raw))
+            lengths.append(len(mail.raw))
             mail.mark_read()
-        assert found == [len(server.mails[7]), 256 * 1024]
+        assert lengths == [len(server.mails[7]), 256 * 1024]
         assert server.seen == {7, 9}
         assert not list(box.unread())
         server.refuses = b"LOGIN"

@@ -89,7 +89,7 @@ def put(root: Path, *secrets: Secrets, pinned: str = "", folder: str = "in", par
             assert await fingerprint_of("127.0.0.1", port) == fingerprint
             to = files(port, pinned or fingerprint, folder)
             given = secrets or (Secrets({SSH_KEY: (private,)}),)
-            return [await Sftp().deliver(parcel, to, one) for one in given]
+            return [await Sftp().deliver(parcel, to, keys) for keys in given]
 
     (root / "in").mkdir(exist_ok=True)
     return asyncio.run(all_of_them())

@@ -43,8 +43,8 @@ def post(url: str, secrets: Secrets = NONE, *, private: bool = True, parcel: Par
 
 @pytest.fixture
 def receiver():
-    with Receiver() as one:
-        yield one
+    with Receiver() as running:
+        yield running
 
 
 @pytest.mark.parametrize(

@@ -157,9 +157,9 @@ TIERS = {
 
 @pytest.mark.parametrize("name", TIERS)
 def test_who_reads_how_much(name: str) -> None:
-    told, consent, *tiers = TIERS[name]
-    assert [view(told, agreed(consent), who).tier for who in (NURSE, PLAN, CENTRAL)] == tiers
-    assert view(told, agreed(consent), STRANGER).tier is Tier.WITHHELD
+    sent, consent, *tiers = TIERS[name]
+    assert [view(sent, agreed(consent), who).tier for who in (NURSE, PLAN, CENTRAL)] == tiers
+    assert view(sent, agreed(consent), STRANGER).tier is Tier.WITHHELD
 
 
 NEAR = {
@@ -225,7 +225,7 @@ def test_the_notice_goes_with_part_2_records_and_with_nothing_else() -> None:
 
 
 def test_general_names_the_person_and_neither_place_nor_cause() -> None:
-    told = alert(
+    sent = alert(
         DEPRESSION,
         reasons=(Reason.ADMITTED, Reason.BEHAVIORAL_HEALTH, Reason.DIAGNOSIS_ADDED),
         clocks=(ClockKind.TCM_CONTACT, ClockKind.FUH_7),
@@ -235,7 +235,7 @@ def test_general_names_the_person_and_neither_place_nor_cause() -> None:
             Change(field="diagnoses", after="F32.9"),
         ),
     )
-    seen = view(told, ENROLLEE, PLAN)
+    seen = view(sent, ENROLLEE, PLAN)
     assert seen.person is not None
     assert seen.person.name.family == "Whitfield"
     assert seen.kind is AlertKind.ADMISSION
@@ -245,7 +245,7 @@ def test_general_names_the_person_and_neither_place_nor_cause() -> None:
     assert [owner.case_manager_id for owner in seen.owners] == ["nurse", "plan"]
     assert "facility" in {part.part for part in seen.withheld}
     assert {part.why for part in seen.withheld} == {WhyWithheld.CONSENT_NEEDED}
-    to_central = view(told, ENROLLEE, CENTRAL)
+    to_central = view(sent, ENROLLEE, CENTRAL)
     assert [owner.case_manager_id for owner in to_central.owners] == ["nurse"], "the plan's part in it would say why"
 
 
@@ -271,9 +271,9 @@ def test_the_audit_learns_which_rule_it_was() -> None:
 
 
 def test_an_audit_row_says_tier_and_rules() -> None:
-    told = alert(DEPRESSION)
-    assert audited(told, ENROLLEE, view(told, ENROLLEE, PLAN)) == "general: mental_health_diagnosis"
-    assert audited(told, ENROLLEE, view(told, ENROLLEE, NURSE)) == "full: nothing"
+    sent = alert(DEPRESSION)
+    assert audited(sent, ENROLLEE, view(sent, ENROLLEE, PLAN)) == "general: mental_health_diagnosis"
+    assert audited(sent, ENROLLEE, view(sent, ENROLLEE, NURSE)) == "full: nothing"
 
 
 LIMITS = ("general", "withheld")
@@ -328,9 +328,9 @@ WITH_PERSON = ("Whitfield", "Rosa", "1955", "8285551212", "ENROLLEE-1", "P1", "n
 
 @given(ALERTS, POLICIES, st.sampled_from(list(Consent)), st.sampled_from(EVERYONE), st.sampled_from(["", "N1"]))
 def test_no_rendering_holds_what_the_tier_withholds(
-    told: Alert, policy: Confidentiality, consent: Consent, who: CaseManager, network: str
+    sent: Alert, policy: Confidentiality, consent: Consent, who: CaseManager, network: str
 ) -> None:
-    seen = view(told, agreed(consent), who, policy, network_id=network)
+    seen = view(sent, agreed(consent), who, policy, network_id=network)
     renderings = (seen.model_dump_json(), str(seen.model_dump()), str(seen), repr(seen))
     hidden = set(NEVER)
     if seen.tier is not Tier.FULL:
@@ -344,23 +344,23 @@ def test_no_rendering_holds_what_the_tier_withholds(
     if seen.tier is not Tier.FULL:
         assert seen.withheld, "what is withheld is named"
         assert not seen.notice
-    assert seen.tier is rule_on(told, agreed(consent), seen.relationship, policy).tier
+    assert seen.tier is rule_on(sent, agreed(consent), seen.relationship, policy).tier
 
 
 @given(ALERTS, POLICIES, st.sampled_from(EVERYONE))
 def test_no_policy_opens_a_protected_facility_without_consent(
-    told: Alert, policy: Confidentiality, who: CaseManager
+    sent: Alert, policy: Confidentiality, who: CaseManager
 ) -> None:
-    seen = view(told, ENROLLEE, who, policy, network_id="N1")
-    if told.facility_kind in (FacilityKind.PSYCHIATRIC, FacilityKind.SUBSTANCE_USE):
+    seen = view(sent, ENROLLEE, who, policy, network_id="N1")
+    if sent.facility_kind in (FacilityKind.PSYCHIATRIC, FacilityKind.SUBSTANCE_USE):
         assert seen.tier is not Tier.FULL
 
 
 @given(ALERTS, st.sampled_from(EVERYONE), st.sampled_from(list(Consent)))
-def test_consent_never_shows_less(told: Alert, who: CaseManager, consent: Consent) -> None:
+def test_consent_never_shows_less(sent: Alert, who: CaseManager, consent: Consent) -> None:
     order = [Tier.WITHHELD, Tier.GENERAL, Tier.FULL]
     without, with_it, with_all = (
-        order.index(view(told, agreed(each), who).tier) for each in (Consent.NONE, consent, Consent.ALL)
+        order.index(view(sent, agreed(each), who).tier) for each in (Consent.NONE, consent, Consent.ALL)
     )
     assert without <= with_it <= with_all
 
@@ -419,9 +419,9 @@ OLD = CaseManager(case_manager_id="old", name="O. Ld", role=Role.NURSE, network_
 
 
 def version(number: int, who: str, *, action: Action = Action.AMEND, **more: object) -> Alert:
-    told = ("old",) if who == "old" else ("old", who)
+    recipients = ("old",) if who == "old" else ("old", who)
     values = {"version": number, "action": action, "owners": (Owner(case_manager_id=who, because="practice"),)}
-    return alert(HEART).model_copy(update={**values, "told": told, **more})
+    return alert(HEART).model_copy(update={**values, "told": recipients, **more})
 
 
 def test_who_once_answered_reads_what_she_was_told_and_not_what_came_after() -> None:
@@ -448,9 +448,9 @@ def test_a_retraction_reaches_who_once_answered_with_nothing_that_came_after() -
         clocks=(Clock(kind=ClockKind.FUH_7, starts_at=AT, due_at=AT),),
     )
     versions = (version(1, "old"), version(2, "nurse", complaint="NEW-COMPLAINT"), gone)
-    found = told_versions(versions, ENROLLEE, OLD, "N1")
-    assert [(one.version, one.action) for one in found] == [(1, Action.AMEND), (4, Action.RETRACT)]
-    last = found[-1]
+    readable = told_versions(versions, ENROLLEE, OLD, "N1")
+    assert [(seen.version, seen.action) for seen in readable] == [(1, Action.AMEND), (4, Action.RETRACT)]
+    last = readable[-1]
     assert (last.reasons, last.status, last.complaint, last.facility, last.clocks) == (
         (Reason.ADMISSION_CANCELLED,),
         StayStatus.CANCELLED,
@@ -482,8 +482,8 @@ def test_who_once_answered_does_not_learn_where_the_person_is_at_home_now() -> N
 
 
 def test_a_former_owner_is_one_who_answers_no_more() -> None:
-    one = version(2, "nurse")
-    assert former(one, ENROLLEE, OLD, "N1")
-    assert former(one, ENROLLEE, CENTRAL, "N1")
+    current = version(2, "nurse")
+    assert former(current, ENROLLEE, OLD, "N1")
+    assert former(current, ENROLLEE, CENTRAL, "N1")
     for who in (NURSE, COLLEAGUE):
-        assert not former(one, ENROLLEE, who, "N1")
+        assert not former(current, ENROLLEE, who, "N1")

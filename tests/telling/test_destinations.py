@@ -39,9 +39,9 @@ ALERT = an_alert()
 RETRACTED = an_alert(Action.RETRACT)
 
 
-def due(*made, alert=ALERT, enrollee=ENROLLEE, told=()):
-    found = DestinationIndex(made).due(alert, enrollee, told, DIRECTORY)
-    return [one.destination_id for one in found]
+def due(*made, alert=ALERT, enrollee=ENROLLEE, told_before=()):
+    destinations = DestinationIndex(made).due(alert, enrollee, told_before, DIRECTORY)
+    return [recipient.destination_id for recipient in destinations]
 
 
 @pytest.mark.parametrize(
@@ -80,20 +80,20 @@ def test_the_central_office_and_a_partner_are_told_of_everybody_their_row_wants(
 def test_a_row_narrows_what_is_due_and_never_what_follows(wants: dict) -> None:
     narrow = destination("d", wants=wants)
     assert due(narrow) == []
-    assert due(narrow, told=("d",)) == ["d"], "who has an earlier version has the later ones"
-    assert due(narrow, alert=RETRACTED, told=("d",)) == ["d"]
+    assert due(narrow, told_before=("d",)) == ["d"], "who has an earlier version has the later ones"
+    assert due(narrow, alert=RETRACTED, told_before=("d",)) == ["d"]
 
 
 def test_a_retraction_goes_to_whom_something_was_told_and_to_nobody_else() -> None:
     assert due(destination("d"), alert=RETRACTED) == []
     moved = ENROLLEE.model_copy(update={"practice_id": "P2"})
-    assert due(destination("d"), enrollee=moved, told=("d",)) == []
-    assert due(destination("d"), enrollee=moved, alert=RETRACTED, told=("d",)) == ["d"]
+    assert due(destination("d"), enrollee=moved, told_before=("d",)) == []
+    assert due(destination("d"), enrollee=moved, alert=RETRACTED, told_before=("d",)) == ["d"]
 
 
 def test_pausing_keeps_what_is_due_and_removing_does_not() -> None:
     assert due(destination("d", state=State.PAUSED)) == ["d"]
-    assert due(destination("d", state=State.REMOVED), told=("d",)) == []
+    assert due(destination("d", state=State.REMOVED), told_before=("d",)) == []
 
 
 def test_a_person_is_told_what_is_theirs_not_what_they_could_open() -> None:

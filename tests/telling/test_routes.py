@@ -181,16 +181,16 @@ def test_cover(name: str) -> None:
 def test_an_absence_begins_and_ends_on_the_minute() -> None:
     absence = Absence(case_manager_id="second", starts=MONDAY_NOON, ends=MONDAY_NIGHT, backup_id="manager")
     where = directory(absence, without=(THIRD,))
-    told = [owners(route(enrollee("P2"), at + timedelta(seconds=step), where=where))[0][0]
+    owner_ids = [owners(route(enrollee("P2"), at + timedelta(seconds=step), where=where))[0][0]
             for at in (MONDAY_NOON, MONDAY_NIGHT) for step in (-1, 0)]  # fmt: skip
-    assert told == ["second", "manager", "manager", "second"]
+    assert owner_ids == ["second", "manager", "manager", "second"]
 
 
 def test_people_of_one_role_share_a_practice_and_keep_their_enrollees() -> None:
-    told = {f"E{number}": owners(route(enrollee("P2", enrollee_id=f"E{number}")))[0][0] for number in range(200)}
-    assert 60 < list(told.values()).count("second") < 140
-    again = {who: owners(route(enrollee("P2", enrollee_id=who), MONDAY_NIGHT))[0][0] for who in told}
-    assert told == again
+    owner_of = {f"E{number}": owners(route(enrollee("P2", enrollee_id=f"E{number}")))[0][0] for number in range(200)}
+    assert 60 < list(owner_of.values()).count("second") < 140
+    again = {who: owners(route(enrollee("P2", enrollee_id=who), MONDAY_NIGHT))[0][0] for who in owner_of}
+    assert owner_of == again
 
 
 def test_a_directory_without_people_still_answers() -> None:

@@ -104,8 +104,8 @@ class Up:
     def wait_for_endings(self, count: int, seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = self.rows("SELECT count(*) FROM ledger")
-            if found and found[0][0] >= count:
+            counted = self.rows("SELECT count(*) FROM ledger")
+            if counted and counted[0][0] >= count:
                 return
             time.sleep(0.2)
         raise AssertionError(f"{self.rows('SELECT ending, count(*) FROM ledger GROUP BY 1')} of {count}")
@@ -131,11 +131,11 @@ def admission(number: int, padding: int) -> bytes:
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
-    one = Up(tmp_path / "data", HANDOFF_BROKER_MAX_MB="64")
-    one.start()
-    yield one
-    if one.process and one.process.poll() is None:
-        one.kill_everything()
+    running = Up(tmp_path / "data", HANDOFF_BROKER_MAX_MB="64")
+    running.start()
+    yield running
+    if running.process and running.process.poll() is None:
+        running.kill_everything()
 
 
 def test_kill_everything_in_the_middle_and_start_again(up: Up) -> None:
@@ -158,10 +158,10 @@ def test_a_second_up_on_the_same_folder_says_why_not(up: Up) -> None:
 
 def test_files_are_the_owner_s_only(up: Up) -> None:
     up.send(0, 1)
-    found = [
+    open_paths = [
         path for path in [up.folder, *up.folder.rglob("*")] if path.stat().st_mode & 0o077 and path.name != "up.lock"
     ]
-    assert found == []
+    assert open_paths == []
 
 
 def pid_of(up: Up, role: str) -> int:
@@ -191,11 +191,11 @@ def test_a_child_that_hangs_is_started_again(up: Up) -> None:
 
 
 def test_what_a_child_needs_mended_ends_up_with_a_sentence(tmp_path: Path) -> None:
-    one = Up(tmp_path / "data")
+    started = Up(tmp_path / "data")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        given = one.environment | {"HANDOFF_INBOX_PORT": str(taken.getsockname()[1])}
+        given = started.environment | {"HANDOFF_INBOX_PORT": str(taken.getsockname()[1])}
         done = subprocess.run([*HANDOFF, "up"], env=given, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "HANDOFF_INBOX_PORT: cannot listen there" in done.stderr
@@ -235,8 +235,8 @@ def test_twenty_messages_of_ten_megabytes_at_once_hold_up_nobody_for_long(tmp_pa
             for sent in large:
                 sent.result()
         up.wait_for_endings(20 + 20 + small - 1000, 180)
-        found = up.rows("SELECT (ended_us - received_us) / 1e6, ended_us / 1e6 FROM ledger WHERE control_id >= '1000'")
-        waited, ended = sorted(row[0] for row in found), sorted(row[1] for row in found)
+        rows = up.rows("SELECT (ended_us - received_us) / 1e6, ended_us / 1e6 FROM ledger WHERE control_id >= '1000'")
+        waited, ended = sorted(row[0] for row in rows), sorted(row[1] for row in rows)
         standstill = max(later - earlier for earlier, later in pairwise(ended))
         after = json.loads((up.folder / "broker.json").read_text())["generation"]
         print(
@@ -257,12 +257,12 @@ def environment(**settings: str) -> dict[str, str]:
 
 def children_of(pid: int) -> list[str]:
     """Processes that a supervisor of this process id started and that still run."""
-    found = []
+    names = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get("HANDOFF_PARENT_PID") == str(pid):
-                found.append(process.name())
-    return found
+                names.append(process.name())
+    return names
 
 
 def demo(seconds: int, *, kill_broker: bool = False, **settings: str) -> dict[str, Any]:
@@ -275,36 +275,36 @@ def demo(seconds: int, *, kill_broker: bool = False, **settings: str) -> dict[st
         out, err = running.communicate(timeout=200)
     assert running.returncode == 0, err[-3000:]
     assert children_of(running.pid) == []
-    found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
-    return found
+    summary: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
+    return summary
 
 
 def kill_child(pid: int, name: str) -> None:
     """Kills the child once messages have gone through it for a few seconds."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = [child for child in psutil.Process(pid).children() if name in child.name()]
-        if found and len(psutil.Process(pid).children()) >= 4:
+        children = [child for child in psutil.Process(pid).children() if name in child.name()]
+        if children and len(psutil.Process(pid).children()) >= 4:
             time.sleep(8)
-            found[0].kill()
+            children[0].kill()
             return
         time.sleep(0.2)
     raise AssertionError("the demo did not start its processes")
 
 
-def check_demo(found: dict[str, Any]) -> None:
-    assert found["ledger"]["balanced"] is True
-    assert found["ledger"]["received"] == sum(found["endings"].values()) == found["messages"] > 0
-    assert found["acks"] == {"CA": found["messages"]} or found["acks"] == {"AA": found["messages"]}
-    assert found["alerts"] > 0
-    assert found["versions"] >= found["alerts"]
-    assert found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
+def check_demo(summary: dict[str, Any]) -> None:
+    assert summary["ledger"]["balanced"] is True
+    assert summary["ledger"]["received"] == sum(summary["endings"].values()) == summary["messages"] > 0
+    assert summary["acks"] == {"CA": summary["messages"]} or summary["acks"] == {"AA": summary["messages"]}
+    assert summary["alerts"] > 0
+    assert summary["versions"] >= summary["alerts"]
+    assert summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
 
 
 def test_demo_headless_on_the_embedded_broker() -> None:
-    found = demo(8)
-    check_demo(found)
-    assert (found["broker"], found["store"]) == ("embedded", "sqlite")
+    summary = demo(8)
+    check_demo(summary)
+    assert (summary["broker"], summary["store"]) == ("embedded", "sqlite")
 
 
 def test_demo_goes_on_when_its_broker_dies() -> None:
@@ -313,11 +313,11 @@ def test_demo_goes_on_when_its_broker_dies() -> None:
 
 @pytest.mark.servers
 def test_demo_headless_on_apache_kafka_and_postgresql(kafka_cluster: KafkaServer, postgres: PostgresServer) -> None:
-    found = demo(
+    summary = demo(
         8, KAFKA_BOOTSTRAP_SERVERS=kafka_cluster.bootstrap, DATABASE_URL=postgres.new_database(), HANDOFF_HASH_KEY="k"
     )
-    check_demo(found)
-    assert (found["broker"], found["store"]) == ("kafka", "postgresql")
+    check_demo(summary)
+    assert (summary["broker"], summary["store"]) == ("kafka", "postgresql")
 
 
 @pytest.mark.slow
@@ -357,8 +357,8 @@ def test_bench_prints_every_figure() -> None:
         env=environment(), capture_output=True, text=True, timeout=250,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.strip().splitlines()[-1])
-    assert set(found) >= {
+    figures = json.loads(done.stdout.strip().splitlines()[-1])
+    assert set(figures) >= {
         "rate_offered",
         "rate_done",
         "seconds",
@@ -369,7 +369,7 @@ def test_bench_prints_every_figure() -> None:
         "rss_mb",
         "ledger",
     }
-    assert set(found["latency_ms"]) == {"ack", "read", "decide", "end_to_end"}
-    assert all(set(value) == {"p50", "p99"} for value in [*found["latency_ms"].values(), found["floor_ms"]])
-    assert found["ledger"]["balanced"] is True
-    assert set(found["cpu_s"]) >= {"work", "listen", "inbox", "broker", "load"}
+    assert set(figures["latency_ms"]) == {"ack", "read", "decide", "end_to_end"}
+    assert all(set(value) == {"p50", "p99"} for value in [*figures["latency_ms"].values(), figures["floor_ms"]])
+    assert figures["ledger"]["balanced"] is True
+    assert set(figures["cpu_s"]) >= {"work", "listen", "inbox", "broker", "load"}

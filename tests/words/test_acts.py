@@ -76,7 +76,7 @@ CALLED = act(ActKind.ATTEMPT, outcome=Outcome.REACHED)
 
 
 @pytest.mark.parametrize(
-    ("found", "start"),
+    ("stand", "start"),
     [
         (follow_up(FollowUpState.TRYING, tries=1), "1 try, not reached"),
         (follow_up(FollowUpState.TRYING, tries=3), "3 tries, not reached"),
@@ -93,15 +93,15 @@ CALLED = act(ActKind.ATTEMPT, outcome=Outcome.REACHED)
         (follow_up(FollowUpState.DIED), "Died. Do not call the patient."),
     ],
 )
-def test_how_far_a_follow_up_is(found, start):
-    assert act_words.where_it_is(found, NAMES.get, NOW).startswith(start)
+def test_how_far_a_follow_up_is(stand, start):
+    assert act_words.where_it_is(stand, NAMES.get, NOW).startswith(start)
 
 
 CLOCK = Clock(kind=ClockKind.TCM_CONTACT, starts_at=NOW, due_at=NOW)
 
 
 @pytest.mark.parametrize(
-    ("one", "start"),
+    ("standing", "start"),
     [
         (Standing(CLOCK, Verdict.MET, CALLED, 0), "done in time: M. Ortiz, RN talked with the patient, "),
         (Standing(CLOCK, Verdict.MET_LATE, CALLED, 0), "done late: "),
@@ -118,8 +118,8 @@ CLOCK = Clock(kind=ClockKind.TCM_CONTACT, starts_at=NOW, due_at=NOW)
         ),
     ],
 )
-def test_how_a_clock_stands_and_who_made_it_so(one, start):
-    assert act_words.verdict(one, NAMES.get, NOW).startswith(start)
+def test_how_a_clock_stands_and_who_made_it_so(standing, start):
+    assert act_words.verdict(standing, NAMES.get, NOW).startswith(start)
 
 
 def test_every_clock_asks_for_something_in_words():

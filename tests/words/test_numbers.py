@@ -59,7 +59,7 @@ def is_said(node):
 
 def test_no_sentence_is_written_with_its_number():
     """A number stands in the policy or in a constant, and the sentence is made with it; a law's number is the law's."""
-    found = {
+    numbered = {
         (path.relative_to(ROOT).as_posix(), named[0])
         for room in ROOMS
         for path in (ROOT / room).rglob("*.py")
@@ -72,7 +72,7 @@ def test_no_sentence_is_written_with_its_number():
         for line in path.read_text().splitlines()
         if (named := NAMED.search(line.partition("//")[0]))
     }
-    assert found == {("streams/inbox/pages/audit.py", "six years")}  # beside its number of days
+    assert numbered == {("streams/inbox/pages/audit.py", "six years")}  # beside its number of days
 
 
 def test_every_sentence_has_the_numbers_of_the_policy_in_force():
@@ -95,10 +95,12 @@ def test_every_page_has_the_numbers_of_the_policy_in_force(tmp_path):
     load_people(store, [rosa])
     kinds = [kind for kind in ClockKind if kind not in clock_words.MEASURES]
     clocks = tuple(clock(kind, hours=24 * 19) for kind in kinds)
-    told = (Reason.DISCHARGED, Reason.READMISSION, Reason.RECENT_SNF_STAY)
+    reasons = (Reason.DISCHARGED, Reason.READMISSION, Reason.RECENT_SNF_STAY)
     tell(
         store,
-        alert(rosa, "a1", status="finished", kind="discharge", ended_at=datetime.now(UTC), reasons=told, clocks=clocks),
+        alert(
+            rosa, "a1", status="finished", kind="discharge", ended_at=datetime.now(UTC), reasons=reasons, clocks=clocks
+        ),
     )
     with served(settings, store, ORTIZ) as (client, _):
         pages = {path: client.get(path).text for path in ("/", "/list", "/stay/a1", "/due", "/sheet")}

@@ -152,16 +152,16 @@ def clock(kind, hours=None, due=None):
     ],
 )  # fmt: skip
 def test_clocks(kind, due, step, left, overdue):
-    one = clock(ClockKind(kind), due=datetime(*due, tzinfo=UTC))
-    assert clock_words.step(one, NOW) == step
-    assert clock_words.left(one, NOW) == (left, overdue)
+    deadline = clock(ClockKind(kind), due=datetime(*due, tzinfo=UTC))
+    assert clock_words.step(deadline, NOW) == step
+    assert clock_words.left(deadline, NOW) == (left, overdue)
 
 
 def test_where_no_working_day_is_left_the_deadline_itself_is_said():
     saturday = NOW + timedelta(days=1)
-    one = clock(ClockKind.FUH_7, due=datetime(2026, 11, 23, 4, 59, 59, tzinfo=UTC))
-    assert clock_words.step(one, saturday) == "Mental-health visit by Sun Nov 22"
-    assert clock_words.left(one, saturday) == ("1 day left", False)
+    deadline = clock(ClockKind.FUH_7, due=datetime(2026, 11, 23, 4, 59, 59, tzinfo=UTC))
+    assert clock_words.step(deadline, saturday) == "Mental-health visit by Sun Nov 22"
+    assert clock_words.left(deadline, saturday) == ("1 day left", False)
 
 
 def of_policy(**more):
@@ -291,8 +291,8 @@ DISCHARGED = frozenset({Reason.DISCHARGED})
     ],
 )  # fmt: skip
 def test_headlines(kind, encounter_class, status, code, reasons, text):
-    found = wording.headline(AlertKind(kind), EncounterClass(encounter_class), StayStatus(status), code, reasons)
-    assert found == text
+    headline = wording.headline(AlertKind(kind), EncounterClass(encounter_class), StayStatus(status), code, reasons)
+    assert headline == text
 
 
 @given(
@@ -367,14 +367,14 @@ def test_what_waits_without_a_clock(status, kind, expected, text):
     ],
 )
 def test_what_became_of_a_clock(status, met_at, text):
-    found = Clock(
+    measured = Clock(
         kind=ClockKind.TRC_ADMISSION_NOTICE,
         starts_at=NOW,
         due_at=NOW + timedelta(days=2),
         status=status,
         met_at=met_at,
     )
-    assert clock_words.clock_state(found, NOW) == text.format(today=time_words.day(NOW, NOW))
+    assert clock_words.clock_state(measured, NOW) == text.format(today=time_words.day(NOW, NOW))
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,10 @@ IDS = iter(range(0x100, 0x1000))
 def entered(store, happened=Happened.ADMITTED, at=ARRIVED, **more):
     """Lines an event about the first of the sample panel up, as the page does it; gives its message id."""
     enrollee = min(row.enrollee_id for row in store.panel.records())
-    found = store.people.of(enrollee)
+    person = store.people.of(enrollee)
     message_id = f"{next(IDS):032x}"
     message = message_of(
-        Entered(happened, "MISSION", at, **more), found, message_id, at + timedelta(hours=1), store.database.zone
+        Entered(happened, "MISSION", at, **more), person, message_id, at + timedelta(hours=1), store.database.zone
     )
     key = keyed_hash(SECRET, BY_HAND, enrollee)
     assert store.hand_events.keep(HandEvent(message_id, key, at + timedelta(hours=1), message), SECRET)
@@ -54,7 +54,7 @@ def through(store, reader, executor, records):
     """Records of the raw topic read and decided."""
     outlet = FakeOutlet()
     asyncio.run(read_stage(reader, outlet, store, executor).run(records))
-    tell(decide_stage(store, FakeOutlet(), executor), [record_of(one) for one in outlet.on(Topic.EVENTS)])
+    tell(decide_stage(store, FakeOutlet(), executor), [record_of(output) for output in outlet.on(Topic.EVENTS)])
 
 
 def record_of(output):
@@ -65,7 +65,7 @@ def pump(store, reader, executor, now=AT):
     """What a worker does with what is lined up, to the end; gives how many were published."""
     outlet = FakeOutlet()
     count = asyncio.run(ByHand(store, outlet, Waiting(), SECRET).run(now))
-    through(store, reader, executor, [record_of(one) for one in outlet.on(Topic.RAW)])
+    through(store, reader, executor, [record_of(output) for output in outlet.on(Topic.RAW)])
     return count
 
 
@@ -85,7 +85,7 @@ def test_what_is_entered_is_told_and_published_until_it_has_ended(store, reader,
     outlet = FakeOutlet()
     run = ByHand(store, outlet, Waiting(), SECRET).run
     assert [asyncio.run(run(AT + timedelta(seconds=after))) for after in (0, 30, 90)] == [1, 0, 1]
-    assert {dict(one.headers)["feed"] for one in outlet.on(Topic.RAW)} == {BY_HAND.encode()}
+    assert {dict(output.headers)["feed"] for output in outlet.on(Topic.RAW)} == {BY_HAND.encode()}
     assert REGISTRY.get_sample_value("toc_received_total", {"way": "by_hand"}) == received + 1
     assert pump(store, reader, executor, AT + timedelta(seconds=200)) == 1
     assert store.ledger.endings() == {"alerted": 1}

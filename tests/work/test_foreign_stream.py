@@ -16,11 +16,11 @@ def answers(corpus):
 
 
 def versions(answers):
-    found = defaultdict(list)
+    by_alert = defaultdict(list)
     for answer in answers:
         for alert in answer.get("alerts") or filter(None, [answer["alert"]]):
-            found[alert["id"]].append((answer["trigger"], alert))
-    return found
+            by_alert[alert["id"]].append((answer["trigger"], alert))
+    return by_alert
 
 
 def test_every_message_has_its_ending(answers):
@@ -30,7 +30,7 @@ def test_every_message_has_its_ending(answers):
 def test_no_alert_stands_after_its_cancel(answers):
     cancels = [answer for answer in answers[0] if answer["trigger"] == "A11"]
     assert len(cancels) == 30
-    last = {alert_id: told[-1][1] for alert_id, told in versions(answers[0]).items()}
+    last = {alert_id: history[-1][1] for alert_id, history in versions(answers[0]).items()}
     for answer in cancels:
         assert answer["decision"]["action"] == "retract"
         assert (last[answer["stay"]]["action"], last[answer["stay"]]["status"]) == ("retract", "cancelled")
@@ -47,9 +47,9 @@ def test_a_cancelled_discharge_reopens(answers):
 
 @pytest.mark.parametrize("trigger", ["A05", "A14", "A16", "A25", "A27", "A02", "A12", "A34", "A40"])
 def test_pending_events_bed_moves_and_merges_tell_nobody(answers, trigger):
-    found = [answer for answer in answers[0] if answer["trigger"] == trigger]
-    assert found
-    assert {answer["decision"]["action"] for answer in found} == {"suppress"}
+    quiet = [answer for answer in answers[0] if answer["trigger"] == trigger]
+    assert quiet
+    assert {answer["decision"]["action"] for answer in quiet} == {"suppress"}
 
 
 def test_merged_stays_go_to_the_survivor(answers):
@@ -65,9 +65,9 @@ def test_merged_stays_go_to_the_survivor(answers):
 
 
 def test_one_alert_a_stay_without_gaps(answers):
-    for told in versions(answers[0]).values():
-        assert [alert["version"] for _, alert in told] == list(range(1, len(told) + 1))
-        assert sum(alert["action"] == "notify" for _, alert in told) == 1
+    for history in versions(answers[0]).values():
+        assert [alert["version"] for _, alert in history] == list(range(1, len(history) + 1))
+        assert sum(alert["action"] == "notify" for _, alert in history) == 1
 
 
 def test_the_whole_file_twice_adds_nothing(answers):

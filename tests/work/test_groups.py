@@ -37,11 +37,17 @@ def count_of(ending: str) -> float:
     return REGISTRY.get_sample_value("toc_endings_total", {"ending": ending}) or 0.0
 
 
-def by_the_rules(one: EventRecord, history: History) -> Decision:
+def by_the_rules(event_record: EventRecord, history: History) -> Decision:
     world = World(default_policy(), plain_route(), NOW)
-    further = [(whose.match, whose.prior_match) for whose in one.further]
+    further = [(whose.match, whose.prior_match) for whose in event_record.further]
     return decide_by_rules(
-        one.event, one.match, one.prior_match, history, world, released=one.released, further=further
+        event_record.event,
+        event_record.match,
+        event_record.prior_match,
+        history,
+        world,
+        released=event_record.released,
+        further=further,
     )
 
 
@@ -80,8 +86,8 @@ def moved(*groups: tuple[str, str, str, str, Grade]) -> EventRecord:
 
 
 def admissions(store: Store) -> None:
-    known = [record(one, f"E{one}", visit=f"V{one}", mrn=f"M{one}") for one in (1, 2, 3)]
-    assert [one.entry.ending for one in store.decisions.decide(known, by_the_rules, NOW) if one.entry] == [
+    known = [record(visit, f"E{visit}", visit=f"V{visit}", mrn=f"M{visit}") for visit in (1, 2, 3)]
+    assert [outcome.entry.ending for outcome in store.decisions.decide(known, by_the_rules, NOW) if outcome.entry] == [
         Ending.ALERTED
     ] * 3
 
@@ -92,15 +98,15 @@ def test_every_group_is_written_and_one_ending_says_so(store: Store) -> None:
     (outcome,) = store.decisions.decide([both], by_the_rules, NOW)
     assert outcome.entry is not None
     assert outcome.entry.ending is Ending.ALERTED
-    told = {(one.alert.enrollee_id, one.alert.action) for one in outcome.alerts}
+    alerts = {(stored.alert.enrollee_id, stored.alert.action) for stored in outcome.alerts}
     retracted, notified = (
         {("E1", Action.RETRACT), ("E2", Action.RETRACT)},
         {("E8", Action.NOTIFY), ("E9", Action.NOTIFY)},
     )
-    assert told == retracted | notified
+    assert alerts == retracted | notified
     assert store.ledger.endings() == {"alerted": 4}
     assert {("MISSION", "M-E8", "E8"), ("MISSION", "M-E9", "E9")} <= set(store.panel.crosswalk())
-    assert all(one.redelivered for one in store.decisions.decide([both], no_rule, NOW))
+    assert all(again.redelivered for again in store.decisions.decide([both], no_rule, NOW))
 
 
 def test_groups_that_wait_wait_by_themselves(store: Store) -> None:
@@ -116,23 +122,23 @@ def test_groups_that_wait_wait_by_themselves(store: Store) -> None:
     assert {ending: count_of(ending) - before for ending, before in counted.items()} == {"alerted": 1, "held": 1}
     assert outcome.entry is not None
     assert (outcome.entry.ending, outcome.entry.code) == (Ending.ALERTED, Reason.POSSIBLE_MATCH)
-    assert [one.alert.enrollee_id for one in outcome.alerts] == ["E1", "E2", "E8", "E3"]
+    assert [stored.alert.enrollee_id for stored in outcome.alerts] == ["E1", "E2", "E8", "E3"]
     assert store.ledger.endings() == {"alerted": 4, "held": 1}
     reviews = {review.records[0].match.enrollee_id: review for review in store.reviews.waiting()}
     assert set(reviews) == {"E7", "E9"}
     assert [len(review.records[0].parts()) for review in reviews.values()] == [1, 1]
     for review in reviews.values():
         assert store.reviews.settle(review.review_id, Verdict.SAME, "ortiz", NOW) == (True, 1, 0)
-    released = [one for _, one in store.reviews.unsent_events()]
-    assert message_id(9) in {one.event.message_id for one in released}
+    released = [event_record for _, event_record in store.reviews.unsent_events()]
+    assert message_id(9) in {event_record.event.message_id for event_record in released}
     outcomes = store.decisions.decide(released, by_the_rules, NOW)
-    assert sorted(one.alert.enrollee_id for each in outcomes for one in each.alerts) == ["E7", "E9"]
+    assert sorted(stored.alert.enrollee_id for each in outcomes for stored in each.alerts) == ["E7", "E9"]
     assert store.ledger.endings() == {"alerted": 5}
-    assert all(one.redelivered for one in store.decisions.decide(released, no_rule, NOW))
+    assert all(again.redelivered for again in store.decisions.decide(released, no_rule, NOW))
 
 
-@pytest.mark.parametrize(("verdict", "told"), [(Verdict.SAME, ["E1", "E7"]), (Verdict.DIFFERENT, ["E1"])])
-def test_what_a_person_has_said_holds_for_a_group(store: Store, verdict: Verdict, told: list[str]) -> None:
+@pytest.mark.parametrize(("verdict", "enrollees"), [(Verdict.SAME, ["E1", "E7"]), (Verdict.DIFFERENT, ["E1"])])
+def test_what_a_person_has_said_holds_for_a_group(store: Store, verdict: Verdict, enrollees: list[str]) -> None:
     admissions(store)
     group = ("V1", "M1", "E1", "E7", Grade.POSSIBLE)
     asked = moved(group).model_copy(update={"prior_match": None})
@@ -147,13 +153,16 @@ def test_what_a_person_has_said_holds_for_a_group(store: Store, verdict: Verdict
     (outcome,) = store.decisions.decide([message.model_copy(update={"event": event})], by_the_rules, NOW)
     assert outcome.entry is not None
     assert outcome.entry.code != Reason.POSSIBLE_MATCH
-    assert sorted(one.alert.enrollee_id for one in outcome.alerts if one.alert.enrollee_id not in ("E2", "E8")) == told
+    assert (
+        sorted(stored.alert.enrollee_id for stored in outcome.alerts if stored.alert.enrollee_id not in ("E2", "E8"))
+        == enrollees
+    )
 
 
 def test_a_message_of_one_group_is_a_record_of_itself() -> None:
-    one = record(1)
-    assert one.parts() == (one,)
-    assert one.event.parts() == (one.event,)
+    event_record = record(1)
+    assert event_record.parts() == (event_record,)
+    assert event_record.event.parts() == (event_record.event,)
 
 
 def john_doe(number: str, visit: str) -> EventRecord:
@@ -178,13 +187,15 @@ def test_what_was_kept_of_nobody_is_told_once_the_hospital_says_who_it_is(store:
         prior=Prior(identifiers=(number("JD1"),)),
         visit="V1" if kind is not EventKind.PERSON_MERGED else "V9",
     )
-    assert [one.alerts for one in store.decisions.decide([identified], by_the_rules, NOW, b"another secret")] == [()]
+    assert [
+        unchanged.alerts for unchanged in store.decisions.decide([identified], by_the_rules, NOW, b"another secret")
+    ] == [()]
     again = identified.event.model_copy(update={"message_id": message_id(4), "fingerprint": "again"})
     (outcome,) = store.decisions.decide([identified.model_copy(update={"event": again})], by_the_rules, NOW, secret)
     assert outcome.entry is not None
     assert outcome.entry.ending is Ending.ALERTED
-    (told,) = outcome.alerts
-    assert (told.alert.enrollee_id, told.alert.reasons[:2]) == ("E1", (Reason.ADMITTED, Reason.IDENTITY_CORRECTED))
+    (late,) = outcome.alerts
+    assert (late.alert.enrollee_id, late.alert.reasons[:2]) == ("E1", (Reason.ADMITTED, Reason.IDENTITY_CORRECTED))
     with store.database.reading() as connection:
         kept = connection.exec_driver_sql("SELECT message_id FROM unmatched").scalars().all()
     assert kept == [message_id(2)]

@@ -55,7 +55,7 @@ def assert_told_once(rig, count):
     assert len(versions) == len(set(versions)) == 2 * count
     assert Counter(version for _, version in versions) == {1: count, 2: count}
     rig.wait_until(lambda: not rig.store.changes.unsent(1))
-    assert set(rig.told()) == set(versions)
+    assert set(rig.published()) == set(versions)
 
 
 def test_every_message_comes_to_its_named_ending(rig):
@@ -81,7 +81,7 @@ def test_every_message_comes_to_its_named_ending(rig):
     assert balance(10, endings)["balanced"]
     rejects = {dict(record.headers)["code"]: record.value for record in rig.records(Topic.REJECTS)}
     assert rejects[b"not_adt"].endswith(b"ORU^R01|1|P|2.5")
-    assert set(rig.told()) == set(rig.versions())
+    assert set(rig.published()) == set(rig.versions())
 
 
 def test_records_of_foreign_producers_are_read_too(rig):
@@ -145,9 +145,9 @@ streams.work.reader.read_adt = read_adt
     metrics = rig.scrape("/metrics")[1]
     assert 'toc_quarantined_total{stage="read"} 1.0' in metrics
     assert 'toc_quarantined_total{stage="decide"} 1.0' in metrics
-    for told in (metrics, rig.log(), *(str(record.headers) for record in records)):
-        assert "POISON" not in told
-        assert "VENOM" not in told
+    for shown in (metrics, rig.log(), *(str(record.headers) for record in records)):
+        assert "POISON" not in shown
+        assert "VENOM" not in shown
     stop(rig.workers[-1])
     waiting = rig.store.quarantine.all()
     assert sorted(each.code for each in waiting) == ["decide:KeyError", "read:ZeroDivisionError"]
@@ -174,7 +174,7 @@ streams.work.decide.decide = decide
         worker = rig.start(broken + RUN)
         rig.send(*visits(4))
         rig.wait_for_endings(8)
-        rig.wait_until(lambda: [one.sender for one in rig.store.keeping_up.parked()] == ["EPIC|MISSION"])
+        rig.wait_until(lambda: [parking.sender for parking in rig.store.keeping_up.parked()] == ["EPIC|MISSION"])
         rig.send(adt("A01", 20), adt("A01", 21).replace(b"MISSION", b"SOUTH"))
         assert rig.wait_for_endings(10) == {"quarantined": 9, "alerted": 1}
         assert worker.poll() is None

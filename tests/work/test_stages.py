@@ -268,9 +268,9 @@ def test_both_groups_of_a_move_are_read_and_decided_in_one_batch(reader, store, 
     moves = merged("A43", (adt("A01", 3), adt("A01", 1)), (adt("A01", 4), adt("A01", 2)))
     tell(decide_stage(store, outlet, executor), events(reader, adt("A01", 1), adt("A01", 2), moves))
     assert store.ledger.endings() == {"alerted": 3}
-    told = [AlertRecord.model_validate_json(output.value).alert for output in outlet.on(Topic.ALERTS)]
-    people = [alert.enrollee_id[-1] for alert in told]
-    assert sorted(zip(people, [alert.action.value for alert in told], strict=True)) == [
+    alerts = [AlertRecord.model_validate_json(output.value).alert for output in outlet.on(Topic.ALERTS)]
+    people = [alert.enrollee_id[-1] for alert in alerts]
+    assert sorted(zip(people, [alert.action.value for alert in alerts], strict=True)) == [
         ("1", "notify"), ("1", "retract"), ("2", "notify"), ("2", "retract"), ("3", "notify"), ("4", "notify"),
     ]  # fmt: skip
 
@@ -282,9 +282,9 @@ def test_somebody_unknown_who_is_merged_into_an_enrollee_is_told_of(reader, stor
     assert store.ledger.endings() == {"suppressed": 1}
     identified = events(reader, merged("A40", (adt("A01", 1), unknown)))
     tell(decide_stage(store, outlet, executor), identified)
-    (told,) = [AlertRecord.model_validate_json(output.value).alert for output in outlet.on(Topic.ALERTS)]
-    assert told.enrollee_id.endswith("1")
-    assert Reason.IDENTITY_CORRECTED in told.reasons
+    (alert,) = [AlertRecord.model_validate_json(output.value).alert for output in outlet.on(Topic.ALERTS)]
+    assert alert.enrollee_id.endswith("1")
+    assert Reason.IDENTITY_CORRECTED in alert.reasons
     assert store.ledger.endings() == {"suppressed": 1, "alerted": 1}
 
 
@@ -386,7 +386,7 @@ def fail_for(monkeypatch, mark):
 
 def parking_stage(settings, store, outlet, executor, limit):
     brake = Brake(limit)
-    brake.take_over(one.sender for one in store.keeping_up.parked())
+    brake.take_over(parking.sender for parking in store.keeping_up.parked())
     index = PanelIndex.build(store.panel.records(), store.panel.crosswalk())
     reader = Reader(settings, SECRET, lambda: index, lambda: brake.parked)
     return ReadStage(reader, outlet, store, executor, Waiting(), brake, SECRET, GrammarSamples(store))
@@ -428,7 +428,7 @@ def test_a_sender_that_deciding_fails_on_is_parked_where_it_is_read(reader, stor
     monkeypatch.setattr(deciding, "decide", lambda *_, **__: {}["DOE^JANE"])
     batch = events(reader, adt("A01", 1), adt("A01", 2))
     asyncio.run(decide_stage(store, FakeOutlet(), executor, limit=2).run(batch))
-    assert [one.sender for one in store.keeping_up.parked()] == ["EPIC|MISSION"]
+    assert [parking.sender for parking in store.keeping_up.parked()] == ["EPIC|MISSION"]
 
 
 def test_a_crash_says_where_it_was_and_whose_it_was(settings, store, executor, monkeypatch):
@@ -513,14 +513,14 @@ def test_the_outbox_is_gauged_in_full_and_while_the_broker_is_away(reader, store
 
 
 def test_only_one_worker_relays_at_a_time(reader, store, executor):
-    one, two = (decide_stage(store, FakeOutlet(), executor) for _ in range(2))
-    one._commit(deciding._take(events(reader, adt("A01", 1)))[0])
-    assert asyncio.run(one.relay(AT + timedelta(minutes=1))) == 1
-    one._commit(deciding._take(events(reader, adt("A01", 1), adt("A01", 2)))[0])
-    assert asyncio.run(two.relay(AT + timedelta(minutes=1, seconds=2))) == 0
-    assert asyncio.run(one.relay(AT + timedelta(minutes=1, seconds=4))) == 1
-    two._commit(deciding._take(events(reader, adt("A01", 1), adt("A01", 2), adt("A01", 3)))[0])
-    assert asyncio.run(two.relay(AT + timedelta(minutes=2))) == 1
+    first, second = (decide_stage(store, FakeOutlet(), executor) for _ in range(2))
+    first._commit(deciding._take(events(reader, adt("A01", 1)))[0])
+    assert asyncio.run(first.relay(AT + timedelta(minutes=1))) == 1
+    first._commit(deciding._take(events(reader, adt("A01", 1), adt("A01", 2)))[0])
+    assert asyncio.run(second.relay(AT + timedelta(minutes=1, seconds=2))) == 0
+    assert asyncio.run(first.relay(AT + timedelta(minutes=1, seconds=4))) == 1
+    second._commit(deciding._take(events(reader, adt("A01", 1), adt("A01", 2), adt("A01", 3)))[0])
+    assert asyncio.run(second.relay(AT + timedelta(minutes=2))) == 1
 
 
 def test_what_one_can_do_says_nothing_about_what_another_cannot():
