@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 KAFKA_POM = Path(__file__).with_name("kafka.xml")
+KAFKA = "kafka-4.3.0"  # its jars: 43 MB
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "warm-handoff"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 
 
@@ -34,33 +36,29 @@ def wait_for_port(port: int, seconds: float = 60) -> None:
     raise TimeoutError(f"nothing listens on port {port} after {seconds} s")
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "warm-handoff" / "kafka-4.3.0"
+def missing_java() -> str:
+    return "" if shutil.which("java") else "no java on this machine (install a Java 17 runtime)"
 
 
-def missing_kafka() -> str:
-    if not shutil.which("java"):
-        return "no java on this machine (install a Java 17 runtime)"
-    if not any(_cache().glob("kafka_2.13-*.jar")) and not shutil.which("mvn"):
-        return "no mvn on this machine to fetch Apache Kafka's jars (install Maven)"
+def missing_jars(folder: str) -> str:
+    if why := missing_java():
+        return why
+    if not any((CACHE / folder).glob("*.jar")) and not shutil.which("mvn"):
+        return f"no mvn on this machine to fetch the jars of {folder} (install Maven)"
     return ""
 
 
-def kafka_jars() -> Path:
-    """The folder with one broker's jars; fetched by Maven the first time (43 MB)."""
-    folder = _cache()
-    if not any(folder.glob("kafka_2.13-*.jar")):
+def missing_kafka() -> str:
+    return missing_jars(KAFKA)
+
+
+def jars(pom: Path, name: str) -> Path:
+    """The folder with what a pom names; fetched by Maven the first time."""
+    folder = CACHE / name
+    if not any(folder.glob("*.jar")):
         fetched = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
-        command = [
-            "mvn",
-            "-q",
-            "-B",
-            "-f",
-            str(KAFKA_POM),
-            "dependency:copy-dependencies",
-            f"-DoutputDirectory={fetched}",
-        ]
-        subprocess.run(command, check=True, timeout=300, stdin=subprocess.DEVNULL)
+        goal = ("dependency:copy-dependencies", f"-DoutputDirectory={fetched}")
+        subprocess.run(["mvn", "-q", "-B", "-f", str(pom), *goal], check=True, timeout=300, stdin=subprocess.DEVNULL)
         try:
             fetched.rename(folder)
         except OSError:  # somebody else was first
@@ -143,7 +141,7 @@ class KafkaServer:
                     "-XX:+UseSerialGC",
                     "-XX:TieredStopAtLevel=1",  # up in half the time where cores are few
                     "-cp",
-                    f"{kafka_jars()}/*",
+                    f"{jars(KAFKA_POM, KAFKA)}/*",
                     main,
                     *arguments,
                 ],
