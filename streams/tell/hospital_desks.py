@@ -4,10 +4,8 @@ One process at a time sends, and what was sent is noted after the relay took it:
 same id.
 """
 
-import asyncio
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,11 +14,12 @@ import structlog
 from parsers.feeds import Feeds
 from rules.feeds.rhythm import Talk
 from rules.policy.policy import Policy
-from streams.store import Store, Unavailable
+from streams.store import Store
 from streams.store.delivery import made_of
 from streams.store.feed_talk import FeedTalk
 from streams.tell.forms import mail
 from streams.tell.in_thread import InThread
+from streams.tell.looking import look_every
 from streams.tell.way import Delivered, Parcel
 from streams.tell.ways.smtp import Smtp
 from streams.words import feeds as feed_words
@@ -50,10 +49,7 @@ class HospitalDesks:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        while True:
-            with suppress(Unavailable):
-                await self.look(datetime.now(UTC))
-            await asyncio.sleep(LOOK_SECONDS)
+        await look_every(LOOK_SECONDS, lambda: self.look(datetime.now(UTC)))
 
     async def look(self, now: datetime) -> None:
         """Sends what is due. Raises `Unavailable`."""

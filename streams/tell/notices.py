@@ -4,11 +4,9 @@ One process at a time sends, and what was sent is noted after the relay took it:
 same id. A try that fails comes again as a delivery's does.
 """
 
-import asyncio
 import os
 import random
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -19,12 +17,13 @@ from rules.following.roles import BREAK_GLASS_FOR
 from rules.telling.attempts import Again, after_failure
 from rules.telling.destinations import Destination, State
 from rules.telling.directory import Directory
-from streams.store import Store, Unavailable
+from streams.store import Store
 from streams.store.delivery import made_of
 from streams.store.notices import Notice, NoticeKind
 from streams.tell.forms import mail
 from streams.tell.forms.mail import Mail
 from streams.tell.in_thread import InThread
+from streams.tell.looking import look_every
 from streams.tell.managers import answer_for, mailboxes
 from streams.tell.seen import Known
 from streams.tell.way import NotDelivered, Parcel
@@ -51,10 +50,7 @@ class Notices:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        while True:
-            with suppress(Unavailable):
-                await self.look(datetime.now(UTC))
-            await asyncio.sleep(LOOK_SECONDS)
+        await look_every(LOOK_SECONDS, lambda: self.look(datetime.now(UTC)))
 
     async def look(self, now: datetime) -> None:
         """Sends what is due. Raises `Unavailable`."""

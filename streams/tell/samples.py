@@ -5,7 +5,6 @@ From here, because what a destination says depends on who asks: this process has
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -14,9 +13,10 @@ import structlog
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination, FormKind, WayKind
 from streams.run.crash import traced
-from streams.store import Store, Unavailable
+from streams.store import Store
 from streams.tell.form import Form
 from streams.tell.in_thread import InThread
+from streams.tell.looking import look_every
 from streams.tell.way import Delivered, NotDelivered, Secrets, Way
 
 log = structlog.get_logger()
@@ -45,10 +45,7 @@ class Samples:
 
     async def run(self) -> None:
         """Answers what pages ask, until it is cancelled."""
-        while True:
-            with suppress(Unavailable):  # the teller says so; what was asked and not answered is asked again
-                await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+        await look_every(LOOK_SECONDS, self.look)
 
     async def look(self) -> None:
         """Answers what pages ask now. Raises `Unavailable`."""
