@@ -1,8 +1,9 @@
 """A flood of alert versions to destinations of which a fifth are bad, `handoff tell` killed in the middle of it.
 
-    python -m tests.rigs.flood --versions 50000 --destinations 200 --kills 20 [--store sqlite|postgresql] [--json]
+    python -m tests.rigs.flood --versions 50000 --destinations 200 --kills 20 [--to-all] [--store postgresql] [--json]
 
-Each practice has a destination of its own, some networks have one beside. A fifth answer 500 or 429, hang, reset,
+Each practice has a destination of its own, some networks have one beside; or each version is due to all of them, which
+are partners then (`--to-all`; so many fewer versions make as many deliveries). A fifth answer 500 or 429, hang, reset,
 redirect, send 10 MB or show a bad certificate. Two processes tell; one of them is killed with SIGKILL again and again
 and another started. `check` proves at the end, for every good destination: it has every version at least once, under
 the right id, in order for each alert, and nothing that is another's; for all destinations that the sums hold.
@@ -46,6 +47,7 @@ class Size(NamedTuple):
     destinations: int
     kills: int
     deadline_seconds: float = 150
+    to_all: bool = False
 
 
 class Report(NamedTuple):
@@ -119,10 +121,12 @@ class Flood:
             of_network = n % 10 == 9
             manner = MANNERS[n // EVERY % len(MANNERS)] if n % EVERY == 0 else "ok"
             base = unproven if manner == "certificate" else receiver
+            whose = Whose.NETWORK if of_network else Whose.PRACTICE
+            owner = f"N{n // 10 % NETWORKS}" if of_network else f"P{n}"
             target = destination(
                 f"d{n}",
-                whose=Whose.NETWORK if of_network else Whose.PRACTICE,
-                owner_id=f"N{n // 10 % NETWORKS}" if of_network else f"P{n}",
+                whose=Whose.PARTNER if self.size.to_all else whose,
+                owner_id="" if self.size.to_all else owner,
                 address=base.url(f"{'ok' if manner == 'certificate' else manner}/d{n}"),
                 allow_private=True,
             )
@@ -173,8 +177,9 @@ class Flood:
             body = json.loads(request.body)["data"]
             name = request.path.rpartition("/")[2]
             whose, owner = owners[name]
-            theirs = body["person"]["practice_id"]
-            assert owner == (theirs if whose is Whose.PRACTICE else of_practice[theirs].network_id), "nobody else's"
+            if whose is not Whose.PARTNER:
+                theirs = body["person"]["practice_id"]
+                assert owner == (theirs if whose is Whose.PRACTICE else of_practice[theirs].network_id), "nobody else's"
             assert request.headers["webhook-id"] == delivery_id(body["alert_id"], body["version"], name)
             got[name].append((body["alert_id"], body["version"]))
         assert not set(got) - set(good), "a redirect leads nowhere and a bad certificate sees nothing"
@@ -190,14 +195,11 @@ class Flood:
                 assert version == 1 or first[alert, version - 1] < place, "in order for each alert"
             own = sums.get(name, Sums())
             assert own.waiting == own.given_up == 0
-        practices = [target for target in self.made if target.whose is Whose.PRACTICE]
-        expected = sum(
-            VERSIONS_OF_AN_ALERT
-            for n in range(self.people)
-            for target in (self.made[n % self.size.destinations],)
-            if target in practices
-        )
-        assert sum(sums.get(target.destination_id, Sums()).due for target in practices) == expected
+        for number, target in enumerate(self.made):
+            panel = len(range(number, self.people, self.size.destinations))
+            people = self.people if self.size.to_all else panel
+            if target.whose is not Whose.NETWORK:
+                assert sums.get(target.destination_id, Sums()).due == people * VERSIONS_OF_AN_ALERT
         came = len(receiver.got)
         totals = Sums(*(sum(numbers) for numbers in zip(*sums.values(), strict=True)))
         return Report(
@@ -252,10 +254,11 @@ def main() -> int:
     parser.add_argument("--versions", type=int, default=50_000)
     parser.add_argument("--destinations", type=int, default=200)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--to-all", action="store_true")
     parser.add_argument("--store", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    size = Size(given.versions, given.destinations, given.kills, deadline_seconds=3600)
+    size = Size(given.versions, given.destinations, given.kills, deadline_seconds=3600, to_all=given.to_all)
     with store_of(given.store) as (url, folder):
         report = run(url, folder, size)
     shown = report._asdict()
