@@ -26,6 +26,7 @@ from rich.text import Text
 from parsers.outcomes import RejectCode
 from rules.feeds.rhythm import Talk
 from rules.telling.destinations import State as Told
+from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
 from streams.inbox.sign_in.provider import Provider, ProviderAway
 from streams.kafka.admin import missing_topics
 from streams.kafka.client import BrokerAway, bootstrap_servers, client_options
@@ -40,6 +41,7 @@ from streams.run.site_file import FEEDS, SENDERS
 from streams.store import Store, StoreOutdated, Unavailable
 from streams.store.keeping_up import HASH_KEY
 from streams.words import feeds as feed_words
+from streams.words import numbers as number_words
 
 
 class State(StrEnum):
@@ -199,7 +201,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
             do = f"its messages are set aside unread: mend the cause, then `handoff feed resume '{parked.sender}'`"
             yield Finding("parked feed", State.WRONG, what, do)
         yield from quiet_feeds(store)
-        yield from _panel(store)
+        yield from panel_and_directory(store)
         yield from _destinations(store)
     finally:
         store.close()
@@ -222,7 +224,8 @@ def quiet_feeds(store: Store) -> Iterator[Finding]:
         yield Finding("feeds", State.OK, what)
 
 
-def _panel(store: Store) -> Iterator[Finding]:
+def panel_and_directory(store: Store) -> Iterator[Finding]:
+    """Who is watched, and whether anybody is there to be told."""
     size, age = store.panel.size(), store.panel.age()
     if not size:
         yield Finding("panel", State.WRONG, "nobody is on the panel", "load it: `handoff panel load FILE`")
@@ -236,12 +239,11 @@ def _panel(store: Store) -> Iterator[Finding]:
     else:
         yield Finding("panel", State.OK, f"{size} enrollees, loaded {age.days} days ago")
     directory = store.directory.read()
-    if len(directory.case_managers) <= 1:
+    if not directory.case_managers.keys() - {BUILT_IN_CENTRAL_OFFICE.case_manager_id}:
         yield Finding("directory", State.WARNING, "no case managers", "load it: `handoff directory load FOLDER`")
     else:
-        yield Finding(
-            "directory", State.OK, f"{len(directory.case_managers)} people, {len(directory.practices)} practices"
-        )
+        people = number_words.count(len(directory.case_managers), "person", "people")
+        yield Finding("directory", State.OK, f"{people}, {number_words.count(len(directory.practices), 'practice')}")
 
 
 def _destinations(store: Store) -> Iterator[Finding]:

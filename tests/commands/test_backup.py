@@ -6,15 +6,20 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parsers.events import Event, EventKind
+from parsers.hl7.adt import read_adt
+from parsers.hl7.grammar import departs_at
 from rules.endings import Ending, LedgerEntry
 from streams.commands.backup import run_backup, run_restore
 from streams.commands.backup_file import Sealing, Unsealing
+from streams.commands.doctor import State, panel_and_directory
 from streams.commands.init import Answers, run_init
 from streams.run.problems import Problem
 from streams.run.settings import Settings, load_settings
@@ -140,7 +145,7 @@ def test_drill_a_clinic_begins_with_init_and_its_alert_goes_on_where_its_backup_
     before = Up(tmp_path / "before")
     run(before, "init", "--practice", "Elm St", "--case-manager", "M. Ortiz, RN", "--hospital", "MERCY")
     panel = before.folder / "panel.csv"
-    header = panel.read_text().strip().split(",")
+    header = panel.read_text().splitlines()[0].split(",")
     person = {"enrollee_id": "E1", "medicaid_id": "900000001K", "last_name": "Whitfield", "first_name": "Rosa"}
     person |= {"birth_date": "1950-03-04", "sex": "F", "practice_id": "P1", "effective_from": "2024-01-01"}
     with panel.open("a") as file:
@@ -176,6 +181,18 @@ def test_init_overwrites_nothing_and_takes_no_value_that_would_break_its_files(t
     assert [feed.sending for feed in again.feeds] == [("MERCY",), ("ST\u00c9",)]
     with pytest.raises(Problem, match="is there already"):
         run_init(settings, answers)
+    for name, kind in (("1_admitted", EventKind.ADMITTED), ("2_taken_back", EventKind.ADMIT_CANCELLED)):
+        message = (again.data_dir / "trial" / f"{name}.hl7").read_bytes()
+        event = read_adt(message, lambda *_: again.feeds[0], message_id="1" * 32, received_at=datetime.now(UTC))
+        assert isinstance(event, Event)
+        assert (event.kind, event.facility, event.notes) == (kind, "MERCY", ())
+        assert departs_at(message, event.trigger) == ""
+    (someone,) = csv.DictReader((again.data_dir / "panel.csv").read_text().splitlines())
+    assert (someone["last_name"], someone["practice_id"]) == (event.patient.name.family, "P1")
+    with closing(Store.open(settings.store_url)) as store:
+        store.panel.load([], full=True, now=datetime.now(UTC))
+        (directory,) = [finding for finding in panel_and_directory(store) if finding.part == "directory"]
+    assert (directory.state, directory.what) == (State.OK, "1 person, 1 practice")
     for wrong in (answers._replace(hospitals=('A"B',)), answers._replace(zone="Mars")):
         with pytest.raises(Problem, match="expected"):
             run_init(load_settings(data_dir=tmp_path / "other"), wrong)
