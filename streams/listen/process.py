@@ -8,6 +8,7 @@ change and on SIGHUP; connections that stand stay. A task that ends unasked ends
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import signal
 import sys
@@ -63,6 +64,9 @@ class TaskEnded(Exception):
 
 def run_listener(settings: Settings) -> int:
     """Blocks until SIGTERM or SIGINT; gives the exit status. Raises `Problem` for what its user can mend."""
+    logging.getLogger("aiokafka").setLevel(
+        logging.CRITICAL
+    )  # ten lines a second while a broker is away; we say it once
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         try:
             runner.run(serve(settings))

@@ -12,6 +12,7 @@ is ready). Meanwhile in each cycle something is killed: a broker of three, a lis
 - a webhook gets every version that is due, each under one id and never under two;
 - a killed broker costs each sender at most `AE_OF_A_BROKER` AE (its partitions have no leader until the others have
   noticed, 9 s by Kafka's default); beside those at most `AE_SHARE` of the answers are AE;
+- with `--upgrade-from` all begin as an older version, the store is migrated under them, and who comes back is new;
 - the page is not without its stream for longer than `GAP_SECONDS` by a restart in order.
 """
 
@@ -30,10 +31,7 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 
-from streams.kafka.topics import TOPICS
 from tests.rigs.chaos import (
     ESCALATION,
     OTHER_PRACTICE,
@@ -42,10 +40,17 @@ from tests.rigs.chaos import (
     Store,
     Traffic,
     compare,
-    load_people,
     until_caught_up,
 )
-from tests.rigs.many_checks import GAP_SECONDS, ManyReport, Standstill, counted_wrong, wait_for_tellers, webhooks
+from tests.rigs.many_checks import (
+    GAP_SECONDS,
+    ManyReport,
+    Standstill,
+    all_in_sync,
+    counted_wrong,
+    wait_for_tellers,
+    webhooks,
+)
 from tests.rigs.member import READY_SECONDS, Member
 from tests.rigs.page import Page
 from tests.rigs.receiver import Receiver
@@ -59,11 +64,11 @@ VICTIMS: Final = ("broker", "broker", "listen", "work", "work", "inbox", "tell",
 class Many:
     """All processes, how each is restarted in order, and how each is killed."""
 
-    def __init__(self, folder: Path, report: ManyReport, pause: float) -> None:
+    def __init__(self, folder: Path, report: ManyReport, pause: float, tree: Path) -> None:
         self.report = report
         self._pause = pause
-        self.port, inbox = free_port(), free_port()
-        self.inbox_port = inbox
+        self._tree = tree
+        self.port, self.inbox_port = free_port(), free_port()
         self.kafka = KafkaCluster(folder / "kafka")
         self.postgres = PostgresServer(folder / "postgres")
         self.postgres.start()
@@ -80,13 +85,13 @@ class Many:
             "HANDOFF_SHARE_PORTS": "true",
             "HANDOFF_MLLP_PORT": str(self.port),
             "HANDOFF_HTTP_PORT": str(free_port()),
-            "HANDOFF_INBOX_PORT": str(inbox),
+            "HANDOFF_INBOX_PORT": str(self.inbox_port),
             "HANDOFF_LOCK_MINUTES": "600",
             "HANDOFF_TELL_HOLD_SECONDS": "5",
             "HANDOFF_ESCALATION": str(folder / "escalation.toml"),
         }  # fmt: skip
         self.members = [
-            Member(role, number, folder, self.environment)
+            Member(role, number, folder, self.environment, tree)
             for role, count in MEMBERS.items()
             for number in range(1, count + 1)
         ]
@@ -98,12 +103,12 @@ class Many:
     def start(self, receiver: Receiver) -> None:
         self.kafka.start()
         self.broker_up_since = time.monotonic()
-        self.command("migrate")
-        load_people(self.url)
+        self._run("-m", "streams", "migrate")
+        self._run("-c", "import sys; from tests.rigs.chaos import load_people; load_people(sys.argv[1])", self.url)
         address = receiver.url("ok/many")
-        self.command(
-            "destination", "add", "many", address, "--form", "webhook_json", "--whose", f"practice:{OTHER_PRACTICE}",
-            "--allow-private",
+        self._run(
+            "-m", "streams", "destination", "add", "many", address, "--form", "webhook_json",
+            "--whose", f"practice:{OTHER_PRACTICE}", "--allow-private",
         )  # fmt: skip
         for member in self.members:
             member.start()
@@ -111,11 +116,17 @@ class Many:
             if not member.ready():
                 raise TimeoutError(f"{member.name} was not ready")
 
-    def command(self, *arguments: str) -> None:
-        data = self.members[0].environment["HANDOFF_DATA_DIR"]
-        command = [sys.executable, "-m", "streams", *arguments]
-        environment = self.environment | {"HANDOFF_DATA_DIR": data}
-        subprocess.run(command, env=environment, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    def upgrade(self) -> None:
+        """Bring the store to this tree's version under whatever runs; who is started from now on is of this tree."""
+        self._tree = Path.cwd()
+        self._run("-m", "streams", "migrate")
+        for member in self.members:
+            member.tree = self._tree
+
+    def _run(self, *arguments: str) -> None:
+        environment = self.environment | {"HANDOFF_DATA_DIR": self.members[0].environment["HANDOFF_DATA_DIR"]}
+        command = [sys.executable, *arguments]
+        subprocess.run(command, cwd=self._tree, env=environment, check=True, timeout=300, stdout=subprocess.DEVNULL)
 
     def start_rolling(self) -> None:
         self._roller.start()
@@ -171,22 +182,11 @@ class Many:
 
     def _wait_for_replicas(self) -> None:
         deadline = time.monotonic() + 120
-        while not asyncio.run(self._all_in_sync()):
+        while not asyncio.run(all_in_sync(self.kafka.bootstrap)):
             if time.monotonic() > deadline:
                 self.report.faults.append("the replicas were not all in sync two minutes after a broker was back")
                 return
             time.sleep(0.5)
-
-    async def _all_in_sync(self) -> bool:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap, request_timeout_ms=5_000)
-        try:
-            await admin.start()
-            described = await admin.describe_topics([topic.value for topic in TOPICS])
-        except (KafkaError, OSError):
-            return False
-        finally:
-            await admin.close()
-        return all(len(partition["isr"]) == 3 for topic in described for partition in topic["partitions"])
 
     def keep_up(self) -> None:
         """What a process manager does: a member that ended by itself is started again."""
@@ -214,11 +214,13 @@ def run(given: argparse.Namespace) -> ManyReport:
     dice = random.Random(given.seed)
     report = ManyReport(most_standstill=given.standstill)
     folder = Path(tempfile.mkdtemp(prefix="handoff-many-"))
-    many = Many(folder, report, given.pause)
+    many = Many(folder, report, given.pause, given.upgrade_from)
     receiver = Receiver()
     began = time.monotonic()
     try:
         many.start(receiver)
+        if given.upgrade_from != Path.cwd():
+            many.upgrade()
         traffic, store = Traffic(many.port, given.per_second), Store(many.url)
         page = Page(many.url, "N01-1", many.inbox_port)
         traffic.start()
@@ -246,7 +248,7 @@ def run(given: argparse.Namespace) -> ManyReport:
         wait_for_tellers(many.url)
         page.close()
         standstill.close()
-        report.ae = traffic.refused
+        report.ae, report.page_words = traffic.refused, page.words
         for at, seconds in page.gaps:
             harmed = any(since - GAP_SECONDS <= at <= until for since, until in harms)
             if harmed:
@@ -279,6 +281,9 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between two restarts in order")
     parser.add_argument("--minutes", type=float, default=600, help="begin no further cycle after so long")
     parser.add_argument("--standstill", type=float, default=STANDSTILL_SECONDS, help="the longest that is right")
+    parser.add_argument(
+        "--upgrade-from", type=Path, default=Path.cwd(), help="another tree of this program, whose code runs at first"
+    )
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     report = run(given)

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import sqlalchemy as sa
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
+from streams.kafka.topics import TOPICS
 from tests.rigs.chaos import SENDERS, Report, Store, Traffic
 from tests.rigs.receiver import Receiver
 
@@ -27,6 +30,7 @@ class ManyReport(Report):
     restarts: int = 0
     ended_unasked: Counter[str] = field(default_factory=Counter)
     ae: int = 0
+    page_words: int = 0
     page_gap: float = 0.0  # the longest by a restart in order
     page_gap_of_kills: float = 0.0
     counted_wrong: int = 0
@@ -39,7 +43,8 @@ class ManyReport(Report):
     def ok(self) -> bool:
         wrong = self.counted_wrong + self.webhooks_missing + self.webhooks_of_two_ids
         storm = self.ae > AE_OF_A_BROKER * SENDERS * self.kills["broker"] + AE_SHARE * self.sent
-        return super().ok and wrong == 0 and self.webhooks > 0 and not storm and self.page_gap < GAP_SECONDS
+        heard = self.webhooks > 0 and self.page_words > 0
+        return super().ok and wrong == 0 and heard and not storm and self.page_gap < GAP_SECONDS
 
     def so_far(self, traffic: Traffic, store: Store) -> str:
         """A line for whoever watches."""
@@ -72,6 +77,19 @@ class Standstill(threading.Thread):
             if rows != last or ended >= acknowledged:
                 last, since = rows, now
             self._report.longest_standstill = max(self._report.longest_standstill, round(now - since, 1))
+
+
+async def all_in_sync(bootstrap: str) -> bool:
+    """Whether every replica of every topic of ours is."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+    try:
+        await admin.start()
+        topics = await admin.describe_topics([topic.value for topic in TOPICS])
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await admin.close()
+    return all(len(partition["isr"]) == 3 for topic in topics for partition in topic["partitions"])
 
 
 def counted_wrong(url: str) -> int:

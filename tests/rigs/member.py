@@ -18,7 +18,7 @@ STOP_SECONDS: Final = 30.0
 class Member:
     """One process of a role, with a folder and a metrics port of its own."""
 
-    def __init__(self, role: str, number: int, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, role: str, number: int, folder: Path, environment: dict[str, str], tree: Path) -> None:
         self.role = role
         self.name = f"{role}-{number}"
         self.metrics = free_port()
@@ -31,13 +31,14 @@ class Member:
         }
         self._log = folder / f"{self.name}.log"
         self.wanted = False
+        self.tree = tree  # whose code it is started with
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self._log.open("ab") as log:
             command = [sys.executable, "-m", "streams", self.role]
             self.process = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                command, cwd=self.tree, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         self.wanted = True
 

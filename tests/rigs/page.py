@@ -30,6 +30,7 @@ class Page(threading.Thread):
 
     def close(self) -> None:
         self._closing = True
+        self.join(2 * SILENT_SECONDS)
 
     def run(self) -> None:
         cut = None
@@ -39,7 +40,7 @@ class Page(threading.Thread):
                 if cut is None or self._still():
                     connection, response = self._get("/stream" + (f"?after={self._position}" if self._position else ""))
                     try:
-                        while line := response.readline():
+                        while not self._closing and (line := response.readline()):
                             if line.startswith(b"id:"):
                                 self._position = line[3:].strip().decode()
                             if line.startswith(b"event:"):
@@ -49,10 +50,12 @@ class Page(threading.Thread):
                                 self.words += 1
                     finally:
                         connection.close()
-            if cut is None:
+            if cut is None and not self._closing:
                 cut = time.monotonic()
             time.sleep(retry)
             retry = min(2 * retry, LAST_RETRY_SECONDS)
+        if cut is not None:
+            self.gaps.append((cut, time.monotonic() - cut))
 
     def _still(self) -> bool:
         connection, response = self._get("/still", 3.0)
