@@ -26,7 +26,7 @@ from streams.store.loops import loops_of, versions_of
 from streams.store.nudges import stop_mail
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.seen import see
-from streams.store.tables import acts, alerts, to_us
+from streams.store.tables import acts, alert_versions, alerts, to_us
 
 ASIDE: Final = frozenset(
     {
@@ -98,19 +98,21 @@ class Acts:
             if alert is None:
                 return Absent()
             before = acts_of(connection, [alert_id])[alert_id]
+            done_to = _done_to(connection, act, alert)
+            theirs = before if done_to == alert.enrollee_id else _about(connection, alert_id, done_to)
             staff = directory.case_managers.keys() | {person.case_manager_id}
             held = holding(before, [owner.case_manager_id for owner in alert.owners], staff)
-            if wrong := _faults(act, alert, before):
+            if wrong := _faults(act, alert, theirs):
                 return Refused(wrong)
             if wrong := _strangers(act, person, alert, held, directory):
                 return Refused(wrong)
             if not _may(connection, person, act, alert, held, directory):
                 return Refused((Fault(ActFault.NOT_ALLOWED, "kind"),))
-            if act.kind is ActKind.NOTED and (done := _noted(act, before)):
+            if act.kind is ActKind.NOTED and (done := _noted(act, theirs)):
                 return Again(_position(connection, done.act_id), done)
             if act.kind is ActKind.TAKE and over is not None and held.holder not in {"", act.by, over}:
                 return Held(held.holder)
-            return Written(_write(connection, act, alert, before), act)
+            return Written(_write(connection, act, alert, done_to, theirs), act)
 
     def of_stay(self, alert_id: str) -> tuple[Act, ...]:
         """The acts of one stay as they were written, oldest first, with those taken back."""
@@ -211,6 +213,24 @@ def _newest(connection: Connection, alert_id: str) -> Alert | None:
     return Alert.model_validate_json(document) if document is not None else None
 
 
+def _done_to(connection: Connection, act: Act, alert: Alert) -> str:
+    """Whom the version that was before the person was about: an act sent late, after the stay turned out to be another
+    person's, was done to the former."""
+    if not 1 <= act.version < alert.version:
+        return alert.enrollee_id
+    wanted = select(alert_versions.c.document).where(
+        alert_versions.c.alert_id == alert.alert_id, alert_versions.c.version == act.version
+    )
+    document = connection.scalar(wanted)
+    return Alert.model_validate_json(document).enrollee_id if document is not None else alert.enrollee_id
+
+
+def _about(connection: Connection, alert_id: str, enrollee_id: str) -> tuple[Act, ...]:
+    """What was done to one person about a stay that is another's now, as it was written."""
+    wanted = select(acts.c.document).where(acts.c.alert_id == alert_id, acts.c.enrollee_id == enrollee_id)
+    return tuple(Act.model_validate_json(document) for document in connection.scalars(wanted.order_by(acts.c.position)))
+
+
 def _may(
     connection: Connection, person: CaseManager, act: Act, alert: Alert, held: Holding, directory: Directory
 ) -> bool:
@@ -254,20 +274,20 @@ def _noted(act: Act, before: Sequence[Act]) -> Act | None:
     return next(same, None) if not act.supersedes else None
 
 
-def _write(connection: Connection, act: Act, alert: Alert, before: Sequence[Act]) -> int:
+def _write(connection: Connection, act: Act, alert: Alert, done_to: str, before: Sequence[Act]) -> int:
+    """`before`: what was done to the same person about the stay."""
     note(
         connection,
         act.recorded_at,
         act.by,
         Audited.UNDID if act.kind is ActKind.UNDO else Audited.ACTED,
         alert_id=alert.alert_id,
-        enrollee_id=alert.enrollee_id,
+        enrollee_id=done_to,
         detail=next((str(earlier.kind) for earlier in before if earlier.act_id == act.supersedes), str(act.kind)),
     )
-    noted = [noting.version for noting in effective((*before, act)) if noting.kind is ActKind.NOTED]
-    connection.execute(
-        update(alerts).where(alerts.c.alert_id == alert.alert_id).values(acknowledged_version=max(noted, default=0))
-    )
+    if done_to == alert.enrollee_id:
+        noted = max((noting.version for noting in effective((*before, act)) if noting.kind is ActKind.NOTED), default=0)
+        connection.execute(update(alerts).where(alerts.c.alert_id == alert.alert_id).values(acknowledged_version=noted))
     if act.kind not in ASIDE:
         stop_mail(connection, alert.alert_id, act.recorded_at)
     if act.kind is not ActKind.UNDO:
@@ -278,7 +298,7 @@ def _write(connection: Connection, act: Act, alert: Alert, before: Sequence[Act]
             act_id=act.act_id,
             position=position,
             alert_id=alert.alert_id,
-            enrollee_id=alert.enrollee_id,
+            enrollee_id=done_to,
             kind=str(act.kind),
             case_manager_id=act.by,
             version=act.version,

@@ -165,6 +165,11 @@ def test_acts_of_a_stay_that_was_merged_belong_to_the_other_and_acts_stay_with_w
     assert [(written.kind, written.version) for written in store.acts.of_stay(FIRST)] == [(ActKind.ATTEMPT, 0)]
     assert store.acts.of_stay(moved) == ()
     assert [alert_id for alert_id, _ in store.acts.of_person("E2")] == [moved]
+    late = acted(store, moved, "ortiz", ActKind.NOTE, 1, NOW, text="about E2, sent late")  # on the version about E2
+    acted(store, moved, "ortiz", ActKind.NOTE, 2, NOW, text="about E1")
+    assert [act.text for act in store.acts.of_stay(moved)] == ["about E1"]
+    assert [act.text for _, act in store.acts.of_person("E2")] == ["about E2", "about E2, sent late"]
+    assert isinstance(undone(store, moved, late, NOW), Written)
 
 
 def test_the_loop_of_a_stay_comes_from_its_versions_acts_and_other_stays(store: Store) -> None:

@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from parsers.events import EventKind
 from parsers.people import CaseManager, Network, Practice, Role
 from rules.decisions import Action, Clock, ClockKind, Decision, History, Owner, Priority, Reason, StayStatus
-from rules.following.acts import Act, ActKind, CloseReason, Mode, Outcome, With, effective
+from rules.following.acts import Act, ActKind, CloseReason, MayLeave, Mode, Outcome, With, effective
 from rules.following.escalation import default_escalation
 from rules.following.loop import Loop
-from rules.following.state import WAYS_ON
+from rules.following.state import WAYS_ON, Ground
 from rules.policy.policy import default_policy
 from rules.telling.directory import Directory
 from streams.follow.overdue import Overdue
 from streams.kafka.records import EventRecord
 from streams.store import Store
 from streams.store.acts import Again, Written
+from streams.store.loops import versions_of
 from streams.store.ticks import Turn
 from tests.rigs.store import DATABASES, alert_of, decide, line, message_id, record, url_of
 
@@ -51,6 +52,7 @@ KINDS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": ActKind.VISIT_KEPT, "day": AT.date() + timedelta(days=6)},
     {"kind": ActKind.NOTED},
     {"kind": ActKind.NOTE, "text": "said"},
+    {"kind": ActKind.CONTACT_WISHES, "message": MayLeave.NO},
     {"kind": ActKind.CLOSE, "close_reason": CloseReason.OTHER},
     {"kind": ActKind.REOPEN},
     {"kind": ActKind.UNDO},
@@ -72,7 +74,7 @@ class Telling(NamedTuple):
 
     stay: int
     hours: int
-    what: int  # discharged, back in, cancelled, merged into the other
+    what: int  # discharged, back in, cancelled, merged into the other, moved to the other person
 
 
 doings = st.lists(
@@ -88,7 +90,7 @@ doings = st.lists(
     max_size=14,
 )
 tellings = st.lists(
-    st.builds(Telling, st.integers(0, 1), st.integers(1, 200), st.integers(0, 3)), min_size=2, max_size=5
+    st.builds(Telling, st.integers(0, 1), st.integers(1, 200), st.integers(0, 4)), min_size=2, max_size=5
 )
 
 
@@ -103,7 +105,7 @@ def new_store(backend: str, request: pytest.FixtureRequest) -> Iterator[Store]:
                     connection.exec_driver_sql(f"DELETE FROM {name}")
                 for name in ("fingerprints", "escalation_steps", "escalation_looks", "outbox", "seen", "audit"):
                     connection.exec_driver_sql(f"DELETE FROM {name}")
-            store.panel.load([line("E1")], full=True, now=AT)
+            store.panel.load([line("E1"), line("E2", medicaid_id="901234568M")], full=True, now=AT)
             yield store
         finally:
             store.close()
@@ -133,6 +135,8 @@ def tell(store: Store, number: int, telling: Telling | None, stay: int) -> None:
         elif telling.what == 3:
             action, status = Action.RETRACT, StayStatus.ENTERED_IN_ERROR
             mine = mine.model_copy(update={"merged_into": STAYS[1 - stay]})
+        elif telling.what == 4:
+            mine = mine.model_copy(update={"enrollee_id": "E2" if mine.enrollee_id == "E1" else "E1"})
         mine = mine.model_copy(update={"status": status})
         alert = alert_of(mine, last.version + 1, event_record.event, action, **{**changes, "status": status})
         return Decision(action=action, reasons=(Reason.ADMITTED,), stays=(mine,), alerts=(alert,))
@@ -146,14 +150,15 @@ def _owners() -> dict[str, Any]:
     return {"owners": owners, "told": PEOPLE[:2], "priority": Priority.URGENT}
 
 
-def tell_all(store: Store, said: Sequence[Telling]) -> None:
-    for stay in (0, 1):
-        tell(store, stay + 1, None, stay)
+def spoken(said: Sequence[Telling]) -> list[Telling]:
+    """What a hospital can say one after the other: a stay that was merged is heard of no more."""
     merged: set[int] = set()
-    for number, telling in enumerate(said, 10):
+    order = []
+    for telling in said:
         if telling.stay not in merged and not (telling.what == 3 and merged):
-            tell(store, number, telling, telling.stay)
+            order.append(telling)
             merged |= {telling.stay} if telling.what == 3 else set()
+    return order
 
 
 def acts_of(done: Sequence[Doing]) -> dict[str, list[tuple[str, Act]]]:
@@ -172,26 +177,50 @@ def acts_of(done: Sequence[Doing]) -> dict[str, list[tuple[str, Act]]]:
     return acts
 
 
-def mixed(sent: dict[str, list[tuple[str, Act]]], turns: Sequence[int]) -> list[tuple[str, Act]]:
-    """One order of delivery that keeps each person's own."""
+def mixed(
+    said: Sequence[Telling], sent: dict[str, list[tuple[str, Act]]], turns: Sequence[int]
+) -> list[Telling | tuple[str, Act]]:
+    """One order of delivery that keeps the hospital's and each person's own. Nobody acts on a version before there is
+    one, but any time after; on one there never is, at the end."""
+    hospital = spoken(said)
     left = {who: list(acts) for who, acts in sent.items()}
-    order = []
-    for turn in [*turns, *(number for number in range(3) for _ in range(99))]:
-        if left[PEOPLE[turn]]:
-            order.append(left[PEOPLE[turn]].pop(0))
+    versions = dict.fromkeys(STAYS, 1)
+    order: list[Telling | tuple[str, Act]] = []
+    for turn in [*turns, *[3] * len(hospital), *(number for number in range(3) for _ in range(99))]:
+        if turn == 3:
+            if hospital:
+                order.append(hospital.pop(0))
+                versions[STAYS[order[-1].stay]] += 1
+        elif theirs := left[PEOPLE[turn]]:
+            alert_id, act = theirs[0]
+            if not hospital or act.version <= versions[alert_id]:
+                order.append(theirs.pop(0))
     return order
 
 
-def delivered(store: Store, order: Sequence[tuple[str, Act]]) -> set[str]:
+def delivered(store: Store, order: Sequence[Telling | tuple[str, Act]]) -> set[str]:
     """Sends every act twice; the ids of those that stand."""
+    for stay in (0, 1):
+        tell(store, stay + 1, None, stay)
     stand = set()
-    for alert_id, act in order:
+    for number, item in enumerate(order, 10):
+        if isinstance(item, Telling):
+            tell(store, number, item, item.stay)
+            continue
+        alert_id, act = item
         answer = store.acts.write(act, alert_id, DIRECTORY)
         again = store.acts.write(act, alert_id, DIRECTORY)
         if isinstance(answer, Written):
             assert again == Again(answer.position, answer.act)
             stand.add(act.act_id)
     return stand
+
+
+def enrollees_of(store: Store) -> dict[tuple[str, int], str]:
+    """Whom each version of each alert is about."""
+    with store.database.reading() as connection:
+        versions = versions_of(connection, STAYS)
+    return {(alert.alert_id, alert.version): alert.enrollee_id for story in versions.values() for alert in story}
 
 
 def loops(store: Store) -> dict[str, Loop]:
@@ -208,7 +237,7 @@ def loops(store: Store) -> dict[str, Loop]:
 @given(
     tellings,
     doings,
-    st.lists(st.integers(0, 2), min_size=6, max_size=14),
+    st.lists(st.integers(0, 3), min_size=6, max_size=14),
     st.lists(st.integers(0, 400), min_size=1, max_size=5),
 )
 def test_whatever_is_told_and_done_is_one_story(
@@ -221,12 +250,15 @@ def test_whatever_is_told_and_done_is_one_story(
 ) -> None:
     sent = acts_of(done)
     stories = []
-    for order in (mixed(sent, ()), mixed(sent, turns)):
+    for order in (mixed(said, sent, ()), mixed(said, sent, turns)):
         with new_store(backend, request) as store:
-            tell_all(store, said)
             stand = delivered(store, order)
-            kept = [act.act_id for _, act in store.acts.of_person("E1")]
+            done_to = {who: store.acts.of_person(who) for who in ("E1", "E2")}
+            kept = [act.act_id for story in done_to.values() for _, act in story]
             assert Counter(kept) == Counter(stand)
+            about = enrollees_of(store)
+            for who, story in done_to.items():
+                assert all(about[alert_id, act.version] == who for alert_id, act in story), "filed under another person"
             by_stay = loops(store)
             for stay, loop in by_stay.items():
                 assert WAYS_ON[loop.follow_up.state]
@@ -234,6 +266,13 @@ def test_whatever_is_told_and_done_is_one_story(
                 kinds = Counter(standing.clock.kind for standing in loop.standings)
                 assert all(count == 1 for count in kinds.values())
                 assert all(standing.act is None or standing.act.act_id in counting for standing in loop.standings)
+            met = Counter(
+                (standing.clock.kind, standing.act.act_id)
+                for loop in by_stay.values()
+                for standing in loop.standings
+                if standing.act and loop.follow_up.ground is not Ground.VOID
+            )
+            assert all(count == 1 for count in met.values()), "one act met the same clock of two stays"
             stories.append((stand, by_stay))
             turn = store.ticks.take("escalation", "one", 0.0)
             assert isinstance(turn, Turn)
