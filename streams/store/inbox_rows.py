@@ -88,7 +88,7 @@ class StayPage(NamedTuple):
 
 
 class Load(NamedTuple):
-    """How much one person has open."""
+    """How many rows ask one person for something."""
 
     case_manager: CaseManager
     open: int
@@ -224,7 +224,7 @@ class InboxRows:
             )
 
     def loads(self, people: Sequence[CaseManager]) -> list[Load]:
-        """Open rows of each of these people, busiest first."""
+        """Rows that ask each of these people for something, busiest first, also where no discharge was sent."""
         wanted = (
             select(alert_owners.c.case_manager_id, func.count())
             .join(alerts, alerts.c.alert_id == alert_owners.c.alert_id)

@@ -40,7 +40,7 @@ def people_of(inbox: "Inbox") -> list[dict[str, str]]:
                 "name": person.name,
                 "role": people_words.ROLE_WORDS[person.role],
                 "place": network.name if network else plan.name if plan else "",
-                "open": f"{load.open:,} open",
+                "open": f"{load.open:,} on the list",
             }
         )
     return people
