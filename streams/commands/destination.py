@@ -253,7 +253,7 @@ async def _try(settings: Settings, store: Store, destination: Destination) -> De
     ways = make_ways(settings)
     try:
         way = ways.get(destination.way)
-        form = make_forms(settings, store, RuleFile(POLICY, settings).current().tz, store.directory.read).get(
+        form = make_forms(settings, store, RuleFile(POLICY, settings).current, store.directory.read).get(
             destination.form
         )
         if way is None or form is None:

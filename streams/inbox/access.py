@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from parsers.people import Absence, CaseManager, Enrollee, Role
-from rules.decisions import Action, Alert, Reason, Stay
+from rules.decisions import Action, Alert, Reason
 from rules.feeds.rhythm import Talk
 from rules.feeds.talk import State
 from rules.following.acts import Act, ActKind
@@ -21,7 +21,7 @@ from rules.following.guides.scripts import Scripts, default_scripts
 from rules.following.loop import Loop
 from rules.following.roles import Doing, may
 from rules.policy.policy import Policy, default_policy
-from rules.stays.unheard import unheard_since
+from rules.stays.unheard import alert_unheard_since
 from rules.telling.confidentiality import Confidentiality, Tier, default_confidentiality
 from rules.telling.directory import Directory
 from rules.telling.views import AlertView, former, told_versions, view
@@ -150,7 +150,7 @@ class Desk:
                 if person != who and acknowledged(row.acts, person) < newest.version
             ),
             again=self._again(row, enrollee, reader),
-            unheard_since=unheard(newest, row.heard_at, self.policy(), datetime.now(UTC)),
+            unheard_since=alert_unheard_since(newest, row.heard_at, self.policy(), datetime.now(UTC)),
             passed_to=passed_to,
             policy=self.policy(),
             loop=loop,
@@ -190,7 +190,9 @@ class Desk:
     def _again(self, row: InboxRow, enrollee: Enrollee, reader: CaseManager) -> AlertView | None:
         """A later stay that still runs, unless the reader may not know of it."""
         policy, now = self.policy(), datetime.now(UTC)
-        going_on = (other.alert for other in row.again if unheard(other.alert, other.heard_at, policy, now) is None)
+        going_on = (
+            other.alert for other in row.again if alert_unheard_since(other.alert, other.heard_at, policy, now) is None
+        )
         seen = (self.view(alert, enrollee, reader) for alert in going_on)
         return next((later for later in seen if later.tier is not Tier.WITHHELD), None)
 
@@ -303,20 +305,6 @@ class Desk:
             return feed_words.quiet(state, now, self.zone) if state.is_quiet else ""
         silent = now - heard_at
         return f"silent for {span(silent.total_seconds())}" if silent >= timedelta(minutes=SILENT_MINUTES) else ""
-
-
-def unheard(alert: Alert, heard_at: datetime | None, policy: Policy, now: datetime) -> datetime | None:
-    """When the stay of this alert was last heard of, if its discharge was never sent."""
-    stay = Stay(
-        stay_id=alert.stay_id,
-        enrollee_id=alert.enrollee_id,
-        facility=alert.facility,
-        status=alert.status,
-        encounter_class=alert.encounter_class,
-        started_at=alert.started_at,
-        last_recorded_at=heard_at,
-    )
-    return unheard_since(stay, policy, now)
 
 
 def covers(absence: Absence, at: datetime) -> bool:

@@ -66,6 +66,11 @@ class InboxRow(NamedTuple):
             seen=self.seen_version,
         )
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether nobody has acknowledged its newest version."""
+        return self.acknowledged_version < self.alert.version
+
 
 class Told(NamedTuple):
     """Someone else an alert is or was for."""

@@ -14,11 +14,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from rules.decisions import Action, ClockStatus, Priority
+from rules.policy.policy import Policy
+from rules.stays.unheard import alert_unheard_since
 from rules.telling.destinations import FormKind, WayKind
 from rules.telling.directory import Directory
 from streams.run import metrics
@@ -85,14 +86,14 @@ def front_page_of(settings: Settings) -> str:
 
 
 def make_forms(
-    settings: Settings, store: Store, zone: ZoneInfo, directory: Callable[[], Directory]
+    settings: Settings, store: Store, policy: Callable[[], Policy], directory: Callable[[], Directory]
 ) -> dict[FormKind, Form]:
     """Every form, as this install sends it."""
     front_page = front_page_of(settings)
     endpoint = settings.front_page or "urn:x-warm-handoff"
 
     def waiting(case_manager_id: str) -> Waiting:
-        return waiting_of(store, case_manager_id, datetime.now(UTC))
+        return waiting_of(store, case_manager_id, policy(), datetime.now(UTC))
 
     def stop(destination_id: str) -> str:
         if not settings.front_page.startswith("https://"):  # RFC 8058 asks for TLS
@@ -105,7 +106,9 @@ def make_forms(
     kept = Kept(partial(store.received.of, secret), partial(store.received.told_before, secret))
     sender = Sender("Warm Handoff", "", endpoint)
     contact_of = Contacts(store, directory, partial(datetime.now, UTC)).of
-    return dict(forms(sender, waiting, front_page, zone, named, kept, contact_of, stop, domain, settings.fhir_url))
+    return dict(
+        forms(sender, waiting, front_page, policy().tz, named, kept, contact_of, stop, domain, settings.fhir_url)
+    )
 
 
 def make_ways(settings: Settings) -> dict[WayKind, Way]:
@@ -145,9 +148,14 @@ def _identity(settings: Settings) -> Identity:
         ) from None
 
 
-def waiting_of(store: Store, case_manager_id: str, now: datetime) -> Waiting:
-    """How much is open for one person, as their page counts it."""
-    rows = [row for row in store.inbox.rows_for(case_manager_id, now) if row.open]
+def waiting_of(store: Store, case_manager_id: str, policy: Policy, now: datetime) -> Waiting:
+    """How much is open for one person, as their page counts it: not what is answered and only waits for a discharge
+    that was never sent."""
+    rows = [
+        row
+        for row in store.inbox.rows_for(case_manager_id, now)
+        if row.open and (row.unanswered or alert_unheard_since(row.alert, row.heard_at, policy, now) is None)
+    ]
     taken_back = [row for row in rows if row.alert.action is Action.RETRACT]
     alerts = [row.alert for row in rows if row.alert.action is not Action.RETRACT]
     count = {priority: sum(alert.priority is priority for alert in alerts) for priority in Priority}
@@ -203,7 +211,7 @@ class Tell:
         self._store = store
         settings = self._settings
         await loop.run_in_executor(executor, self._refresh)
-        made = make_forms(settings, store, self._policy.current().tz, lambda: self._directory)
+        made = make_forms(settings, store, self._policy.current, lambda: self._directory)
         in_thread = InThread(executor)
         self._teller = Teller(
             store,

@@ -38,13 +38,12 @@ def test_a_link_nobody_made_and_one_of_what_is_no_mail_stop_nothing(settings, st
 
 
 def test_each_mail_has_the_link_in_its_headers(settings, store) -> None:
-    zone = default_policy().tz
     there = Settings(data_dir=settings.data_dir, front_page="https://handoff.example/")
-    parcel = make_forms(there, store, zone, store.directory.read)[FormKind.NUDGE].parcel([], MAIL, 1)
+    parcel = make_forms(there, store, default_policy, store.directory.read)[FormKind.NUDGE].parcel([], MAIL, 1)
     token = stop_token(settings.secret(), "ortiz-mail")
     assert parcel.headers == {
         "List-Unsubscribe": f"<https://handoff.example/mail/stop/{token}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
-    sample = make_forms(settings, store, zone, store.directory.read)[FormKind.DIGEST].sample(MAIL, NOW)
+    sample = make_forms(settings, store, default_policy, store.directory.read)[FormKind.DIGEST].sample(MAIL, NOW)
     assert sample.headers == {}, "no link without a page that answers by TLS"

@@ -22,6 +22,7 @@ from streams.inbox.pages import stay_words as pages
 from streams.inbox.pages.list_rows import Group
 from streams.inbox.pages.reader_stay import ReaderStay, Taken
 from streams.store import Store
+from streams.tell.process import waiting_of
 from tests.rigs.acts import acted
 from tests.rigs.inbox import alert, discharge, person, tell
 
@@ -316,6 +317,9 @@ def test_silence_counts_from_the_last_message_and_a_silent_stay_makes_nobody_wai
     first, second = sorted(desk.stays(PEOPLE[0], now), key=lambda stay: stay.latest.alert_id)
     assert second.unheard_since == now - ago
     assert (first.again, first.unheard_since) == (None, None)
+    assert sum(waiting_of(store, "nurse", default_policy(), now)[:3]) == 2, "nobody has answered either"
+    acted(store, "s2", "nurse", ActKind.NOTED, 1, now)
+    assert sum(waiting_of(store, "nurse", default_policy(), now)[:3]) == 1, "answered, and its discharge was never sent"
     fresh = {"started_at": now, "occurred_at": now}
     tell(store, alert(enrollee, "s3", **fresh, **ed, **owners))
     first, _, third = sorted(desk.stays(PEOPLE[0], now), key=lambda stay: stay.latest.alert_id)
