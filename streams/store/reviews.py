@@ -167,10 +167,14 @@ class Reviews:
             ).all()
             return _reviews(connection, rows)
 
-    def find(self, review_id: str) -> Review | None:
-        """One review, settled or not."""
+    def find(self, review_id: str, practices: Collection[str] | None = None) -> Review | None:
+        """One review, settled or not, if it is about somebody of these practices (`None`: of anywhere).
+
+        The database is asked the same of one elsewhere and of one that is not there, so no time tells them apart.
+        """
         with self._database.reading() as connection:
-            rows = connection.execute(select(reviews).where(reviews.c.review_id == review_id)).all()
+            wanted = _asked_of(select(reviews).where(reviews.c.review_id == review_id), practices)
+            rows = connection.execute(wanted).all()
             return next(iter(_reviews(connection, rows)), None)
 
     def count(self, practices: Collection[str] | None = None) -> int:

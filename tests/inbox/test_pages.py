@@ -1070,4 +1070,12 @@ def test_a_refused_look_asks_the_database_the_same_whether_the_stay_exists(store
         queries[name] = tuple(asked)
     assert len(queries["another's"]) > 5
     assert set(queries.values()) == {queries["another's"]}
+    hold(store, luis)
+    (review,) = store.reviews.waiting(10)
+    queries = {}
+    for name, review_id in {"another's": review.review_id, "absent": "0" * 32}.items():
+        asked.clear()
+        assert store.reviews.find(review_id, desk.answers_for(ORTIZ, datetime.now(UTC))) is None
+        queries[name] = tuple(asked)
+    assert queries["another's"] == queries["absent"] != ()
     assert detail_of(desk, ORTIZ, "m1") is not None

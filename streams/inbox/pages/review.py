@@ -11,11 +11,11 @@ from starlette.responses import (
     Response,
 )
 
-from parsers.people import CaseManager, Enrollee
+from parsers.people import CaseManager
 from streams.inbox.pages.review_words import answer_words, review_words
 from streams.inbox.request import REVIEWS_ANSWERED_HOURS, REVIEWS_SHOWN, SAID_OF_REVIEW, WORDS_OF_VERDICT, Reader
 from streams.store.audit import Audited
-from streams.store.reviews import Verdict
+from streams.store.reviews import Review, Verdict
 from streams.words import times as time_words
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ async def review_page(inbox: "Inbox", visit: "Visit") -> Response:
 def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Response:
     now, who = datetime.now(UTC), reader.person.case_manager_id
     practices = inbox.desk.answers_for(reader.person, now)
-    before = inbox.store.reviews.find(of) if of and said else None
-    if before and before.verdict and before.decided_at and may_review(inbox, reader.person, before.enrollee):
+    before = readable(inbox, reader.person, of) if of and said else None
+    if before and before.verdict and before.decided_at:
         name = inbox.desk.name(before.decided_by)
         when = time_words.time_or_moment(before.decided_at, now, inbox.desk.zone)
         said = f"{said} {name} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
@@ -68,8 +68,7 @@ async def take_back_review(inbox: "Inbox", visit: "Visit") -> Response:
 
 
 def take_back(inbox: "Inbox", reader: Reader, review_id: str) -> Response:
-    review = inbox.store.reviews.find(review_id)
-    if review is None or not may_review(inbox, reader.person, review.enrollee):
+    if readable(inbox, reader.person, review_id) is None:
         return PlainTextResponse("not yours", 404)
     try:
         inbox.store.reviews.undo(review_id, reader.person.case_manager_id, datetime.now(UTC))
@@ -88,8 +87,7 @@ async def settle(inbox: "Inbox", visit: "Visit") -> Response:
 
 
 def write_verdict(inbox: "Inbox", reader: Reader, review_id: str, verdict: Verdict) -> Response:
-    review = inbox.store.reviews.find(review_id)
-    if review is None or not may_review(inbox, reader.person, review.enrollee):
+    if readable(inbox, reader.person, review_id) is None:
         return PlainTextResponse("not yours", 404)
     who, now = reader.person.case_manager_id, datetime.now(UTC)
     done = inbox.store.reviews.settle(review_id, verdict, who, now, undoable=True)
@@ -97,6 +95,7 @@ def write_verdict(inbox: "Inbox", reader: Reader, review_id: str, verdict: Verdi
     return RedirectResponse(f"/review?said={said}", 303)
 
 
-def may_review(inbox: "Inbox", reader: CaseManager, enrollee: Enrollee | None) -> bool:
-    practices = inbox.desk.answers_for(reader, datetime.now(UTC))
-    return enrollee is not None and (practices is None or enrollee.practice_id in practices)
+def readable(inbox: "Inbox", reader: CaseManager, review_id: str) -> Review | None:
+    """The review, if it is about somebody whom the reader answers for."""
+    review = inbox.store.reviews.find(review_id, inbox.desk.answers_for(reader, datetime.now(UTC)))
+    return review if review and review.enrollee else None
