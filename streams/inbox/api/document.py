@@ -33,6 +33,7 @@ _ALERT_ID: Final = {
     **{"name": "alert_id", "in": "path", "required": True},
     "schema": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"},
 }
+_SAME_STAY: Final = {"alert_id": "$request.path.alert_id"}
 _ETAG: Final = {
     "ETag": {"schema": {"type": "string"}, "description": "changes with every version, act and wish of the person"}
 }
@@ -59,7 +60,18 @@ def document() -> dict[str, Any]:
         "security": [{"bearer": []}],
         "paths": {
             "/openapi.json": {"get": {**_said("This document.", "object"), "security": []}},
-            "/stays": {"get": _get("The stays of the person's list.", "StayList", (400, 401, 403, 429, 503))},
+            "/stays": {
+                "get": _get(
+                    "The stays of the person's list.",
+                    "StayList",
+                    (400, 401, 403, 429, 503),
+                    links={
+                        "Stay": _link("getStay", alert_id="$response.body#/stays/0/stay/alert_id"),
+                        "Act": _link("writeAct", alert_id="$response.body#/stays/0/stay/alert_id"),
+                    },
+                )
+                | {"operationId": "listStays"}
+            },
             "/stays/{alert_id}": {
                 "get": {
                     **_get(
@@ -68,13 +80,19 @@ def document() -> dict[str, Any]:
                         (401, 403, 404, 429, 503),
                         headers=_ETAG,
                         unchanged=True,
+                        links={
+                            "Unchanged": _link("getStay", **_SAME_STAY, **{"If-None-Match": "$response.header.ETag"}),
+                            "Act": _link("writeAct", **_SAME_STAY, **{"If-Match": "$response.header.ETag"}),
+                        },
                     ),
+                    "operationId": "getStay",
                     "parameters": [_ALERT_ID, _header("If-None-Match", "an ETag: 304 when it holds")],
                 }
             },
             "/stays/{alert_id}/acts": {
                 "post": {
                     "summary": "Write an act, once for each key.",
+                    "operationId": "writeAct",
                     "parameters": [
                         _ALERT_ID,
                         _header(
@@ -85,7 +103,12 @@ def document() -> dict[str, Any]:
                     "requestBody": {"required": True, "content": _content("ActIn")},
                     "responses": {
                         "200": {"description": "Written before.", "headers": _ETAG, "content": _content("Act")},
-                        "201": {"description": "Written.", "headers": _ETAG, "content": _content("Act")},
+                        "201": {
+                            "description": "Written.",
+                            "headers": _ETAG,
+                            "content": _content("Act"),
+                            "links": {"Stay": _link("getStay", **_SAME_STAY)},
+                        },
                         **_problems((400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503)),
                     },
                 }
@@ -93,6 +116,7 @@ def document() -> dict[str, Any]:
             "/alerts": {
                 "get": {
                     "summary": "Alert versions the person is told of, after a cursor, oldest first.",
+                    "operationId": "listAlerts",
                     "parameters": [
                         {
                             **{"name": "after", "in": "query", "required": False},
@@ -105,6 +129,7 @@ def document() -> dict[str, Any]:
                             "description": "A JSON object a line (AlertLine); none: nothing new.",
                             "headers": {NEXT: {"schema": {"type": "string"}, "description": "go on from here"}},
                             "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+                            "links": {"Next": _link("listAlerts", after=f"$response.header.{NEXT}")},
                         },
                         **_problems((400, 401, 403, 429, 503)),
                     },
@@ -136,11 +161,19 @@ def _get(
     *,
     headers: dict[str, Any] | None = None,
     unchanged: bool = False,
+    links: dict[str, Any],
 ) -> dict[str, Any]:
-    answers: dict[str, Any] = {"200": {"description": summary, "headers": headers or {}, "content": _content(model)}}
+    answers: dict[str, Any] = {
+        "200": {"description": summary, "headers": headers or {}, "content": _content(model), "links": links}
+    }
     if unchanged:
         answers["304"] = {"description": "Not changed."}
     return {"summary": summary, "responses": {**answers, **_problems(refused)}}
+
+
+def _link(operation: str, **parameters: str) -> dict[str, Any]:
+    """What may be asked next, with what of this answer."""
+    return {"operationId": operation, "parameters": parameters}
 
 
 def _problems(codes: tuple[int, ...]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ async def list_stays(inbox: "Inbox", _request: Request, who: Caller) -> Response
 
 async def one_stay(inbox: "Inbox", request: Request, who: Caller) -> Response:
     whole = await run_in_threadpool(partial(_whole, inbox), who, _alert_id(request))
-    if request.headers.get("if-none-match") == whole.etag:
+    if _holds(request.headers.get("if-none-match", ""), whole.etag, weak=True):
         return Response(status_code=304, headers={"ETag": whole.etag})
     return _json(whole.model_dump_json(), etag=whole.etag)
 
@@ -141,7 +141,7 @@ def _write(inbox: "Inbox", who: Caller, alert_id: str, act: Act, if_match: str) 
     before = inbox.store.acts.of_stay(alert_id)
     known = act.act_id in {written.act_id for written in before}
     wished = _wished(inbox, detail.stay.latest)
-    if if_match and not known and if_match not in ("*", _etag(detail.stay.latest, before, wished)):
+    if if_match and not known and not _holds(if_match, _etag(detail.stay.latest, before, wished)):
         raise Refusal(412, "this stay changed meanwhile: get it again")
     match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over="" if if_match != "*" else None):
         case Written(_, done):
@@ -196,6 +196,12 @@ def _etag(latest: AlertView, acts: Sequence[Act], wished: Wishes | None) -> str:
     """Of the version, the acts, and the person's wishes, which may be written on another stay."""
     since = int(wished.last.recorded_at.timestamp() * 1_000_000) if wished and wished.last else 0
     return f'"{latest.version}-{len(acts)}-{since:x}"'
+
+
+def _holds(condition: str, etag: str, *, weak: bool = False) -> bool:
+    """Whether a condition names the ETag: itself, among several, or by * (RFC 9110 13.1). `weak`: W/ is let be."""
+    named = [tag.strip().removeprefix("W/" if weak else "") for tag in condition.split(",")]
+    return condition.strip() == "*" or etag in named
 
 
 async def _body(request: Request) -> Any:
