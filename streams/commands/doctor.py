@@ -57,6 +57,7 @@ class Finding(NamedTuple):
     do: str = ""
 
 
+_NOTICE_LATE: Final = timedelta(hours=1)
 _STALE_PANEL: Final = timedelta(days=90)
 _FRAMING: Final = {
     RejectCode.FRAME_GARBAGE: "bytes outside a frame, or a message without its start (VT)",
@@ -203,6 +204,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield from quiet_feeds(store)
         yield from panel_and_directory(store)
         yield from _destinations(store)
+        yield from unsent_notices(store, datetime.now(UTC))
     finally:
         store.close()
 
@@ -244,6 +246,16 @@ def panel_and_directory(store: Store) -> Iterator[Finding]:
     else:
         people = number_words.count(len(directory.case_managers), "person", "people")
         yield Finding("directory", State.OK, f"{people}, {number_words.count(len(directory.practices), 'practice')}")
+
+
+def unsent_notices(store: Store, now: datetime) -> Iterator[Finding]:
+    """That somebody should have heard of an emergency or a used recovery code by mail, and has not."""
+    waiting, oldest = store.notices.waiting()
+    if oldest is not None and now - oldest > _NOTICE_LATE:
+        what = f"{number_words.count(waiting, 'notice')} of emergencies and recovery codes not sent"
+        yield Finding(
+            "mail", State.WARNING, what, "set HANDOFF_SMTP_URL, or see in the log of `tell` why mail does not go"
+        )
 
 
 def _destinations(store: Store) -> Iterator[Finding]:

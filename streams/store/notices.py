@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from streams.store.database import Database, delete_in_steps
 from streams.store.tables import from_us, notices, to_us
@@ -73,6 +73,13 @@ class Notices:
             )
             for row in rows
         ]
+
+    def waiting(self) -> tuple[int, datetime | None]:
+        """How many are not told yet, and what the oldest of them is of."""
+        unsent = select(func.count(), func.min(notices.c.at_us)).where(notices.c.ended_us == 0)
+        with self._database.reading() as connection:
+            number, oldest = connection.execute(unsent).one()
+        return int(number), from_us(oldest) if oldest is not None else None
 
     def end(self, notice_id: str, now: datetime) -> None:
         """It was told, or nobody will be."""

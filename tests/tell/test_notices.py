@@ -15,6 +15,7 @@ from rules.telling.attempts import Failure
 from rules.telling.confidentiality import default_confidentiality
 from rules.telling.destinations import FormKind, State, Whose
 from rules.telling.directory import Directory
+from streams.commands.doctor import unsent_notices
 from streams.store import Store
 from streams.store.credentials import Password
 from streams.store.notices import NOTICE_DAYS
@@ -136,3 +137,12 @@ def test_notices_are_forgotten_after_a_week(store: Store) -> None:
     assert len(store.notices.due(NOW)) == 1
     store.notices.prune(NOW + timedelta(days=NOTICE_DAYS + 1))
     assert store.notices.due(NOW) == []
+
+
+def test_doctor_says_what_nobody_was_told_of_in_an_hour(store: Store) -> None:
+    break_glass(store)
+    assert list(unsent_notices(store, NOW + timedelta(minutes=59))) == []
+    (finding,) = unsent_notices(store, NOW + timedelta(minutes=61))
+    assert (finding.part, finding.what) == ("mail", "1 notice of emergencies and recovery codes not sent")
+    look(store, Relay())
+    assert list(unsent_notices(store, NOW + timedelta(hours=2))) == []

@@ -59,7 +59,10 @@ async def with_password(inbox: "Inbox", request: Request) -> Response:
 
 def code_used(inbox: "Inbox", left: int, back: str) -> Response:
     """The first page of whoever came in by a recovery code: how many are left."""
-    lines = (f"You signed in with a recovery code; {recovery_codes.left(left)}.", "A mail to you says so, too.")
+    lines = (
+        f"You signed in with a recovery code; {recovery_codes.left(left)}.",
+        "New ones are made under “How you sign in”.",
+    )
     button = {"href": back, "words": "Go on"}
     return inbox.page("words.html", heading="A recovery code is used up", lines=lines, button=button)
 
