@@ -15,8 +15,10 @@ import signal
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -70,7 +72,8 @@ class Bench:
         practices = [Practice(practice_id=f"P{n}", name="Practice", network_id="N1") for n in range(size.destinations)]
         directory = Directory([Network(network_id="N1", name="Network")], practices, [], [], [])
         made = [self._destination(n, "ok") for n in range(size.destinations)]
-        panel = [line(f"E{n}", mrns=f"MISSION:M{n}", practice_id=f"P{n}") for n in range(size.destinations)]
+        people = size.destinations + size.dead * BACKLOG  # the backlog is about others, so that nobody has many stays
+        panel = [line(f"E{n}", mrns=f"MISSION:M{n}", practice_id=f"P{self._practice(n)}") for n in range(people)]
         self._store.panel.load(panel, full=True, now=NOW)
         self._store.directory.load(tuple(directory.networks.values()), tuple(practices), (), (), ())
         empty = {"why": "", "last_failure": "", "changed_us": 0, "state": str(State.ACTIVE)}
@@ -83,8 +86,7 @@ class Bench:
         size, first = self._size, len(self._receiver.got)
         for n in range(size.dead):
             self._store.destinations.put(self._destination(n, "ok" if n >= dead else ("hang", "refuse")[n % 2]), NOW)
-        for _ in range(BACKLOG):
-            self._write(range(size.dead))
+        self._write(range(size.destinations, size.destinations + size.dead * BACKLOG))
         committed: dict[str, float] = {}
         began, written = time.monotonic(), 0
         while (passed := time.monotonic() - began) < size.seconds:
@@ -100,13 +102,17 @@ class Bench:
             arrived.setdefault(json.loads(got.body)["data"]["alert_id"], got.at)
         return Round(dead, tuple(sorted(max(0.0, arrived[alert] - at) for alert, at in committed.items())))
 
+    def _practice(self, person: int) -> int:
+        extra = person - self._size.destinations
+        return person if extra < 0 else extra % self._size.dead
+
     def revive(self) -> None:
         """What waits for the dead goes out, so that each round begins alike."""
         now = datetime.now(UTC)
         for n in range(self._size.dead):
             self._store.destinations.put(self._destination(n, "ok"), NOW)
-            waiting = {DeliveryState.WAITING}
-            self._store.deliveries.replay(f"d{n}", NOW - timedelta(days=1), now, waiting, now)
+            again = partial(self._store.deliveries.replay, f"d{n}", NOW - timedelta(days=1), now)
+            _until_it_can(partial(again, {DeliveryState.WAITING}, now))
         self._drain(0)
 
     def _drain(self, dead: int) -> None:
@@ -123,18 +129,22 @@ class Bench:
         for n in people:
             self._number += 1
             records.append(record(self._number, f"E{n}", visit=f"V{self._number}", mrn=f"M{n}"))
-        while records:
-            try:
-                self._store.decisions.decide(records, decide, NOW, ask_due=self._ask)
-                break
-            except Unavailable:  # another process writes: tried again, as a worker does
-                continue
+        if records:
+            _until_it_can(lambda: self._store.decisions.decide(records, decide, NOW, ask_due=self._ask))
         return [each.event.message_id for each in records]
 
     def _destination(self, n: int, manner: str) -> Destination:
         refused = f"http://127.0.0.1:{self._refusing}/d{n}"
         address = refused if manner == "refuse" else self._receiver.url(f"{manner}/d{n}")
         return destination(f"d{n}", owner_id=f"P{n}", address=address, allow_private=True)
+
+
+def _until_it_can(write: Callable[[], object]) -> None:
+    """Another process writes: tried again, as a worker does."""
+    while True:
+        with suppress(Unavailable):
+            write()
+            return
 
 
 def run(url: str, folder: Path, size: Size, rounds: int) -> list[Round]:

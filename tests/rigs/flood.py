@@ -40,6 +40,8 @@ EVERY: Final = 5  # so many destinations are one bad and the others good
 VERSIONS_OF_AN_ALERT: Final = 5
 NETWORKS: Final = 20
 BATCH: Final = 200
+WORK: Final = 20  # deliveries between two kills, at least
+WORK_SECONDS: Final = 60.0  # or so long
 
 
 class Size(NamedTuple):
@@ -87,8 +89,10 @@ class Flood:
         with self._processes() as processes:
             waves = max(1, self.size.kills)
             for wave in range(waves):
+                came = len(receiver.got)
                 self._write(store, wave, waves)
                 if self.size.kills:
+                    self._await_work(receiver, came)
                     processes.append(self._start())
                     killed = processes.pop(0)
                     killed.kill()
@@ -108,6 +112,12 @@ class Flood:
         report = self._check(store, receiver, good)._replace(write_seconds=written, seconds=seconds)
         store.close()
         return report
+
+    def _await_work(self, receiver: Receiver, came: int) -> None:
+        """Returns when something more was delivered, so that who is killed is at work."""
+        until = time.monotonic() + WORK_SECONDS
+        while len(receiver.got) <= came + WORK and time.monotonic() < until:
+            time.sleep(0.05)
 
     def _fill(self, receiver: Receiver, unproven: Receiver) -> Store:
         store = Store.open(self.url, migrate=True)
