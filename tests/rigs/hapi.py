@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple
 
 from tests.rigs.servers import free_port, jars, missing_jars, wait_for_port
@@ -29,10 +30,11 @@ def missing_hapi() -> str:
 
 @contextmanager
 def hapi() -> Iterator[Hapi]:
-    """A receiver on a port of loopback, until it is ended."""
+    """A receiver on a port of loopback, until it is ended, in a folder of its own: it keeps a file of ids there."""
     port = free_port()
     command = ["java", "-Xmx256m", "-cp", f"{jars(_POM, HAPI)}/*", str(_RECEIVER), str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with TemporaryDirectory() as folder, subprocess.Popen(command, cwd=folder, **pipes) as process:
         assert process.stdout
         try:
             assert process.stdout.readline() == "ready\n", "HAPI listens"
