@@ -121,6 +121,12 @@ class FollowUp(NamedTuple):
     closed_by: Act | None
     close_reason: CloseReason | None
     called_before_it_was_void: bool  # somebody called about what did not happen
+    paused_from: FollowUpState | None = None  # where it would be, were the person not in the hospital again
+
+    @property
+    def unpaused(self) -> "FollowUp":
+        """As whoever may not know of the other stay has to take it."""
+        return self if self.paused_from is None else self._replace(state=self.paused_from, paused_from=None)
 
 
 def ground_of(version: Alert) -> Ground:
@@ -183,7 +189,8 @@ def follow_up(
         state = to
     if state is _S.REACHED and not steps_left:
         state = _S.DONE
-    elif state in _OPEN_STATES and in_hospital_again:
+    paused_from = state if state in _OPEN_STATES and in_hospital_again else None
+    if paused_from is not None:
         state = _S.PAUSED
     attempts = [act for act in all_acts if act.kind is ActKind.ATTEMPT]
     return FollowUp(
@@ -198,6 +205,7 @@ def follow_up(
         close_reason=_reason(closed_by, ground) if state is _S.CLOSED else None,
         called_before_it_was_void=ground is Ground.VOID
         and any(word(act) in (Word.CONTACT, Word.TRY) for act in attempts),
+        paused_from=paused_from,
     )
 
 

@@ -112,9 +112,9 @@ class Desk:
         person = self.person(case_manager_id)
         return person.name if person else "somebody no longer in the directory"
 
-    def stays(self, reader: CaseManager, now: datetime, ids: Sequence[str] | None = None) -> list[ReaderStay]:
-        """The stays of the reader's list, or those of them that are among `ids`."""
-        rows = self.store.inbox.rows_for(reader.case_manager_id, now, alert_ids=ids)
+    def stays(self, reader: CaseManager, now: datetime, people_of: Sequence[str] | None = None) -> list[ReaderStay]:
+        """The stays of the reader's list, or those of them that are of the people of these alerts."""
+        rows = self.store.inbox.rows_for(reader.case_manager_id, now, people_of=people_of)
         loops = self.store.acts.loops([row.alert.alert_id for row in rows], self.directory(), self.policy(), now)
         return [
             self.stay_of(reader, row, row.unseen or (row.alert,), row.enrollee, loops[row.alert.alert_id])
@@ -137,7 +137,9 @@ class Desk:
         if row.told_before and past:
             versions_told = told_versions(row.told_before, enrollee, reader, self.network_id(enrollee))
             versions = tuple(alert for alert in versions_told if alert.version > row.seen_version) or versions_told[-1:]
-        holder = loop.holding.holder
+        holder, again = loop.holding.holder, self._again(row, enrollee, reader)
+        if again is None:  # nor may a pause tell of a stay that this reader may not know of
+            loop = loop._replace(follow_up=loop.follow_up.unpaused)
         return ReaderStay(
             versions=ceilinged(tuple(self.view(alert, enrollee, reader, past, row.asked) for alert in versions)),
             seen=row.seen_version,
@@ -149,7 +151,7 @@ class Desk:
                 for person in newest.told
                 if person != who and acknowledged(row.acts, person) < newest.version
             ),
-            again=self._again(row, enrollee, reader),
+            again=again,
             unheard_since=alert_unheard_since(newest, row.heard_at, self.policy(), datetime.now(UTC)),
             passed_to=passed_to,
             policy=self.policy(),

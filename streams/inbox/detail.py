@@ -117,7 +117,7 @@ def detail_of(desk: Desk, reader: CaseManager, alert_id: str) -> StayDetail | No
         systems=_systems(desk, alert_id) if latest.tier is Tier.FULL else (),
         following=None
         if latest.tier is Tier.WITHHELD or past
-        else _following(desk, reader, page.row, loop, readable(page.acts, latest.tier, who), now),
+        else _following(desk, reader, page.row, stay.loop or loop, readable(page.acts, latest.tier, who), now),
         steps=desk.store.escalations.of_stay(alert_id) if latest.tier is Tier.FULL else (),
     )
 

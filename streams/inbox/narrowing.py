@@ -1,4 +1,4 @@
-"""Whose stays a list shows and which of them; rows in, those that fit in the order asked for, out. Pure."""
+"""Whose stays a list shows and which of them; rows in, cards of those that fit in the order asked for, out. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,6 +12,7 @@ from parsers.events import Value
 from parsers.people import RiskTier
 from rules.decisions import AlertKind, Priority
 from streams.inbox.board import holder
+from streams.inbox.pages.cards import cards
 from streams.inbox.pages.list_rows import Row
 from streams.inbox.pages.reader_stay import ReaderStay, clock_of
 from streams.words import clocks as clock_words
@@ -75,8 +76,9 @@ def narrowing_of(given: dict[str, str]) -> Narrowing:
 def narrowed(
     pairs: Iterable[tuple[ReaderStay, Row]], by: Narrowing, now: datetime, zone: tzinfo
 ) -> list[tuple[ReaderStay, Row]]:
-    """The rows that fit, each with its place in the order asked for."""
-    return [(stay, _placed(row, stay, by.sort)) for stay, row in pairs if _fits(stay, row, by, now, zone)]
+    """A card for each person with stays that fit, with its place in the order asked for."""
+    fitting = [(stay, row) for stay, row in pairs if _fits(stay, row, by, now, zone)]
+    return [(stay, _placed(row, stay, by.sort)) for stay, row in cards(fitting, now, zone)]
 
 
 def _fits(stay: ReaderStay, row: Row, by: Narrowing, now: datetime, zone: tzinfo) -> bool:

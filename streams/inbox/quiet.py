@@ -35,7 +35,7 @@ def empty_words(around: Around, now: datetime, zone: tzinfo = time_words.ZONE) -
         Group.HOME: "Nobody further on this list is home with a deadline running. "
         "People come here when they are discharged.",
         Group.WAITING: "",
-        Group.FINISHED: "Stays come here when there is nothing left to do.",
+        Group.FINISHED: "People come here when there is nothing left to do for them.",
     }
 
 

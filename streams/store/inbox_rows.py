@@ -122,15 +122,18 @@ class InboxRows:
         self._database = database
 
     def rows_for(
-        self, case_manager_id: str, now: datetime, *, alert_ids: Sequence[str] | None = None, limit: int = MOST_ROWS
+        self, case_manager_id: str, now: datetime, *, people_of: Sequence[str] | None = None, limit: int = MOST_ROWS
     ) -> list[InboxRow]:
         """What is this person's, newest change first: living stays, what changed in the last 60 days, what was taken
-        back and they have not looked at, and what went over to others lately without their having looked. `alert_ids`
-        narrows it to some. Over `limit` it is what is open, most urgent and oldest first, that stays.
+        back and they have not looked at, and what went over to others lately without their having looked. `people_of`
+        narrows it to the people of these alerts. Over `limit` it is what is open, most urgent and oldest first, that
+        stays.
         """
         wanted = _rows(case_manager_id).where(_listed(now)).limit(limit)
-        if alert_ids is not None:
-            wanted = wanted.where(alerts.c.alert_id.in_(alert_ids))
+        if people_of is not None:
+            named = alerts.alias()
+            theirs = select(named.c.enrollee_id).where(named.c.alert_id.in_(people_of))
+            wanted = wanted.where(alerts.c.enrollee_id.in_(theirs))
         over = case((ASKS, 0), else_=1)
         wanted = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
         with self._database.reading() as connection:

@@ -11,7 +11,7 @@ from rules.endings import Ending, LedgerEntry
 from rules.following.acts import ActKind, Mode, Outcome
 from tests.rigs.acts import acted
 from tests.rigs.browser import page_of, row, violations
-from tests.rigs.inbox import TWO, alert, discharge, load_people, tell
+from tests.rigs.inbox import TWO, alert, discharge, load_people, newcomer, tell
 
 pytestmark = pytest.mark.servers
 
@@ -132,7 +132,7 @@ def test_a_notice_comes_only_when_asked_for_and_away_and_holds_a_number(chrome, 
     expect(page.locator("#spoken")).to_contain_text("Urgent: Grace Fletcher", timeout=10_000)
     page.locator("#help").click()
     page.get_by_label("Tell me on this computer").check()
-    tell(staffed.store, alert(staffed.people[5], "two", priority=Priority.URGENT))
+    tell(staffed.store, alert(newcomer(staffed.store), "two", priority=Priority.URGENT))
     notice = '["Warm Handoff",{"body":"1 new urgent","tag":"urgent"}]'
     expect(page.locator("body")).to_have_attribute("data-notices", notice, timeout=10_000)
     assert page.evaluate("JSON.stringify({...localStorage})") == '{"notices":"on"}'

@@ -109,6 +109,13 @@ def person(number, given="Rosa", family="Whitfield", **more):
     return Enrollee(**(values | more))
 
 
+def newcomer(store, number=0):
+    """One more person on the panel, of whom nothing was told yet."""
+    one = person(500 + number, f"Given{number}", "Newcomer")
+    store.panel.load([one], full=False, now=datetime.now(UTC))
+    return one
+
+
 def clock(kind=ClockKind.TCM_CONTACT, hours=40, now=None):
     now = now or datetime.now(UTC)
     return Clock(kind=kind, starts_at=now - timedelta(hours=8), due_at=now + timedelta(hours=hours))

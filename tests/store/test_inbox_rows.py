@@ -49,7 +49,7 @@ def test_a_row_carries_all_that_the_page_shows(store: Store) -> None:
     assert (row.alert.version, row.position, row.owning, row.because) == (2, 2, True, "practice")
     assert [(act.by, act.kind, act.version, act.text) for act in row.acts] == [("ortiz", ActKind.TAKE, 2, "mine")]
     assert store.inbox.rows_for("lee", NOW) == []
-    assert [listed.alert.alert_id for listed in store.inbox.rows_for("ortiz", NOW, alert_ids=[FIRST])] == [FIRST]
+    assert [listed.alert.alert_id for listed in store.inbox.rows_for("ortiz", NOW, people_of=[FIRST])] == [FIRST]
 
 
 def test_what_changed_since_the_reader_looked(store: Store) -> None:

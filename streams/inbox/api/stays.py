@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rules.following.acts import Act, ActFault
-from rules.following.loop import Loop
 from rules.following.wishes import Wishes
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
@@ -66,9 +65,7 @@ async def write_act(inbox: "Inbox", request: Request, who: Caller) -> Response:
 def _list(inbox: "Inbox", who: Caller) -> StayList:
     now = datetime.now(UTC)
     stays = inbox.desk.stays(who.person, now)
-    ids = [stay.latest.alert_id for stay in stays]
-    acts = inbox.store.acts.of_stays(ids)
-    loops = inbox.store.acts.loops(ids, inbox.desk.directory(), inbox.desk.policy(), now)
+    acts = inbox.store.acts.of_stays([stay.latest.alert_id for stay in stays])
     people = people_of(stays)
     wished = inbox.store.acts.wishes(people)
     detail = f"API, token {who.token_id}, {len(stays)} stays"
@@ -78,7 +75,6 @@ def _list(inbox: "Inbox", who: Caller) -> StayList:
             StaySummary(
                 **_summary(
                     stay,
-                    loops.get(stay.latest.alert_id),
                     acts.get(stay.latest.alert_id, ()),
                     wished.get(stay.latest.person.enrollee_id if stay.latest.person else ""),
                 )
@@ -104,10 +100,10 @@ def _whole(inbox: "Inbox", who: Caller, alert_id: str) -> StayWhole:
     )
     acts = inbox.store.acts.of_stay(alert_id)
     wished = _wished(inbox, latest)
-    loop = inbox.store.acts.loops([alert_id], inbox.desk.directory(), inbox.desk.policy(), now).get(alert_id)
+    loop = detail.stay.loop
     if latest.tier is Tier.WITHHELD or loop is None:
         return StayWhole(
-            **_summary(detail.stay, None, acts, wished),
+            **_summary(detail.stay, acts, wished),
             versions=detail.stay.versions,
             acts=(),
             clocks=(),
@@ -115,7 +111,7 @@ def _whole(inbox: "Inbox", who: Caller, alert_id: str) -> StayWhole:
             wishes=None,
         )
     return StayWhole(
-        **_summary(detail.stay, loop, acts, wished),
+        **_summary(detail.stay, acts, wished),
         versions=detail.stay.versions,
         acts=tuple(_shown(act, latest, who) for act in acts),
         clocks=tuple(
@@ -172,8 +168,8 @@ def _wishes(known: Wishes) -> WishesOut:
     return WishesOut(**fields, never=tuple(sorted(known.never)), said_at=said_at)
 
 
-def _summary(stay: ReaderStay, loop: Loop | None, acts: Sequence[Act], wished: Wishes | None) -> dict[str, Any]:
-    latest = stay.latest
+def _summary(stay: ReaderStay, acts: Sequence[Act], wished: Wishes | None) -> dict[str, Any]:
+    latest, loop = stay.latest, stay.loop
     etag = _etag(latest, acts, wished)
     summary: dict[str, Any] = {"stay": latest, "etag": etag, "asked": bool(stay.asked), "holder": "", "follow_up": None}
     if loop is not None and latest.tier is not Tier.WITHHELD:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from streams.inbox.narrowing import Narrowing
 from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.cards import on_card
+from streams.inbox.pages.list import rows_of
 from streams.inbox.request import Reader
 
 if TYPE_CHECKING:
@@ -26,8 +29,10 @@ async def previous_stay(inbox: "Inbox", visit: "Visit") -> Response:
 def _beside(inbox: "Inbox", reader: Reader, alert_id: str, by: int) -> Response:
     """To the next stay of the reader's own list that is not done; past its ends, and from what it does not hold, to
     the list itself."""
-    now, who, zone = datetime.now(UTC), reader.person.case_manager_id, inbox.desk.zone
-    groups = rows.grouped(rows.row(stay, who, now, zone) for stay in inbox.desk.stays(reader.person, now))
-    ids = [row.alert_id for group, members in groups.items() for row in members if group is not rows.Group.FINISHED]
-    at = ids.index(alert_id) + by if alert_id in ids else -1
-    return RedirectResponse(f"/stay/{ids[at]}" if 0 <= at < len(ids) else "/", 303)
+    now = datetime.now(UTC)
+    listed = rows_of(inbox, reader, inbox.desk.stays(reader.person, now), Narrowing(), now)
+    groups = rows.grouped(row for _, row in listed)
+    shown = [row for group, members in groups.items() for row in members if group is not rows.Group.FINISHED]
+    here = next((place for place, row in enumerate(shown) if alert_id in on_card(row)), None)
+    at = -1 if here is None else here + by
+    return RedirectResponse(f"/stay/{shown[at].alert_id}" if 0 <= at < len(shown) else "/", 303)

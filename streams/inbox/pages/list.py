@@ -16,6 +16,7 @@ from streams.inbox import quiet
 from streams.inbox.board import holder, is_open
 from streams.inbox.narrowing import Narrowing, View, narrowed
 from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.cards import stays_on
 from streams.inbox.pages.loop_words import CALL_PRESSES
 from streams.inbox.pages.many import offered
 from streams.inbox.pages.reader_stay import ReaderStay, people_of
@@ -40,8 +41,8 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
     at = looking(inbox, reader, request)
     stays = stays_of(inbox, reader, now, at.by.view)
     pairs = rows_of(inbox, reader, stays, at.by, now)
-    last = max((item.latest.decided_at for item, _ in pairs), default=None)
-    who, detail = reader.person.case_manager_id, f"list, {len(pairs)} stays"
+    last = max((stay.latest.decided_at for stay in stays), default=None)
+    who, detail = reader.person.case_manager_id, f"list, {len(stays_on(pairs))} stays"
     if came:
         inbox.store.audit.write_list(who, Audited.READ_LIST, now, people_of(stay for stay, _ in pairs), detail)
     else:
@@ -91,7 +92,7 @@ def render_list_part(inbox: "Inbox", reader: Reader, request: Request, known: st
     shown = [row for _, row in pairs]
     delta = inbox.deltas.since(who, known, shown)
     inbox.deltas.sent(who, headers["ETag"], shown)
-    inbox.store.audit.write(who, Audited.AUTO, now, detail=f"list, {len(pairs)} stays")
+    inbox.store.audit.write(who, Audited.AUTO, now, detail=f"list, {len(stays_on(pairs))} stays")
     if delta is not None:
         headers["X-Delta"] = "1"
         for group in groups:
@@ -121,6 +122,7 @@ def stays_of(inbox: "Inbox", reader: Reader, now: datetime, view: View) -> list[
 def rows_of(
     inbox: "Inbox", reader: Reader, stays: list[ReaderStay], by: Narrowing, now: datetime
 ) -> list[tuple[ReaderStay, rows.Row]]:
+    """The cards of a list: each with the stay that leads it."""
     who, zone = reader.person.case_manager_id, inbox.desk.zone
     return narrowed([(stay, rows.row(stay, who, now, zone)) for stay in stays], by, now, zone)
 
@@ -135,9 +137,10 @@ def groups_of(
             | {"empty": none if group is rows.Group.NOW else ""}
             for group, members in rows.grouped(row for _, row in pairs).items()
         ]
-    around = inbox.desk.around(reader.person, now, [stay.latest.alert_id for stay, _ in pairs])
+    shown = stays_on(pairs)
+    around = inbox.desk.around(reader.person, now, shown)
     empty = quiet.empty_words(around, now, inbox.desk.zone)
-    cut = quiet.cut_words(len(pairs), around.listed)
+    cut = quiet.cut_words(len(shown), around.listed)
     return [
         {"id": group.value, "words": rows.GROUP_WORDS[group], "rows": members, "empty": empty[group], "open": False}
         | {"note": cut if group is rows.Group.NOW else ""}

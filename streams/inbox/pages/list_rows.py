@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from parsers.events import EncounterClass
 from rules.decisions import AlertKind, Clock, Priority, Reason, StayStatus
@@ -56,6 +56,16 @@ _PRIORITIES: Final = tuple(Priority)
 _TO_CALL: Final = frozenset({FollowUpState.TO_CALL, FollowUpState.TRYING, FollowUpState.UNABLE})
 
 
+class CardLine(NamedTuple):
+    """A line of a card: another stay of the same person."""
+
+    alert_id: str
+    order: str  # "Earlier"
+    mark: str
+    headline: str
+    words: str
+
+
 @dataclass(slots=True, frozen=True)
 class Row:
     """Ready words; the template adds nothing but tags."""
@@ -89,6 +99,8 @@ class Row:
     far: str  # how far we are with the patient
     covered: str
     speak: str  # said once to a screen reader; "" for what is not urgent or not new
+    others: tuple[str, ...] = ()  # alert_ids of the person's other stays, on one card with this
+    lines: tuple[CardLine, ...] = ()  # the first of them in words
 
 
 def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_words.ZONE) -> Row:

@@ -52,6 +52,7 @@ _STEP_MARKS: Final[Mapping[Verdict, str]] = {
 }
 assert _STEP_MARKS.keys() == set(Verdict)
 assert _STEP_NAMES.keys() == set(Deed)
+_TO_DO: Final = frozenset({Verdict.OPEN, Verdict.TRIED, Verdict.MISSED})
 _CLOSED: Final = frozenset({FollowUpState.CLOSED, FollowUpState.DONE})
 _NO_CALLS: Final = frozenset({FollowUpState.VOID, FollowUpState.DIED})
 
@@ -60,7 +61,7 @@ class Step(NamedTuple):
     """One of the steps as the strip shows it."""
 
     name: str
-    mark: str  # done, tried, next, late or gone
+    mark: str  # done, tried, next, late, gone or waits
     words: str
 
 
@@ -164,6 +165,7 @@ def loop_words(
     me = following.reader.case_manager_id
     may = frozenset(kind.value for kind in ActKind if following.may(kind))
     calls = ActKind.ATTEMPT.value in may and follow_up.state not in _NO_CALLS
+    paused = follow_up.state is FollowUpState.PAUSED
     counting = [act for act in following.acts if act.act_id in following.counting]
     seen = {clock.kind for clock in latest.clocks}
     digits = _digits(latest.person.phone if latest.person else "")
@@ -175,7 +177,7 @@ def loop_words(
         taken_from=f"{name(held.holder)} took this from you" if held.taken_from == me else "",
         offered=_offered(counting, me) if held.offered_to == me else "",
         steps=tuple(
-            _step(standing, name, policy, now, zone)
+            _step(standing, paused, name, policy, now, zone)
             for standing in following.loop.standings
             if standing.clock.kind in seen
         ),
@@ -214,9 +216,13 @@ def _wishes(following: Following, digits: str, now: datetime, zone: tzinfo) -> W
     )
 
 
-def _step(standing: Standing, name: Callable[[str], str], policy: Policy, now: datetime, zone: tzinfo) -> Step:
+def _step(
+    standing: Standing, paused: bool, name: Callable[[str], str], policy: Policy, now: datetime, zone: tzinfo
+) -> Step:
+    if paused and standing.verdict in _TO_DO:
+        return Step(_STEP_NAMES[MEETS[standing.clock.kind].deed], "waits", "waits: back in the hospital")
     words = act_words.verdict(standing, name, now, zone)
-    if standing.verdict in (Verdict.OPEN, Verdict.TRIED, Verdict.MISSED):
+    if standing.verdict in _TO_DO:
         due = clock_words.due(clock_words.last_moment(standing.clock, now, zone, policy), now, zone)
         words = f"by {due}: {words}"
     return Step(_STEP_NAMES[MEETS[standing.clock.kind].deed], _STEP_MARKS[standing.verdict], words)

@@ -71,8 +71,9 @@ def clock_of(stay: ReaderStay) -> Clock | None:
 
 def waits_for_another(stay: ReaderStay) -> bool:
     """The person is back in the hospital: what this stay asks for waits."""
-    over = stay.again is not None and stay.latest.status is StayStatus.FINISHED
-    return over and clock_words.next_clock(asking(stay)) is not None
+    if stay.again is None or stay.latest.status is not StayStatus.FINISHED or state_of(stay) in OVER:
+        return False
+    return state_of(stay) is _S.PAUSED or clock_words.next_clock(asking(stay)) is not None
 
 
 def state_of(stay: ReaderStay) -> FollowUpState | None:

@@ -17,7 +17,9 @@ from starlette.responses import (
 from parsers.people import CaseManager
 from rules.following.roles import Doing
 from streams.inbox.live import Change, sse
-from streams.inbox.pages import list_rows as rows
+from streams.inbox.narrowing import Narrowing
+from streams.inbox.pages.cards import on_card
+from streams.inbox.pages.list import rows_of
 from streams.inbox.request import BEAT_SECONDS, MOST_READ_AGAIN, MOST_ROWS_AT_ONCE, Reader, SignedOut, bare, events, log
 from streams.store import Unavailable
 from streams.store.changes import FeedKind
@@ -112,21 +114,27 @@ async def changes_after(inbox: "Inbox", position: int) -> list[Change] | None:
 
 
 def row_events(inbox: "Inbox", reader: Reader, changes: list[Change]) -> list[bytes]:
+    """The cards of everybody of whom something changed. What is no card any more, and those that only a change beside
+    them changed, come first and without a position, so that a page that lost its line in between is told all again."""
     now = datetime.now(UTC)
     last = {change.item.alert_id: change.item.position for change in changes}
     told_ids = {change.item.alert_id for change in changes if change.item.kind is FeedKind.ALERT}
-    stays = {stay.latest.alert_id: stay for stay in inbox.desk.stays(reader.person, now, list(last))}
-    events = []
-    for alert_id, position in sorted(last.items(), key=lambda item: item[1]):
-        stay = stays.get(alert_id)
-        if stay is None:
-            events.append(sse("gone", {"id": alert_id}, position))
-            continue
-        row = rows.row(stay, reader.person.case_manager_id, now, inbox.desk.zone)
-        html = inbox.render("row.html", row=row)
-        data = {"id": alert_id, "html": html, "told": alert_id in told_ids, "speak": row.speak}
-        events.append(sse("row", data, position))
-    return events
+    stays = inbox.desk.stays(reader.person, now, list(last))
+    shown = [row for _, row in rows_of(inbox, reader, stays, Narrowing(), now)]
+    listed = {alert_id for row in shown for alert_id in on_card(row)}
+    left = {alert_id: position for alert_id, position in last.items() if alert_id not in listed}
+    first = [sse("gone", {"id": alert_id, "into": row.alert_id}) for row in shown for alert_id in row.others]
+    then = [(position, sse("gone", {"id": alert_id}, position)) for alert_id, position in left.items()]
+    for row in shown:
+        on = on_card(row)
+        changed = last.keys() & set(on)
+        data = {"id": row.alert_id, "on": on, "html": inbox.render("row.html", row=row), "speak": row.speak}
+        if changed:
+            position = max(last[alert_id] for alert_id in changed)
+            then.append((position, sse("row", data | {"told": not told_ids.isdisjoint(changed)}, position)))
+        else:
+            first.append(sse("row", data | {"told": False, "beside": True}))
+    return [*first, *(event for _, event in sorted(then))]
 
 
 def last_alert_age(inbox: "Inbox", reader: CaseManager) -> int | None:

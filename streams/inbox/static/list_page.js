@@ -157,13 +157,29 @@ function put(html, position) {
   speak(document.getElementById(fresh.id));
   count();
   tell();
+  if (strays(fresh)) later();
 }
 
-function remove({ id }) {
+function onCard(row) {
+  return [row.dataset.id, ...row.dataset.others.split(" ").filter(Boolean)];
+}
+
+// A stay stands on one card: where another still holds it, that person's cards are asked for anew.
+function strays(fresh) {
+  const here = new Set(onCard(fresh));
+  return [...main.querySelectorAll(".row")].some((row) => row.id !== fresh.id && onCard(row).some((id) => here.has(id)));
+}
+
+function later() {
+  clearTimeout(later.timer);
+  later.timer = setTimeout(refetch, 300);
+}
+
+function remove({ id, into }) {
   const row = document.getElementById(`r-${id}`);
   if (!row) return;
   if (row === held()) {
-    row.querySelector(".next").textContent = "No longer on your list";
+    row.querySelector(".next").textContent = into ? "Now on one card with a newer stay of this person" : "No longer on your list";
     row.querySelector(".do").replaceChildren();
     chooseNone(row);
     row.dataset.gone = "true";
@@ -411,7 +427,7 @@ async function comeBack() {
 }
 
 main.addEventListener("click", (event) => {
-  if (event.target.closest(".who")) leave(event.target.closest(".row"));
+  if (event.target.closest(".who, .beside a")) leave(event.target.closest(".row"));
 });
 
 keys({

@@ -87,7 +87,7 @@ export function listen(start, handlers) {
       const before = position;
       hear(event);
       const data = JSON.parse(event.data);
-      if (position > before) handlers.row(data, position);
+      if (position > before || data.beside) handlers.row(data, position);
       if (data.told) lastAlert = Date.now();
       show();
     });

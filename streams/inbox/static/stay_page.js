@@ -167,12 +167,12 @@ keys({
 
 listen(Number(document.body.dataset.position), {
   row: async (data, position) => {
-    if (data.id !== id) return;
-    if (data.speak) spoken.textContent = data.speak;
+    if (!data.on.includes(id)) return;
+    if (data.speak && data.id === id) spoken.textContent = data.speak;
     await pressing;
     refetch({ quiet: ours.has(position) });
   },
-  gone: (data) => data.id === id && refetch(),
+  gone: (data) => data.id === id && !data.into && refetch(),
   refetch,
 });
 lockWhenIdle();
