@@ -191,7 +191,7 @@ def _resolve(route: Route, directory: Directory, facts: _Facts) -> tuple[Answer 
     if route.to is Target.LME_MCO:
         plan = directory.lme_mco_for(facts.county) if facts.county else None
         if plan is None:
-            words = f"{lead}the enrollee's county belongs to no LME/MCO on file, so no care coordinator is told."
+            words = f"{lead}no behavioral-health plan (LME/MCO) is on file for this county, so nobody there was told."
             return None, words, False
         if not directory.has_coordinators(plan.lme_mco_id):
             return None, f"{lead}{plan.name} has no care coordinator on file.", False

@@ -31,6 +31,7 @@ from streams.inbox.quiet import Around
 from streams.store import Store
 from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
 from streams.words import feeds as feed_words
+from streams.words import times as time_words
 from streams.words.times import span
 
 DIRECTORY_SECONDS: Final = 2.0
@@ -157,7 +158,7 @@ class Desk:
             policy=self.policy(),
             loop=loop,
             asked=self._asked_of(reader, loop, row.asked),
-            covered=self.name(covered) if (covered := self.covered(reader, newest, loop)) else "",
+            covered=self._cover_words(self.covered(reader, newest, loop)),
             name=self.name,
         )
 
@@ -182,6 +183,12 @@ class Desk:
             if answering and answering[0].case_manager_id == who:
                 return name
         return ""
+
+    def _cover_words(self, covered: str) -> str:
+        """ "J. Lee until Sun Nov 29"; "" for nobody."""
+        now = datetime.now(UTC)
+        ends = [absence.ends for absence in self.directory().absences.get(covered, ()) if covers(absence, now)]
+        return f"{self.name(covered)} until {time_words.day(max(ends), now, self.zone)}" if ends else ""
 
     def _passed_to(self, row: InboxRow) -> tuple[str, ...]:
         """With whom it is now, where it is not this reader's any more."""

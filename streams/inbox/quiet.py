@@ -71,7 +71,7 @@ def _in_hospital(around: Around) -> str:
     if around.people is None:
         return "Nobody further on this list is in a hospital."
     if not around.in_hospital:
-        return "Nobody of yours is in a hospital that we hear from."
+        return "None of your people is in a hospital we hear from."
     stays = number_words.count(
         around.in_hospital, "stay of people you answer for has", "stays of people you answer for have"
     )

@@ -16,15 +16,16 @@ from rules.decisions import (
 from rules.policy.policy import Policy, default_policy
 from rules.stays.table import DEAD
 from streams.words.numbers import count
-from streams.words.times import ZONE, day, day_of, moment, span
+from streams.words.reasons import REASON_WORDS
+from streams.words.times import ZONE, day, day_of, moment, span, when
 
 _STEP_WORDS: Final[Mapping[ClockKind, str]] = {
     ClockKind.TCM_CONTACT: "Call by",
     ClockKind.TCM_VISIT: "Visit by",
     ClockKind.TRC_ADMISSION_NOTICE: "Notice of the admission by",
-    ClockKind.TRC_DISCHARGE_INFORMATION: "Chart the discharge papers by",
+    ClockKind.TRC_DISCHARGE_INFORMATION: "File the discharge papers by",
     ClockKind.TRC_ENGAGEMENT: "See or call the patient by",
-    ClockKind.TRC_MEDICATION_RECONCILIATION: "Review the medicines by",
+    ClockKind.TRC_MEDICATION_RECONCILIATION: "Go over the medicines by",
     ClockKind.FUH_7: "Mental-health visit by",
     ClockKind.FUH_30: "Mental-health visit by",
     ClockKind.FUM_7: "Mental-health visit by",
@@ -32,26 +33,24 @@ _STEP_WORDS: Final[Mapping[ClockKind, str]] = {
     ClockKind.FUA_7: "Substance-use visit by",
     ClockKind.FUA_30: "Substance-use visit by",
 }
-CLOCK_WORDS: Final[Mapping[ClockKind, str]] = {
-    ClockKind.TCM_CONTACT: "First contact after discharge (TCM)",
-    ClockKind.TCM_VISIT: "Visit after discharge (TCM)",
-    ClockKind.TRC_ADMISSION_NOTICE: "Notice of admission in the record (TRC)",
-    ClockKind.TRC_DISCHARGE_INFORMATION: "Discharge information in the record (TRC)",
-    ClockKind.TRC_ENGAGEMENT: "Contact after discharge (TRC)",
-    ClockKind.TRC_MEDICATION_RECONCILIATION: "Medicines reviewed after discharge (TRC)",
-    ClockKind.FUH_7: "Mental-health follow-up (FUH)",
-    ClockKind.FUH_30: "Mental-health follow-up (FUH)",
-    ClockKind.FUM_7: "Follow-up after the ED (FUM)",
-    ClockKind.FUM_30: "Follow-up after the ED (FUM)",
-    ClockKind.FUA_7: "Substance-use follow-up (FUA)",
-    ClockKind.FUA_30: "Substance-use follow-up (FUA)",
+MEASURE_WORDS: Final[Mapping[ClockKind, str]] = {
+    ClockKind.TCM_CONTACT: "Medicare TCM",
+    ClockKind.TCM_VISIT: "Medicare TCM",
+    ClockKind.TRC_ADMISSION_NOTICE: "quality measure TRC",
+    ClockKind.TRC_DISCHARGE_INFORMATION: "quality measure TRC",
+    ClockKind.TRC_ENGAGEMENT: "quality measure TRC",
+    ClockKind.TRC_MEDICATION_RECONCILIATION: "quality measure TRC",
+    ClockKind.FUH_7: "quality measure FUH",
+    ClockKind.FUH_30: "quality measure FUH",
+    ClockKind.FUM_7: "quality measure FUM",
+    ClockKind.FUM_30: "quality measure FUM",
+    ClockKind.FUA_7: "quality measure FUA",
+    ClockKind.FUA_30: "quality measure FUA",
 }
-CLOCK_STATUS_WORDS: Final[Mapping[ClockStatus, str]] = {
-    ClockStatus.RUNNING: "running",
-    ClockStatus.MET: "met",
-    ClockStatus.MISSED: "missed",
-    ClockStatus.STOPPED: "stopped",
-}
+assert MEASURE_WORDS.keys() == set(ClockKind)
+LATE_HOURS: Final = 2.0
+_CALLS: Final = frozenset({ClockKind.TCM_CONTACT, ClockKind.TRC_ENGAGEMENT})
+_STOPPED_BY: Final[Mapping[str, str]] = {item.value: words for item, words in REASON_WORDS.items()}
 ELEMENT_WORDS: Final[Mapping[DischargeElement, str]] = {
     DischargeElement.PRACTITIONER: "the doctor in charge",
     DischargeElement.PROCEDURES: "procedures or treatment",
@@ -149,18 +148,22 @@ def _overdue(clock: Clock, now: datetime, zone: tzinfo, policy: Policy | None) -
     return f"overdue {count(days, 'working day')}" if days else f"overdue since {day(clock.due_at, now, zone)}"
 
 
-def clock_name(clock: Clock, policy: Policy | None = None) -> str:
-    """What a clock asks for, with the numbers of the policy in force, or of the measure where that sets them."""
-    rules, name = (policy or default_policy()).clocks, CLOCK_WORDS[clock.kind]
-    if clock.kind in MEASURES:
-        what, _, measure = name.rpartition(" ")
-        return f"{what} within {count(MEASURES[clock.kind], 'day')} {measure}"
-    match clock.kind:
+def clock_name(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None = None) -> str:
+    """What a clock asks for, with the numbers of the policy in force, or of the measure where that sets them: "Call by
+    Tue Nov 24, 5:00 PM (Medicare TCM, 2 working days)"."""
+    parts = (MEASURE_WORDS[clock.kind], _window(clock.kind, policy or default_policy()))
+    return f"{step(clock, now, zone, policy)} ({', '.join(part for part in parts if part)})"
+
+
+def _window(kind: ClockKind, policy: Policy) -> str:
+    if kind in MEASURES:
+        return count(MEASURES[kind], "day")
+    match kind:
         case ClockKind.TCM_CONTACT:
-            return f"{name[:-1]}, {count(rules.tcm_contact_business_days, 'working day')})"
+            return count(policy.clocks.tcm_contact_business_days, "working day")
         case ClockKind.TRC_ENGAGEMENT | ClockKind.TRC_MEDICATION_RECONCILIATION:
-            return f"{name} within {count(rules.trc_follow_up_days, 'day')}"
-    return name
+            return count(policy.clocks.trc_follow_up_days, "day")
+    return ""
 
 
 def clock_notes(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> list[str]:
@@ -173,8 +176,6 @@ def clock_notes(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> list[str]:
             else "no notice in time; to get"
         )
         notes.append(f"{notice}: {'; '.join(ELEMENT_WORDS[element] for element in clock.missing)}")
-    if clock.hours_lost >= 2:
-        notes.append(f"{clock.hours_lost:.0f} h were lost before we heard")
     if not clock.same_day:
         notes.append("the day of the discharge does not count")
     if clock.calendar:
@@ -188,12 +189,25 @@ def clock_notes(clock: Clock, now: datetime, zone: tzinfo = ZONE) -> list[str]:
 
 
 def clock_state(clock: Clock, now: datetime, zone: tzinfo = ZONE, policy: Policy | None = None) -> str:
-    """What became of a clock: "2 days left", "met Tue Nov 24, 2:02 PM", "missed"."""
-    if clock.status is ClockStatus.RUNNING:
-        return left(clock, now, zone, policy).words
-    if clock.status is ClockStatus.MET and clock.met_at:
-        return f"met {moment(clock.met_at, now, zone)}"
-    return CLOCK_STATUS_WORDS[clock.status]
+    """What became of a clock: "2 days left", "done Tue Nov 24, 2:02 PM", "passed without a call"."""
+    match clock.status:
+        case ClockStatus.RUNNING:
+            return left(clock, now, zone, policy).words
+        case ClockStatus.MET:
+            at = f" {when(clock.met_at, now, zone)}" if clock.met_at else ""
+            notice = clock.kind is ClockKind.TRC_ADMISSION_NOTICE
+            return f"admission noted for you{at}; nothing to do" if notice else f"done{at}"
+        case ClockStatus.MISSED:
+            return "passed without a call" if clock.kind in _CALLS else "passed, and it was not done"
+        case ClockStatus.STOPPED:
+            why = _STOPPED_BY.get(clock.stopped_by, "")
+            return f"no longer needed: {why[0].lower()}{why[1:]}" if why else "no longer needed"
+
+
+def heard_late(clocks: Iterable[Clock]) -> str:
+    """ "We heard 3 days late." where hours of a clock were gone before we knew; "" else."""
+    hours = max((clock.hours_lost for clock in clocks), default=0.0)
+    return f"We heard {span(hours * 3600)} late." if hours >= LATE_HOURS else ""
 
 
 def working_days_between(after: date, through: date, policy: Policy | None = None, calendar: str = "") -> int:
@@ -209,7 +223,7 @@ def waiting(status: StayStatus, kind: AlertKind, expected: datetime | None, now:
     if kind is AlertKind.DEATH:
         return "Do not call the patient"
     if status in DEAD:
-        return "Press OK, noted, so that it leaves your list"
+        return "Nothing to do. Press OK, noted, so it leaves your list."
     if status is StayStatus.FINISHED:
         return "No call is required. Call if you think it helps."
     if expected is not None:

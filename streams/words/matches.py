@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from rules.decisions import Grade
-from rules.matching.evidence import Agreement, Field, Note
+from rules.matching.evidence import Agreement, Field, Note, Shown, shown_of
 from streams.words import stays as wording
 
 GRADE_WORDS: Final[Mapping[Grade, str]] = {
@@ -41,13 +41,13 @@ _SAID: Final[Mapping[str, str]] = {
     Agreement.FORMER_NAME: "the same as before",
     Agreement.FORMER_ADDRESS: "the same as before",
     Agreement.NICKNAME: "a nickname of it",
-    Agreement.PART: "a part is the same",
+    Agreement.PART: "partly matches",
     Agreement.SIMILAR: "close",
     Agreement.OWN_NAME: "close, but a name of its own",
     Agreement.FIRST_LETTER: "first letter differs",
     Agreement.INITIAL: "same initial",
     Agreement.RARE_INITIAL: "same initial, and rare",
-    Agreement.BY_MIDDLE_NAME: "called by the middle name",
+    Agreement.BY_MIDDLE_NAME: "one goes by the middle name",
     Agreement.SWAPPED: "swapped around",
     Agreement.DAY_AND_MONTH: "month and day swapped",
     Agreement.ONE_DIGIT: "one digit differs",
@@ -61,7 +61,7 @@ _SAID: Final[Mapping[str, str]] = {
     Agreement.NUMBER_MISSING: "number missing",
     Agreement.ANOTHER_SCRIPT: "another script",
     Agreement.ANOTHER_NAME: "another name",
-    Agreement.GENERATION: "a generation apart",
+    Agreement.GENERATION: "same day, a generation apart",
     Agreement.YEARS_APART: "years apart",
     Agreement.ANOTHER_ENROLLEE: "another enrollee agrees as well",
     Agreement.DIFFERS: "different",
@@ -77,6 +77,17 @@ assert _SAID.keys() == {*Agreement, *Note}
 def field(name: str) -> str:
     """A field of evidence as a reader calls it; one of another version by its own name."""
     return _FIELD_WORDS.get(name) or wording.field(name)
+
+
+def compared(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """ "We matched birth date, Medicaid ID", then what is only close, and what is not the same."""
+    told = {name: word for name, word in fields.items() if name != Field.LARGE_BLOCK}
+    sorted_out = {shown: [name for name, word in told.items() if shown_of([word]) is shown] for shown in Shown}
+    same = ", ".join(field(name) for name in sorted_out[Shown.AGREES])
+    close = "; ".join(evidence({name: told[name] for name in sorted_out[Shown.UNCLEAR]}))
+    other = ", ".join(field(name) for name in sorted_out[Shown.DISAGREES])
+    lines = ("We matched", same), ("Less sure:", close), ("Not the same:", other)
+    return tuple(f"{lead} {words}" for lead, words in lines if words)
 
 
 def evidence(fields: Mapping[str, str]) -> list[str]:

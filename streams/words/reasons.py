@@ -27,14 +27,14 @@ REASON_WORDS: Final[Mapping[Reason, str]] = {
     Reason.DIED: "The hospital reports that the person died",
     Reason.DEATH_TAKEN_BACK: "The hospital took back that the person died",
     Reason.NEWBORN: "Is a newborn",
-    Reason.READMISSION: "Is back in the hospital soon after a discharge",
+    Reason.READMISSION: "This stay began soon after the last one",
     Reason.ED_HIGH_UTILIZER: "Comes to the ED often",
     Reason.RECENT_SNF_STAY: "Was in a skilled nursing facility lately",
-    Reason.BEHAVIORAL_HEALTH: "A mental-health reason was given",
-    Reason.OVERDOSE: "An overdose was named",
+    Reason.BEHAVIORAL_HEALTH: "Reason for the visit: mental health",
+    Reason.OVERDOSE: "The hospital wrote “overdose”",
     Reason.URGENCY_TAKEN_BACK: "The hospital no longer gives the overdose or mental-health reason",
     Reason.PLANNED_ADMISSION: "The admission was planned",
-    Reason.CODE_CAME_LATE: "Told late because the hospital's code came late",
+    Reason.CODE_CAME_LATE: "We are telling you now because the hospital added this later",
     Reason.UNKNOWN_CLASS: "The hospital used a code for the kind of visit that we do not know yet",
     Reason.REGISTERED: "Was registered at the hospital; what kind of visit it is, we do not know",
     Reason.LATE_ENROLLMENT: "Joined your panel after this happened",
@@ -70,7 +70,7 @@ assert REASON_WORDS.keys() == set(Reason), "a reason without its words"
 def reason(item: Reason, policy: Policy | None = None) -> str:
     """The sentence, with the numbers of the policy in force where it has some."""
     if item is Reason.READMISSION and policy is not None:
-        return f"Is back in the hospital within {count(policy.windows.readmission_days, 'day')} of a discharge"
+        return f"This stay began within {count(policy.windows.readmission_days, 'day')} of the last one"
     if item is Reason.RECENT_SNF_STAY and policy is not None:
         return f"Was in a skilled nursing facility in the last {count(policy.windows.recent_snf_days, 'day')}"
     return REASON_WORDS[item]

@@ -21,7 +21,9 @@ from rules.decisions import (
 from rules.policy.policy import Policy
 from streams.words.people import RISK_WORDS
 from streams.words.reasons import reason
-from streams.words.times import ZONE, moment, time_or_moment
+from streams.words.times import ZONE, at_time, moment, time_or_moment
+
+SAID_LATE_SECONDS: Final = 600
 
 PRIORITY_WORDS: Final[Mapping[Priority, str]] = {
     Priority.URGENT: "urgent",
@@ -230,7 +232,7 @@ def headline(
     reasons: Iterable[Reason],
     planned: bool = False,
 ) -> str:
-    """What happened last, in a few words: "Discharged home, against advice"."""
+    """What happened last, in a few words: "Went home, against advice"."""
     given = frozenset(reasons)
     if kind is AlertKind.DEATH or Reason.DIED in given:
         return "Died"
@@ -260,9 +262,15 @@ def _left(encounter_class: EncounterClass, code: str, given: frozenset[Reason]) 
         where = f"{where}, against advice" if where else "against advice"
     if encounter_class is EncounterClass.EMERGENCY:
         return f"Left the ED {'for ' if where.startswith('home') else ''}{where}".strip()
-    if encounter_class is EncounterClass.OBSERVATION:
-        return f"Discharged {where} after observation" if where else "Discharged after observation"
-    return f"Discharged {where}".strip()
+    went = "Went" if where.startswith(("home", "to ")) else "Discharged"
+    after = "after observation" if encounter_class is EncounterClass.OBSERVATION else ""
+    return " ".join(part for part in (went, where, after) if part)
+
+
+def with_time(headline: str, when: str) -> str:
+    """ "Went home Sun Nov 22, 2:00 PM, against advice": when it happened stands beside what happened."""
+    what, comma, more = headline.partition(",")
+    return f"{what} {when}{comma}{more}" if when else headline
 
 
 def because(priority: Priority, given: Iterable[Reason], tier: RiskTier, rule_name: str, policy: Policy) -> str:
@@ -293,10 +301,22 @@ def mark(action: Action, reasons: Iterable[Reason], encounter_class: EncounterCl
     return "cancelled" if action is Action.RETRACT and word == "changed" else word
 
 
-def retraction(reasons: Iterable[Reason], kind: AlertKind, at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
-    """ "Cancelled by the hospital 14:02: this admission did not happen"; no cause when reasons are withheld."""
+def retraction(
+    reasons: Iterable[Reason],
+    kind: AlertKind,
+    at: datetime,
+    now: datetime,
+    zone: tzinfo = ZONE,
+    *,
+    hospital: str = "",
+    heard_at: datetime | None = None,
+) -> str:
+    """ "Mission Hospital cancelled this at 11:30 AM (we heard 3:32 PM): the admission did not happen"; no cause when
+    reasons are withheld. `heard_at` is said where it is minutes later."""
     given = frozenset(reasons)
-    when = time_or_moment(at, now, zone)
+    by = facility(hospital) or "The hospital"
+    late = heard_at is not None and (heard_at - at).total_seconds() >= SAID_LATE_SECONDS
+    when = at_time(at, now, zone) + (f" (we heard {time_or_moment(heard_at, now, zone)})" if late and heard_at else "")
     what = {
         AlertKind.ED_VISIT: "ED visit",
         AlertKind.OBSERVATION: "observation stay",
@@ -305,27 +325,41 @@ def retraction(reasons: Iterable[Reason], kind: AlertKind, at: datetime, now: da
         AlertKind.DEATH: "report",
     }.get(kind, "admission")
     if Reason.MOVED_TO_ANOTHER_PERSON in given:
-        return f"Corrected by the hospital {when}: this {what} belongs to somebody else"
+        return f"{by} corrected this {when}: the {what} belongs to somebody else"
     if Reason.MERGED in given:
-        return f"Joined by the hospital {when}: this {what} goes on under another row"
+        return f"{by} joined this {when} with another stay of the same person, which goes on"
     if Reason.BACK_TO_OUTPATIENT in given:
-        return f"Changed by the hospital {when}: no longer an inpatient, now outpatient"
+        return f"{by} changed this {when}: no longer an inpatient, now outpatient"
     if Reason.VISIT_DELETED in given or Reason.PERSON_DELETED in given:
-        return f"Deleted by the hospital {when}: this {what} was entered by mistake"
+        return f"{by} deleted this {when}: the {what} was entered by mistake"
     if Reason.MATCH_REJECTED in given:
-        return f"Taken back {when}: a person found that this is somebody else"
+        return f"Taken back {when}: somebody found that this is another person"
     if not given:
-        return f"Taken back by the hospital {when}"
-    return f"Cancelled by the hospital {when}: this {what} did not happen"
+        return f"The hospital took this back {when}"
+    return f"{by} cancelled this {when}: the {what} did not happen"
 
 
 def change(item: Change, zone: tzinfo = ZONE) -> str:
-    """One difference in words: "kind of stay: in the ED → inpatient"."""
+    """One difference in words: "Moved from the ED to an inpatient bed", "doctor: A. Lee → B. Ruiz"."""
+    if item.field == "encounter_class" and (moved := _moved(item)):
+        return moved
     before, after = _value(item.field, item.before, zone), _value(item.field, item.after, zone)
     name = field(item.field)
     if not before:
         return f"{name}: {after}" if after else name
     return f"{name}: {before} → {after}" if after else f"{name}: no longer {before}"
+
+
+_BEDS: Final[Mapping[str, str]] = {
+    EncounterClass.EMERGENCY: "the ED",
+    EncounterClass.OBSERVATION: "observation",
+    EncounterClass.INPATIENT: "an inpatient bed",
+}
+
+
+def _moved(item: Change) -> str:
+    before, after = _BEDS.get(item.before), _BEDS.get(item.after)
+    return f"Moved from {before} to {after}" if before and after else ""
 
 
 def _value(name: str, value: str, zone: tzinfo) -> str:
@@ -364,6 +398,6 @@ def feed_name(trigger: str, control_id: str) -> str:
 
 
 def withheld(fields: Iterable[str], why: str) -> str:
-    """ "Withheld from you: the facility, diagnoses (substance-use treatment, no consent on file)"."""
+    """ "You may not see the facility, diagnoses (no consent on file)"."""
     names = ", ".join(WITHHELD_WORDS.get(name, field(name)) for name in fields)
-    return f"Withheld from you: {names}" + (f" ({why})" if why else "")
+    return f"You may not see {names}" + (f" ({why})" if why else "")

@@ -35,6 +35,18 @@ def time_or_moment(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
     return hour(at, zone) if same_day else moment(at, now, zone)
 
 
+def at_time(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
+    """ "at 2:02 PM" today, "Tue Nov 24, 5:00 PM" otherwise: how a sentence goes on."""
+    same_day = at.astimezone(zone).date() == now.astimezone(zone).date()
+    return f"at {hour(at, zone)}" if same_day else moment(at, now, zone)
+
+
+def when(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
+    """ "today, 2:02 PM", "Tue Nov 24, 5:00 PM"."""
+    same_day = at.astimezone(zone).date() == now.astimezone(zone).date()
+    return f"today, {hour(at, zone)}" if same_day else moment(at, now, zone)
+
+
 def full_date(on: date) -> str:
     """ "Mar 4, 1954"."""
     return f"{_MONTHS[on.month - 1]} {on.day}, {on.year}"

@@ -381,7 +381,7 @@ def test_a_passkey_is_made_and_signs_in_in_a_real_browser(chrome, inbox):
     expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_visible(timeout=10_000)
     with page.expect_request("**/sign-in/passkey") as sent:
         page.get_by_role("button", name="Sign in with a passkey").click()
-    expect(page.locator("#fresh")).to_contain_text("live", timeout=10_000)
+    expect(page.locator("#fresh")).to_contain_text("Live", timeout=10_000)
     assert inbox.store.sessions.of("cm-ortiz", datetime.now(UTC))[0].way == Way.PASSKEY
     assert inbox.store.credentials.passkey(kept.credential_id).sign_count > kept.sign_count
     fresh = chrome.new_context()
@@ -415,7 +415,7 @@ def test_a_password_is_set_and_signs_in_in_a_real_browser(chrome, inbox):
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Code of six digits").fill(code)
     page.get_by_role("button", name="Sign in with a password").click()
-    expect(page.locator("#fresh")).to_contain_text("live", timeout=10_000)
+    expect(page.locator("#fresh")).to_contain_text("Live", timeout=10_000)
     assert PASSWORD not in inbox.log.read_text()
     context.close()
 

@@ -121,7 +121,8 @@ class TestWords:
                 complaint="SUICIDAL THOUGHTS",
             )
         )
-        assert (shown.headline, shown.when) == ("Discharged home, against advice", "11:02 AM")
+        assert (shown.headline, shown.when) == ("Went home, against advice", "today, 11:02 AM")
+        assert shown.happened == "Went home today, 11:02 AM, against advice"
         assert shown.because == "Urgent because: left against medical advice"
         assert shown.where.endswith("heart failure · came with “suicidal thoughts”")
 
@@ -132,15 +133,17 @@ class TestWords:
         sent = seen(status=StayStatus.IN_PROGRESS, kind=AlertKind.ADMISSION, ended_at=None)
         gone = seen(2, action=Action.RETRACT, reasons=(Reason.ADMISSION_CANCELLED,), kind=AlertKind.ADMISSION)
         shown = rows.row(ReaderStay((sent, gone)), ME, NOW)
-        assert shown.retraction == "Cancelled by the hospital 11:02 AM: this admission did not happen"
+        assert shown.retraction == (
+            "Mission Hospital cancelled this at 11:02 AM (we heard 1:32 PM): the admission did not happen"
+        )
         ours = gone.model_copy(update={"reasons": (Reason.MATCH_REJECTED,)})
         shown = rows.row(ReaderStay((sent, ours)), ME, NOW)
-        assert shown.retraction.startswith("Taken back 1:32 PM")
+        assert shown.retraction.startswith("Taken back at 1:32 PM")
 
     def test_versions_of_one_instant_stand_newest_first(self):
         admitted = seen(1, status=StayStatus.IN_PROGRESS, kind=AlertKind.ADMISSION, ended_at=None)
         died = seen(2, kind=AlertKind.DEATH, reasons=(Reason.DIED,))
-        deed = Deed("M. Ortiz, RN", ActKind.TAKE, 1, NOW - timedelta(minutes=31), undone=False)
+        deed = Deed("M. Ortiz, RN", ActKind.TAKE, 1, NOW - timedelta(hours=4), undone=False)
         detail = StayDetail(ReaderStay((admitted, died)), (), (deed,), (), 0, None, "")
         said = [item.did for item in pages.stay_words(detail, ME, NOW).story]
         assert said == ["Died", "Admitted", "M. Ortiz, RN has this one"]

@@ -33,7 +33,7 @@ def page_of(chrome, inbox, who=ORTIZ, *, width=1280, height=800, scheme="light",
     page.on("console", lambda line: line.type == "error" and page.complaints.append(line.text))
     sign_in(page, inbox, who)
     if expect_live:
-        expect(page.locator("#fresh")).to_contain_text("live, last alert")
+        expect(page.locator("#fresh")).to_contain_text("Live. ")
     return page
 
 

@@ -111,9 +111,9 @@ def person(number, given="Rosa", family="Whitfield", **more):
 
 def newcomer(store, number=0):
     """One more person on the panel, of whom nothing was told yet."""
-    one = person(500 + number, f"Given{number}", "Newcomer")
-    store.panel.load([one], full=False, now=datetime.now(UTC))
-    return one
+    enrollee = person(500 + number, f"Given{number}", "Newcomer")
+    store.panel.load([enrollee], full=False, now=datetime.now(UTC))
+    return enrollee
 
 
 def clock(kind=ClockKind.TCM_CONTACT, hours=40, now=None):

@@ -46,9 +46,8 @@ TOTAL = {
     "facilities": (wording.FACILITY_KIND_WORDS, FacilityKind),
     "consent": (wording.CONSENT_WORDS, Consent),
     "grades": (match_words.GRADE_WORDS, Grade),
-    "clocks": (clock_words.CLOCK_WORDS, ClockKind),
+    "clocks": (clock_words.MEASURE_WORDS, ClockKind),
     "elements": (clock_words.ELEMENT_WORDS, DischargeElement),
-    "clock statuses": (clock_words.CLOCK_STATUS_WORDS, ClockStatus),
     "groups": (GROUP_WORDS, Group),
 }
 
@@ -187,10 +186,12 @@ def test_numbers_in_words_are_those_of_the_policy_in_force():
     ours = of_policy(
         windows={"readmission_days": 60}, clocks={"tcm_contact_business_days": 3, "trc_follow_up_days": 20}
     )
-    assert reason_words.reason(Reason.READMISSION, ours) == "Is back in the hospital within 60 days of a discharge"
-    assert reason_words.reason(Reason.READMISSION, default_policy()).endswith("within 30 days of a discharge")
-    assert clock_words.clock_name(clock(ClockKind.TCM_CONTACT, 1), ours).endswith("(TCM, 3 working days)")
-    assert clock_words.clock_name(clock(ClockKind.TRC_ENGAGEMENT, 1), ours).endswith("within 20 days")
+    assert reason_words.reason(Reason.READMISSION, ours) == "This stay began within 60 days of the last one"
+    assert reason_words.reason(Reason.READMISSION, default_policy()).endswith("within 30 days of the last one")
+    assert clock_words.clock_name(clock(ClockKind.TCM_CONTACT, 1), NOW, policy=ours).endswith(
+        "(Medicare TCM, 3 working days)"
+    )
+    assert clock_words.clock_name(clock(ClockKind.TRC_ENGAGEMENT, 1), NOW, policy=ours).endswith("TRC, 20 days)")
     assert not any(char.isdigit() for words in reason_words.REASON_WORDS.values() for char in words)
 
 
@@ -229,7 +230,7 @@ def test_a_missed_step_stays_the_next_one_until_somebody_did_it():
         ("against_advice", [Reason.DISCHARGED, Reason.LEFT_AGAINST_ADVICE], Priority.URGENT, RiskTier.LOW,
          "Urgent because: left against medical advice"),
         ("readmission", [Reason.ADMITTED, Reason.READMISSION], Priority.URGENT, RiskTier.LOW,
-         "Urgent because: is back in the hospital within 30 days of a discharge"),
+         "Urgent because: this stay began within 30 days of the last one"),
         ("high_risk_discharge", [Reason.DISCHARGED], Priority.URGENT, RiskTier.HIGH, "Urgent because: high risk"),
         ("everything_else", [Reason.ADMITTED], Priority.ROUTINE, RiskTier.LOW, ""),
         ("no_such_rule", [Reason.ADMITTED], Priority.URGENT, RiskTier.LOW, ""),
@@ -272,18 +273,18 @@ DISCHARGED = frozenset({Reason.DISCHARGED})
         ("admission", "IMP", "in-progress", "", {Reason.NEWBORN}, "Born in the hospital"),
         ("admission", "IMP", "onleave", "", {Reason.ADMITTED}, "On leave from the hospital, not discharged"),
         ("transfer", "IMP", "in-progress", "", {Reason.TRANSFERRED_IN}, "Moved to another facility"),
-        ("discharge", "IMP", "finished", "01", DISCHARGED, "Discharged home"),
-        ("discharge", "IMP", "finished", "1", DISCHARGED, "Discharged home"),
-        ("discharge", "IMP", "finished", "03", DISCHARGED, "Discharged to a skilled nursing facility"),
-        ("discharge", "IMP", "finished", "07", {Reason.LEFT_AGAINST_ADVICE}, "Discharged home, against advice"),
+        ("discharge", "IMP", "finished", "01", DISCHARGED, "Went home"),
+        ("discharge", "IMP", "finished", "1", DISCHARGED, "Went home"),
+        ("discharge", "IMP", "finished", "03", DISCHARGED, "Went to a skilled nursing facility"),
+        ("discharge", "IMP", "finished", "07", {Reason.LEFT_AGAINST_ADVICE}, "Went home, against advice"),
         ("discharge", "IMP", "finished", "", {Reason.LEFT_AGAINST_ADVICE}, "Discharged against advice"),
         ("discharge", "IMP", "finished", "", DISCHARGED, "Discharged"),
         ("discharge", "IMP", "finished", "XX", DISCHARGED, "Discharged (hospital's code XX)"),
-        ("discharge", "IMP", "finished", "86", DISCHARGED, "Discharged home with home health care, return planned"),
+        ("discharge", "IMP", "finished", "86", DISCHARGED, "Went home with home health care, return planned"),
         ("discharge", "EMER", "finished", "01", DISCHARGED, "Left the ED for home"),
         ("discharge", "EMER", "finished", "07", DISCHARGED, "Left the ED for home, against advice"),
         ("discharge", "EMER", "finished", "02", DISCHARGED, "Left the ED to another hospital"),
-        ("discharge", "OBSENC", "finished", "01", DISCHARGED, "Discharged home after observation"),
+        ("discharge", "OBSENC", "finished", "01", DISCHARGED, "Went home after observation"),
         ("admission", "IMP", "in-progress", "", {Reason.DISCHARGE_CANCELLED},
          "Still in the hospital: the discharge was cancelled"),
         ("death", "IMP", "finished", "20", {Reason.DIED}, "Died"),
@@ -309,7 +310,7 @@ def test_there_is_always_a_headline_and_a_mark(kind, encounter_class, status, co
     assert "_" not in text
     for action in (Action.NOTIFY, Action.AMEND, Action.RETRACT):
         assert wording.mark(action, reasons, encounter_class, 2)
-    ends = ("did not happen", "else", "row", "outpatient", "mistake") if reasons else "by the hospital 2:02 PM"
+    ends = ("did not happen", "else", "goes on", "outpatient", "mistake", "person") if reasons else "back at 2:02 PM"
     assert wording.retraction(reasons, kind, NOW, NOW).endswith(ends)
 
 
@@ -323,17 +324,19 @@ def test_dispositions_of_table_0112_have_words(code):
     ("reasons", "kind", "text"),
     [
         ({Reason.ADMISSION_CANCELLED}, "admission",
-         "Cancelled by the hospital 2:02 PM: this admission did not happen"),
-        ({Reason.ADMISSION_CANCELLED}, "ed_visit", "Cancelled by the hospital 2:02 PM: this ED visit did not happen"),
+         "The hospital cancelled this at 2:02 PM: the admission did not happen"),
+        ({Reason.ADMISSION_CANCELLED}, "ed_visit",
+         "The hospital cancelled this at 2:02 PM: the ED visit did not happen"),
         ({Reason.VISIT_DELETED}, "admission",
-         "Deleted by the hospital 2:02 PM: this admission was entered by mistake"),
+         "The hospital deleted this at 2:02 PM: the admission was entered by mistake"),
         ({Reason.MOVED_TO_ANOTHER_PERSON}, "discharge",
-         "Corrected by the hospital 2:02 PM: this stay belongs to somebody else"),
+         "The hospital corrected this at 2:02 PM: the stay belongs to somebody else"),
         ({Reason.BACK_TO_OUTPATIENT}, "admission",
-         "Changed by the hospital 2:02 PM: no longer an inpatient, now outpatient"),
-        (set(), "admission", "Taken back by the hospital 2:02 PM"),
-        ({Reason.MERGED}, "admission", "Joined by the hospital 2:02 PM: this admission goes on under another row"),
-        ({Reason.MATCH_REJECTED}, "admission", "Taken back 2:02 PM: a person found that this is somebody else"),
+         "The hospital changed this at 2:02 PM: no longer an inpatient, now outpatient"),
+        (set(), "admission", "The hospital took this back at 2:02 PM"),
+        ({Reason.MERGED}, "admission",
+         "The hospital joined this at 2:02 PM with another stay of the same person, which goes on"),
+        ({Reason.MATCH_REJECTED}, "admission", "Taken back at 2:02 PM: somebody found that this is another person"),
     ],
 )  # fmt: skip
 def test_retractions(reasons, kind, text):
@@ -359,10 +362,10 @@ def test_what_waits_without_a_clock(status, kind, expected, text):
 @pytest.mark.parametrize(
     ("status", "met_at", "text"),
     [
-        (ClockStatus.MET, NOW - timedelta(hours=1), "met {today}, 1:02 PM"),
-        (ClockStatus.MET, None, "met"),
-        (ClockStatus.STOPPED, NOW, "stopped"),
-        (ClockStatus.MISSED, None, "missed"),
+        (ClockStatus.MET, NOW - timedelta(hours=1), "admission noted for you today, 1:02 PM; nothing to do"),
+        (ClockStatus.MET, None, "admission noted for you; nothing to do"),
+        (ClockStatus.STOPPED, NOW, "no longer needed"),
+        (ClockStatus.MISSED, None, "passed, and it was not done"),
         (ClockStatus.RUNNING, None, "2 days left"),
     ],
 )
@@ -441,7 +444,7 @@ def test_a_final_diagnosis_goes_before_an_admitting_one_and_both_before_the_comp
 @pytest.mark.parametrize(
     ("item", "text"),
     [
-        (Change(field="encounter_class", before="EMER", after="IMP"), "kind of stay: in the ED → inpatient"),
+        (Change(field="encounter_class", before="EMER", after="IMP"), "Moved from the ED to an inpatient bed"),
         (Change(field="status", before="in-progress", after="finished"),
          "status: in the hospital → left the hospital"),
         (Change(field="disposition", after="03"), "went: to a skilled nursing facility"),

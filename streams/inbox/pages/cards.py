@@ -61,7 +61,7 @@ def _line(other: ReaderStay, row: Row, lead: ReaderStay, card: Row, now: datetim
         row.alert_id,
         "Earlier" if happened < leads_at else "Also",
         row.marks[0] if row.marks else "",
-        f"{row.headline}, {row.when}" if row.when else row.headline,
+        row.happened,
         " · ".join(part for part in parts if part),
     )
 

@@ -93,7 +93,7 @@ def search_result(inbox: "Inbox", reader: "Reader", words: str) -> Response:
         {
             "ref": inbox.refs.of(person.enrollee_id),
             "who": _name(person),
-            "born": time_words.full_date(person.birth_date),
+            "born": time_words.birth_date(person.birth_date),
         }
         | {"theirs": "yes" if may_see(inbox, reader, person.practice_id) else ""}
         for person in people

@@ -102,6 +102,11 @@ class Row:
     others: tuple[str, ...] = ()  # alert_ids of the person's other stays, on one card with this
     lines: tuple[CardLine, ...] = ()  # the first of them in words
 
+    @property
+    def happened(self) -> str:
+        """ "Went home Sun Nov 22, 2:00 PM, against advice"."""
+        return wording.with_time(self.headline, self.when)
+
 
 def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_words.ZONE) -> Row:
     """The row of `stay` for the reader."""
@@ -155,7 +160,8 @@ def retraction_of(alert: AlertView, last_told: AlertView, now: datetime, zone: t
     """What was taken back, with the hospital's time for it; ours where a person of ours did it."""
     ours = alert.occurred_at is None or not _OURS.isdisjoint(alert.reasons)
     at = alert.decided_at if ours else alert.occurred_at or alert.decided_at
-    return wording.retraction(alert.reasons, last_told.kind or AlertKind.ADMISSION, at, now, zone)
+    kind, hospital = last_told.kind or AlertKind.ADMISSION, alert.facility
+    return wording.retraction(alert.reasons, kind, at, now, zone, hospital=hospital, heard_at=alert.decided_at)
 
 
 def because_of(alert: AlertView, policy: Policy) -> str:
@@ -170,7 +176,7 @@ def when_of(alert: AlertView, now: datetime, zone: tzinfo = time_words.ZONE) -> 
     if alert.status is not StayStatus.FINISHED and alert.kind is not AlertKind.DEATH:
         return ""
     at = alert.ended_at or alert.occurred_at
-    return time_words.time_or_moment(at, now, zone) if at else ""
+    return time_words.when(at, now, zone) if at else ""
 
 
 def group_of(stay: ReaderStay, clock: Clock | None, now: datetime, zone: tzinfo = time_words.ZONE) -> Group:
@@ -267,11 +273,11 @@ def withheld_of(alert: AlertView) -> str:
         return ""
     why = alert.withheld[0].why
     if alert.tier is Tier.WITHHELD:
-        reason = "it is not yours" if why is WhyWithheld.NOT_YOURS else "consent is needed"
-        return f"Withheld from you: who this is and what happened ({reason})"
+        reason = "it is not yours" if why is WhyWithheld.NOT_YOURS else "a protected facility, no consent on file"
+        return f"You may not see who this is and what happened: {reason}"
     if alert.tier is Tier.GENERAL:
-        reason = "not needed for your role" if why is WhyWithheld.MINIMUM_NECESSARY else "consent is needed"
-        return f"Withheld from you: where, why, and the medical details ({reason})"
+        reason = "not needed for your role" if why is WhyWithheld.MINIMUM_NECESSARY else "no consent on file"
+        return f"You may not see where, why, and the medical details: {reason}"
     return wording.withheld((item.part for item in alert.withheld), "not needed for your role")
 
 
@@ -329,23 +335,25 @@ def _step_without_clock(stay: ReaderStay, struck: bool, now: datetime, zone: tzi
     alert = stay.latest
     if struck:
         if max(stay.seen, stay.acknowledged) < alert.version:
-            return "Press OK, noted, so that it leaves your list"
-        others = len(stay.not_seen_by)
-        return (
-            f"{number_words.count(others, 'person has', 'people have')} not noted it yet"
-            if others
-            else "Everyone told has noted it"
-        )
+            return "Nothing to do. Press OK, noted, so it leaves your list."
+        return _who_has_not_noted(stay.not_seen_by)
     if stay.passed_to:
         return f"With {', '.join(stay.passed_to)} now; nothing for you to do"
     if stay.again is not None and waits_for_another(stay):
         where = "in the ED" if stay.again.kind is AlertKind.ED_VISIT else "in the hospital"
         return f"Back {where}: this follow-up waits"
     if alert.kind is None or alert.status is None:
-        return "Ask for consent"
+        return "Nothing for you to do without consent"
     if stay.unheard_since is not None:
         return wording.unheard(stay.unheard_since, now, zone)
     return clock_words.waiting(alert.status, alert.kind, alert.expected_discharge, now, zone)
+
+
+def _who_has_not_noted(names: tuple[str, ...]) -> str:
+    if not names:
+        return "Everyone told has noted it"
+    who = names[0] if len(names) == 1 else number_words.count(len(names), "person", "people")
+    return f"{who} {'has' if len(names) == 1 else 'have'} not noted it yet"
 
 
 def _rank(alert: AlertView, priority: Priority, clock: Clock | None, overdue: bool, struck: bool) -> str:

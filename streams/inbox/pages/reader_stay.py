@@ -44,7 +44,7 @@ class ReaderStay(NamedTuple):
     policy: Policy = default_policy()  # in force; words that name numbers take them from it
     loop: Loop | None = None  # what people did about it comes to
     asked: tuple[str, ...] = ()  # what colleagues ask of this reader
-    covered: str = ""  # the name of whom the reader stands in for here
+    covered: str = ""  # for whom the reader stands in here, and until when
     name: Callable[[str], str] = str  # a person by id
 
     @property

@@ -100,7 +100,7 @@ async def tried(
     if who is not None:
         return who
     inbox.guesses.wrong(address_of(request), time.monotonic(), browser_of(inbox, request))
-    lines = ("This link was used already, or it is too old.", "A new one comes with: handoff sign-in")
+    lines = ("This link was used already, or it is too old.", f"{inbox.whom_to_ask().removesuffix('.')} for a new one.")
     heading = "This link no longer opens the inbox"
     return inbox.page("words.html", 401, heading=heading, lines=lines, button=None)
 

@@ -5,8 +5,8 @@ from datetime import datetime, tzinfo
 from itertools import chain
 from typing import Final
 
-from parsers.events import Diagnosis
-from rules.decisions import Change, Reason
+from parsers.events import Diagnosis, EncounterClass, FacilityKind
+from rules.decisions import AlertKind, Change, Grade, Priority, Reason
 from rules.policy.policy import Policy
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
@@ -26,6 +26,9 @@ from streams.words import reasons as reason_words
 from streams.words import stays as wording
 from streams.words import times as time_words
 
+HEARD_AT_ONCE_SECONDS: Final = 90
+# Of a reason that says less than the change beside it, that change's field.
+_SAID_BY_CHANGE: Final = {Reason.DIAGNOSIS_ADDED: "diagnoses", Reason.CLASS_CHANGED: "encounter_class"}
 _SAID_BY_HEADLINE: Final = frozenset({"kind", "status", "disposition", "started_at", "ended_at"})
 
 
@@ -42,6 +45,7 @@ class StayWords:
 
     row: rows.Row
     phone: str
+    phone_of: str  # "Phone", or whose it is
     notice: str
     withheld: str
     diagnoses: tuple[Fact, ...]
@@ -49,6 +53,7 @@ class StayWords:
     about: tuple[Fact, ...]
     contact: tuple[Fact, ...]
     clocks: tuple[Fact, ...]
+    heard_late: str
     story: tuple[StoryItem, ...]
     told: tuple[Fact, ...]
     earlier: tuple[Fact, ...]
@@ -62,7 +67,8 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
     latest = detail.stay.latest
     return StayWords(
         row=rows.row(detail.stay, reader_id, now, zone),
-        phone=people_words.phone(latest.person.phone) if latest.person and not is_struck(latest) else "",
+        phone=_phone(detail),
+        phone_of="Practice" if latest.kind is AlertKind.DEATH else "Phone",
         notice=latest.notice,
         withheld=rows.withheld_of(latest),
         diagnoses=tuple(
@@ -74,19 +80,19 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
         contact=_contact(detail, now, zone),
         clocks=tuple(
             Fact(
-                clock_words.clock_name(clock, detail.stay.policy),
-                f"{clock_words.due(clock.due_at, now, zone)}, "
-                f"{clock_words.clock_state(clock, now, zone, detail.stay.policy)}",
+                clock_words.clock_name(clock, now, zone, detail.stay.policy),
+                clock_words.clock_state(clock, now, zone, detail.stay.policy),
                 " · ".join(clock_words.clock_notes(clock, now, zone)),
             )
             for clock in latest.clocks
         ),
+        heard_late=clock_words.heard_late(latest.clocks),
         story=_story(detail, now, zone),
         told=tuple(
             Fact(
                 "You" if told_person.person.case_manager_id == reader_id else told_person.person.name,
                 people_words.ROLE_WORDS[told_person.person.role],
-                _how_far(told_person),
+                _how_far(told_person, reader_id),
             )
             for told_person in detail.told
         )
@@ -108,7 +114,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
             else ""
         ),
         why=_why(latest, detail.stay.policy),
-        evidence=tuple(match_words.evidence(latest.evidence)),
+        evidence=match_words.compared(latest.evidence),
     )
 
 
@@ -133,23 +139,43 @@ def _whether_arrived(system: ToldSystem, now: datetime, zone: tzinfo) -> str:
             return "did not arrive"
 
 
-def _how_far(told_person: ToldPerson) -> str:
+def _how_far(told_person: ToldPerson, reader_id: str) -> str:
     if not told_person.owning:
         return "it is not theirs any more"
     if told_person.acknowledged:
-        return "marked as seen"
+        return "noted it"
+    if told_person.person.case_manager_id == reader_id:
+        return "reading now"
     return "opened" if told_person.seen else "not opened yet"
+
+
+def _phone(detail: StayDetail) -> str:
+    """Whom to call: the patient; of who died, nobody but the practice."""
+    latest = detail.stay.latest
+    if latest.kind is AlertKind.DEATH:
+        return people_words.phone(detail.practice.phone) if detail.practice else ""
+    return people_words.phone(latest.person.phone) if latest.person and not is_struck(latest) else ""
+
+
+def _facility_kind(kind: FacilityKind | None) -> str:
+    """What a facility is; of a hospital that goes without saying."""
+    return "" if kind in (None, FacilityKind.ACUTE) else wording.FACILITY_KIND_WORDS[kind]
+
+
+def _came(alert: AlertView) -> str:
+    inpatient = alert.encounter_class in (EncounterClass.INPATIENT, EncounterClass.OBSERVATION)
+    return "Admitted" if inpatient else "Came"
 
 
 def about(alert: AlertView, now: datetime, zone: tzinfo) -> tuple[Fact, ...]:
     """What is known of the stay, in the order a page shows it."""
     facts = (
         ("Facility", wording.facility(alert.facility)),
-        ("Kind", wording.FACILITY_KIND_WORDS[alert.facility_kind] if alert.facility_kind else ""),
+        ("Kind", _facility_kind(alert.facility_kind)),
         ("Unit", alert.unit),
         ("Doctor", alert.attending),
-        ("Began", time_words.moment(alert.started_at, now, zone) if alert.started_at else ""),
-        ("Ended", time_words.moment(alert.ended_at, now, zone) if alert.ended_at else ""),
+        (_came(alert), time_words.moment(alert.started_at, now, zone) if alert.started_at else ""),
+        ("Left", time_words.moment(alert.ended_at, now, zone) if alert.ended_at else ""),
         ("Went", wording.disposition(alert.disposition)),
         ("Expected to leave", time_words.day(alert.expected_discharge, now, zone) if alert.expected_discharge else ""),
     )
@@ -209,19 +235,22 @@ def _deeds(detail: StayDetail, now: datetime, zone: tzinfo) -> list[StoryItem]:
 def _version_item(alert: AlertView, before: AlertView | None, now: datetime, zone: tzinfo, policy: Policy) -> StoryItem:
     headline = rows.headline_of(alert)
     as_before = before is not None and rows.headline_of(before) == headline
-    reason = next((reason_words.reason(item, policy) for item in alert.reasons), headline)
-    did = reason if as_before or is_struck(alert) else headline
-    reasons = [reason_words.reason(item, policy) for item in alert.reasons if not _obvious(item, alert)]
-    changed = [wording.change(_with_words(item, alert), zone) for item in alert.changes if _worth(item)]
-    happened = ""
-    if alert.occurred_at and abs((alert.decided_at - alert.occurred_at).total_seconds()) > 90:
-        happened = f"happened {time_words.moment(alert.occurred_at, now, zone)}"
+    by_change = {item.field: _changed(item, alert, zone) for item in alert.changes if _worth(item)}
+
+    def said(item: Reason) -> str:
+        return by_change.get(_SAID_BY_CHANGE.get(item, "")) or reason_words.reason(item, policy)
+
+    did = next((said(item) for item in alert.reasons), headline) if as_before or is_struck(alert) else headline
+    reasons = [said(item) for item in alert.reasons if not _obvious(item, alert)]
+    at, heard = alert.occurred_at or alert.decided_at, ""
+    if (alert.decided_at - at).total_seconds() > HEARD_AT_ONCE_SECONDS:
+        heard = f"We heard {time_words.moment(alert.decided_at, now, zone)}"
     source = wording.feed_name(alert.trigger, alert.control_id) if alert.trigger else ""
     return StoryItem(
-        alert.decided_at,
-        time_words.moment(alert.decided_at, now, zone),
+        at,
+        time_words.moment(at, now, zone),
         did or "Told",
-        tuple(dict.fromkeys(part for part in (*reasons, *changed, happened) if part and part != did)),
+        tuple(dict.fromkeys(part for part in (*reasons, *by_change.values(), heard) if part and part != did)),
         f"{wording.facility(alert.facility)}, {source}" if alert.facility and source else source,
     )
 
@@ -230,26 +259,38 @@ def _obvious(item: Reason, alert: AlertView) -> bool:
     return item in {Reason.ED_ARRIVAL, Reason.ADMITTED, Reason.OBSERVATION, Reason.DISCHARGED} and not is_struck(alert)
 
 
-def _with_words(item: Change, alert: AlertView) -> Change:
-    """A change of diagnoses, which names codes, with words beside them."""
+def _changed(item: Change, alert: AlertView, zone: tzinfo) -> str:
+    """A change in words; one of diagnoses names codes, which stand beside words."""
     if item.field != "diagnoses":
-        return item
-    words = {diagnosis.code: diagnosis for diagnosis in alert.diagnoses if diagnosis.code and diagnosis.text}
+        return wording.change(item, zone)
+    known = {diagnosis.code: diagnosis for diagnosis in alert.diagnoses if diagnosis.code and diagnosis.text}
 
-    def named(codes: str) -> str:
-        parts = (words.get(code, Diagnosis(code=code)) for code in codes.split(", ") if code)
-        return ", ".join(
+    def named(codes: str) -> list[str]:
+        parts = (known.get(code, Diagnosis(code=code)) for code in codes.split(", ") if code)
+        return [
             f"{diagnosis_words.diagnosis(diagnosis)} ({diagnosis.code})"
             if diagnosis.text
             else diagnosis_words.diagnosis(diagnosis)
             for diagnosis in parts
-        )
+        ]
 
-    return item.model_copy(update={"before": named(item.before), "after": named(item.after)})
+    before, after = named(item.before), named(item.after)
+    if set(before) <= set(after):
+        return f"New diagnosis: {', '.join(name for name in after if name not in before)}"
+    joined = {"before": ", ".join(before), "after": ", ".join(after)}
+    return wording.change(item.model_copy(update=joined), zone)
 
 
 def _worth(item: Change) -> bool:
     return item.field not in _SAID_BY_HEADLINE and item.before != item.after
+
+
+def _rule(alert: AlertView, policy: Policy) -> str:
+    if not alert.rule or alert.priority is None:
+        return ""
+    if alert.priority in (Priority.URGENT, Priority.HIGH):
+        return rows.because_of(alert, policy) or f"Rule: {alert.rule.replace('_', ' ')}"
+    return f"{wording.PRIORITY_WORDS[alert.priority].capitalize()}: no rule makes this urgent"
 
 
 def _why(alert: AlertView, policy: Policy) -> tuple[str, ...]:
@@ -257,9 +298,9 @@ def _why(alert: AlertView, policy: Policy) -> tuple[str, ...]:
         return ()
     said = [reason_words.reason(item, policy) for item in alert.reasons]
     lines = [
-        match_words.GRADE_WORDS[alert.grade] if alert.grade else "",
+        match_words.GRADE_WORDS[alert.grade] if alert.grade is not Grade.CERTAIN and alert.grade else "",
         f"What the message said: {'; '.join(said)}" if said else "",
-        f"Rule: {alert.rule.replace('_', ' ')}" if alert.rule else "",
+        _rule(alert, policy),
         f"Why you: {alert.route}" if alert.route else "",
     ]
     return tuple(line for line in lines if line)

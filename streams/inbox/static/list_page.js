@@ -390,6 +390,15 @@ search.addEventListener("input", () => {
   filter();
   tell();
 });
+document.getElementById("show-all").addEventListener("click", showAll);
+
+function showAll() {
+  steady(() => {
+    search.value = "";
+    filter();
+  });
+  tell();
+}
 
 const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
@@ -454,12 +463,7 @@ keys({
   Escape: (event, typing) => {
     if (typing) document.activeElement.blur();
     else if (chooseNone()) return;
-    if (!search.value) return;
-    steady(() => {
-      search.value = "";
-      filter();
-    });
-    tell();
+    if (search.value) showAll();
   },
 });
 

@@ -46,8 +46,9 @@ export function listen(start, handlers) {
     fresh.classList.toggle("cut", !live);
     fresh.classList.toggle("quiet-feed", live && silent.length > 0);
     if (live) {
-      const last = lastAlert === null ? "no alert yet" : `last alert ${span(Date.now() - lastAlert)} ago`;
-      fresh.textContent = silent.length ? `${quiet()}. Connected, ${last}` : `live, ${last}`;
+      const last = lastAlert === null ? "No news for you yet." : `Last news for you ${span(Date.now() - lastAlert)} ago.`;
+      const heard = feeds > 1 ? ` All ${feeds} hospitals heard from.` : "";
+      fresh.textContent = silent.length ? `${quiet()}. Connected. ${last}` : `Live. ${last}${heard}`;
       banner.hidden = true;
       return;
     }
@@ -55,9 +56,9 @@ export function listen(start, handlers) {
       fresh.textContent = "connecting";
       return;
     }
-    fresh.textContent = `not live since ${clock.format(cutSince)}`;
+    fresh.textContent = `no connection since ${clock.format(cutSince)}`;
     if (Date.now() - cutSince < 1_500) return; // a blink is no news
-    const words = `Not live since ${clock.format(cutSince)}. What you see may be old. Trying again by itself.`;
+    const words = `No connection since ${clock.format(cutSince)}. What you see may be old. Trying again.`;
     if (banner.textContent !== words) banner.textContent = words;
     banner.hidden = false;
   }
