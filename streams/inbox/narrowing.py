@@ -13,7 +13,7 @@ from parsers.people import RiskTier
 from rules.decisions import AlertKind, Priority
 from streams.inbox.board import holder
 from streams.inbox.pages.cards import cards
-from streams.inbox.pages.list_rows import Row
+from streams.inbox.pages.list_rows import Row, row
 from streams.inbox.pages.reader_stay import ReaderStay, clock_of
 from streams.words import clocks as clock_words
 
@@ -71,6 +71,13 @@ def narrowing_of(given: dict[str, str]) -> Narrowing:
             for fault in error.errors(include_input=False):
                 said.pop(str(fault["loc"][0]), None)
     return Narrowing()
+
+
+def listed(
+    stays: Iterable[ReaderStay], reader_id: str, by: Narrowing, now: datetime, zone: tzinfo
+) -> list[tuple[ReaderStay, Row]]:
+    """The cards of a list, each with the stay that leads it."""
+    return narrowed([(stay, row(stay, reader_id, now, zone)) for stay in stays], by, now, zone)
 
 
 def narrowed(

@@ -81,13 +81,13 @@ def field(name: str) -> str:
 
 def compared(fields: Mapping[str, str]) -> tuple[str, ...]:
     """ "We matched birth date, Medicaid ID", then what is only close, and what is not the same."""
-    told = {name: word for name, word in fields.items() if name != Field.LARGE_BLOCK}
-    sorted_out = {shown: [name for name, word in told.items() if shown_of([word]) is shown] for shown in Shown}
+    words = {name: word for name, word in fields.items() if name != Field.LARGE_BLOCK}
+    sorted_out = {shown: [name for name, word in words.items() if shown_of([word]) is shown] for shown in Shown}
     same = ", ".join(field(name) for name in sorted_out[Shown.AGREES])
-    close = "; ".join(evidence({name: told[name] for name in sorted_out[Shown.UNCLEAR]}))
+    close = "; ".join(evidence({name: words[name] for name in sorted_out[Shown.UNCLEAR]}))
     other = ", ".join(field(name) for name in sorted_out[Shown.DISAGREES])
     lines = ("We matched", same), ("Less sure:", close), ("Not the same:", other)
-    return tuple(f"{lead} {words}" for lead, words in lines if words)
+    return tuple(f"{lead} {named}" for lead, named in lines if named)
 
 
 def evidence(fields: Mapping[str, str]) -> list[str]:

@@ -25,8 +25,8 @@ def clock(kind, status=ClockStatus.RUNNING, **more):
     return Clock(kind=kind, starts_at=SUNDAY, due_at=datetime(2026, 11, 27, 22, tzinfo=UTC), status=status, **more)
 
 
-def row(told, **stay):
-    return rows.row(ReaderStay((view(told, ROSA, ORTIZ, network_id="n1"),), **stay), ORTIZ.case_manager_id, NOW)
+def row(version, **stay):
+    return rows.row(ReaderStay((view(version, ROSA, ORTIZ, network_id="n1"),), **stay), ORTIZ.case_manager_id, NOW)
 
 
 def headline(code, encounter_class=EncounterClass.INPATIENT):

@@ -31,6 +31,7 @@ from streams.words import matches as match_words
 from streams.words import numbers as number_words
 from streams.words import people as people_words
 from streams.words import reasons as reason_words
+from streams.words import retractions as retraction_words
 from streams.words import stays as wording
 from streams.words import times as time_words
 
@@ -311,7 +312,7 @@ def test_there_is_always_a_headline_and_a_mark(kind, encounter_class, status, co
     for action in (Action.NOTIFY, Action.AMEND, Action.RETRACT):
         assert wording.mark(action, reasons, encounter_class, 2)
     ends = ("did not happen", "else", "goes on", "outpatient", "mistake", "person") if reasons else "back at 2:02 PM"
-    assert wording.retraction(reasons, kind, NOW, NOW).endswith(ends)
+    assert retraction_words.retraction(reasons, kind, NOW, NOW).endswith(ends)
 
 
 @pytest.mark.parametrize("code", [f"{number:02}" for number in (*range(1, 11), 20, 21, 30, *range(40, 44), 50, 51,
@@ -340,7 +341,7 @@ def test_dispositions_of_table_0112_have_words(code):
     ],
 )  # fmt: skip
 def test_retractions(reasons, kind, text):
-    assert wording.retraction(reasons, AlertKind(kind), NOW, NOW) == text
+    assert retraction_words.retraction(reasons, AlertKind(kind), NOW, NOW) == text
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from streams.inbox.narrowing import Narrowing
+from streams.inbox.narrowing import Narrowing, listed
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.cards import on_card
-from streams.inbox.pages.list import rows_of
 from streams.inbox.request import Reader
 
 if TYPE_CHECKING:
@@ -29,9 +28,9 @@ async def previous_stay(inbox: "Inbox", visit: "Visit") -> Response:
 def _beside(inbox: "Inbox", reader: Reader, alert_id: str, by: int) -> Response:
     """To the next stay of the reader's own list that is not done; past its ends, and from what it does not hold, to
     the list itself."""
-    now = datetime.now(UTC)
-    listed = rows_of(inbox, reader, inbox.desk.stays(reader.person, now), Narrowing(), now)
-    groups = rows.grouped(row for _, row in listed)
+    now, who = datetime.now(UTC), reader.person.case_manager_id
+    cards = listed(inbox.desk.stays(reader.person, now), who, Narrowing(), now, inbox.desk.zone)
+    groups = rows.grouped(row for _, row in cards)
     shown = [row for group, members in groups.items() for row in members if group is not rows.Group.FINISHED]
     here = next((place for place, row in enumerate(shown) if alert_id in on_card(row)), None)
     at = -1 if here is None else here + by

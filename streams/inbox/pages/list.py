@@ -14,7 +14,7 @@ from starlette.responses import (
 from rules.following.roles import Doing, may
 from streams.inbox import quiet
 from streams.inbox.board import holder, is_open
-from streams.inbox.narrowing import Narrowing, View, narrowed
+from streams.inbox.narrowing import Narrowing, View, listed
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.cards import stays_on
 from streams.inbox.pages.loop_words import CALL_PRESSES
@@ -122,9 +122,7 @@ def stays_of(inbox: "Inbox", reader: Reader, now: datetime, view: View) -> list[
 def rows_of(
     inbox: "Inbox", reader: Reader, stays: list[ReaderStay], by: Narrowing, now: datetime
 ) -> list[tuple[ReaderStay, rows.Row]]:
-    """The cards of a list: each with the stay that leads it."""
-    who, zone = reader.person.case_manager_id, inbox.desk.zone
-    return narrowed([(stay, rows.row(stay, who, now, zone)) for stay in stays], by, now, zone)
+    return listed(stays, reader.person.case_manager_id, by, now, inbox.desk.zone)
 
 
 def groups_of(

@@ -28,6 +28,7 @@ from streams.words import clocks as clock_words
 from streams.words import diagnoses as diagnosis_words
 from streams.words import numbers as number_words
 from streams.words import people as people_words
+from streams.words import retractions as retraction_words
 from streams.words import stays as wording
 from streams.words import times as time_words
 
@@ -161,7 +162,7 @@ def retraction_of(alert: AlertView, last_told: AlertView, now: datetime, zone: t
     ours = alert.occurred_at is None or not _OURS.isdisjoint(alert.reasons)
     at = alert.decided_at if ours else alert.occurred_at or alert.decided_at
     kind, hospital = last_told.kind or AlertKind.ADMISSION, alert.facility
-    return wording.retraction(alert.reasons, kind, at, now, zone, hospital=hospital, heard_at=alert.decided_at)
+    return retraction_words.retraction(alert.reasons, kind, at, now, zone, hospital=hospital, heard_at=alert.decided_at)
 
 
 def because_of(alert: AlertView, policy: Policy) -> str:

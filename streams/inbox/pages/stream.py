@@ -17,9 +17,8 @@ from starlette.responses import (
 from parsers.people import CaseManager
 from rules.following.roles import Doing
 from streams.inbox.live import Change, sse
-from streams.inbox.narrowing import Narrowing
+from streams.inbox.narrowing import Narrowing, listed
 from streams.inbox.pages.cards import on_card
-from streams.inbox.pages.list import rows_of
 from streams.inbox.request import BEAT_SECONDS, MOST_READ_AGAIN, MOST_ROWS_AT_ONCE, Reader, SignedOut, bare, events, log
 from streams.store import Unavailable
 from streams.store.changes import FeedKind
@@ -120,9 +119,10 @@ def row_events(inbox: "Inbox", reader: Reader, changes: list[Change]) -> list[by
     last = {change.item.alert_id: change.item.position for change in changes}
     told_ids = {change.item.alert_id for change in changes if change.item.kind is FeedKind.ALERT}
     stays = inbox.desk.stays(reader.person, now, list(last))
-    shown = [row for _, row in rows_of(inbox, reader, stays, Narrowing(), now)]
-    listed = {alert_id for row in shown for alert_id in on_card(row)}
-    left = {alert_id: position for alert_id, position in last.items() if alert_id not in listed}
+    who, zone = reader.person.case_manager_id, inbox.desk.zone
+    shown = [row for _, row in listed(stays, who, Narrowing(), now, zone)]
+    still = {alert_id for row in shown for alert_id in on_card(row)}
+    left = {alert_id: position for alert_id, position in last.items() if alert_id not in still}
     first = [sse("gone", {"id": alert_id, "into": row.alert_id}) for row in shown for alert_id in row.others]
     then = [(position, sse("gone", {"id": alert_id}, position)) for alert_id, position in left.items()]
     for row in shown:
