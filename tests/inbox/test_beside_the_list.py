@@ -1,5 +1,6 @@
 """Board, cover, search, person, sheet and calendar in a real browser: fit for everybody to read."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -135,6 +136,11 @@ def test_a_notice_comes_only_when_asked_for_and_away_and_holds_a_number(chrome, 
     tell(staffed.store, alert(newcomer(staffed.store), "two", priority=Priority.URGENT))
     notice = '["Warm Handoff",{"body":"1 new urgent","tag":"urgent"}]'
     expect(page.locator("body")).to_have_attribute("data-notices", notice, timeout=10_000)
+    expect(page).to_have_title("Inbox · Warm Handoff")  # nothing is counted there unasked
+    page.get_by_label("Count in the title").check()
+    expect(page).to_have_title(re.compile(r"^\(\d+\) Inbox · Warm Handoff$"))
+    page.get_by_label("Count in the title").uncheck()
+    expect(page).to_have_title("Inbox · Warm Handoff")
     assert page.evaluate("JSON.stringify({...localStorage})") == '{"notices":"on"}'
 
 

@@ -4,7 +4,7 @@ import { act, lockNow, log, post, undoLast } from "./acts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { listen } from "./live.js";
 import { chooseNone, toggle } from "./many.js";
-import { notice } from "./notices.js";
+import { countInTitle, notice } from "./notices.js";
 
 const main = document.getElementById("main");
 const news = document.getElementById("news");
@@ -111,7 +111,7 @@ function count() {
     group.querySelector(".count").textContent = group.querySelectorAll(".row").length;
   }
   const now = document.querySelectorAll("#now .row").length;
-  document.title = `${now ? `(${now}) ` : ""}Inbox · Warm Handoff`;
+  countInTitle(now);
 }
 
 function speak(row) {

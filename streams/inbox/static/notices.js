@@ -1,7 +1,24 @@
-// Notices on the desktop: off until somebody asks for them, and of a number only; nothing of a patient leaves the page.
+// Notices on the desktop and a count in the title: each off until somebody asks for it, and a number only; nothing of a
+// patient leaves the page.
 
 const box = document.getElementById("notices");
 const KEY = "notices";
+const titleBox = document.getElementById("title-count");
+const TITLE_KEY = "title-count";
+const title = document.title;
+let inTitle = 0;
+
+titleBox.checked = localStorage.getItem(TITLE_KEY) === "on";
+titleBox.addEventListener("change", () => {
+  if (titleBox.checked) localStorage.setItem(TITLE_KEY, "on");
+  else localStorage.removeItem(TITLE_KEY);
+  countInTitle(inTitle);
+});
+
+export function countInTitle(people) {
+  inTitle = people;
+  document.title = titleBox.checked && people ? `(${people}) ${title}` : title;
+}
 
 function wanted() {
   return localStorage.getItem(KEY) === "on" && globalThis.Notification?.permission === "granted";
