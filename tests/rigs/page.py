@@ -60,7 +60,7 @@ class Page(threading.Thread):
     def _still(self) -> bool:
         connection, response = self._get("/still", 3.0)
         connection.close()
-        return response.status == 200
+        return 200 <= response.status < 300
 
     def _get(
         self, path: str, seconds: float = SILENT_SECONDS
