@@ -90,6 +90,7 @@ class Comparison(NamedTuple):
     evidence: dict[str, str]
     penalty: float = 0.0  # the part of `weight` that disagreeing identifiers took off, as a positive number
     grown: bool | None = None  # both are of an age at which twins do not share a home; None: no day or birth date given
+    untold: bool = False  # a whole middle name is on file, and the other side says none
 
 
 _GROWN: Final = 26_00_00  # 26 years as a difference of two dates yyyymmdd; up to there children stay on a parent's plan
@@ -274,15 +275,17 @@ def compare(
         evidence[LAST_NAME] = last_word
     if first_word:
         evidence[FIRST_NAME] = first_word
+    word = ""
     if first_word == BY_MIDDLE_NAME:
         word, share = _crossed_agreement(person, other)
-        if word:
-            evidence[MIDDLE_NAME] = word
-            weight += share
+    elif first_word == PART:
+        word, share = _further_agreement(person, other)
     elif person.middle and other.middle:
         word, share = _middle_agreement(person.middle, other.middle)
+    if word:
         evidence[MIDDLE_NAME] = word
         weight += share
+    untold = not word and len(other.middle) > 1 and first_word != BY_MIDDLE_NAME
     if person.suffix and other.suffix:
         evidence[SUFFIX] = EQUAL if person.suffix == other.suffix else DIFFERS
         weight += 2.0 if person.suffix == other.suffix else -6.0
@@ -335,7 +338,7 @@ def compare(
     if person.mother and other.mother:
         evidence[MOTHER] = EQUAL if person.mother == other.mother else DIFFERS
         weight += 6.0 if person.mother == other.mother else -4.0
-    return Comparison(weight, evidence, penalty, grown)
+    return Comparison(weight, evidence, penalty, grown, untold)
 
 
 def _middle_agreement(middle: str, other: str) -> tuple[Agreement, float]:
@@ -357,6 +360,19 @@ def _crossed_agreement(person: Person, other: Person) -> tuple[str, float]:
         return "", 0.0
     agreements = [_middle_agreement(person.middle, first.key) for _, first in other.names if first.key]
     return max(agreements, key=lambda agreement: agreement[1], default=("", 0.0))
+
+
+def _further_agreement(person: Person, other: Person) -> tuple[str, float]:
+    """What follows the first word of the first name, or stands as the middle name: Mary Ann with Mary and Ann."""
+    agreements = [
+        _middle_agreement(further, another) for further in _further_names(person) for another in _further_names(other)
+    ]
+    return max(agreements, key=lambda agreement: agreement[1], default=("", 0.0))
+
+
+def _further_names(person: Person) -> list[str]:
+    names = [part for _, first in person.names for part in first.parts[1:]]
+    return [*names, person.middle] if person.middle else names
 
 
 def _ssn_agreement(ssn: str, other: str, shared: bool) -> tuple[Agreement, float]:

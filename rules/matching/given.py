@@ -24,13 +24,16 @@ from rules.matching.evidence import (
     SIMILAR,
     Agreement,
 )
-from rules.matching.names import Name, common_first, is_word, known_first, nickname, same_script
+from rules.matching.names import Name, common_first, first_shares, is_word, known_first, nickname, same_script
 
 Weights = Callable[[str], float]
 Borne = Callable[[str], bool]
 PERHAPS_TWO: Final = (SIMILAR, NICKNAME, FIRST_LETTER)  # what `one_or_two` has to judge
 _GIVEN_BITS: Final = 9.5  # a nickname that more than one in 724 are given as their name
 _GIVEN_BITS_OF_YOUNG: Final = 11.0  # more than one in 2,000
+_BEGINNING: Final = 3  # letters in which two names that begin alike may be one
+_BORNE: Final = 0.0001  # the share of people who bear a name that may be meant by how it begins
+_TELLING_BEGINNING: Final = 4  # letters that tell a name by how it begins
 _VOWELS: Final = frozenset("AEIOUY")
 
 
@@ -50,7 +53,8 @@ def first_agreement(name: Name, other: Name) -> tuple[Agreement, float]:
         return _part_agreement(name.parts or (a,), other.parts or (b,))
     if nickname(a, b):
         return NICKNAME, 0.7
-    if close(a, b):
+    near = close(a, b)
+    if near:
         both = known_first(a) and known_first(b)
         if both:
             one_sound, other_sound = _spoken(a), _spoken(b)
@@ -62,10 +66,11 @@ def first_agreement(name: Name, other: Name) -> tuple[Agreement, float]:
             return SIMILAR, 0.6
         if not both and a[0] != b[0] and _apart(a, b) <= 1:
             return FIRST_LETTER, 0.4
-        return ANOTHER_NAME, 0.0
     if _shortened(a, b):
-        return INITIAL, 0.3
-    return DIFFERS, 0.0
+        return (INITIAL, 0.3) if _begins_another(*sorted((a, b), key=len)) else (SIMILAR, 0.6)
+    if near or _begins(a, b):
+        return ANOTHER_NAME, 0.0
+    return (SIMILAR, 0.6) if _heard(a) == _heard(b) else (DIFFERS, 0.0)
 
 
 def _part_agreement(ones: tuple[str, ...], others: tuple[str, ...]) -> tuple[Agreement, float]:
@@ -79,6 +84,24 @@ def _shortened(a: str, b: str) -> bool:
     """One is how the other begins and no name itself: KATH of KATHERINE, not CARL of CARLOTTA."""
     short, long = sorted((a, b), key=len)
     return len(short) > 1 and long.startswith(short) and not known_first(short)
+
+
+def _begins(a: str, b: str) -> bool:
+    """One is how the other begins, and a name itself: MARG and MARGARET, CARL and CARLOTTA."""
+    short, long = sorted((a, b), key=len)
+    return len(short) >= _BEGINNING and long.startswith(short)
+
+
+@lru_cache(maxsize=1 << 14)
+def _begins_another(short: str, name: str) -> bool:
+    """Whether a name that people bear, and that does not sound like `name`, begins in these letters too: KATH is
+    KATHERINE or KATHLEEN, CYNT is nobody but CYNTHIA."""
+    if len(short) < _TELLING_BEGINNING:
+        return True
+    sound = _sound(name)
+    return any(
+        share > _BORNE and other.startswith(short) and _sound(other) != sound for other, share in first_shares().items()
+    )
 
 
 def _apart(a: str, b: str) -> int:
@@ -117,6 +140,18 @@ def _spoken(name: str) -> str:
     letters = letters.translate(_VOICED)
     single = [letter for place, letter in enumerate(letters) if place == 0 or letters[place - 1] != letter]
     return "".join(single)
+
+
+_SPELLINGS: Final = (("IE", "I"), ("EI", "I"), ("EE", "I"), ("EA", "I"))
+
+
+@lru_cache(maxsize=1 << 14)
+def _heard(name: str) -> str:
+    """As `_spoken`, however the sound of an I is spelled: alike for CODY and CODIE, RYAN and RIEAN."""
+    sound = _spoken(name)
+    for spelling, letter in _SPELLINGS:
+        sound = sound.replace(spelling, letter)
+    return sound
 
 
 def one_or_two(

@@ -65,6 +65,7 @@ _NOT_NAMED: Final = (*_ANOTHER, ANOTHER_SCRIPT)
 _OTHER_DATE: Final = (DIFFERS, YEARS_APART)
 _PLACE: Final = (EQUAL, SIMILAR, FORMER_ADDRESS)
 _SURE_NAME: Final = (EQUAL, NICKNAME, FORMER_NAME)
+_FULL_NAME: Final = (*_SURE_NAME, SIMILAR, PART)
 _LOOSE_NAME: Final = (SIMILAR, NICKNAME, SWAPPED)
 _LOOSE_LAST: Final = (PART,)
 _LOOSE_FIRST: Final = (BY_MIDDLE_NAME,)
@@ -100,16 +101,18 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     Automatic (certain, probable) needs first name, last name and birth date plus a third agreeing element that is
     not ZIP, city or sex: an identifier, a street address, a phone, the mother, a whole middle name or an initial
     that few bear (for people who moved: of those who share name and birth date with somebody about one in a
-    thousand shares that too). What agrees only loosely (half of a double last name, a middle name used as the first,
-    a birth date off by a digit or a part) must be outweighed by an identifier or by two such elements, another last
-    name by two of which one may be an identifier. Among a few thousand people one address is enough for another last
-    name, and part of an address in one ZIP code for the same names. Beside a middle initial the ZIP code, and alone a
-    phone off by a digit, tell people of the same names and birth date who moved.
+    thousand shares that too; a middle name that many bear does not stand against another address and another phone).
+    What agrees only loosely (half of a double last name, a middle name used as the first, a birth date off by a digit
+    or a part) must be outweighed by an identifier or by two such elements, another last name by two of which one may be
+    an identifier. Among a few thousand people one address is enough for another last name, and part of an address in
+    one ZIP code for the same names. Beside a middle initial the ZIP code, and alone a phone off by a digit, tell people
+    of the same names and birth date who moved.
 
     Never automatic: two Social Security numbers, and first names that have nothing in common. Twins (a like name that
     people bear, a nickname that is a name of its own, the same one and another middle name, one called by the other's
     middle name, a number next to the other's) and Jr/Sr (another suffix, another birth date) never pass without an
-    identifier, and not with a Social Security number alone where the middle names differ too. Who is grown shares no
+    identifier, and not with a Social Security number alone where the middle names differ too; nor does a child of the
+    other sex, or of one address and another phone, without a middle name where one is on file. Who is grown shares no
     home with a twin: there one address or phone is enough beside a like name, another last or another middle name. On a
     day for which all enrolled were looked for, one address is enough beside one loose element. Certain needs all three
     present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
@@ -201,16 +204,21 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
         if birth is None:  # father and son share the rest
             enough = enough and near_identifiers > 0 and places > 0 and ssn != SHARED and not opposed
         return Grade.PROBABLE if enough else Grade.POSSIBLE
+    if evidence.get(SEX) == DIFFERS and comparison.grown is False and not (identifiers or near or given):
+        return Grade.POSSIBLE  # a twin of the other sex
+    half_home = thirds == 1 and evidence.get(ADDRESS) in _PLACE and evidence.get(PHONE) == DIFFERS
+    if half_home and comparison.untold and comparison.grown is False:
+        return Grade.POSSIBLE  # Maria Elena or her twin Maria Luz, when only Maria is said
     near_home = evidence.get(ADDRESS) in _NEAR_HOME and evidence.get(ZIP) in _NEAR_ZIP
     sure = first in _SURE_NAME and last in _SURE_NAME
     if not thirds:
+        moved = evidence.get(ADDRESS) == DIFFERS
         alone = birth == EQUAL and (
             middle_word == RARE
-            or (middle and first in _SURE_NAME)
+            or (middle and first in _FULL_NAME and not (moved and evidence.get(PHONE) == DIFFERS))
             or (sure and first != NICKNAME and middle_word == RARE_INITIAL and evidence.get(PHONE) != DIFFERS)
         )  # who moved too
         alone = alone or (near_home and panel_size <= NAMESAKES_FROM)
-        moved = evidence.get(ADDRESS) == DIFFERS
         nearly = evidence.get(PHONE) == ONE_DIGIT or (given and evidence.get(ZIP) == EQUAL and not moved)
         alone = alone or (sure and birth == EQUAL and nearly)
         alone = alone or (panel_size <= FEW_PEOPLE and _says_no_more(evidence))
@@ -229,7 +237,7 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
         return Grade.PROBABLE
     if identifiers:
         return Grade.CERTAIN
-    if birth in _SURE_DATE and sure:
+    if birth in _SURE_DATE and sure and not (comparison.untold and comparison.grown is False):
         return Grade.CERTAIN
     return Grade.PROBABLE
 
@@ -254,11 +262,11 @@ def _says_no_more(evidence: dict[str, str]) -> bool:
 def _two_people(evidence: dict[str, str], first: str | None, places: int, panel_size: int) -> bool:
     """Whether, without an identifier that agrees, this is so surely somebody else that nobody need be asked.
 
-    Two first names that have nothing in common (siblings, twins); a name like it with a number or middle name against
-    it; the same names and years between the birth dates (father and son), unless home, phone and whole middle name
-    agree; a newborn without a name and another birth date; people who share name and birth date by chance: other middle
-    names or other Social Security numbers, and no home in common. Among a few thousand people, where such questions are
-    few, whoever shares the home is asked about.
+    Two first names that have nothing in common (siblings, twins); a name like it with a number, middle name or sex
+    against it; the same names and years between the birth dates (father and son), unless home, phone and whole middle
+    name agree; a newborn without a name and another birth date; people who share name and birth date by chance: other
+    middle names or other Social Security numbers, and no home in common. Among a few thousand people, where such
+    questions are few, whoever shares the home is asked about.
     """
     birth, middle, ssn = evidence.get(BIRTH_DATE), evidence.get(MIDDLE_NAME), evidence.get(SSN)
     numbers = DIFFERS in (ssn, evidence.get(MEDICAID_ID))
@@ -269,7 +277,8 @@ def _two_people(evidence: dict[str, str], first: str | None, places: int, panel_
         return True
     if birth == YEARS_APART:
         return against or first is None or places < 2 or middle not in (EQUAL, RARE)
-    if first == ANOTHER_NAME and (against or (birth != EQUAL and not places)):
+    other_sex = evidence.get(SEX) == DIFFERS and middle not in (EQUAL, RARE)
+    if first == ANOTHER_NAME and (against or other_sex or (birth != EQUAL and not places)):
         return True
     if birth == DIFFERS and (against or first is None or not places):
         return True

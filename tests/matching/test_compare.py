@@ -229,8 +229,13 @@ CASES = {
         {"zip": "equal", "city": "equal", "sex": "equal"},
     ),
     "moved, the whole middle name": (
-        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="9195550100"),
+        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone=""),
         Grade.PROBABLE,
+        {"middle_name": "equal", "address": "differs"},
+    ),
+    "moved, the whole middle name, another phone": (
+        BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="9195550100"),
+        Grade.POSSIBLE,
         {"middle_name": "equal", "address": "differs", "phone": "differs"},
     ),
     "moved, an initial many bear": (
@@ -536,8 +541,76 @@ def test_the_beginning_of_a_name_is_an_initial():
     assert compare(read_record(short), read_record(whole)).evidence["first_name"] == "initial equal"
     assert graded(short, whole) is Grade.POSSIBLE
     assert rank(graded(short._replace(ssn=ROSA.ssn), whole._replace(ssn=ROSA.ssn))) >= rank(Grade.PROBABLE)
-    carl, carlotta = (BARE._replace(first=name, middle="") for name in ("Carl", "Carlotta"))
-    assert compare(read_record(carl), read_record(carlotta)).evidence["first_name"] == "differs"
+
+
+@pytest.mark.parametrize(("short", "whole"), [("Cynt", "Cynthia"), ("Brit", "Brittney"), ("Howa", "Howard")])
+def test_the_beginning_of_one_name_only_is_that_name(short, whole):
+    assert named(short, whole, CHILD) == ("similar", Grade.PROBABLE)
+
+
+@pytest.mark.parametrize(("short", "whole"), [("Kath", "Kathleen"), ("Patr", "Patrick"), ("Dar", "Darrell")])
+def test_the_beginning_of_several_names_may_be_the_twins(short, whole):
+    assert named(short, whole, CHILD) == ("initial equal", Grade.POSSIBLE)
+
+
+def test_a_name_that_begins_another_is_asked_about_unless_the_sex_differs():
+    """Marg may be Margaret; Carl and Carlotta are two."""
+    assert named("Marg", "Margaret", CHILD) == ("another name", Grade.POSSIBLE)
+    assert named("Carl", "Carlotta", CHILD, sex="M") == ("another name", Grade.CERTAINLY_NOT)
+    assert named("Eric", "Erica", CHILD, sex="M") == ("another name", Grade.CERTAINLY_NOT)
+
+
+@pytest.mark.parametrize(("written", "on_file"), [("Rieann", "Ryann"), ("Lienn", "Lynn"), ("Cieril", "Cyril")])
+def test_a_name_spelled_by_ear_is_that_name(written, on_file):
+    assert named(written, on_file, GROWN)[0] == "similar"
+    assert rank(named(written, on_file, GROWN)[1]) >= rank(Grade.PROBABLE)
+
+
+def test_two_spellings_that_children_are_given_are_a_question():
+    assert named("Bobbie", "Bobby", CHILD) == ("alike, a name of its own", Grade.POSSIBLE)
+
+
+@pytest.mark.parametrize(
+    ("first", "middle", "on_file", "on_file_middle", "word"),
+    [
+        ("Tiffany Ashley", "", "Tiffany", "Ashley", "equal"),
+        ("Dulce", "Alicia", "Dulce Maria", "", "differs"),
+        ("Mary Ann", "", "Mary", "A", "initial equal"),
+        ("Mary Ann", "", "Mary", "", None),
+    ],
+)
+def test_a_second_first_name_is_a_middle_name(first, middle, on_file, on_file_middle, word):
+    written = read_record(CHILD._replace(first=first, middle=middle))
+    comparison = compare(written, read_record(CHILD._replace(first=on_file, middle=on_file_middle)), on=TODAY)
+    assert comparison.evidence["first_name"] == "part equal"
+    assert comparison.evidence.get("middle_name") == word
+    assert (grade(comparison, MILLION) is Grade.POSSIBLE) == (word == "differs")
+
+
+def test_a_child_is_asked_about_when_its_middle_name_is_not_said_and_the_phone_is_another():
+    """Maria Elena on file; the message says Maria, the home, and another phone: perhaps her twin Maria Luz."""
+    on_file = CHILD._replace(middle="Elena")
+    half = CHILD._replace(phone="9195550100")
+    assert grade(compare(read_record(half), read_record(on_file), on=TODAY), MILLION) is Grade.POSSIBLE
+    for enough in ({"middle": "E"}, {"phone": BARE.phone}, {"ssn": ROSA.ssn}, {"birth_date": GROWN.birth_date}):
+        enrollee = on_file._replace(ssn=ROSA.ssn, birth_date=enough.get("birth_date", CHILD.birth_date))
+        told = compare(read_record(half._replace(**enough)), read_record(enrollee), on=TODAY)
+        assert rank(grade(told, MILLION)) >= rank(Grade.PROBABLE), enough
+
+
+def test_a_child_whose_middle_name_is_not_said_is_never_certain_by_its_home():
+    child = compare(read_record(CHILD), read_record(CHILD._replace(middle="Elena")), on=TODAY)
+    assert grade(child, MILLION) is Grade.PROBABLE
+    assert grade(compare(read_record(CHILD), read_record(CHILD), on=TODAY), MILLION) is Grade.CERTAIN
+
+
+def test_a_child_of_another_sex_is_a_question_without_a_number_or_a_middle_name():
+    boy = CHILD._replace(sex="M")
+    assert grade(compare(read_record(boy), read_record(CHILD), on=TODAY), MILLION) is Grade.POSSIBLE
+    named_boy, girl = boy._replace(middle="Lee"), CHILD._replace(middle="Lee")
+    assert grade(compare(read_record(named_boy), read_record(girl), on=TODAY), MILLION) is Grade.PROBABLE
+    grown = compare(read_record(GROWN._replace(sex="M")), read_record(GROWN), on=TODAY)
+    assert grade(grown, MILLION) is Grade.PROBABLE
 
 
 def test_a_twin_is_no_twin_when_last_and_first_name_are_swapped():
@@ -573,9 +646,11 @@ def test_a_birth_date_nearly_right_is_no_answer_to_another_medicaid_number():
 
 
 def test_who_moved_is_told_by_a_whole_middle_name_beside_names_that_are_sure():
-    moved = BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="9195550100")
+    moved = BARE._replace(street="9 Elm Rd", zip="27601", city="Raleigh", phone="")
     assert graded(moved) is Grade.PROBABLE
-    assert graded(moved._replace(first="Rosalnd")) is Grade.POSSIBLE
+    assert graded(moved._replace(first="Rosalnd")) is Grade.PROBABLE
+    moved = moved._replace(phone="9195550100")
+    assert graded(moved) is Grade.POSSIBLE  # home and phone speak against her
     rare = ROSA._replace(middle="Xanthippe")
     assert graded(moved._replace(first="Rosalnd", middle="Xanthippe"), rare) is Grade.PROBABLE
 
