@@ -142,7 +142,7 @@ def _spoken(name: str) -> str:
     return "".join(single)
 
 
-_SPELLINGS: Final = (("IE", "I"), ("EI", "I"), ("EE", "I"), ("EA", "I"))
+_SPELLINGS: Final = (("IE", "I"), ("EI", "I"))
 
 
 @lru_cache(maxsize=1 << 14)

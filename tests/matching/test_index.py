@@ -151,9 +151,9 @@ def test_two_who_fit_alike_are_a_question():
 def test_who_moved_and_is_misspelled_in_one_name_is_asked_about(large, slip):
     """They share a birth date and one name, and nothing else; a stranger of another name is not looked at."""
     elsewhere = {"street": "9 Elm Rd", "zip": "27601", "city": "Raleigh", "phone": "", "middle": ""}
-    match = found(large, BARE._replace(**elsewhere, **slip))
+    match = matched(large, BARE._replace(**elsewhere, **slip))
     assert (match.grade, match.enrollee_id) == (Grade.POSSIBLE, "E1")
-    assert found(large, BARE._replace(**elsewhere, first="Gudrun")).grade is Grade.CERTAINLY_NOT
+    assert matched(large, BARE._replace(**elsewhere, first="Gudrun")).grade is Grade.CERTAINLY_NOT
 
 
 def test_someone_no_longer_enrolled_does_not_contest():
