@@ -37,7 +37,7 @@ from rules.matching.columns import ITEM, PART, SEXES, SHORT_SSN, SUFFIXES, NameP
 from rules.matching.compare import Comparison, compare
 from rules.matching.evidence import Agreement, Field
 from rules.matching.grades import ceiling_of, hold_down, lower, rank
-from rules.matching.names import Name, first_shares, known_first, last_shares, nickname
+from rules.matching.names import Name, first_shares, known_first, last_shares
 from rules.matching.person import PanelRecord, Person, first_name, is_nobodys, last_name, read_identifier, read_patient
 
 NOBODY: Final = Match(grade=Grade.CERTAINLY_NOT)
@@ -280,27 +280,9 @@ class PanelIndex:
                     yield row
             elif blocks & _ALONE and (
                 ((near and born[row]) or (blocks == _PHONE and not births))
-                and (
-                    blocks & _TELLING
-                    or (middle[row] and middles[middle[row]][:1] == person.middle[:1])
-                    or self._named_alike(segment, row, person)
-                )
+                and (blocks & _TELLING or (middle[row] and middles[middle[row]][:1] == person.middle[:1]))
             ):
                 yield row
-
-    def _named_alike(self, segment: Segment, row: int, person: Person) -> bool:
-        """Whether both names end alike, or the first name is a nickname or the middle name of the other one."""
-        pools = self._pools
-        last, first = pools.last.names[segment.last[row]].key, pools.first.names[segment.first[row]].key
-        middle = pools.middle.words[segment.middle[row]]
-        return any(
-            (written.key[-2:] == first[-2:] and family.key[-2:] == last[-2:])
-            or written.key == middle
-            or first == person.middle
-            or nickname(written.key, first)
-            for family, written in person.names
-            if written.key
-        )
 
     def _person(self, segment: Segment, row: int, owners: dict[tuple[str, str], str]) -> tuple[str, Person]:
         """An enrollee as the comparison wants one; the crosswalk overrules the MRNs on the panel."""

@@ -594,8 +594,8 @@ def test_a_child_is_asked_about_when_its_middle_name_is_not_said_and_the_phone_i
     assert grade(compare(read_record(half), read_record(on_file), on=TODAY), MILLION) is Grade.POSSIBLE
     for enough in ({"middle": "E"}, {"phone": BARE.phone}, {"ssn": ROSA.ssn}, {"birth_date": GROWN.birth_date}):
         enrollee = on_file._replace(ssn=ROSA.ssn, birth_date=enough.get("birth_date", CHILD.birth_date))
-        told = compare(read_record(half._replace(**enough)), read_record(enrollee), on=TODAY)
-        assert rank(grade(told, MILLION)) >= rank(Grade.PROBABLE), enough
+        comparison = compare(read_record(half._replace(**enough)), read_record(enrollee), on=TODAY)
+        assert rank(grade(comparison, MILLION)) >= rank(Grade.PROBABLE), enough
 
 
 def test_a_child_whose_middle_name_is_not_said_is_never_certain_by_its_home():

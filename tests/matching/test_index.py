@@ -147,15 +147,6 @@ def test_two_who_fit_alike_are_a_question():
     assert matched(twice, ROSA).grade is Grade.CERTAIN
 
 
-@pytest.mark.parametrize("slip", [{"first": "Osalind"}, {"first": "Marie"}, {"last": "Hitfield"}])
-def test_who_moved_and_is_misspelled_in_one_name_is_asked_about(large, slip):
-    """They share a birth date and one name, and nothing else; a stranger of another name is not looked at."""
-    elsewhere = {"street": "9 Elm Rd", "zip": "27601", "city": "Raleigh", "phone": "", "middle": ""}
-    match = matched(large, BARE._replace(**elsewhere, **slip))
-    assert (match.grade, match.enrollee_id) == (Grade.POSSIBLE, "E1")
-    assert matched(large, BARE._replace(**elsewhere, first="Gudrun")).grade is Grade.CERTAINLY_NOT
-
-
 def test_someone_no_longer_enrolled_does_not_contest():
     old = ROSA._replace(enrollee_id="E9", ssn="", mrns=(), medicaid_id="", effective_to="2020-12-31")
     match = matched(PanelIndex.build([ROSA, old]), BARE)
