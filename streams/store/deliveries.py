@@ -113,10 +113,12 @@ class Deliveries:
     def settle(self, ends: Sequence[End], by: str, now: datetime) -> int:
         """Write what became of deliveries in hand; gives how many were still ours.
 
-        What was delivered also says that its destination is well.
+        What was delivered also says that its destination is well. Rows are taken in one order by everybody who takes
+        several, so that nobody waits for who waits for them.
         """
         if not ends:
             return 0
+        ends = sorted(ends, key=lambda end: end.delivery_id)
         well = sorted({end.destination_id for end in ends if end.state is DeliveryState.DELIVERED})
         with self._database.writing() as connection:
             result = connection.execute(_SETTLE, [_settled(end, by) for end in ends])
@@ -137,7 +139,7 @@ class Deliveries:
                     deliveries.c.state == WAITING,
                 )
                 .values(claimed_until_us=to_us(until)),
-                [{"b_id": delivery_id} for delivery_id in delivery_ids],
+                [{"b_id": delivery_id} for delivery_id in sorted(delivery_ids)],
             )
 
     def waits(self, destination_id: str) -> bool:
@@ -171,14 +173,20 @@ class Deliveries:
     ) -> int:
         """Make deliveries of a span wait again, under the same ids; gives how many."""
         with self._database.writing() as connection:
-            done = connection.execute(
-                update(deliveries)
+            mine = (
+                select(deliveries.c.delivery_id)
                 .where(
                     deliveries.c.destination_id == destination_id,
                     deliveries.c.made_us >= to_us(since),
                     deliveries.c.made_us < to_us(until),
                     deliveries.c.state.in_([str(state) for state in states]),
                 )
+                .order_by(deliveries.c.delivery_id)
+                .with_for_update()
+            )
+            done = connection.execute(
+                update(deliveries)
+                .where(deliveries.c.delivery_id.in_(mine))
                 .values(
                     state=WAITING,
                     due_us=to_us(now),
