@@ -134,7 +134,7 @@ def test_a_plan_whose_people_do_not_answer_leaves_it_to_the_central_office() -> 
 def test_a_county_without_a_plan_is_said() -> None:
     routed = route(enrollee("P9"), reasons={Reason.OVERDOSE})
     assert owners(routed) == [("central", "central_office")]
-    assert "no LME/MCO on file" in routed.explanation
+    assert "no behavioral-health plan (LME/MCO) is on file" in routed.explanation
 
 
 COVER = {
