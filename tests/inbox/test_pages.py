@@ -460,7 +460,7 @@ def test_only_a_demo_lets_one_become_another(settings, store):
     with browser(settings, store, demo=True) as client:
         page = client.get("/become").text
         assert page.index("M. Ortiz") < page.index("T. Brown")
-        assert "9 open" in page
+        assert "9 on the list" in page
         before = client.cookies[COOKIE]
         assert client.post("/become", data={"who": "nobody"}).status_code == 400
         answer = client.post("/become", data={"who": "cm-brown"})
