@@ -20,12 +20,13 @@ CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 ALONE = frozenset({"commands", "follow", "inbox", "kafka", "listen", "run", "store", "tell", "up", "work"})
 
 
+@pytest.hookimpl(tryfirst=True)  # before the marker is read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With two processes (`-n 2`): whatever starts servers, browsers and processes runs in one of them, one test after
     the other as without; what only computes runs in the other, a file at a time."""
     for item in items:
         room = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group("alone" if room in ALONE else str(item.path)))
+        item.add_marker(pytest.mark.xdist_group("alone" if room in ALONE else item.path.stem))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
