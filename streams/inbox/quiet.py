@@ -4,7 +4,7 @@ A sentence speaks of the list, unless it is known what is not on it: "nobody nee
 people this reader answers for asks for anything anywhere.
 """
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from streams.inbox.pages.list_rows import Group
@@ -83,10 +83,15 @@ def _watching(around: Around, now: datetime) -> str:
     if around.received_at is None:
         heard = "no message has come yet"
     else:
-        heard = f"the last message came {time_words.ago((now - around.received_at).total_seconds())}"
+        heard = f"the last message came {_ago(now - around.received_at)}"
         if around.feeds > 1 and around.quietest_at is not None:
-            heard += f", the quietest hospital's {time_words.ago((now - around.quietest_at).total_seconds())}"
+            heard += f", the quietest hospital's {_ago(now - around.quietest_at)}"
     if around.people is None:
         return f"What is routed to you comes here from {hospitals}; {heard}."
     people = number_words.count(around.people, "person", "people")
     return f"{people} on your panel {'is' if around.people == 1 else 'are'} being watched at {hospitals}; {heard}."
+
+
+def _ago(length: timedelta) -> str:
+    """In whole minutes: a list that changed each second would be sent anew at each look."""
+    return time_words.ago(length.total_seconds()) if length >= timedelta(minutes=1) else "less than a minute ago"

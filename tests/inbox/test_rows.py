@@ -282,7 +282,7 @@ def test_a_manager_whose_nurse_is_behind_is_not_told_that_nobody_needs_her():
     said = quiet.empty_words(around, NOW)
     assert said[Group.NOW] == (
         "Nothing on this list is due now. 384 stays of people you answer for are open with others. "
-        "10,000 people on your panel are being watched at 31 hospitals; the last message came 12 s ago, "
+        "10,000 people on your panel are being watched at 31 hospitals; the last message came less than a minute ago, "
         "the quietest hospital's 19 min ago."
     )
     assert said[Group.IN_HOSPITAL] == "40 stays of people you answer for have not ended: above, or on lists of others."
