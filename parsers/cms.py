@@ -1,6 +1,8 @@
 """A CMS signature (RFC 5652 SignedData) in, as BER or DER; who signed what and how, unverified, out.
 
-Of S/MIME (RFC 8551): a detached signature, or one with the content inside. What is no such thing is `None`.
+Of S/MIME (RFC 8551): a detached signature, or one with the content inside. What is no such thing is `None`. Read here
+because pyasn1 refuses a content inside that was streamed (explicit tags of indefinite length, as OpenSSL writes them),
+and cryptography gives the certificates of a signature but not its signers.
 """
 
 from collections.abc import Iterator
