@@ -3,9 +3,11 @@
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.rigs.floors import below, shares
 from tests.rigs.servers import CHROMIUM, KafkaServer, PostgresServer, free_port, missing_kafka, missing_postgres
@@ -20,13 +22,17 @@ CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 ALONE = frozenset({"commands", "follow", "inbox", "kafka", "listen", "run", "store", "tell", "up", "work"})
 
 
-@pytest.hookimpl(tryfirst=True)  # before the marker is read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
     """With two processes (`-n 2`): whatever starts servers, browsers and processes runs in one of them, one test after
     the other as without; what only computes runs in the other, a file at a time."""
-    for item in items:
-        room = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group("alone" if room in ALONE else item.path.stem))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "alone" if Path(file).parent.name in ALONE else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
+    return Rooms(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
