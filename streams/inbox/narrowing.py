@@ -1,6 +1,6 @@
 """Whose stays a list shows and which of them; rows in, cards of those that fit in the order asked for, out. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from parsers.events import Value
 from parsers.people import RiskTier
 from rules.decisions import AlertKind, Priority
-from streams.inbox.board import holder
-from streams.inbox.pages.cards import cards
-from streams.inbox.pages.list_rows import Row, row
+from streams.inbox.board import holder, is_open
+from streams.inbox.pages.cards import Pair, cards
+from streams.inbox.pages.list_rows import Group, Row, row
 from streams.inbox.pages.reader_stay import ReaderStay, clock_of
 from streams.words import clocks as clock_words
 
@@ -28,6 +28,9 @@ class View(StrEnum):
     PRACTICES = "practices"
     TEAM = "team"
     NOBODY = "nobody"
+
+
+OWN: Final = (View.MINE, View.COVERING)  # taken from the reader's own stays, the others from those of the team
 
 
 class Due(StrEnum):
@@ -73,16 +76,38 @@ def narrowing_of(given: dict[str, str]) -> Narrowing:
     return Narrowing()
 
 
-def listed(
-    stays: Iterable[ReaderStay], reader_id: str, by: Narrowing, now: datetime, zone: tzinfo
-) -> list[tuple[ReaderStay, Row]]:
+def of_view(pairs: Iterable[Pair], view: View, practices: Collection[str]) -> list[Pair]:
+    """Those that a view holds of the stays it is taken from. `practices`: those its reader carries."""
+    match view:
+        case View.MINE | View.TEAM:
+            return list(pairs)
+        case View.COVERING:
+            return [pair for pair in pairs if pair[0].covered]
+        case View.PRACTICES:
+            return [pair for pair in pairs if pair[0].latest.person and pair[0].latest.person.practice_id in practices]
+        case View.NOBODY:
+            return [pair for pair in pairs if is_open(pair[0]) and not holder(pair[0])]
+
+
+def counts(pairs: Sequence[Pair], at: View, practices: Collection[str], now: datetime, zone: tzinfo) -> dict[View, int]:
+    """How many people each view that is taken from the same stays as `at` shows, those that are done left out."""
+    alike = [view for view in View if (view in OWN) is (at in OWN)]
+    shown = {view: cards(of_view(pairs, view, practices), now, zone) for view in alike}
+    return {
+        view: len([row for _, row in of_cards if row.group is not Group.FINISHED]) for view, of_cards in shown.items()
+    }
+
+
+def paired(stays: Iterable[ReaderStay], reader_id: str, now: datetime, zone: tzinfo) -> list[Pair]:
+    return [(stay, row(stay, reader_id, now, zone)) for stay in stays]
+
+
+def listed(stays: Iterable[ReaderStay], reader_id: str, by: Narrowing, now: datetime, zone: tzinfo) -> list[Pair]:
     """The cards of a list, each with the stay that leads it."""
-    return narrowed([(stay, row(stay, reader_id, now, zone)) for stay in stays], by, now, zone)
+    return narrowed(paired(stays, reader_id, now, zone), by, now, zone)
 
 
-def narrowed(
-    pairs: Iterable[tuple[ReaderStay, Row]], by: Narrowing, now: datetime, zone: tzinfo
-) -> list[tuple[ReaderStay, Row]]:
+def narrowed(pairs: Iterable[Pair], by: Narrowing, now: datetime, zone: tzinfo) -> list[Pair]:
     """A card for each person with stays that fit, with its place in the order asked for."""
     fitting = [(stay, row) for stay, row in pairs if _fits(stay, row, by, now, zone)]
     return [(stay, _placed(row, stay, by.sort)) for stay, row in cards(fitting, now, zone)]

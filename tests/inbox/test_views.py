@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rules.decisions import Owner, Priority
-from rules.following.acts import ActKind, Mode, Outcome
+from rules.following.acts import ActKind, CloseReason, Mode, Outcome
 from tests.rigs.acts import acted
 from tests.rigs.client import browser, rows_of
 from tests.rigs.inbox import BROWN, FAR, LANE, TWO, clock, discharge, load_people, open_store, person, tell
@@ -47,6 +47,24 @@ def test_each_view_holds_what_it_says(settings, store):
     acted(store, "free", "cm-brown", ActKind.GIVE_BACK, 1, datetime.now(UTC))
     with browser(settings, store) as client:
         assert shown(client, "?view=nobody") == {"free"}
+
+
+def counted(client, view=""):
+    """What each link to a list says, without its tags."""
+    links = re.search(r'<nav class="views".*?</nav>', client.get(f"/{view}").text, re.S).group()
+    return [" ".join(re.sub(r"<[^>]+>", "", link).split()) for link in re.findall(r"<a .*?</a>", links, re.S)]
+
+
+def test_the_links_say_how_many_are_on_the_lists_that_were_read_those_that_are_done_left_out(settings, store):
+    acted(store, "free", "cm-brown", ActKind.TAKE, 1, datetime.now(UTC))
+    with browser(settings, store) as client:
+        assert counted(client)[:2] == ["My list 2", "Covering for others 1"]
+        assert counted(client)[2:5] == ["My practices", "Team", "Nobody has it"]
+        assert counted(client, "?view=team")[:5] == [
+            "My list", "Covering for others", "My practices 3", "Team 3", "Nobody has it 0",
+        ]  # fmt: skip
+        acted(store, "mine", "cm-ortiz", ActKind.CLOSE, 1, datetime.now(UTC), close_reason=CloseReason.DECLINED)
+        assert counted(client)[:2] == ["My list 1", "Covering for others 1"]
 
 
 def test_another_network_and_a_plan_see_no_team_of_ours(settings, store):

@@ -13,13 +13,12 @@ from starlette.responses import (
 
 from rules.following.roles import Doing, may
 from streams.inbox import quiet
-from streams.inbox.board import holder, is_open
-from streams.inbox.narrowing import Narrowing, View, listed
+from streams.inbox.narrowing import OWN, Narrowing, View, counts, narrowed, of_view, paired
 from streams.inbox.pages import list_rows as rows
-from streams.inbox.pages.cards import stays_on
+from streams.inbox.pages.cards import Pair, stays_on
 from streams.inbox.pages.loop_words import CALL_PRESSES
 from streams.inbox.pages.many import offered
-from streams.inbox.pages.reader_stay import ReaderStay, people_of
+from streams.inbox.pages.reader_stay import people_of
 from streams.inbox.pages.views import choices, links, looking
 from streams.inbox.request import Reader
 from streams.inbox.team import team_stays
@@ -39,8 +38,10 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
     now = datetime.now(UTC)
     position = inbox.store.changes.position()
     at = looking(inbox, reader, request)
-    stays = stays_of(inbox, reader, now, at.by.view)
-    pairs = rows_of(inbox, reader, stays, at.by, now)
+    behind = pairs_behind(inbox, reader, now, at.by.view)
+    of_view_pairs = of_view(behind, at.by.view, reader.person.practices)
+    stays = [stay for stay, _ in of_view_pairs]
+    pairs = narrowed(of_view_pairs, at.by, now, inbox.desk.zone)
     last = max((stay.latest.decided_at for stay in stays), default=None)
     who, detail = reader.person.case_manager_id, f"list, {len(stays_on(pairs))} stays"
     if came:
@@ -60,7 +61,7 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
         gone=(),
         etag=etag,
         own=at.by == Narrowing(),
-        links=links(inbox, reader, at),
+        links=links(inbox, reader, at, counts(behind, at.by.view, reader.person.practices, now, inbox.desk.zone)),
         choices=choices(inbox, reader, at.by, stays),
         narrows=at.by.narrows,
         view_id=at.view_id,
@@ -84,7 +85,8 @@ def render_list_part(inbox: "Inbox", reader: Reader, request: Request, known: st
     now, who = datetime.now(UTC), reader.person.case_manager_id
     position = inbox.store.changes.position()
     by = looking(inbox, reader, request).by
-    pairs = rows_of(inbox, reader, stays_of(inbox, reader, now, by.view), by, now)
+    behind = pairs_behind(inbox, reader, now, by.view)
+    pairs = narrowed(of_view(behind, by.view, reader.person.practices), by, now, inbox.desk.zone)
     groups = groups_of(inbox, reader, pairs, now, by)
     headers = {"X-Position": str(position), "ETag": name_of(groups)}
     if known == headers["ETag"]:
@@ -108,26 +110,14 @@ def name_of(groups: list[dict[str, Any]]) -> str:
     return f'W/"{hashlib.sha256(repr(shown).encode()).hexdigest()[:32]}"'
 
 
-def stays_of(inbox: "Inbox", reader: Reader, now: datetime, view: View) -> list[ReaderStay]:
-    """The stays of a view, before anything narrows it."""
-    if view in (View.MINE, View.COVERING):
-        return [stay for stay in inbox.desk.stays(reader.person, now) if view is View.MINE or stay.covered]
-    team = team_stays(inbox.desk, reader.person, now)
-    if view is View.PRACTICES:
-        mine = frozenset(reader.person.practices)
-        return [stay for stay in team if stay.latest.person and stay.latest.person.practice_id in mine]
-    return [stay for stay in team if view is View.TEAM or (is_open(stay) and not holder(stay))]
+def pairs_behind(inbox: "Inbox", reader: Reader, now: datetime, view: View) -> list[Pair]:
+    """The stays that a view is taken from, each with its row."""
+    desk, person = inbox.desk, reader.person
+    stays = desk.stays(person, now) if view in OWN else team_stays(desk, person, now)
+    return paired(stays, person.case_manager_id, now, desk.zone)
 
 
-def rows_of(
-    inbox: "Inbox", reader: Reader, stays: list[ReaderStay], by: Narrowing, now: datetime
-) -> list[tuple[ReaderStay, rows.Row]]:
-    return listed(stays, reader.person.case_manager_id, by, now, inbox.desk.zone)
-
-
-def groups_of(
-    inbox: "Inbox", reader: Reader, pairs: list[tuple[ReaderStay, rows.Row]], now: datetime, by: Narrowing
-) -> list[dict[str, Any]]:
+def groups_of(inbox: "Inbox", reader: Reader, pairs: list[Pair], now: datetime, by: Narrowing) -> list[dict[str, Any]]:
     if by != Narrowing():
         none = "Nobody fits what you chose to show." if by.narrows and not pairs else ""
         return [

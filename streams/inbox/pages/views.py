@@ -1,6 +1,6 @@
 """The lists a person can look at: whose stays, narrowed how, and those they keep under a name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -144,14 +144,15 @@ def address(view: View) -> str:
     return "/" if view is View.MINE else f"/?view={view}"
 
 
-def links(inbox: "Inbox", reader: Reader, at: Looking) -> list[dict[str, Any]]:
-    """Each list there is a link to, and which of them this is."""
+def links(inbox: "Inbox", reader: Reader, at: Looking, counts: Mapping[View, int]) -> list[dict[str, Any]]:
+    """Each list there is a link to, which of them this is, and how many people are on it where that is known."""
     plain = [
         {"href": address(view), "words": VIEW_WORDS[view], "here": not at.view_id and view is at.by.view}
+        | {"count": counts.get(view)}
         for view in views_for(inbox, reader)
     ]
     named = [
-        {"href": f"/?saved={view.view_id}", "words": view.name, "here": view.view_id == at.view_id}
+        {"href": f"/?saved={view.view_id}", "words": view.name, "here": view.view_id == at.view_id, "count": None}
         for view in at.kept
         if view.name
     ]

@@ -110,6 +110,8 @@ function count() {
   for (const group of main.querySelectorAll(".group")) {
     group.querySelector(".count").textContent = group.querySelectorAll(".row").length;
   }
+  const here = main.querySelector('.views [aria-current="page"] .count');
+  if (here) here.textContent = main.querySelectorAll(".group:not(#finished) .row").length;
   const now = document.querySelectorAll("#now .row").length;
   countInTitle(now);
 }
