@@ -32,6 +32,7 @@ from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
 from streams.inbox.opened import WAYS
 from streams.inbox.pages import stay_words as pages
+from streams.inbox.places import Places
 from streams.inbox.presence import Presence
 from streams.inbox.refs import Refs
 from streams.inbox.sign_in.passkeys import Place, place_of
@@ -126,6 +127,7 @@ class Inbox:
         self.https = settings.front_page.startswith("https://") or settings.inbox_tls_cert is not None
         self.refs = Refs()
         self.deltas = Deltas()
+        self.places = Places()
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,

@@ -7,9 +7,13 @@ import pytest
 
 from rules.decisions import Owner, Priority
 from rules.following.acts import ActKind, CloseReason, Mode, Outcome
+from rules.telling.views import view
+from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.reader_stay import ReaderStay
+from streams.inbox.places import Places
 from tests.rigs.acts import acted
 from tests.rigs.client import browser, rows_of
-from tests.rigs.inbox import BROWN, FAR, LANE, TWO, clock, discharge, load_people, open_store, person, tell
+from tests.rigs.inbox import BROWN, FAR, LANE, ORTIZ, TWO, clock, discharge, load_people, open_store, person, tell
 
 
 @pytest.fixture
@@ -31,8 +35,8 @@ def store(settings):
     opened.close()
 
 
-def shown(client, view=""):
-    return set(rows_of(client.get(f"/{view}").text))
+def shown(client, query=""):
+    return set(rows_of(client.get(f"/{query}").text))
 
 
 def test_each_view_holds_what_it_says(settings, store):
@@ -49,9 +53,9 @@ def test_each_view_holds_what_it_says(settings, store):
         assert shown(client, "?view=nobody") == {"free"}
 
 
-def counted(client, view=""):
+def counted(client, query=""):
     """What each link to a list says, without its tags."""
-    links = re.search(r'<nav class="views".*?</nav>', client.get(f"/{view}").text, re.S).group()
+    links = re.search(r'<nav class="views".*?</nav>', client.get(f"/{query}").text, re.S).group()
     return [" ".join(re.sub(r"<[^>]+>", "", link).split()) for link in re.findall(r"<a .*?</a>", links, re.S)]
 
 
@@ -119,3 +123,28 @@ def test_the_next_and_the_previous_stay_are_those_of_one_s_list_and_past_its_end
         ]
         assert ways == [f"/stay/{order[1]}", "/", "/", f"/stay/{order[0]}"]
         assert client.get("/stay/theirs/next").headers["location"] == "/"
+
+
+def test_a_stay_says_its_place_in_the_list_as_it_was_last_shown(settings, store):
+    def place(alert_id):
+        said = re.search(r"</a> <span[^>]*>(\d+ of \d+)</span> <a", client.get(f"/stay/{alert_id}").text)
+        return said and said.group(1)
+
+    with browser(settings, store) as client:
+        assert place("mine") is None  # no list was shown yet
+        client.get("/")
+        client.get("/?view=team")
+        assert [place(alert_id) for alert_id in ("mine", "free", "theirs")] == ["1 of 2", "2 of 2", None]
+        assert "1 of 2" in client.get("/stay/mine/part").text
+        acted(store, "mine", "cm-ortiz", ActKind.CLOSE, 1, datetime.now(UTC), close_reason=CloseReason.DECLINED)
+        client.get("/list")
+        assert [place(alert_id) for alert_id in ("mine", "free")] == [None, "1 of 1"]
+
+
+def test_the_place_of_who_was_shown_a_list_longest_ago_is_forgotten():
+    rosa = person(1)
+    shown = rows.row(ReaderStay((view(discharge(rosa, "s1"), rosa, ORTIZ, network_id="n1"),)), "a", datetime.now(UTC))
+    places = Places(most_readers=2)
+    for who in ("a", "b", "a", "c"):
+        places.shown(who, [shown])
+    assert [places.words(who, "s1") for who in ("a", "b", "c")] == ["1 of 1", "", "1 of 1"]

@@ -8,8 +8,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from streams.inbox.narrowing import Narrowing, listed
-from streams.inbox.pages import list_rows as rows
-from streams.inbox.pages.cards import on_card
 from streams.inbox.request import Reader
 
 if TYPE_CHECKING:
@@ -30,8 +28,7 @@ def _beside(inbox: "Inbox", reader: Reader, alert_id: str, by: int) -> Response:
     the list itself."""
     now, who = datetime.now(UTC), reader.person.case_manager_id
     cards = listed(inbox.desk.stays(reader.person, now), who, Narrowing(), now, inbox.desk.zone)
-    groups = rows.grouped(row for _, row in cards)
-    shown = [row for group, members in groups.items() for row in members if group is not rows.Group.FINISHED]
-    here = next((place for place, row in enumerate(shown) if alert_id in on_card(row)), None)
+    shown = inbox.places.shown(who, [row for _, row in cards])
+    here = next((place for place, card in enumerate(shown) if alert_id in card), None)
     at = -1 if here is None else here + by
-    return RedirectResponse(f"/stay/{shown[at].alert_id}" if 0 <= at < len(shown) else "/", 303)
+    return RedirectResponse(f"/stay/{shown[at][0]}" if 0 <= at < len(shown) else "/", 303)

@@ -51,6 +51,8 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
     groups = groups_of(inbox, reader, pairs, now, at.by)
     etag = name_of(groups)
     inbox.deltas.sent(who, etag, [row for _, row in pairs])
+    if at.by == Narrowing():
+        inbox.places.shown(who, [row for _, row in pairs])
     return inbox.page(
         "list.html",
         reader=reader,
@@ -88,10 +90,12 @@ def render_list_part(inbox: "Inbox", reader: Reader, request: Request, known: st
     behind = pairs_behind(inbox, reader, now, by.view)
     pairs = narrowed(of_view(behind, by.view, reader.person.practices), by, now, inbox.desk.zone)
     groups = groups_of(inbox, reader, pairs, now, by)
+    shown = [row for _, row in pairs]
+    if by == Narrowing():
+        inbox.places.shown(who, shown)
     headers = {"X-Position": str(position), "ETag": name_of(groups)}
     if known == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    shown = [row for _, row in pairs]
     delta = inbox.deltas.since(who, known, shown)
     inbox.deltas.sent(who, headers["ETag"], shown)
     inbox.store.audit.write(who, Audited.AUTO, now, detail=f"list, {len(stays_on(pairs))} stays")
