@@ -30,6 +30,7 @@ from streams.inbox.access import Desk
 from streams.inbox.deltas import Deltas
 from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
+from streams.inbox.locked import COUNTS_AGAIN_SECONDS, news_words
 from streams.inbox.opened import WAYS
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.places import Places
@@ -222,7 +223,8 @@ class Inbox:
             return RedirectResponse(WAYS, 303) if request.url.path != WAYS else await self.please_sign_in()
         person = await run_in_threadpool(self.desk.name, session.case_manager_id)
         since = time_words.time_or_moment(session.active_at, datetime.now(UTC), self.desk.zone)
-        lines = (f"{person} has not touched this page since {since}, so it shows nothing.",)
+        news = await run_in_threadpool(self._news_words, session, since)
+        lines = (f"{person} has not touched this page since {since}, so it shows nothing.", *news)
         fields = {"back": request.url.path}
         button: dict[str, Any] | None = None
         if self.demo:
@@ -230,14 +232,18 @@ class Inbox:
         else:
             way = "/sign-in/provider" if self.provider else "/sign-in"
             button = {"href": f"{way}?{urlencode(fields)}", "words": "Sign in again"}
-        return self.page(
-            "words.html",
-            401,
-            heading="Locked",
-            lines=lines,
-            button=button,
-            csrf=session.csrf,
-        )
+        answer = self.page("words.html", 401, heading="Locked", lines=lines, button=button, csrf=session.csrf)
+        if request.method == "GET":
+            answer.headers["Refresh"] = str(COUNTS_AGAIN_SECONDS)
+        return answer
+
+    def _news_words(self, session: Session, since_words: str) -> tuple[str, ...]:
+        """What a locked page says of news, to those who have a list."""
+        person, since, now = self.desk.person(session.case_manager_id), session.active_at, datetime.now(UTC)
+        if person is None or not may(person.role, Doing.SEE_ROW):
+            return ()
+        told = self.store.changes.told_since(person.case_manager_id, since)
+        return (news_words(self.desk.stays(person, now, told) if told else (), since, since_words),)
 
     async def please_sign_in(
         self, status: int = 401, heading: str = "Please sign in", why: str = "", back: str = "/"

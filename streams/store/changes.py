@@ -14,7 +14,7 @@ from sqlalchemy import func, literal, select, union_all
 from rules.decisions import Alert
 from streams.kafka.records import AlertRecord
 from streams.store.database import Database, rows_among
-from streams.store.tables import acts, alert_owners, alert_versions, alerts, escalation_steps, from_us, outbox
+from streams.store.tables import acts, alert_owners, alert_versions, alerts, escalation_steps, from_us, outbox, to_us
 
 
 class FeedKind(StrEnum):
@@ -139,6 +139,16 @@ class Changes:
         with self._database.reading() as connection:
             last = connection.scalar(wanted)
         return from_us(last) if last is not None else None
+
+    def told_since(self, case_manager_id: str, since: datetime) -> list[str]:
+        """The alerts of this person that have news since then, as alert_ids."""
+        wanted = (
+            select(alerts.c.alert_id)
+            .join(alert_owners, alert_owners.c.alert_id == alerts.c.alert_id)
+            .where(alert_owners.c.case_manager_id == case_manager_id, alerts.c.decided_us > to_us(since))
+        )
+        with self._database.reading() as connection:
+            return list(connection.scalars(wanted))
 
     def sent(self, positions: Sequence[int]) -> None:
         """Forget what is on the alerts topic now."""

@@ -738,6 +738,30 @@ def test_only_gestures_keep_a_session_open(settings, store):
         assert left_of(client) > 14 * 60 + 58
 
 
+def test_a_locked_page_goes_on_counting_who_is_new_and_urgent_and_says_no_more(settings, store):
+    rosa, luis, urgent = person(1), person(2, "Luis", "Bennett"), {"priority": Priority.URGENT}
+    now = datetime.now(UTC)
+    load_people(store, [rosa, luis])
+    tell(store, alert(rosa, "before", decided_at=now - timedelta(minutes=20), **urgent))
+    session = store.sessions.open(ORTIZ.case_manager_id, now - timedelta(minutes=16))
+    with browser(settings, store, None) as client:
+        client.cookies.set(COOKIE, session.secret)
+
+        def news():
+            locked = client.get("/stay/before")
+            assert (locked.status_code, locked.headers["refresh"]) == (401, "60")
+            assert not re.search("Whitfield|Bennett|Mission", locked.text)
+            return re.search(r"<p>(\S+ new since) .*?[AP]M(.*?)</p>", locked.text).groups()
+
+        assert news() == ("Nothing new since", ".")
+        tell(store, alert(rosa, "s1", decided_at=now, priority=Priority.ROUTINE))
+        assert news() == ("1 new since", ".")
+        tell(store, alert(luis, "s2", decided_at=now, **urgent), alert(luis, "s3", decided_at=now, **urgent))
+        assert news() == ("2 new since", ", 1 urgent.")
+        store.seen.mark(ORTIZ.case_manager_id, {"s2": 1, "s3": 1}, datetime.now(UTC))
+        assert news() == ("1 new since", ".")
+
+
 def test_a_locked_stay_unlocks_to_where_it_was(settings, store):
     people, versions = town()
     load_people(store, people)
