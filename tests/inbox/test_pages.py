@@ -637,6 +637,15 @@ def test_a_change_of_diagnoses_has_words_beside_its_codes(settings, store):
     assert "The hospital added a diagnosis" not in page[page.index("The story so far") : page.index("Why am I")]
 
 
+def test_a_stay_says_to_its_reader_why_they_have_it(settings, store):
+    rosa = person(1)
+    load_people(store, [rosa])
+    tell(store, alert(rosa, route="M. Ortiz, RN carries the panel of Haywood Family Medicine."))
+    with browser(settings, store) as client, browser(settings, store, BROWN) as colleague:
+        assert "<p>You carry Haywood Family Medicine.</p>" in client.get("/stay/s1").text
+        assert "<p>M. Ortiz, RN carries Haywood Family Medicine.</p>" in colleague.get("/stay/s1").text
+
+
 def test_the_time_to_the_page_is_observed_once_for_each_prompt_change(settings, store):
     def observed():
         return REGISTRY.get_sample_value("toc_stage_seconds_count", {"stage": "shown"}) or 0

@@ -23,6 +23,7 @@ from streams.words import matches as match_words
 from streams.words import numbers as number_words
 from streams.words import people as people_words
 from streams.words import reasons as reason_words
+from streams.words import routes as route_words
 from streams.words import stays as wording
 from streams.words import times as time_words
 
@@ -113,7 +114,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
             if detail.earlier_withheld
             else ""
         ),
-        why=_why(latest, detail.stay.policy),
+        why=_why(latest, detail.stay.policy, detail.stay.name(reader_id)),
         evidence=match_words.compared(latest.evidence),
     )
 
@@ -293,7 +294,7 @@ def _rule(alert: AlertView, policy: Policy) -> str:
     return f"{wording.PRIORITY_WORDS[alert.priority].capitalize()}: no rule makes this urgent"
 
 
-def _why(alert: AlertView, policy: Policy) -> tuple[str, ...]:
+def _why(alert: AlertView, policy: Policy, reader: str) -> tuple[str, ...]:
     if alert.tier is Tier.WITHHELD:
         return ()
     said = [reason_words.reason(item, policy) for item in alert.reasons]
@@ -301,6 +302,6 @@ def _why(alert: AlertView, policy: Policy) -> tuple[str, ...]:
         match_words.GRADE_WORDS[alert.grade] if alert.grade is not Grade.CERTAIN and alert.grade else "",
         f"What the message said: {'; '.join(said)}" if said else "",
         _rule(alert, policy),
-        f"Why you: {alert.route}" if alert.route else "",
+        route_words.said_to(alert.route, reader),
     ]
     return tuple(line for line in lines if line)
