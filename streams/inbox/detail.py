@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from parsers.people import CaseManager, Practice
-from rules.decisions import Alert
+from rules.decisions import Alert, Reason
 from rules.following.acts import Act, ActKind
 from rules.following.allowed import relation
 from rules.following.loop import Loop
@@ -66,6 +66,7 @@ class StayDetail(NamedTuple):
     systems: tuple[ToldSystem, ...] = ()  # only for who reads the whole of it
     following: Following | None = None  # `None` where it is not the reader's to follow
     steps: tuple[StepRow, ...] = ()  # of escalation, oldest first
+    joined_into: str = ""  # alert_id of the stay that a hospital joined it to, for who may know why it is over
 
 
 def detail_of(desk: Desk, reader: CaseManager, alert_id: str) -> StayDetail | None:
@@ -119,7 +120,14 @@ def detail_of(desk: Desk, reader: CaseManager, alert_id: str) -> StayDetail | No
         if latest.tier is Tier.WITHHELD or past
         else _following(desk, reader, page.row, stay.loop or loop, readable(page.acts, latest.tier, who), now),
         steps=desk.store.escalations.of_stay(alert_id) if latest.tier is Tier.FULL else (),
+        joined_into=page.stay.merged_into if Reason.MERGED in latest.reasons else "",
     )
+
+
+def goes_on_as(desk: Desk, reader: CaseManager, detail: StayDetail) -> AlertView | None:
+    """The stay that this one was joined to; `None` where it was not, or the reader may not know of that one."""
+    other = detail_of(desk, reader, detail.joined_into) if detail.joined_into else None
+    return other.stay.latest if other and other.stay.latest.person else None
 
 
 def _following(

@@ -646,6 +646,27 @@ def test_a_stay_says_to_its_reader_why_they_have_it(settings, store):
         assert "<p>M. Ortiz, RN carries Haywood Family Medicine.</p>" in colleague.get("/stay/s1").text
 
 
+@pytest.mark.parametrize(("kind", "reader", "linked"), [
+    (FacilityKind.ACUTE, ORTIZ, True),
+    (FacilityKind.SUBSTANCE_USE, ORTIZ, False),
+    (FacilityKind.ACUTE, LANE, False),
+])  # fmt: skip
+def test_a_stay_that_was_joined_to_another_leads_there_who_may_know_of_it(settings, store, kind, reader, linked):
+    rosa, owners = person(1), (("cm-ortiz", "practice"), ("cc-lane", "lme_mco"))
+    both = {
+        "told": ("cm-ortiz", "cc-lane"),
+        "owners": tuple(Owner(case_manager_id=who, because=because) for who, because in owners),
+    }
+    joined = {"action": Action.RETRACT, "status": StayStatus.CANCELLED, "reasons": (Reason.MERGED,)}
+    load_people(store, [rosa])
+    tell(store, alert(rosa, "s1", facility_kind=kind), alert(rosa, "s2", **both))
+    tell(store, alert(rosa, "s2", 2, **both, **joined), into="s1")
+    with browser(settings, store, reader) as client:
+        page = client.get("/stay/s2")
+        assert (page.status_code, '<p>Same stay as <a href="/stay/s1">Rosa Whitfield, ' in page.text) == (200, linked)
+        assert "Same stay as" not in client.get("/stay/s1").text
+
+
 def test_the_time_to_the_page_is_observed_once_for_each_prompt_change(settings, store):
     def observed():
         return REGISTRY.get_sample_value("toc_stage_seconds_count", {"stage": "shown"}) or 0

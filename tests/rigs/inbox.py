@@ -169,14 +169,14 @@ def discharge(enrollee, stay="s1", version=1, **more):
     return alert(enrollee, stay, version, **(values | more))
 
 
-def tell(store, *versions, now=None, feed="test"):
-    """Commit alert versions as the worker does; gives the position after them."""
+def tell(store, *versions, now=None, feed="test", into=""):
+    """Commit alert versions as the worker does; gives the position after them. `into`: the stay they were joined to."""
     for version in versions:
-        _decide(store, version, now or datetime.now(UTC), feed)
+        _decide(store, version, now or datetime.now(UTC), feed, into)
     return store.changes.position()
 
 
-def _decide(store, version, now, feed):
+def _decide(store, version, now, feed, into):
     event = Event(
         message_id=version.message_id,
         kind=EventKind.ADMITTED,
@@ -202,6 +202,7 @@ def _decide(store, version, now, feed):
             started_at=version.started_at,
             ended_at=version.ended_at,
             opened_by=version.message_id,
+            merged_into=into,
         )
         return Decision(action=version.action, reasons=version.reasons, stays=(stay,), alerts=(version,))
 

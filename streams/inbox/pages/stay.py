@@ -1,7 +1,7 @@
 """One stay, and what is done about it."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -17,7 +17,9 @@ from starlette.responses import (
 
 from rules.decisions import Action
 from rules.following.acts import Act, ActFault, ActKind
-from streams.inbox.detail import StayDetail, detail_of
+from rules.telling.views import AlertView
+from streams.inbox.detail import StayDetail, detail_of, goes_on_as
+from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages import stay_words as pages
 from streams.inbox.pages.loop_words import loop_words
 from streams.inbox.pages.person import ref_of
@@ -25,6 +27,7 @@ from streams.inbox.request import ACTS, Reader, news, tel, wants_json
 from streams.store.acts import Absent, Again, Answered, Held, Refused, Written
 from streams.store.audit import Audited
 from streams.store.other_stays import EARLIER_DAYS
+from streams.words import times as time_words
 
 if TYPE_CHECKING:
     from streams.inbox.page import Visit
@@ -67,6 +70,7 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
         position=position,
         last_alert=int((now - detail.stay.latest.decided_at).total_seconds()),
         stay=stay,
+        same_as=same_as(goes_on_as(inbox.desk, reader.person, detail), now, inbox.desk.zone),
         place=inbox.places.words(who, alert_id),
         earlier_days=EARLIER_DAYS,
         holder=detail.stay.taken.case_manager_id if detail.stay.taken else "",
@@ -82,6 +86,14 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
     )
     answer.headers["X-Position"] = str(position)
     return answer
+
+
+def same_as(other: AlertView | None, now: datetime, zone: tzinfo) -> dict[str, str] | None:
+    """A link to the stay that this one was joined to, by who it is and since when."""
+    if other is None or other.person is None:
+        return None
+    parts = (rows.name_of(other.person), time_words.day(other.started_at, now, zone) if other.started_at else "")
+    return {"alert_id": other.alert_id, "words": ", ".join(part for part in parts if part)}
 
 
 def note_reading(inbox: "Inbox", who: str, detail: StayDetail, version: int, now: datetime, *, came: bool) -> None:
