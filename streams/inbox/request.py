@@ -242,8 +242,8 @@ class Inbox:
         person, since, now = self.desk.person(session.case_manager_id), session.active_at, datetime.now(UTC)
         if person is None or not may(person.role, Doing.SEE_ROW):
             return ()
-        told = self.store.changes.told_since(person.case_manager_id, since)
-        return (news_words(self.desk.stays(person, now, told) if told else (), since, since_words),)
+        changed = self.store.changes.told_since(person.case_manager_id, since)
+        return (news_words(self.desk.stays(person, now, changed) if changed else (), since, since_words),)
 
     async def please_sign_in(
         self, status: int = 401, heading: str = "Please sign in", why: str = "", back: str = "/"
