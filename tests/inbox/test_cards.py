@@ -173,12 +173,15 @@ def test_a_person_who_comes_back_is_one_card_in_every_open_list_and_none_is_told
     page = page_of(chrome, inbox)
     row(page, "a2").locator(".who").focus()
     page.keyboard.press("x")
+    people = page.locator('.views [aria-current="page"] .count')
+    expect(people).to_have_text("8")
     tell(inbox.store, in_ed(luis, "back", priority=Priority.URGENT, complaint=""))
     expect(row(page, "back").locator(".beside")).to_contain_text("Back in the ED: this follow-up waits")
     expect(row(page, "a2").locator(".next")).to_have_text("Now on one card with a newer stay of this person")
     expect(page.locator("#news")).to_have_text("1 new in “Do now”")
     page.keyboard.press("j")
     expect(row(page, "a2")).to_have_count(0)
+    expect(people).to_have_text("8")
     expect(page.locator(".pick input:checked")).to_have_count(0)
     page.locator("#search").fill("bennett")
     expect(page.locator(".row:visible")).to_have_count(1)
@@ -193,4 +196,5 @@ def test_a_person_who_comes_back_is_one_card_in_every_open_list_and_none_is_told
     page.locator("#search").focus()  # what is held stays where it is
     expect(page.locator("#taken-back #r-back")).to_have_count(1)
     expect(row(page, "a2")).to_contain_text("Call by")
+    expect(people).to_have_text("9")
     assert page.complaints == []
