@@ -38,12 +38,20 @@ except Unavailable:
 """
 
 
-@pytest.mark.parametrize("hangs", ["within", "between"])
-def test_whoever_hangs_loses_its_turn_and_writes_nothing_when_it_wakes(
-    store: Store, store_url: str, hangs: str
+def test_whoever_hangs_between_two_writes_loses_its_turn_and_writes_nothing_when_it_wakes(
+    store: Store, store_url: str
 ) -> None:
-    if hangs == "within" and store.database.backend == "sqlite":
-        pytest.skip("SQLite has one writer: who hangs in the middle of a write is ended with its machine")
+    loses_its_turn(store, store_url, "between")
+
+
+@pytest.mark.servers  # SQLite has one writer: who hangs in the middle of a write is ended with its machine
+def test_whoever_hangs_within_a_write_loses_its_turn_too(postgres_url: str) -> None:
+    store = Store.open(postgres_url, migrate=True)
+    loses_its_turn(store, postgres_url, "within")
+    store.close()
+
+
+def loses_its_turn(store: Store, store_url: str, hangs: str) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, store_url, hangs], cwd=Path.cwd())
     try:
         assert os.WIFSTOPPED(os.waitpid(holder.pid, os.WUNTRACED)[1])
