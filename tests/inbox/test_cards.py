@@ -187,6 +187,7 @@ def test_a_person_who_comes_back_is_one_card_in_every_open_list_and_none_is_told
     expect(page.locator(".row:visible")).to_have_count(1)
     expect(page.locator(".row:visible")).not_to_contain_text("Call by")
     row(page, "back").locator(".beside a").click()
+    page.wait_for_url("**/stay/a2")
     expect(page.locator(".todo")).to_contain_text("Back in the ED: this follow-up waits")
     page.keyboard.press("Escape")
     expect(row(page, "back").locator(".who")).to_be_focused()
