@@ -415,6 +415,7 @@ def test_a_password_is_set_and_signs_in_in_a_real_browser(chrome, inbox):
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Code of six digits").fill(code)
     page.get_by_role("button", name="Sign in with a password").click()
+    page.get_by_role("link", name="Go on").click()
     expect(page.locator("#fresh")).to_contain_text("Live", timeout=10_000)
     assert PASSWORD not in inbox.log.read_text()
     context.close()

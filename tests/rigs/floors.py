@@ -10,7 +10,7 @@ FLOORS: Final = {  # percent, some points under what was measured; what runs onl
     "rules": 97,
     "streams/words": 95,
     "streams/tell/forms": 95,
-    "streams": 80,
+    "streams": 85,
 }
 
 
