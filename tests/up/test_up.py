@@ -337,20 +337,6 @@ def test_chaos(broker: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_more_than_one_of_everything() -> None:
-    from tests.rigs.servers import missing_kafka, missing_postgres
-
-    if reason := missing_kafka() or missing_postgres():
-        missing(reason)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.rigs.many", "--cycles", "8", "--per-second", "50", "--json"],
-        cwd=Path(__file__).resolve().parents[2], stdout=subprocess.PIPE, text=True, timeout=1700,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-
-
-@pytest.mark.slow
 def test_bench_prints_every_figure() -> None:
     done = subprocess.run(
         [*HANDOFF, "bench", "--rate", "50", "--seconds", "8", "--panel", "2000", "--json"],
