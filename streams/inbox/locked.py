@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from rules.decisions import Priority
-from streams.inbox.pages.reader_stay import ReaderStay, is_struck
+from streams.inbox.pages.reader_stay import ReaderStay, is_struck, whose_stay
 
 COUNTS_AGAIN_SECONDS: Final = 60
 
@@ -16,8 +16,10 @@ COUNTS_AGAIN_SECONDS: Final = 60
 def news_words(stays: Iterable[ReaderStay], since: datetime, since_words: str) -> str:
     """ "3 new since 3:34 PM, 1 urgent."; what the reader has looked at elsewhere meanwhile is not new."""
     fresh = [stay for stay in stays if _is_new(stay, since)]
-    people = {_person(stay) for stay in fresh}
-    urgent = {_person(stay) for stay in fresh if stay.latest.priority is Priority.URGENT and not is_struck(stay.latest)}
+    people = {whose_stay(stay) for stay in fresh}
+    urgent = {
+        whose_stay(stay) for stay in fresh if stay.latest.priority is Priority.URGENT and not is_struck(stay.latest)
+    }
     if not people:
         return f"Nothing new since {since_words}."
     return f"{len(people)} new since {since_words}{f', {len(urgent)} urgent' if urgent else ''}."
@@ -26,9 +28,3 @@ def news_words(stays: Iterable[ReaderStay], since: datetime, since_words: str) -
 def _is_new(stay: ReaderStay, since: datetime) -> bool:
     latest = stay.latest
     return latest.decided_at > since and latest.version > max(stay.seen, stay.acknowledged) and not stay.passed_to
-
-
-def _person(stay: ReaderStay) -> str:
-    """Stays of whom the reader may not know are never counted as one."""
-    person = stay.latest.person
-    return f"person:{person.enrollee_id}" if person else f"stay:{stay.latest.alert_id}"

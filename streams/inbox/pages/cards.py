@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from typing import Final, TypeAlias
 
 from streams.inbox.pages.list_rows import CardLine, Group, Row, where_of
-from streams.inbox.pages.reader_stay import ReaderStay
+from streams.inbox.pages.reader_stay import ReaderStay, whose_stay
 
 MOST_LINES: Final = 4
 _GROUPS: Final = tuple(Group)
@@ -24,7 +24,7 @@ def cards(pairs: Iterable[Pair], now: datetime, zone: tzinfo) -> list[Pair]:
     """The stay that leads each card, and its row."""
     of_person: dict[str, list[Pair]] = defaultdict(list)
     for stay, row in pairs:
-        of_person[_person(stay, row)].append((stay, row))
+        of_person[f"struck:{row.alert_id}" if row.struck else whose_stay(stay)].append((stay, row))
     return [_card(sorted(members, key=_pressing), now, zone) for members in of_person.values()]
 
 
@@ -35,11 +35,6 @@ def on_card(row: Row) -> tuple[str, ...]:
 
 def stays_on(pairs: Iterable[Pair]) -> list[str]:
     return [alert_id for _, row in pairs for alert_id in on_card(row)]
-
-
-def _person(stay: ReaderStay, row: Row) -> str:
-    person = stay.latest.person
-    return f"stay:{row.alert_id}" if person is None or row.struck else f"person:{person.enrollee_id}"
 
 
 def _pressing(pair: Pair) -> tuple[int, str]:

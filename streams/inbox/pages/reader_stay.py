@@ -52,6 +52,12 @@ class ReaderStay(NamedTuple):
         return self.versions[-1]
 
 
+def whose_stay(stay: ReaderStay) -> str:
+    """The same for the stays of one person; stays of whom the reader may not know are never taken for one person's."""
+    person = stay.latest.person
+    return f"person:{person.enrollee_id}" if person else f"stay:{stay.latest.alert_id}"
+
+
 def people_of(stays: Iterable[ReaderStay]) -> list[str]:
     """Whose stays these are, as far as their reader may know: for the audit."""
     return [stay.latest.person.enrollee_id for stay in stays if stay.latest.person]
