@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Generic, NamedTuple, TypeVar, cast
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import structlog
 
@@ -104,10 +104,10 @@ def load_file(kind: RuleKind[V], path: Path) -> V:
         loaded = kind.load(path)
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{name}: {path} cannot be read") from None
-    if isinstance(loaded, tuple | list) and all(isinstance(fault, RuleFault) for fault in loaded):
+    if isinstance(loaded, tuple | list):
         faults = "\n".join(f"  {fault.place}: {fault.message}" for fault in loaded)
         raise SettingsError(f"{name}: {path} has faults:\n{faults}")
-    return cast(V, loaded)
+    return loaded
 
 
 def _files(path: Path) -> list[Path]:

@@ -5,9 +5,10 @@ on with the others as they come.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Final, NamedTuple
+from typing import Final
 
 from rules.following.guides.guide import Guide, load_guides
 from rules.following.guides.letter import Letter, load_letter
@@ -16,7 +17,8 @@ from rules.policy.rule_file import RuleFault
 LETTER: Final = "letter.toml"
 
 
-class Scripts(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Scripts:
     """The call guides in their order, and the letter."""
 
     guides: tuple[Guide, ...]
