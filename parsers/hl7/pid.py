@@ -35,9 +35,7 @@ from parsers.hl7.times import Moment, Precision, read_date, read_time
 if TYPE_CHECKING:
     from parsers.hl7.reader import Reader
 
-_PRIMARY_CARE: Final = frozenset(
-    {"PP", "FHCP"}
-)  # HL7 table 0443: primary care provider, family health care professional
+_PRIMARY_CARE: Final = frozenset({"PP", "FHCP"})  # HL7 table 0443: primary care, family health care professional
 _MARKS: Final = '^~&" '  # what stands in a field that names nobody
 
 

@@ -64,9 +64,7 @@ class TaskEnded(Exception):
 
 def run_listener(settings: Settings) -> int:
     """Blocks until SIGTERM or SIGINT; gives the exit status. Raises `Problem` for what its user can mend."""
-    logging.getLogger("aiokafka").setLevel(
-        logging.CRITICAL
-    )  # ten lines a second while a broker is away; we say it once
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # ten lines a second of a broker that is away; ours is one
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         try:
             runner.run(serve(settings))

@@ -109,6 +109,14 @@ class Report:
             print(f"{name:20} {dict(value) if isinstance(value, Counter) else value}")
         print("nothing lost, nothing done twice" if self.ok else "FAILED")
 
+    def tell(self, *, as_json: bool) -> int:
+        """Print it; gives the exit status."""
+        if as_json:
+            print(self.as_json())
+        else:
+            self.print()
+        return 0 if self.ok else 1
+
     def as_json(self) -> str:
         return json.dumps({**self.__dict__, "kills": dict(self.kills), "ok": self.ok})
 
@@ -528,12 +536,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     store = given.store or ("postgresql" if given.broker == "kafka" else "sqlite")
-    report = run(given.cycles, given.broker, store, given.seed, given.per_second)
-    if given.json:
-        print(report.as_json())
-    else:
-        report.print()
-    return 0 if report.ok else 1
+    return run(given.cycles, given.broker, store, given.seed, given.per_second).tell(as_json=given.json)
 
 
 if __name__ == "__main__":

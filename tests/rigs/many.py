@@ -286,12 +286,7 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    report = run(given)
-    if given.json:
-        print(report.as_json())
-    else:
-        report.print()
-    return 0 if report.ok else 1
+    return run(given).tell(as_json=given.json)
 
 
 if __name__ == "__main__":
