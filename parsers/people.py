@@ -103,6 +103,7 @@ class CaseManager(Value):
     practices: tuple[str, ...] = ()  # practice_ids whose panels this person carries
     hours: str = ""  # working hours as in `parsers.hours`, local time; "" answers at any minute
     feeds: tuple[str, ...] = ()  # names of the feeds of whose hospital this person is, for integration analysts
+    capacity: int = 0  # open stays this person can carry at once; 0: not said
 
 
 class Absence(Value):

@@ -42,6 +42,7 @@ class FaultCode(StrEnum):
     DUPLICATE_ID = "duplicate_id"
     UNKNOWN_ROLE = "unknown_role"
     HOURS_UNREADABLE = "hours_unreadable"
+    CAPACITY_UNREADABLE = "capacity_unreadable"
     TIME_UNREADABLE = "time_unreadable"
     TIMES_REVERSED = "times_reversed"
     UNKNOWN_PERSON = "unknown_person"
@@ -114,6 +115,7 @@ class _Line(NamedTuple):
     cells: dict[str, str]
 
 
+MOST_CAPACITY: Final = 9_999
 _OPTIONAL_FILES: Final = frozenset({Kind.ABSENCES, Kind.LME_MCOS})
 _ROLES: Final = {
     **{role.value: role for role in Role},
@@ -218,10 +220,14 @@ class _Reader:
         if read_hours(cells["hours"]) is None:
             expected = f"expects {EXPECTED}"
             self._fault(Kind.CASE_MANAGERS, line.number, "hours", FaultCode.HOURS_UNREADABLE, expected)
+        capacity = _capacity(cells["capacity"])
+        if capacity is None:
+            expected = f"expects a whole number from 1 to {MOST_CAPACITY}, or nothing"
+            self._fault(Kind.CASE_MANAGERS, line.number, "capacity", FaultCode.CAPACITY_UNREADABLE, expected)
         if role is None:
             return None
         lists = {name: _list(cells[name]) for name in ("practices", "feeds")}
-        return CaseManager.model_validate({**cells, "role": role, **lists})
+        return CaseManager.model_validate({**cells, "role": role, "capacity": capacity or 0, **lists})
 
     def _absence(self, line: _Line) -> Absence | None:
         starts = self._time(line, "starts")
@@ -347,6 +353,14 @@ def _cycle(absence: Absence, absences_of: Callable[[str], list[Absence] | None])
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(";") if part.strip()))
+
+
+def _capacity(text: str) -> int | None:
+    """A whole number; 0 for nothing, `None` for what is none."""
+    if not text:
+        return 0
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MOST_CAPACITY)) else 0
+    return number if 1 <= number <= MOST_CAPACITY else None
 
 
 def _county(text: str) -> str:

@@ -53,6 +53,7 @@ COLUMNS: Final[Mapping[Kind, tuple[Column, ...]]] = {
         Column("practices", "practices they carry: P1;P2", ("practice_ids", "panels", "carries")),
         Column("hours", "working hours, as Mon-Fri 08:00-17:00; empty: any minute", ("working_hours",)),
         Column("feeds", "names of their hospital's feeds, for integration analysts: A;B", ("hospitals",)),
+        Column("capacity", "open stays they can carry at once, as 40; empty: not said", ("caseload", "max_caseload")),
     ),
     Kind.ABSENCES: (
         Column("case_manager_id", "who is away", _PERSON, required=True),

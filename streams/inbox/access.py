@@ -152,6 +152,11 @@ class Desk:
                 for person in newest.told
                 if person != who and acknowledged(row.acts, person) < newest.version
             ),
+            not_noted_by=tuple(
+                owner.case_manager_id
+                for owner in newest.owners
+                if acknowledged(row.acts, owner.case_manager_id, frozenset(ActKind)) < newest.version
+            ),
             again=again,
             unheard_since=alert_unheard_since(newest, row.heard_at, self.policy(), datetime.now(UTC)),
             passed_to=passed_to,

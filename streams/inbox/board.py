@@ -41,6 +41,17 @@ TILE_WORDS: Final = {
 assert TILE_WORDS.keys() == set(Tile)
 
 
+class Which(StrEnum):
+    """Which of somebody's stays are moved first; the value is in the address."""
+
+    NEWEST = "newest"
+    DUE_LATER = "due-later"
+
+
+WHICH_WORDS: Final = {Which.NEWEST: "the newest", Which.DUE_LATER: "those due later"}
+assert WHICH_WORDS.keys() == set(Which)
+
+
 class Load(NamedTuple):
     """How much one person carries, each as the alert_ids of the stays."""
 
@@ -51,6 +62,7 @@ class Load(NamedTuple):
     urgent: tuple[str, ...]
     overdue: tuple[str, ...]
     due_today: tuple[str, ...]
+    not_noted: tuple[str, ...]  # open ones whose newest version is for them and of which they have noted nothing
 
 
 class Board(NamedTuple):
@@ -98,11 +110,29 @@ def board(
             _held(urgent, person),
             _held(late, person),
             _held(today, person),
+            tuple(stay.latest.alert_id for stay in running if person.case_manager_id in stay.not_noted_by),
         )
         for person, until, covers in staff
     ]
     loads.sort(key=lambda load: (-len(load.overdue), -len(load.open), load.person.name))
     return Board({tile: tuple(sorted(of_tile, key=_first)) for tile, of_tile in tiles.items()}, tuple(loads))
+
+
+def some(stays: Iterable[ReaderStay], practice_id: str, which: Which, number: int) -> tuple[ReaderStay, ...]:
+    """So many of these stays, to be moved to somebody else; `practice_id`: of whose people, "" of any."""
+    theirs = [stay for stay in stays if not practice_id or practice_of(stay) == practice_id]
+    return tuple(sorted(theirs, key=_MOVED_FIRST[which], reverse=True)[:number])
+
+
+def practice_of(stay: ReaderStay) -> str:
+    """ "" where the reader may not know whose it is."""
+    return stay.latest.person.practice_id if stay.latest.person else ""
+
+
+def waits_since(stay: ReaderStay) -> datetime:
+    """Since when nobody has had it: it was told, or given back."""
+    since = stay.loop.holding.since if stay.loop else None
+    return since or stay.latest.decided_at
 
 
 def holder(stay: ReaderStay) -> str:
@@ -140,3 +170,16 @@ def _first(stay: ReaderStay) -> tuple[int, datetime, str]:
     clock = _step(stay)
     urgency = list(Priority).index(stay.latest.priority or Priority.ROUTINE)
     return urgency, clock.due_at if clock else stay.latest.decided_at, stay.latest.alert_id
+
+
+def _due_last(stay: ReaderStay) -> tuple[bool, datetime]:
+    """What has no step is due later than all that has one."""
+    clock = _step(stay)
+    return clock is None, clock.due_at if clock else stay.latest.decided_at
+
+
+def _begun_last(stay: ReaderStay) -> tuple[bool, datetime]:
+    return False, stay.latest.started_at or stay.latest.decided_at
+
+
+_MOVED_FIRST: Final = {Which.NEWEST: _begun_last, Which.DUE_LATER: _due_last}

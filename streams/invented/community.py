@@ -104,6 +104,7 @@ def sample_directory(seed: int = 1) -> Community:
                 role=role,
                 network_id=network.network_id,
                 practices=carried,
+                capacity=40 if carried else 0,
             )
             people.append(person)
     people.append(CaseManager(case_manager_id="central-office", name="Central office", role=Role.CENTRAL_OFFICE))

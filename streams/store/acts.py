@@ -26,7 +26,7 @@ from streams.store.loops import loops_of, versions_of
 from streams.store.nudges import stop_mail
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.seen import see
-from streams.store.tables import acts, alert_versions, alerts, to_us
+from streams.store.tables import acts, alert_versions, alerts, from_us, to_us
 
 ASIDE: Final = frozenset(
     {
@@ -129,6 +129,12 @@ class Acts:
         with self._database.reading() as connection:
             rows = connection.execute(wanted.order_by(acts.c.position)).all()
         return tuple((alert_id, Act.model_validate_json(document)) for alert_id, document in rows)
+
+    def last_of(self, case_manager_ids: Sequence[str]) -> dict[str, datetime]:
+        """When each of these people last did something about any stay; nothing for who never did."""
+        statement = "SELECT case_manager_id, max(recorded_us) FROM acts WHERE case_manager_id IN :among GROUP BY 1"
+        with self._database.reading() as connection:
+            return {who: from_us(at) for who, at in rows_among(connection, statement, list(case_manager_ids))}
 
     def wishes(self, enrollee_ids: Sequence[str]) -> dict[str, Wishes]:
         """How each of these people wants to be reached; an entry for each."""

@@ -35,6 +35,7 @@ def _rows(table: Table, values: Sequence[Any]) -> list[Row]:
                     ";".join(who.practices),
                     who.hours,
                     ";".join(who.feeds),
+                    who.capacity,
                 )
                 for who in values
             ]
@@ -127,4 +128,5 @@ def _case_manager(row: Any) -> CaseManager:
         practices=_split(row.practices),
         hours=row.hours,
         feeds=_split(row.feeds),
+        capacity=row.capacity,
     )

@@ -208,6 +208,7 @@ case_managers = Table(
     _text("practices"),  # ; between
     _text("hours"),
     _text("feeds"),  # ; between
+    _whole("capacity", "0"),  # 0: not said
 )
 absences = Table(
     "absences",
@@ -333,6 +334,7 @@ acts = Table(  # what people did, append-only
     Index("ix_acts_position", "position", unique=True),
     Index("ix_acts_alert_id", "alert_id"),
     Index("ix_acts_enrollee_id", "enrollee_id"),
+    Index("ix_acts_case_manager_id", "case_manager_id", "recorded_us"),
 )
 drafts = Table(  # what people typed on a stay and have not sent; theirs alone
     "drafts",

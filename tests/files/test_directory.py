@@ -76,6 +76,14 @@ FAULTS = {
     "extra column": ("networks", "network_id,name,shoe\nN1,West,9\n", 1, "shoe", FaultCode.EXTRA_COLUMN),
     "role": ("case_managers", PERSON + "a,A,wizard,,,,\nb,B,rn,,,,\n", 2, "role", FaultCode.UNKNOWN_ROLE),
     "hours": ("case_managers", PERSON + "a,A,rn,,always,,\nb,B,rn,,,,\n", 2, "hours", FaultCode.HOURS_UNREADABLE),
+    "capacity": (
+        "case_managers", PERSON[:-1] + ",capacity\na,A,rn,,,,,40\nb,B,rn,,,,,many\n", 3, "capacity",
+        FaultCode.CAPACITY_UNREADABLE,
+    ),
+    "capacity of nothing": (
+        "case_managers", PERSON[:-1] + ",capacity\na,A,rn,,,,,0\nb,B,rn,,,,,\n", 2, "capacity",
+        FaultCode.CAPACITY_UNREADABLE,
+    ),
     "network unknown": (
         "case_managers", PERSON + "a,A,rn,,,N9,\nb,B,rn,,,,\n", 2, "network_id", FaultCode.UNKNOWN_NETWORK,
     ),
@@ -114,6 +122,11 @@ def test_a_fault_is_named_where_it_stands(name: str) -> None:
     places = [(fault.file, fault.line, fault.column, fault.code) for fault in files.faults]
     assert (Kind(file), line, column, code) in places
     assert files.usable == all(fault.code in NOTES for fault in files.faults)
+
+
+def test_how_many_a_person_can_carry_is_read_where_it_is_said() -> None:
+    files = read(case_managers=PERSON[:-1] + ",caseload\na,A,rn,,,,,40\nb,B,rn,,,,,\n")
+    assert [person.capacity for person in files.case_managers] == [40, 0]
 
 
 def test_all_faults_come_at_once_in_the_order_of_the_files() -> None:

@@ -12,7 +12,7 @@ from rules.endings import Ending, LedgerEntry
 from rules.following.acts import ActKind, Mode, Outcome
 from tests.rigs.acts import acted
 from tests.rigs.browser import page_of, row, violations
-from tests.rigs.inbox import TWO, alert, discharge, load_people, newcomer, tell
+from tests.rigs.inbox import ORTIZ, TWO, alert, discharge, load_people, newcomer, tell
 
 pytestmark = pytest.mark.servers
 
@@ -23,7 +23,8 @@ LOOKS = (("light", 1280), ("dark", 640), ("light", 390))  # 640 is 1280 at a zoo
 @pytest.fixture
 def staffed(inbox):
     """The town with a manager, somebody away, and a call in the story of the first person."""
-    load_people(inbox.store, inbox.people, staff=[HALE], away=[("cm-brown", "cm-ortiz")])
+    ortiz = ORTIZ.model_copy(update={"capacity": 12})
+    load_people(inbox.store, inbox.people, staff=[HALE, ortiz], away=[("cm-brown", "cm-ortiz")])
     now = datetime.now(UTC)
     said = {"outcome": Outcome.NO_ANSWER, "mode": Mode.PHONE, "until": now + timedelta(hours=20)}
     acted(inbox.store, "a2", "cm-ortiz", ActKind.ATTEMPT, 1, now, **said)
@@ -101,7 +102,7 @@ def test_several_rows_are_chosen_and_done_by_keys_and_what_is_chosen_stays_so(ch
     assert page.complaints == []
 
 
-def test_the_board_gives_by_keys_alone(chrome, staffed):
+def test_the_board_gives_by_keys_alone(chrome, staffed, axe):
     page = page_of(chrome, staffed, HALE, expect_live=False)
     page.get_by_label("You").get_by_role("link", name="Team").press("Enter")
     page.get_by_role("link", name="Nobody has it").press("Enter")
@@ -111,6 +112,15 @@ def test_the_board_gives_by_keys_alone(chrome, staffed):
     page.get_by_role("button", name="Give", exact=True).press("Enter")
     expect(page.get_by_role("status").filter(has_text="Done for 1.")).to_be_visible(timeout=10_000)
     assert [(act.kind, act.for_id) for act in staffed.store.acts.of_stay("a1")] == [(ActKind.ASSIGN, "cm-ortiz")]
+    page.get_by_role("link", name="Move some of M. Ortiz, RN").press("Enter")
+    page.wait_for_url("**/board?whose=cm-ortiz")
+    page.get_by_label("How many").fill("2")
+    page.get_by_role("button", name="Choose these").press("Enter")
+    expect(page.get_by_role("status").filter(has_text="2 chosen.")).to_be_visible(timeout=10_000)
+    assert looked_at(page, axe) == []
+    page.locator("#many [name=for_id]").select_option("cm-brown")
+    page.get_by_role("button", name="Give", exact=True).press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Done for 2.")).to_be_visible(timeout=10_000)
     assert page.complaints == []
 
 

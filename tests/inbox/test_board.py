@@ -57,6 +57,7 @@ def test_every_number_opens_to_its_rows_and_equals_a_count_in_sql(settings, stor
         numbers = tiles(client.get("/board").text)
         names = ("nobody", "urgent", "overdue", "due-today", "in-hospital", "asked")
         opened = {name: listed(client, name) for name in names}
+        assert "the oldest for " in client.get("/board").text
     words = ("Nobody has it", "Urgent", "Overdue", "Due today", "In the hospital", "Asked, not answered")
     assert [numbers[word] for word in words] == [len(opened[name]) for name in names]
     assert opened == dict(zip(names, ({"free"}, {"free"}, {"late"}, set(), {"inside"}, {"held"}), strict=True))
@@ -143,10 +144,62 @@ def test_the_load_of_each_person_opens_to_what_they_have(settings, store):
     with browser(settings, store, HALE) as client:
         html = client.get("/board").text
         ortiz = re.search(r"whose=cm-ortiz\">.*?</tr>", html, re.S).group(0)
-        assert re.findall(r"<td>(\d+)</td>", ortiz) == ["2", "0", "1", "0"]
+        assert numbers(ortiz) == {"not yet noted": "4", "urgent": "0", "overdue": "1", "due today": "0"}
+        assert "<td>2</td>" in ortiz  # nobody said how many she can carry
+        assert "meter" not in ortiz
+        assert re.search(r"last act </span>\d+:\d\d [AP]M<", ortiz)
         assert "A. Far" not in html
         rows = set(re.findall(r'name="stay" value="\d+\.(\w+)"', client.get("/board?whose=cm-brown").text))
         assert rows == {"held"}
+
+
+def numbers(line):
+    return dict(re.findall(r'narrow-word">(.*?) </span>(\d+)</td>', line))
+
+
+def test_a_load_stands_against_what_a_person_can_carry(settings, store):
+    brown = BROWN.model_copy(update={"capacity": 1})
+    load_people(store, staff=[HALE, brown])
+    now = datetime.now(UTC)
+    acted(store, "free", "cm-brown", ActKind.TAKE, 1, now)
+    with browser(settings, store, HALE) as client:
+        html = client.get("/board?tile=overdue").text
+    line = re.search(r"whose=cm-brown\">.*?</tr>", html, re.S).group(0)
+    assert "2 of 1, over<br>" in line
+    assert re.search(r'<meter min="0" max="1" [^>]*value="2" aria-label="Load of T. Brown, RN">2 of 1, over<', line)
+    assert "T. Brown, RN (2 open of 1, here)" in html
+    hale = re.search(r"whose=mg-hale\">.*?</tr>", html, re.S).group(0)
+    assert "none yet" in hale
+
+
+def ticked(client, address):
+    return re.findall(r'value="\d+\.(\w+)" aria-label="[^"]*" checked', client.get(address).text)
+
+
+def test_some_are_moved_by_practice_by_the_newest_and_by_what_is_due_later(settings, store):
+    now = datetime.now(UTC)
+    people = [person(20 + number, f"More{number}", "Jones", practice_id=f"p{number % 2 + 1}") for number in range(6)]
+    store.panel.load(people, full=False, now=now)
+    for number, enrollee in enumerate(people):
+        times = {"started_at": now - timedelta(hours=70 - number), "ended_at": now - timedelta(hours=60)}
+        tell(store, discharge(enrollee, f"m{number}", clocks=(clock(hours=10 + (number * 4) % 7),), **times))
+        acted(store, f"m{number}", "cm-brown", ActKind.TAKE, 1, now)
+    with browser(settings, store, HALE) as client:
+        page = client.get("/board?whose=cm-brown").text
+        assert 'aria-label="Move some"' in page
+        assert " checked" not in page
+        chosen = "/board?whose=cm-brown&some={}&which={}&practice={}"
+        assert ticked(client, chosen.format(3, "newest", "")) == ["m5", "m4", "m3"]
+        assert ticked(client, chosen.format(2, "newest", "p1")) == ["m4", "m2"]
+        assert ticked(client, chosen.format(2, "due-later", "p2")) == ["m5", "m3"]  # 6, 5 of 0 4 1 5 2 6
+        assert ticked(client, chosen.format(2, "due-later", "")) == ["held", "m5"]
+        assert ticked(client, chosen.format("x", "newest", "")) == []
+        page = client.get(chosen.format(3, "newest", "")).text
+        assert "3 chosen. Give them to somebody below." in page
+        assert 'value="cm-brown"' not in re.search(r'name="for_id">.*?</select>', page, re.S).group(0)
+        form = {"stay": ["1.m5", "1.m4"], "for_id": "cm-ortiz", "press": "assign", "act": "f" * 32, "back": "board"}
+        assert client.post("/many", data=form).headers["location"] == "/board?said=2"
+        assert ticked(client, chosen.format(1, "newest", "")) == ["m3"]
 
 
 def test_one_or_many_are_given_at_once_and_a_repetition_gives_nothing_twice(settings, store):

@@ -38,6 +38,7 @@ class ReaderStay(NamedTuple):
     closed: int = 0  # the latest version this reader marked as seen, by a press of its own; 0: none
     taken: Taken | None = None
     not_seen_by: tuple[str, ...] = ()  # names of those told who have not acknowledged the latest version
+    not_noted_by: tuple[str, ...] = ()  # ids of its owners who have done nothing about the latest version
     again: AlertView | None = None  # a later stay of the same person that still runs, as this reader may see it
     unheard_since: datetime | None = None  # no discharge was sent, and this is when the stay was last heard of
     passed_to: tuple[str, ...] = ()  # it was this reader's, and is with these now
