@@ -33,6 +33,7 @@ from streams.store.destinations import DestinationRow
 from streams.store.opening import open_store
 from streams.tell.certificates import CERTIFICATE
 from streams.tell.process import make_forms, make_ways
+from streams.tell.revocation import Revocations
 from streams.tell.signing import SIGNING, SIGNING_KEY, new_key, new_secret, public_key
 from streams.tell.way import BEARER, Delivered, NotDelivered, Secrets
 from streams.tell.ways.sftp import SSH_KEY, new_ssh_key
@@ -94,7 +95,7 @@ def run_add(
     except ValidationError as error:
         raise Problem("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
     check_address(settings, made)
-    recipient = certificate_of(certificate, made)
+    recipient = certificate_of(settings, certificate, made)
     token = _token() if bearer else ""
     with open_store(settings) as store:
         if store.destinations.find(destination_id) is not None:
@@ -250,7 +251,7 @@ def run_told(settings: Settings, enrollee_id: str, by: str, *, as_json: bool = F
 
 
 async def _try(settings: Settings, store: Store, destination: Destination) -> Delivered | NotDelivered:
-    ways = make_ways(settings)
+    ways = make_ways(settings, Revocations(settings.tell_crls))
     try:
         way = ways.get(destination.way)
         form = make_forms(settings, store, RuleFile(POLICY, settings).current, store.directory.read).get(

@@ -16,6 +16,7 @@ from streams.run.settings import Settings
 from streams.tell.addresses import NotAllowed, look_up, resolve
 from streams.tell.certificates import why_not
 from streams.tell.contacts import INSTRUCTIONS, PROGRAMS
+from streams.tell.revocation import Revocations
 from streams.tell.ways.sftp import HOST_KEY, fingerprint_of, place_of
 
 _WORD: Final = r"[A-Za-z0-9_.-]{1,60}"
@@ -68,7 +69,7 @@ def check_address(settings: Settings, made: Destination) -> None:
                 raise Problem("the address must be one Direct address")
 
 
-def certificate_of(path: Path | None, made: Destination) -> str:
+def certificate_of(settings: Settings, path: Path | None, made: Destination) -> str:
     """The recipient's certificate in PEM and what follows it, "" where the way needs none. Raises `Problem`."""
     if made.way is not WayKind.DIRECT:
         return ""
@@ -79,7 +80,8 @@ def certificate_of(path: Path | None, made: Destination) -> str:
         certificate, *_ = x509.load_pem_x509_certificates(text.encode())
     except (OSError, ValueError):
         raise Problem(f"{path} is no certificate in PEM") from None
-    if why := why_not(certificate, made.address, datetime.now(UTC)):
+    now = datetime.now(UTC)
+    if why := why_not(certificate, made.address, now) or Revocations(settings.tell_crls).why_not(certificate, now):
         raise Problem(why)
     return text
 

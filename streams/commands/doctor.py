@@ -15,8 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography import x509
 from rich.console import Console
@@ -25,8 +24,9 @@ from rich.text import Text
 
 from parsers.outcomes import RejectCode
 from rules.feeds.rhythm import Talk
-from rules.telling.destinations import State as Told
 from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
+from streams.commands.doctor_telling import destinations, revocation_lists
+from streams.commands.finding import Finding, State
 from streams.inbox.sign_in.provider import Provider, ProviderAway
 from streams.kafka.admin import missing_topics
 from streams.kafka.client import BrokerAway, bootstrap_servers, client_options
@@ -42,20 +42,6 @@ from streams.store import Store, StoreOutdated, Unavailable
 from streams.store.keeping_up import HASH_KEY
 from streams.words import feeds as feed_words
 from streams.words import numbers as number_words
-
-
-class State(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    WRONG = "wrong"
-
-
-class Finding(NamedTuple):
-    part: str
-    state: State
-    what: str
-    do: str = ""
-
 
 _NOTICE_LATE: Final = timedelta(hours=1)
 _STALE_PANEL: Final = timedelta(days=90)
@@ -98,6 +84,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("settings", State.OK, f"{kind}, {store}, {len(settings.feeds)} feeds configured")
     for check in (_folder, _watched_folders, _rules, _broker, _store, _processes, _sign_in, _certificates):
         yield from check(settings)
+    yield from revocation_lists(settings)
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
@@ -203,7 +190,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
             yield Finding("parked feed", State.WRONG, what, do)
         yield from quiet_feeds(store)
         yield from panel_and_directory(store)
-        yield from _destinations(store)
+        yield from destinations(settings, store)
         yield from unsent_notices(store, datetime.now(UTC))
     finally:
         store.close()
@@ -256,22 +243,6 @@ def unsent_notices(store: Store, now: datetime) -> Iterator[Finding]:
         yield Finding(
             "mail", State.WARNING, what, "set HANDOFF_SMTP_URL, or see in the log of `tell` why mail does not go"
         )
-
-
-def _destinations(store: Store) -> Iterator[Finding]:
-    sums = store.deliveries.sums()
-    for row in store.destinations.all():
-        name = row.destination.destination_id
-        waiting = sums[name].waiting if name in sums else 0
-        part = f"destination {name}"
-        if row.destination.state is Told.PAUSED:
-            why = f"paused ({row.why}), {waiting} wait"
-            yield Finding(part, State.WARNING, why, f"`handoff destination test {name}`, then `resume`")
-        elif row.failures:
-            why = f"failing: {row.last_failure}, {row.failures} times in a row, {waiting} wait"
-            yield Finding(part, State.WARNING, why, f"`handoff destination test {name}` says what comes back")
-        else:
-            yield Finding(part, State.OK, f"{row.destination.form} by {row.destination.way}, {waiting} wait")
 
 
 def _processes(settings: Settings) -> Iterator[Finding]:

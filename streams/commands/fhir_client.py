@@ -19,6 +19,7 @@ from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.fhir import FhirClient
 from streams.store.opening import open_store
+from streams.tell.revocation import Revocations
 from streams.tell.serving.key_sets import MOST_BYTES, read_key_set
 from streams.tell.ways.http import Http
 
@@ -90,7 +91,7 @@ def _keys(settings: Settings, given: str, allow_private: bool) -> dict[str, obje
 
 async def _fetched(settings: Settings, url: str, allow_private: bool) -> bytes:
     """Raises `Problem`."""
-    way = Http(settings.tell_allow)
+    way = Http(settings.tell_allow, context=Revocations(settings.tell_crls).context())
     try:
         raw = await way.fetch(url, allow_private, MOST_BYTES)
     finally:

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from streams.run.certificates import say_until
+from streams.run.file_stamp import Stamp, stamp
 from streams.run.listening import bind
 from streams.run.metrics import CertificateFile
 from streams.run.problems import Problem
@@ -91,7 +92,7 @@ class Certificates:
     def __init__(self, cert: Path, key: Path | None) -> None:
         """Raises `Problem` when they cannot be used."""
         self._files = (cert, key)
-        self._seen = self._stamps()
+        self._seen = self._state()
         try:
             self.context = self._read()
             say_until(CertificateFile.INBOX_TLS_CERT, cert)
@@ -103,7 +104,7 @@ class Certificates:
 
     def look(self) -> bool:
         """Whether new files came in force; what cannot be used leaves the old ones."""
-        seen = self._stamps()
+        seen = self._state()
         if seen == self._seen:
             return False
         self._seen = seen
@@ -123,15 +124,8 @@ class Certificates:
         context.load_cert_chain(*self._files)
         return context
 
-    def _stamps(self) -> list[tuple[int, int] | None]:
-        stamps = []
-        for path in self._files:
-            try:
-                stat = path.stat() if path else None
-            except OSError:
-                stat = None
-            stamps.append((stat.st_mtime_ns, stat.st_size) if stat else None)
-        return stamps
+    def _state(self) -> tuple[Stamp | None, ...]:
+        return tuple(stamp(path) for path in self._files)
 
 
 def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:

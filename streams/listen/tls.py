@@ -7,12 +7,12 @@ get in, and a list that has expired lets nobody in (RFC 5280). Connections that 
 import ssl
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
 import structlog
 
 from streams.run.certificates import say_until
+from streams.run.file_stamp import Stamp, stamp
 from streams.run.metrics import CertificateFile
 from streams.run.problems import Problem
 from streams.run.settings import Settings
@@ -131,14 +131,6 @@ class TlsFiles:
         say_until(CertificateFile.TLS_CERT, self._settings.tls_cert)
         say_until(CertificateFile.TLS_CLIENT_CA, self._settings.tls_client_ca)
 
-    def _state(self) -> tuple[tuple[int, int, int] | None, ...]:
+    def _state(self) -> tuple[Stamp | None, ...]:
         files = (self._settings.tls_cert, self._settings.tls_key, self._settings.tls_client_ca)
-        return tuple(_stamp(path) for path in files)
-
-
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    try:
-        status = None if path is None else path.stat()
-    except OSError:
-        return None
-    return None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)
+        return tuple(stamp(path) for path in files)

@@ -156,6 +156,10 @@ class Settings(BaseSettings):
     tell_allow: tuple[str, ...] = Field(
         (), description='networks of your own that every destination may lie in, such as ["10.1.0.0/16"]'
     )
+    tell_crls: Path | None = Field(
+        None,
+        description="file or folder of receivers' CAs with their revocation lists: who is on one is refused",
+    )
     tell_hold_seconds: float = Field(
         60, ge=1, description="what a process that died had in hand is told by another after so long"
     )

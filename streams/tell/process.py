@@ -48,6 +48,7 @@ from streams.tell.parcels import forms
 from streams.tell.relay import Relay
 from streams.tell.reports import Reports
 from streams.tell.resting import Resting
+from streams.tell.revocation import Revocations
 from streams.tell.samples import Samples
 from streams.tell.seen import Known
 from streams.tell.serving.server import FhirServer
@@ -111,21 +112,22 @@ def make_forms(
     )
 
 
-def make_ways(settings: Settings) -> dict[WayKind, Way]:
+def make_ways(settings: Settings, revocations: Revocations) -> dict[WayKind, Way]:
     """The ways this process can go: mail only with a relay. Raises `Problem`."""
+    context = revocations.context()
     ways: dict[WayKind, Way] = {
-        WayKind.HTTP: Http(settings.tell_allow),
-        WayKind.MLLP: Mllp(settings.tell_allow),
+        WayKind.HTTP: Http(settings.tell_allow, context=context),
+        WayKind.MLLP: Mllp(settings.tell_allow, context),
         WayKind.FOLDER: Folder(),
         WayKind.SFTP: Sftp(settings.tell_allow),
     }
     if url := settings.smtp_url.get_secret_value():
         if not settings.mail_from:
             raise Problem("HANDOFF_MAIL_FROM is missing: HANDOFF_SMTP_URL needs an address that mail comes from")
-        relay = Relay(url, settings.mail_from)
+        relay = Relay(url, settings.mail_from, context=context)
         ways[WayKind.SMTP] = Smtp(relay)
         if settings.direct_from:
-            ways[WayKind.DIRECT] = Direct(relay, _identity(settings))
+            ways[WayKind.DIRECT] = Direct(relay, _identity(settings), revocations=revocations)
     return ways
 
 
@@ -177,7 +179,8 @@ class Tell:
         self._policy = RuleFile(POLICY, settings)
         self._confidentiality = RuleFile(CONFIDENTIALITY, settings)
         self._feeds = RuleFile(FEEDS, settings)
-        self._ways = make_ways(settings)
+        self._revocations = Revocations(settings.tell_crls)
+        self._ways = make_ways(settings, self._revocations)
         self._boxes = make_boxes(settings)
         self._store: Store | None = None
         self._teller: Teller | None = None
@@ -267,7 +270,7 @@ class Tell:
         opened = direct.opened if isinstance(direct, Direct) else lambda raw: raw
         resting = Resting(store, self._ways, self._now_known, in_thread)
         secret, now = self._settings.secret(), partial(datetime.now, UTC)
-        return Reports(store, self._boxes, resting, secret, in_thread, now, opened)
+        return Reports(store, self._boxes, resting, secret, in_thread, now, opened, self._revocations)
 
     async def _open(self, stopping: asyncio.Event) -> Store | None:
         while not stopping.is_set():
@@ -294,6 +297,7 @@ class Tell:
 
     def _refresh(self) -> None:
         assert self._store is not None
+        self._revocations.look()
         version = self._store.directory.version()
         if version != self._directory_version:
             self._directory, self._directory_version = self._store.directory.read(), version

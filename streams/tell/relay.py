@@ -5,6 +5,7 @@ again, a 5xx is not (RFC 5321 4.2.1).
 """
 
 import ssl
+from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -21,13 +22,13 @@ _NO_SUCH_ADDRESS: Final = frozenset({550, 551, 553})  # of RCPT (RFC 5321 4.2.3)
 class Relay:
     """Where mail is handed in: `smtps://user:password@host:port` or `smtp://…`, and the sender's address."""
 
-    def __init__(self, url: str, sender: str, ca: str = "") -> None:
+    def __init__(self, url: str, sender: str, ca: str = "", context: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(url)
         self.host, self.port = parts.hostname or "", parts.port or (465 if parts.scheme == "smtps" else 587)
         self.tls_first = parts.scheme == "smtps"
         self.user, self.password = unquote(parts.username or ""), unquote(parts.password or "")
         self.sender = sender
-        self.context = ssl.create_default_context(cafile=ca or None)
+        self.context = context or ssl.create_default_context(cafile=ca or None)
 
     def __repr__(self) -> str:
         return f"<Relay {self.host}:{self.port}>"
@@ -35,6 +36,25 @@ class Relay:
 
 async def hand_in(relay: Relay, message: EmailMessage, sender: str, address: str) -> Delivered | NotDelivered:
     """Gives one mail to the relay; what it says is a value."""
+
+    async def send(client: aiosmtplib.SMTP) -> None:
+        await client.ehlo()
+        options = ["RET=HDRS", f"ENVID={_name_of(message)}"] if client.supports_extension("dsn") else []  # RFC 3461
+        await client.send_message(message, sender=sender, recipients=[address], mail_options=options)
+
+    return await _signed_in(relay, send) or Delivered("250")
+
+
+async def reach(relay: Relay) -> Delivered | NotDelivered:
+    """Signs in at the relay and sends nothing."""
+
+    async def greet(client: aiosmtplib.SMTP) -> None:
+        await client.noop()
+
+    return await _signed_in(relay, greet) or Delivered()
+
+
+async def _signed_in(relay: Relay, work: Callable[[aiosmtplib.SMTP], Awaitable[None]]) -> NotDelivered | None:
     client = aiosmtplib.SMTP(
         hostname=relay.host,
         port=relay.port,
@@ -47,9 +67,7 @@ async def hand_in(relay: Relay, message: EmailMessage, sender: str, address: str
         async with client:
             if relay.user:
                 await client.login(relay.user, relay.password)
-            await client.ehlo()
-            options = ["RET=HDRS", f"ENVID={_name_of(message)}"] if client.supports_extension("dsn") else []  # RFC 3461
-            await client.send_message(message, sender=sender, recipients=[address], mail_options=options)
+            await work(client)
     except aiosmtplib.SMTPRecipientsRefused as error:
         code = error.recipients[0].code if error.recipients else 550
         return NotDelivered(Failure.GONE if code in _NO_SUCH_ADDRESS else _failure(code), str(code))
@@ -66,7 +84,7 @@ async def hand_in(relay: Relay, message: EmailMessage, sender: str, address: str
         return NotDelivered(Failure.TLS)
     except (aiosmtplib.SMTPException, OSError):
         return NotDelivered(Failure.CONNECTION_LOST)
-    return Delivered("250")
+    return None
 
 
 def _name_of(message: EmailMessage) -> str:

@@ -25,6 +25,7 @@ from streams.tell.certificates import CERTIFICATE
 from streams.tell.in_thread import InThread
 from streams.tell.mailboxes import Box, Mail
 from streams.tell.resting import Resting
+from streams.tell.revocation import Revocations
 from streams.tell.signed_mail import SignedMail, Unproven, signed_mail, why_unproven
 
 log = structlog.get_logger()
@@ -52,6 +53,7 @@ class Reports:
         in_thread: InThread,
         now: Callable[[], datetime],
         opened: Callable[[bytes], bytes],
+        revocations: Revocations,
     ) -> None:
         self._store = store
         self._boxes = boxes
@@ -60,6 +62,7 @@ class Reports:
         self._in_thread = in_thread
         self._now = now
         self._opened = opened
+        self._revocations = revocations
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -105,7 +108,7 @@ class Reports:
             trusted = [each for pem in kept for each in load_pem_x509_certificates(pem.encode())]
         except ValueError:  # kept under another key
             trusted = []
-        return why_unproven(came, destination.address, trusted, now)
+        return why_unproven(came, destination.address, trusted, now, self._revocations)
 
     async def _follow(self, sent: Sent, report: MailReport) -> None:
         confirmations, now = self._store.confirmations, self._now()

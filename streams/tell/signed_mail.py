@@ -2,7 +2,8 @@
 
 A signature counts when it fits the content and its certificate is valid today, bound to the address or its domain, and
 either the recipient's own or issued below an anchor that was given with it (Applicability Statement for Secure Health
-Transport 1.3). RSA (PKCS #1 v1.5) and ECDSA with SHA-2. No clock, no network: revocation is not looked up.
+Transport 1.3), and neither it nor one between them is revoked. RSA (PKCS #1 v1.5, PSS) and ECDSA with SHA-2. No clock,
+no network.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +21,11 @@ from cryptography.x509 import verification
 
 from parsers.cms import Signed, Signer, read_signed
 from streams.tell.certificates import bound_to
+from streams.tell.revocation import Revocations
 
 _SIGNATURES: Final = ("application/pkcs7-signature", "application/x-pkcs7-signature")
 _OPAQUE: Final = ("application/pkcs7-mime", "application/x-pkcs7-mime")
+_PSS: Final = "1.2.840.113549.1.1.10"  # RFC 4056; with the same digest within, as all write it
 _DIGESTS: Final[Mapping[str, hashes.HashAlgorithm]] = {
     "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
     "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
@@ -67,31 +70,39 @@ def signed_mail(raw: bytes) -> SignedMail:
     return SignedMail(raw, None, is_signed=False)
 
 
-def why_unproven(mail: SignedMail, address: str, trusted: Sequence[x509.Certificate], now: datetime) -> Unproven | None:
+def why_unproven(
+    mail: SignedMail, address: str, trusted: Sequence[x509.Certificate], now: datetime, revocations: Revocations
+) -> Unproven | None:
     """Why it is not proven that `address` said this; `None` when it is. `trusted`: its certificate, and anchors."""
     if not mail.is_signed:
         return Unproven.UNSIGNED
     if mail.signed is None or not mail.signed.signers:
         return Unproven.BADLY_SIGNED
     certificates = [*_loaded(mail.signed.certificates), *trusted]
-    reasons = [_why(signer, mail.content, certificates, address, trusted, now) for signer in mail.signed.signers]
-    return None if None in reasons else reasons[0]
+    usable = [each for each in certificates if not revocations.why_not(each, now)]
+    anchors = [each for each in trusted if each in usable]
+    reasons = []
+    for signer in mail.signed.signers:
+        certificate = next((each for each in certificates if _named(signer, each)), None)
+        if certificate is None or not _fits(signer, mail.content, certificate):
+            reasons.append(Unproven.BADLY_SIGNED)
+        elif certificate in usable and _may_speak(certificate, usable, address, anchors, now):
+            return None
+        else:
+            reasons.append(Unproven.SIGNED_BY_ANOTHER)
+    return reasons[0]
 
 
-def _why(
-    signer: Signer,
-    content: bytes,
-    certificates: Sequence[x509.Certificate],
+def _may_speak(
+    certificate: x509.Certificate,
+    usable: Sequence[x509.Certificate],
     address: str,
-    trusted: Sequence[x509.Certificate],
+    anchors: Sequence[x509.Certificate],
     now: datetime,
-) -> Unproven | None:
-    certificate = next((each for each in certificates if _named(signer, each)), None)
-    if certificate is None or not _fits(signer, content, certificate):
-        return Unproven.BADLY_SIGNED
+) -> bool:
     valid = certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
-    known = certificate in trusted or _below(certificate, certificates, trusted, now)
-    return None if valid and known and _names(certificate, address) else Unproven.SIGNED_BY_ANOTHER
+    known = certificate in anchors or _below(certificate, usable, anchors, now)
+    return valid and known and _names(certificate, address)
 
 
 def _names(certificate: x509.Certificate, address: str) -> bool:
@@ -125,7 +136,8 @@ def _fits(signer: Signer, content: bytes, certificate: x509.Certificate) -> bool
     try:
         key = certificate.public_key()
         if isinstance(key, rsa.RSAPublicKey):
-            key.verify(signer.signature, what, padding.PKCS1v15(), digest)
+            pss = padding.PSS(padding.MGF1(digest), padding.PSS.AUTO)
+            key.verify(signer.signature, what, pss if signer.algorithm == _PSS else padding.PKCS1v15(), digest)
         elif isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signer.signature, what, ec.ECDSA(digest))
         else:

@@ -59,6 +59,10 @@ class Way(Protocol):
         """Try once."""
         ...
 
+    async def reach(self, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        """Go there and sign in where one does, and say nothing of anybody."""
+        ...
+
     async def close(self) -> None:
         """Give back what is kept open between deliveries."""
         ...

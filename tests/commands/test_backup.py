@@ -19,7 +19,8 @@ from parsers.hl7.grammar import departs_at
 from rules.endings import Ending, LedgerEntry
 from streams.commands.backup import run_backup, run_restore
 from streams.commands.backup_file import Sealing, Unsealing
-from streams.commands.doctor import State, panel_and_directory
+from streams.commands.doctor import panel_and_directory
+from streams.commands.finding import State
 from streams.commands.init import Answers, run_init
 from streams.run.problems import Problem
 from streams.run.settings import Settings, load_settings

@@ -13,7 +13,9 @@ from cryptography.x509.oid import NameOID
 
 from parsers.outcomes import RejectCode
 from rules.telling.attempts import Failure
-from streams.commands.doctor import Finding, State, examine, run_doctor
+from rules.telling.destinations import FormKind, WayKind, Whose
+from streams.commands.doctor import examine, run_doctor
+from streams.commands.finding import Finding, State
 from streams.invented.community import sample_directory, sample_panel
 from streams.run import metrics
 from streams.run.health import Health
@@ -21,6 +23,7 @@ from streams.run.scrape import serve
 from streams.run.settings import load_settings
 from streams.store import Store
 from streams.store.keys import secret_of
+from tests.rigs.receiver import Receiver, make_ca
 from tests.rigs.telling import destination
 
 
@@ -163,14 +166,63 @@ def test_a_hash_key_that_is_missing(folder: Path) -> None:
     store.close()
 
 
-def test_a_destination_that_fails_and_one_that_is_paused(folder: Path) -> None:
+def test_a_destination_that_fails_and_one_that_is_paused_and_each_is_tried(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent: not to the webhook, the EHR or the relay."""
     store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
     now = datetime.now(UTC)
-    for name in ("good", "bad", "resting"):
-        store.destinations.put(destination(name), now)
-    store.destinations.failed("bad", Failure.TLS, now, now)
-    store.destinations.pause("resting", "gone", now)
-    store.close()
-    assert finding_of("destination good").state is State.OK
-    assert finding_of("destination bad").what == "failing: tls, 1 times in a row, 0 wait"
-    assert finding_of("destination resting").what == "paused (gone), 0 wait"
+    monkeypatch.setenv("HANDOFF_SMTP_URL", "smtp://127.0.0.1:1")
+    monkeypatch.setenv("HANDOFF_MAIL_FROM", "handoff@handoff.example")
+    mail = {"form": FormKind.NUDGE, "whose": Whose.PERSON, "address": "ortiz@handoff.example"}
+    with Receiver() as receiver:
+        near = {"address": receiver.url("ok/x"), "allow_private": True}
+        for made in (
+            *(destination(name, **near) for name in ("good", "bad", "resting")),
+            destination("dead", address="http://127.0.0.1:1/x", allow_private=True),
+            destination("inside", address="https://127.0.0.1/x"),
+            destination("ehr", FormKind.HL7_ADT, address=f"127.0.0.1:{receiver.port}", allow_private=True),
+            destination("files", FormKind.CSV, address=str(folder)),
+            destination("no-files", FormKind.CSV, address=str(folder / "gone")),
+            destination("sftp", FormKind.CSV, way=WayKind.SFTP, address="sftp://a@127.0.0.1:1/x", allow_private=True),
+            *(destination(name, **mail) for name in ("mail", "mail-too")),
+        ):
+            store.destinations.put(made, now)
+        store.destinations.failed("bad", Failure.TLS, now, now)
+        store.destinations.pause("resting", "gone", now)
+        secret_of(load_settings(), store)
+        store.close()
+        said = {finding.part.removeprefix("destination "): finding for finding in examine()}
+        assert not receiver.got
+    assert [name for name in ("good", "ehr", "files") if said[name].state is not State.OK] == []
+    assert said["bad"].what == "failing: tls, 1 times in a row, 0 wait"
+    assert said["resting"].what == "paused (gone), 0 wait"
+    for name, why in {
+        "dead": "no_connection",
+        "inside": "address_refused",
+        "no-files": "no_connection",
+        "sftp": "no_connection",
+        "mail": "no_connection",
+        "mail-too": "no_connection",
+    }.items():
+        assert (said[name].state, said[name].what) == (State.WARNING, f"cannot be reached: {why}, 0 wait")
+
+
+def test_revocation_lists_that_cannot_be_used_or_have_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    make_ca(tmp_path)
+    ca, key = tmp_path / "ca.pem", tmp_path / "ca.key"
+    lists = tmp_path / "lists.pem"
+    monkeypatch.setenv("HANDOFF_TELL_CRLS", str(lists))
+    assert finding_of("revocation lists").state is State.WRONG, "there is no such file"
+    for days, state in ((2, State.OK), (-2, State.WRONG)):
+        now = datetime.now(UTC)
+        crl = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(x509.load_pem_x509_certificate(ca.read_bytes()).subject)
+            .last_update(now - timedelta(days=9))
+            .next_update(now + timedelta(days=days))
+            .sign(serialization.load_pem_private_key(key.read_bytes(), None), hashes.SHA256())
+        )
+        lists.write_bytes(ca.read_bytes() + crl.public_bytes(serialization.Encoding.PEM))
+        assert finding_of("revocation lists").state is state
+        assert finding_of("revocation lists").what.startswith("CN=test-ca: until ")

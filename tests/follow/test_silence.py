@@ -16,8 +16,8 @@ from rules.feeds.talk import Said, State, What
 from rules.policy.policy import default_policy
 from rules.telling.attempts import Failure
 from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
-from streams.commands.doctor import State as Finding
 from streams.commands.doctor import quiet_feeds
+from streams.commands.finding import State as Finding
 from streams.follow.silence import Silence, gauge
 from streams.follow.ticks import TickName
 from streams.inbox.access import Desk

@@ -21,6 +21,7 @@ from streams.tell.mailboxes import Imap, Maildir, box_of
 from streams.tell.relay import Relay
 from streams.tell.reports import Reports
 from streams.tell.resting import Resting
+from streams.tell.revocation import Revocations
 from streams.tell.seen import Known
 from streams.tell.ways.direct import Direct, Identity
 from streams.tell.ways.smtp import Smtp
@@ -47,7 +48,7 @@ class Came:
         in_thread, known = InThread(None), Known(DIRECTORY, DEFAULT, default_policy())
         resting = Resting(store, {WayKind.SMTP: way}, lambda: known, in_thread)
         opened = way.opened if isinstance(way, Direct) else bytes
-        self.reports = Reports(store, [], resting, SECRET, in_thread, lambda: datetime.now(UTC), opened)
+        self.reports = Reports(store, [], resting, SECRET, in_thread, lambda: datetime.now(UTC), opened, Revocations())
 
     def back(self, raw: bytes) -> dict[str, float]:
         """Reads one mail that came back; gives what was counted."""

@@ -106,6 +106,20 @@ def test_the_key_pair_that_was_made_for_it_signs_in(tmp_path: Path) -> None:
     assert put(tmp_path) == [Delivered("written")]
 
 
+def test_whether_one_gets_in_and_the_folder_is_there_is_found_out_without_a_file(tmp_path: Path) -> None:
+    async def reached() -> list:
+        private, public = new_ssh_key()
+        async with server(tmp_path, public) as (port, pinned):
+            ours = Secrets({SSH_KEY: (private,)})
+            tries = (("in", ours), ("gone", ours), ("in", Secrets({BEARER: ("wrong",)})))
+            return [await Sftp().reach(files(port, pinned, folder), secrets) for folder, secrets in tries]
+
+    (tmp_path / "in").mkdir()
+    refused = [NotDelivered(Failure.NO_ROOM), NotDelivered(Failure.NOT_ALLOWED)]
+    assert asyncio.run(reached()) == [Delivered(), *refused]
+    assert not list((tmp_path / "in").iterdir())
+
+
 def test_a_cut_leaves_no_half_file_under_the_name_and_the_same_file_comes_again(tmp_path: Path) -> None:
     Cutting.cuts = 1
     password = Secrets({BEARER: ("right",)})

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from parsers.cms import read_signed
 from parsers.mail_reports import NoReport, read_mail_report
+from streams.tell.revocation import Revocations
 from streams.tell.signed_mail import Unproven, signed_mail, why_unproven
 from tests.messages.test_mail_reports import mdn, said
 
@@ -84,8 +85,9 @@ def signed(side: Side, *options: str, content: bytes = REPORT) -> bytes:
     return done.stdout
 
 
-def why(raw: bytes, *trusted: Side, now: datetime = NOW) -> Unproven | None:
-    return why_unproven(signed_mail(raw), ADDRESS, [side.certificate for side in trusted], now)
+def why(raw: bytes, *trusted: Side, now: datetime = NOW, crls: Path | None = None) -> Unproven | None:
+    certificates = [side.certificate for side in trusted]
+    return why_unproven(signed_mail(raw), ADDRESS, certificates, now, Revocations(crls))
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,37 @@ def test_a_certificate_below_an_anchor_speaks_for_its_own_domain(
     anchor = make("anchor", ca=ca)
     agent = make("agent", *names, by=anchor)
     assert why(signed(agent, "-md", "sha384"), recipient, anchor) is expected
+
+
+@pytest.mark.parametrize("salt", ["-1", "-2", "0"])
+def test_a_signature_by_pss_counts_as_any_other(recipient: Side, salt: str) -> None:
+    pss = ("-keyopt", "rsa_padding_mode:pss", "-keyopt", f"rsa_pss_saltlen:{salt}", "-md", "sha256")
+    mail = signed(recipient, *pss)
+    assert b"pkcs7-signature" in mail
+    assert why(mail, recipient) is None
+    assert why(mail.replace(b";processed", b";dispatched"), recipient) is Unproven.BADLY_SIGNED
+
+
+@pytest.mark.parametrize("revoked", ["agent", "between"])
+def test_who_is_revoked_or_below_one_who_is_proves_nothing(make: Make, tmp_path: Path, revoked: str) -> None:
+    anchor = make("anchor", ca=True)
+    between = make("between", by=anchor, ca=True)
+    agent = make("agent", DOMAIN, by=between)
+    mail = signed(agent, "-md", "sha256", "-certfile", str(between.cert_file))
+    assert why(mail, anchor) is None
+    gone, by = (agent, between) if revoked == "agent" else (between, anchor)
+    entry = x509.RevokedCertificateBuilder().serial_number(gone.certificate.serial_number).revocation_date(NOW).build()
+    crl = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(by.certificate.subject)
+        .last_update(NOW - timedelta(days=1))
+        .next_update(NOW + timedelta(days=1))
+        .add_revoked_certificate(entry)
+        .sign(by.key, hashes.SHA256())
+    )
+    kept = tmp_path / "crl.pem"
+    kept.write_bytes(by.certificate.public_bytes(Encoding.PEM) + crl.public_bytes(Encoding.PEM))
+    assert why(mail, anchor, crls=kept) is Unproven.SIGNED_BY_ANOTHER
 
 
 def test_only_what_is_signed_is_read(recipient: Side) -> None:

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination, FormKind, Whose
-from streams.tell.relay import Relay
+from streams.tell.relay import Relay, reach
 from streams.tell.signing import new_key, new_secret, public_key, signature
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 from streams.tell.ways import http
@@ -274,4 +274,6 @@ def test_what_a_relay_says_and_a_relay_nobody_vouches_for(mailbox) -> None:
     assert mail(port, str(ca), "later@example.org") == NotDelivered(Failure.SERVER_ERROR, "451")
     assert mail(port, str(ca), "gone@example.org") == NotDelivered(Failure.GONE, "550")
     assert mail(port, "") == NotDelivered(Failure.TLS)
+    assert asyncio.run(reach(Relay(f"smtp://localhost:{port}", "handoff@example.org"))) == NotDelivered(Failure.TLS)
+    assert asyncio.run(reach(Relay(f"smtp://localhost:{port}", "handoff@example.org", str(ca)))) == Delivered()
     assert not box.mails

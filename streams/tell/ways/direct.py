@@ -2,7 +2,7 @@
 
 Detached signature (SHA-256), then enveloped data (AES-256) as `application/pkcs7-mime`, handed to the same relay as
 other mail (Applicability Statement for Secure Health Transport 1.3). The recipient's certificate was given with the
-destination and must be valid today and bound to the address or its domain.
+destination, must be valid today, not be revoked and be bound to the address or its domain.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
 from streams.tell.certificates import CERTIFICATE, why_not
-from streams.tell.relay import Relay, hand_in
+from streams.tell.relay import Relay, hand_in, reach
+from streams.tell.revocation import Revocations
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
 _ENCRYPTED: Final = ("application/pkcs7-mime", "application/x-pkcs7-mime")
@@ -65,18 +66,24 @@ class Direct:
     at_once = 1
 
     def __init__(
-        self, relay: Relay, identity: Identity, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        relay: Relay,
+        identity: Identity,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        revocations: Revocations | None = None,
     ) -> None:
         self._relay = relay
         self._identity = identity
         self._now = now
+        self._revocations = revocations or Revocations()
 
     async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
         try:
             certificate = x509.load_pem_x509_certificate(secrets.newest(CERTIFICATE).encode())
         except ValueError:
             return NotDelivered(Failure.MISCONFIGURED)
-        if why_not(certificate, to.address, self._now()):
+        now = self._now()
+        if why_not(certificate, to.address, now) or self._revocations.why_not(certificate, now):
             return NotDelivered(Failure.TLS)
         body = await asyncio.to_thread(self.sealed, parcel.body, certificate)
         return await hand_in(self._relay, self.mail(parcel, to.address, body), self._identity.address, to.address)
@@ -117,6 +124,10 @@ class Direct:
         message["Content-Transfer-Encoding"] = "base64"
         message.set_payload(base64.encodebytes(sealed).decode())
         return message
+
+    async def reach(self, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        del to, secrets
+        return await reach(self._relay)
 
     async def close(self) -> None:
         """Nothing is kept open."""

@@ -22,8 +22,18 @@ class Folder:
         del secrets
         return await asyncio.to_thread(_write, Path(to.address), parcel)
 
+    async def reach(self, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        del secrets
+        return await asyncio.to_thread(_look, Path(to.address))
+
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+def _look(folder: Path) -> Delivered | NotDelivered:
+    if not folder.is_dir():
+        return NotDelivered(Failure.NO_CONNECTION)
+    return Delivered() if os.access(folder, os.W_OK | os.X_OK) else NotDelivered(Failure.NO_ROOM)
 
 
 def _write(folder: Path, parcel: Parcel) -> Delivered | NotDelivered:

@@ -11,13 +11,14 @@ import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 
 import httpx2 as httpx
 
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
 from streams.tell.addresses import NotAllowed, Target, look_up
+from streams.tell.connecting import Streams, connected
 from streams.tell.signing import SIGNING, SIGNING_KEY, signature
 from streams.tell.way import BEARER, Delivered, NotDelivered, Parcel, Secrets
 
@@ -59,15 +60,21 @@ class Http:
 
     at_once = 4
 
-    def __init__(self, allowed: tuple[str, ...] = (), now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        allowed: tuple[str, ...] = (),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self._allowed = allowed
         self._now = now
+        self._context = context or ssl.create_default_context()
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(ALL_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=500, max_keepalive_connections=0),
             follow_redirects=False,
             trust_env=False,
-            verify=ssl.create_default_context(),
+            verify=self._context,
         )
 
     async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
@@ -92,6 +99,19 @@ class Http:
             return NotDelivered(Failure.CONNECTION_LOST)
         except (httpx.HTTPError, httpx.InvalidURL, OSError):
             return NotDelivered(Failure.CONNECTION_LOST)
+
+    async def reach(self, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        del secrets
+        streams = await connected(self._connect(to))
+        if isinstance(streams, NotDelivered):
+            return streams
+        streams[1].close()
+        return Delivered()
+
+    async def _connect(self, to: Destination) -> Streams:
+        target = await look_up(to.address, private=to.allow_private, allowed=self._allowed)
+        tls: dict[str, Any] = {"ssl": self._context, "server_hostname": target.host} if target.scheme == "https" else {}
+        return await asyncio.open_connection(target.addresses[0], target.port, **tls)
 
     async def fetch(self, address: str, private: bool, most_bytes: int) -> bytes | None:
         """What a GET answers with 200; `None` where the address may not be asked, or says anything else or more."""

@@ -12,10 +12,10 @@ from typing import Final
 from parsers.hl7.mllp import Decoder, frame
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
-from streams.tell.addresses import NotAllowed, resolve
+from streams.tell.addresses import resolve
+from streams.tell.connecting import Streams, connected
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
-CONNECT_SECONDS: Final = 5.0
 ACK_SECONDS: Final = 25.0
 LARGEST_ACK: Final = 64 * 1024
 _SAID: Final = {
@@ -27,16 +27,15 @@ _SAID: Final = {
     b"CR": Failure.NEVER,
 }
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
 
 class Mllp:
     """MLLP to any number of receivers, TLS unless the destination says `plain` (only within one's own network)."""
 
     at_once = 1
 
-    def __init__(self, allowed: tuple[str, ...] = ()) -> None:
+    def __init__(self, allowed: tuple[str, ...] = (), context: ssl.SSLContext | None = None) -> None:
         self._allowed = allowed
+        self._context = context
         self._open: dict[str, Streams] = {}
 
     async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
@@ -46,15 +45,9 @@ class Mllp:
         if kept is not None and (kept[0].at_eof() or kept[1].is_closing()):
             kept[1].close()
             kept = None
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                streams = kept or await self._connect(to)
-        except NotAllowed:
-            return NotDelivered(Failure.ADDRESS_REFUSED)
-        except ssl.SSLError:
-            return NotDelivered(Failure.TLS)
-        except (OSError, TimeoutError, ValueError):
-            return NotDelivered(Failure.NO_CONNECTION)
+        streams = kept or await connected(self._connect(to))
+        if isinstance(streams, NotDelivered):
+            return streams
         said: Delivered | NotDelivered
         try:
             async with asyncio.timeout(ACK_SECONDS):
@@ -69,13 +62,21 @@ class Mllp:
             streams[1].close()
         return said
 
+    async def reach(self, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        del secrets
+        streams = await connected(self._connect(to))
+        if isinstance(streams, NotDelivered):
+            return streams
+        streams[1].close()
+        return Delivered()
+
     async def _connect(self, to: Destination) -> Streams:
         host, _, port = to.address.rpartition(":")
         host = host.strip("[]")
         addresses = await resolve(host, int(port), private=to.allow_private, allowed=self._allowed)
         if to.allow_private and to.options.get("tls") != "1":
             return await asyncio.open_connection(addresses[0], int(port))
-        context = ssl.create_default_context()
+        context = self._context or ssl.create_default_context()
         return await asyncio.open_connection(addresses[0], int(port), ssl=context, server_hostname=host)
 
     async def close(self) -> None:

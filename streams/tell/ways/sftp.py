@@ -8,7 +8,8 @@ same file comes again whole: a half-written `.part` is written anew, one that is
 import asyncio
 import hashlib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -24,6 +25,7 @@ ALL_SECONDS: Final = 120.0  # a file of five thousand rows over a slow line
 SSH_KEY: Final = "ssh_key"  # name of a secret: a private key as OpenSSH writes it
 HOST_KEY: Final = "host_key"  # name of an option: SHA256:…, as `ssh-keygen -l` prints it
 USUAL_PORT: Final = 22
+Work = Callable[[asyncssh.SFTPClient, str], Awaitable[Delivered | NotDelivered]]
 
 
 class Place(NamedTuple):
@@ -75,13 +77,26 @@ class Sftp:
         self._allowed = allowed
 
     async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        if not parcel.name or "/" in parcel.name or parcel.name.startswith("."):
+            return NotDelivered(Failure.MISCONFIGURED)
+        return await self._signed_in(to, secrets, partial(_put, parcel))
+
+    async def reach(self, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        return await self._signed_in(to, secrets, _look)
+
+    async def _signed_in(self, to: Destination, secrets: Secrets, work: Work) -> Delivered | NotDelivered:
         place = place_of(to.address)
-        if place is None or not parcel.name or "/" in parcel.name or parcel.name.startswith("."):
+        if place is None:
             return NotDelivered(Failure.MISCONFIGURED)
         try:
             async with asyncio.timeout(ALL_SECONDS):
                 addresses = await resolve(place.host, place.port, private=to.allow_private, allowed=self._allowed)
-                return await self._put(parcel, place, addresses[0], to.options, secrets)
+                connection = await self._connection(place, addresses[0], to.options, secrets)
+                try:
+                    return await work(await connection.start_sftp_client(), place.folder)
+                finally:
+                    connection.close()
+                    await connection.wait_closed()
         except NotAllowed:
             return NotDelivered(Failure.ADDRESS_REFUSED)
         except asyncssh.HostKeyNotVerifiable:
@@ -99,11 +114,11 @@ class Sftp:
         except (OSError, UnicodeError):
             return NotDelivered(Failure.NO_CONNECTION)
 
-    async def _put(
-        self, parcel: Parcel, place: Place, address: str, options: Mapping[str, str], secrets: Secrets
-    ) -> Delivered | NotDelivered:
+    async def _connection(
+        self, place: Place, address: str, options: Mapping[str, str], secrets: Secrets
+    ) -> asyncssh.SSHClientConnection:
         key, password = secrets.newest(SSH_KEY), secrets.newest(BEARER)
-        connection = await asyncssh.connect(
+        return await asyncssh.connect(
             address,
             place.port,
             username=place.user,
@@ -116,14 +131,6 @@ class Sftp:
             connect_timeout=CONNECT_SECONDS,
             login_timeout=CONNECT_SECONDS,
         )
-        async with connection, connection.start_sftp_client() as sftp:
-            target = posixpath.join(place.folder, parcel.name)
-            if await _is_there(sftp, target, parcel.body):
-                return Delivered("already")
-            digest = hashlib.sha256(parcel.body).hexdigest()
-            await _whole(sftp, f"{target}.sha256", f"{digest}  {parcel.name}\n".encode())
-            await _whole(sftp, target, parcel.body)
-        return Delivered("written")
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -136,6 +143,20 @@ async def fingerprint_of(host: str, port: int) -> str:
     except asyncssh.Error as error:
         raise OSError(type(error).__name__) from None
     return str(key.get_fingerprint()) if key else ""
+
+
+async def _put(parcel: Parcel, sftp: asyncssh.SFTPClient, folder: str) -> Delivered:
+    target = posixpath.join(folder, parcel.name)
+    if await _is_there(sftp, target, parcel.body):
+        return Delivered("already")
+    digest = hashlib.sha256(parcel.body).hexdigest()
+    await _whole(sftp, f"{target}.sha256", f"{digest}  {parcel.name}\n".encode())
+    await _whole(sftp, target, parcel.body)
+    return Delivered("written")
+
+
+async def _look(sftp: asyncssh.SFTPClient, folder: str) -> Delivered | NotDelivered:
+    return Delivered() if await sftp.isdir(folder) else NotDelivered(Failure.NO_ROOM)
 
 
 async def _is_there(sftp: asyncssh.SFTPClient, path: str, body: bytes) -> bool:

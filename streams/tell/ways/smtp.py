@@ -10,7 +10,7 @@ from email.policy import SMTP as CRLF
 from email.utils import format_datetime
 
 from rules.telling.destinations import Destination
-from streams.tell.relay import Relay, hand_in
+from streams.tell.relay import Relay, hand_in, reach
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
 
@@ -43,6 +43,10 @@ class Smtp:
             message[name] = value
         message.set_content(parcel.body.decode())
         return message
+
+    async def reach(self, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
+        del to, secrets
+        return await reach(self._relay)
 
     async def close(self) -> None:
         """Nothing is kept open."""
