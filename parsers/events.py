@@ -7,15 +7,22 @@ Times are aware and in UTC (the facility's zone was applied where the message wa
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_json
 
 _set: Final = object.__setattr__
 
 
-class Value(BaseModel):
-    """A frozen value whose `repr` shows nothing about a patient."""
+class Value(BaseModel):  # noqa: PLW1641 (pydantic gives a frozen model its hash)
+    """A frozen value whose `repr` shows nothing about a patient.
+
+    As a document it may meet a program of another version. A field that is new has a default, and whoever does not know
+    it reads over it and carries it along: `written` gives it back. So an older and a newer program may run side by side
+    on the same documents, and neither takes from them what the other put in. Any other change (a further word of a
+    closed set, a field that goes or means something else) is a new `SCHEMA`, or a migration of the store.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -25,14 +32,50 @@ class Value(BaseModel):
         copied = type(self).__new__(type(self))
         _set(copied, "__dict__", self.__dict__.copy())
         _set(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__.copy())
-        _set(copied, "__pydantic_extra__", None)
+        _set(copied, "__pydantic_extra__", self.__pydantic_extra__)
         _set(copied, "__pydantic_private__", None)
         return copied
+
+    def __eq__(self, other: object) -> bool:
+        """By what we know of it, whatever is carried along."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    @classmethod
+    def read(cls, document: str | bytes) -> Self:
+        """The value of a document. Raises `ValidationError` for what is no document of this or an additive version."""
+        try:
+            return cls.model_validate_json(document)
+        except ValidationError:
+            return cls.model_validate_json(document, extra="allow")
+
+    @property
+    def carries(self) -> bool:
+        """Whether it was read from a document with fields we do not know."""
+        return self.__pydantic_extra__ is not None
+
+    def written(self) -> bytes:
+        """Its document, as JSON, with what was carried along."""
+        if not self.carries:
+            return self.__pydantic_serializer__.to_json(self)
+        document = self.model_dump(mode="json")
+        _carry(self, document)
+        return to_json(document)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
     __str__ = __repr__
+
+
+def _carry(value: Any, document: Any) -> None:
+    """Puts the fields that a value carries, at each depth, into its document."""
+    if isinstance(value, Value):
+        for name in value.__dict__.keys() & document.keys():
+            _carry(value.__dict__[name], document[name])
+        document.update(value.__pydantic_extra__ or {})
+    elif isinstance(value, tuple):
+        for inner, part in zip(value, document, strict=True):
+            _carry(inner, part)
 
 
 class EventKind(StrEnum):

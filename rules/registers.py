@@ -117,6 +117,7 @@ def _same(registers: Registers, blank: Kind) -> Kind:
     """A copy of `blank` with the same registers: each message asks for two, and `model_construct` takes ten times as
     long."""
     copy = blank.model_copy()
+    object.__setattr__(copy, "__pydantic_extra__", registers.__pydantic_extra__)
     copy.__dict__.update(registers.__dict__)
     return copy
 

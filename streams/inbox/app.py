@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect
@@ -43,6 +44,7 @@ def app(inbox: Inbox) -> ASGIApp:
         ],
         exception_handlers={
             Unavailable: inbox.away,
+            ValidationError: inbox.unreadable,
             ClientDisconnect: gone_away,
         },
     )

@@ -47,6 +47,7 @@ from streams.store.audit import ORIGIN
 from streams.store.keys import secret_of
 from streams.store.reviews import UNDO_SECONDS as REVIEW_UNDO_SECONDS
 from streams.store.reviews import Verdict
+from streams.store.revisions import TablesAre, check
 from streams.store.sessions import Session, Way
 from streams.words import times as time_words
 
@@ -296,6 +297,18 @@ class Inbox:
             return PlainTextResponse("the store does not answer now", 503)
         lines = ("The store behind this page does not answer. Nothing is lost.", "Reload the page in a moment.")
         return self.page("words.html", 503, heading="Not available right now", lines=lines, button=None)
+
+    async def unreadable(self, request: Request, error: Exception) -> Response:
+        """A document that only a newer program reads is named; any other that cannot be read is a bug of ours."""
+        if (await run_in_threadpool(check, self.store.database)).tables is not TablesAre.NEWER:
+            raise error
+        if request.method not in {"GET", "HEAD"}:
+            return PlainTextResponse("a newer version of the program is needed for this", 503)
+        lines = (
+            "What this page shows was written by a newer version of the program than the one that answered.",
+            "Nothing is lost. Reload the page in a moment; if this stays, have the newer version started.",
+        )
+        return self.page("words.html", 503, heading="A newer version is needed", lines=lines, button=None)
 
     def page(self, template: str, status: int = 200, /, *, reader: Reader | None = None, **values: Any) -> HTMLResponse:
         """`reader`: who is at the page; the template has the person as `reader`, and the session's `csrf`."""

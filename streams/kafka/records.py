@@ -2,10 +2,12 @@
 
 import hmac
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from parsers.events import FIRST_SCHEMA, Event, Value
 from rules.decisions import Alert, Match
+
+NEWEST_SCHEMA: Final = FIRST_SCHEMA  # of what we read; a field more is no new schema (`parsers.events.Value`)
 
 
 class Whose(Value):

@@ -128,7 +128,7 @@ class Acts:
         wanted = select(acts.c.alert_id, acts.c.document).where(acts.c.enrollee_id == enrollee_id)
         with self._database.reading() as connection:
             rows = connection.execute(wanted.order_by(acts.c.position)).all()
-        return tuple((alert_id, Act.model_validate_json(document)) for alert_id, document in rows)
+        return tuple((alert_id, Act.read(document)) for alert_id, document in rows)
 
     def last_of(self, case_manager_ids: Sequence[str]) -> dict[str, datetime]:
         """When each of these people last did something about any stay; nothing for who never did."""
@@ -144,14 +144,14 @@ class Acts:
         said: dict[str, list[Act]] = {enrollee_id: [] for enrollee_id in enrollee_ids}
         with self._database.reading() as connection:
             for enrollee_id, document in rows_among(connection, statement, list(said)):
-                said[enrollee_id].append(Act.model_validate_json(document))
+                said[enrollee_id].append(Act.read(document))
         return {enrollee_id: wishes(acts_of_one) for enrollee_id, acts_of_one in said.items()}
 
     def at(self, act_id: str) -> tuple[str, Act] | None:
         """One act, with the id of the alert it was done about."""
         with self._database.reading() as connection:
             row = _by_id(connection, act_id)
-        return (row.alert_id, Act.model_validate_json(row.document)) if row is not None else None
+        return (row.alert_id, Act.read(row.document)) if row is not None else None
 
     def loops(self, alert_ids: Sequence[str], directory: Directory, policy: Policy, now: datetime) -> dict[str, Loop]:
         """What the follow-up of each of these stays comes to at `now`."""
@@ -169,7 +169,7 @@ def acts_of(connection: Connection, alert_ids: Sequence[str]) -> dict[str, tuple
     by_alert: dict[str, list[Act]] = {alert_id: [] for alert_id in enrollees}
     statement = "SELECT alert_id, enrollee_id, document FROM acts WHERE alert_id IN :among ORDER BY position"
     for alert_id, enrollee_id, document in rows_among(connection, statement, [*enrollees, *into]):
-        act = Act.model_validate_json(document)
+        act = Act.read(document)
         if enrollees.get(alert_id) == enrollee_id:
             by_alert[alert_id].append(act)
         winner = into.get(alert_id)
@@ -181,10 +181,7 @@ def acts_of(connection: Connection, alert_ids: Sequence[str]) -> dict[str, tuple
 def _merged_into(connection: Connection, enrollees: dict[str, str]) -> dict[str, str]:
     """Stays that were merged into one of `enrollees`' keys, by any number of steps, with which."""
     statement = "SELECT document FROM stays WHERE status = 'entered-in-error' AND enrollee_id IN :among"
-    gone = [
-        Stay.model_validate_json(document)
-        for (document,) in rows_among(connection, statement, list(set(enrollees.values())))
-    ]
+    gone = [Stay.read(document) for (document,) in rows_among(connection, statement, list(set(enrollees.values())))]
     after = {stay.stay_id: stay.merged_into for stay in gone if stay.merged_into}
     survivors = {}
     for stay_id, survivor in after.items():
@@ -206,7 +203,7 @@ def _position(connection: Connection, act_id: str) -> int:
 
 
 def _again(row: Any, act: Act, alert_id: str) -> Answered:
-    there = Act.model_validate_json(row.document)
+    there = Act.read(row.document)
     same = there.model_dump(exclude=_NOT_COMPARED) == act.model_dump(exclude=_NOT_COMPARED)
     if not same or row.alert_id != alert_id:
         return Refused((Fault(ActFault.ACT_ID_TAKEN, "act_id"),))
@@ -216,7 +213,7 @@ def _again(row: Any, act: Act, alert_id: str) -> Answered:
 def _newest(connection: Connection, alert_id: str) -> Alert | None:
     wanted = select(alerts.c.document).where(alerts.c.alert_id == alert_id).with_for_update()
     document = connection.scalar(wanted)
-    return Alert.model_validate_json(document) if document is not None else None
+    return Alert.read(document) if document is not None else None
 
 
 def _done_to(connection: Connection, act: Act, alert: Alert) -> str:
@@ -228,13 +225,13 @@ def _done_to(connection: Connection, act: Act, alert: Alert) -> str:
         alert_versions.c.alert_id == alert.alert_id, alert_versions.c.version == act.version
     )
     document = connection.scalar(wanted)
-    return Alert.model_validate_json(document).enrollee_id if document is not None else alert.enrollee_id
+    return Alert.read(document).enrollee_id if document is not None else alert.enrollee_id
 
 
 def _about(connection: Connection, alert_id: str, enrollee_id: str) -> tuple[Act, ...]:
     """What was done to one person about a stay that is another's now, as it was written."""
     wanted = select(acts.c.document).where(acts.c.alert_id == alert_id, acts.c.enrollee_id == enrollee_id)
-    return tuple(Act.model_validate_json(document) for document in connection.scalars(wanted.order_by(acts.c.position)))
+    return tuple(Act.read(document) for document in connection.scalars(wanted.order_by(acts.c.position)))
 
 
 def _may(

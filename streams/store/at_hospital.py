@@ -75,4 +75,4 @@ class AtHospital:
         )
         with self._database.reading() as connection:
             document = connection.scalar(wanted)
-        return Stay.model_validate_json(document) if document else None
+        return Stay.read(document) if document else None

@@ -123,7 +123,7 @@ class Changes:
         wanted = select(alert_versions.c.position, alert_versions.c.document)
         with self._database.reading() as connection:
             documents = connection.execute(wanted.where(alert_versions.c.position.in_(positions))).all()
-            told_alerts = [(position, Alert.model_validate_json(document)) for position, document in documents]
+            told_alerts = [(position, Alert.read(document)) for position, document in documents]
             statement = "SELECT message_id, received_us FROM ledger WHERE message_id IN :among"
             messages = list({alert.message_id for _, alert in told_alerts})
             received = {message: from_us(at) for message, at in rows_among(connection, statement, messages)}
@@ -169,4 +169,4 @@ class Changes:
 
 
 def _record(position: int, document: str) -> AlertRecord:
-    return AlertRecord.model_validate_json(f'{{"position":{position},"alert":{document}}}')
+    return AlertRecord.read(f'{{"position":{position},"alert":{document}}}')

@@ -87,7 +87,7 @@ def _claimed(row: Any) -> Claimed:
     return Claimed(
         row.delivery_id,
         row.destination_id,
-        Alert.model_validate_json(row.document),
+        Alert.read(row.document),
         row.position,
         row.tries,
         from_us(row.made_us),

@@ -214,7 +214,7 @@ def _flush(
             str(stay.status),
             active_moment(stay),
             work.revisions.get(stay.stay_id, 0) + 1,
-            stay.model_dump_json(),
+            stay.written().decode(),
         )
         for stay in (work.remembered.stays[stay_id] for stay_id in sorted(work.changed_stays))
     ]
@@ -252,7 +252,7 @@ def _write_alerts(connection: Connection, work: Work) -> list[AlertRecord]:
     latest: dict[str, Row] = {}
     owners: dict[tuple[str, str], Row] = {}
     for position, alert in zip(positions, work.new_alerts, strict=True):
-        document, at = alert.model_dump_json(), to_us(alert.decided_at)
+        document, at = alert.written().decode(), to_us(alert.decided_at)
         versions.append((alert.alert_id, alert.version, position, at, document))
         latest[alert.alert_id] = (
             alert.alert_id,

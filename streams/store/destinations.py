@@ -44,7 +44,7 @@ class Destinations:
         """Write a destination, new or changed. What waits for one that is removed is given up."""
         values = {
             "state": str(destination.state),
-            "document": destination.model_dump_json(),
+            "document": destination.written().decode(),
             "why": why,
             "changed_us": to_us(now),
         }
@@ -192,7 +192,7 @@ class Destinations:
         """A document is parsed once: there may be ten thousand, and they rarely change."""
         document, destination = self._parsed.get(row.destination_id, ("", None))
         if destination is None or document != row.document:
-            destination = Destination.model_validate_json(row.document)
+            destination = Destination.read(row.document)
             self._parsed[row.destination_id] = row.document, destination
         if destination.state != row.state:
             destination = destination.model_copy(update={"state": State(row.state)})

@@ -49,7 +49,7 @@ class DiagnosisMarks:
         with self._database.writing() as connection:
             fence(connection, turn)
             rows = connection.execute(due).all()
-            looked_at = [(Stay.model_validate_json(row.document), row.days) for row in rows if row.document]
+            looked_at = [(Stay.read(row.document), row.days) for row in rows if row.document]
             add_facts(
                 connection, ((stay.feed, fact) for stay, days in looked_at for fact in facts_after(stay, days)), now
             )

@@ -200,11 +200,11 @@ def _position(connection: Connection) -> int:
 def _tell(connection: Connection, stay: Looked) -> None:
     """Everybody asked is told of the stay from now on; whose questions are all over is asked no more."""
     document = connection.scalar(select(alerts.c.document).where(alerts.c.alert_id == stay.alert_id)) or ""
-    alert = Alert.model_validate_json(document)
+    alert = Alert.read(document)
     asked = {done.person.case_manager_id: done.because for done in stay.due if done.person}
     newly_told = alert.model_copy(update={"told": tuple(dict.fromkeys((*alert.told, *asked)))})
     which = alerts.c.alert_id == stay.alert_id
-    connection.execute(update(alerts).where(which).values(document=newly_told.model_dump_json()))
+    connection.execute(update(alerts).where(which).values(document=newly_told.written().decode()))
     write_rows(
         connection,
         alert_owners,

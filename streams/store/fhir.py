@@ -62,7 +62,7 @@ class Fhir:
                 connection,
                 fhir_clients,
                 ("client_id", "document", "changed_us"),
-                [(client.client_id, client.model_dump_json(), to_us(now))],
+                [(client.client_id, client.written().decode(), to_us(now))],
                 "ON CONFLICT (client_id) DO UPDATE SET document = excluded.document, changed_us = excluded.changed_us",
             )
 
@@ -75,13 +75,13 @@ class Fhir:
     def clients(self) -> list[FhirClient]:
         with self._database.reading() as connection:
             documents = connection.scalars(select(fhir_clients.c.document).order_by(fhir_clients.c.client_id))
-            return [FhirClient.model_validate_json(document) for document in documents]
+            return [FhirClient.read(document) for document in documents]
 
     def client(self, client_id: str) -> FhirClient | None:
         wanted = select(fhir_clients.c.document).where(fhir_clients.c.client_id == client_id)
         with self._database.reading() as connection:
             document = connection.scalar(wanted)
-            return FhirClient.model_validate_json(document) if document else None
+            return FhirClient.read(document) if document else None
 
     def first_use(self, client_id: str, jti: str, now: datetime, until: datetime) -> bool:
         """Whether a client's assertion comes for the first time; remembered until it ends by itself."""
@@ -104,7 +104,7 @@ class Fhir:
         with self._database.reading() as connection:
             rows = [
                 (
-                    Destination.model_validate_json(row.document).model_copy(update={"state": State(row.state)}),
+                    Destination.read(row.document).model_copy(update={"state": State(row.state)}),
                     row.events,
                 )
                 for row in connection.execute(wanted)
@@ -128,8 +128,7 @@ class Fhir:
         )
         with self._database.reading() as connection:
             return [
-                Event(row.number, Alert.model_validate_json(row.document), from_us(row.made_us))
-                for row in connection.execute(wanted)
+                Event(row.number, Alert.read(row.document), from_us(row.made_us)) for row in connection.execute(wanted)
             ]
 
     def told_to(self, client_id: str, *, alert_id: str = "", enrollee_id: str = "") -> list[tuple[Destination, Alert]]:
@@ -150,10 +149,7 @@ class Fhir:
         wanted = wanted.where(alerts.c.alert_id == alert_id) if alert_id else wanted
         wanted = wanted.where(alerts.c.enrollee_id == enrollee_id) if enrollee_id else wanted
         with self._database.reading() as connection:
-            return [
-                (mine[row.destination_id], Alert.model_validate_json(row.document))
-                for row in connection.execute(wanted)
-            ]
+            return [(mine[row.destination_id], Alert.read(row.document)) for row in connection.execute(wanted)]
 
 
 def count_events(connection: Connection, destination_id: str, count: int) -> int:

@@ -224,8 +224,8 @@ class InboxRows:
             )
             return StayPage(
                 row,
-                Stay.model_validate_json(stay),
-                tuple(Alert.model_validate_json(document) for document in versions),
+                Stay.read(stay),
+                tuple(Alert.read(document) for document in versions),
                 acts_of(connection, [alert_id])[alert_id],
                 tuple(Told(who, because, bool(owning), version) for who, because, owning, version in people),
                 earlier_than(connection, row.alert),
@@ -362,7 +362,7 @@ def _inbox_rows(connection: Connection, selected: Sequence[Any]) -> list[InboxRo
     statement = "SELECT alert_id, version, document FROM alert_versions WHERE alert_id IN :among ORDER BY version"
     for alert_id, version, document in rows_among(connection, statement, list(others | set(behind))):
         if alert_id in others or version > behind[alert_id]:
-            alert = Alert.model_validate_json(document)
+            alert = Alert.read(document)
             if alert_id in others:
                 before.setdefault(alert_id, []).append(alert)
             if version > behind.get(alert_id, version):
@@ -370,7 +370,7 @@ def _inbox_rows(connection: Connection, selected: Sequence[Any]) -> list[InboxRo
     again = running_of(connection, {row.enrollee_id for row in selected if row.status == StayStatus.FINISHED})
     rows = []
     for row in selected:
-        alert = Alert.model_validate_json(row.document)
+        alert = Alert.read(row.document)
         news = tuple(unseen.get(row.alert_id, (alert,) if row.seen_version < row.version else ()))
         person = people.get(row.enrollee_id)
         rows.append(

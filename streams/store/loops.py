@@ -59,7 +59,7 @@ def versions_of(connection: Connection, alert_ids: Sequence[str]) -> dict[str, l
     versions: dict[str, list[Alert]] = {}
     statement = "SELECT alert_id, document FROM alert_versions WHERE alert_id IN :among ORDER BY version"
     for alert_id, document in rows_among(connection, statement, alert_ids):
-        versions.setdefault(alert_id, []).append(Alert.model_validate_json(document))
+        versions.setdefault(alert_id, []).append(Alert.read(document))
     return versions
 
 
@@ -75,7 +75,7 @@ def _going_on(
     for alert_document, stay_document, *newest in rows_among(connection, statement, list(enrollee_ids)):
         if not goes_on(*newest):
             continue
-        other = OtherStay(Alert.model_validate_json(alert_document), Stay.model_validate_json(stay_document))
+        other = OtherStay(Alert.read(alert_document), Stay.read(stay_document))
         if unheard_since(other.stay, policy, now) is None:
             running.setdefault(other.alert.enrollee_id, []).append(other)
     return running

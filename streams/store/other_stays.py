@@ -36,7 +36,7 @@ def running_of(connection: Connection, enrollee_ids: set[str]) -> dict[str, list
     for enrollee_id, status, action, active_us, document in rows_among(connection, statement, list(enrollee_ids)):
         if goes_on(action, status):
             heard = from_us(active_us) if active_us is not None else None
-            running.setdefault(enrollee_id, []).append(Running(Alert.model_validate_json(document), heard))
+            running.setdefault(enrollee_id, []).append(Running(Alert.read(document), heard))
     return running
 
 
@@ -51,9 +51,7 @@ def earlier_than(connection: Connection, alert: Alert) -> tuple[EarlierStay, ...
         .order_by(stays.c.active_us.desc())
     )
     earlier_stays = [
-        EarlierStay(
-            Stay.model_validate_json(stay), Alert.model_validate_json(alert_document) if alert_document else None
-        )
+        EarlierStay(Stay.read(stay), Alert.read(alert_document) if alert_document else None)
         for stay, alert_document in rows
     ]
     return tuple(

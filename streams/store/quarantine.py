@@ -6,7 +6,7 @@ a message is on its way or has one ending, and `handoff quarantine replay` moves
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -124,6 +124,17 @@ class Quarantine:
                 wanted = wanted.where(column == value)
         with self._database.reading() as connection:
             return [_quarantined(row) for row in connection.execute(wanted.order_by(quarantine.c.message_id))]
+
+    def under(self, codes: Collection[str], before: datetime, count: int) -> list[str]:
+        """Ids of records that wait under one of these codes since `before`, oldest first."""
+        where = (
+            quarantine.c.state == str(State.WAITING),
+            quarantine.c.code.in_(codes),
+            quarantine.c.last_us < to_us(before),
+        )
+        wanted = select(quarantine.c.message_id).where(*where).order_by(quarantine.c.message_id).limit(count)
+        with self._database.reading() as connection:
+            return list(connection.scalars(wanted))
 
     def waiting(self) -> int:
         """How many records wait for somebody."""

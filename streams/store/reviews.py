@@ -119,7 +119,7 @@ def add_waiting(connection: Connection, questions: Questions, held: Sequence[Eve
             pair = names_of(patient, enrollee_id).own[0]
             opened.append((review_id, pair, enrollee_id, to_us(now), record.match.weight))
         questions.add(patient, enrollee_id, review_id)
-        waiting.append((review_id, record.event.message_id, record.model_dump_json()))
+        waiting.append((review_id, record.event.message_id, record.written().decode()))
     columns = ("review_id", "pair", "enrollee_id", "opened_us", "weight")
     if write_rows(connection, reviews, columns, opened, "ON CONFLICT DO NOTHING") != len(opened):
         raise Changed("another process asked about the same patient meanwhile")
@@ -132,7 +132,7 @@ def put_events(connection: Connection, records: Sequence[EventRecord], now: date
     if not records:
         return
     rows = [
-        (outbox_id, record.event.message_id, to_us(now), record.model_dump_json())
+        (outbox_id, record.event.message_id, to_us(now), record.written().decode())
         for outbox_id, record in zip(next_values(connection, "events", len(records)), records, strict=True)
     ]
     write_rows(connection, event_outbox, ("outbox_id", "message_id", "written_us", "document"), rows)
@@ -291,7 +291,7 @@ class Reviews:
                 .order_by(event_outbox.c.outbox_id)
                 .limit(limit)
             ).all()
-        return [(row.outbox_id, EventRecord.model_validate_json(row.document)) for row in rows]
+        return [(row.outbox_id, EventRecord.read(row.document)) for row in rows]
 
     def sent_events(self, outbox_ids: Sequence[int]) -> None:
         """Forget what is on the events topic now."""
@@ -371,7 +371,7 @@ def _waiting(connection: Connection, review_ids: Sequence[str]) -> dict[str, lis
     records: dict[str, list[EventRecord]] = {}
     statement = "SELECT review_id, document FROM review_events WHERE review_id IN :among ORDER BY message_id"
     for review_id, document in rows_among(connection, statement, review_ids):
-        records.setdefault(review_id, []).append(EventRecord.model_validate_json(document))
+        records.setdefault(review_id, []).append(EventRecord.read(document))
     return records
 
 

@@ -116,7 +116,7 @@ def earlier_of(connection: Connection, events: Iterable[Event], secret: bytes) -
     opened = []
     for _, data in sorted(sealed):
         with suppress(InvalidToken):
-            opened.append(Event.model_validate_json(lock.decrypt(bytes(data))))
+            opened.append(Event.read(lock.decrypt(bytes(data))))
     return opened
 
 
@@ -131,7 +131,7 @@ class Unmatched:
         lock = lock_for("unmatched", secret)
         rows, keys = [], set()
         for event in events:
-            sealed = lock.encrypt(event.model_dump_json().encode())
+            sealed = lock.encrypt(event.written())
             rows.append((event.message_id, to_us(event.received_at), sealed))
             keys |= {(_key(secret, kind, value), event.message_id) for kind, value in _ways_to(event) if value}
         with self._database.writing() as connection:
@@ -196,7 +196,7 @@ class Unmatched:
                 )
             for _, data in sorted(sealed):
                 try:
-                    yield Event.model_validate_json(lock.decrypt(bytes(data)))
+                    yield Event.read(lock.decrypt(bytes(data)))
                 except InvalidToken:
                     continue
 

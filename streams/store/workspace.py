@@ -182,9 +182,9 @@ def load(connection: Connection, todo: Sequence[EventRecord], now: datetime, zon
         if stay_id in work.revisions:
             continue
         work.revisions[stay_id] = revision
-        remembered.take_stay(Stay.model_validate_json(stay))
+        remembered.take_stay(Stay.read(stay))
         if alert:
-            remembered.alerts[stay_id] = Alert.model_validate_json(alert)
+            remembered.alerts[stay_id] = Alert.read(alert)
     people = ids | {stay.enrollee_id for stay in remembered.stays.values()}
     earliest = min(record.event.occurred_at for record in todo)
     work.enrollees, work.homes = load_enrollees(connection, people, work.day_of(earliest))

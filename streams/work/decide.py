@@ -22,11 +22,12 @@ from streams.kafka.records import AlertRecord, Envelope, EventRecord, keyed_hash
 from streams.kafka.topics import Topic
 from streams.run import metrics
 from streams.run.crash import place_of
-from streams.run.metrics import Part, Stage
+from streams.run.metrics import Newer, Part, Stage
 from streams.store import Outcome, Store, Unavailable
 from streams.store.due import AskDue
 from streams.work.attempts import TAKEN_UP_TOO_OFTEN, Attempts
 from streams.work.counting import count_ending, write_endings
+from streams.work.newer import record_beyond, store_beyond
 from streams.work.quarantine import Brake, Crash
 from streams.work.read import brake_on
 from streams.work.reader import RawRecord, envelope_of, event_output
@@ -175,7 +176,7 @@ class DecideStage:
             Output(
                 Topic.ALERTS,
                 keyed_hash(self._secret, record.alert.alert_id),
-                record.__pydantic_serializer__.to_json(record),
+                record.written(),
                 [("id", f"{record.alert.alert_id}:{record.alert.version}".encode()), ("schema", b"1")],
             )
             for record in alerts
@@ -200,6 +201,9 @@ class DecideStage:
                 work.outcomes += self._commit([suspect])
             except Unavailable:
                 raise
+            except ValidationError as error:
+                beyond = store_beyond(self._store)
+                work.crashes.append(suspect.crash(beyond or type(error).__name__, place_of(error)))
             except Exception as error:  # as above
                 work.crashes.append(suspect.crash(type(error).__name__, place_of(error)))
             work.left = work.left[1:]
@@ -253,10 +257,15 @@ def _take(records: Sequence[RawRecord]) -> tuple[list[_Taken], list[Crash]]:
     taken, crashes = [], []
     for raw in records:
         envelope = envelope_of(raw)
+        if beyond := record_beyond(envelope):
+            crashes.append(_crash(raw, envelope, beyond))
+            continue
         try:
-            record = EventRecord.model_validate_json(raw.value or b"")
+            record = EventRecord.read(raw.value or b"")
         except (ValidationError, ValueError) as error:
             crashes.append(_crash(raw, envelope, type(error).__name__, place_of(error)))
             continue
+        if record.carries:
+            metrics.NEWER.labels(Newer.READ_OVER).inc()
         taken.append(_Taken(envelope._replace(message_id=record.event.message_id), record, raw))
     return taken, crashes

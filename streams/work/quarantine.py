@@ -20,6 +20,7 @@ from streams.kafka.records import Envelope
 from streams.kafka.topics import Topic
 from streams.run import metrics
 from streams.run.metrics import Stage
+from streams.work.newer import is_newer
 
 PARKED: Final = "parked"
 _WINDOW_SECONDS: Final = 600.0
@@ -27,7 +28,7 @@ _MOST_SENDERS: Final = 10_000  # that are counted at one time
 
 
 class Crash(NamedTuple):
-    """Where our code failed on which record, and with what type of exception; or what is set aside as `PARKED`."""
+    """Where our code failed on which record, and with what type of exception; or why it is set aside unread."""
 
     stage: Stage
     error: str  # name of the exception's type
@@ -42,7 +43,7 @@ class Crash(NamedTuple):
 
     @property
     def code(self) -> str:
-        return PARKED if self.error == PARKED else f"{self.stage.value}:{self.error}"
+        return self.error if self.error == PARKED or is_newer(self.error) else f"{self.stage.value}:{self.error}"
 
     def output(self) -> Output:
         headers = self.envelope._replace(code=self.code, place=self.place).headers()

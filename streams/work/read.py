@@ -18,11 +18,12 @@ from rules.endings import LedgerEntry
 from streams.kafka.outlet import Outlet
 from streams.kafka.records import Envelope
 from streams.run import metrics
-from streams.run.metrics import Part, Stage
+from streams.run.metrics import Newer, Part, Stage
 from streams.store import Store
 from streams.work.attempts import TAKEN_UP_TOO_OFTEN, Attempts
 from streams.work.counting import write_endings
 from streams.work.grammar import GrammarSamples
+from streams.work.newer import is_newer
 from streams.work.quarantine import PARKED, Brake, Crash
 from streams.work.reader import Ended, Forward, RawRecord, ReadBatch, Reader, envelope_of, gathered
 from streams.work.replay import keep
@@ -150,7 +151,9 @@ async def brake_on(
 ) -> None:
     """Counts crashes, and parks a sender that has too many of them."""
     for crash in crashes:
-        if crash.error == PARKED:
+        if is_newer(crash.error):
+            metrics.NEWER.labels(Newer.SET_ASIDE).inc()
+        elif crash.error == PARKED:
             metrics.PARKED.inc()
         elif brake.count(crash):
             await in_store(store.keeping_up.park, crash.sender, crash.envelope.feed, crash.code, datetime.now(UTC))

@@ -27,6 +27,7 @@ from streams.run.crash import place_of
 from streams.run.metrics import Stage
 from streams.run.settings import Settings
 from streams.store.received import seal_received
+from streams.work.newer import record_beyond
 from streams.work.quarantine import PARKED, Crash
 
 _LINE_END: Final = re.compile(rb"[\r\n]")
@@ -103,6 +104,8 @@ class Reader:
     def read(self, record: RawRecord) -> Forward | Ended | Crash:
         """One record, as `read_batch`."""
         envelope = envelope_of(record)
+        if beyond := record_beyond(envelope):
+            return self.crash(record, beyond)
         try:
             if self._parked() and self._sender(record, envelope)[0] in self._parked():
                 return self.crash(record, PARKED)
@@ -215,7 +218,7 @@ def _sender_of(feed: Feed, application: str, facility: str) -> str:
 
 def event_output(record: EventRecord, key: bytes, envelope: Envelope) -> Output:
     """The record of an event on `toc.events.v1`."""
-    value = record.__pydantic_serializer__.to_json(record)
+    value = record.written()
     return Output(Topic.EVENTS, key, value, envelope._replace(feed=record.event.feed).headers())
 
 

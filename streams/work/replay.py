@@ -14,6 +14,7 @@ from streams.run import metrics
 from streams.run.metrics import Part, Stage
 from streams.store import Store
 from streams.store.quarantine import Failed
+from streams.work.newer import TAKEN_UP_AFTER, schema_of, within_reach
 from streams.work.quarantine import Crash
 from streams.work.unavailable import Waiting
 
@@ -35,7 +36,8 @@ def keep(store: Store, crashes: Sequence[Crash], secret: bytes) -> None:
 
 
 class Replay:
-    """Publishes what is lined up, a little at a time; one worker does it for all."""
+    """Publishes what is lined up, and what an older worker set aside for us, a little at a time; one worker does it for
+    all."""
 
     def __init__(self, store: Store, outlet: Outlet, waiting: Waiting, secret: bytes) -> None:
         self._store = store
@@ -47,6 +49,8 @@ class Replay:
     async def run(self, now: datetime) -> int:
         """Gives how many were published. Raises `Unavailable`."""
         quarantine, lease = self._store.quarantine, self._store.keeping_up.lease
+        if known := await asyncio.to_thread(quarantine.under, within_reach(), now - TAKEN_UP_AFTER, _AT_ONCE):
+            await asyncio.to_thread(quarantine.release, known, self._secret)
         records = await asyncio.to_thread(quarantine.lined_up, _AT_ONCE, self._secret)
         if not records or not await asyncio.to_thread(lease, "replay", self._me, now, _LEASE_SECONDS):
             return 0
@@ -60,5 +64,6 @@ class Replay:
 def _output(record: Failed) -> Output:
     named = record.stage == Stage.DECIDE.value or record.sender == record.feed  # else MSH says whose it is, as before
     feed = record.feed if named else ""
-    envelope = Envelope(record.message_id, record.received_at, feed, sender=record.sender)
+    schema = schema_of(record.code)
+    envelope = Envelope(record.message_id, record.received_at, feed, schema=schema, sender=record.sender)
     return Output(_TOPICS[record.stage], record.key, record.value, [*envelope.headers(), ("replay", b"1")])

@@ -1,6 +1,7 @@
 """The inbox over a real store: who gets in, what they see, what they can do, and what never leaves."""
 
 import asyncio
+import json
 import re
 import socket
 import time
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select, update
 from structlog.testing import capture_logs
 
 from parsers.events import (
@@ -35,7 +36,7 @@ from streams.run.metrics import REGISTRY
 from streams.run.problems import Problem
 from streams.store.audit import Audited
 from streams.store.database import write_rows
-from streams.store.tables import deliveries, to_us
+from streams.store.tables import alerts, deliveries, to_us
 from streams.words import times as time_words
 from tests.rigs.acts import acted
 from tests.rigs.client import browser, rows_of, served
@@ -804,6 +805,34 @@ def test_a_locked_stay_unlocks_to_where_it_was(settings, store):
                 assert f'name="back" value="{asked}"' in client.get(asked).text
             answer = client.post("/unlock", data={"csrf": session.csrf, "back": asked})
             assert answer.headers["location"] == given
+
+
+# of another version
+
+
+def test_a_stay_that_a_newer_program_wrote_is_shown_or_refused_by_name(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+
+    def written(change):
+        with store.database.writing() as connection:
+            for alert_id, document in connection.execute(select(alerts.c.alert_id, alerts.c.document)).all():
+                changed = json.dumps(json.loads(document) | change)
+                connection.execute(update(alerts).where(alerts.c.alert_id == alert_id).values(document=changed))
+
+    with served(settings, store) as (client, _):
+        page = f"/stay/{versions[0].alert_id}"
+        written({"bed_phone": "555"})
+        assert client.get(page).status_code == 200
+        written({"status": "a word of theirs"})
+        assert client.get(page).status_code == 500
+        with store.database.writing() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        for path in (page, "/"):
+            answer = client.get(path)
+            assert answer.status_code == 503
+            assert "A newer version is needed" in answer.text
 
 
 # live, or said not to be

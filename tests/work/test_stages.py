@@ -1,10 +1,12 @@
 """Reading and deciding without Faust: what a batch comes to, in what order it is kept, and what a fault does to it."""
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select, update
 
 from parsers.events import EventKind
 from parsers.hl7.adt import read_adt
@@ -23,7 +25,9 @@ from streams.run.metrics import REGISTRY, Part, Stage
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
 from streams.store.sealing import lock_for
+from streams.store.tables import stays
 from streams.work import decide as deciding
+from streams.work import newer
 from streams.work import reader as reading
 from streams.work.decide import DecideStage
 from streams.work.grammar import GrammarSamples
@@ -31,6 +35,7 @@ from streams.work.live_destinations import LiveDestinations
 from streams.work.quarantine import Brake, Crash
 from streams.work.read import ReadStage
 from streams.work.reader import Ended, RawRecord, Reader, envelope_of
+from streams.work.replay import Replay
 from streams.work.unavailable import Waiting
 from tests.rigs.telling import destination
 from tests.rigs.worker import adt
@@ -565,3 +570,86 @@ def test_a_message_travels_along_sealed_only_while_there_is_somebody_it_is_passe
     live._looked = 0.0
     live.look()
     assert lock_for("received", SECRET).decrypt(sealed()) == adt("A01", 1)
+
+
+def with_more(document, **more):
+    """A document as the next version of the program would write it: a field more, at two depths."""
+    changed = json.loads(document)
+    changed["event"]["patient"]["pronouns"] = "they"
+    return json.dumps(changed | more).encode()
+
+
+def test_an_event_with_a_field_more_is_decided_and_counted(reader, store, executor):
+    (batch,) = events(reader, adt("A01", 1))
+    before = counted("toc_newer_total", did="read_over")
+    tell(decide_stage(store, FakeOutlet(), executor), [batch._replace(value=with_more(batch.value, hint="x"))])
+    assert store.ledger.endings() == {"alerted": 1}
+    assert counted("toc_newer_total", did="read_over") == before + 1
+
+
+def test_a_stay_keeps_what_a_newer_worker_wrote_into_it(reader, store, executor):
+    stage = decide_stage(store, FakeOutlet(), executor)
+    tell(stage, events(reader, adt("A01", 1)))
+    with store.database.writing() as connection:
+        document = json.loads(connection.scalar(select(stays.c.document)))
+        document["registers"]["returned"] = "2026-03-03"
+        connection.execute(update(stays).values(document=json.dumps(document | {"ward_phone": "555"})))
+    tell(stage, events(reader, adt("A01", 1), adt("A03", 1, minutes=60))[1:])
+    assert store.ledger.endings() == {"alerted": 1, "amended": 1}
+    with store.database.reading() as connection:
+        kept = json.loads(connection.scalar(select(stays.c.document)))
+    assert (kept["status"], kept["ward_phone"]) == ("finished", "555")
+    assert kept["registers"]["returned"] == "2026-03-03"
+
+
+@pytest.mark.parametrize("topic", [Topic.RAW, Topic.EVENTS])
+def test_a_record_of_a_newer_schema_waits_for_a_worker_that_knows_it(reader, store, executor, monkeypatch, topic):
+    outlet = FakeOutlet()
+    record = raw(adt("A01", 1)) if topic is Topic.RAW else events(reader, adt("A01", 1))[0]
+    headers = Envelope.from_headers(record.headers)._replace(schema=2).headers()
+    read = read_stage(reader, outlet, store, executor, limit=1)
+    run = read.run if topic is Topic.RAW else decide_stage(store, outlet, executor, limit=1).run
+    before = counted("toc_newer_total", did="set_aside")
+    asyncio.run(run([record._replace(headers=headers)]))
+    assert counted("toc_newer_total", did="set_aside") == before + 1
+    (aside,) = store.quarantine.all()
+    assert (aside.code, aside.ending) == ("newer_record:2", "quarantined")
+    assert not store.keeping_up.parked()
+
+    replay, later = Replay(store, outlet, Waiting(), SECRET), datetime.now(UTC) + timedelta(seconds=11)
+    assert asyncio.run(replay.run(later)) == 0
+    monkeypatch.setattr(newer, "NEWEST_SCHEMA", 2)
+    assert asyncio.run(replay.run(later)) == 1
+    again = outlet.on(topic)[-1]
+    assert Envelope.from_headers(again.headers).schema == 2
+    asyncio.run(run([record._replace(headers=again.headers)]))
+    if topic is Topic.EVENTS:
+        assert store.ledger.endings() == {"alerted": 1}
+    else:
+        assert len(outlet.on(Topic.EVENTS)) == 1
+        assert store.ledger.endings() == {}
+
+
+def test_what_a_store_of_a_newer_program_keeps_from_us_waits_for_it(reader, store, executor, monkeypatch):
+    outlet = FakeOutlet()
+    stage = decide_stage(store, outlet, executor, limit=1)
+    admitted, discharged = events(reader, adt("A01", 1), adt("A03", 1, minutes=60))
+    tell(stage, [admitted])
+    with store.database.writing() as connection:
+        ours = connection.scalar(select(stays.c.document))
+        theirs = json.loads(ours) | {"status": "a word of theirs"}
+        connection.execute(update(stays).values(document=json.dumps(theirs)))
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    tell(stage, [discharged])
+    (aside,) = store.quarantine.all()
+    assert aside.code == "newer_store:9999"
+    assert not store.keeping_up.parked()
+
+    with store.database.writing() as connection:  # a worker that can read it
+        connection.execute(update(stays).values(document=ours))
+    monkeypatch.setattr(newer, "known_revisions", lambda: ("9999",))
+    replay = Replay(store, outlet, Waiting(), SECRET)
+    assert asyncio.run(replay.run(datetime.now(UTC))) == 0  # not before an older worker may have given the partition up
+    assert asyncio.run(replay.run(datetime.now(UTC) + timedelta(seconds=11))) == 1
+    tell(stage, [discharged])
+    assert store.ledger.endings() == {"alerted": 1, "amended": 1}

@@ -72,7 +72,7 @@ def looking(inbox: "Inbox", reader: Reader, request: Request) -> Looking:
 def _read(document: str) -> Narrowing:
     """What was kept; one's own list where a later program knows its choices no more."""
     try:
-        return Narrowing.model_validate_json(document)
+        return Narrowing.read(document)
     except ValidationError:
         return Narrowing()
 
