@@ -6,7 +6,7 @@ Every alert version passes `rules.telling.views.view` before it leaves this file
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -29,15 +29,17 @@ from streams.inbox.pages.list_rows import ceilinged
 from streams.inbox.pages.reader_stay import ReaderStay, Taken
 from streams.inbox.quiet import Around
 from streams.store import Store
+from streams.store.at_hospital import TheirHospital
 from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
 from streams.words import feeds as feed_words
 from streams.words import times as time_words
+from streams.words.stays import facility
 from streams.words.times import span
 
 DIRECTORY_SECONDS: Final = 2.0
 SILENT_MINUTES: Final = 15  # a feed whose rhythm is not known yet is said to be silent after so long
 UNWATCHED: Final = timedelta(minutes=10)  # so long after the last look at the rhythms, none is known
-PATIENT_DAYS: Final = 180  # who had a stay of a feed's hospital within these is a patient there
+PATIENT_DAYS: Final = 365  # who had a stay of a feed's hospital within these is a patient there
 THEIR_FEEDS_SECONDS: Final = 600.0
 MOST_READERS: Final = 10_000
 FORGOTTEN_DAYS: Final = 30  # and one that sent nothing for so long is no longer counted
@@ -59,6 +61,7 @@ class Heard(NamedTuple):
     feed: str
     received_at: datetime
     words: str
+    sentence: str  # the same for whoever has people there
 
 
 class Desk:
@@ -82,7 +85,7 @@ class Desk:
         self._heard: dict[str, datetime] = {}
         self._talk: dict[str, State] = {}
         self._listened = float("-inf")
-        self._their_feeds: dict[tuple[str, frozenset[str]], tuple[float, frozenset[str]]] = {}
+        self._their_feeds: dict[tuple[str, frozenset[str]], tuple[float, Mapping[str, TheirHospital]]] = {}
 
     @property
     def zone(self) -> ZoneInfo:
@@ -297,16 +300,20 @@ class Desk:
                 for feed, at in self._heard.items()
                 if now - at < timedelta(days=FORGOTTEN_DAYS) and (theirs is None or feed in theirs)
             }
-            silent = [Heard(feed, at, words) for feed, at in heard.items() if (words := self._quiet(feed, at, now))]
+            silent = [
+                Heard(feed, at, words, self._sentence(feed, at, (theirs or {}).get(feed), now))
+                for feed, at in heard.items()
+                if (words := self._quiet(feed, at, now))
+            ]
         return sorted(silent, key=lambda heard_feed: heard_feed.received_at), len(heard)
 
-    def _feeds_of(self, reader: CaseManager, now: datetime) -> frozenset[str] | None:
+    def _feeds_of(self, reader: CaseManager, now: datetime) -> Mapping[str, TheirHospital] | None:
         """The feeds with patients of the reader, as of at most ten minutes ago; `None` for all."""
         practices = self.answers_for(reader, now)
         if practices is None:
             return None
         key = (reader.case_manager_id, practices)
-        asked, feeds = self._their_feeds.get(key, (float("-inf"), frozenset()))
+        asked, feeds = self._their_feeds.get(key, (float("-inf"), {}))
         if time.monotonic() - asked > THEIR_FEEDS_SECONDS:
             feeds = self.store.at_hospital.feeds_of(*key, now - timedelta(days=PATIENT_DAYS))
             if len(self._their_feeds) >= MOST_READERS:
@@ -319,6 +326,11 @@ class Desk:
             return feed_words.quiet(state, now, self.zone) if state.is_quiet else ""
         silent = now - heard_at
         return f"silent for {span(silent.total_seconds())}" if silent >= timedelta(minutes=SILENT_MINUTES) else ""
+
+    def _sentence(self, feed: str, heard_at: datetime, hospital: TheirHospital | None, now: datetime) -> str:
+        state = self._talk.get(feed, State(Talk.LEARNING, since=heard_at))
+        name, people = (facility(hospital.name) or feed, hospital.people) if hospital else (feed, 0)
+        return feed_words.sentence(state, name, people, now, self.zone)
 
 
 def covers(absence: Absence, at: datetime) -> bool:

@@ -5,8 +5,9 @@ And of an alert the stay as that hospital knows it, of somebody who looks after 
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import JSON, cast, or_, select, type_coerce, union
+from sqlalchemy import JSON, cast, distinct, func, or_, select, type_coerce, union
 
 from parsers.people import Enrollee
 from rules.decisions import Stay, StayStatus
@@ -14,6 +15,13 @@ from streams.store.database import Database
 from streams.store.open_alerts import STAY_GOES_ON
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.tables import alert_owners, alerts, crosswalk, enrollees, stays, to_us
+
+
+class TheirHospital(NamedTuple):
+    """What one feed is to somebody."""
+
+    name: str  # of the hospital; "" for a feed of several
+    people: int  # of theirs who had a stay there
 
 
 class AtHospital:
@@ -47,24 +55,34 @@ class AtHospital:
             row = rows.get(enrollee_id)
             return enrollee_on(row, homes.get(enrollee_id, ()), None) if row else None
 
-    def feeds_of(self, case_manager_id: str, practice_ids: Collection[str], since: datetime) -> frozenset[str]:
+    def feeds_of(
+        self, case_manager_id: str, practice_ids: Collection[str], since: datetime
+    ) -> dict[str, TheirHospital]:
         """The feeds that have told of somebody of these practices, or of whom this person was told, since then."""
         text_as = cast if self._database.backend == "postgresql" else type_coerce  # SQLite has no such type
-        feed = text_as(stays.c.document, JSON)["feed"].as_string()
+        feed = text_as(stays.c.document, JSON)["feed"].as_string().label("feed")
+        stay = (feed, stays.c.facility.label("facility"), stays.c.enrollee_id.label("enrollee_id"))
         recent = stays.c.active_us >= to_us(since)
         theirs = (
-            select(feed)
+            select(*stay)
             .join(enrollees, enrollees.c.enrollee_id == stays.c.enrollee_id)
             .where(enrollees.c.practice_id.in_(sorted(practice_ids)), recent)
         )
         heard_of = (
-            select(feed)
+            select(*stay)
             .join(alerts, alerts.c.stay_id == stays.c.stay_id)
             .join(alert_owners, alert_owners.c.alert_id == alerts.c.alert_id)
             .where(alert_owners.c.case_manager_id == case_manager_id, recent)
         )
+        both = union(theirs, heard_of).subquery()
+        people = func.count(distinct(both.c.enrollee_id))
+        names = (func.min(both.c.facility), func.max(both.c.facility))
+        wanted = select(both.c.feed, *names, people).group_by(both.c.feed)
         with self._database.reading() as connection:
-            return frozenset(connection.scalars(union(theirs, heard_of)))
+            return {
+                feed: TheirHospital(first if first == last else "", number)
+                for feed, first, last, number in connection.execute(wanted)
+            }
 
     def stay_of(self, alert_id: str, facility: str) -> Stay | None:
         """The stay of an alert; `None` when it is at another facility, or not known."""

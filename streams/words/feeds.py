@@ -6,9 +6,11 @@ from typing import Final
 from rules.feeds.rhythm import Talk
 from rules.feeds.talk import State, What
 from streams.words.numbers import count
-from streams.words.times import ZONE, time_or_moment
+from streams.words.times import ZONE, part_of_day, time_or_moment
 
 _PARTS: Final = {What.ARRIVALS: "admission or arrival", What.DISCHARGES: "discharge"}
+
+_NOT_SENT: Final = {What.FEED: "nothing", What.ARRIVALS: "no admission or arrival", What.DISCHARGES: "no discharge"}
 
 
 def quiet(state: State, now: datetime, zone: tzinfo = ZONE) -> str:
@@ -23,3 +25,28 @@ def quiet(state: State, now: datetime, zone: tzinfo = ZONE) -> str:
     if part := _PARTS.get(state.what):
         return f"no {part} since {since}, usually {round(state.usual):,} of them by now"
     return f"quiet since {since}, usually {count(max(1, round(state.usual)), 'message')} by now"
+
+
+def sentence(state: State, hospital: str, people: int, now: datetime, zone: tzinfo = ZONE) -> str:
+    """ "Pardee Hospital has sent nothing since 9:40 this morning. It usually sends every 6 minutes. 14 of your people
+    used it in the last 12 months."; what is not known is left out. `state`: of a quiet feed, with since when."""
+    if state.since is None:
+        return ""
+    since = part_of_day(state.since, now, zone)
+    if state.what is What.VOLUME:
+        usually = count(round(state.usual), "message")
+        said = [f"{hospital} has sent {state.came:,} of usually {usually} since {since}."]
+    else:
+        said = [f"{hospital} has sent {_NOT_SENT[state.what]} since {since}.", _usually(state, now)]
+    used = f"{people:,} of your people used it in the last 12 months." if people else ""
+    return " ".join(part for part in (*said, used) if part)
+
+
+def _usually(state: State, now: datetime) -> str:
+    """What was to be expected since then tells how often something came."""
+    if not state.usual or state.since is None:
+        return ""
+    minutes = round((now - state.since).total_seconds() / 60 / state.usual)
+    number, unit = (round(minutes / 60), "hour") if minutes >= 60 else (max(1, minutes), "minute")
+    often = unit if number == 1 else f"{number} {unit}s"
+    return f"It usually sends {'' if state.what is What.FEED else 'one '}every {often}."

@@ -41,6 +41,15 @@ def at_time(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
     return f"at {hour(at, zone)}" if same_day else moment(at, now, zone)
 
 
+def part_of_day(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
+    """ "9:40 this morning" today, "Tue Nov 24, 5:00 PM" otherwise."""
+    local = at.astimezone(zone)
+    if local.date() != now.astimezone(zone).date():
+        return moment(at, now, zone)
+    part = "morning" if local.hour < 12 else "afternoon" if local.hour < 17 else "evening"
+    return f"{hour(at, zone).split()[0]} this {part}"
+
+
 def when(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
     """ "today, 2:02 PM", "Tue Nov 24, 5:00 PM"."""
     same_day = at.astimezone(zone).date() == now.astimezone(zone).date()

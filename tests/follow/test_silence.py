@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -267,3 +268,15 @@ def test_words_of_a_part_and_of_a_volume() -> None:
     thin = State(Talk.LATE, What.VOLUME, since, 640, 310)
     assert feed_words.quiet(thin, NOW) == "thin since 6:00 AM, 310 of usually 640 messages"
     assert feed_words.quiet(State(Talk.TALKING, since=since), NOW) == ""
+    tell_them = partial(feed_words.sentence, hospital="Pardee Hospital", people=14, now=NOW)
+    used = "14 of your people used it in the last 12 months."
+    assert tell_them(part) == (
+        f"Pardee Hospital has sent no discharge since 6:00 this morning. It usually sends one every 2 minutes. {used}"
+    )
+    assert tell_them(thin) == (f"Pardee Hospital has sent 310 of usually 640 messages since 6:00 this morning. {used}")
+    for usual, often in ((10, "6 minutes"), (60, "minute"), (1, "hour"), (0.25, "4 hours")):
+        whole = State(Talk.SILENT, since=since, usual=usual)
+        assert f"It usually sends every {often}." in tell_them(whole)
+    learning = State(Talk.LEARNING, since=NOW - timedelta(days=1))
+    assert tell_them(learning, people=0) == "Pardee Hospital has sent nothing since Sat Nov 21, 7:00 AM."
+    assert tell_them(State(Talk.LEARNING)) == ""

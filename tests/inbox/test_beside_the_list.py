@@ -1,5 +1,6 @@
 """Board, cover, search, person, sheet and calendar in a real browser: fit for everybody to read."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -137,21 +138,43 @@ def test_a_notice_comes_only_when_asked_for_and_away_and_holds_a_number(chrome, 
             }
             Told.permission = "granted"; Told.requestPermission = async () => "granted";
             window.Notification = Told; document.hasFocus = () => false;
+            const start = OscillatorNode.prototype.start;
+            OscillatorNode.prototype.start = function () {
+                document.body.dataset.sounds = Number(document.body.dataset.sounds ?? 0) + 1;
+                start.call(this);
+            };
         }"""
     )
+    icon = page.locator("link[rel=icon]")
     tell(staffed.store, alert(staffed.people[5], "one", priority=Priority.URGENT))
     expect(page.locator("#spoken")).to_contain_text("Urgent: Grace Fletcher", timeout=10_000)
     page.locator("#help").click()
     page.get_by_label("Tell me on this computer").check()
     tell(staffed.store, alert(newcomer(staffed.store), "two", priority=Priority.URGENT))
-    notice = '["Warm Handoff",{"body":"1 new urgent","tag":"urgent"}]'
+    notice = '["Warm Handoff",{"body":"2 new urgent","tag":"urgent"}]'
     expect(page.locator("body")).to_have_attribute("data-notices", notice, timeout=10_000)
+    expect(page.locator("body")).not_to_have_attribute("data-sounds", re.compile("."))
+    expect(icon).to_have_attribute("href", re.compile(r"/mark\.svg"))
     expect(page).to_have_title("Inbox · Warm Handoff")  # nothing is counted there unasked
     page.get_by_label("Count in the title").check()
     expect(page).to_have_title(re.compile(r"^\(\d+\) Inbox · Warm Handoff$"))
+    expect(icon).to_have_attribute("href", re.compile(r"/mark-news\.svg"))
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(icon).to_have_attribute("href", re.compile(r"/mark\.svg"))
+    page.get_by_label("One soft sound").check()
+    expect(page.locator("body")).to_have_attribute("data-sounds", "1")  # to know it by
+    for number in (1, 2):
+        urgent = alert(newcomer(staffed.store, number), f"more{number}", priority=Priority.URGENT)
+        tell(staffed.store, urgent)
+        expect(page.locator("body")).to_have_attribute("data-notices", re.compile(rf"{number} new urgent[^2]*$"))
+    expect(icon).to_have_attribute("href", re.compile(r"/mark-news\.svg"))
+    expect(page.locator("body")).to_have_attribute("data-sounds", "2")  # once for both
     page.get_by_label("Count in the title").uncheck()
     expect(page).to_have_title("Inbox · Warm Handoff")
-    assert page.evaluate("JSON.stringify({...localStorage})") == '{"notices":"on"}'
+    expect(icon).to_have_attribute("href", re.compile(r"/mark\.svg"))
+    kept = {"notices:cm-ortiz": "on", "sound:cm-ortiz": "on"}
+    assert json.loads(page.evaluate("JSON.stringify({...localStorage})")) == kept
+    assert page.complaints == []
 
 
 def test_a_list_is_worked_through_by_the_brackets(chrome, staffed):

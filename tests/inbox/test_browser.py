@@ -15,6 +15,7 @@ from tests.rigs.acts import acted
 from tests.rigs.browser import FOCUSED, expect_focus, faults, page_of, row, sign_in
 from tests.rigs.inbox import (
     BROWN,
+    FAR,
     MARKER,
     ORTIZ,
     InboxProcess,
@@ -518,19 +519,27 @@ def test_after_a_silent_cut_the_page_is_back_within_seconds(chrome, inbox):
         line.close()
 
 
-def test_a_silent_hospital_is_named_and_the_page_is_not_simply_live(chrome, inbox):
+def test_a_silent_hospital_is_named_to_who_has_people_there_until_it_talks(chrome, inbox, axe):
     now = datetime.now(UTC)
     with inbox.store.database.writing() as connection:
         at = int((now - timedelta(minutes=19)).timestamp() * 1e6)
         connection.exec_driver_sql(f"UPDATE feeds SET received_us = {at} WHERE feed = 'test'")
     page = page_of(chrome, inbox, expect_live=False)
     line = page.locator("#fresh")
-    expect(line).to_contain_text(re.compile(r"1 of 1 hospital feeds: test silent for 19 min. Connected. Last news"))
+    expect(line).to_have_text(re.compile(r"Live\. Last news for you \d+ s ago\. 0 of 1 hospitals heard from\."))
     expect(line).to_have_class(re.compile("quiet-feed"))
+    banner = page.locator("#quiet-feeds")
+    used = "8 of your people used it in the last 12 months."
+    expect(banner).to_have_text(re.compile(rf"test has sent nothing since \d.*\. {re.escape(used)}"))
+    assert faults(page, axe) == []
+    elsewhere = page_of(chrome, inbox, FAR)
+    expect(elsewhere.locator("#fresh")).to_have_text("Live. No news for you yet.")
+    expect(elsewhere.locator("#quiet-feeds")).to_be_hidden()
     with inbox.store.database.writing() as connection:
         at = int(datetime.now(UTC).timestamp() * 1e6)
         connection.exec_driver_sql(f"UPDATE feeds SET received_us = {at}")
-    expect(line).to_contain_text("Live. Last news")
+    expect(line).to_have_text(re.compile(r"Live\. Last news for you \d+ s ago\."))
+    expect(banner).to_be_hidden()
 
 
 # what a person does

@@ -10,6 +10,7 @@ from rules.endings import Ending, LedgerEntry
 from rules.following.acts import ActKind
 from streams.kafka.records import EventRecord
 from streams.store import Store
+from streams.store.at_hospital import TheirHospital
 from streams.store.audit import Audited
 from streams.store.changes import FeedKind
 from tests.rigs.acts import acted
@@ -313,8 +314,10 @@ def test_feeds_are_theirs_who_have_patients_there(store: Store) -> None:
     store.panel.load([line("E1", practice_id="P1"), line("E2", practice_id="P2")], full=True, now=NOW)
     store.decisions.decide([record(1)], of("mission"), NOW)
     store.decisions.decide([record(2, "E2", visit="V2")], of("pardee"), NOW)
-    asked = store.at_hospital.feeds_of
-    assert asked("nobody", {"P1"}, NOW) == {"mission"}
-    assert asked("nobody", {"P1", "P2"}, NOW) == {"mission", "pardee"}
-    assert asked("ortiz", set(), NOW) == {"mission", "pardee"}
-    assert asked("nobody", {"P1"}, NOW + days(1)) == frozenset()
+    asked, mission = store.at_hospital.feeds_of, TheirHospital("MISSION", 1)
+    assert asked("nobody", {"P1"}, NOW) == {"mission": mission}
+    assert asked("nobody", {"P1", "P2"}, NOW) == {"mission": mission, "pardee": mission}
+    assert asked("ortiz", set(), NOW) == {"mission": mission, "pardee": mission}
+    assert asked("nobody", {"P1"}, NOW + days(1)) == {}
+    store.decisions.decide([record(3, "E2", visit="V3")], of("mission"), NOW)
+    assert asked("ortiz", {"P1", "P2"}, NOW)["mission"].people == 2

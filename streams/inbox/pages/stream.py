@@ -91,7 +91,7 @@ def beat_now(inbox: "Inbox", reader: Reader) -> dict[str, Any]:
     return {
         "last_alert": last_alert_age(inbox, reader.person),
         "left": inbox.locks_in(reader.session),
-        "silent": [f"{heard.feed} {heard.words}" for heard in silent],
+        "silent": [heard.sentence for heard in silent],
         "feeds": feeds,
     }
 

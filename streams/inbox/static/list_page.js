@@ -474,6 +474,7 @@ listen(Number(document.body.dataset.position), {
   row: (data, position) => (mine ? put(data.html, position) : refetch()),
   gone: (data) => (mine ? remove(data) : refetch()),
   refetch: () => refetch({ whole: true }),
+  steady,
 });
 lockWhenIdle();
 count();

@@ -10,6 +10,7 @@ const NAMED_SILENT = 2;
 
 const fresh = document.getElementById("fresh");
 const banner = document.getElementById("stale");
+const quietBanner = document.getElementById("quiet-feeds");
 
 export const clock = new Intl.DateTimeFormat("en-US", { hour: "numeric", minute: "2-digit" });
 
@@ -36,9 +37,15 @@ export function listen(start, handlers) {
   const age = Number(document.body.dataset.lastAlert);
   if (document.body.dataset.lastAlert) lastAlert = Date.now() - age * 1000;
 
-  function quiet() {
-    const named = silent.slice(0, NAMED_SILENT).join("; ");
-    return `${silent.length} of ${feeds} hospital feeds: ${named}${silent.length > NAMED_SILENT ? " …" : ""}`;
+  // Names the hospitals that say nothing, to whoever has people there; what is below it does not move.
+  function nameQuiet() {
+    const more = silent.length - NAMED_SILENT;
+    const words = [...silent.slice(0, NAMED_SILENT), ...(more > 0 ? [`And ${more} more.`] : [])].join(" ");
+    if (quietBanner.textContent === words) return;
+    (handlers.steady ?? ((change) => change()))(() => {
+      quietBanner.textContent = words;
+      quietBanner.hidden = !words;
+    });
   }
 
   function show() {
@@ -47,8 +54,9 @@ export function listen(start, handlers) {
     fresh.classList.toggle("quiet-feed", live && silent.length > 0);
     if (live) {
       const last = lastAlert === null ? "No news for you yet." : `Last news for you ${span(Date.now() - lastAlert)} ago.`;
-      const heard = feeds > 1 ? ` All ${feeds} hospitals heard from.` : "";
-      fresh.textContent = silent.length ? `${quiet()}. Connected. ${last}` : `Live. ${last}${heard}`;
+      const part = silent.length ? ` ${feeds - silent.length} of ${feeds} hospitals heard from.` : "";
+      const all = feeds > 1 ? ` All ${feeds} hospitals heard from.` : "";
+      fresh.textContent = `Live. ${last}${part || all}`;
       banner.hidden = true;
       return;
     }
@@ -81,6 +89,7 @@ export function listen(start, handlers) {
       lastAlert = data.last_alert === null ? null : Date.now() - data.last_alert * 1000;
       silent = data.silent;
       feeds = data.feeds;
+      nameQuiet();
       if (handlers.beat) handlers.beat(data);
       show();
     });

@@ -1,49 +1,78 @@
-// Notices on the desktop and a count in the title: each off until somebody asks for it, and a number only; nothing of a
-// patient leaves the page.
+// What tells that somebody came while one looks at something else: a count in the title and a dot on the icon, a sound,
+// a notice on the desktop. Each is off until its reader asks for it on this computer; a number at most leaves the page.
 
-const box = document.getElementById("notices");
-const KEY = "notices";
-const titleBox = document.getElementById("title-count");
-const TITLE_KEY = "title-count";
+const BASE_HZ = 587;
+const SOUND_SECONDS = 0.7;
+const LOUDEST = 0.06;
+
+const icon = document.querySelector("link[rel=icon]");
+const plainIcon = icon.getAttribute("href");
 const title = document.title;
 let inTitle = 0;
+let number = 0; // urgent people who came since somebody was at this page
 
-titleBox.checked = localStorage.getItem(TITLE_KEY) === "on";
-titleBox.addEventListener("change", () => {
-  if (titleBox.checked) localStorage.setItem(TITLE_KEY, "on");
-  else localStorage.removeItem(TITLE_KEY);
-  countInTitle(inTitle);
+// A box of the help, kept for its reader: who shares a computer hears nothing that only a colleague asked for.
+function option(name, changed = () => {}) {
+  const box = document.getElementById(name);
+  const key = `${name}:${document.body.dataset.me}`;
+  box.checked = localStorage.getItem(key) === "on";
+  box.addEventListener("change", async () => {
+    await changed(box);
+    if (box.checked) localStorage.setItem(key, "on");
+    else localStorage.removeItem(key);
+  });
+  return box;
+}
+
+const counted = option("title-count", showCount);
+const heard = option("sound", (box) => box.checked && play());
+const notified = option("notices", async (box) => {
+  if (box.checked) box.checked = (await Notification.requestPermission()) === "granted";
 });
+if (globalThis.Notification) {
+  notified.closest("label").hidden = false;
+  notified.checked &&= Notification.permission === "granted";
+}
 
 export function countInTitle(people) {
   inTitle = people;
-  document.title = titleBox.checked && people ? `(${people}) ${title}` : title;
+  showCount();
 }
 
-function wanted() {
-  return localStorage.getItem(KEY) === "on" && globalThis.Notification?.permission === "granted";
+function showCount() {
+  document.title = counted.checked && inTitle ? `(${inTitle}) ${title}` : title;
+  const href = counted.checked && number ? icon.dataset.news : plainIcon;
+  if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
 }
 
-if (box && globalThis.Notification) {
-  box.closest("label").hidden = false;
-  box.checked = wanted();
-  box.addEventListener("change", async () => {
-    if (box.checked && (await Notification.requestPermission()) === "granted") localStorage.setItem(KEY, "on");
-    else localStorage.removeItem(KEY);
-    box.checked = wanted();
-  });
+let audio = null;
+
+// One soft note that fades by itself.
+function play() {
+  audio ??= new AudioContext();
+  audio.resume();
+  const [note, loudness, at] = [audio.createOscillator(), audio.createGain(), audio.currentTime];
+  note.frequency.value = BASE_HZ;
+  loudness.gain.setValueAtTime(0, at);
+  loudness.gain.linearRampToValueAtTime(LOUDEST, at + SOUND_SECONDS / 8);
+  loudness.gain.linearRampToValueAtTime(0, at + SOUND_SECONDS);
+  note.connect(loudness).connect(audio.destination);
+  note.start();
+  note.stop(at + SOUND_SECONDS);
 }
 
-// Says that urgent people came while nobody looked at this page; one notice takes the place of the one before.
-let number = 0;
-
+// Says that somebody urgent came while nobody looked at this page: the sound once, and one notice in place of another.
 export function notice() {
-  if (!wanted() || document.hasFocus()) return;
+  if (document.hasFocus()) return;
   number += 1;
+  showCount();
+  if (heard.checked && number === 1) play();
+  if (!notified.checked) return;
   const said = new Notification("Warm Handoff", { body: `${number} new urgent`, tag: "urgent" });
   said.onclick = () => focus();
 }
 
 addEventListener("focus", () => {
   number = 0;
+  showCount();
 });
