@@ -21,9 +21,9 @@ APART: Final = timedelta(hours=12)  # and two failures so far apart, so that one
 class Failure(StrEnum):
     """Why an attempt failed: closed, counted, shown to the destination's owner. Never the receiver's own words."""
 
-    TIMED_OUT = "timed_out"  # nobody knows whether it arrived
+    TIMED_OUT = "timed_out"  # also a gateway's, 504: nobody knows whether it arrived
     NO_CONNECTION = "no_connection"
-    CONNECTION_LOST = "connection_lost"  # after something was sent: nobody knows
+    CONNECTION_LOST = "connection_lost"  # after something was sent, also a gateway's, 502: nobody knows
     TLS = "tls"  # certificate or handshake
     ADDRESS_REFUSED = "address_refused"  # points into our own network, or is no address
     REDIRECTED = "redirected"  # never followed
@@ -31,16 +31,18 @@ class Failure(StrEnum):
     NEVER = "never"  # AR, CR: the receiver will not take this message however often it comes
     NOT_ALLOWED = "not_allowed"  # 401, 403; bad login
     GONE = "gone"  # 410
-    SLOW_DOWN = "slow_down"  # 429, 502, 504
+    SLOW_DOWN = "slow_down"  # 429
     SERVER_ERROR = "server_error"  # other 5xx, 408, 425; 4xx of SMTP; AE
-    BAD_ANSWER = "bad_answer"  # not the protocol
+    BAD_ANSWER = "bad_answer"  # not the protocol: nobody knows
     BOUNCED = "bounced"  # a relay took it, and it came back
     NO_ROOM = "no_room"  # a folder or disk of a file way
     MISCONFIGURED = "misconfigured"  # the destination's own row, or this process, lacks what its way needs
     CRASHED = "crashed"  # a fault of our own code; tried again, and logged
 
 
-UNKNOWN: Final = frozenset({Failure.TIMED_OUT, Failure.CONNECTION_LOST})  # may have arrived: a retraction follows there
+UNKNOWN: Final = frozenset(
+    {Failure.TIMED_OUT, Failure.CONNECTION_LOST, Failure.BAD_ANSWER, Failure.CRASHED}
+)  # may have arrived: a retraction follows there
 STOPS_DESTINATION: Final = frozenset({Failure.GONE, Failure.NOT_ALLOWED, Failure.MISCONFIGURED})
 _RARELY_MENDED: Final = frozenset({Failure.REFUSED, Failure.REDIRECTED, Failure.ADDRESS_REFUSED})
 

@@ -1,13 +1,13 @@
 """Which deliveries a worker may take in hand, in what order; taken, out.
 
 Of one alert a destination has at most one delivery in hand, the oldest, so that versions arrive in order; another alert
-never waits for it.
+never waits for it. What somebody had in hand for too long may have arrived: a process that was killed tells nobody.
 """
 
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, bindparam, case, select, text, update
 
 from rules.decisions import Alert
 from rules.telling.destinations import State
@@ -77,7 +77,11 @@ def take(connection: Connection, by: str, now: datetime, hold: timedelta, wanted
         connection.execute(
             update(deliveries)
             .where(deliveries.c.delivery_id == bindparam("b_id"))
-            .values(claimed_until_us=to_us(now + hold), claimed_by=by),
+            .values(
+                claimed_until_us=to_us(now + hold),
+                claimed_by=by,
+                maybe=case((deliveries.c.claimed_until_us.between(1, to_us(now)), 1), else_=deliveries.c.maybe),
+            ),
             [{"b_id": row.delivery_id} for row in rows],
         )
     return [_claimed(row) for row in rows]

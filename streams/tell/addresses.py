@@ -22,15 +22,17 @@ _NOT_PUBLIC: Final = tuple(
     for text in (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"),
         *("192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
-        *("224.0.0.0/3", "::/96", "100::/64", "2001:db8::/32", "fc00::/7", "fe80::/10", "ff00::/8"),
+        *("224.0.0.0/3", "::/3", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32", "3fff::/20"),
     )
-)  # RFC 6890 and the IANA special-purpose registries
-_NEVER: Final = (
-    tuple(  # link-local: where machines of a cloud read their own credentials; and AWS's IPv6 address for it
-        ip_network(text) for text in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
+)  # RFC 6890 and the IANA special-purpose registries; of IPv6 all but the global unicast addresses, 2000::/3
+_NEVER: Final = tuple(  # link-local, where machines of a cloud read their own credentials, and where some do beside it
+    ip_network(text)
+    for text in (
+        *("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"),  # the last: AWS
+        *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"),  # Alibaba, Azure, Oracle
     )
 )
-_MAPPED: Final = tuple(IPv6Network(text) for text in ("::ffff:0:0/96", "64:ff9b::/96"))
+_MAPPED: Final = tuple(IPv6Network(text) for text in ("::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
 _RESOLVERS: Final = ThreadPoolExecutor(32, "resolve")  # of our own: a name that hangs must not hold up the store
 _TO_6TO4: Final = IPv6Network("2002::/16")
 
@@ -82,6 +84,8 @@ def _inner(address: IPAddress) -> IPAddress:
 
 def split_url(url: str, *, plain: bool) -> SplitResult:
     """The parts of an address we may speak HTTP to. `plain`: without TLS, too. Raises `NotAllowed`."""
+    if any(character <= " " or character == "\x7f" for character in url):
+        raise NotAllowed("the address holds a space or a control character")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -124,7 +128,7 @@ async def resolve(host: str, port: int, *, private: bool, allowed: Iterable[str]
         address = ip_address(text)
         ours = any(address.version == network.version and address in network for network in ranges)
         if forbidden(address):
-            raise NotAllowed("the address is link-local, which no destination may be")
+            raise NotAllowed("the address is link-local or a cloud's own, which no destination may be")
         if not (private or ours or public(address)):
             raise NotAllowed("the address lies in a private or special network")
     if not addresses:

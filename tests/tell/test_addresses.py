@@ -14,7 +14,8 @@ REFUSED = [
     *("172.16.0.1", "172.31.255.254", "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1"),
     *("198.19.255.254", "198.51.100.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
     *("::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "2002:7f00:1::"),
-    *("2002:a00:1::", "fc00::1", "fdff::1", "fe80::1", "ff02::1", "2001:db8::1", "100::1"),
+    *("2002:a00:1::", "fc00::1", "fdff::1", "fe80::1", "ff02::1", "2001:db8::1", "100::1", "fec0::1", "3fff::1"),
+    *("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:20::1", "64:ff9b:1::7f00:1", "::ffff:0:127.0.0.1", "5f00::1"),
 ]
 TAKEN = ["8.8.8.8", "100.63.255.255", "100.128.0.1", "172.15.255.255", "172.32.0.1", "192.0.1.1", "198.20.0.1"]
 TAKEN += ["223.255.255.254", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::"]
@@ -40,6 +41,8 @@ def test_their_neighbors_are_not(text: str) -> None:
         ("https://example.org:22/", "below 1024"),
         ("https://example.org:99999/", "not a URL"),
         ("https://[::1/", "not a URL"),
+        ("https://example.org/a b", "a space or a control character"),
+        ("https://example.org/\r\nX-Mine: 1", "a space or a control character"),
     ],
 )
 def test_what_is_no_address_of_ours_is_refused_with_why_and_without_the_url(url: str, why: str) -> None:
@@ -90,12 +93,13 @@ def test_other_spellings_of_the_loopback_are_refused(url: str) -> None:
     "text",
     [
         *("169.254.169.254", "169.254.0.1", "fe80::1", "febf::1", "::ffff:169.254.169.254", "64:ff9b::169.254.169.254"),
-        *("2002:a9fe:a9fe::", "fd00:ec2::254"),
+        *("2002:a9fe:a9fe::", "fd00:ec2::254", "::ffff:0:169.254.169.254"),
+        *("100.100.100.200", "168.63.129.16", "192.0.0.192"),
     ],
 )
 def test_link_local_and_metadata_addresses_are_refused_whoever_allows_them(
     monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    for leave in ({"private": True}, {"allowed": ("169.254.0.0/16", "fe80::/10", "::/0")}):
+    for leave in ({"private": True}, {"allowed": ("0.0.0.0/0", "::/0")}):
         with pytest.raises(NotAllowed, match="link-local"):
             look(monkeypatch, "https://example.org/", "8.8.8.8", text, **leave)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from rules.decisions import AlertKind
 from rules.policy.policy import default_policy
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.confidentiality import DEFAULT
-from rules.telling.destinations import FormKind, State, WayKind, Whose
+from rules.telling.destinations import FormKind, State, Wants, WayKind, Whose
 from streams.store import Store, Unavailable
 from streams.store.delivery import DeliveryState, delivery_id, mail_id
 from streams.tell import turns
@@ -199,6 +200,51 @@ def test_a_time_out_on_the_first_version_does_not_keep_the_retraction_away(store
         "stay.started",
         "stay.retracted",
     ]
+
+
+OUTCOMES = {
+    **dict.fromkeys((Failure.TIMED_OUT, Failure.CONNECTION_LOST, Failure.BAD_ANSWER, Failure.CRASHED), True),
+    **dict.fromkeys((Failure.NO_CONNECTION, Failure.TLS, Failure.SERVER_ERROR, Failure.NEVER, Failure.REFUSED), False),
+}
+
+
+@pytest.mark.parametrize(("failure", "may_have_arrived"), OUTCOMES.items())
+def test_a_retraction_follows_wherever_a_version_may_have_arrived_and_nowhere_else(
+    store: Store, failure: Failure, may_have_arrived: bool
+) -> None:
+    """Also after it was given up, and though the destination wants nothing of the kind any more."""
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    decide_for(store, [hook], record(1))
+    way = Scripted(*[NotDelivered(failure)] * 20)
+    rig = Rig(store, way)
+    for _ in range(20):
+        rig.turn(timedelta(hours=25))
+        store.destinations.put(hook, rig.now)  # as somebody who resumes what was paused
+    assert rows(store)[0].state is DeliveryState.GIVEN_UP
+    way.said.clear()
+    way.sent.clear()
+    wants_deaths = hook.model_copy(update={"wants": Wants(kinds=(AlertKind.DEATH,))})
+    store.destinations.put(wants_deaths, rig.now)
+    decide_for(store, [wants_deaths], take_back(2), rule=retracting)
+    rig.turn(timedelta(hours=1))
+    assert [json.loads(parcel.body)["type"] for _, parcel in way.sent] == ["stay.retracted"] * may_have_arrived
+
+
+def test_what_a_killed_process_had_in_hand_may_have_arrived(store: Store) -> None:
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    decide_for(store, [hook], record(1))
+    assert len(store.deliveries.claim("killed", NOW, minutes(1), ["d1"], each=5)) == 1
+    way = Scripted(*[NotDelivered(Failure.REFUSED, "404")] * 3)
+    rig = Rig(store, way)
+    for after in (2, 10, 600):
+        rig.turn(minutes(after))
+    (row,) = rows(store)
+    assert (row.state, row.maybe) == (DeliveryState.GIVEN_UP, True)
+    decide_for(store, [hook], take_back(2), rule=retracting)
+    rig.turn(minutes(1))
+    assert [json.loads(parcel.body)["type"] for _, parcel in way.sent][3:] == ["stay.retracted"]
 
 
 def test_a_retraction_to_whom_the_person_is_nothing_any_more_holds_ids_only(store: Store) -> None:

@@ -56,6 +56,8 @@ def receiver():
         ("410", Failure.GONE),
         ("503", Failure.SERVER_ERROR),
         ("429", Failure.SLOW_DOWN),
+        ("502", Failure.CONNECTION_LOST),
+        ("504", Failure.TIMED_OUT),
         ("redirect", Failure.REDIRECTED),
         ("reset", Failure.CONNECTION_LOST),
     ],

@@ -32,7 +32,7 @@ USER_AGENT: Final = "warm-handoff"
 _STATUS: Final[Mapping[int, Failure]] = {
     400: Failure.REFUSED, 404: Failure.REFUSED, 405: Failure.REFUSED, 413: Failure.REFUSED, 422: Failure.REFUSED,
     401: Failure.NOT_ALLOWED, 403: Failure.NOT_ALLOWED, 408: Failure.SERVER_ERROR, 410: Failure.GONE,
-    425: Failure.SERVER_ERROR, 429: Failure.SLOW_DOWN, 502: Failure.SLOW_DOWN, 504: Failure.SLOW_DOWN,
+    425: Failure.SERVER_ERROR, 429: Failure.SLOW_DOWN, 502: Failure.CONNECTION_LOST, 504: Failure.TIMED_OUT,
 }  # fmt: skip
 
 
