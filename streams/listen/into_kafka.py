@@ -30,12 +30,18 @@ _NO_ANSWER: Final = "Apache Kafka does not answer: check KAFKA_BOOTSTRAP_SERVERS
 _TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
+class Abandoned(KafkaError):  # type: ignore[misc]
+    """Of a record that was in hand when its producer was given up: the broker may have it or not."""
+
+
 class KafkaDurable(Line):
     """Stored means that all in-sync replicas hold the record on `adt.raw.v1`.
 
-    One producer at a time, in asyncio's own loop; it is replaced when it is broken for good, when its metadata task has
-    died, and when a frame was not delivered in time: what the old one still had in hand is then given up, as far as it
-    had not left us. `prepare` is awaited before each producer is made (topics exist afterwards) and may raise.
+    One producer at a time, in asyncio's own loop; it is replaced when it is broken for good, when its metadata task
+    has died, and when it delivers nothing at all while a frame waits. A slow partition is no reason: its frames get
+    AE, each by itself. What the old one had in hand goes to the new one under the same message ids, while there is
+    time for it, so that a replacement costs nobody an AE. `prepare` is awaited before each producer is made (topics
+    exist afterwards) and may raise.
     """
 
     def __init__(
@@ -55,6 +61,8 @@ class KafkaDurable(Line):
         self._broken = asyncio.Event()
         self._connected = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
+        self._delivered_at = 0.0  # loop time of what was delivered last
+        self._given_back: list[WaitingFrame] = []  # by a producer that was given up, in their order
         self._trouble = "not connected to Apache Kafka yet"
 
     async def run(self) -> None:
@@ -62,12 +70,16 @@ class KafkaDurable(Line):
             await together(self._submit(), self._keep_connected())
         finally:
             self._trouble = _NO_ANSWER
+            self._waiting.extendleft(reversed(self._given_back))
             self._turn_away()
 
     async def _keep_connected(self) -> None:
         while True:
             producer = await self._connect()
             self._broken.clear()
+            self._waiting.extendleft(reversed(self._given_back))
+            self._given_back.clear()
+            self._wake.set()
             self._producer = producer
             self._trouble = ""
             self._connected.set()
@@ -178,18 +190,22 @@ class KafkaDurable(Line):
                 self._give_up(producer)
             else:
                 delivery.add_done_callback(self._delivered(waiting, producer))
-                waiting.result.add_done_callback(self._unless_late(producer))
+                waiting.result.add_done_callback(self._unless_late(producer, began))
 
     def _give_up(self, producer: AIOKafkaProducer) -> None:
         if self._producer is producer:
             self._connected.clear()
             self._broken.set()
 
-    def _unless_late(self, producer: AIOKafkaProducer) -> Callable[[asyncio.Future[Stored | Refused]], None]:
+    def _unless_late(
+        self, producer: AIOKafkaProducer, handed_at: float
+    ) -> Callable[[asyncio.Future[Stored | Refused]], None]:
         def check(result: asyncio.Future[Stored | Refused]) -> None:
             if not result.cancelled() and result.result() == Refused(Away.TIMEOUT):
                 metrics.UNAVAILABLE.labels(Part.BROKER).inc()
-                self._give_up(producer)
+                had_time = asyncio.get_running_loop().time() - handed_at > self._accept_seconds / 2
+                if had_time and self._delivered_at < handed_at:
+                    self._give_up(producer)
 
         return check
 
@@ -198,7 +214,10 @@ class KafkaDurable(Line):
             if delivery.cancelled():
                 settle_waiting(waiting.result, Refused(Away.BROKER))
             elif (error := delivery.exception()) is None:
+                self._delivered_at = asyncio.get_running_loop().time()
                 settle_stored(waiting)
+            elif isinstance(error, Abandoned):
+                self._given_back.append(waiting)
             else:
                 if settle_waiting(waiting.result, Refused(Away.BROKER)):
                     metrics.UNAVAILABLE.labels(Part.BROKER).inc()
@@ -218,7 +237,7 @@ def is_dead(producer: AIOKafkaProducer) -> bool:
 async def abandon(producer: AIOKafkaProducer) -> None:
     """Ends a producer without waiting for its broker: what it has not delivered fails now and is not sent later."""
     producer._closed = True
-    producer._message_accumulator.fail_all(KafkaError("producer abandoned"))
+    producer._message_accumulator.fail_all(Abandoned())
     sending = producer._sender.sender_task
     if sending is not None:
         sending.cancel()

@@ -18,6 +18,7 @@ from rules.endings import Ending, LedgerEntry
 from streams.kafka.admin import ensure_topics
 from streams.kafka.records import Envelope
 from streams.kafka.topics import Topic
+from streams.listen import into_kafka
 from streams.listen import playback as publisher_module
 from streams.listen.durable import Accepted, Away, Refused, Stored
 from streams.listen.intake import Door
@@ -42,9 +43,9 @@ def now():
     return datetime.now(UTC)
 
 
-def accepted(data=b"MSH|^~\\&|"):
+def accepted(data=b"MSH|^~\\&|", key=KEY):
     at = now()
-    return Accepted(new_message_id(at), at, KEY, data)
+    return Accepted(new_message_id(at), at, key, data)
 
 
 def message(control_id):
@@ -428,6 +429,77 @@ def test_no_kafka_is_ae_in_time_and_never_aa(port):
             assert verdicts == [Refused(Away.TIMEOUT)] * 50
             assert 0.4 < time.monotonic() - started < 1.5
             assert "KAFKA_BOOTSTRAP_SERVERS" in durable.trouble() or "not connected" in durable.trouble()
+
+    asyncio.run(story())
+
+
+class FakeProducer:
+    """Delivers at once what has another key than `slow`; fails what is left when it is abandoned, as aiokafka does."""
+
+    def __init__(self, slow):
+        self.slow, self.keys, self.in_hand = slow, [], []
+
+    async def send(self, _topic, _data, *, key, **_):
+        delivery = asyncio.get_running_loop().create_future()
+        self.keys.append(key)
+        if key in self.slow:
+            self.in_hand.append(delivery)
+        else:
+            delivery.set_result(None)
+        return delivery
+
+
+@contextlib.asynccontextmanager
+async def on_producers(monkeypatch, *producers):
+    made = iter(producers)
+
+    async def connect(_self):
+        return next(made)
+
+    async def abandon(producer):
+        for delivery in producer.in_hand:
+            delivery.set_exception(into_kafka.Abandoned())
+        await asyncio.sleep(0)
+
+    async def probe(*_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(KafkaDurable, "_connect", connect)
+    monkeypatch.setattr(KafkaDurable, "_probe", probe)
+    monkeypatch.setattr(into_kafka, "abandon", abandon)
+    monkeypatch.setattr(into_kafka, "is_dead", lambda _: False)
+    async with on_kafka("none:1", 1.0) as durable:
+        yield durable
+
+
+def test_a_slow_partition_costs_its_own_frames_an_ae_and_nobody_else_one(monkeypatch):
+    async def story():
+        first = FakeProducer({b"slow"})
+        async with on_producers(monkeypatch, first) as durable:
+            late = [durable.accept(accepted(key=b"slow")) for _ in range(5)]
+            for number in range(12):
+                assert isinstance(await durable.accept(accepted(key=b"%d" % number)), Stored)
+                await asyncio.sleep(0.1)
+            assert await asyncio.gather(*late) == [Refused(Away.TIMEOUT)] * 5
+            assert first.keys[-1] == b"11"
+
+    asyncio.run(story())
+
+
+def test_a_producer_that_delivers_nothing_is_replaced_once_and_what_it_had_in_hand_is_delivered(monkeypatch):
+    async def story():
+        keys = [b"%d" % number for number in range(8)]
+        stuck, works = FakeProducer(set(keys)), FakeProducer(set())
+        async with on_producers(monkeypatch, stuck, works) as durable:
+            answers = []
+            for key in keys:  # the deadlines of what is in hand follow one another closely
+                answers.append(durable.accept(accepted(key=key)))
+                await asyncio.sleep(0.1)
+            verdicts = await asyncio.gather(*answers)
+            late = verdicts.count(Refused(Away.TIMEOUT))
+            assert 1 <= late < len(keys)
+            assert all(isinstance(verdict, Stored) for verdict in verdicts[late:])
+            assert works.keys == keys[late:]
 
     asyncio.run(story())
 
