@@ -18,7 +18,7 @@ from rules.deciding.groups import KNOWN
 from rules.decisions import Action, Alert, Decision, Grade, History, Match, Reason
 from rules.endings import LedgerEntry
 from streams.kafka.records import AlertRecord, EventRecord, Whose
-from streams.store.database import Changed, Database, Row, next_values, rows_among, write_rows
+from streams.store.database import Changed, Database, Row, Unavailable, next_values, rows_among, write_rows
 from streams.store.diagnosis_marks import write_marks
 from streams.store.due import AskDue, write_due
 from streams.store.feed_talk import tally
@@ -86,6 +86,7 @@ class Decisions:
     def __init__(self, database: Database, ledger: Ledger) -> None:
         self._database = database
         self._ledger = ledger
+        self._in_doubt: dict[str, Outcome] = {}  # of a transaction whose COMMIT nobody heard of
 
     def decide(
         self,
@@ -97,20 +98,41 @@ class Decisions:
     ) -> list[Outcome]:
         """Decide a batch in one transaction; gives one `Outcome` per record, in order.
 
-        A record whose message has ended is `redelivered` and changes nothing; a released one takes the place of the
-        ending it waited under. A pair of patient and enrollee that a person has decided on is not asked about again.
+        A record whose message has ended is `redelivered` and changes nothing; where it ended in a transaction of ours
+        that was `Unavailable` only at its COMMIT, its outcome is given the next time. A released one takes the place of
+        the ending it waited under. A pair of patient and enrollee that a person decided on is not asked about again.
         `ask_due`: to which destinations a new version is due, asked within the transaction.
         Raises `Unavailable` (try the same again); anything else, also from `decide`, is a bug of ours, and nothing of
         the batch is written.
         """
         if not batch:
             return []
+        outcomes: list[Outcome] = []
+        try:
+            self._decide(batch, decide, now, secret, ask_due, outcomes)
+        except Unavailable:
+            self._in_doubt |= {outcome.message_id: outcome for outcome in outcomes if not outcome.redelivered}
+            raise
+        before = [self._in_doubt.pop(outcome.message_id, outcome) for outcome in outcomes]
+        return [was if outcome.redelivered else outcome for was, outcome in zip(before, outcomes, strict=True)]
+
+    def _decide(
+        self,
+        batch: Sequence[EventRecord],
+        decide: Callable[[EventRecord, History], Decision],
+        now: datetime,
+        secret: bytes,
+        ask_due: AskDue | None,
+        outcomes: list[Outcome],
+    ) -> None:
+        """As `decide`; fills `outcomes` before it commits."""
         with self._database.writing() as connection:
             take_turns(connection, (match.enrollee_id or "" for match in matches(batch)))
             before = endings_of(connection, list({record.event.message_id for record in batch}))
             todo = [record for record in batch if _decidable(record, before.get(record.event.message_id))]
             if not todo:
-                return [Outcome(record.event.message_id, None, redelivered=True) for record in batch]
+                outcomes += [Outcome(record.event.message_id, None, redelivered=True) for record in batch]
+                return
             work = load(connection, todo, now, self._database.zone, secret)
             decided: list[tuple[EventRecord, Decision, tuple[LedgerEntry, ...]] | None] = []
             taken: set[str] = set()
@@ -133,16 +155,14 @@ class Decisions:
                 versions = [_with_enrollee(work, record) for record in told_records]
                 write_due(connection, versions, ask_due, behind(conclusion[0] for conclusion in decided if conclusion))
             records = iter(told_records)
-        outcomes = []
-        for record, conclusion in zip(batch, decided, strict=True):
-            if conclusion is None:
-                outcomes.append(Outcome(record.event.message_id, None, redelivered=True))
-                continue
-            settled, decision, apart = conclusion
-            versions_told = tuple(next(records) for _ in decision.alerts)
-            entry = ledger_entry(settled, decision, work.resent)
-            outcomes.append(Outcome(record.event.message_id, entry, decision, versions_told, apart=apart))
-        return outcomes
+            for record, conclusion in zip(batch, decided, strict=True):
+                if conclusion is None:
+                    outcomes.append(Outcome(record.event.message_id, None, redelivered=True))
+                    continue
+                settled, decision, apart = conclusion
+                versions_told = tuple(next(records) for _ in decision.alerts)
+                entry = ledger_entry(settled, decision, work.resent)
+                outcomes.append(Outcome(record.event.message_id, entry, decision, versions_told, apart=apart))
 
 
 def _settle(record: EventRecord, work: Work) -> tuple[EventRecord, Decision | None]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from parsers.feeds import BY_HAND
 from rules.endings import Ending, LedgerEntry
-from streams.store.database import Database, Row, rows_among, write_new, write_rows
+from streams.store.database import Database, Row, Unavailable, rows_among, write_new, write_rows
 from streams.store.feed_talk import tally
 from streams.store.tables import feeds, fingerprints, from_us, ledger, to_us
 
@@ -72,6 +72,7 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._heard: dict[str, int] = {}
+        self._in_doubt: set[str] = set()  # new when they were written, and nobody heard of the COMMIT
 
     def end(self, entries: Sequence[LedgerEntry]) -> int:
         """Write endings, with what feeds said by them; a message that has ended already keeps its ending.
@@ -81,15 +82,21 @@ class Ledger:
         return len(self.end_new(entries))
 
     def end_new(self, entries: Sequence[LedgerEntry]) -> set[str]:
-        """As `end`; gives the ids of the messages whose ending is new."""
+        """As `end`; gives the ids of the messages whose ending is new, or was in a try that was `Unavailable`."""
         if not entries:
             return set()
-        rows = [ledger_row(entry) for entry in entries]
-        with self._database.writing() as connection:  # one transaction: a kill leaves no ending that is not added up
-            new = write_new(connection, ledger, COLUMNS, rows)
-            tally(connection, ended_first(entries, new))
-            self.hear(connection, entries)
-        return new
+        rows, new = [ledger_row(entry) for entry in entries], set[str]()
+        try:
+            with self._database.writing() as connection:  # one transaction: a kill leaves no ending not added up
+                new = write_new(connection, ledger, COLUMNS, rows)
+                tally(connection, ended_first(entries, new))
+                self.hear(connection, entries)
+        except Unavailable:
+            self._in_doubt |= new
+            raise
+        again = self._in_doubt.intersection(entry.message_id for entry in entries)
+        self._in_doubt -= again
+        return new | again
 
     def feeds(self) -> dict[str, datetime]:
         """When each feed last sent something, a few seconds coarse."""

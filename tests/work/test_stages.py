@@ -3,10 +3,11 @@
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from parsers.events import EventKind
 from parsers.hl7.adt import read_adt
@@ -25,7 +26,7 @@ from streams.run.metrics import REGISTRY, Part, Stage
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
 from streams.store.sealing import lock_for
-from streams.store.tables import stays
+from streams.store.tables import ledger, stays
 from streams.work import decide as deciding
 from streams.work import newer
 from streams.work import reader as reading
@@ -506,6 +507,34 @@ def test_what_was_committed_before_the_database_went_is_told_and_counted(reader,
     assert counted("toc_endings_total", ending="alerted") == before + 2
     assert len(outlet.on(Topic.ALERTS)) == 2
     assert store.ledger.endings() == {"alerted": 2, "quarantined": 1}
+
+
+def test_a_commit_nobody_heard_of_is_counted_and_told_once(reader, store, executor, monkeypatch):
+    real, lost = store.database.writing, []
+
+    @contextmanager
+    def writing():
+        with real() as connection:
+            before = connection.scalar(select(func.count()).select_from(ledger))
+            yield connection
+            after = connection.scalar(select(func.count()).select_from(ledger))
+        if after > before and len(lost) < 2:  # that the endings are there
+            lost.append(after)
+            raise Unavailable("the connection was lost in COMMIT")
+
+    monkeypatch.setattr(store.database, "writing", writing)
+    before = {name: counted("toc_endings_total", ending=name) for name in ("alerted", "no_transition")}
+    outlet = FakeOutlet()
+    asyncio.run(read_stage(reader, outlet, store, executor).run([raw(adt("A60", 7), 7)]))
+    batch = events(reader, adt("A01", 1), adt("A01", 2))
+    stage = decide_stage(store, outlet, executor)
+    tell(stage, batch)
+    tell(stage, batch)
+    assert len(lost) == 2
+    endings = store.ledger.endings()
+    assert endings == {"alerted": 2, "no_transition": 1}
+    assert {name: counted("toc_endings_total", ending=name) - before[name] for name in before} == endings
+    assert len(outlet.on(Topic.ALERTS)) == 2
 
 
 def test_the_outbox_is_gauged_in_full_and_while_the_broker_is_away(reader, store, executor, monkeypatch):
