@@ -64,18 +64,21 @@ def asked(resource: Any) -> Asked | Refused:
     channel = resource.get("channel")
     if not isinstance(channel, Mapping):
         return Refused("required", "channel is missing")
+    extended = (resource.get("_criteria"), channel, channel.get("_type"), channel.get("_payload"))
+    if not all(map(_well_formed, extended)):
+        return Refused("structure", "an extension must be an object in a list")
     if channel.get("type") != "rest-hook" or _extensions(channel.get("_type"), "backport-channel-type"):
         return Refused("not-supported", "channel.type must be rest-hook")
     endpoint = channel.get("endpoint")
     if not isinstance(endpoint, str) or not endpoint:
         return Refused("required", "channel.endpoint is missing")
     mime = channel.get("payload", JSON)
-    if mime not in MIMES:
+    if not isinstance(mime, str) or mime not in MIMES:
         return Refused("not-supported", f"channel.payload must be {JSON}")
     contents = [
         extension.get("valueCode") for extension in _extensions(channel.get("_payload"), "backport-payload-content")
     ]
-    if len(contents) != 1 or contents[0] not in set(Content):
+    if len(contents) != 1 or contents[0] not in tuple(Content):
         return Refused(
             "not-supported", "channel.payload needs one backport-payload-content: empty, id-only, full-resource"
         )
@@ -114,13 +117,17 @@ def asked(resource: Any) -> Asked | Refused:
     )
 
 
+def _well_formed(element: Any) -> bool:
+    if element is None:
+        return True
+    extensions = element.get("extension", []) if isinstance(element, Mapping) else None
+    return isinstance(extensions, list) and all(isinstance(extension, Mapping) for extension in extensions)
+
+
 def _extensions(element: Any, name: str) -> list[Mapping[str, Any]]:
-    extensions: Iterable[Any] = element.get("extension", ()) if isinstance(element, Mapping) else ()
-    return [
-        extension
-        for extension in extensions
-        if isinstance(extension, Mapping) and extension.get("url") == f"{BACKPORT}/{name}"
-    ]
+    """Of a well-formed element."""
+    extensions: Iterable[Any] = element.get("extension", ()) if element else ()
+    return [extension for extension in extensions if extension.get("url") == f"{BACKPORT}/{name}"]
 
 
 def _patients(criteria: Any) -> tuple[str, ...] | None:

@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from parsers.fhir.parameters import parameters_of
 from parsers.fhir.subscriptions import BACKPORT, JSON, TOPIC, Asked, Content, Refused, asked
 
 CONTENT = {"url": f"{BACKPORT}/backport-payload-content", "valueCode": "id-only"}
@@ -86,3 +89,35 @@ def test_what_cannot_be_is_refused_by_name(resource: Any, code: str) -> None:
     refusal = asked(resource)
     assert isinstance(refusal, Refused)
     assert refusal.code == code
+
+
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["extension", "url", "x"]), inner),
+    max_leaves=6,
+)
+PLACES = ("status", "criteria", "_criteria", "channel", "end", "reason")
+CHANNEL_PLACES = ("type", "_type", "endpoint", "payload", "_payload", "header", "extension")
+
+
+@given(st.sampled_from(PLACES), JSONS)
+def test_whatever_stands_in_a_place_is_taken_or_refused(place: str, value: Any) -> None:
+    assert isinstance(asked(wanted(**{place: value})), Asked | Refused)
+
+
+@given(st.sampled_from(CHANNEL_PLACES), JSONS)
+def test_whatever_stands_in_the_channel_is_taken_or_refused(place: str, value: Any) -> None:
+    assert isinstance(asked(wanted({place: value})), Asked | Refused)
+
+
+@pytest.mark.parametrize("criteria", [5, "x", {"extension": {}}, {"extension": ["x"]}])
+def test_a_filter_that_cannot_be_read_is_refused_and_never_left_out(criteria: Any) -> None:
+    assert asked(wanted(_criteria=criteria)) == Refused("structure", "an extension must be an object in a list")
+
+
+def test_parameters_by_name_and_what_are_none() -> None:
+    given = [{"name": "id", "valueString": "a"}, {"name": "id", "valueInteger": 2}, {"name": "since"}]
+    assert parameters_of({"parameter": given}) == {"id": ["a", "2"], "since": [""]}
+    assert parameters_of({}) == {}
+    for wrong in (5, "x", {"a": 1}, [5], [{"name": 5}], [{}]):
+        assert parameters_of({"parameter": wrong}) is None

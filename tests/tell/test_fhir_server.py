@@ -1,6 +1,7 @@
 """A FHIR client signs in, subscribes, is told, loses its connection, finds the gap by number and fills it."""
 
 import asyncio
+import base64
 import json
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from parsers.fhir.subscriptions import BACKPORT, TOPIC
 from rules.policy.policy import default_policy
@@ -28,6 +30,7 @@ from streams.tell.seen import Known
 from streams.tell.serving.server import FhirServer
 from streams.tell.serving.sign_in import granted, words
 from streams.tell.way import NotDelivered
+from streams.tell.ways.http import HEADERS
 from tests.rigs.servers import free_port
 from tests.rigs.store import decide, line, message_id, record, store, store_url
 from tests.rigs.telling import DIRECTORY, NONE_KEPT, NOW, decide_for, destination, retracting, take_back
@@ -270,6 +273,69 @@ def test_a_handshake_that_fails_is_an_error_until_the_client_asks_again_and_even
     assert status_in(rig.deliver()[0])["numbers"] == ["1"]
 
 
+def test_who_is_not_reached_is_in_error_until_it_is_and_its_events_are_counted(rig: Rig) -> None:
+    client = rig.as_()
+    name = client.ask("POST", "Subscription", 201, json=wanted())["id"]
+    rig.upkeep()
+    rig.decide_all(record(1))
+    rig.way.said = [NotDelivered(Failure.SERVER_ERROR, "500")]
+    rig.deliver()
+    assert client.get(f"Subscription/{name}")["status"] == "error"
+    assert status_in(client.get(f"Subscription/{name}/$status"))["events-since-subscription-start"] == "1"
+    rig.store.destinations.heard_well(name, datetime.now(UTC))
+    assert client.get(f"Subscription/{name}")["status"] == "active"
+
+
+def test_a_subscription_that_cannot_be_seen_to_hurts_no_other(rig: Rig) -> None:
+    client = rig.as_()
+    broken, well = (client.ask("POST", "Subscription", 201, json=wanted())["id"] for _ in range(2))
+    rig.store.destinations.put_secret(broken, HEADERS, "[]", b"another key", NOW, timedelta())
+    with capture_logs() as logs:
+        (handshake,) = rig.upkeep()
+    assert well in status_in(handshake)["subscription"]["reference"]
+    assert [line["destination"] for line in logs if line["event"] == "subscription_crashed"] == [broken]
+
+
+def test_a_slow_endpoint_holds_up_nobody_else_s_handshake(rig: Rig) -> None:
+    slow, quick = (rig.as_().ask("POST", "Subscription", 201, json=wanted())["id"] for _ in range(2))
+
+    class Slow(Scripted):
+        async def deliver(self, parcel, to, secrets):
+            if to.destination_id == slow:
+                asked.set()
+                await asyncio.Event().wait()
+            return await super().deliver(parcel, to, secrets)
+
+    rig.server._way = Slow()
+    asked = asyncio.Event()
+
+    async def looks() -> None:
+        tasks = await rig.server._begun(datetime.now(UTC))
+        await asked.wait()
+        while len(tasks) > 1:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            tasks = [task for task in tasks if not task.done()]
+        assert len(await rig.server._begun(datetime.now(UTC))) == 1, "it is not asked twice at once"
+        tasks[0].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(looks())
+    assert [to for to, _ in rig.server._way.sent] == [quick]
+
+
+def test_what_our_own_code_fails_on_is_logged_by_its_place_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = rig.as_()
+
+    def fails(*_: object) -> None:
+        raise ValueError("Whitfield")
+
+    monkeypatch.setattr(rig.store.fhir, "subscriptions", fails)
+    with capture_logs() as logs:
+        assert client.get("Subscription", 500)["issue"][0]["code"] == "exception"
+    assert [line["error"] for line in logs] == ["ValueError"]
+    assert "Whitfield" not in str(logs)
+
+
 def test_a_heartbeat_comes_when_nothing_else_did_and_raises_no_number(rig: Rig) -> None:
     period = [{"url": f"{BACKPORT}/backport-heartbeat-period", "valueUnsignedInt": 60}]
     rig.as_().ask("POST", "Subscription", 201, json=wanted(channel={"extension": period}))
@@ -358,10 +424,17 @@ def test_what_is_asked_wrongly_is_an_outcome(rig: Rig) -> None:
     client.ask("POST", "Subscription", 400, content=b"{")
     client.ask("POST", "Subscription", 400, content=b"[]")
     client.ask("POST", "Subscription", 413, content=b" " * 70_000)
+    for said_never_again in (b'{"a": NaN}', b'{"a": "\\ud800"}', b'{"a":' * 5000):
+        client.ask("POST", "Subscription", 400, content=said_never_again)
+    nested = base64.urlsafe_b64encode(b'{"a":' * 2000 + b"1" + b"}" * 2000).decode()
+    grant = {"grant_type": "client_credentials", "client_assertion": f"{nested}.{nested}.x"}
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    assert rig.http.post("/fhir/token", data=grant | {"client_assertion_type": kind}).status_code == 401
     client.get("Subscription", 400, criteria="x")
     name = client.ask("POST", "Subscription", 201, json=wanted())["id"]
     client.get(f"Subscription/{name}/$events", 400, eventsSinceNumber="-1")
     client.get(f"Subscription/{name}/$events", 422, content="full-resource")
+    client.ask("POST", f"Subscription/{name}/$events", 400, json={"parameter": [5]})
     body = {"resourceType": "Parameters", "parameter": [{"name": "eventsSinceNumber", "valueString": "1"}]}
     assert client.ask("POST", f"Subscription/{name}/$events", json=body)["type"] == "history"
 

@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from parsers.fhir.parameters import parameters_of
 from rules.telling.destinations import State
+from streams.run.crash import traced
 from streams.store import Store, Unavailable
 from streams.store.audit import ORIGIN
 from streams.store.fhir import FhirClient
@@ -25,6 +29,8 @@ from streams.tell.serving.care_teams import CareTeams
 from streams.tell.serving.key_sets import KeySets
 from streams.tell.serving.notified import Notified
 from streams.tell.serving.subscriptions import Subscriptions
+
+log = structlog.get_logger()
 
 MOST_BYTES: Final = 64 * 1024
 LAST: Final = 2**62
@@ -55,7 +61,7 @@ class FhirApp:
         self._key_sets = key_sets
         self._news = news
 
-    def asgi(self) -> Starlette:
+    def asgi(self) -> ASGIApp:
         path = "/fhir/Subscription/{id}"
         routes = [
             Route("/fhir/.well-known/smart-configuration", self._configuration),
@@ -74,7 +80,8 @@ class FhirApp:
             Route("/fhir/CareTeam", self._in("s", self._care_team, "CareTeam")),
             Route("/fhir/CareTeam/_search", self._in("s", self._care_team, "CareTeam"), methods=["POST"]),
         ]
-        return Starlette(routes=routes, exception_handlers={Wrong: _wrong, Unavailable: _away})
+        handlers = {Wrong: _wrong, Unavailable: _away, Exception: _crashed}
+        return _named(Starlette(routes=routes, exception_handlers=handlers))
 
     def _in(
         self, letter: str, handler: Handler, kind: str = "Subscription"
@@ -219,6 +226,7 @@ class FhirApp:
     async def _document(self, request: Request) -> dict[str, Any]:
         try:
             document = json.loads(await _body(request))
+            json.dumps(document, ensure_ascii=False, allow_nan=False).encode()  # what cannot be said again is no JSON
         except (ValueError, RecursionError):
             raise Wrong(400, "structure", "the body must be JSON") from None
         if not isinstance(document, dict):
@@ -231,9 +239,11 @@ class FhirApp:
         for name, value in request.query_params.multi_items():
             parameters.setdefault(name, []).append(value)
         given = await self._document(request) if request.method == "POST" else {}
-        for parameter in given.get("parameter", ()):
-            value = next((str(text) for key, text in parameter.items() if key.startswith("value")), "")
-            parameters.setdefault(str(parameter.get("name")), []).append(value)
+        said = parameters_of(given)
+        if said is None:
+            raise Wrong(400, "structure", "the body must be Parameters")
+        for name, values in said.items():
+            parameters.setdefault(name, []).extend(values)
         return parameters
 
 
@@ -256,6 +266,22 @@ def _number(given: dict[str, list[str]], name: str, usual: int) -> int:
 async def _wrong(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Wrong)
     return outcome(error)
+
+
+async def _crashed(_request: Request, _error: Exception) -> Response:
+    return outcome(Wrong(500, "exception", "a fault of ours: it is logged"))
+
+
+def _named(app: ASGIApp) -> ASGIApp:
+    """What our own code fails on is logged by its place, without a value of the request."""
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except Exception as error:  # answered already
+            log.error("fhir_request_crashed", **traced(error))
+
+    return guarded
 
 
 async def _away(_request: Request, _error: Exception) -> Response:

@@ -5,15 +5,18 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import structlog
 import uvicorn
 from starlette.concurrency import run_in_threadpool
 
+from streams.run.crash import traced
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
+from streams.store.destinations import DestinationRow
 from streams.tell.seen import Known
 from streams.tell.serving.app import FhirApp
 from streams.tell.serving.key_sets import Fetch, KeySets
@@ -22,6 +25,8 @@ from streams.tell.serving.upkeep import LOOK_SECONDS, Upkeep
 from streams.tell.way import Way
 
 log = structlog.get_logger()
+
+AT_ONCE: Final = 100  # handshakes and heartbeats
 
 
 class _Server(uvicorn.Server):
@@ -43,6 +48,8 @@ class FhirServer:
             raise Problem("HANDOFF_FHIR_HOST and HANDOFF_FHIR_PORT: cannot listen there: choose another") from None
         self._news = asyncio.Event()
         self._way = way
+        self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._few = asyncio.Semaphore(AT_ONCE)
         subscriptions = Subscriptions(store, settings.secret(), settings.fhir_url, settings.tell_allow)
         self._upkeep = Upkeep(store, subscriptions, settings.secret())
         secret, base = settings.secret(), settings.fhir_url
@@ -57,8 +64,10 @@ class FhirServer:
             log.info("fhir_started")
             await self._server.serve([self._listening])
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            tasks = (looking, *self._at_work.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def close(self) -> None:
         """Gives the port back, also where it never served."""
@@ -68,17 +77,37 @@ class FhirServer:
         while True:
             self._news.clear()
             with contextlib.suppress(Unavailable):
-                await self.turn(datetime.now(UTC))
+                await self._begun(datetime.now(UTC))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
 
     async def turn(self, now: datetime) -> None:
-        """What every subscription needs now."""
+        """What every subscription needs now; returns when all have it."""
+        await asyncio.gather(*await self._begun(now))
+
+    async def _begun(self, now: datetime) -> list[asyncio.Task[None]]:
+        """One task a subscription, which holds up no other; one that is still at work is left alone."""
         for row in await run_in_threadpool(self._upkeep.rows):
-            destination = row.destination
-            if self._upkeep.over(row, now):
-                await run_in_threadpool(self._upkeep.switch_off, destination, now)
-            elif kind := self._upkeep.what(row, now):
-                parcel, secrets = await run_in_threadpool(self._upkeep.made, destination, kind, now)
-                said = await self._way.deliver(parcel, destination, secrets)
-                await run_in_threadpool(self._upkeep.settle, destination, kind, said, datetime.now(UTC))
+            name = row.destination.destination_id
+            if name not in self._at_work and (self._upkeep.over(row, now) or self._upkeep.what(row, now)):
+                task = self._at_work[name] = asyncio.create_task(self._see_to(row, now))
+                task.add_done_callback(partial(self._ended, name))
+        return list(self._at_work.values())
+
+    def _ended(self, name: str, _task: asyncio.Task[None]) -> None:
+        del self._at_work[name]
+
+    async def _see_to(self, row: DestinationRow, now: datetime) -> None:
+        destination = row.destination
+        try:
+            async with self._few:
+                if self._upkeep.over(row, now):
+                    await run_in_threadpool(self._upkeep.switch_off, destination, now)
+                elif kind := self._upkeep.what(row, now):
+                    parcel, secrets = await run_in_threadpool(self._upkeep.made, destination, kind, now)
+                    said = await self._way.deliver(parcel, destination, secrets)
+                    await run_in_threadpool(self._upkeep.settle, destination, kind, said, datetime.now(UTC))
+        except Unavailable:  # at the next look
+            return
+        except Exception as error:  # one subscription's fault must not end the others
+            log.error("subscription_crashed", destination=destination.destination_id, **traced(error))

@@ -5,7 +5,6 @@ once and lives at most five minutes, as does the token, which holds no secret of
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -113,7 +112,7 @@ def _unproven(assertion: str, part: int = 1) -> dict[str, Any]:
     parts = assertion.split(".")
     try:
         claims = json.loads(_unpack(parts[part])) if len(parts) == 3 else {}
-    except (ValueError, binascii.Error):
+    except (ValueError, RecursionError):
         return {}
     return claims if isinstance(claims, dict) else {}
 

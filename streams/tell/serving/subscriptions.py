@@ -89,9 +89,10 @@ class Subscriptions:
         raise Wrong(404, "not-found", "there is no such Subscription")
 
     def subject(self, destination: Destination, events: int) -> Subject:
-        """What a notification says of a subscription."""
+        """What a notification says of a subscription: in error also while it fails and is tried again."""
         row = self._store.destinations.find(destination.destination_id)
-        status = "requested" if row and row.why == REQUESTED else STATUS[destination.state]
+        failing = row is not None and row.failures > 0 and destination.state is State.ACTIVE
+        status = "requested" if row and row.why == REQUESTED else "error" if failing else STATUS[destination.state]
         content = Content(destination.options["content"])
         return Subject(self._base, destination.destination_id, status, content, events)
 
