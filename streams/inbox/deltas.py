@@ -28,25 +28,24 @@ class Deltas:
         self._rows = 0
         self._lock = threading.Lock()
 
-    def sent(self, who: str, name: str, rows: Iterable[Row]) -> None:
-        """Remember what was sent; too much at once is not remembered, and then the whole is sent again."""
+    def sent(self, who: str, name: str, rows: Iterable[Row], known: str = "") -> Delta | None:
+        """Remember the rows that are sent now under `name`; gives what changed since the list of the name `known`, and
+        `None` where that one is not remembered, or not this person's.
+
+        Too much at once is not remembered, and then the whole is sent again.
+        """
         marks = _marks(rows)
         with self._lock:
+            before = self._lists.get((who, known))
             self._rows += len(marks) - len(self._lists.pop((who, name), ()))
             self._lists[who, name] = marks
             while self._rows > self._most:
                 _, oldest = self._lists.popitem(last=False)
                 self._rows -= len(oldest)
-
-    def since(self, who: str, name: str, rows: Iterable[Row]) -> Delta | None:
-        """What changed since that list; `None` where it is not remembered, or not this person's."""
-        with self._lock:
-            before = self._lists.get((who, name))
         if before is None:
             return None
-        now = _marks(rows)
-        changed = frozenset(alert_id for alert_id, mark in now.items() if before.get(alert_id) != mark)
-        return Delta(changed, tuple(sorted(before.keys() - now.keys())))
+        changed = frozenset(alert_id for alert_id, mark in marks.items() if before.get(alert_id) != mark)
+        return Delta(changed, tuple(sorted(before.keys() - marks.keys())))
 
 
 def _marks(rows: Iterable[Row]) -> dict[str, bytes]:

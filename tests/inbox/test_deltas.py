@@ -23,21 +23,22 @@ def row_of(number, version=1):
 
 def test_what_changed_came_and_went_is_known_by_who_was_sent_what():
     kept, row_1, row_2, row_3 = Deltas(), row_of(1), row_of(2), row_of(3)
-    kept.sent("a", "first", [row_1, row_2])
-    assert kept.since("a", "first", [row_1, row_2]) == Delta(frozenset(), ())
-    assert kept.since("a", "first", [row_of(1, 2), row_3]) == Delta(frozenset({"s1", "s3"}), ("s2",))
-    assert kept.since("b", "first", [row_1]) is None
-    assert kept.since("a", "second", [row_1]) is None
+    assert kept.sent("a", "first", [row_1, row_2]) is None
+    assert kept.sent("a", "same", [row_1, row_2], "first") == Delta(frozenset(), ())
+    assert kept.sent("a", "next", [row_of(1, 2), row_3], "first") == Delta(frozenset({"s1", "s3"}), ("s2",))
+    assert kept.sent("a", "last", [row_3], "next") == Delta(frozenset(), ("s1",))
+    assert kept.sent("b", "any", [row_1], "first") is None
+    assert kept.sent("a", "any", [row_1], "never") is None
 
 
 def test_only_so_many_rows_are_remembered_and_the_oldest_list_is_forgotten():
     kept, some = Deltas(most_rows=4), [row_of(1), row_of(2)]
     for name in ("first", "second", "third", "third"):
         kept.sent("a", name, some)
-    assert kept.since("a", "first", some) is None
-    assert kept.since("a", "second", some) == kept.since("a", "third", some) == Delta(frozenset(), ())
+    assert kept.sent("a", "third", some, "first") is None
+    assert kept.sent("a", "third", some, "second") == kept.sent("a", "third", some, "third") == Delta(frozenset(), ())
     kept.sent("a", "large", [row_of(number) for number in range(5)])
-    assert kept.since("a", "large", []) is None
+    assert kept.sent("a", "next", [], "large") is None
 
 
 @pytest.fixture

@@ -96,8 +96,7 @@ def render_list_part(inbox: "Inbox", reader: Reader, request: Request, known: st
     headers = {"X-Position": str(position), "ETag": name_of(groups)}
     if known == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    delta = inbox.deltas.since(who, known, shown)
-    inbox.deltas.sent(who, headers["ETag"], shown)
+    delta = inbox.deltas.sent(who, headers["ETag"], shown, known)
     inbox.store.audit.write(who, Audited.AUTO, now, detail=f"list, {len(stays_on(pairs))} stays")
     if delta is not None:
         headers["X-Delta"] = "1"
