@@ -46,6 +46,16 @@ def wishes(acts: Iterable[Act]) -> Wishes:
     )
 
 
+def is_never(known: Wishes, number: str) -> bool:
+    """Whether this number is one not to call."""
+    return dialed(number) in {dialed(other) for other in known.never}
+
+
+def dialed(number: str) -> str:
+    """The digits by which numbers are compared, the last ten."""
+    return "".join(character for character in number if character.isdigit())[-10:]
+
+
 def is_to_be_asked(act: Act, known: Wishes) -> bool:
     """Whether who says that a message was left is asked about it: nobody knows that one may be, or none may."""
     left = act.kind is ActKind.ATTEMPT and act.outcome is Outcome.LEFT_MESSAGE

@@ -1,6 +1,6 @@
 """Whose stays a list shows and which of them; rows in, cards of those that fit in the order asked for, out. Pure."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -10,11 +10,12 @@ from pydantic import ValidationError
 
 from parsers.events import Value
 from parsers.people import RiskTier
-from rules.decisions import AlertKind, Priority
+from rules.decisions import AlertKind, Priority, Reason
+from rules.following.state import FollowUpState
 from streams.inbox.board import holder, is_open
 from streams.inbox.pages.cards import Pair, cards
 from streams.inbox.pages.list_rows import Group, Row, row
-from streams.inbox.pages.reader_stay import ReaderStay, clock_of
+from streams.inbox.pages.reader_stay import ReaderStay, clock_of, state_of
 from streams.words import clocks as clock_words
 
 SOON: Final = timedelta(days=7)
@@ -25,12 +26,17 @@ class View(StrEnum):
 
     MINE = "mine"
     COVERING = "covering"
+    ASKED = "asked"
     PRACTICES = "practices"
     TEAM = "team"
     NOBODY = "nobody"
+    GRAVE = "grave"
+    DONE = "done"
 
 
-OWN: Final = (View.MINE, View.COVERING)  # taken from the reader's own stays, the others from those of the team
+# Taken from the reader's own stays, the others from those of the team.
+OWN: Final = (View.MINE, View.COVERING, View.ASKED, View.DONE)
+_GRAVE: Final = frozenset({Reason.DIED, Reason.READMISSION, Reason.LEFT_AGAINST_ADVICE})
 
 
 class Due(StrEnum):
@@ -56,6 +62,8 @@ class Narrowing(Value):
     kind: AlertKind | None = None
     urgency: Priority | None = None
     risk: RiskTier | None = None
+    state: FollowUpState | None = None
+    language: str = ""
     due: Due | None = None
     sort: Sort = Sort.PRESSING
 
@@ -79,23 +87,24 @@ def narrowing_of(given: dict[str, str]) -> Narrowing:
 def of_view(pairs: Iterable[Pair], view: View, practices: Collection[str]) -> list[Pair]:
     """Those that a view holds of the stays it is taken from. `practices`: those its reader carries."""
     match view:
-        case View.MINE | View.TEAM:
+        case View.MINE | View.TEAM | View.DONE:
             return list(pairs)
         case View.COVERING:
             return [pair for pair in pairs if pair[0].covered]
+        case View.ASKED:
+            return [pair for pair in pairs if pair[0].asked]
         case View.PRACTICES:
             return [pair for pair in pairs if pair[0].latest.person and pair[0].latest.person.practice_id in practices]
         case View.NOBODY:
             return [pair for pair in pairs if is_open(pair[0]) and not holder(pair[0])]
+        case View.GRAVE:
+            return [pair for pair in pairs if not _GRAVE.isdisjoint(pair[0].latest.reasons)]
 
 
-def counts(pairs: Sequence[Pair], at: View, practices: Collection[str], now: datetime, zone: tzinfo) -> dict[View, int]:
-    """How many people each view that is taken from the same stays as `at` shows, those that are done left out."""
-    alike = [view for view in View if (view in OWN) is (at in OWN)]
-    shown = {view: cards(of_view(pairs, view, practices), now, zone) for view in alike}
-    return {
-        view: len([row for _, row in of_cards if row.group is not Group.FINISHED]) for view, of_cards in shown.items()
-    }
+def count(pairs: Iterable[Pair], by: Narrowing, practices: Collection[str], now: datetime, zone: tzinfo) -> int:
+    """How many people a list shows of the stays it is taken from; those that are done only where it is of those."""
+    shown = narrowed(of_view(pairs, by.view, practices), by, now, zone)
+    return len([row for _, row in shown if (row.group is Group.FINISHED) is (by.view is View.DONE)])
 
 
 def paired(stays: Iterable[ReaderStay], reader_id: str, now: datetime, zone: tzinfo) -> list[Pair]:
@@ -110,7 +119,8 @@ def listed(stays: Iterable[ReaderStay], reader_id: str, by: Narrowing, now: date
 def narrowed(pairs: Iterable[Pair], by: Narrowing, now: datetime, zone: tzinfo) -> list[Pair]:
     """A card for each person with stays that fit, with its place in the order asked for."""
     fitting = [(stay, row) for stay, row in pairs if _fits(stay, row, by, now, zone)]
-    return [(stay, _placed(row, stay, by.sort)) for stay, row in cards(fitting, now, zone)]
+    shown = [(stay, _placed(row, stay, by.sort)) for stay, row in cards(fitting, now, zone)]
+    return [pair for pair in shown if pair[1].group is Group.FINISHED] if by.view is View.DONE else shown
 
 
 def _fits(stay: ReaderStay, row: Row, by: Narrowing, now: datetime, zone: tzinfo) -> bool:
@@ -122,6 +132,8 @@ def _fits(stay: ReaderStay, row: Row, by: Narrowing, now: datetime, zone: tzinfo
         and (by.kind is None or alert.kind is by.kind)
         and (by.urgency is None or alert.priority is by.urgency)
         and (by.risk is None or alert.risk_tier is by.risk)
+        and (by.state is None or state_of(stay) is by.state)
+        and (not by.language or (alert.person is not None and alert.person.language == by.language))
         and (by.due is None or _is_due(stay, row, by.due, now, zone))
     )
 

@@ -23,7 +23,7 @@ from streams.inbox.pages.draft import keep_draft
 from streams.inbox.pages.feeds import feeds_page
 from streams.inbox.pages.glass import break_glass, find, glass_page, look_at, opened_page
 from streams.inbox.pages.letter import letter_page
-from streams.inbox.pages.list import list_page, list_part
+from streams.inbox.pages.list import list_counts, list_page, list_part
 from streams.inbox.pages.log import log
 from streams.inbox.pages.mail_stop import mail_stop, mail_stop_page
 from streams.inbox.pages.many import many
@@ -71,6 +71,7 @@ DESTINATIONS, BREAK_GLASS, SEE_FEEDS = Doing.CHANGE_DESTINATIONS, Doing.BREAK_GL
 PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/", OPENED, SEE_ROW, list_page, "one's list of stays, and those of the team"),
     Page("/list", FETCHED, SEE_ROW, list_part),
+    Page("/counts", FETCHED, SEE_ROW, list_counts),
     Page("/stay/{alert_id}", OPENED, SEE_ROW, stay_page, "one stay with its story, clocks and next steps"),
     Page("/stay/{alert_id}/part", FETCHED, SEE_ROW, stay_part),
     Page("/stay/{alert_id}/next", OPENED, SEE_ROW, next_stay, "leads to the stay below it on one's list"),

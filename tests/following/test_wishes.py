@@ -7,7 +7,7 @@ import pytest
 
 from parsers.people import Role
 from rules.following.acts import Act, ActFault, ActKind, MayLeave, Mode, NumberUse, Outcome, faults
-from rules.following.wishes import Wishes, is_to_be_asked, wishes
+from rules.following.wishes import Wishes, is_never, is_to_be_asked, wishes
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 
@@ -40,6 +40,12 @@ def test_what_is_taken_back_or_said_otherwise_of_a_number_no_longer_holds() -> N
     again = act(minutes=5, message=MayLeave.YES, number="8285550101", number_use=NumberUse.NEVER, interpreter=False)
     known = wishes([NO, FIRST, again])
     assert (known.first, known.never, known.interpreter) == ("", {"8285550101"}, False)
+
+
+def test_a_number_not_to_call_is_known_however_it_is_written() -> None:
+    known = wishes([NEVER])
+    written = ("828-555-0102", "+1 (828) 555-0102", "8285550101", "")
+    assert [is_never(known, number) for number in written] == [True, True, False, False]
 
 
 @pytest.mark.parametrize("message", list(MayLeave))

@@ -11,6 +11,7 @@ from parsers.people import CaseManager, Role
 from rules.decisions import Priority, Reason
 from rules.endings import Ending, LedgerEntry
 from rules.following.acts import ActKind, Mode, Outcome
+from streams.store.audit import Audited
 from tests.rigs.acts import acted
 from tests.rigs.browser import page_of, row, violations
 from tests.rigs.inbox import ORTIZ, TWO, alert, discharge, load_people, newcomer, tell
@@ -87,6 +88,13 @@ def test_several_rows_are_chosen_and_done_by_keys_and_what_is_chosen_stays_so(ch
         page.keyboard.press(key)
     bar = page.get_by_role("form", name="What you chose")
     expect(bar.get_by_role("status")).to_have_text("2 chosen", timeout=10_000)
+    for number in (3, 2):
+        row(page, "a3").locator(".headline").click(modifiers=["Control"], force=True)
+        expect(bar.get_by_role("status")).to_have_text(f"{number} chosen", timeout=10_000)
+    assert page.url == f"{staffed.url}/"
+    expect(page.get_by_role("link", name=re.compile(r"^Team \d+$"))).to_be_visible(
+        timeout=10_000
+    )  # read after the page
     tell(staffed.store, discharge(staffed.people[0], "a1", 4, reasons=(Reason.DIAGNOSIS_ADDED,), **TWO))
     expect(row(page, "a1")).to_have_attribute("data-version", "4", timeout=10_000)
     expect(row(page, "a1").get_by_role("checkbox")).to_be_checked(timeout=10_000)
@@ -187,3 +195,18 @@ def test_a_list_is_worked_through_by_the_brackets(chrome, staffed):
     expect(page.get_by_role("heading", name="Walter Dawson")).to_be_visible(timeout=10_000)
     page.keyboard.press("[")
     page.wait_for_url("**/stay/a1")
+    page.keyboard.press("p")
+    page.wait_for_url("**/sheet")
+    expect(page.locator(".sheet > li")).to_have_count(1, timeout=10_000)
+    expect(page.locator(".sheet")).to_contain_text("Rosa Whitfield, 71 F · born 03/04/1955 · 828-555-0147")
+    expect(page.locator("main")).to_contain_text("confidential · destroy after use")
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/stay/a1")
+    expect(page.get_by_role("link", name="828-555-0100")).to_have_attribute("href", "tel:+18285550100")
+    page.get_by_role("link", name="All people").click()
+    page.wait_for_url("**/")
+    row(page, "a2").locator(".who").focus()
+    page.keyboard.press("p")
+    page.wait_for_url("**/sheet")
+    expect(page.locator(".sheet")).to_contain_text("Luis Bennett, 78 M", timeout=10_000)
+    assert staffed.store.audit.read(limit=1)[0].what is Audited.PRINTED

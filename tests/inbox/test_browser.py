@@ -149,6 +149,9 @@ def test_everything_can_be_done_by_keyboard(chrome, inbox):
     expect_focus(page, "a2")
     page.keyboard.press("j")
     expect_focus(page, "a1")
+    expect(row(page, "a1").locator(".who")).to_have_accessible_description(
+        re.compile(r"Went home .*, against advice Call by .*(left|due)")
+    )
     outline = page.evaluate("getComputedStyle(document.activeElement, '::after').outlineStyle")
     assert outline == "solid"
     page.keyboard.press("a")
@@ -233,6 +236,15 @@ def test_a_new_urgent_row_is_spoken_once(chrome, inbox):
     expect(row(page, "loud")).to_contain_text("you")
     expect(page.locator("#spoken p")).to_have_text(["Urgent: Grace Fletcher, 59 F. Admitted."])
     expect(page.locator("#spoken")).to_have_attribute("aria-live", "polite")
+    tell(inbox.store, taken_back(inbox.people[2], "a3", 2))
+    expect(row(page, "a3").locator("del").first).to_be_visible()
+    question = {"for_id": "cm-ortiz", "text": "Which pharmacy?"}
+    acted(inbox.store, "a1", "cm-brown", ActKind.ASK, 3, datetime.now(UTC), **question)
+    expect(row(page, "a1")).to_contain_text("T. Brown, RN asks you")
+    expect(page.locator("#spoken p")).to_have_count(1)  # at most one sentence in 20 s
+    said = "Taken back: Imani Caldwell, 36 F. Admitted as planned. 1 more."
+    expect(page.locator("#spoken p").last).to_have_text(said)
+    expect(page.locator("#spoken p")).to_have_count(2)
 
 
 def test_a_retraction_strikes_the_row_through_while_the_page_is_open(chrome, inbox):

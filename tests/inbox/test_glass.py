@@ -7,11 +7,13 @@ import pytest
 
 from parsers.events import FacilityKind
 from parsers.people import CaseManager, Consent, Role
+from rules.following.acts import ActKind, MayLeave
 from rules.following.glass import LONGEST, MEDICAL, GlassFault, GlassReason, fault_of, is_part2_emergency
 from streams.inbox.asked_for import AskedFor, read
 from streams.inbox.pages.glass import is_exact
 from streams.inbox.request import COOKIE
 from streams.store.audit import Audited
+from tests.rigs.acts import acted
 from tests.rigs.client import browser
 from tests.rigs.inbox import FAR, LANE, ORTIZ, alert, load_people, person, tell
 
@@ -74,6 +76,8 @@ def test_only_who_is_named_exactly_is_looked_for(words, exact):
 
 
 def test_an_hour_of_reading_with_the_reason_in_the_audit_and_the_manager_told(settings, town):
+    wish = {"message": MayLeave.NO, "language": "Mixtec"}
+    acted(town, "a1", "cm-ortiz", ActKind.CONTACT_WISHES, 1, datetime.now(UTC), **wish)
     with browser(settings, town, None) as client:
         enter(client, town, FAR)
         assert client.get("/stay/a1").status_code == 404
@@ -85,6 +89,8 @@ def test_an_hour_of_reading_with_the_reason_in_the_audit_and_the_manager_told(se
         assert client.post(where, data=WHY).headers["location"] == where
         page = client.get(where).text
         for words in ("Rosa Whitfield", "chest pain", "Elm Recovery", "42 CFR part 2 prohibits"):
+            assert words in page
+        for words in ("Leave no message (somebody elsewhere, ", "Wants to speak Mixtec", 'href="tel:+18285550100"'):
             assert words in page
         for words in ("Balsam", "Pardee", "12 Oak St"):  # state law's consent, another patient, the address
             assert words not in page

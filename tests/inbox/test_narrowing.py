@@ -23,7 +23,7 @@ def five(store):
         person(2, "Bea", "Young", practice_id="p2"),
         person(3, "Cal", "Xu"),
         person(4, "Dee", "Wolf"),
-        person(5, "Eli", "Vance", birth_date=date(1990, 1, 1)),
+        person(5, "Eli", "Vance", birth_date=date(1990, 1, 1), language="Spanish"),
     ]
     load_people(store, people)
     home = {"started_at": datetime.now(UTC) - timedelta(days=9), "ended_at": datetime.now(UTC) - timedelta(hours=30)}
@@ -61,6 +61,9 @@ def shown(client, **by):
         ({"kind": "ed_visit"}, {"ed"}),
         ({"urgency": "high"}, {"far"}),
         ({"risk": "low"}, {"late"}),
+        ({"state": "to_call"}, {"late", "far"}),
+        ({"state": "in_hospital", "urgency": "urgent"}, {"inside"}),
+        ({"language": "Spanish"}, {"ed"}),
         ({"due": "overdue"}, {"late"}),
         ({"due": "week"}, {"late", "soon"}),
         ({"due": "week", "hospital": "MEMORIAL"}, {"soon"}),
@@ -97,17 +100,17 @@ def test_a_list_is_kept_under_a_name_for_who_kept_it_and_can_be_forgotten(settin
         assert re.fullmatch(r"/\?saved=[0-9a-f]{16}", address)
         page = client.get(address).text
         assert set(rows_of(page)) == {"soon"}
-        assert f'<a href="{address}" aria-current="page">Memorial</a>' in page
+        assert f'<a href="{address}" aria-current="page">Memorial <span class="count">1</span></a>' in page
         assert '<option value="MEMORIAL" selected>Memorial</option>' in page
         assert set(rows_of(client.get(address.replace("/?", "/list?")).text)) == {"soon"}
         again = client.post("/views", data={"due": "overdue", "name": "Memorial"}).headers["location"]
         assert again == address
         assert set(rows_of(client.get(address).text)) == {"late"}
-        assert "Memorial</a>" not in other.get(address).text
+        assert ">Memorial <" not in other.get(address).text
         other.post("/views", data={"forget": address[-16:]})
-        assert "Memorial</a>" in client.get("/").text
+        assert ">Memorial <" in client.get("/").text
         client.post("/views", data={"forget": address[-16:]})
-        assert "Memorial</a>" not in client.get("/").text
+        assert ">Memorial <" not in client.get("/").text
         assert len(rows_of(client.get(address).text)) == 5
 
 

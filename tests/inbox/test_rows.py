@@ -173,6 +173,21 @@ class TestWords:
         assert (shown.step, shown.can_take, shown.left) == ("With T. Brown, RN now; nothing for you to do", False, "")
 
 
+def test_what_is_heard_without_looking_is_urgent_news_what_is_asked_and_what_is_taken_back():
+    urgent = {"priority": Priority.URGENT}
+    gone = seen(2, action=Action.RETRACT, status=StayStatus.CANCELLED, reasons=(Reason.ADMISSION_CANCELLED,), **urgent)
+
+    def heard(*versions, **more):
+        row = rows.row(ReaderStay(versions, **more), ME, NOW)
+        return row.speak, row.alarm
+
+    assert heard(seen(**urgent)) == ("Urgent: Rosa Whitfield, 71 F. Discharged.", True)
+    assert heard(seen(**urgent), seen=1) == heard(seen()) == heard(seen(**urgent), gone, seen=2) == ("", False)
+    asked = heard(seen(), seen=1, asked=("T. Brown, RN asks you",))
+    assert asked == ("Asked of you: Rosa Whitfield, 71 F. T. Brown, RN asks you.", False)
+    assert heard(seen(**urgent), gone, seen=1) == ("Taken back: Rosa Whitfield, 71 F. Discharged.", False)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

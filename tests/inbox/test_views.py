@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rules.decisions import Owner, Priority
+from parsers.people import CaseManager, Role
+from rules.decisions import Owner, Priority, Reason
 from rules.following.acts import ActKind, CloseReason, Mode, Outcome
 from rules.telling.views import view
 from streams.inbox.pages import list_rows as rows
@@ -45,7 +46,7 @@ def test_each_view_holds_what_it_says(settings, store):
         assert shown(client) == {"mine", "free"}
         assert shown(client, "?view=covering") == {"free"}
         assert shown(client, "?view=team") == {"mine", "free", "theirs"}
-        assert shown(client, "?view=nobody") == set()
+        assert shown(client, "?view=nobody") == shown(client, "?view=asked") == shown(client, "?view=done") == set()
         assert shown(client, "list?view=team") == {"mine", "free", "theirs"}
         assert shown(client, "?view=made-up") == {"mine", "free"}
     acted(store, "free", "cm-brown", ActKind.GIVE_BACK, 1, datetime.now(UTC))
@@ -62,13 +63,31 @@ def counted(client, query=""):
 def test_the_links_say_how_many_are_on_the_lists_that_were_read_those_that_are_done_left_out(settings, store):
     acted(store, "free", "cm-brown", ActKind.TAKE, 1, datetime.now(UTC))
     with browser(settings, store) as client:
-        assert counted(client)[:2] == ["My list 2", "Covering for others 1"]
-        assert counted(client)[2:5] == ["My practices", "Team", "Nobody has it"]
-        assert counted(client, "?view=team")[:5] == [
-            "My list", "Covering for others", "My practices 3", "Team 3", "Nobody has it 0",
-        ]  # fmt: skip
+        own, team = ["My list 2", "Covering for T. Brown, RN 1"], ["My practices 3", "Team 3", "Nobody has it 0"]
+        assert counted(client)[:6] == [*own, "My practices", "Team", "Nobody has it", "Done 0"]
+        assert counted(client, "?view=team")[:6] == ["My list", "Covering for T. Brown, RN", *team, "Done"]
         acted(store, "mine", "cm-ortiz", ActKind.CLOSE, 1, datetime.now(UTC), close_reason=CloseReason.DECLINED)
-        assert counted(client)[:2] == ["My list 1", "Covering for others 1"]
+        kept = client.post("/views", data={"holder": "cm-brown", "name": "With Brown"}).headers["location"]
+        assert counted(client)[:2] == ["My list 1", own[1]]
+        assert counted(client)[5:7] == ["Done 1", "With Brown 1"]
+        assert shown(client, "?view=done") == {"mine"}
+        assert '<details class="group" id="finished" open>' in client.get("/?view=done").text
+        all_of_them = {"/": 1, "/?view=covering": 1, "/?view=practices": 2, "/?view=team": 2, "/?view=nobody": 0}
+        assert client.get("/counts").json() == all_of_them | {"/?view=done": 1, kept: 1}
+    with browser(settings, store, BROWN) as other:
+        assert counted(other)[0] == "My list 2"  # nobody is away whom she covers for
+
+
+def test_who_is_consulted_has_a_list_of_what_is_asked_and_a_director_one_of_what_went_badly(settings, store):
+    director = CaseManager(case_manager_id="md-lee", name="J. Lee, MD", role=Role.MEDICAL_DIRECTOR, network_id="n1")
+    load_people(store, staff=[director])
+    left = discharge(person(3, "Given3", "Smith"), "theirs", 2, reasons=(Reason.LEFT_AGAINST_ADVICE,), disposition="07")
+    tell(store, left)
+    with browser(settings, store, director) as client, browser(settings, store) as nurse:
+        assert "Asked of me 0" in counted(client)
+        assert shown(client, "?view=grave") == {"theirs"}
+        assert "Deaths, returns, against advice" in counted(client)
+        assert not {"Asked of me 0", "Deaths, returns, against advice"} & set(counted(nurse))
 
 
 def test_another_network_and_a_plan_see_no_team_of_ours(settings, store):
@@ -83,6 +102,7 @@ def test_the_sheet_has_what_is_open_with_phone_tries_and_notes_and_says_to_destr
         page = " ".join(re.sub(r"<[^>]+>", " ", client.get("/sheet").text).split())
         assert "Given1 Smith, 71 F" in page
         assert "828-555-0147" in page
+        assert "Haywood Family Medicine 828-555-0100" in page
         assert "called, no answer" in page
         assert "“Try the daughter”" in page
         assert "confidential · destroy after use" in page

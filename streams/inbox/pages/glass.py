@@ -18,9 +18,8 @@ from rules.following.glass import LONGEST, SHORTEST, GlassFault, GlassReason, fa
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView, view
 from streams.inbox.asked_for import AskedFor, read
-from streams.inbox.pages.person import may_see
+from streams.inbox.pages.person import may_see, reaching
 from streams.inbox.pages.stay_words import about
-from streams.inbox.request import tel
 from streams.store.audit import IN_EMERGENCY, Audited
 from streams.store.glass import Broken
 from streams.store.guessing import Limit
@@ -146,22 +145,13 @@ def shown_to(inbox: "Inbox", visit: "Visit") -> Response:
         enrollee_id=enrollee.enrollee_id,
         detail=f"{IN_EMERGENCY}, {broken.reason}",
     )
-    practice = inbox.desk.directory().practices.get(enrollee.practice_id)
-    facts = (
-        ("Phone", people_words.phone(enrollee.phone)),
-        ("Born", time_words.full_date(enrollee.birth_date)),
-        ("Language", enrollee.language),
-        ("Practice", practice.name if practice else ""),
-        ("Practice phone", people_words.phone(practice.phone) if practice else ""),
-    )
     return inbox.page(
         "glass_person.html",
         reader=visit.reader,
         who=people_words.person_line(_name(enrollee), enrollee.birth_date, enrollee.sex, now, zone),
         until=time_words.time_or_moment(broken.until, now, zone),
         reason=REASON_WORDS[broken.reason],
-        tel=tel(enrollee.phone),
-        facts=[(name, value) for name, value in facts if value],
+        facts=reaching(inbox, me, enrollee, now),
         stays=[_words(inbox, alert, now) for alert in views if alert.tier is not Tier.WITHHELD],
         withheld=len([alert for alert in views if alert.tier is Tier.WITHHELD]),
     )

@@ -3,17 +3,15 @@
 import hashlib
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import (
-    Response,
-)
+from starlette.responses import JSONResponse, Response
 
 from rules.following.roles import Doing, may
 from streams.inbox import quiet
-from streams.inbox.narrowing import OWN, Narrowing, View, counts, narrowed, of_view, paired
+from streams.inbox.narrowing import OWN, Narrowing, View, count, narrowed, of_view, paired
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.cards import Pair, stays_on
 from streams.inbox.pages.loop_words import CALL_PRESSES
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
     from streams.inbox.page import Visit
     from streams.inbox.request import Inbox
 
+_BEHIND: Final = {True: View.MINE, False: View.TEAM}  # whether a view is taken from one's own stays, and such a one
+
 
 async def list_page(inbox: "Inbox", visit: "Visit") -> Response:
     return await run_in_threadpool(partial(render_list, inbox), visit.reader, visit.request, came=visit.came)
@@ -40,8 +40,8 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
     at = looking(inbox, reader, request)
     behind = pairs_behind(inbox, reader, now, at.by.view)
     of_view_pairs = of_view(behind, at.by.view, reader.person.practices)
-    stays = [stay for stay, _ in of_view_pairs]
-    pairs = narrowed(of_view_pairs, at.by, now, inbox.desk.zone)
+    stays, zone = [stay for stay, _ in of_view_pairs], inbox.desk.zone
+    pairs = narrowed(of_view_pairs, at.by, now, zone)
     last = max((stay.latest.decided_at for stay in stays), default=None)
     who, detail = reader.person.case_manager_id, f"list, {len(stays_on(pairs))} stays"
     if came:
@@ -58,12 +58,16 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
         reader=reader,
         position=position,
         last_alert=int((now - last).total_seconds()) if last else "",
-        now_words=time_words.moment(now, now, inbox.desk.zone),
+        now_words=time_words.moment(now, now, zone),
         groups=groups,
         gone=(),
         etag=etag,
         own=at.by == Narrowing(),
-        links=links(inbox, reader, at, counts(behind, at.by.view, reader.person.practices, now, inbox.desk.zone)),
+        view=at.by.view.value,
+        links=[
+            (link, count(behind, link.by, reader.person.practices, now, zone) if is_alike(link.by, at.by) else None)
+            for link in links(inbox, reader, at, now)
+        ],
         choices=choices(inbox, reader, at.by, stays),
         narrows=at.by.narrows,
         view_id=at.view_id,
@@ -74,6 +78,22 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
         reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now))
         if may(reader.person.role, Doing.REVIEW)
         else 0,
+    )
+
+
+async def list_counts(inbox: "Inbox", visit: "Visit") -> Response:
+    """How many are on each list of the links, for those that the page of a list was not made with."""
+    return await run_in_threadpool(partial(counted, inbox), visit.reader, visit.request)
+
+
+def counted(inbox: "Inbox", reader: Reader, request: Request) -> Response:
+    now, zone = datetime.now(UTC), inbox.desk.zone
+    behind = {is_own: pairs_behind(inbox, reader, now, view) for is_own, view in _BEHIND.items()}
+    return JSONResponse(
+        {
+            link.href: count(behind[link.by.view in OWN], link.by, reader.person.practices, now, zone)
+            for link in links(inbox, reader, looking(inbox, reader, request), now)
+        }
     )
 
 
@@ -107,6 +127,11 @@ def render_list_part(inbox: "Inbox", reader: Reader, request: Request, known: st
     return answer
 
 
+def is_alike(one: Narrowing, other: Narrowing) -> bool:
+    """Whether two lists are taken from the same stays."""
+    return (one.view in OWN) is (other.view in OWN)
+
+
 def name_of(groups: list[dict[str, Any]]) -> str:
     """What a list is known by: the same for the same rows and words."""
     shown = [[group["id"], list(group["rows"]), "" if group["rows"] else group["empty"]] for group in groups]
@@ -124,8 +149,8 @@ def groups_of(inbox: "Inbox", reader: Reader, pairs: list[Pair], now: datetime, 
     if by != Narrowing():
         none = "Nobody fits what you chose to show." if by.narrows and not pairs else ""
         return [
-            {"id": group.value, "words": rows.GROUP_WORDS[group], "rows": members, "open": False, "note": ""}
-            | {"empty": none if group is rows.Group.NOW else ""}
+            {"id": group.value, "words": rows.GROUP_WORDS[group], "rows": members, "note": ""}
+            | {"open": by.view is View.DONE, "empty": none if group is rows.Group.NOW else ""}
             for group, members in rows.grouped(row for _, row in pairs).items()
         ]
     shown = stays_on(pairs)

@@ -99,7 +99,8 @@ class Row:
     can_log: bool  # a call
     far: str  # how far we are with the patient
     covered: str
-    speak: str  # said once to a screen reader; "" for what is not urgent or not new
+    speak: str  # said once to a screen reader; "" for what need not be heard at once
+    alarm: bool  # urgent, and not looked at yet
     others: tuple[str, ...] = ()  # alert_ids of the person's other stays, on one card with this
     lines: tuple[CardLine, ...] = ()  # the first of them in words
 
@@ -150,8 +151,18 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_wor
         can_log=not struck and not stay.passed_to and state_of(stay) in CALLABLE and alert.tier is not Tier.WITHHELD,
         far=far_of(stay, now, zone),
         covered=stay.covered,
-        speak=f"Urgent: {who}. {headline}." if urgent and marks else "",
+        speak=_sentence(stay, who, headline, bool(marks), urgent),
+        alarm=urgent and bool(marks),
     )
+
+
+def _sentence(stay: ReaderStay, who: str, headline: str, fresh: bool, urgent: bool) -> str:
+    """What is to be heard by who does not look: "Asked of you: …", "Taken back: …", "Urgent: …"."""
+    if is_struck(stay.latest):
+        return f"Taken back: {who}. {headline}." if fresh else ""
+    if stay.asked:
+        return f"Asked of you: {who}. {stay.asked[0]}."
+    return f"Urgent: {who}. {headline}." if urgent and fresh else ""
 
 
 _OURS: Final = frozenset({Reason.MATCH_REJECTED, Reason.LATE_ENROLLMENT, Reason.RELEASED_BY_REVIEW})

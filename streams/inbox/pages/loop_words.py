@@ -11,6 +11,7 @@ from rules.following.guides.guide import Facts, Guide, Language, Need, guide_for
 from rules.following.meets import MEETS, Deed, Standing, Verdict
 from rules.following.referrals import Referral
 from rules.following.state import FollowUp, FollowUpState, struck_numbers
+from rules.following.wishes import dialed, is_never
 from rules.policy.policy import Policy
 from rules.telling.views import AlertView
 from streams.inbox.following import Following
@@ -168,7 +169,7 @@ def loop_words(
     paused = follow_up.state is FollowUpState.PAUSED
     counting = [act for act in following.acts if act.act_id in following.counting]
     seen = {clock.kind for clock in latest.clocks}
-    digits = _digits(latest.person.phone if latest.person else "")
+    phone = latest.person.phone if latest.person else ""
     return LoopWords(
         far=act_words.where_it_is(follow_up, name, now, zone),
         holder=_holder(held.holder, me, name),
@@ -182,8 +183,8 @@ def loop_words(
             if standing.clock.kind in seen
         ),
         last_try=_last_try(follow_up, me, name, now, zone),
-        struck=digits in {_digits(number) for number in struck_numbers(counting)},
-        wishes=_wishes(following, digits, now, zone),
+        struck=dialed(phone) in {dialed(number) for number in struck_numbers(counting)},
+        wishes=_wishes(following, phone, now, zone),
         calls=CALL_PRESSES if calls else (),
         more_calls=MORE_PRESSES if calls else (),
         may=may,
@@ -198,18 +199,13 @@ def loop_words(
     )
 
 
-def _digits(number: str) -> str:
-    """The last ten digits, by which numbers are compared."""
-    return "".join(character for character in number if character.isdigit())[-10:]
-
-
-def _wishes(following: Following, digits: str, now: datetime, zone: tzinfo) -> WishWords:
+def _wishes(following: Following, phone: str, now: datetime, zone: tzinfo) -> WishWords:
     known = following.wishes
     return WishWords(
         message=wish_words.message(known, following.wishes_by, now, zone),
         first=people_words.phone(known.first),
         others=wish_words.others(known),
-        never=digits in {_digits(number) for number in known.never},
+        never=is_never(known, phone),
         chosen=known.message.value,
         choices=tuple((choice.value, wish_words.MAY_LEAVE_WORDS[choice].capitalize()) for choice in MayLeave),
         uses=tuple((use.value, wish_words.NUMBER_WORDS[use].capitalize()) for use in NumberUse),

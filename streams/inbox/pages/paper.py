@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from parsers.people import Practice
 from rules.following.acts import ActKind
 from rules.following.wishes import Wishes
 from rules.telling.confidentiality import Tier
 from streams.inbox.board import is_open
 from streams.inbox.following import readable
+from streams.inbox.opened import back_of
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.many import chosen_of
 from streams.inbox.pages.reader_stay import ReaderStay, clock_of, people_of
@@ -36,15 +38,16 @@ async def sheet_page(inbox: "Inbox", visit: "Visit") -> Response:
 
 
 async def sheet_of(inbox: "Inbox", visit: "Visit") -> Response:
-    """Of the stays that are chosen."""
+    """Of the stays that are chosen, printed at once."""
     chosen = frozenset(stay.alert_id for stay in chosen_of(str(value) for value in visit.form.getlist("stay")))
-    return await run_in_threadpool(partial(render_sheet, inbox), visit.reader, chosen)
+    back = back_of(str(visit.form.get("back", "")))
+    return await run_in_threadpool(partial(render_sheet, inbox), visit.reader, chosen, back)
 
 
-def render_sheet(inbox: "Inbox", reader: Reader, chosen: frozenset[str] | None = None) -> Response:
+def render_sheet(inbox: "Inbox", reader: Reader, chosen: frozenset[str] | None = None, back: str = "/") -> Response:
     """Everything open of the reader, or what is chosen of what the reader's list and team show, with phones, tries and
     notes, and lines to write on. Audited as printed."""
-    now, who = datetime.now(UTC), reader.person.case_manager_id
+    now, who, directory = datetime.now(UTC), reader.person.case_manager_id, inbox.desk.directory()
     stays = inbox.desk.stays(reader.person, now)
     if chosen is None:
         stays = [stay for stay in stays if is_open(stay)]
@@ -68,6 +71,7 @@ def render_sheet(inbox: "Inbox", reader: Reader, chosen: frozenset[str] | None =
                 "born": time_words.birth_date(person.birth_date) if person else "",
                 "phone": people_words.phone(person.phone) if person else "",
                 "wishes": _wishes(wished[person.enrollee_id]) if person else "",
+                "practice": _practice(directory.practices.get(person.practice_id)) if person else "",
                 "language": person.language if person and stay.latest.tier is Tier.FULL else "",
                 "lines": [
                     " · ".join((act_words.did(act, inbox.desk.name), *act_words.details(act, now, inbox.desk.zone)))
@@ -79,8 +83,14 @@ def render_sheet(inbox: "Inbox", reader: Reader, chosen: frozenset[str] | None =
         "sheet.html",
         reader=reader,
         sheet=sheet,
+        at_once=chosen is not None,
+        back=back,
         now_words=time_words.moment(now, now, inbox.desk.zone),
     )
+
+
+def _practice(practice: Practice | None) -> str:
+    return f"{practice.name} {people_words.phone(practice.phone)}".strip() if practice else ""
 
 
 def _wishes(known: Wishes) -> str:

@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
-from parsers.people import Enrollee
+from parsers.people import CaseManager, Enrollee
 from rules.following.roles import Doing, Relation, may
+from rules.following.wishes import is_never
 from rules.telling.confidentiality import Tier
 from rules.telling.views import PersonView
 from streams.inbox.asked_for import read
@@ -92,6 +93,33 @@ def _practice(inbox: "Inbox", enrollee: Enrollee) -> str:
     return practice.name if practice else ""
 
 
+class Fact(NamedTuple):
+    """What is known of a person; "" for nothing."""
+
+    name: str
+    value: str
+    tel: str = ""  # what a telephone dials
+
+
+def reaching(inbox: "Inbox", reader: CaseManager, enrollee: Enrollee, now: datetime) -> list[Fact]:
+    """What one needs to reach somebody: their numbers, what they wish, their language, their practice."""
+    desk, phone = inbox.desk, people_words.phone
+    practice = desk.directory().practices.get(enrollee.practice_id)
+    wished = inbox.store.acts.wishes([enrollee.enrollee_id])[enrollee.enrollee_id]
+    wished_by = desk.name_near(reader, wished.last.by) if wished.last else ""
+    of_practice = practice.phone if practice else ""
+    return [
+        Fact("Phone", phone(enrollee.phone), "" if is_never(wished, enrollee.phone) else tel(enrollee.phone)),
+        Fact("Call first", phone(wished.first), tel(wished.first)),
+        Fact("Messages", wish_words.message(wished, wished_by, now, desk.zone)),
+        Fact("Wishes", "; ".join(wish_words.others(wished))),
+        Fact("Born", time_words.birth_date(enrollee.birth_date)),
+        Fact("Language", enrollee.language),
+        Fact("Practice", practice.name if practice else ""),
+        Fact("Practice phone", phone(of_practice), tel(of_practice)),
+    ]
+
+
 async def person_page(inbox: "Inbox", visit: "Visit") -> Response:
     return await run_in_threadpool(partial(render_person, inbox), visit.reader, visit.request.path_params["ref"])
 
@@ -114,29 +142,17 @@ def render_person(inbox: "Inbox", reader: Reader, ref: str) -> Response:
         act for entry, tier in written for act in readable([entry], tier, me.case_manager_id) if act.act_id in counts
     ]
     inbox.store.audit.write_people(me.case_manager_id, Audited.READ_STAY, now, [enrollee.enrollee_id], "person")
-    practice = desk.directory().practices.get(enrollee.practice_id)
-    wished = inbox.store.acts.wishes([enrollee.enrollee_id])[enrollee.enrollee_id]
-    wished_by = desk.name_near(me, wished.last.by) if wished.last else ""
-    facts = (
-        ("Phone", people_words.phone(enrollee.phone)),
-        ("Call first", people_words.phone(wished.first)),
-        ("Messages", wish_words.message(wished, wished_by, now, desk.zone)),
-        ("Wishes", "; ".join(wish_words.others(wished))),
-        ("Born", time_words.birth_date(enrollee.birth_date)),
-        ("Address", people_words.address(enrollee.address)),
-        ("Language", enrollee.language),
-        ("Practice", practice.name if practice else ""),
-        ("Practice phone", people_words.phone(practice.phone) if practice else ""),
-        ("Member ID", enrollee.enrollee_id),
-    )
     return inbox.page(
         "person.html",
         reader=reader,
         shown_days=SHOWN_DAYS,
         who=people_words.person_line(_name(enrollee), enrollee.birth_date, enrollee.sex, now, desk.zone),
-        tel=tel(enrollee.phone),
         by_hand=f"/by-hand/{ref}" if may_see(inbox, reader, enrollee.practice_id, Doing.ACT) else "",
-        facts=[(name_, value) for name_, value in facts if value],
+        facts=[
+            *reaching(inbox, me, enrollee, now),
+            Fact("Address", people_words.address(enrollee.address)),
+            Fact("Member ID", enrollee.enrollee_id),
+        ],
         stays=[rows.row(stay, me.case_manager_id, now, desk.zone) for stay in stays],
         deeds=[
             (

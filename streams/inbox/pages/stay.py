@@ -76,6 +76,7 @@ def render_stay(inbox: "Inbox", reader: Reader, alert_id: str, template: str, *,
         holder=detail.stay.taken.case_manager_id if detail.stay.taken else "",
         news=news(stay),
         tel=tel(stay.phone),
+        tel_practice=tel(stay.practice_phone),
         tel_first=tel(following.wishes.first) if following else "",
         follow=loop_words(following, detail.stay.latest, inbox.desk.name, inbox.desk.policy(), now, inbox.desk.zone)
         if following

@@ -47,6 +47,7 @@ class StayWords:
     row: rows.Row
     phone: str
     phone_of: str  # "Phone", or whose it is
+    practice_phone: str  # "" where it is that phone, or not known
     notice: str
     withheld: str
     diagnoses: tuple[Fact, ...]
@@ -70,6 +71,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
         row=rows.row(detail.stay, reader_id, now, zone),
         phone=_phone(detail),
         phone_of="Practice" if latest.kind is AlertKind.DEATH else "Phone",
+        practice_phone=_practice_phone(detail),
         notice=latest.notice,
         withheld=rows.withheld_of(latest),
         diagnoses=tuple(
@@ -156,6 +158,12 @@ def _phone(detail: StayDetail) -> str:
     if latest.kind is AlertKind.DEATH:
         return people_words.phone(detail.practice.phone) if detail.practice else ""
     return people_words.phone(latest.person.phone) if latest.person and not is_struck(latest) else ""
+
+
+def _practice_phone(detail: StayDetail) -> str:
+    """Whom else to call beside the patient."""
+    beside = detail.stay.latest.kind is not AlertKind.DEATH and not is_struck(detail.stay.latest)
+    return people_words.phone(detail.practice.phone) if detail.practice and beside else ""
 
 
 def _facility_kind(kind: FacilityKind | None) -> str:

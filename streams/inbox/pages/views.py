@@ -1,21 +1,22 @@
 """The lists a person can look at: whose stays, narrowed how, and those they keep under a name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from parsers.people import RiskTier
+from parsers.people import RiskTier, Role
 from rules.decisions import AlertKind, Priority
-from streams.inbox.narrowing import SOON, Due, Narrowing, Sort, View, narrowing_of
+from rules.following.state import FollowUpState
+from streams.inbox.narrowing import OWN, SOON, Due, Narrowing, Sort, View, narrowing_of
 from streams.inbox.pages.reader_stay import ReaderStay
 from streams.inbox.request import Reader
-from streams.inbox.team import colleagues, scope
+from streams.inbox.team import colleagues, covers_for, scope
 from streams.store.list_views import KeptView
 from streams.words import people as people_words
 from streams.words import stays as wording
@@ -27,10 +28,16 @@ if TYPE_CHECKING:
 VIEW_WORDS: Final = {
     View.MINE: "My list",
     View.COVERING: "Covering for others",
+    View.ASKED: "Asked of me",
     View.PRACTICES: "My practices",
     View.TEAM: "Team",
     View.NOBODY: "Nobody has it",
+    View.GRAVE: "Deaths, returns, against advice",
+    View.DONE: "Done",
 }
+assert VIEW_WORDS.keys() == set(View)
+# Whose list is above all what others ask of them.
+_CONSULTED: Final = frozenset({Role.PHARMACIST, Role.SOCIAL_WORKER, Role.MEDICAL_DIRECTOR})
 _DUE_WORDS: Final = {Due.OVERDUE: "overdue", Due.TODAY: "today", Due.WEEK: f"within {SOON.days} days"}
 _SORT_WORDS: Final = {
     Sort.PRESSING: "what presses most",
@@ -38,6 +45,20 @@ _SORT_WORDS: Final = {
     Sort.NEWEST: "newest news",
     Sort.NAME: "last name",
 }
+_STATE_WORDS: Final = {
+    FollowUpState.IN_HOSPITAL: "in the hospital",
+    FollowUpState.TO_CALL: "to call",
+    FollowUpState.TRYING: "tried, not reached yet",
+    FollowUpState.REACHED: "talked, something still to do",
+    FollowUpState.UNABLE: "could not be reached",
+    FollowUpState.PAUSED: "waits: back in the hospital",
+    FollowUpState.NO_CALL: "no call is required",
+    FollowUpState.DONE: "done",
+    FollowUpState.CLOSED: "closed",
+    FollowUpState.DIED: "died",
+    FollowUpState.VOID: "taken back by the hospital",
+}
+assert _STATE_WORDS.keys() == set(FollowUpState)
 _RISKS: Final = tuple(tier for tier in RiskTier if people_words.RISK_WORDS[tier])
 LONGEST_NAME: Final = 40
 
@@ -81,8 +102,12 @@ def views_for(inbox: "Inbox", reader: Reader) -> tuple[View, ...]:
     """The views that can hold anything for this reader."""
     practices = scope(inbox.desk, reader.person)
     if practices is not None and not practices:
-        return (View.MINE, View.COVERING)
-    return tuple(view for view in View if view is not View.PRACTICES or reader.person.practices)
+        return OWN
+    theirs = {
+        View.PRACTICES: bool(reader.person.practices),
+        View.GRAVE: reader.person.role is Role.MEDICAL_DIRECTOR,
+    }
+    return tuple(view for view in View if theirs.get(view, True))
 
 
 def choices(inbox: "Inbox", reader: Reader, by: Narrowing, stays: Iterable[ReaderStay]) -> tuple[Choice, ...]:
@@ -92,6 +117,7 @@ def choices(inbox: "Inbox", reader: Reader, by: Narrowing, stays: Iterable[Reade
     hospitals = sorted({alert.facility for alert in alerts if alert.facility} | ({by.hospital} - {""}))
     known = inbox.desk.directory().practices
     practices = {alert.person.practice_id for alert in alerts if alert.person} | ({by.practice} - {""})
+    languages = sorted({alert.person.language for alert in alerts if alert.person} | {by.language} - {""})
     names = sorted((known[practice_id].name, practice_id) for practice_id in practices if practice_id in known)
     return (
         Choice("view", "Whose", by.view, tuple((view.value, VIEW_WORDS[view]) for view in views_for(inbox, reader))),
@@ -113,6 +139,8 @@ def choices(inbox: "Inbox", reader: Reader, by: Narrowing, stays: Iterable[Reade
             _any((urgency, wording.PRIORITY_WORDS[urgency]) for urgency in Priority),
         ),
         Choice("risk", "Risk", by.risk or "", _any((risk.value, people_words.RISK_WORDS[risk]) for risk in _RISKS)),
+        Choice("state", "Follow-up", by.state or "", _any(_STATE_WORDS.items())),
+        Choice("language", "Language", by.language, _any((language, language) for language in languages)),
         Choice("due", "Due", by.due or "", _any((due.value, _DUE_WORDS[due]) for due in Due)),
         Choice("sort", "In order of", by.sort, tuple((sort.value, _SORT_WORDS[sort]) for sort in Sort)),
     )
@@ -144,16 +172,33 @@ def address(view: View) -> str:
     return "/" if view is View.MINE else f"/?view={view}"
 
 
-def links(inbox: "Inbox", reader: Reader, at: Looking, counts: Mapping[View, int]) -> list[dict[str, Any]]:
-    """Each list there is a link to, which of them this is, and how many people are on it where that is known."""
+class Link(NamedTuple):
+    """A list there is a link to."""
+
+    href: str
+    words: str
+    by: Narrowing
+    here: bool  # it is this one
+
+
+def links(inbox: "Inbox", reader: Reader, at: Looking, now: datetime) -> list[Link]:
+    """The lists of the row of links: the views that mean something to this reader now, then those they keep."""
+    covered = covers_for(inbox.desk, reader.person, now)
+    needless = {
+        View.COVERING: not covered,
+        View.ASKED: reader.person.role not in _CONSULTED,
+    }
+    words = dict(VIEW_WORDS)
+    if len(covered) == 1:
+        words[View.COVERING] = f"Covering for {covered[0]}"
     plain = [
-        {"href": address(view), "words": VIEW_WORDS[view], "here": not at.view_id and view is at.by.view}
-        | {"count": counts.get(view)}
+        Link(address(view), words[view], Narrowing(view=view), here)
         for view in views_for(inbox, reader)
+        if (here := not at.view_id and view is at.by.view) or not needless.get(view, False)
     ]
     named = [
-        {"href": f"/?saved={view.view_id}", "words": view.name, "here": view.view_id == at.view_id, "count": None}
-        for view in at.kept
-        if view.name
+        Link(f"/?saved={kept.view_id}", kept.name, _read(kept.document), kept.view_id == at.view_id)
+        for kept in at.kept
+        if kept.name
     ]
     return plain + named

@@ -3,26 +3,31 @@
 import { act, lockNow, log, post, undoLast } from "./acts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { listen } from "./live.js";
-import { chooseNone, toggle } from "./many.js";
+import { chooseNone, printChosen, toggle } from "./many.js";
 import { countInTitle, notice } from "./notices.js";
+import { heard, speak } from "./speech.js";
 
 const main = document.getElementById("main");
 const news = document.getElementById("news");
-const spoken = document.getElementById("spoken");
 const search = document.getElementById("search");
 
 const waiting = new Map(); // id -> row that belongs elsewhere once nobody holds it
 const arrived = new Map(); // id -> group of rows that came since the reader was told
-const saidAlready = new Set();
+const alarmed = new Set();
 const shownAt = new Map(); // id -> position of the store that its row was made at
 const loadedAt = Number(document.body.dataset.position);
 const root = document.documentElement;
 let pointer = null; // where the mouse is
 let byKeys = false; // the keyboard was used after the mouse
 let kept = null; // the row that stands still, and where
+const doneOnly = document.body.dataset.view === "done";
 let etag = document.body.dataset.etag; // the list that the next one is a change of
 
-for (const row of main.querySelectorAll("[data-speak]")) saidAlready.add(row.dataset.id + row.dataset.version);
+const versionOf = (row) => row.dataset.id + row.dataset.version;
+const sentenceOf = (row) => versionOf(row) + row.dataset.speak;
+
+for (const row of main.querySelectorAll("[data-speak]")) heard(sentenceOf(row));
+for (const row of main.querySelectorAll("[data-alarm]")) alarmed.add(versionOf(row));
 
 function pointed() {
   return pointer && document.elementFromPoint(...pointer)?.closest(".row");
@@ -111,21 +116,16 @@ function count() {
     group.querySelector(".count").textContent = group.querySelectorAll(".row").length;
   }
   const here = main.querySelector('.views [aria-current="page"] .count');
-  if (here) here.textContent = main.querySelectorAll(".group:not(#finished) .row").length;
+  if (here) here.textContent = main.querySelectorAll(doneOnly ? "#finished .row" : ".group:not(#finished) .row").length;
   const now = document.querySelectorAll("#now .row").length;
   countInTitle(now);
 }
 
-function speak(row) {
-  const words = row.dataset.speak;
-  const key = row.dataset.id + row.dataset.version;
-  if (!words || saidAlready.has(key)) return;
-  saidAlready.add(key);
+function announce(row) {
+  speak(row.dataset.speak, sentenceOf(row));
+  if (!("alarm" in row.dataset) || alarmed.has(versionOf(row))) return;
+  alarmed.add(versionOf(row));
   notice();
-  const line = document.createElement("p");
-  line.textContent = words;
-  spoken.append(line);
-  while (spoken.children.length > 3) spoken.firstChild.remove();
 }
 
 function put(html, position) {
@@ -156,7 +156,7 @@ function put(html, position) {
     }
     filter();
   });
-  speak(document.getElementById(fresh.id));
+  announce(document.getElementById(fresh.id));
   count();
   tell();
   if (strays(fresh)) later();
@@ -362,6 +362,11 @@ function press(action) {
 }
 
 main.addEventListener("click", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.target.closest(".row") && !event.target.closest("button, label, .do a, .beside a")) {
+    event.preventDefault();
+    event.stopImmediatePropagation(); // it opens nothing, so no place is kept
+    return toggle(event.target.closest(".row"));
+  }
   const outcome = event.target.closest("[data-press]");
   if (outcome) {
     const row = outcome.closest(".row");
@@ -449,6 +454,7 @@ keys({
   t: () => press("take"),
   s: () => press("acknowledge"),
   x: () => choose(),
+  p: () => printChosen(document.activeElement?.closest?.(".row")),
   f: () => {
     const fold = document.getElementById("narrow");
     fold.open = true;
@@ -479,6 +485,23 @@ listen(Number(document.body.dataset.position), {
 lockWhenIdle();
 count();
 comeBack();
+// How many there are on the lists that this page was not made with.
+async function countOthers() {
+  const answer = await fetch(`/counts${location.search}`, { cache: "no-store", signal: AbortSignal.timeout(10_000) }).catch(() => null);
+  if (!answer?.ok) return;
+  const counts = await answer.json();
+  for (const link of main.querySelectorAll(".views a")) {
+    const number = counts[link.getAttribute("href")];
+    if (number === undefined || link.querySelector(".count")) continue;
+    const box = document.createElement("span");
+    box.className = "count";
+    box.title = "When this page was opened";
+    box.textContent = number;
+    link.append(" ", box);
+  }
+}
+
+countOthers();
 setInterval(() => document.hidden || refetch(), mine ? 60_000 : 15_000); // clocks run down while nothing else happens
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && Date.now() - asked > 60_000) refetch();

@@ -29,6 +29,13 @@ export function chooseNone(among = document) {
   return found.length > 0;
 }
 
+// What is chosen, or else the row one is at, on paper; gives whether there is any.
+export function printChosen(row) {
+  if (!boxes().length && row) toggle(row);
+  if (!boxes().length) return false;
+  form.requestSubmit(form.querySelector('[formaction="/sheet"]'));
+}
+
 form.addEventListener("submit", async (event) => {
   if (event.submitter?.hasAttribute("formaction")) return; // a page of its own
   event.preventDefault();

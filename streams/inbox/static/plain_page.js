@@ -2,6 +2,7 @@
 
 import { keys, lockWhenIdle } from "./keys.js";
 
-keys({ Escape: () => location.assign("/") });
+keys({ Escape: () => location.assign(document.querySelector("a.back")?.href || "/") });
 lockWhenIdle();
+if ("print" in document.body.dataset) print();
 document.getElementById("print")?.addEventListener("click", () => print());

@@ -4,11 +4,11 @@ import { act, lockNow, log, post, undoLast } from "./acts.js";
 import { changed, keepDrafts, sending } from "./drafts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { clock, listen } from "./live.js";
+import { speak } from "./speech.js";
 
 const id = document.body.dataset.id;
 const main = document.getElementById("main");
 const news = document.getElementById("news");
-const spoken = document.getElementById("spoken");
 
 const ours = new Set(); // positions of what was pressed here
 let pressing = Promise.resolve();
@@ -156,6 +156,7 @@ main.addEventListener("pointerleave", () => {
 keys({
   ...Object.fromEntries([..."12345678vxg"].map((key) => [key, () => pressKey(key)])),
   ...Object.fromEntries([..."nhcoe"].map((key) => [key, () => openFold(key)])),
+  p: () => main.querySelector("[data-print]")?.click(),
   a: () => press("take"),
   t: () => press("take"),
   s: () => press("acknowledge"),
@@ -168,7 +169,7 @@ keys({
 listen(Number(document.body.dataset.position), {
   row: async (data, position) => {
     if (!data.on.includes(id)) return;
-    if (data.speak && data.id === id) spoken.textContent = data.speak;
+    if (data.id === id) speak(data.speak, data.speak);
     await pressing;
     refetch({ quiet: ours.has(position) });
   },
