@@ -19,12 +19,20 @@ class Question(NamedTuple):
 
 
 class Holding(NamedTuple):
+    """Who has a stay, and of whom it asks something."""
+
     holder: str  # case_manager_id; "" when nobody has it
     since: datetime | None
     taken_from: str  # who had it before somebody else took it; shown on her row
     offered_to: str  # handed over and not accepted yet
     offered_at: datetime | None
     questions: tuple[Question, ...]
+
+    @property
+    def on_lists_of(self) -> frozenset[str]:
+        """Whom it stands before by what people did: who has it, is offered it, or is asked and has not answered."""
+        asked = {question.asked.for_id for question in self.questions if question.answered is None}
+        return frozenset({self.holder, self.offered_to, *asked} - {""})
 
 
 def holding(acts: Iterable[Act], owners: Collection[str], staff: Collection[str]) -> Holding:

@@ -123,7 +123,7 @@ class Desk:
         return [
             self.stay_of(reader, row, row.unseen or (row.alert,), row.enrollee, loops[row.alert.alert_id])
             for row in rows
-            if row.enrollee is not None
+            if row.enrollee is not None and _is_before(reader, row, loops[row.alert.alert_id])
         ]
 
     def may_see(self, reader: CaseManager, row: InboxRow, loop: Loop, now: datetime) -> bool:
@@ -200,7 +200,7 @@ class Desk:
 
     def _passed_to(self, row: InboxRow) -> tuple[str, ...]:
         """With whom it is now, where it is not this reader's any more."""
-        if row.owning or row.asked or row.alert.action is Action.RETRACT:
+        if row.theirs or row.alert.action is Action.RETRACT:
             return ()
         return tuple(self.name(owner.case_manager_id) for owner in row.alert.owners) or ("nobody",)
 
@@ -331,6 +331,14 @@ class Desk:
         state = self._talk.get(feed, State(Talk.LEARNING, since=heard_at))
         name, people = (facility(hospital.name) or feed, hospital.people) if hospital else (feed, 0)
         return feed_words.sentence(state, name, people, now, self.zone)
+
+
+def _is_before(reader: CaseManager, row: InboxRow, loop: Loop) -> bool:
+    """Whether a stay is on the reader's list; what colleagues did puts it there no longer where it turned out to be
+    another person's."""
+    if row.owning or row.asked or not row.given or row.alert.action is Action.RETRACT:
+        return True
+    return reader.case_manager_id in loop.holding.on_lists_of
 
 
 def covers(absence: Absence, at: datetime) -> bool:

@@ -87,7 +87,8 @@ def detail_of(desk: Desk, reader: CaseManager, alert_id: str) -> StayDetail | No
     stay = desk.stay_of(reader, page.row._replace(told_before=()), versions, enrollee, loop)
     newest = page.row.alert
     latest = stay.latest
-    known = {who, *latest.told, *(owner.case_manager_id for owner in latest.owners)}
+    asked_since = newest.told if latest.tier is Tier.FULL else ()  # of the newest version, after it was decided
+    known = {who, *latest.told, *asked_since, *(owner.case_manager_id for owner in latest.owners)}
     told_people = []
     for other in page.told:
         person = desk.person(other.case_manager_id)

@@ -5,7 +5,7 @@ and `seen` only keep what lists are counted by. Acts stay with the enrollee they
 merged into another one belong to that one's story too, as done on none of its versions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -21,12 +21,12 @@ from rules.following.wishes import Wishes, wishes
 from rules.policy.policy import Policy
 from rules.telling.directory import Directory
 from streams.store.audit import Audited, note
-from streams.store.database import Database, next_values, rows_among
+from streams.store.database import Database, next_values, rows_among, write_rows
 from streams.store.loops import loops_of, versions_of
 from streams.store.nudges import stop_mail
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.seen import see
-from streams.store.tables import acts, alert_versions, alerts, from_us, to_us
+from streams.store.tables import acts, alert_owners, alert_versions, alerts, from_us, to_us
 
 ASIDE: Final = frozenset(
     {
@@ -101,7 +101,7 @@ class Acts:
             done_to = _done_to(connection, act, alert)
             theirs = before if done_to == alert.enrollee_id else _about(connection, alert_id, done_to)
             staff = directory.case_managers.keys() | {person.case_manager_id}
-            held = holding(before, [owner.case_manager_id for owner in alert.owners], staff)
+            held = holding(before, _owners(alert), staff)
             if wrong := _faults(act, alert, theirs):
                 return Refused(wrong)
             if wrong := _strangers(act, person, alert, held, directory):
@@ -112,7 +112,10 @@ class Acts:
                 return Again(_position(connection, done.act_id), done)
             if act.kind is ActKind.TAKE and over is not None and held.holder not in {"", act.by, over}:
                 return Held(held.holder)
-            return Written(_write(connection, act, alert, done_to, theirs), act)
+            position = _write(connection, act, alert, done_to, theirs)
+            if done_to == alert.enrollee_id:
+                _put_before(connection, alert, holding((*theirs, act), _owners(alert), staff).on_lists_of)
+            return Written(position, act)
 
     def of_stay(self, alert_id: str) -> tuple[Act, ...]:
         """The acts of one stay as they were written, oldest first, with those taken back."""
@@ -196,6 +199,27 @@ def _merged_into(connection: Connection, enrollees: dict[str, str]) -> dict[str,
 
 def _by_id(connection: Connection, act_id: str) -> Any:
     return connection.execute(select(acts).where(acts.c.act_id == act_id)).one_or_none()
+
+
+def _owners(alert: Alert) -> list[str]:
+    return [owner.case_manager_id for owner in alert.owners]
+
+
+def _put_before(connection: Connection, alert: Alert, people: Collection[str]) -> None:
+    """The stay is on the lists of these people, whether or not they were told before; it reaches them when the
+    hospital takes it back."""
+    if not set(people) <= set(alert.told):
+        grown = alert.model_copy(update={"told": tuple(dict.fromkeys((*alert.told, *sorted(people))))})
+        which = alerts.c.alert_id == alert.alert_id
+        connection.execute(update(alerts).where(which).values(document=grown.model_dump_json()))
+    connection.execute(update(alert_owners).where(alert_owners.c.alert_id == alert.alert_id).values(given=0))
+    write_rows(
+        connection,
+        alert_owners,
+        ("case_manager_id", "alert_id", "because", "owning", "given"),
+        [(person, alert.alert_id, "", 0, 1) for person in sorted(people)],
+        "ON CONFLICT (case_manager_id, alert_id) DO UPDATE SET given = 1",
+    )
 
 
 def _position(connection: Connection, act_id: str) -> int:

@@ -34,6 +34,10 @@ PASSED_ON_DAYS: Final = 7  # so long a row that went over to others is still sho
 MOST_ROWS: Final = 2_000
 NEAR: Final = 200  # ids looked through for one of another
 _URGENCY: Final = case({str(priority): place for place, priority in enumerate(Priority)}, value=alerts.c.priority)
+_BY_THEM: Final = (seen.c.alert_id == alert_owners.c.alert_id) & (
+    seen.c.case_manager_id == alert_owners.c.case_manager_id
+)
+_THEIRS: Final = or_(alert_owners.c.owning == 1, alert_owners.c.asked == 1, alert_owners.c.given == 1)
 
 
 class InboxRow(NamedTuple):
@@ -53,18 +57,17 @@ class InboxRow(NamedTuple):
     again: tuple["Running", ...] = ()  # later ones of the same person that still run, where this one is over
     heard_at: datetime | None = None  # when the stay was last heard of, by the hospital's time
     asked: bool = False  # this reader was asked because nobody acted, and the question is open
+    given: bool = False  # a colleague put it before this reader, or they took it
+
+    @property
+    def theirs(self) -> bool:
+        return self.owning or self.asked or self.given
 
     @property
     def open(self) -> bool:
         """Whether it still asks this reader for something."""
-        alert = self.alert
-        return asks(
-            alert.action,
-            alert.status,
-            alert.version,
-            acknowledged=self.acknowledged_version,
-            seen=self.seen_version,
-        )
+        alert, seen = self.alert, self.seen_version
+        return asks(alert.action, alert.status, alert.version, acknowledged=self.acknowledged_version, seen=seen)
 
     @property
     def unanswered(self) -> bool:
@@ -77,7 +80,7 @@ class Told(NamedTuple):
 
     case_manager_id: str
     because: str
-    owning: bool
+    owning: bool  # or asked, or given it
     seen_version: int
 
 
@@ -138,7 +141,7 @@ class InboxRows:
         wanted = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
         with self._database.reading() as connection:
             rows = _inbox_rows(connection, connection.execute(wanted).all())
-        shown = [row for row in rows if row.owning or row.asked or not _looked_since(row, case_manager_id)]
+        shown = [row for row in rows if row.theirs or not _looked_since(row, case_manager_id)]
         return sorted(shown, key=lambda row: -row.position)
 
     def rows_of(
@@ -211,14 +214,10 @@ class InboxRows:
                 select(
                     alert_owners.c.case_manager_id,
                     alert_owners.c.because,
-                    alert_owners.c.owning,
+                    _THEIRS,
                     func.coalesce(seen.c.version, 0),
                 )
-                .outerjoin(
-                    seen,
-                    (seen.c.alert_id == alert_owners.c.alert_id)
-                    & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
-                )
+                .outerjoin(seen, _BY_THEM)
                 .where(alert_owners.c.alert_id == alert_id)
                 .order_by(alert_owners.c.owning.desc(), alert_owners.c.case_manager_id)
             )
@@ -236,11 +235,7 @@ class InboxRows:
         wanted = (
             select(alert_owners.c.case_manager_id, func.count())
             .join(alerts, alerts.c.alert_id == alert_owners.c.alert_id)
-            .outerjoin(
-                seen,
-                (seen.c.alert_id == alert_owners.c.alert_id)
-                & (seen.c.case_manager_id == alert_owners.c.case_manager_id),
-            )
+            .outerjoin(seen, _BY_THEM)
             .where(alert_owners.c.owning == 1, ASKS)
             .group_by(alert_owners.c.case_manager_id)
         )
@@ -301,9 +296,9 @@ def _ever(case_manager_id: str, alert_id: Any) -> Any:
 def _listed(now: datetime) -> Any:
     recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
     just_now = alerts.c.decided_us >= to_us(now - timedelta(days=PASSED_ON_DAYS))
-    mine = or_(alert_owners.c.owning == 1, alert_owners.c.asked == 1) & or_(IS_AWAITED, recent)
+    mine = _THEIRS & or_(IS_AWAITED, recent)
     looked = func.coalesce(seen.c.seen_us, 0) >= alerts.c.decided_us
-    passed_on = (alert_owners.c.owning == 0) & ~TAKEN_BACK & ~looked & just_now
+    passed_on = ~_THEIRS & ~TAKEN_BACK & ~looked & just_now
     return or_(mine, TAKEN_BACK & UNSEEN, passed_on)
 
 
@@ -335,6 +330,7 @@ def _rows(case_manager_id: str, *, anybody_s: bool = False) -> Any:
             alerts.c.document,
             owning.label("owning"),
             func.coalesce(alert_owners.c.asked, 0).label("asked"),
+            func.coalesce(alert_owners.c.given, 0).label("given"),
             func.coalesce(alert_owners.c.because, "").label("because"),
             case((seen.c.version.is_(None), 0), else_=seen.c.version).label("seen_version"),
             seen.c.seen_us,
@@ -355,7 +351,7 @@ def _inbox_rows(connection: Connection, selected: Sequence[Any]) -> list[InboxRo
     people, _ = load_enrollees(connection, {row.enrollee_id for row in selected}, None)
     ids = [row.alert_id for row in selected]
     acts = acts_of(connection, ids)
-    others = {row.alert_id for row in selected if not (row.owning or row.asked)}
+    others = {row.alert_id for row in selected if not (row.owning or row.asked or row.given)}
     behind = {row.alert_id: row.seen_version for row in selected if row.seen_version < row.version and row.version > 1}
     unseen: dict[str, list[Alert]] = {}
     before: dict[str, list[Alert]] = {}
@@ -389,6 +385,7 @@ def _inbox_rows(connection: Connection, selected: Sequence[Any]) -> list[InboxRo
                 tuple(other for other in again.get(row.enrollee_id, ()) if _later(other.alert, alert)),
                 from_us(row.active_us) if row.active_us is not None else None,
                 bool(row.asked),
+                bool(row.given),
             )
         )
     return rows

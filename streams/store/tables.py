@@ -300,6 +300,7 @@ alert_owners = Table(  # everyone an alert was ever for; owning says whether it 
     _text("because"),
     _whole("owning"),
     _whole("asked", "0"),  # 1: a question of escalation to this person is open
+    _whole("given", "0"),  # 1: a colleague asked them, offered or gave it to them, or they took it
     PrimaryKeyConstraint("case_manager_id", "alert_id"),
     Index("ix_alert_owners_alert_id", "alert_id"),
 )

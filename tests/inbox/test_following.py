@@ -284,6 +284,49 @@ def test_a_question_comes_to_the_colleague_s_do_now_and_the_answer_stands_in_the
         assert "T. Brown, RN: Yes, 5 mg" in page
 
 
+def test_who_was_never_told_has_on_her_list_what_colleagues_put_before_her_and_what_she_took(settings, store):
+    staff = [
+        CaseManager(case_manager_id="rx-park", name="D. Park, PharmD", role=Role.PHARMACIST, network_id="n1"),
+        CaseManager(case_manager_id="mg-hale", name="S. Hale", role=Role.MANAGER, network_id="n1"),
+    ]
+    luis = person(2, "Luis", "Bennett")
+    load_people(store, [luis], staff=staff)
+    tell(store, discharge(luis, "l1"))
+    now = datetime.now(UTC)
+    with browser(settings, store, staff[0]) as park, browser(settings, store, BROWN) as brown:
+        assert rows_of(park.get("/").text) == rows_of(brown.get("/").text) == {}
+        ask = acted(store, "l1", "cm-ortiz", ActKind.ASK, 1, now, for_id="rx-park", text="Check warfarin dose")
+        group, row = rows_of(park.get("/").text)["l1"]
+        assert (group, "M. Ortiz, RN asks you" in row) == ("now", True)
+        assert "D. Park, PharmD pharmacist not opened yet" in text_of(brown, "/stay/l1")
+        acted(store, "l1", "rx-park", ActKind.ANSWER, 1, now, answers_act=ask.act_id, text="Halve it")
+        assert rows_of(park.get("/").text) == {}
+        offer = acted(store, "l1", "cm-ortiz", ActKind.HAND_OVER, 1, now, for_id="cm-brown")
+        assert "Handed over to you" in rows_of(brown.get("/").text)["l1"][1]
+        acted(store, "l1", "cm-brown", ActKind.ACCEPT, 1, now, answers_act=offer.act_id)
+        assert "now" in rows_of(brown.get("/").text)["l1"]
+        tell(store, discharge(luis, "l1", 2, reasons=(Reason.DIAGNOSIS_ADDED,)))
+        assert "diagnosis added" in rows_of(brown.get("/").text)["l1"][1]
+        acted(store, "l1", "cm-brown", ActKind.GIVE_BACK, 2, now)
+        acted(store, "l1", "mg-hale", ActKind.ASSIGN, 2, now, for_id="rx-park")
+        assert rows_of(brown.get("/").text) == {}
+        assert "l1" in rows_of(park.get("/").text)
+        taken = brown.post("/stay/l1/take", data={"version": 2, "over": "rx-park"}, headers=JSON)
+        assert taken.status_code == 200
+        assert "you" in rows_of(brown.get("/").text)["l1"][1].split()
+        gone = {"action": Action.RETRACT, "status": StayStatus.CANCELLED, "reasons": (Reason.ADMISSION_CANCELLED,)}
+        tell(store, discharge(luis, "l1", 3, **gone))
+        for client in (park, brown):
+            assert rows_of(client.get("/").text)["l1"][0] == "taken-back"
+
+
+def test_what_no_act_puts_before_somebody_any_more_is_not_on_her_list(settings, store, rosa):
+    with store.database.writing() as connection:  # as it is left where the stay turned out to be another person's
+        connection.exec_driver_sql("INSERT INTO alert_owners VALUES ('cm-far', 's1', '', 0, 0, 1)")
+    with browser(settings, store, FAR) as far:
+        assert rows_of(far.get("/").text) == {}
+
+
 def test_a_hand_over_waits_until_it_is_accepted(settings, store, rosa):
     with browser(settings, store) as client:
         assert client.post("/stay/s1/take", data={"version": 1, "over": ""}, headers=JSON).status_code == 200

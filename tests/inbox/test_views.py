@@ -81,13 +81,17 @@ def test_the_links_say_how_many_are_on_the_lists_that_were_read_those_that_are_d
 def test_who_is_consulted_has_a_list_of_what_is_asked_and_a_director_one_of_what_went_badly(settings, store):
     director = CaseManager(case_manager_id="md-lee", name="J. Lee, MD", role=Role.MEDICAL_DIRECTOR, network_id="n1")
     load_people(store, staff=[director])
+    ask = acted(store, "mine", "cm-ortiz", ActKind.ASK, 1, datetime.now(UTC), for_id="md-lee", text="Check warfarin?")
     left = discharge(person(3, "Given3", "Smith"), "theirs", 2, reasons=(Reason.LEFT_AGAINST_ADVICE,), disposition="07")
     tell(store, left)
     with browser(settings, store, director) as client, browser(settings, store) as nurse:
-        assert "Asked of me 0" in counted(client)
+        assert "Asked of me 1" in counted(client)
+        assert "M. Ortiz, RN asks you" in rows_of(client.get("/?view=asked").text)["mine"][1]
         assert shown(client, "?view=grave") == {"theirs"}
         assert "Deaths, returns, against advice" in counted(client)
         assert not {"Asked of me 0", "Deaths, returns, against advice"} & set(counted(nurse))
+        acted(store, "mine", "md-lee", ActKind.ANSWER, 1, datetime.now(UTC), answers_act=ask.act_id, text="Yes")
+        assert shown(client, "?view=asked") == set()
 
 
 def test_another_network_and_a_plan_see_no_team_of_ours(settings, store):

@@ -127,9 +127,9 @@ def render_list_part(inbox: "Inbox", reader: Reader, request: Request, known: st
     return answer
 
 
-def is_alike(one: Narrowing, other: Narrowing) -> bool:
+def is_alike(by: Narrowing, other: Narrowing) -> bool:
     """Whether two lists are taken from the same stays."""
-    return (one.view in OWN) is (other.view in OWN)
+    return (by.view in OWN) is (other.view in OWN)
 
 
 def name_of(groups: list[dict[str, Any]]) -> str:
