@@ -114,7 +114,7 @@ KEPT: Final = (
     ),
     Kept("attempts at records", lambda _: _days(ATTEMPT_DAYS), "with the sign-ins"),
     Kept(
-        "stays, alerts, acts, steps of escalation, deliveries, emergencies, audit",
+        "stays, alerts, acts, what they count as in reports, steps of escalation, deliveries, emergencies, audit",
         lambda _: "for good",
         "law and contract; 45 CFR 164.528 asks for six years",
     ),

@@ -7,9 +7,10 @@ from parsers.feeds import Feeds
 from rules.following.escalation import Escalation
 from rules.policy.policy import Policy
 from rules.telling.directory import Directory
-from streams.follow import diagnoses, silence
+from streams.follow import diagnoses, reports, silence
 from streams.follow.diagnoses import LateDiagnoses
 from streams.follow.overdue import Overdue
+from streams.follow.reports import Reports
 from streams.follow.silence import Silence
 from streams.follow.ticks import Tick, TickName
 from streams.store import Store
@@ -29,4 +30,5 @@ def ticks_of(
         Tick(TickName.ESCALATION, OVERDUE_SECONDS, Overdue(store, escalation, policy, directory).run),
         Tick(TickName.SILENCE, silence.EVERY_SECONDS, Silence(store, feeds, policy).run),
         Tick(TickName.DIAGNOSES, diagnoses.EVERY_SECONDS, LateDiagnoses(store).run),
+        Tick(TickName.REPORTS, reports.EVERY_SECONDS, Reports(store, policy).run),
     )

@@ -28,6 +28,7 @@ class TickName(StrEnum):
     ESCALATION = "escalation"
     SILENCE = "silence"
     DIAGNOSES = "diagnoses"
+    REPORTS = "reports"
 
 
 class Tick(NamedTuple):

@@ -32,6 +32,7 @@ from streams.inbox.pages.own_sign_in import ask_for_passkey, with_passkey, with_
 from streams.inbox.pages.paper import due_file, due_page, sheet_of, sheet_page
 from streams.inbox.pages.person import people_page, person_page, search
 from streams.inbox.pages.provider import back_channel, callback, signed_out_page, to_provider
+from streams.inbox.pages.report import report_file, report_page
 from streams.inbox.pages.review import review_page, settle, take_back_review
 from streams.inbox.pages.session import (
     enroll,
@@ -83,6 +84,8 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/stay/{alert_id}/draft", SENT, SEE_ROW, keep_draft),
     Page("/stay/{alert_id}/{act}", SENT, SEE_ROW, act),
     Page("/board", OPENED, SEE_BOARD, board_page, "who has what in a network, what is late, and giving it to somebody"),
+    Page("/report", OPENED, SEE_BOARD, report_page, "a week: told, called, visited, by practice and hospital; counts"),
+    Page("/report.csv", OPENED, SEE_BOARD, report_file, "the same as a file"),
     Page("/views", SENT, SEE_ROW, keep_view),
     Page("/many", SENT, SEE_ROW, many),
     Page("/cover", OPENED, SEE_ROW, cover_page, "who is away and who covers; what happened meanwhile"),

@@ -19,16 +19,14 @@ from rules.following.frozen import InForce
 from rules.following.look import Rules
 from rules.telling.destinations import Destination
 from streams.store.audit import Audited, note
+from streams.store.changes_since import changes_since, position_of
 from streams.store.database import Database, next_values, rows_among, write_rows
 from streams.store.decisions import take_turns
 from streams.store.looks import NEVER, Looked, looked_at
 from streams.store.nudges import write_mail
 from streams.store.tables import (
-    acts,
     alert_owners,
-    alert_versions,
     alerts,
-    counters,
     escalation_looks,
     escalation_rules,
     escalation_steps,
@@ -83,29 +81,19 @@ class Escalations:
         return [InForce(from_us(row.since_us), Escalation.model_validate_json(row.document)) for row in rows]
 
     def hear(self, turn: Turn) -> int:
-        """Line up every stay of whoever something was told of or done about since the last time; gives how many.
-
-        Positions become visible in their order, so what is heard up to the counter is heard whole.
-        """
+        """Line up every stay of whoever something was told of or done about since the last time; gives how many."""
         if not self.unheard(turn.name):
             return 0
         with self._database.writing() as connection:
             fence(connection, turn)
-            last = _position(connection)
             after = connection.scalar(select(ticks.c.cursor).where(ticks.c.name == turn.name)) or 0
-            changes: list[tuple[int, str]] = []
-            for table in (alert_versions, acts):
-                wanted = select(table.c.position, table.c.alert_id).where(table.c.position > after)
-                rows = connection.execute(wanted.order_by(table.c.position).limit(_READ_AT_ONCE))
-                changes += [(position, alert_id) for position, alert_id in rows]
-            changes = sorted(changes)[:_READ_AT_ONCE]
+            changes, cursor = changes_since(connection, after, _READ_AT_ONCE)
             people = {row[0] for row in rows_among(connection, _PEOPLE, list({alert_id for _, alert_id in changes}))}
             stays = sorted({row[0] for row in rows_among(connection, _STAYS, sorted(people))})
             rest = "ON CONFLICT (alert_id) DO UPDATE SET look_us = 0"
             write_rows(
                 connection, escalation_looks, ("alert_id", "look_us"), [(alert_id, AT_ONCE) for alert_id in stays], rest
             )
-            cursor = changes[-1][0] if len(changes) == _READ_AT_ONCE else last
             connection.execute(update(ticks).where(ticks.c.name == turn.name).values(cursor=cursor))
         return len(changes)
 
@@ -167,7 +155,7 @@ class Escalations:
         """How many changes nobody has looked at."""
         with self._database.reading() as connection:
             cursor = connection.scalar(select(ticks.c.cursor).where(ticks.c.name == name))
-            return max(0, _position(connection) - int(cursor or 0))
+            return max(0, position_of(connection) - int(cursor or 0))
 
     def _write(
         self, turn: Turn, alert_ids: Sequence[str], rules: Rules, mail: Sequence[Destination], now: datetime
@@ -191,10 +179,6 @@ class Escalations:
                 )
             )
             return [step for stay in stays.values() for step in _write_steps(connection, stay, positions, now)]
-
-
-def _position(connection: Connection) -> int:
-    return int(connection.scalar(select(counters.c.value).where(counters.c.name == "position")) or 0)
 
 
 def _tell(connection: Connection, stay: Looked) -> None:

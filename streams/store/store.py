@@ -44,6 +44,7 @@ from streams.store.sessions import Sessions
 from streams.store.sign_in import SignInLinks
 from streams.store.ticks import Ticks
 from streams.store.unmatched import Unmatched
+from streams.store.week_counts import WeekCounts
 
 
 class Store:
@@ -83,6 +84,7 @@ class Store:
         self.hand_events = HandEvents(database)
         self.feed_talk = FeedTalks(database)
         self.feed_weeks = FeedWeeks(database)
+        self.week_counts = WeekCounts(database)
         self.diagnosis_marks = DiagnosisMarks(database)
         self.at_hospital = AtHospital(database)
         self.identities = Identities(database)

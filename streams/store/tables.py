@@ -24,6 +24,10 @@ from sqlalchemy import (
 
 from parsers.files.panel_columns import STORED
 
+COUNTED: Final = (
+    *("told", "to_call", "called_in_time", "reached"),
+    *("to_visit", "visited_in_time", "unable", "taken_back"),
+)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -356,6 +360,16 @@ list_views = Table(  # lists that people keep; see `streams.store.list_views`
     _text("document"),  # streams.inbox.narrowing.Narrowing
     _whole("kept_us"),
     Index("ix_list_views_case_manager_id", "case_manager_id", "name", unique=True),
+)
+week_counts = Table(  # what each stay counts as in the report of the week in which it was told
+    "week_counts",
+    metadata,
+    Column("alert_id", Text, primary_key=True),
+    _text("week"),  # its Monday, local
+    _text("practice_id"),  # the person's on the day
+    _text("facility"),
+    *(_whole(name, "0") for name in COUNTED),  # rules.following.counted.Counted; 1: it is so
+    Index("ix_week_counts_week", "week", "practice_id", "facility"),
 )
 escalation_steps = Table(  # one question asked because nobody acted, or why it was not
     "escalation_steps",

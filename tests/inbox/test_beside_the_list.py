@@ -11,6 +11,7 @@ from parsers.people import CaseManager, Role
 from rules.decisions import Priority, Reason
 from rules.endings import Ending, LedgerEntry
 from rules.following.acts import ActKind, Mode, Outcome
+from rules.policy.policy import default_policy
 from streams.store.audit import Audited
 from tests.rigs.acts import acted
 from tests.rigs.browser import page_of, row, violations
@@ -38,6 +39,9 @@ def staffed(inbox):
     turn = inbox.store.ticks.take("silence", "test", 15)
     assert turn
     inbox.store.feed_talk.fold(turn)
+    reports = inbox.store.ticks.take("reports", "test", 15)
+    assert reports
+    inbox.store.week_counts.count(reports, default_policy().tz)
     return inbox
 
 
@@ -67,7 +71,7 @@ def looked_at(page, axe):
 def test_each_page_is_accessible_and_fits_in_light_dark_at_200_percent_and_on_a_phone(chrome, staffed, axe):
     page = page_of(chrome, staffed, HALE, expect_live=False)
     faults = {}
-    for path in ("/board", "/cover", "/due", "/sheet", "/feeds", "/feeds?of=mission"):
+    for path in ("/board", "/report", "/cover", "/due", "/sheet", "/feeds", "/feeds?of=mission"):
         page.goto(staffed.url + path)
         faults[path] = looked_at(page, axe)
     find(page, "whit")

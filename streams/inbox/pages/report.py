@@ -1,0 +1,115 @@
+"""A week of a network: how many stays were told of, called about and visited in time, by practice and by hospital.
+
+Counts only; who a stay is of stands on the board and on lists. Nobody of the staff is in it, and lines stand by name.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse, Response
+
+from rules.following.counted import Counted, week_of
+from streams.follow.ticks import TickName
+from streams.inbox.pages.board import may_see
+from streams.inbox.team import scope
+from streams.store.audit import Audited
+from streams.store.week_counts import LONG_AGO, Place, Sums
+from streams.words import times as time_words
+from streams.words.report import COLUMN_WORDS, HOW_COUNTED
+from streams.words.spreadsheet import csv_of
+from streams.words.stays import facility
+
+if TYPE_CHECKING:
+    from parsers.people import CaseManager
+    from streams.inbox.access import Desk
+    from streams.inbox.page import Visit
+    from streams.inbox.request import Inbox, Reader
+
+WEEKS: Final = timedelta(weeks=12)  # shown before the one asked for
+WEEK: Final = timedelta(weeks=1)
+NO_PRACTICE: Final = "no practice on file"
+
+
+async def report_page(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(_shown, inbox), visit.reader, visit.request.query_params.get("week", ""))
+
+
+async def report_file(inbox: "Inbox", visit: "Visit") -> Response:
+    return await run_in_threadpool(partial(_in_csv, inbox), visit.reader, visit.request.query_params.get("week", ""))
+
+
+def week_asked_for(desk: "Desk", text: str, now: datetime) -> date:
+    """The Monday of the week with that day; this week's for what is no day."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return week_of(now, desk.zone)
+    day = max(day, LONG_AGO + WEEK)
+    return day - timedelta(days=day.weekday())
+
+
+def places_of(desk: "Desk", reader: "CaseManager", week: date) -> list[Place]:
+    """A week of everybody on the panels of the reader's network and practices."""
+    return desk.store.week_counts.places(week, scope(desk, reader))
+
+
+def _shown(inbox: "Inbox", reader: "Reader", asked: str) -> Response:
+    if not may_see(reader.person):
+        return PlainTextResponse("not yours", 404)
+    now, desk, person = datetime.now(UTC), inbox.desk, reader.person
+    week = week_asked_for(desk, asked, now)
+    places = places_of(desk, person, week)
+    counted_at = inbox.store.ticks.last_run(TickName.REPORTS)
+    inbox.store.audit.write(person.case_manager_id, Audited.READ_LIST, now, detail=f"report of {week}, counts")
+    practices = desk.directory().practices
+    by_practice = _summed(
+        places, lambda place: practices[place.practice_id].name if place.practice_id in practices else NO_PRACTICE
+    )
+    return inbox.page(
+        "report.html",
+        reader=reader,
+        week=week,
+        before=week - WEEK,
+        after=week + WEEK if week < week_of(now, desk.zone) else None,
+        week_words=time_words.full_date(week),
+        weeks=[
+            (monday, time_words.full_date(monday), sums)
+            for monday, sums in inbox.store.week_counts.weeks(scope(desk, person), week, week - WEEKS).items()
+        ],
+        columns=COLUMN_WORDS.values(),
+        how=[(COLUMN_WORDS[each], HOW_COUNTED[each]) for each in Counted],
+        parts=[("Practice", by_practice), ("Hospital", _summed(places, lambda place: facility(place.facility)))],
+        whole=_sum(places),
+        counted=time_words.time_or_moment(counted_at, now, desk.zone) if counted_at else "",
+    )
+
+
+def _in_csv(inbox: "Inbox", reader: "Reader", asked: str) -> Response:
+    """A line for each practice and hospital."""
+    if not may_see(reader.person):
+        return PlainTextResponse("not yours", 404)
+    now, desk, who = datetime.now(UTC), inbox.desk, reader.person.case_manager_id
+    week = week_asked_for(desk, asked, now)
+    practices = desk.directory().practices
+    lines: list[list[Any]] = [["week", "practice_id", "practice", "hospital", *Counted]]
+    for place in places_of(desk, reader.person, week):
+        name = practices[place.practice_id].name if place.practice_id in practices else ""
+        lines.append([week.isoformat(), place.practice_id, name, place.facility, *map(str, place.sums)])
+    inbox.store.audit.write(who, Audited.PRINTED, now, detail=f"report of {week}, counts")
+    headers = {"Content-Disposition": f'attachment; filename="report-{week}.csv"'}
+    return Response(csv_of(lines), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _sum(places: list[Place]) -> Sums:
+    return Sums(*map(sum, zip(*(place.sums for place in places), strict=True))) if places else Sums()
+
+
+def _summed(places: list[Place], name: Callable[[Place], str]) -> list[tuple[str, Sums]]:
+    """By what `name` says of a place, in its order."""
+    by_name: dict[str, list[Place]] = {}
+    for place in places:
+        by_name.setdefault(name(place), []).append(place)
+    return [(each, _sum(by_name[each])) for each in sorted(by_name)]
