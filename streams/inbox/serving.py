@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import h11
@@ -68,6 +69,7 @@ class StoppingServer(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self._before_stop = before_stop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._certificates = certificates
         if certificates:
             config.load()
@@ -79,11 +81,24 @@ class StoppingServer(uvicorn.Server):
             self._certificates.look()
         return await super().on_tick(counter)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """In the signal's handler."""
+        super().handle_exit(sig, frame)
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._close)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._close()
+        await super().shutdown(sockets)
+
+    def _close(self) -> None:
         for server in self.servers:
             server.close()
         self._before_stop()
-        await super().shutdown(sockets)
 
 
 class Certificates:

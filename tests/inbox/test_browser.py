@@ -30,6 +30,7 @@ from tests.rigs.inbox import (
     tell,
     town,
 )
+from tests.rigs.page import Page
 from tests.rigs.silent_line import SilentLine
 
 pytestmark = pytest.mark.servers
@@ -109,6 +110,29 @@ def test_a_killed_and_restarted_server_signs_nobody_out_and_misses_nothing(chrom
     expect(page.locator("#stale")).to_be_hidden()
     tell(inbox.store, alert(newcomer(inbox.store, 2), "after", complaint=""))
     row(page, "after").wait_for(state="attached")
+
+
+def test_pages_move_at_once_to_the_inbox_beside_one_that_closes(chrome, inbox, monkeypatch):
+    inbox.stop()
+    monkeypatch.setenv("HANDOFF_SHARE_PORTS", "true")
+    inbox.start()
+    page = page_of(chrome, inbox)
+    beside = Page(inbox.settings.store_url, ORTIZ.case_manager_id, inbox.settings.inbox_port)
+    beside.start()
+    expect(page.locator("#fresh")).to_contain_text("Live")
+    assert beside.spoke.wait(30)
+    other = InboxProcess(inbox.settings)
+    other.start()
+    try:
+        inbox.stop()
+        assert beside.moved.wait(30)
+        tell(inbox.store, alert(newcomer(inbox.store, 0), "after", complaint=""))
+        row(page, "after").wait_for(state="attached")
+        expect(page.locator("#stale")).to_be_hidden()
+        beside.close()
+        assert max(seconds for _, seconds in beside.gaps) < 2
+    finally:
+        other.stop()
 
 
 def test_nothing_moves_under_the_pointer_or_the_keyboard(chrome, inbox):

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -22,6 +23,8 @@ from streams.inbox.pages.cards import on_card
 from streams.inbox.request import BEAT_SECONDS, MOST_READ_AGAIN, MOST_ROWS_AT_ONCE, Reader, SignedOut, bare, events, log
 from streams.store import Unavailable
 from streams.store.changes import FeedKind
+
+MOVE_MS: Final = 200  # within which the pages of an inbox that closes look for another one
 
 if TYPE_CHECKING:
     from streams.inbox.page import Visit
@@ -75,6 +78,8 @@ async def changes(inbox: "Inbox", request: Request, reader: Reader, position: in
                 yield sse("beat", await run_in_threadpool(partial(beat_now, inbox), reader), position)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wake.wait(), max(0.01, next_beat - loop.time()))
+        if inbox.live.closing:  # in order: whoever else is behind this address answers at once
+            yield f"retry: {random.randrange(MOVE_MS)}\n".encode() + sse("closing", {"within": MOVE_MS})
     except SignedOut:
         yield sse("locked", {})
     except Unavailable:
