@@ -34,6 +34,7 @@ from streams.inbox.process import open_to_others
 from streams.inbox.request import COOKIE, Inbox
 from streams.run.metrics import REGISTRY
 from streams.run.problems import Problem
+from streams.store import Store
 from streams.store.audit import Audited
 from streams.store.database import write_rows
 from streams.store.tables import alerts, deliveries, to_us
@@ -55,6 +56,7 @@ from tests.rigs.inbox import (
     tell,
     town,
 )
+from tests.rigs.store import DATABASES, url_of
 from tests.rigs.telling import destination
 
 BASE = "http://127.0.0.1:8080"
@@ -1138,8 +1140,16 @@ def test_the_page_of_a_stay_says_which_systems_were_told_and_whether_it_arrived(
     assert "fax system, by webhook did not arrive" in text
 
 
-def test_a_refused_look_asks_the_database_the_same_whether_the_stay_exists(store):
+@pytest.fixture(params=DATABASES)
+def either_store(request, tmp_path):
+    opened = Store.open(url_of(request.param, tmp_path, request), migrate=True)
+    yield opened
+    opened.close()
+
+
+def test_a_refused_look_asks_the_database_the_same_whether_the_stay_exists(either_store):
     """What is another's and what is not there cannot be told apart by time: the same queries, the same refusal."""
+    store = either_store
     rosa, luis = person(1), person(2, "Luis", "Bennett", practice_id="p77")
     load_people(store, [rosa, luis])
     tell(store, alert(rosa, "m1"))
