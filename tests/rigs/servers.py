@@ -5,6 +5,7 @@ Each `missing_*` function says in a sentence why a server cannot run here, or re
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,10 +22,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that nobody listens on right now, and that no outgoing connection is given meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(12_000, 32_000)  # below the range of ports that Linux hands out itself
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for_port(port: int, seconds: float = 60) -> None:
