@@ -510,8 +510,14 @@ def destination_add(
     facilities: Annotated[
         list[str] | None, typer.Option("--facility", help="Only stays at this hospital; repeatable.")
     ] = None,
+    practices: Annotated[
+        list[str] | None, typer.Option("--practice", help="Only people of this practice; repeatable.")
+    ] = None,
     programs: Annotated[
         list[str] | None, typer.Option("--program", help="Only people in this program; repeatable.")
+    ] = None,
+    risk_tiers: Annotated[
+        list[str] | None, typer.Option("--risk-tier", help="Only people of this risk tier; repeatable.")
     ] = None,
     hours: Annotated[str, typer.Option("--hours", help="Only then, such as 'Mon-Fri 08:00-17:00'.")] = "",
     every_minutes: Annotated[
@@ -525,8 +531,9 @@ def destination_add(
         list[str] | None,
         typer.Option(
             "--option",
-            help="NAME=VALUE; files: what. SFTP: host_key. MLLP: application, facility (MSH-5, MSH-6), tls=1. "
-            "Direct: oid. SMS: to, body (with {to} and {text}), type. To a hospital: instructions, programs.",
+            help="NAME=VALUE; files: what. CSV: rows=version. SFTP: host_key. MLLP: application, facility (MSH-5, "
+            "MSH-6), tls=1. Direct: oid. SMS: to, body (with {to} and {text}), type. To a hospital: instructions, "
+            "programs.",
         ),
     ] = None,
     certificate: Annotated[
@@ -553,7 +560,7 @@ def destination_add(
         run_add(
             _settings(), destination_id, address, form=form, whose=whose, name=name, tier=tier, hours=hours,
             wants={"kinds": kinds, "priorities": priorities, "reasons": reasons, "facilities": facilities,
-                   "programs": programs},
+                   "practices": practices, "programs": programs, "risk_tiers": risk_tiers},
             every_minutes=every_minutes, empty_files=empty_files, headers=headers or [], options=options or [],
             bearer=bearer, certificate=certificate,
             allow_private=allow_private, as_json=json,

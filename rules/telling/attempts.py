@@ -54,7 +54,6 @@ class GiveUp(StrEnum):
     NOT_WANTED = "not_wanted"  # the receiver says never
     SUPERSEDED = "superseded"  # a newer state took its place unsent
     REMOVED = "removed"  # the destination is gone
-    SKIPPED = "skipped"  # a person skipped it
     NOT_PASSED_ON = "not_passed_on"  # no message of this patient alone is behind the version, or it is kept no more
     WITHHELD = "withheld"  # the form cannot do without what this recipient may not know
 

@@ -46,9 +46,7 @@ class FormKind(StrEnum):
     DIRECT_COORDINATOR = "direct_coordinator"  # the same
 
 
-STATES: Final = frozenset(
-    {FormKind.NUDGE, FormKind.DIGEST, FormKind.SMS, FormKind.CSV}
-)  # a newer unsent version takes the place
+STATES: Final = frozenset({FormKind.NUDGE, FormKind.DIGEST, FormKind.SMS, FormKind.CSV})
 TO_HOSPITALS: Final = frozenset({FormKind.HL7_COORDINATOR, FormKind.DIRECT_COORDINATOR})  # once a stay
 NO_PATIENT: Final = frozenset({FormKind.NUDGE, FormKind.DIGEST, FormKind.SMS})
 WAYS_OF: Final = {
@@ -132,6 +130,11 @@ class Destination(Value):
     allow_private: bool = False  # the address may lie in one's own network
     headers: tuple[tuple[str, str], ...] = ()  # sent along over HTTP, never logged
     options: dict[str, str] = {}  # what one form or way needs beside, see `handoff destination add --help`
+
+    @property
+    def is_state(self) -> bool:
+        """Whether a newer version takes the place of an unsent older one; of CSV as its option `rows` says."""
+        return self.form in STATES and self.options.get("rows") != "version"
 
     @model_validator(mode="after")
     def _can_be(self) -> "Destination":

@@ -22,6 +22,7 @@ from streams.tell.ways.sftp import HOST_KEY, fingerprint_of, place_of
 _WORD: Final = r"[A-Za-z0-9_.-]{1,60}"
 OPTIONS: Final = {
     "what": _WORD,  # of files: how their names begin
+    "rows": "version|stay",  # of CSV: each version, or the newest unsent one of a stay
     "application": _WORD,  # of MLLP: MSH-5
     "facility": _WORD,  # MSH-6
     "tls": "1",

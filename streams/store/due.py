@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, update
 from parsers.people import Enrollee
 from rules.decisions import Alert
 from rules.telling.attempts import GiveUp
-from rules.telling.destinations import STATES, Destination, FormKind
+from rules.telling.destinations import Destination, FormKind
 from streams.store.database import Row, rows_among, write_rows
 from streams.store.delivery import DeliveryState, delivery_id
 from streams.store.destinations import WAITING
@@ -79,7 +79,7 @@ def write_due(
             destinations_told.setdefault(alert.alert_id, set()).add(where)
             if destination.form is FormKind.HL7_RECEIVED:
                 passed_on.append(alert)
-            if destination.form in STATES and alert.version > 1:
+            if destination.is_state and alert.version > 1:
                 replaced.append({"b_alert": alert.alert_id, "b_where": where, "b_version": alert.version})
     first = {where: count_events(connection, where, count) for where, count in sorted(events.items()) if count}
     numbered = [(*row[:-1], first[row[1]] - 1 + row[-1] if row[1] in first else 0) for row in rows]

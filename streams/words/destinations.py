@@ -28,7 +28,6 @@ FAILURES: Final[Mapping[str, str]] = {
     GiveUp.NOT_WANTED: "not wanted there",
     GiveUp.SUPERSEDED: "a newer one took its place",
     GiveUp.REMOVED: "the destination was removed",
-    GiveUp.SKIPPED: "skipped by a person",
     GiveUp.NOT_PASSED_ON: "no message to pass on",
     GiveUp.WITHHELD: "not for them to know",
 }

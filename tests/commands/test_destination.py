@@ -11,11 +11,13 @@ from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
 from rules.telling.attempts import Failure
+from rules.telling.destinations import Wants
 from streams.cli import app
 from streams.run.problems import Problem
 from streams.run.settings import load_settings
 from streams.store import Store
 from streams.store.delivery import DeliveryState, End
+from streams.store.opening import open_store
 from tests.rigs.receiver import Receiver
 from tests.rigs.store import line, record
 from tests.rigs.telling import decide_for
@@ -77,6 +79,15 @@ def test_a_bearer_token_comes_from_standard_input_and_goes_along() -> None:
         run("test", "oak")
         (got,) = receiver.of("ok/x")
         assert (got.headers["authorization"], got.headers["x-site"]) == ("Bearer t0ken", "7")
+
+
+def test_which_part_of_the_panel_is_told_is_said(here: Path) -> None:
+    parts = ("--practice", "P1", "--practice", "P2", "--risk-tier", "high", "--program", "chronic")
+    add("files", str(here), *parts, "--option", "rows=version", form="csv", whose="network:N1")
+    with open_store(load_settings()) as store:
+        made = store.destinations.find("files").destination
+    assert made.wants == Wants(practices=("P1", "P2"), risk_tiers=("high",), programs=("chronic",))
+    assert not made.is_state
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@
 import ast
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from streams.inbox.table import PAGES
 from streams.kafka.topics import TOPICS
 from streams.run import metrics
 from streams.run.settings import Settings, environment_name
+from streams.tell.forms.csv import COLUMNS
 from streams.words import people as people_words
 from streams.words import reasons as reason_words
 
@@ -69,7 +71,7 @@ def _metrics() -> str:
     return _table(("metric", "type", "what it is"), rows)
 
 
-def _words(values: type[Ending] | type[RejectCode]) -> str:
+def _words(values: Iterable[str]) -> str:
     return ", ".join(f"`{value}`" for value in values)
 
 
@@ -121,6 +123,7 @@ BLOCKS = {
     "topics": _topics,
     "endings": lambda: _words(Ending),
     "rejects": lambda: _words(RejectCode),
+    "csv columns": lambda: _words(COLUMNS),
     "reasons": lambda: _table(
         ("reason", "in words"), [(f"`{reason}`", reason_words.reason(reason)) for reason in Reason]
     ),

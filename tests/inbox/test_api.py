@@ -181,6 +181,7 @@ def test_alerts_after_a_cursor_each_once_and_only_what_was_told(settings, store)
         (line,) = client.get("/alerts", params={"after": cursor}).text.splitlines()
         assert json.loads(line)["alert"]["action"] == "retract"
         assert client.get("/alerts", params={"after": "x"}).status_code == 400
+        assert client.get("/alerts", params={"after": "999999"}).status_code == 410, "not skipped in silence"
         assert (
             client.get("/alerts", params={"after": lines[0]["cursor"]}).text.splitlines()[0]
             == answer.text.splitlines()[1]

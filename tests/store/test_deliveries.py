@@ -154,6 +154,13 @@ def test_a_newer_state_takes_the_place_of_an_unsent_one_and_an_event_never_does(
     assert states(filled, "s1") == {"due": 3, "waiting": 2, "superseded": 1}, "what is in hand is never superseded"
 
 
+def test_csv_holds_each_version_where_that_is_asked_for(filled: Store) -> None:
+    made = destination("s1", FormKind.CSV, address="/tmp/x", options={"rows": "version"})
+    filled.destinations.put(made, NOW)
+    decide_for(filled, [made], record(1), record(2))
+    assert states(filled, "s1") == {"due": 2, "waiting": 2}
+
+
 def test_a_retraction_follows_to_whom_an_earlier_version_was_or_may_have_been_told(filled: Store) -> None:
     decide_for(filled, [HOOK], record(1))
     again(filled, claim(filled), NOW + minutes(1), maybe=True)

@@ -33,7 +33,12 @@ async def alerts_after(inbox: "Inbox", request: Request, who: Caller) -> Respons
 
 
 def _lines(inbox: "Inbox", who: Caller, after: int) -> tuple[list[AlertLine], int]:
-    """At most `MOST_LINES`, and the cursor to go on from, past what is nobody of the caller's."""
+    """At most `MOST_LINES`, and the cursor to go on from, past what is nobody of the caller's.
+
+    Nothing is ever pruned, so no cursor is too old; one from before a backup was brought back may be ahead.
+    """
+    if after > inbox.store.changes.position():
+        raise Refusal(410, "after: ahead of this store, which was restored since; begin again without it")
     lines: list[AlertLine] = []
     read, cursor = 0, after
     while len(lines) < MOST_LINES and read < _MOST_READ:

@@ -22,6 +22,7 @@ _TITLES: Final = {
     403: "The token is not good for this, or the person may not do it.",
     404: "There is no such stay, or it is not the person's.",
     409: "Somebody else has the stay, or it is not at this version, or the key was used for another act.",
+    410: "A cursor ahead of this store, which was restored since.",
     412: "The stay changed since it was read.",
     413: "Too long.",
     415: "Not JSON.",
@@ -131,7 +132,7 @@ def document() -> dict[str, Any]:
                             "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
                             "links": {"Next": _link("listAlerts", after=f"$response.header.{NEXT}")},
                         },
-                        **_problems((400, 401, 403, 429, 503)),
+                        **_problems((400, 401, 403, 410, 429, 503)),
                     },
                 }
             },
