@@ -20,7 +20,7 @@ def moment(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
 def day(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
     """ "Tue Nov 24"; with the year when it is not this one."""
     local = at.astimezone(zone)
-    return _day(local.date()) + ("" if local.year == now.astimezone(zone).year else f", {local.year}")
+    return plain_day(local.date()) + ("" if local.year == now.astimezone(zone).year else f", {local.year}")
 
 
 def hour(at: datetime, zone: tzinfo = ZONE) -> str:
@@ -113,5 +113,6 @@ _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _day(on: date) -> str:
+def plain_day(on: date) -> str:
+    """ "Tue Nov 24"."""
     return f"{_DAYS[on.weekday()]} {_MONTHS[on.month - 1]} {on.day}"

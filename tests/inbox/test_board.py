@@ -266,12 +266,16 @@ def test_who_says_that_they_are_away_is_covered_from_then_on_and_a_load_keeps_it
 
 
 def test_a_manager_says_it_for_them_and_nobody_else_does(settings, store):
-    form = {"who": "cm-ortiz", "starts": local(24), "ends": local(72), "backup_id": "", "press": "away"}
+    form = {"who": "cm-ortiz", "starts": local(24), "ends": local(24 * 6), "backup_id": "", "press": "away"}
     with browser(settings, store, BROWN) as nurse:
         assert nurse.post("/cover", data=form).status_code == 404
     with browser(settings, store, HALE) as manager:
         assert manager.post("/cover", data=form).headers["location"] == "/cover"
-        assert "nobody named: the team answers" in manager.get("/cover").text
+        page = manager.get("/cover").text
+        assert "nobody named: the team answers" in page
+        assert re.search(r"Gap:</strong> nobody stands in for M. Ortiz, RN on \w{3} \w{3} \d+", page)
+        assert "M. Ortiz, RN away<br><strong" in page
+        assert "nobody stands in for 1 person on some of the next days" in manager.get("/board").text
         assert manager.post("/cover", data=form | {"who": "cm-far"}).status_code == 404
 
 

@@ -22,7 +22,9 @@ from streams.inbox.board import (
     some,
     waits_since,
 )
+from streams.inbox.coverage import gaps
 from streams.inbox.pages import list_rows as rows
+from streams.inbox.pages.cover import calendar_of
 from streams.inbox.pages.glass import REASON_WORDS, waiting_for
 from streams.inbox.pages.many import MOST_AT_ONCE, offered
 from streams.inbox.pages.reader_stay import ReaderStay, people_of
@@ -75,6 +77,7 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
         tiles=[(each_tile.value, TILE_WORDS[each_tile], len(network_board.tiles[each_tile])) for each_tile in Tile],
         chosen=tile,
         chosen_words=TILE_WORDS[Tile(tile)] if tile in set(Tile) else _whose(inbox, whose),
+        gaps=len(gaps(calendar_of(inbox, colleagues(inbox.desk, reader.person), now))),
         longest=_longest(network_board, now),
         rows=listed,
         ticked=moved is not None,

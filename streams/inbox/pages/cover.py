@@ -1,5 +1,6 @@
 """Being away, said on the page by oneself or by a manager; and what happened meanwhile, when one is back."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -10,6 +11,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from parsers.people import Absence, CaseManager
 from rules.following.acts import ActKind, effective
 from rules.following.roles import Doing, Relation, may
+from streams.inbox.coverage import Day, coverage, gaps
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.request import Reader
 from streams.inbox.team import away_until, colleagues
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from streams.inbox.request import Inbox
 
 LONGEST: Final = timedelta(days=366)
-SHOWN: Final = timedelta(days=14)  # what is to come
+SHOWN_DAYS: Final = 14  # what is to come
+SHOWN: Final = timedelta(days=SHOWN_DAYS)
 BACK_FOR: Final = timedelta(days=7)  # so long after coming back the list stays
 FAULTS: Final = {
     "times": "Not written: the end must lie after the start, at most a year later.",
@@ -63,6 +66,7 @@ def render(inbox: "Inbox", reader: Reader, said: str, whose: str) -> Response:
         for absence in inbox.desk.directory().absences.get(person.case_manager_id, ())
         if absence.ends > now and absence.starts < now + SHOWN
     ]
+    days = calendar_of(inbox, team, now)
     inbox.store.audit.write(me.case_manager_id, Audited.READ_LIST, now, detail="cover")
     return inbox.page(
         "cover.html",
@@ -82,9 +86,17 @@ def render(inbox: "Inbox", reader: Reader, said: str, whose: str) -> Response:
             for name, absence in sorted(coming, key=lambda named_absence: (named_absence[1].starts, named_absence[0]))
         ],
         away_until=_until(inbox, me, now),
-        shown_days=SHOWN.days,
+        shown_days=SHOWN_DAYS,
+        days=[(time_words.plain_day(day.on), day.away) for day in days] if coming else [],
+        gaps=[(name, [time_words.plain_day(on) for on in gap_days]) for name, gap_days in gaps(days).items()],
         meanwhile=meanwhile(inbox, me, now),
     )
+
+
+def calendar_of(inbox: "Inbox", team: Iterable[CaseManager], now: datetime) -> tuple[Day, ...]:
+    """Who of the team is away on each of the next days, from today on."""
+    zone = inbox.desk.zone
+    return coverage(inbox.desk.directory(), team, now.astimezone(zone).date(), SHOWN_DAYS, zone)
 
 
 def _named(person: CaseManager) -> str:
