@@ -116,6 +116,7 @@ MARKS: Final[Mapping[int, tuple[Of, Fact]]] = {
     1: (Of.DAY_AFTER, Fact.DIAGNOSIS_MISSING_DAY),
     7: (Of.WEEK_AFTER, Fact.DIAGNOSIS_MISSING_WEEK),
 }  # days after a discharge on which its diagnosis is looked for
+CANCELLED: Final = "cancelled"  # admissions that did not happen after all (A11), counted beside arrivals
 _ARRIVES: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
 
 
@@ -138,6 +139,8 @@ def facts_of(event: Event) -> tuple[str, ...]:
             Fact.ARRIVAL_LATE: late,
         }
         facts.update(fact for fact, is_so in wrong.items() if is_so)
+    if event.kind is EventKind.ADMIT_CANCELLED:
+        facts.add(CANCELLED)
     if event.kind is EventKind.DISCHARGED:
         facts |= {Of.DISCHARGES, f"{Of.DISCHARGES}:{bucket}"}
         wrong = {
@@ -155,6 +158,25 @@ def facts_of(event: Event) -> tuple[str, ...]:
     facts.update(fact for fact, value in missing.items() if not value)
     facts.update(_FOUND[note.finding] for note in event.notes if note.finding in _FOUND)
     return tuple(sorted(facts))
+
+
+class Habits(NamedTuple):
+    """What share of a feed's arrivals and discharges came late, and of its arrivals were cancelled; `None`: of too few
+    to say."""
+
+    late: float | None
+    cancelled: float | None
+
+
+def habits(counts: Mapping[str, int]) -> Habits:
+    """Of some weeks of a feed, summed."""
+    arrivals = counts.get(Of.ARRIVALS, 0)
+    late = counts.get(Fact.ARRIVAL_LATE, 0) + counts.get(Fact.DISCHARGE_LATE, 0)
+    return Habits(_share(late, arrivals + counts.get(Of.DISCHARGES, 0)), _share(counts.get(CANCELLED, 0), arrivals))
+
+
+def _share(some: int, total: int) -> float | None:
+    return some / total if total >= LEAST else None
 
 
 def facts_after(stay: Stay, days: int) -> tuple[str, ...]:

@@ -285,7 +285,7 @@ class Desk:
         A feed is somebody's that has told of a patient of theirs lately. One whose rhythm is not known is silent after
         `SILENT_MINUTES`.
         """
-        theirs = self._feeds_of(reader, now)
+        theirs = self.feeds_of(reader, now)
         with self._lock:
             if time.monotonic() - self._listened > DIRECTORY_SECONDS:
                 looked = self.store.ticks.last_run("silence")
@@ -307,7 +307,7 @@ class Desk:
             ]
         return sorted(silent, key=lambda heard_feed: heard_feed.received_at), len(heard)
 
-    def _feeds_of(self, reader: CaseManager, now: datetime) -> Mapping[str, TheirHospital] | None:
+    def feeds_of(self, reader: CaseManager, now: datetime) -> Mapping[str, TheirHospital] | None:
         """The feeds with patients of the reader, as of at most ten minutes ago; `None` for all."""
         practices = self.answers_for(reader, now)
         if practices is None:

@@ -111,6 +111,15 @@ class FeedTalks:
                 last[feed][Said(said)] = from_us(at)
         return {feed: Heard(hours[feed], said) for feed, said in last.items()}
 
+    def every(self, since: datetime, now: datetime) -> dict[str, timedelta]:
+        """How long after the one before a feed's message usually came since then; nothing of which none came."""
+        hours = (func.sum(feed_hours.c.messages), func.min(feed_hours.c.hour_us))
+        newer = feed_hours.c.hour_us >= to_us(since)
+        wanted = select(feed_hours.c.feed, *hours).where(newer).group_by(feed_hours.c.feed)
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return {feed: (now - from_us(first)) / int(messages) for feed, messages, first in rows}
+
     def put(self, turn: Turn, states: Mapping[str, State], now: datetime) -> None:
         """Write how feeds are; what was told of a silence is forgotten once it ends. Raises `Unavailable`."""
         before = {talk.feed: talk for talk in self.all()}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from streams.store.database import Database, delete_in_steps, write_rows
 from streams.store.tables import feed_weeks, from_us, to_us
@@ -59,6 +59,16 @@ class FeedWeeks:
             for row in connection.execute(select(feed_weeks).where(where)):
                 facts[row.week_us][row.fact] = row.messages
         return [Week(from_us(at), facts[at]) for at in wanted]
+
+    def sums(self, since: datetime) -> dict[str, dict[str, int]]:
+        """How often each fact was so, by feed, in the weeks that ended after `since`."""
+        sums: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        newer = feed_weeks.c.week_us > to_us(since) - _WEEK_US
+        wanted = select(feed_weeks.c.feed, feed_weeks.c.fact, func.sum(feed_weeks.c.messages)).where(newer)
+        with self._database.reading() as connection:
+            for feed, fact, messages in connection.execute(wanted.group_by(feed_weeks.c.feed, feed_weeks.c.fact)):
+                sums[feed][fact] = int(messages)
+        return dict(sums)
 
     def prune(self, now: datetime) -> None:
         """Forget weeks of more than a year ago."""

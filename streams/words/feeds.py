@@ -1,6 +1,6 @@
 """How a feed is in; since when it is quiet and what usually comes meanwhile, as people say it, out."""
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from rules.feeds.rhythm import Talk
@@ -10,6 +10,7 @@ from streams.words.times import ZONE, part_of_day, time_or_moment
 
 _PARTS: Final = {What.ARRIVALS: "admission or arrival", What.DISCHARGES: "discharge"}
 
+_LEAST_SHARE: Final = 0.01
 _NOT_SENT: Final = {What.FEED: "nothing", What.ARRIVALS: "no admission or arrival", What.DISCHARGES: "no discharge"}
 
 
@@ -46,7 +47,19 @@ def _usually(state: State, now: datetime) -> str:
     """What was to be expected since then tells how often something came."""
     if not state.usual or state.since is None:
         return ""
-    minutes = round((now - state.since).total_seconds() / 60 / state.usual)
+    gap = (now - state.since) / state.usual
+    return f"It usually sends {'' if state.what is What.FEED else 'one '}{every(gap)}."
+
+
+def every(gap: timedelta) -> str:
+    """ "every 6 minutes", "every hour"."""
+    minutes = round(gap.total_seconds() / 60)
     number, unit = (round(minutes / 60), "hour") if minutes >= 60 else (max(1, minutes), "minute")
-    often = unit if number == 1 else f"{number} {unit}s"
-    return f"It usually sends {'' if state.what is What.FEED else 'one '}every {often}."
+    return f"every {unit if number == 1 else f'{number} {unit}s'}"
+
+
+def share(part: float | None) -> str:
+    """ "4%", "under 1%"; of too few to say "–"."""
+    if part is None:
+        return "–"
+    return f"{100 * part:.0f}%" if part >= _LEAST_SHARE or not part else "under 1%"

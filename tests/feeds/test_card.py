@@ -19,6 +19,7 @@ from parsers.events import (
 from rules.decisions import Reason, Stay, StayStatus
 from rules.endings import Ending, LedgerEntry
 from rules.feeds.card import (
+    CANCELLED,
     LEAST,
     ROWS,
     Delay,
@@ -31,8 +32,10 @@ from rules.feeds.card import (
     facts_after,
     facts_of,
     facts_of_grammar,
+    habits,
 )
 from streams.words import feed_card as words
+from streams.words import feeds as feed_words
 
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
 WHOLE = Visit(
@@ -59,6 +62,15 @@ def test_what_is_whole_adds_nothing_wrong() -> None:
     assert set(facts_of(event())) == {Of.EVENTS, Of.VISITS, Of.ARRIVALS, "arrivals:60"}
     assert set(facts_of(event(EventKind.DISCHARGED))) == {Of.EVENTS, Of.VISITS, Of.DISCHARGES, "discharges:60"}
     assert set(facts_of(event(EventKind.PERSON_UPDATED, None))) == {Of.EVENTS}
+    assert set(facts_of(event(EventKind.ADMIT_CANCELLED))) == {Of.EVENTS, Of.VISITS, CANCELLED}
+
+
+def test_what_came_late_and_what_was_cancelled_are_shares_of_enough() -> None:
+    counts = {Of.ARRIVALS: 30, Of.DISCHARGES: 20, Fact.ARRIVAL_LATE: 4, Fact.DISCHARGE_LATE: 1, CANCELLED: 3}
+    assert habits(counts) == (0.1, 0.1)
+    assert habits({Of.ARRIVALS: LEAST - 1, Of.DISCHARGES: 1, CANCELLED: 1}) == (0.0, None)
+    assert habits({}) == (None, None)
+    assert [feed_words.share(part) for part in (None, 0.0, 0.004, 0.041)] == ["–", "0%", "under 1%", "4%"]
 
 
 def test_what_is_missing_is_named() -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from parsers.people import CaseManager, Role
 from rules.decisions import Action, Priority, StayStatus
+from rules.endings import Ending, LedgerEntry
 from rules.following.acts import ActKind, CloseReason, Mode, Outcome
 from rules.policy.policy import default_policy
 from streams.inbox.board import Tile
@@ -200,6 +201,38 @@ def test_some_are_moved_by_practice_by_the_newest_and_by_what_is_due_later(setti
         form = {"stay": ["1.m5", "1.m4"], "for_id": "cm-ortiz", "press": "assign", "act": "f" * 32, "back": "board"}
         assert client.post("/many", data=form).headers["location"] == "/board?said=2"
         assert ticked(client, chosen.format(1, "newest", "")) == ["m3"]
+
+
+def test_the_hospitals_of_a_network_stand_with_their_rhythm_and_what_came_late_or_was_cancelled(settings, store):
+    now = datetime.now(UTC)
+    facts = {"A01": ("arrivals", "arrival_late"), "A03": ("discharges",), "A11": ("cancelled",)}
+    sent = {"test": ["A01"] * 25 + ["A03"] * 25 + ["A11"] * 5, "elsewhere": ["A01"] * 25}
+    store.ledger.end(
+        [
+            LedgerEntry(
+                f"{feed}{number:026x}",
+                Ending.SUPPRESSED,
+                "not_on_panel",
+                now,
+                feed=feed,
+                trigger=code,
+                facts=facts[code],
+            )
+            for feed, codes in sent.items()
+            for number, code in enumerate(codes)
+        ]
+    )
+    turn = store.ticks.take("silence", "test", 15)
+    store.feed_talk.fold(turn)
+    with browser(settings, store, HALE) as client:
+        board, every_feed = client.get("/board").text, client.get("/feeds").text
+    line = re.search(r'<th scope="row">test</th>(.*?)</tr>', board, re.S).group(1)
+    assert re.search(r"last message </span>\d+ s ago<", line)
+    assert re.search(r"usually </span>every (\d+ minutes|minute)<", line)
+    assert re.search(r"late </span>[45]\d%<", line)  # the stays of the fixture came by it, too
+    assert "cancelled </span>17%<" in line
+    assert "elsewhere" not in board
+    assert '<th scope="row">elsewhere</th>' in every_feed
 
 
 def test_one_or_many_are_given_at_once_and_a_repetition_gives_nothing_twice(settings, store):

@@ -8,8 +8,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from parsers.people import CaseManager
+from rules.feeds.card import WEEKS_BEFORE
 from rules.following.glass import LOOK_DAYS
-from rules.following.roles import Doing, Relation, may
+from rules.following.roles import Doing, Relation, may, may_see_feed
 from streams.inbox.board import (
     TILE_WORDS,
     WHICH_WORDS,
@@ -25,6 +26,7 @@ from streams.inbox.board import (
 from streams.inbox.coverage import gaps
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.cover import calendar_of
+from streams.inbox.pages.feeds import lines_of
 from streams.inbox.pages.glass import REASON_WORDS, waiting_for
 from streams.inbox.pages.many import MOST_AT_ONCE, offered
 from streams.inbox.pages.reader_stay import ReaderStay, people_of
@@ -88,6 +90,8 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
         reviews=inbox.store.reviews.count(inbox.desk.answers_for(reader.person, now)),
         silent=[(feed.feed, feed.words, time_words.ago((now - feed.received_at).total_seconds())) for feed in silent],
         feeds=feeds,
+        lines=_hospitals(inbox, reader, now),
+        weeks=WEEKS_BEFORE,
         look_days=LOOK_DAYS,
         glass=[
             {
@@ -128,6 +132,14 @@ def _loads(inbox: "Inbox", network_board: Board, now: datetime) -> list[dict[str
         }
         for load in network_board.loads
     ]
+
+
+def _hospitals(inbox: "Inbox", reader: Reader, now: datetime) -> list[dict[str, Any]]:
+    """The feeds that tell of people here, for who may see how feeds do."""
+    theirs = inbox.desk.feeds_of(reader.person, now)
+    return lines_of(
+        inbox, lambda feed: (theirs is None or feed in theirs) and bool(may_see_feed(reader.person, feed)), now
+    )
 
 
 def _carries(load: Load) -> str:

@@ -3,13 +3,14 @@
 A hospital's integration analyst sees the own feeds; another's is as if it were not there.
 """
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
-from rules.feeds.card import WEEKS_BEFORE, Verdict, card
+from rules.feeds.card import WEEKS_BEFORE, Verdict, card, habits
 from rules.feeds.rhythm import Talk
 from rules.feeds.talk import State
 from rules.following.roles import may_see_feed
@@ -32,17 +33,31 @@ async def feeds_page(inbox: "Inbox", visit: "Visit") -> Response:
 
 
 def shown(inbox: "Inbox", reader: "Reader") -> Response:
-    now, zone = datetime.now(UTC), inbox.desk.zone
-    heard = inbox.store.ledger.feeds()
+    lines = lines_of(inbox, lambda feed: bool(may_see_feed(reader.person, feed)), datetime.now(UTC))
+    return inbox.page("feeds.html", reader=reader, lines=lines, weeks=WEEKS_BEFORE)
+
+
+def lines_of(inbox: "Inbox", shows: Callable[[str], bool], now: datetime) -> list[dict[str, Any]]:
+    """A line for each feed that `shows`: its last message, its rhythm, and what of it came late or was cancelled."""
+    zone, since = inbox.desk.zone, now - timedelta(weeks=WEEKS_BEFORE)
+    heard, cards = inbox.store.ledger.feeds(), set(inbox.store.feed_weeks.feeds())
     talk = {feed_talk.feed: feed_talk.state for feed_talk in inbox.store.feed_talk.all()}
-    cards = set(inbox.store.feed_weeks.feeds())
+    rhythm, sums = inbox.store.feed_talk.every(since, now), inbox.store.feed_weeks.sums(since)
     lines = []
-    for feed in sorted(feed_name for feed_name in {*heard, *cards} if may_see_feed(reader.person, feed_name)):
-        state = talk.get(feed, State(Talk.LEARNING))
-        ago = time_words.ago((now - heard[feed]).total_seconds()) if feed in heard else "never"
-        how = feed_words.quiet(state, now, zone) or state.talk.value
-        lines.append({"feed": feed, "ago": ago, "how": how, "card": feed in cards})
-    return inbox.page("feeds.html", reader=reader, lines=lines)
+    for feed in sorted(feed_name for feed_name in {*heard, *cards} if shows(feed_name)):
+        state, had = talk.get(feed, State(Talk.LEARNING)), habits(sums.get(feed, {}))
+        lines.append(
+            {
+                "feed": feed,
+                "ago": time_words.ago((now - heard[feed]).total_seconds()) if feed in heard else "never",
+                "usually": feed_words.every(rhythm[feed]) if feed in rhythm else "–",
+                "how": feed_words.quiet(state, now, zone) or state.talk.value,
+                "late": feed_words.share(had.late),
+                "cancelled": feed_words.share(had.cancelled),
+                "card": feed in cards,
+            }
+        )
+    return lines
 
 
 def card_shown(inbox: "Inbox", reader: "Reader", feed: str) -> Response:
