@@ -20,12 +20,18 @@ class SpokenFor(NamedTuple):
 
 
 def spoken_for(data: bytes, glance: Peek, feed_for: Callable[[str, str], Feed]) -> tuple[SpokenFor, ...]:
-    """MSH-4, and by the feed's settings the facility of the event; of a transfer also the one that was left (PV1-6.4).
+    """MSH-4; of its names the one that chose the feed; and by the feed's settings the facility of the event, of a
+    transfer also the one that was left (PV1-6.4).
 
-    What cannot be read to its end is judged by its header alone: the worker will reject it.
+    MSH-4 is one facility by a name and an id, and either may be listed. But who writes another's name before an own id,
+    or an own name before another's id, speaks for that other as soon as we go by it; and who names none, for whoever is
+    guessed. What cannot be read to its end is judged by its header alone: the worker will reject it.
     """
-    header = (SpokenFor("MSH-4", _names(glance.facility, glance.facility_id)),)
+    header: tuple[SpokenFor, ...] = (SpokenFor("MSH-4", _names(glance.facility, glance.facility_id)),)
     feed = feed_of(glance, feed_for)
+    if feed.sending:
+        by_name = feed_for(glance.application, glance.facility) == feed
+        header = (*header, SpokenFor("MSH-4", _names(glance.facility if by_name else glance.facility_id)))
     message = Message.parse(data, feed.charset, glance)
     if isinstance(message, Reject):
         return _said(header)
@@ -33,8 +39,7 @@ def spoken_for(data: bytes, glance: Peek, feed_for: Callable[[str, str], Feed]) 
     facilities = [*header]
     if not feed.facility:
         placed = facility_of(reader)
-        if reader.facility_from != "MSH-4":
-            facilities.append(SpokenFor(reader.facility_from, _names(placed)))
+        facilities.append(SpokenFor(reader.facility_from, _names(placed)))
     if _TRANSFERS & {glance.trigger.upper(), (message.get("EVN-1") or "").strip().upper()}:
         facilities.append(SpokenFor("PV1-6.4", _names(reader.namespace("PV1-6.4"))))
     return _said(facilities)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from parsers.feeds import Feed
+from parsers.feeds import Feed, Feeds
 from parsers.hl7.er7 import peek
 from parsers.hl7.spoken_for import spoken_for
 from parsers.outcomes import RejectCode
@@ -54,10 +54,15 @@ def adt(facility="MISSION", *, placed="", trigger="A01", left="", control_id="c1
 
 
 def said(data, *feeds):
-    def feed_for(_application, facility):
-        return next((feed for feed in feeds if facility in feed.sending), Feed())
+    """By place; MSH-4 with both of its names, which come first."""
+    return dict(reversed(spoken(data, *feeds)))
 
-    return {spoken.place: set(spoken.names) for spoken in spoken_for(data, peek(data), feed_for)}
+
+def spoken(data, *feeds):
+    def feed_for(_application, facility):
+        return next((feed for feed in feeds if facility in feed.sending or feed.name == "default"), Feed())
+
+    return [(each.place, set(each.names)) for each in spoken_for(data, peek(data), feed_for)]
 
 
 def test_a_message_speaks_for_its_sender_and_for_where_it_will_be_placed():
@@ -66,6 +71,8 @@ def test_a_message_speaks_for_its_sender_and_for_where_it_will_be_placed():
     assert said(adt("MISSION^2.16.840^ISO"))["MSH-4"] == {"mission", "2.16.840"}
     fixed = Feed(name="mission", sending=("MISSION",), facility="Mission Hospital")
     assert said(adt("MISSION", placed="PARDEE"), fixed) == {"MSH-4": {"mission"}}  # the operator's word places it
+    named = Feed(name="default", facility_from=("PV1-3.4", "MSH-4"))
+    assert spoken(adt(""), named) == [("MSH-4", {"default"})]  # names none: it would be placed by a guess
     moved = said(adt("MISSION", placed="MISSION", trigger="A02", left="PARDEE"))
     assert moved["PV1-6.4"] == {"pardee"}  # a transfer ends what was there
     assert "PV1-6.4" not in said(adt("MISSION", left="PARDEE"))
@@ -73,6 +80,28 @@ def test_a_message_speaks_for_its_sender_and_for_where_it_will_be_placed():
     assert said(b"MSH|^~\\&|EPIC|MISSION|||20261126||ADT^A01|1|P|2.5.1||||||UNICODE UTF-8\rPID|\xff\xff\r") == {
         "MSH-4": {"mission"}
     }
+
+
+def test_another_s_name_beside_an_own_id_and_an_own_name_beside_another_s_id_speak_for_the_other():
+    ours = Sender(name="a", facilities=("MISSION", "2.16.1"), networks=("10.0.0.1",))
+    theirs = Feed(name="pardee", sending=("2.16.9", "PARDEE"), facility="Pardee Hospital")
+    known = Feeds(feeds=(theirs,))
+    gate = Gatekeeper(lambda: Senders(senders=(ours,)), known.feed_for)
+    plain = Gatekeeper(lambda: Senders(senders=(ours,)), Feeds().feed_for)
+    for header, refused, refused_plain in (
+        ("MISSION^2.16.1^ISO", False, False),
+        ("MISSION", False, False),
+        ("2.16.1", False, False),
+        ("PARDEE^2.16.1^ISO", True, True),  # placed by its name
+        ("PARDEE^MISSION^ISO", True, True),
+        ("MISSION^2.16.9^ISO", True, False),  # read as the feed of that id
+        ("OTHER^2.16.1^ISO", True, True),
+    ):
+        for keeper_, expected in ((gate, refused), (plain, refused_plain)):
+            data = adt(header)
+            refusal = keeper_.refusal(data, peek(data), Caller("10.0.0.1"))
+            assert (refusal is not None) is expected, header
+            assert refusal is None or (refusal.code, refusal.place) == (RejectCode.OTHER_FACILITY, "MSH-4")
 
 
 @pytest.mark.parametrize(
