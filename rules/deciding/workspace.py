@@ -120,15 +120,15 @@ class Desk:
     def person(self, enrollee_id: str) -> Decision:
         """A31 and A29: whatever of the person's stays it concerns."""
         event = self.event
-        ids = event.patient.identifiers
         patient = event.patient
+        records = [identifier for identifier in patient.identifiers if identifier.names_a_record]  # no payer's number
         silent = patient.deceased is None and not patient.deceased_at and not event.cleared & {"PID-29", "PID-30"}
         if event.kind is EventKind.PERSON_UPDATED and silent:
             return suppressed(Reason.IDENTITY_ONLY)
         for stay in list(self.stays.values()):
             if stay.enrollee_id != enrollee_id or stay.merged_into:
                 continue
-            ours = stay.facility == event.facility or any(key_in(key, stay.patient_ids) for key in ids)
+            ours = stay.facility == event.facility or any(key_in(key, stay.patient_ids) for key in records)
             latest = self.latest.get(stay.stay_id)
             if event.kind is EventKind.PERSON_DELETED and ours:
                 self.apply(event.kind, advance(event, event.kind, stay, enrollee_id, ""), stay)

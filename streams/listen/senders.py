@@ -20,7 +20,7 @@ from parsers.feeds import Feed
 from parsers.hl7.er7 import Peek
 from parsers.hl7.spoken_for import spoken_for
 from parsers.outcomes import Reject, RejectCode
-from parsers.senders import Sender, Senders
+from parsers.senders import ANY, Sender, Senders
 from streams.run import metrics
 
 NOBODY: Final = ""  # its label where a connection is none of the senders
@@ -99,9 +99,14 @@ class Gatekeeper:
         if caller.until:
             metrics.SENDER_CERTIFICATE.labels(sender.name).set(caller.until)
         for said in spoken_for(data, seen, self._feed_for):
-            if not sender.speaks_for(said.names):
-                return self._refused(Reject(code=RejectCode.OTHER_FACILITY, place=said.place), sender.name, caller)
+            if sender.speaks_for(said.names) or (said.gives_way and not self._has_it(said.names)):
+                continue
+            return self._refused(Reject(code=RejectCode.OTHER_FACILITY, place=said.place), sender.name, caller)
         return None
+
+    def _has_it(self, said: frozenset[str]) -> bool:
+        """Whether some sender speaks for this facility by name."""
+        return any(ANY not in listed.facilities and listed.speaks_for(said) for listed in self._senders().senders)
 
     def _refused(self, reject: Reject, name: str, caller: Caller) -> Reject:
         once = (name, reject.code.value, caller.host)

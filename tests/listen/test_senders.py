@@ -104,6 +104,26 @@ def test_another_s_name_beside_an_own_id_and_an_own_name_beside_another_s_id_spe
             assert refusal is None or (refusal.code, refusal.place) == (RejectCode.OTHER_FACILITY, "MSH-4")
 
 
+def test_a_number_that_somebody_else_issued_is_not_ours_to_give_away():
+    ours = Sender(name="a", facilities=("MISSION",), networks=("10.0.0.1",))
+    theirs = Sender(name="b", facilities=("PARDEE", "2.16.9"), networks=("10.0.0.2",))
+    exchange = Sender(name="x", facilities=("*",), networks=("10.0.0.3",))
+    gate = keeper(ours, theirs, exchange)
+    for trigger, gone, refused in (
+        ("A40", "MRG|888^^^MISSION^MR", ""),
+        ("A40", "MRG|888^^^HEALTH SYSTEM^MR", ""),
+        ("A40", "MRG|888", ""),
+        ("A40", "MRG|888^^^pardee^MR", "MRG-1.4"),
+        ("A43", "MRG|887^^^MISSION^MR~888^^^&2.16.9&ISO^MR", "MRG-1.4"),
+        ("A44", "MRG|888^^^MISSION^MR||9^^^PARDEE", "MRG-3.4"),
+        ("A45", "MRG|888^^^MISSION^MR||||9^^^PARDEE", "MRG-5.4"),
+    ):
+        data = adt("MISSION", trigger=trigger) + gone.encode() + b"\r"
+        refusal = gate.refusal(data, peek(data), Caller("10.0.0.1"))
+        assert (refusal.place if refusal else "") == refused, gone
+        assert gate.refusal(data, peek(data), Caller("10.0.0.3")) is None
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [

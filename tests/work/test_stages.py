@@ -682,3 +682,14 @@ def test_what_a_store_of_a_newer_program_keeps_from_us_waits_for_it(reader, stor
     assert asyncio.run(replay.run(datetime.now(UTC) + timedelta(seconds=11))) == 1
     tell(stage, [discharged])
     assert store.ledger.endings() == {"alerted": 1, "amended": 1}
+
+
+def test_a_person_deleted_at_one_hospital_keeps_the_stays_at_another(reader, store, executor):
+    """They share a payer's number (PID-3 of type MA), which no hospital can delete."""
+    at_pardee = adt("A01", 1).replace(b"MISSION", b"PARDEE")
+    deleted = adt("A29", 1, minutes=60)
+    tell(decide_stage(store, FakeOutlet(), executor), events(reader, at_pardee, deleted))
+    assert store.ledger.endings() == {"alerted": 1, "suppressed": 1}
+    there = deleted.replace(b"MISSION", b"PARDEE").replace(b"A291.1", b"A291.2")
+    tell(decide_stage(store, FakeOutlet(), executor), events(reader, b"", b"", there))
+    assert store.ledger.endings() == {"alerted": 1, "suppressed": 1, "retracted": 1}
