@@ -109,6 +109,11 @@ class Directory:
         """Who answers when `person` should: that person, or a back-up; `None` when neither does at that minute."""
         return self._stand_in(person, at, ())
 
+    def back_at(self, case_manager_id: str, at: datetime) -> datetime | None:
+        """When somebody is back who is away at that minute; `None` for who is there."""
+        ends = [absence.ends for absence in self.absences.get(case_manager_id, ()) if _covers(absence, at)]
+        return max(ends, default=None)
+
     def carriers(self, practice_id: str) -> tuple[CaseManager, ...]:
         """Who carries the practice's panel, those first who coordinate it."""
         return tuple(self._carriers.get(practice_id, ()))

@@ -31,6 +31,7 @@ class DestinationRow(NamedTuple):
     succeeded_at: datetime | None
     last_failure: str
     sequence: int  # of its last file
+    rests_until: datetime | None  # after a failure; nothing is tried before
 
 
 class Destinations:
@@ -205,6 +206,7 @@ class Destinations:
             from_us(row.succeeded_us) if row.succeeded_us else None,
             row.last_failure,
             row.sequence,
+            from_us(row.rests_until_us) if row.rests_until_us else None,
         )
 
 

@@ -31,7 +31,7 @@ from streams.tell.in_thread import InThread
 from streams.tell.resting import Resting
 from streams.tell.seen import Known, seen_by
 from streams.tell.settling import Settler
-from streams.tell.slots import next_slot, opens_in
+from streams.tell.slots import closed_for, next_slot
 from streams.tell.turns import Turns
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets, Way
 
@@ -88,7 +88,9 @@ class Teller:
         self._stopping = False
         self.settler = Settler(lambda ends: self._in_thread(store.deliveries.settle, ends, name, now()))
         self._resting = Resting(store, ways, known, self._in_thread)
-        self._empty_files = Empties(store, forms, ways, known, self._in_thread, self._turns.__contains__, now)
+        self._empty_files = Empties(
+            store, forms, ways, known, secret, self._resting, self._in_thread, self._turns.__contains__, now
+        )
         self.away = ""  # why nothing can be claimed; "" while it can
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -188,7 +190,7 @@ class Teller:
                 await self._release(claimed)
                 return
             known = self._known()
-            if opens := opens_in(row.destination.hours, self._now().astimezone(known.policy.tz)):
+            if opens := closed_for(row.destination, known.directory, self._now().astimezone(known.policy.tz)):
                 await self._release(claimed)
                 await self._in_thread(self._store.destinations.rest, destination_id, self._now() + opens)
                 return

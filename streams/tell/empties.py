@@ -1,17 +1,23 @@
 """Files that say that nothing was, written where they are wanted once their span is over."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
+from rules.telling.attempts import Failure
 from rules.telling.destinations import FormKind, State, WayKind
 from streams.run import metrics
 from streams.store import Store
 from streams.store.destinations import DestinationRow
 from streams.tell.form import Form
 from streams.tell.in_thread import InThread
+from streams.tell.resting import Resting
 from streams.tell.seen import Known
 from streams.tell.slots import next_slot, opens_in
 from streams.tell.way import NotDelivered, Secrets, Way
+
+AT_ONCE: Final = 20
 
 
 class Empties:
@@ -23,6 +29,8 @@ class Empties:
         forms: Mapping[FormKind, Form],
         ways: Mapping[WayKind, Way],
         known: Callable[[], Known],
+        secret: bytes,
+        resting: Resting,
         in_thread: InThread,
         busy: Callable[[str], bool],
         now: Callable[[], datetime],
@@ -31,33 +39,55 @@ class Empties:
         self._forms = forms
         self._ways = ways
         self._known = known
+        self._secret = secret
+        self._resting = resting
         self._in_thread = in_thread
         self._busy = busy
         self._now = now
 
     async def write(self) -> None:
-        """Every empty file that is due. Raises `Unavailable`."""
-        for row in await self._in_thread(self._store.destinations.all):
-            await self._file(row)
+        """Every empty file that is due; a slow place holds up no other. Raises `Unavailable`."""
+        rows = await self._in_thread(self._store.destinations.all)
+        few = asyncio.Semaphore(AT_ONCE)
+
+        async def write(row: DestinationRow) -> None:
+            async with few:
+                await self._file(row)
+
+        await asyncio.gather(*(write(row) for row in rows if self._wanted(row, self._now())))
+
+    def _wanted(self, row: DestinationRow, now: datetime) -> bool:
+        destination, every = row.destination, row.destination.every_minutes
+        if not (destination.empty_files and every) or destination.state is not State.ACTIVE:
+            return False
+        if self._busy(destination.destination_id) or (row.rests_until and row.rests_until > now):
+            return False
+        if opens_in(destination.hours, now.astimezone(self._known().policy.tz)):
+            return False
+        return row.succeeded_at is None or row.succeeded_at < _slot(now, every)
 
     async def _file(self, row: DestinationRow) -> None:
         destination, now = row.destination, self._now()
         form, way = self._forms.get(destination.form), self._ways.get(destination.way)
-        every, where = destination.every_minutes, destination.destination_id
-        if not (destination.empty_files and every and form and way) or destination.state is not State.ACTIVE:
+        where = destination.destination_id
+        if form is None or way is None or await self._in_thread(self._store.deliveries.waits, where):
             return
-        slot = next_slot(now, every) - timedelta(minutes=every)
-        if (row.succeeded_at and row.succeeded_at >= slot) or self._busy(where):
-            return
-        if opens_in(destination.hours, now.astimezone(self._known().policy.tz)):
-            return
-        if await self._in_thread(self._store.deliveries.waits, where):
-            return
-        parcel = form.empty(destination, row.sequence + 1, slot)
+        parcel = form.empty(destination, row.sequence + 1, _slot(now, destination.every_minutes))
         if parcel is None:
             return
-        said = await way.deliver(parcel, destination, Secrets({}))
+        try:
+            kept = await self._in_thread(self._store.destinations.secrets_of, where, self._secret, now)
+        except ValueError:  # under another key
+            kept = None
+        unopened = NotDelivered(Failure.MISCONFIGURED)
+        said = unopened if kept is None else await way.deliver(parcel, destination, Secrets(kept))
         if isinstance(said, NotDelivered):
             metrics.DELIVERY_FAILURES.labels(destination.way, said.failure).inc()
+            await self._resting.rests(destination, said.failure, now)
         elif await self._in_thread(self._store.deliveries.number_batch, where, (), row.sequence):
             await self._in_thread(self._store.destinations.heard_well, where, now)
+
+
+def _slot(now: datetime, every_minutes: int) -> datetime:
+    """When the span of now began."""
+    return next_slot(now, every_minutes) - timedelta(minutes=every_minutes)

@@ -1,8 +1,16 @@
-"""The hours and the spans of a destination in, when it may be told and when its next file is due out."""
+"""The hours and the spans of a destination in, when it may be told and when its next file is due out.
+
+Hours are those of the clock on the wall, also on the days on which it is changed.
+"""
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from parsers.hours import ALWAYS, DAY, WEEK, read_hours, within
+from rules.telling.destinations import NO_PATIENT, Destination, Whose
+from rules.telling.directory import Directory
+
+AWAY_LOOK: Final = timedelta(minutes=15)  # whoever is away may come back early
 
 
 def next_slot(now: datetime, every_minutes: int) -> datetime:
@@ -18,4 +26,14 @@ def opens_in(hours: str, local: datetime) -> timedelta:
         return timedelta()
     minute = local.weekday() * DAY + local.hour * 60 + local.minute
     wait = min((start - minute) % WEEK for start, _ in spans)
-    return timedelta(minutes=wait) - timedelta(seconds=local.second, microseconds=local.microsecond)
+    opens = local.replace(second=0, microsecond=0) + timedelta(minutes=wait)  # on the wall
+    return opens.astimezone(UTC) - local.astimezone(UTC)
+
+
+def closed_for(destination: Destination, directory: Directory, local: datetime) -> timedelta:
+    """How long until a destination may be told: its hours have begun, and a person whose work is counted is back."""
+    if destination.whose is Whose.PERSON and destination.form in NO_PATIENT:
+        back = directory.back_at(destination.owner_id, local)
+        if back is not None:
+            return min(back.astimezone(UTC) - local.astimezone(UTC), AWAY_LOOK)
+    return opens_in(destination.hours, local)

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from parsers.people import Absence
 from rules.decisions import AlertKind
 from rules.policy.policy import default_policy
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.confidentiality import DEFAULT
 from rules.telling.destinations import FormKind, State, Wants, WayKind, Whose
+from rules.telling.directory import Directory
 from streams.store import Store, Unavailable
 from streams.store.delivery import DeliveryState, delivery_id, mail_id
 from streams.tell import turns
@@ -72,8 +74,9 @@ class Scripted:
 class Rig:
     """A teller whose clock the test moves."""
 
-    def __init__(self, store: Store, way, waiting: Waiting = NOTHING) -> None:
+    def __init__(self, store: Store, way, waiting: Waiting = NOTHING, directory: Directory = DIRECTORY) -> None:
         self.store = store
+        self.directory = directory
         self.now = NOW
         self.way = way
         self.waiting = waiting
@@ -92,8 +95,8 @@ class Rig:
                 NONE_KEPT,
                 Contacts(self.store, lambda: DIRECTORY, lambda: self.now).of,
             ),
-            dict.fromkeys((WayKind.HTTP, WayKind.SMTP, WayKind.FOLDER, WayKind.DIRECT, WayKind.MLLP), way),
-            lambda: Known(DIRECTORY, DEFAULT, default_policy()),
+            dict.fromkeys(WayKind, way),
+            lambda: Known(self.directory, DEFAULT, default_policy()),
             SECRET,
             "rig",
             executor=self.executor,
@@ -109,6 +112,10 @@ class Rig:
     def turns_beside_one_another(self) -> None:
         """The same, no turn waiting for another to end."""
         asyncio.run(self._turn(apart=False))
+
+    def empty_files(self) -> None:
+        """What a teller does from time to time beside."""
+        asyncio.run(self._teller()._empty_files.write())
 
     async def _turn(self, apart: bool = True) -> None:
         teller = self._teller()
@@ -390,6 +397,57 @@ def test_outside_its_hours_a_destination_rests_until_they_begin(store: Store) ->
     rig.turn(minutes(60))
     assert len(way.sent) == 1
     assert rows(store)[0].tries == 1
+
+
+@pytest.mark.parametrize(("evening", "hours"), [("2027-03-13", 8), ("2026-10-31", 10), ("2026-11-21", 9)])
+def test_a_digest_comes_at_its_hour_on_the_wall_also_when_the_clock_is_changed(evening: str, hours: int) -> None:
+    local = datetime.fromisoformat(f"{evening}T22:00:00").replace(tzinfo=default_policy().tz)
+    assert opens_in("07:00-07:30", local) == timedelta(hours=hours)
+
+
+def test_who_is_away_gets_no_mail_until_they_are_back(store: Store) -> None:
+    nudge = destination("n1", FormKind.NUDGE, Whose.PERSON, address="ortiz@example.org")
+    hook = destination("d1", whose=Whose.PERSON)
+    for each in (nudge, hook):
+        store.destinations.put(each, NOW)
+    decide_for(store, [nudge, hook], record(1))
+    away = Absence(case_manager_id="ortiz", starts=NOW - minutes(60), ends=NOW + minutes(20))
+    people = DIRECTORY.case_managers.values()
+    directory = Directory(DIRECTORY.networks.values(), DIRECTORY.practices.values(), people, [away], [])
+    way = Scripted()
+    rig = Rig(store, way, Waiting(urgent=1), directory)
+    for after in (0, 16):
+        rig.turn(minutes(after))
+        assert [where for where, _ in way.sent] == ["d1"], "a system is told all the same"
+    rig.turn(minutes(5))
+    assert [where for where, _ in way.sent] == ["d1", "n1"]
+    assert store.deliveries.sums()["n1"].balanced
+
+
+def test_a_file_that_says_that_nothing_was_goes_where_the_others_go_with_their_secrets(store: Store) -> None:
+    options = {"every_minutes": 60, "empty_files": True, "way": WayKind.SFTP, "address": "sftp://a@files.example/in"}
+    for name in ("files", "dead"):
+        store.destinations.put(destination(name, FormKind.CSV, **options), NOW)
+        store.destinations.put_secret(name, "ssh_key", f"key of {name}", SECRET, NOW, timedelta())
+
+    class Signing(Scripted):
+        async def deliver(self, parcel, to, secrets):
+            assert secrets.newest("ssh_key") == f"key of {to.destination_id}"
+            said = await super().deliver(parcel, to, secrets)
+            return NotDelivered(Failure.NO_CONNECTION) if to.destination_id == "dead" else said
+
+    way = Signing()
+    rig = Rig(store, way)
+    for _ in range(3):
+        rig.empty_files()
+    assert sorted(where for where, _ in way.sent) == ["dead", "files"], "who fails rests"
+    rig.now += minutes(61)
+    rig.empty_files()
+    assert [parcel.name for where, parcel in way.sent if where == "files"] == [
+        "stays_20261122T120000Z_20261122T120000Z_000001.csv",
+        "stays_20261122T130000Z_20261122T130000Z_000002.csv",
+    ]
+    assert store.destinations.find("dead").last_failure == Failure.NO_CONNECTION
 
 
 def test_hours_and_slots() -> None:
