@@ -9,6 +9,7 @@ from typing import Final
 from rules.following.roles import Doing
 from streams.inbox.api.alerts import alerts_after
 from streams.inbox.api.document import document_page
+from streams.inbox.api.report import WEEK, report
 from streams.inbox.api.stays import list_stays, one_stay, write_act
 from streams.inbox.opened import WAYS
 from streams.inbox.page import Call, Comes, Open, Page
@@ -155,5 +156,6 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Call("/api/v1/stays", "GET", Scope.READ, list_stays),
     Call("/api/v1/stays/{alert_id}", "GET", Scope.READ, one_stay),
     Call("/api/v1/stays/{alert_id}/acts", "POST", Scope.ACT, write_act),
+    Call("/api/v1/report", "GET", Scope.READ, report, frozenset({WEEK})),
     Call("/api/v1/alerts", "GET", Scope.READ, alerts_after, frozenset({"after"})),
 )

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from parsers.people import CaseManager, Role
 from rules.decisions import Action, AlertKind, Owner, Reason
 from rules.following.acts import Act, ActKind
+from rules.policy.policy import default_policy
 from streams.commands.token import run_create, run_list, run_revoke
 from streams.inbox.api.document import document
 from streams.inbox.guesses import MOST
+from streams.inbox.pages.act_form import PRESSES, act_of
 from streams.run.problems import Problem
 from streams.store import Unavailable
 from streams.store.api_tokens import Scope
@@ -119,6 +122,46 @@ def test_what_may_not_be_is_refused_with_its_reason(settings, store, town):
     assert store.acts.of_stay("s1") == ()
 
 
+def forms_of(now):
+    """A form for each press of the pages, with what it needs."""
+    tomorrow, today = (now + timedelta(days=1)).isoformat(), now.date().isoformat()
+    needs = {
+        "hand_over": {"for_id": "cm-brown"}, "assign": {"for_id": "cm-brown"}, "visit_booked": {"day": today},
+        "guide_answered": {"guide": "after_discharge", "q-medicines": "yes"}, "note": {"text": "fine"},
+        "referral": {"referral_id": "r1", "referral_step": "made", "referral_to": "Meals"},
+        "remind": {"until": tomorrow},
+        "contact_wishes": {"message": "yes"}, "ask": {"for_id": "cm-brown", "text": "Which dose?"},
+        "close": {"close_reason": "moved_away"},
+    }  # fmt: skip
+    return {press: {"press": press, "version": "1", **needs.get(press, {})} for press in PRESSES}
+
+
+def test_whatever_a_page_can_write_another_system_can_write_as_the_same_act(settings, store, town):
+    manager = CaseManager(case_manager_id="mg-hale", name="S. Hale", role=Role.MANAGER, network_id="n1")
+    load_people(store, [town], staff=[manager])
+    now, ours, written = datetime.now(UTC), {"act_id", "by", "role", "recorded_at"}, {}
+    with api(settings, store) as client:
+        secret, _ = token(store, manager)
+        managed = {"Authorization": f"Bearer {secret}"}
+        asked = acted(store, "s1", "cm-brown", ActKind.ASK, 1, now, for_id="cm-ortiz", text="When?")
+        offered = acted(store, "s1", "cm-brown", ActKind.HAND_OVER, 1, now, for_id="cm-ortiz")
+        for press, form in forms_of(now).items():
+            form |= {"answer": {"answers_act": asked.act_id}, "accept": {"answers_act": offered.act_id}}.get(press, {})
+            meant = act_of(form, ORTIZ, "press-0001", now, default_policy())
+            assert isinstance(meant, Act), (press, meant)
+            body = meant.model_dump(mode="json", exclude=ours, exclude_defaults=True)
+            key = f"api-{press}-1"
+            answer = post(client, body, key, **(managed if press == "assign" else {}))
+            assert answer.status_code == 201, (press, answer.json())
+            same = Act.model_validate(answer.json())
+            assert same.model_dump(exclude=ours) == meant.model_dump(exclude=ours)
+            assert post(client, body, key, **(managed if press == "assign" else {})).status_code == 200
+            written[press] = same
+        undo = post(client, {"kind": "undo", "version": 1, "supersedes": "api-note-1"}, "api-undo-1")
+        assert undo.status_code == 201
+    assert {act.kind for act in written.values()} | {ActKind.UNDO} == set(ActKind)
+
+
 def test_who_takes_what_another_has_says_so(settings, store):
     enrollee = person(1)
     load_people(store, [enrollee])
@@ -215,6 +258,7 @@ def test_the_document_is_served_to_everybody_and_names_what_there_is(settings, s
         "/stays",
         "/stays/{alert_id}",
         "/stays/{alert_id}/acts",
+        "/report",
         "/alerts",
     }
     schema = document()["components"]["schemas"]["ActIn"]

@@ -21,6 +21,7 @@ from streams.follow.reports import Reports
 from streams.follow.ticks import TickName
 from streams.store.week_counts import Sums
 from streams.words.report import COLUMN_WORDS
+from tests.inbox.test_api import api
 from tests.rigs.acts import acted, undone
 from tests.rigs.client import browser
 from tests.rigs.inbox import FAR, ORTIZ, alert, clock, discharge, load_people, open_store, person, tell
@@ -223,3 +224,19 @@ def test_what_is_done_later_counts_and_a_stay_stays_with_the_practice_of_its_day
     assert place == ("p1", "Mission Hospital", Sums(told=1, to_call=1, called_in_time=1, reached=1))
     turn = store.ticks.take(TickName.REPORTS, "test", 15)
     assert not store.week_counts.count(turn, ZONE), "nothing is counted twice"
+
+
+def test_another_system_reads_the_same_numbers(settings, store):
+    weeks_of(store, 7)
+    count(store)
+    week, sums = max(store.week_counts.weeks(("p1", "p2"), NOW.date()).items(), key=lambda week: week[1])
+    with api(settings, store, HALE) as client:
+        answer = client.get("/report", params={"week": week + timedelta(days=6)}).json()
+        assert client.get("/report").json()["week"] == week_of(datetime.now(UTC), ZONE).isoformat()
+        for wrong in ("soon", "2026-W48-1"):
+            assert client.get("/report", params={"week": wrong}).status_code == 400
+    assert answer["week"] == week.isoformat()
+    assert {name: sum(place[name] for place in answer["places"]) for name in Counted} == sums._asdict()
+    assert {place["practice"] for place in answer["places"]} <= {"Haywood Family Medicine", "Black Mountain Clinic"}
+    with api(settings, store, ORTIZ) as client:
+        assert client.get("/report").status_code == 403

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from streams.inbox.api.alerts import NEXT
 from streams.inbox.api.models import MODELS
+from streams.inbox.api.report import WEEK
 from streams.inbox.api.stays import KEY_PATTERN
 
 if TYPE_CHECKING:
@@ -111,6 +112,23 @@ def document() -> dict[str, Any]:
                             "links": {"Stay": _link("getStay", **_SAME_STAY)},
                         },
                         **_problems((400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503)),
+                    },
+                }
+            },
+            "/report": {
+                "get": {
+                    "summary": "A week of the person's network, by practice and hospital: counts.",
+                    "operationId": "getReport",
+                    "parameters": [
+                        {
+                            **{"name": WEEK, "in": "query", "required": False},
+                            "schema": {"type": "string", "format": "date"},
+                            "description": "a day of it; left out: this week",
+                        }
+                    ],
+                    "responses": {
+                        "200": {"description": "Its numbers, of this minute.", "content": _content("Report")},
+                        **_problems((400, 401, 403, 429, 503)),
                     },
                 }
             },

@@ -1,6 +1,6 @@
 """What the API takes and gives. An act is the act of the pages: its fields are `rules.following.acts.Act`'s own."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from pydantic import AwareDatetime, Field, create_model
@@ -108,6 +108,29 @@ class AlertLine(Value):
     alert: AlertView
 
 
+class PlaceOut(Value):
+    """A practice and a hospital: how many stays of its people there counted as each."""
+
+    practice_id: str
+    practice: str = Field(description="its name; empty: none on file")
+    hospital: str
+    told: int
+    to_call: int
+    called_in_time: int
+    reached: int
+    to_visit: int
+    visited_in_time: int
+    unable: int
+    taken_back: int
+
+
+class Report(Value):
+    """A week of the person's network: stays that somebody was first told of in it. Counts, nobody's name."""
+
+    week: date = Field(description="its Monday")
+    places: tuple[PlaceOut, ...]
+
+
 class FaultOut(Value):
     code: ActFault
     field: str
@@ -124,4 +147,4 @@ class ProblemOut(Value):
     held_by: str = ""
 
 
-MODELS: Final = (ActIn, Act, StayList, StayWhole, AlertLine, ProblemOut)
+MODELS: Final = (ActIn, Act, StayList, StayWhole, AlertLine, Report, ProblemOut)
