@@ -112,10 +112,10 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     people bear, a nickname that is a name of its own, the same one and another middle name, one called by the other's
     middle name, a number next to the other's) and Jr/Sr (another suffix, another birth date) never pass without an
     identifier, and not with a Social Security number alone where the middle names differ too; nor does a child of the
-    other sex, or of one address and another phone, without a middle name where one is on file. Who is grown shares no
-    home with a twin: there one address or phone is enough beside a like name, another last or another middle name. On a
-    day for which all enrolled were looked for, one address is enough beside one loose element. Certain needs all three
-    present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
+    other sex, or of one address and no phone like it, without a middle name where one is on file. Who is grown shares
+    no home with a twin: there one address or phone is enough beside a like name, another last or another middle name.
+    On a day for which all enrolled were looked for, one address is enough beside one loose element. Certain needs all
+    three present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
     """
     return hold_down(ceiling_of(comparison, panel_size), comparison, comparison.weight, panel_size)
 
@@ -206,7 +206,7 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
         return Grade.PROBABLE if enough else Grade.POSSIBLE
     if evidence.get(SEX) == DIFFERS and comparison.grown is False and not (identifiers or near or given):
         return Grade.POSSIBLE  # a twin of the other sex
-    half_home = thirds == 1 and evidence.get(ADDRESS) in _PLACE and evidence.get(PHONE) == DIFFERS
+    half_home = thirds == 1 and evidence.get(ADDRESS) in _PLACE and evidence.get(PHONE) != ONE_DIGIT
     if half_home and comparison.untold and comparison.grown is False:
         return Grade.POSSIBLE  # Maria Elena or her twin Maria Luz, when only Maria is said
     near_home = evidence.get(ADDRESS) in _NEAR_HOME and evidence.get(ZIP) in _NEAR_ZIP
