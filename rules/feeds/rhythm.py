@@ -126,12 +126,16 @@ def silence(
 
 
 def patient(rhythm: Rhythm, since: datetime, until: datetime, zone: ZoneInfo, slow_days: Sequence[datetime]) -> float:
-    """What was to be expected in a span, a slow day counting for half."""
+    """What was to be expected in a span, a slow day counting for half, or as a Sunday where that is less: who is closed
+    on weekends is closed on holidays."""
     slow = {day.astimezone(zone).date() for day in slow_days}
     total, at = 0.0, since
     while at < until:
         midnight = (at.astimezone(zone) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
         edge = min(midnight.astimezone(UTC), until)
-        total += expected(rhythm, at, edge, zone) * (0.5 if at.astimezone(zone).date() in slow else 1.0)
-        at = edge
+        due = expected(rhythm, at, edge, zone)
+        if (day := at.astimezone(zone).date()) in slow:
+            to_sunday = timedelta(days=6 - day.weekday())
+            due = min(due / 2, expected(rhythm, at + to_sunday, edge + to_sunday, zone))
+        total, at = total + due, edge
     return total

@@ -162,13 +162,21 @@ def _thin(
         if until - span < rhythm.since + LEARNING:
             continue
         came, due = _against(rhythm, counts, until - span, until, zone, slow_days, pauses)
-        spread = math.sqrt(max(due, 1.0) + (DAYS_DIFFER * due) ** 2 / (span / timedelta(days=1)))
+        spread = math.sqrt(max(due, 1.0) + _varies(rhythm, until - span, until, zone, slow_days))
         if due - came < BEYOND * spread:
             continue
         came_last, due_last = _against(rhythm, counts, until - NEWEST, until, zone, slow_days, pauses)
         if came_last < LOW * due_last:
             return State(Talk.LATE, What.VOLUME, until - span, due, came)
     return None
+
+
+def _varies(rhythm: Rhythm, since: datetime, until: datetime, zone: ZoneInfo, slow_days: Sequence[datetime]) -> float:
+    """By how much a span's volume varies beyond chance, squared: each day by its share of what is due on it, so that
+    the two days of a weekend clinic's week even out less than the seven of a hospital's."""
+    days = [since + timedelta(days=number) for number in range((until - since) // timedelta(days=1))]
+    due = (patient(rhythm, day, day + timedelta(days=1), zone, slow_days) for day in days)
+    return sum((DAYS_DIFFER * of_day) ** 2 for of_day in due)
 
 
 def _against(

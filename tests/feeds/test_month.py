@@ -19,7 +19,7 @@ ZONE = ZoneInfo("America/New_York")
 START = datetime(2026, 8, 3, 4, 0, tzinfo=UTC)  # Monday midnight in North Carolina
 WEEKS = 10
 END = START + timedelta(weeks=WEEKS)
-HOLIDAY = datetime(2026, 9, 7, 16, 0, tzinfo=UTC)
+HOLIDAY = datetime(2026, 9, 21, 16, 0, tzinfo=UTC)  # in the month that is looked at
 BUSY = [0.3] * 6 + [1.3] * 16 + [0.5] * 2
 NIGHTS_OF_NOTHING = [0.0] * 6 + [1.4] * 15 + [0.3] * 3
 OFFICE = [0.0] * 8 + [2.6] * 9 + [0.0] * 7
@@ -31,12 +31,13 @@ class Shape(NamedTuple):
     per_day: float
     hours: list[float]
     weekend: float = 0.8
+    holiday: float = 0.6
 
 
 LARGE = Shape(400, BUSY)
 MIDDLE = Shape(120, BUSY)
 RURAL = Shape(20, NIGHTS_OF_NOTHING)
-OFFICES = Shape(25, OFFICE, weekend=0.0)
+OFFICES = Shape(25, OFFICE, weekend=0.0, holiday=0.0)
 SHAPES = {"large": LARGE, "middle": MIDDLE, "rural": RURAL, "office": OFFICES}
 
 
@@ -47,13 +48,13 @@ class Message(NamedTuple):
 
 @cache
 def month(shape_name: str, seed: int) -> tuple[Message, ...]:
-    """Visits by chance, days that differ by a fifth, a holiday at 60%; 3.6 messages each, most of them updates."""
+    """Visits by chance, days that differ by a fifth, a holiday (offices are closed); mostly updates."""
     shape, rng, messages, day_factor = SHAPES[shape_name], random.Random(seed), [], 1.0
     for hour in range(WEEKS * 168):
         at = START + timedelta(hours=hour)
         local = at.astimezone(ZONE)
         if local.hour == 0:
-            day_factor = rng.lognormvariate(-0.02, 0.2) * (0.6 if local.date() == HOLIDAY.date() else 1.0)
+            day_factor = rng.lognormvariate(-0.02, 0.2) * (shape.holiday if local.date() == HOLIDAY.date() else 1.0)
         weekend = shape.weekend if local.weekday() >= 5 else 1.0
         rate = shape.per_day / sum(shape.hours) * shape.hours[local.hour] * weekend * day_factor
         for _ in range(_poisson(rng, rate)):
@@ -197,6 +198,28 @@ def test_a_feed_that_came_back_is_not_thin_for_days() -> None:
     messages = tuple(message for message in month("middle", 1) if not CUT <= message.at < down)
     after = looks(messages, down + timedelta(hours=12), down + timedelta(days=5), step=3)
     assert [look for look in after if look[1].is_quiet] == []
+
+
+def test_who_is_closed_on_weekends_is_no_silence_on_a_holiday() -> None:
+    closed = [HOLIDAY.astimezone(ZONE).replace(hour=hour) for hour in (9, 12, 17, 23)]
+    ear = Ear(month("office", 1))
+    how = usual(ear.heard(closed[0], timedelta(weeks=8)), ZONE)
+    for at in closed:
+        heard = ear.heard(at.astimezone(UTC), timedelta(days=8))
+        assert state(how, heard, at, ZONE, [HOLIDAY]).talk is Talk.TALKING
+    assert state(how, heard, closed[-1], ZONE).talk is Talk.SILENT  # on any other Monday
+
+
+def test_two_open_days_a_week_even_out_less_than_seven() -> None:
+    """Half of the usual: of seven days that is no chance, of two it may be one."""
+    whole_week = {START + timedelta(hours=hour): 4 for hour in range(8 * 168) if hour % 24 in range(13, 21)}
+    weekend = {at: 14 for at in whole_week if at.astimezone(ZONE).weekday() >= 5}
+    now = START + timedelta(weeks=8)
+    for hours, what in ((whole_week, What.VOLUME), (weekend, What.FEED)):
+        last_week = {at: count // 2 if at >= now - timedelta(weeks=1) else count for at, count in hours.items()}
+        how = usual(Heard({Said.ARRIVAL: hours}, {Said.ARRIVAL: now - timedelta(weeks=1)}), ZONE)
+        heard = Heard({Said.ARRIVAL: last_week}, {Said.ARRIVAL: max(hours)})
+        assert state(how, heard, now, ZONE).what is what
 
 
 def test_a_planned_pause_is_not_held_against_a_feed_that_is_back() -> None:
