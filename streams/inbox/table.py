@@ -138,7 +138,7 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/still", FETCHED, None, still),
     Page("/left", FETCHED, None, time_left, enrolling=True),
     Page("/stream", FETCHED, SEE_ROW, stream),
-    Page("/stream/all", FETCHED, SEE_ROW, stream_all, locked_too=True),
+    Page("/stream/all", FETCHED, SEE_ROW, stream_all, locked_too=True, demo=True),
     Open("/sign-in", "GET", sign_in_page, "signs in"),
     Open("/sign-in", "POST", sign_in, "signs in"),
     Open("/sign-in/password", "POST", with_password, "signs in", own=True),

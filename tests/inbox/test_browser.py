@@ -772,20 +772,25 @@ def events(url, cookies, after, count, header=False):
 
 
 def test_the_stream_resumes_anywhere_without_a_hole_or_a_repeat(inbox):
-    start = inbox.store.changes.position()
-    for number in range(20):
-        tell(inbox.store, alert(newcomer(inbox.store, number), f"e{number}", complaint=MARKER))
-    cookies = {}
-    with httpx.Client() as client:
-        address, _, token = inbox.link("cm-ortiz", inbox.store).partition("?t=")
-        client.post(address, data={"t": token})
-        cookies = dict(client.cookies)
-    whole = events(inbox.url, cookies, start, 20)
-    assert [number for number, _ in whole] == list(range(start + 1, start + 21))
-    for cut in (0, 1, 7, 19):
-        assert events(inbox.url, cookies, start + cut, 20 - cut, header=True) == whole[cut:]
-    assert MARKER not in str(whole)
-    assert "Fletcher" not in str(whole)
-    inbox.kill()
-    inbox.start()
-    assert events(inbox.url, cookies, start, 20) == whole
+    inbox.stop()
+    demo = InboxProcess(inbox.settings, demo=True)
+    url = demo.start()
+    try:
+        start = inbox.store.changes.position()
+        for number in range(20):
+            tell(inbox.store, alert(newcomer(inbox.store, number), f"e{number}", complaint=MARKER))
+        with httpx.Client() as client:
+            address, _, token = demo.link("cm-ortiz", inbox.store).partition("?t=")
+            client.post(address, data={"t": token})
+            cookies = dict(client.cookies)
+        whole = events(url, cookies, start, 20)
+        assert [number for number, _ in whole] == list(range(start + 1, start + 21))
+        for cut in (0, 1, 7, 19):
+            assert events(url, cookies, start + cut, 20 - cut, header=True) == whole[cut:]
+        assert MARKER not in str(whole)
+        assert "Fletcher" not in str(whole)
+        demo.kill()
+        demo.start()
+        assert events(url, cookies, start, 20) == whole
+    finally:
+        demo.stop()

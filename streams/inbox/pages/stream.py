@@ -148,7 +148,8 @@ def last_alert_age(inbox: "Inbox", reader: CaseManager) -> int | None:
 
 
 async def stream_all(inbox: "Inbox", visit: "Visit") -> Response:
-    """Every change of every alert as JSON without PHI, for harnesses that measure."""
+    """Every change of every alert as JSON without PHI, for the demo and the bench, which measure. Nowhere else: how
+    much is told, and when, is as little anybody's as to whom."""
     if visit.request.method == "HEAD":
         return Response(media_type="text/event-stream")
     return events(all_changes(inbox, visit.request, await start_of(inbox, visit.request)))
