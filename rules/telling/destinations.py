@@ -48,6 +48,9 @@ class FormKind(StrEnum):
 
 STATES: Final = frozenset({FormKind.NUDGE, FormKind.DIGEST, FormKind.SMS, FormKind.CSV})
 TO_HOSPITALS: Final = frozenset({FormKind.HL7_COORDINATOR, FormKind.DIRECT_COORDINATOR})  # once a stay
+NAME_THE_FIRST: Final = frozenset(
+    {FormKind.HL7_MDM, FormKind.HL7_ADT, FormKind.DIRECT_ADT}
+)  # another version is about the one that the recipient has
 NO_PATIENT: Final = frozenset({FormKind.NUDGE, FormKind.DIGEST, FormKind.SMS})
 WAYS_OF: Final = {
     FormKind.WEBHOOK_JSON: WayKind.HTTP,

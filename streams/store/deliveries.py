@@ -7,6 +7,7 @@ Whoever claims one holds it for a while and ends it with the name it claimed it 
 the receiver tells the repetition by the id. What is due is written in `due`; what may be claimed stands in `claiming`.
 """
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -14,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Text, bindparam, case, func, or_, select, update
 
 from parsers.people import Enrollee
-from rules.decisions import Alert
+from rules.decisions import Action, Alert
 from rules.telling.attempts import GiveUp
 from rules.telling.destinations import State
 from streams.store.claiming import READY, oldest, take, waiting_for
@@ -22,7 +23,7 @@ from streams.store.database import Database
 from streams.store.delivery import Backlog, Claimed, DeliveryRow, DeliveryState, End, Standing, Sums
 from streams.store.destinations import GIVEN_UP, WAITING, WELL
 from streams.store.panel_rows import enrollee_on, load_enrollees
-from streams.store.tables import alerts, deliveries, destinations, from_us, to_us
+from streams.store.tables import alert_versions, alerts, deliveries, destinations, from_us, to_us
 
 
 class Deliveries:
@@ -149,6 +150,38 @@ class Deliveries:
         )
         with self._database.reading() as connection:
             return connection.scalar(wanted.limit(1)) is not None
+
+    def first_told(self, destination_id: str, versions: Sequence[Alert]) -> dict[tuple[str, int], int]:
+        """By (alert_id, version) the first version before it that the destination has, or may have, since it was last
+        told that the stay was taken back; of a version with none before, nothing.
+        """
+        known: dict[str, list[tuple[int, str]]] = {}
+        wanted = (
+            select(deliveries.c.alert_id, deliveries.c.version, alert_versions.c.document)
+            .join(
+                alert_versions,
+                (alert_versions.c.alert_id == deliveries.c.alert_id)
+                & (alert_versions.c.version == deliveries.c.version),
+            )
+            .where(
+                deliveries.c.alert_id.in_({alert.alert_id for alert in versions if alert.version > 1}),
+                deliveries.c.destination_id == destination_id,
+                or_(deliveries.c.state == str(DeliveryState.DELIVERED), deliveries.c.maybe == 1),
+            )
+            .order_by(deliveries.c.version)
+        )
+        with self._database.reading() as connection:
+            for alert_id, version, document in connection.execute(wanted):
+                known.setdefault(alert_id, []).append((version, json.loads(document)["action"]))
+        first: dict[tuple[str, int], int] = {}
+        for alert in versions:
+            since = 0
+            for version, action in known.get(alert.alert_id, ()):
+                if version < alert.version:
+                    since = 0 if action == Action.RETRACT else since or version
+            if since:
+                first[alert.alert_id, alert.version] = since
+        return first
 
     def enrollees_of(self, versions: Sequence[Alert]) -> dict[tuple[str, datetime], Enrollee]:
         """The enrollee of each version as on the day it tells of, by (enrollee_id, occurred_at)."""

@@ -19,7 +19,7 @@ import structlog
 
 from rules.telling.attempts import UNKNOWN, Again, Failure, GiveUp, after_failure
 from rules.telling.confidentiality import Tier
-from rules.telling.destinations import Destination, FormKind, State, WayKind
+from rules.telling.destinations import NAME_THE_FIRST, Destination, FormKind, State, WayKind
 from streams.run import metrics
 from streams.run.crash import traced
 from streams.store import Store, Unavailable
@@ -296,7 +296,11 @@ class Teller:
             return NotDelivered(Failure.CRASHED)
 
     def _items(self, destination: Destination, claimed: Sequence[Claimed], known: Known) -> list[Item]:
-        people = self._store.deliveries.enrollees_of([delivery.alert for delivery in claimed])
+        versions = [delivery.alert for delivery in claimed]
+        people = self._store.deliveries.enrollees_of(versions)
+        first: Mapping[tuple[str, int], int] = {}
+        if destination.form in NAME_THE_FIRST:
+            first = self._store.deliveries.first_told(destination.destination_id, versions)
         return [
             Item(
                 delivery.delivery_id,
@@ -308,6 +312,7 @@ class Teller:
                     known,
                 ),
                 delivery.number,
+                first.get((delivery.alert.alert_id, delivery.alert.version), 0),
             )
             for delivery in claimed
         ]

@@ -17,6 +17,7 @@ class Item(NamedTuple):
     made_at: datetime
     seen: AlertView
     number: int = 0  # of the event, of a FHIR subscription
+    first_told: int = 0  # version of the stay that its recipient has, or may have, and nothing took back; 0: none
 
     def __repr__(self) -> str:
         return f"<Item {self.delivery_id}>"

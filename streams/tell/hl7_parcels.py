@@ -19,7 +19,7 @@ from streams.tell.hl7_documents import as_training
 from streams.tell.nobody import sample_view, test_id
 from streams.tell.way import Parcel
 
-MakeMessage = Callable[[AlertView, str, tuple[str, str], ZoneInfo], bytes | None]
+MakeMessage = Callable[[AlertView, str, tuple[str, str], ZoneInfo, int], bytes | None]
 
 
 class OurMessage:
@@ -33,11 +33,12 @@ class OurMessage:
 
     def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         del number
-        body = self._make(items[0].seen, items[0].delivery_id, receiver_of(to), self._zone)
-        return GiveUp.WITHHELD if body is None else Parcel(items[0].delivery_id, body, hl7v2.CONTENT_TYPE)
+        item = items[0]
+        body = self._make(item.seen, item.delivery_id, receiver_of(to), self._zone, item.first_told)
+        return GiveUp.WITHHELD if body is None else Parcel(item.delivery_id, body, hl7v2.CONTENT_TYPE)
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
-        body = self._make(sample_view(now), test_id(to, now), receiver_of(to), self._zone)
+        body = self._make(sample_view(now), test_id(to, now), receiver_of(to), self._zone, 0)
         assert body is not None
         return Parcel(test_id(to, now), as_training(body), hl7v2.CONTENT_TYPE)
 

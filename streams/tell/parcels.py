@@ -80,7 +80,7 @@ class DirectNotification:
 
     def parcel(self, items: Sequence[Item], to: Destination, number: int) -> Parcel | GiveUp:
         del number
-        return self._made(items[0].seen, items[0].delivery_id, to) or GiveUp.WITHHELD
+        return self._made(items[0].seen, items[0].delivery_id, to, items[0].first_told) or GiveUp.WITHHELD
 
     def sample(self, to: Destination, now: datetime) -> Parcel:
         made = self._made(sample_view(now), test_id(to, now), to)
@@ -91,8 +91,8 @@ class DirectNotification:
         del to, number, at
         return None
 
-    def _made(self, seen: AlertView, delivery_id: str, to: Destination) -> Parcel | None:
-        message = adt.adt(seen, delivery_id, ("", ""), self._zone)
+    def _made(self, seen: AlertView, delivery_id: str, to: Destination, first_told: int = 0) -> Parcel | None:
+        message = adt.adt(seen, delivery_id, ("", ""), self._zone, first_told)
         if message is None:
             return None
         oid = to.options.get("oid", "")

@@ -254,6 +254,43 @@ def test_what_a_killed_process_had_in_hand_may_have_arrived(store: Store) -> Non
     assert [json.loads(parcel.body)["type"] for _, parcel in way.sent][3:] == ["stay.retracted"]
 
 
+def test_a_document_and_a_visit_begin_with_the_first_version_that_their_recipient_is_told(store: Store) -> None:
+    """Also where that is not the first of the stay, and where the stay was taken back and is told again."""
+    ehrs = [
+        destination(form, form, address="127.0.0.1:1", allow_private=True)
+        for form in (FormKind.HL7_MDM, FormKind.HL7_ADT)
+    ]
+    decide_for(store, [], record(1))  # before there was any of them
+    for ehr in ehrs:
+        store.destinations.put(ehr, NOW)
+    way = Scripted()
+    rig = Rig(store, way)
+    for number in (2, 3):
+        decide_for(store, ehrs, record(number))
+        rig.turn()
+    decide_for(store, ehrs, take_back(4), rule=retracting)
+    rig.turn()
+    for number in (5, 6):
+        decide_for(store, ehrs, record(number))
+        rig.turn()
+    sent = {
+        ehr.form: [parcel.body.decode().split("\r") for where, parcel in way.sent if where == ehr.destination_id]
+        for ehr in ehrs
+    }
+    kinds = {form: [lines[0].split("|")[8].split("^")[1] for lines in messages] for form, messages in sent.items()}
+    assert kinds[FormKind.HL7_ADT][:3] == ["A01", "A08", "A11"]
+    numbers = [lines[4].split("|")[12:14] for lines in sent[FormKind.HL7_MDM]]
+    documents = [(kind, *number) for kind, number in zip(kinds[FormKind.HL7_MDM], numbers, strict=True)]
+    stay = message_id(1)
+    assert documents == [
+        ("T02", f"{stay}.2^WARMHANDOFF", ""),
+        ("T10", f"{stay}.3^WARMHANDOFF", f"{stay}.2^WARMHANDOFF"),
+        ("T11", f"{stay}.4^WARMHANDOFF", f"{stay}.2^WARMHANDOFF"),
+        ("T02", f"{stay}.5^WARMHANDOFF", ""),
+        ("T10", f"{stay}.6^WARMHANDOFF", f"{stay}.5^WARMHANDOFF"),
+    ]
+
+
 def test_a_retraction_to_whom_the_person_is_nothing_any_more_holds_ids_only(store: Store) -> None:
     hook, fhir = destination(), destination("f1", FormKind.DA_VINCI)
     for recipient in (hook, fhir):

@@ -127,8 +127,9 @@ def test_each_version_is_a_message_that_another_s_grammar_takes() -> None:
         "A11": view(Action.RETRACT, StayStatus.CANCELLED),
     }
     for event, seen in events.items():
-        assert trigger(seen) == event
-        message = adt(seen, "d" * 32, ("EHR", "CLINIC"), ZONE)
+        told_before = int(event == "A08")
+        assert trigger(seen, told_before) == event
+        message = adt(seen, "d" * 32, ("EHR", "CLINIC"), ZONE, told_before)
         parsed = parse_message(message.decode(), find_groups=False)
         assert parsed.validate()
         assert parsed.msh.msh_9.msh_9_2.value == event

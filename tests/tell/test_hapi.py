@@ -89,7 +89,9 @@ def test_each_message_of_our_own_is_taken(receiver: Hapi) -> None:
         view(Action.AMEND),
         view(Action.RETRACT, StayStatus.CANCELLED),
     ]
-    made = [form(seen, NUMBER, TO, ZONE) for seen in versions for form in (adt, mdm)]
+    made = [
+        form(seen, NUMBER, TO, ZONE, int(seen.action is not Action.NOTIFY)) for seen in versions for form in (adt, mdm)
+    ]
     made += [coordinator.mdm(seen, contact, NUMBER, TO, ZONE) for seen in versions]
     messages = [message for message in made if message]
     assert len(messages) == 18

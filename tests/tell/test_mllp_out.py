@@ -25,7 +25,8 @@ SEEN = sample_view(NOW).model_copy(update={"complaint": "pain | in ^ chest\r\nMS
     ("action", "trigger"), [(Action.NOTIFY, "T02"), (Action.AMEND, "T10"), (Action.RETRACT, "T11")]
 )
 def test_the_grammar_takes_each_message(action: Action, trigger: str) -> None:
-    body = mdm(SEEN.model_copy(update={"action": action, "version": 3}), "d" * 32, ("EHR", "OAK"), ZONE)
+    seen = SEEN.model_copy(update={"action": action, "version": 3})
+    body = mdm(seen, "d" * 32, ("EHR", "OAK"), ZONE, 0 if trigger == "T02" else 1)
     assert body
     message = parse_message(body.decode(), find_groups=True)
     assert message.validate()

@@ -1,15 +1,16 @@
 """One alert version as its recipient may read it in; our own HL7 v2.5.1 ADT message out.
 
-Not the hospital's message: what we know of the stay, as far as this recipient may know it. A first version is A01 (A04
-in the emergency department), a transfer A02, a discharge A03, another change A08, what was taken back A11. PV1-19 is
-the stay's identifier over all versions. MSH-10 is made from the delivery id, so a retry is the same byte for byte.
+Not the hospital's message: what we know of the stay, as far as this recipient may know it. The first version that its
+recipient is told is A01 (A04 in the emergency department), a transfer A02, a discharge A03, another change A08, what
+was taken back A11. PV1-19 is the stay's identifier over all versions. MSH-10 is made from the delivery id, so a retry
+is the same byte for byte.
 """
 
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from parsers.events import EncounterClass
-from rules.decisions import Action, AlertKind, StayStatus
+from rules.decisions import AlertKind, StayStatus
 from rules.stays.open import is_void
 from rules.telling.views import AlertView
 from streams.tell.hl7_words import CLASSES, CONTROL_ID, person_fields
@@ -19,24 +20,26 @@ _STRUCTURES: Final = {"A01": "ADT_A01", "A02": "ADT_A02", "A03": "ADT_A03", "A04
                       "A11": "ADT_A09"}  # fmt: skip  # HL7 v2.5.1 table 0354
 
 
-def trigger(seen: AlertView) -> str:
-    """MSH-9.2 of a version."""
+def trigger(seen: AlertView, first_told: int = 0) -> str:
+    """MSH-9.2 of a version. `first_told`: as of an `Item`."""
     if is_void(seen.action, seen.status):
         return "A11"
     if seen.status is StayStatus.FINISHED:
         return "A03"
     if seen.kind is AlertKind.TRANSFER:
         return "A02"
-    if seen.action is not Action.NOTIFY:
+    if first_told:
         return "A08"
     return "A04" if seen.encounter_class is EncounterClass.EMERGENCY else "A01"
 
 
-def adt(seen: AlertView, delivery_id: str, receiver: tuple[str, str], zone: ZoneInfo) -> bytes | None:
+def adt(
+    seen: AlertView, delivery_id: str, receiver: tuple[str, str], zone: ZoneInfo, first_told: int = 0
+) -> bytes | None:
     """The message to `receiver` (MSH-5, MSH-6). `None` where the recipient may not know whom it is about and nothing is
     taken back.
     """
-    event = trigger(seen)
+    event = trigger(seen, first_told)
     if seen.person is None and event != "A11":
         return None
     at = sent_at(seen.decided_at, zone)
