@@ -495,7 +495,7 @@ def test_a_possible_match_shows_both_sides_and_a_person_decides_for_good(setting
         for verdict, said in (
             ("not_sure", "Saved: not sure"),
             ("same", "Saved: the same person"),
-            ("different", "Somebody answered this before you. M. Ortiz, RN said “same person”, "),
+            ("different", "M. Ortiz, RN answered “same person” 0 s ago."),
         ):
             answer = client.post(f"/review/{review}", data={"verdict": verdict})
             assert answer.status_code == 303

@@ -36,8 +36,8 @@ def render_reviews(inbox: "Inbox", reader: Reader, said: str, of: str) -> Respon
     before = readable(inbox, reader.person, of) if of and said else None
     if before and before.verdict and before.decided_at:
         name = inbox.desk.name(before.decided_by)
-        when = time_words.time_or_moment(before.decided_at, now, inbox.desk.zone)
-        said = f"{said} {name} said “{WORDS_OF_VERDICT[before.verdict]}”, {when}."
+        ago = time_words.ago((now - before.decided_at).total_seconds())
+        said = f"{name} answered “{WORDS_OF_VERDICT[before.verdict]}” {ago}."
     pairs = [
         (review, words)
         for review in inbox.store.reviews.waiting(REVIEWS_SHOWN, practices)

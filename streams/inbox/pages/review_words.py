@@ -1,6 +1,7 @@
 """Both sides of a possible match, and what was answered, in ready words for the templates. Pure."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 from typing import Final
 
@@ -82,10 +83,20 @@ def review_words(review: Review, now: datetime, who: str = "Somebody") -> Review
     return ReviewWords(
         review_id=review.review_id,
         waiting=f"{messages} for your answer. Opened {waited}." + _where(record.event),
-        lines=tuple(line for line in lines if line.theirs or line.ours or line.agreement),
+        lines=tuple(
+            replace(line, agreement=by_how_many_years(line.agreement, patient.birth_date, ours.birth_date))
+            for line in lines
+            if line.theirs or line.ours or line.agreement
+        ),
         not_sure=review.verdict is not None,
         unsure=f"{who} was not sure." if review.verdict is not None else "",
     )
+
+
+def by_how_many_years(agreement: str, theirs: date | None, ours: date | None) -> str:
+    """ "same day, 37 years apart" where it is known by how many."""
+    years = abs(theirs.year - ours.year) if theirs and ours else 0
+    return re.sub(r"(a generation|(?<!\w)years) apart", f"{years} years apart", agreement) if years else agreement
 
 
 def _where(event: Event) -> str:
