@@ -25,6 +25,7 @@ from rules.stays.unheard import alert_unheard_since
 from rules.telling.confidentiality import Confidentiality, Tier, default_confidentiality
 from rules.telling.directory import Directory
 from rules.telling.views import AlertView, former, told_versions, view
+from streams.inbox.clock import zone_of_reader
 from streams.inbox.pages.list_rows import ceilinged
 from streams.inbox.pages.reader_stay import ReaderStay, Taken
 from streams.inbox.quiet import Around
@@ -89,8 +90,8 @@ class Desk:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The office's, by the policy in force: what a page says of a time is local to it."""
-        return self.policy().tz
+        """The office's, by the policy in force: what a page says of a time is local to it, and as its reader writes."""
+        return zone_of_reader(self.policy().tz)
 
     def directory(self) -> Directory:
         """The directory as of at most two seconds ago."""

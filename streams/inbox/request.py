@@ -27,6 +27,7 @@ from parsers.people import CaseManager
 from rules.following.acts import ActKind
 from rules.following.roles import Doing, may
 from streams.inbox.access import Desk
+from streams.inbox.clock import IN_24_HOURS
 from streams.inbox.deltas import Deltas
 from streams.inbox.guesses import Guesses
 from streams.inbox.live import Change, Live, sse
@@ -175,6 +176,7 @@ class Inbox:
         session = await run_in_threadpool(self.store.sessions.find, secret, now)
         if session is None:
             raise SignedOut
+        IN_24_HOURS.set(session.in_24_hours)
         session = session._replace(active_at=self.presence.touched(secret, session.active_at))
         if session.locked(now, self.settings.lock_minutes) and not locked_too:
             raise SignedOut(session)
@@ -326,6 +328,7 @@ class Inbox:
             "destinations_link": role is not None and bool(may(role, Doing.CHANGE_DESTINATIONS)),
             "feeds_link": role is not None and bool(may(role, Doing.SEE_FEEDS)) and not may(role, Doing.SEE_BOARD),
             "script": "",
+            "in_24_hours": IN_24_HOURS.get(),
             "lock_seconds": self.settings.lock_minutes * 60,
             "undo_seconds": UNDO_SECONDS,
         }

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, true, update
 
 from streams.store.audit import Audited, note
 from streams.store.database import Database
-from streams.store.tables import from_us, sessions, to_us
+from streams.store.tables import from_us, preferences, sessions, to_us
 
 SESSION_HOURS: Final = 12
 HANDLE: Final = 12  # characters of a digest that name a session where its secret may not stand
@@ -48,6 +48,7 @@ class Session(NamedTuple):
     active_at: datetime
     id_token: str = ""  # of a provider's session
     way: str = ""  # `Way`; "" for one of before there were several
+    in_24_hours: bool = False  # how its person writes times
 
     def locked(self, now: datetime, lock_minutes: float) -> bool:
         """Nobody has touched the page for so long."""
@@ -116,10 +117,13 @@ class Sessions:
         if not secret:
             return None
         with self._database.reading() as connection:
-            row = connection.execute(select(sessions).where(sessions.c.token_hash == _digest(secret))).one_or_none()
+            wanted = select(sessions, func.coalesce(preferences.c.in_24_hours, 0).label("in_24_hours"))
+            theirs = wanted.outerjoin(preferences, preferences.c.case_manager_id == sessions.c.case_manager_id)
+            row = connection.execute(theirs.where(sessions.c.token_hash == _digest(secret))).one_or_none()
         if row is None or row.ended_us or now - from_us(row.made_us) > timedelta(hours=SESSION_HOURS):
             return None
-        return Session(secret, row.case_manager_id, from_us(row.made_us), from_us(row.active_us), row.id_token, row.way)
+        made, active = from_us(row.made_us), from_us(row.active_us)
+        return Session(secret, row.case_manager_id, made, active, row.id_token, row.way, bool(row.in_24_hours))
 
     def touch(self, session: Session, now: datetime) -> None:
         """The person did something just now."""

@@ -35,6 +35,7 @@ from streams.store.list_views import ListViews
 from streams.store.notices import Notices
 from streams.store.panel_load import Panel
 from streams.store.people import People
+from streams.store.preferences import Preferences
 from streams.store.quarantine import Quarantine
 from streams.store.received import Received
 from streams.store.reviews import Reviews
@@ -61,6 +62,7 @@ class Store:
         self.escalations = Escalations(database)
         self.seen = Seen(database)
         self.list_views = ListViews(database)
+        self.preferences = Preferences(database)
         self.notices = Notices(database)
         self.drafts = Drafts(database)
         self.reviews = Reviews(database)

@@ -474,6 +474,12 @@ sign_in_links = Table(
     _whole("used_us", "0"),
     _text("purpose", "enter"),  # streams.store.sign_in.Purpose
 )
+preferences = Table(  # how each person wants the pages to be
+    "preferences",
+    metadata,
+    Column("case_manager_id", Text, primary_key=True),
+    _whole("in_24_hours", "0"),  # 1: times as 17:00, not as 5:00 PM
+)
 sessions = Table(  # signed-in pages of the inbox; see `streams.inbox.links`
     "sessions",
     metadata,

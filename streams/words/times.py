@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from rules.decisions import (
     Clock,
@@ -10,6 +11,10 @@ from rules.policy.office import OFFICE_ZONE
 from streams.words.numbers import count
 
 ZONE: Final[tzinfo] = OFFICE_ZONE
+
+
+class In24Hours(ZoneInfo):
+    """A zone whose reader writes 17:00, not 5:00 PM: where and how a time is said goes the same way to the words."""
 
 
 def moment(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
@@ -24,8 +29,10 @@ def day(at: datetime, now: datetime, zone: tzinfo = ZONE) -> str:
 
 
 def hour(at: datetime, zone: tzinfo = ZONE) -> str:
-    """ "5:00 PM"."""
+    """ "5:00 PM", or "17:00" where the reader writes that."""
     local = at.astimezone(zone)
+    if isinstance(zone, In24Hours):
+        return f"{local:%H:%M}"
     return f"{local.hour % 12 or 12}:{local:%M} {'PM' if local.hour >= 12 else 'AM'}"
 
 

@@ -1,5 +1,6 @@
 """Following a stay in a real browser: two presses, by mouse, keys and phone; kept over a lost line; told to others."""
 
+import re
 import time
 from datetime import UTC, datetime
 
@@ -143,8 +144,18 @@ def test_a_followed_stay_and_the_letter_are_accessible_and_fit(chrome, inbox, ax
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_letter_keys_can_be_bound_to_alt_or_turned_off(chrome, inbox):
+def test_letter_keys_can_be_bound_to_alt_or_turned_off_and_times_written_in_24_hours(chrome, inbox):
     page = page_of(chrome, inbox)
+    page.locator("#help").click()
+    page.get_by_label("Times").select_option("17:00")
+    page.get_by_role("button", name="Write them so").click()
+    expect(row(page, "a2").locator(".step")).to_have_text(re.compile(r"^Call by \w{3} \w{3} \d+, \d\d:\d\d$"))
+    expect(page.locator("#main")).not_to_contain_text(re.compile(r"\d [AP]M"))
+    expect(page.locator("#fresh")).to_contain_text("Live. ")
+    page.context.set_offline(True)
+    expect(page.locator("#stale")).to_contain_text(re.compile(r"No connection since \d\d:\d\d\. "))
+    page.context.set_offline(False)
+    expect(page.locator("#stale")).to_be_hidden()
     for choice, key, moves in (
         ("alt", "j", False),
         ("alt", "Alt+j", True),

@@ -1,5 +1,6 @@
 """The page of one's sessions: what is listed, what "end" ends, and nobody else's among them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,3 +50,20 @@ def test_one_s_sessions_are_listed_and_ended_one_or_all_others_and_nobody_else_s
         assert client.get("/sessions").status_code == 200
         assert client.post("/sessions", data={"others": "1"}, headers={"X-CSRF-Token": "x"}).status_code == 401
     assert store.sessions.find(old.secret, now) is None
+
+
+def test_times_are_written_as_their_reader_writes_them_wherever_they_sign_in_and_for_nobody_else(store, tmp_path):
+    settings, noon = Settings(data_dir=tmp_path), re.compile(r"\d{1,2}:\d\d [AP]M")
+    with served(settings, store, ORTIZ) as (client, _):
+        assert noon.search(client.get("/sheet").text)
+        for hours, referer, back in (("24", "https://x/stay/a1?t=1", "/stay/a1"), ("24", "", "/"), ("25", "", None)):
+            answer = client.post("/clock", data={"hours": hours}, headers={"Referer": referer})
+            assert (answer.status_code, answer.headers.get("location")) == (303 if back else 400, back)
+        page = client.get("/sheet").text
+        assert re.search(r"Hand-over of M. Ortiz, RN, \w{3} \w{3} \d+, \d\d:\d\d<", page)
+        assert not noon.search(page.partition("<dialog")[0])
+    with served(settings, store, ORTIZ) as (again, _), served(settings, store, BROWN) as (other, _):
+        assert not noon.search(again.get("/sheet").text.partition("<dialog")[0])
+        assert noon.search(other.get("/sheet").text.partition("<dialog")[0])
+        again.post("/clock", data={"hours": "12"})
+        assert noon.search(again.get("/sheet").text.partition("<dialog")[0])

@@ -92,6 +92,7 @@ IN_ED = {"kind": AlertKind.ED_VISIT, "encounter_class": EncounterClass.EMERGENCY
         ([stays.PRIORITY_WORDS[item] for item in Priority], ["urgent", "soon", "routine", "no hurry"]),
         (people.standing(ROSA.risk_tier, 4, 60), "high risk · 4th ED visit in 60 days"),
         (times.moment(SUNDAY, NOW), "Sun Nov 22, 2:00 PM"),
+        (times.moment(SUNDAY, NOW, times.In24Hours("America/New_York")), "Sun Nov 22, 14:00"),
         (times.birth_date(ROSA.birth_date), "03/04/1955"),
         (reasons.reason(Reason.CODE_CAME_LATE), "We are telling you now because the hospital added this later"),
         (reasons.reason(Reason.BEHAVIORAL_HEALTH), "Reason for the visit: mental health"),

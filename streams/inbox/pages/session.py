@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -114,6 +115,16 @@ async def sign_out(inbox: "Inbox", visit: "Visit") -> Response:
 
 async def unlock(_inbox: "Inbox", visit: "Visit") -> Response:
     return RedirectResponse(back_of(str(visit.form.get("back", ""))), 303)
+
+
+async def keep_clock(inbox: "Inbox", visit: "Visit") -> Response:
+    """How this person writes times, from now on and wherever they sign in; back to the page it was said on."""
+    chosen = str(visit.form.get("hours", ""))
+    if chosen not in ("12", "24"):
+        return PlainTextResponse("no such clock", 400)
+    who = visit.reader.person.case_manager_id
+    await run_in_threadpool(partial(inbox.store.preferences.write_hours, who, in_24=chosen == "24"))
+    return RedirectResponse(back_of(urlsplit(visit.request.headers.get("referer", "")).path), 303)
 
 
 async def still(inbox: "Inbox", _visit: "Visit") -> Response:

@@ -12,7 +12,9 @@ const fresh = document.getElementById("fresh");
 const banner = document.getElementById("stale");
 const quietBanner = document.getElementById("quiet-feeds");
 
-export const clock = new Intl.DateTimeFormat("en-US", { hour: "numeric", minute: "2-digit" });
+const in24 = document.documentElement.dataset.hours === "24";
+const hours = in24 ? { hour: "2-digit", hourCycle: "h23" } : { hour: "numeric" };
+export const clock = new Intl.DateTimeFormat("en-US", { ...hours, minute: "2-digit" });
 
 export function span(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
