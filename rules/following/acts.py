@@ -175,6 +175,7 @@ class ActFault(StrEnum):
     NO_SUCH_VERSION = "no_such_version"
     NOT_ALLOWED = "not_allowed"  # by what the person is to the patient
     ACT_ID_TAKEN = "act_id_taken"  # by another act
+    WHY_SO_LATE = "why_so_late"  # written down by hand more than a day after, without a word on it
 
 
 class Fault(NamedTuple):

@@ -11,6 +11,7 @@ from rules.decisions import ClockKind
 from rules.following.acts import Act, ActFault, ActKind, CloseReason, Mode, Outcome, ReferralStep, With
 from rules.following.escalation import Ask, CameTo, When
 from rules.following.guides.guide import Need
+from rules.following.holder import Holding
 from rules.following.meets import Standing, Verdict
 from rules.following.state import FollowUp, FollowUpState
 from streams.words.numbers import count
@@ -144,6 +145,7 @@ FAULT_WORDS: Final[Mapping[ActFault, str]] = {
     ActFault.NO_SUCH_VERSION: "this stay changed meanwhile; look again",
     ActFault.NOT_ALLOWED: "this is not yours to do",
     ActFault.ACT_ID_TAKEN: "another act has this id",
+    ActFault.WHY_SO_LATE: "it was more than a day ago; say in the note why it is written down now",
 }
 NEED_WORDS: Final[Mapping[Need, str]] = {
     Need.MEDICINES: "needs medicines",
@@ -262,6 +264,14 @@ def details(act: Act, now: datetime, zone: tzinfo = ZONE) -> tuple[str, ...]:
         f"“{act.text}”" if act.text else "",
     )
     return tuple(line for line in lines if line)
+
+
+def taken_from(held: Holding, me: str, name: Callable[[str], str], now: datetime, zone: tzinfo = ZONE) -> str:
+    """ "T. Vance, RN took this from you, 3:52 PM"; "" where nobody did."""
+    if not me or held.taken_from != me:
+        return ""
+    when = f", {time_or_moment(held.since, now, zone)}" if held.since else ""
+    return f"{name(held.holder)} took this from you{when}"
 
 
 def tries(number: int) -> str:

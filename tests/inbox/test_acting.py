@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import expect
@@ -37,6 +37,12 @@ def test_a_call_is_logged_in_two_presses_by_mouse_keys_and_phone_and_leaves_do_n
     row(ortiz, "a1").get_by_role("button", name="I have this one").click()
     expect(row(ortiz, "a1").get_by_role("link", name="Log a call")).to_be_visible()
     row(ortiz, "a1").locator(".who").focus()
+    ortiz.keyboard.press("n")
+    ortiz.wait_for_url("**/stay/a1#key-n")
+    expect(ortiz.locator("#note textarea")).to_be_focused()
+    ortiz.keyboard.press("Escape")
+    ortiz.wait_for_url("**/")
+    expect(row(ortiz, "a1").locator(".who")).to_be_focused()
     ortiz.keyboard.press("3")
     expect(row(ortiz, "a1")).to_contain_text("1 try, not reached")
     expect(row(brown, "a1")).to_contain_text("1 try, not reached")
@@ -53,6 +59,19 @@ def test_the_page_of_a_stay_does_it_by_key_and_form_and_keeps_what_could_not_be_
     loaded = page.evaluate("performance.timeOrigin")
     page.keyboard.press("4")
     expect(page.locator(".story")).to_contain_text("M. Ortiz, RN called, no answer")
+    page.get_by_role("link", name="Add details").click()
+    added = page.locator(".story details.fold[open]")
+    expect(added.get_by_label("When")).to_be_focused()
+    added.get_by_label("Number", exact=True).fill("828-555-0199")
+    added.get_by_role("button", name="Write the correction").click()
+    expect(page.locator(".story")).to_contain_text("number 828-555-0199")
+    page.locator("#outcomes summary").click()
+    late = page.locator("#outcomes")
+    late.get_by_label("When").fill(f"{datetime.now(UTC) - timedelta(hours=40):%Y-%m-%dT%H:%M}")
+    late.get_by_role("button", name="No answer").click()
+    expect(page.locator("#said")).to_contain_text("say in the note why it is written down now")
+    expect(late.get_by_label("When")).not_to_have_value("")  # nothing was written, so nothing that was typed is gone
+    page.locator("h1").click()
     page.keyboard.press("n")
     page.keyboard.type("Zqxmarker will call back")
     page.get_by_role("button", name="Write the note").click()
@@ -61,7 +80,7 @@ def test_the_page_of_a_stay_does_it_by_key_and_form_and_keeps_what_could_not_be_
     page.keyboard.press("1")
     expect(page.locator("#unsent")).to_contain_text("not sent yet")
     assert "arker" not in page.evaluate(STORED)
-    assert len(inbox.store.acts.of_stay("a2")) == 2
+    assert len(inbox.store.acts.of_stay("a2")) == 3
     page.context.set_offline(False)
     expect(page.locator("#unsent")).to_be_hidden(timeout=30_000)
     expect(page.locator(".story")).to_contain_text("talked with the patient by phone")

@@ -1,5 +1,6 @@
 """What people do about a stay, at its page: what is written, what it changes, who may, and what is said if not."""
 
+import contextlib
 import re
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
@@ -10,7 +11,7 @@ import pytest
 from parsers.events import FacilityKind
 from parsers.people import CaseManager, Role
 from rules.decisions import Action, ClockKind, Owner, Priority, Reason, StayStatus
-from rules.following.acts import ActFault, ActKind, CloseReason, Mode, Outcome, With
+from rules.following.acts import ActFault, ActKind, CloseReason, Fault, Mode, Outcome, With
 from rules.following.escalation import CameTo
 from rules.following.loop import loop
 from rules.policy.policy import default_policy
@@ -112,6 +113,13 @@ def test_what_is_typed_is_read():
 def test_what_is_no_value_is_named(more, field):
     (fault,) = read(**more)
     assert (fault.code, fault.field) == (ActFault.FIELD_MISSING, field)
+
+
+def test_what_was_done_more_than_a_day_ago_is_written_down_with_a_reason():
+    assert read(when="2026-11-24T10:00") == (Fault(ActFault.WHY_SO_LATE, "text"),)
+    assert read(when="2026-11-24T10:00", text="the line was down").outcome is Outcome.REACHED
+    assert read(when="2026-11-24T10:00", supersedes="a").supersedes == "a"
+    assert read(when="2026-11-24T16:00").happened_at < read().happened_at
 
 
 def test_a_reminder_is_for_working_time_and_never_outlasts_the_clock():
@@ -293,7 +301,9 @@ def test_who_was_never_told_has_on_her_list_what_colleagues_put_before_her_and_w
     load_people(store, [luis], staff=staff)
     tell(store, discharge(luis, "l1"))
     now = datetime.now(UTC)
-    with browser(settings, store, staff[0]) as park, browser(settings, store, BROWN) as brown:
+    who = (staff[0], BROWN, ORTIZ)
+    with contextlib.ExitStack() as opened:
+        park, brown, ortiz = (opened.enter_context(browser(settings, store, reader)) for reader in who)
         assert rows_of(park.get("/").text) == rows_of(brown.get("/").text) == {}
         ask = acted(store, "l1", "cm-ortiz", ActKind.ASK, 1, now, for_id="rx-park", text="Check warfarin dose")
         group, row = rows_of(park.get("/").text)["l1"]
@@ -305,10 +315,13 @@ def test_who_was_never_told_has_on_her_list_what_colleagues_put_before_her_and_w
         assert "Handed over to you" in rows_of(brown.get("/").text)["l1"][1]
         acted(store, "l1", "cm-brown", ActKind.ACCEPT, 1, now, answers_act=offer.act_id)
         assert "now" in rows_of(brown.get("/").text)["l1"]
+        for taker, over in (("cm-ortiz", "cm-brown"), ("cm-brown", "cm-ortiz")):
+            acted(store, "l1", taker, ActKind.TAKE, 1, datetime.now(UTC), over=over)
+        assert "T. Brown, RN took this from you, " in rows_of(ortiz.get("/").text)["l1"][1]
         tell(store, discharge(luis, "l1", 2, reasons=(Reason.DIAGNOSIS_ADDED,)))
         assert "diagnosis added" in rows_of(brown.get("/").text)["l1"][1]
-        acted(store, "l1", "cm-brown", ActKind.GIVE_BACK, 2, now)
-        acted(store, "l1", "mg-hale", ActKind.ASSIGN, 2, now, for_id="rx-park")
+        acted(store, "l1", "cm-brown", ActKind.GIVE_BACK, 2, datetime.now(UTC))
+        acted(store, "l1", "mg-hale", ActKind.ASSIGN, 2, datetime.now(UTC), for_id="rx-park")
         assert rows_of(brown.get("/").text) == {}
         assert "l1" in rows_of(park.get("/").text)
         taken = brown.post("/stay/l1/take", data={"version": 2, "over": "rx-park"}, headers=JSON)

@@ -48,8 +48,8 @@ def page(version, *before):
     """What the page of a stay says, as its own nurse reads it."""
     versions = tuple(view(each, ROSA, ORTIZ, network_id="n1") for each in (*before, version))
     practice = Practice(practice_id="p1", name="Ayers Family Medicine", network_id="n1", phone="8285550200")
-    told = ToldPerson(ORTIZ, "", owning=True, seen=True, acknowledged=False)
-    detail = StayDetail(ReaderStay(versions), (told,), (), (), 0, practice, "")
+    reading = ToldPerson(ORTIZ, "", owning=True, seen=True, acknowledged=False)
+    detail = StayDetail(ReaderStay(versions), (reading,), (), (), 0, practice, "")
     return stay_words.stay_words(detail, ORTIZ.case_manager_id, NOW)
 
 

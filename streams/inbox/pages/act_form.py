@@ -47,6 +47,7 @@ PRESSES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         **{kind.value: {"kind": kind} for kind in ActKind if kind not in (ActKind.ATTEMPT, ActKind.UNDO)},
     }
 )
+LATE: Final = timedelta(hours=24)  # what was done longer ago is written down with a reason
 NEXT_MORNING: Final = time(8)
 LATER_TODAY: Final = timedelta(hours=3)
 BEFORE_DUE: Final = timedelta(hours=2)  # a reminder never comes later than so long before a clock ends
@@ -113,6 +114,8 @@ def act_of(
         read("happened_at", _moment(given, policy))
     if answers := {name[2:]: value for name, value in form.items() if name.startswith("q-") and value}:
         said |= {"answers": answers, "guide": form.get("guide", "")}
+    if now - said.get("happened_at", now) > LATE and not {"text", "supersedes"} & said.keys():
+        faults.append(Fault(ActFault.WHY_SO_LATE, "text"))
     if "number" in said:
         said["number"] = "".join(character for character in said["number"] if character.isdigit())[-15:]
     if faults:

@@ -149,7 +149,7 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_wor
         can_take=not struck and not stay.passed_to and (stay.taken is None or stay.taken.case_manager_id != reader_id),
         can_acknowledge=stay.closed < alert.version,
         can_log=not struck and not stay.passed_to and state_of(stay) in CALLABLE and alert.tier is not Tier.WITHHELD,
-        far=far_of(stay, now, zone),
+        far=far_of(stay, reader_id, now, zone),
         covered=stay.covered,
         speak=_sentence(stay, who, headline, bool(marks), urgent),
         alarm=urgent and bool(marks),

@@ -16,6 +16,7 @@ from streams.inbox.detail import StayDetail, detail_of
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.act_form import act_of
 from streams.inbox.pages.reader_stay import clock_of
+from streams.inbox.pages.story_acts import CORRECTABLE
 from streams.inbox.request import Reader, wants_json
 from streams.store.acts import Absent, Again, Held, Refused, Written
 from streams.words import acts as act_words
@@ -71,7 +72,8 @@ def write(inbox: "Inbox", request: Request, reader: Reader, form: dict[str, str]
             person = detail.stay.latest.person
             whom = f"{rows.name_of(person)}: " if person else ""
             said = f"{whom}{act_words.written(done, inbox.desk.name, now, inbox.desk.zone)}."
-            return JSONResponse({"position": position, "act": done.act_id, "said": said})
+            more = f"/stay/{alert_id}#c-{done.act_id}" if done.kind in CORRECTABLE else ""
+            return JSONResponse({"position": position, "act": done.act_id, "said": said, "more": more})
         case Held(by):
             name = inbox.desk.name(by)
             question = f"{name} has this. Take it over?"

@@ -175,7 +175,7 @@ def loop_words(
         holder=_holder(held.holder, me, name),
         mine=held.holder == me,
         covered=name(following.covered) if following.covered else "",
-        taken_from=f"{name(held.holder)} took this from you" if held.taken_from == me else "",
+        taken_from=act_words.taken_from(held, me, name, now, zone),
         offered=_offered(counting, me) if held.offered_to == me else "",
         steps=tuple(
             _step(standing, paused, name, policy, now, zone)

@@ -95,8 +95,9 @@ def asking(stay: ReaderStay) -> tuple[Clock, ...]:
     return tuple(clock for clock in stay.latest.clocks if clock.kind not in ended)
 
 
-def far_of(stay: ReaderStay, now: datetime, zone: tzinfo = time_words.ZONE) -> str:
-    """How far we are with the patient, and what waits: "1 try, not reached · again Mon Nov 30, 9:00 AM"."""
+def far_of(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_words.ZONE) -> str:
+    """How far we are with the patient, what waits, and who took it from this reader: "1 try, not reached · again Mon
+    Nov 30, 9:00 AM"."""
     if stay.loop is None or stay.passed_to or is_struck(stay.latest):
         return ""
     follow_up, held = stay.loop.follow_up, stay.loop.holding
@@ -107,5 +108,6 @@ def far_of(stay: ReaderStay, now: datetime, zone: tzinfo = time_words.ZONE) -> s
         if follow_up.booked and follow_up.booked.day
         else "",
         f"offered to {stay.name(held.offered_to)}" if held.offered_to else "",
+        act_words.taken_from(held, reader_id, stay.name, now, zone),
     )
     return " · ".join(part for part in parts if part)

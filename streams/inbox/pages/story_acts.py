@@ -33,7 +33,7 @@ def items(following: Following, name: Callable[[str], str], now: datetime, zone:
 
 def _item(act: Act, following: Following, name: Callable[[str], str], now: datetime, zone: tzinfo) -> StoryItem:
     counts = act.act_id in following.counting
-    mine = counts and act.by == following.reader.case_manager_id and act.kind in _CORRECTABLE
+    mine = counts and act.by == following.reader.case_manager_id and act.kind in CORRECTABLE
     corrects = "corrects what was written before" if act.supersedes else ""
     return StoryItem(
         act.recorded_at,
@@ -68,7 +68,7 @@ def asked_by_rule(steps: Iterable[StepRow], name: Callable[[str], str], now: dat
     ]
 
 
-_CORRECTABLE = frozenset(
+CORRECTABLE = frozenset(
     {
         ActKind.ATTEMPT, ActKind.VISIT_BOOKED, ActKind.VISIT_KEPT, ActKind.VISIT_MISSED, ActKind.MEDICINES_RECONCILED,
         ActKind.PAPERS_FILED, ActKind.NOTE,

@@ -59,9 +59,15 @@ function undoMs() {
   return Number(document.body.dataset.undo || 10) * 1000;
 }
 
-export function say(words, button) {
+export function say(words, button, more = "") {
   clearTimeout(hide);
   said.replaceChildren(words);
+  if (more) {
+    const link = document.createElement("a");
+    link.href = more;
+    link.textContent = "Add details";
+    said.append(" ", link);
+  }
   if (button) {
     const press = document.createElement("button");
     press.type = "button";
@@ -122,7 +128,7 @@ async function send(press) {
   if (answer.ok) {
     undoable.push({ acts: told.acts || [{ id: press.id, act: told.act }], until: Date.now() + undoMs() });
     if (undoable.length > UNDOABLE) undoable.shift();
-    say(told.said || press.words, true);
+    say(told.said || press.words, true, told.more);
     return told.position;
   }
   if (told.question) {

@@ -346,6 +346,22 @@ function pressCall(number) {
   logCall(row, button.dataset.press);
 }
 
+// What one press says of the row one is at; what needs a word more opens on the stay's page.
+const ONE_PRESS = { 7: "medicines_reconciled", 8: "papers_filed", v: "visit_kept", g: "give_back" };
+
+function pressOn(key) {
+  const row = document.activeElement?.closest?.(".row");
+  if (!row) return false;
+  log(row.dataset.id, { press: ONE_PRESS[key], version: row.dataset.version });
+}
+
+function openAt(key) {
+  const row = document.activeElement?.closest?.(".row");
+  if (!row) return false;
+  leave(row);
+  location.assign(`/stay/${row.dataset.id}#key-${key}`);
+}
+
 function choose(by = 0) {
   const row = document.activeElement?.closest?.(".row");
   if (!row) return false;
@@ -454,6 +470,8 @@ keys({
   t: () => press("take"),
   s: () => press("acknowledge"),
   x: () => choose(),
+  ...Object.fromEntries(Object.keys(ONE_PRESS).map((key) => [key, () => pressOn(key)])),
+  ...Object.fromEntries([..."6nhcoe"].map((key) => [key, () => openAt(key)])),
   p: () => printChosen(document.activeElement?.closest?.(".row")),
   f: () => {
     const fold = document.getElementById("narrow");

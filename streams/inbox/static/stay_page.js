@@ -1,7 +1,7 @@
 // One stay: keeps the page true while it is open, says what changed by itself, and turns keys into actions.
 
 import { act, lockNow, log, post, undoLast } from "./acts.js";
-import { changed, keepDrafts, sending } from "./drafts.js";
+import { changed, fieldsOf, fill, keepDrafts, sending } from "./drafts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { clock, listen } from "./live.js";
 import { speak } from "./speech.js";
@@ -110,14 +110,22 @@ main.addEventListener("click", (event) => {
   event.preventDefault();
   press(button.dataset.act);
 });
-// A form of an act, sent as the plain form would be; what was typed in it leaves the page with it.
+// A form of an act, sent as the plain form would be; what was typed in it leaves the page with it, and comes back into it
+// where nothing was written.
 function sendForm(form, button) {
   const fields = Object.fromEntries(new FormData(form, button));
+  const typedThere = fieldsOf(form);
   delete fields.csrf;
   ready = sending(form);
   form.reset();
   form.closest("details")?.removeAttribute("open");
-  remember(ready.then((draft) => log(id, { ...fields, draft })));
+  remember(
+    ready.then(async (draft) => {
+      const position = await log(id, { ...fields, draft });
+      if (position === null) fill(main, draft, typedThere);
+      return position;
+    }),
+  );
 }
 
 main.addEventListener("submit", (event) => {
@@ -144,6 +152,7 @@ function openFold(key) {
   if (!fold) return false;
   fold.open = true;
   fold.querySelector("input:not([type=hidden]), select, textarea, button").focus();
+  return true;
 }
 
 main.addEventListener("pointermove", (event) => {
@@ -178,4 +187,19 @@ listen(Number(document.body.dataset.position), {
 });
 lockWhenIdle();
 keepDrafts(main, id);
-if (location.hash === "#log") document.querySelector("#log button")?.focus();
+
+// Where an address points on this page: a call to log, a key that a list passed on, or an entry of the story to add to.
+async function goToHash() {
+  const at = location.hash.slice(1);
+  if (at === "log") return document.querySelector("#log button")?.focus();
+  if (at.startsWith("key-")) return openFold(at.slice(4)) || pressKey(at.slice(4));
+  if (!at.startsWith("c-")) return;
+  if (!document.getElementById(at)) await refetch({ quiet: true });
+  const fold = document.getElementById(at);
+  if (!fold) return;
+  fold.open = true;
+  fold.querySelector("input:not([type=hidden]), select, textarea").focus();
+}
+
+addEventListener("hashchange", goToHash);
+goToHash();
