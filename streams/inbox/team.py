@@ -1,5 +1,6 @@
 """A reader's network in: the stays of all its people, its staff, who of them is away and who covers, out."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -37,6 +38,11 @@ def stays_of(desk: Desk, reader: CaseManager, enrollee: Enrollee, now: datetime)
     """The stays of one person, whoever has them."""
     rows = desk.store.inbox.rows_of(reader.case_manager_id, None, now, enrollee_id=enrollee.enrollee_id)
     return _shown(desk, reader, rows, now)
+
+
+def stays_named(desk: Desk, reader: CaseManager, alert_ids: Sequence[str], now: datetime) -> list[ReaderStay]:
+    """Those of these stays that the reader may open, whoever has them."""
+    return _shown(desk, reader, desk.store.inbox.rows_named(reader.case_manager_id, alert_ids), now)
 
 
 def _shown(desk: Desk, reader: CaseManager, rows: list[InboxRow], now: datetime) -> list[ReaderStay]:

@@ -34,6 +34,7 @@ PASSED_ON_DAYS: Final = 7  # so long a row that went over to others is still sho
 MOST_ROWS: Final = 2_000
 NEAR: Final = 200  # ids looked through for one of another
 _URGENCY: Final = case({str(priority): place for place, priority in enumerate(Priority)}, value=alerts.c.priority)
+_OPEN_FIRST: Final = (case((ASKS, 0), else_=1), _URGENCY, alerts.c.decided_us, alerts.c.position)
 _BY_THEM: Final = (seen.c.alert_id == alert_owners.c.alert_id) & (
     seen.c.case_manager_id == alert_owners.c.case_manager_id
 )
@@ -137,10 +138,8 @@ class InboxRows:
             named = alerts.alias()
             theirs = select(named.c.enrollee_id).where(named.c.alert_id.in_(people_of))
             wanted = wanted.where(alerts.c.enrollee_id.in_(theirs))
-        over = case((ASKS, 0), else_=1)
-        wanted = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
         with self._database.reading() as connection:
-            rows = _inbox_rows(connection, connection.execute(wanted).all())
+            rows = _inbox_rows(connection, connection.execute(wanted.order_by(*_OPEN_FIRST)).all())
         shown = [row for row in rows if row.theirs or not _looked_since(row, case_manager_id)]
         return sorted(shown, key=lambda row: -row.position)
 
@@ -154,10 +153,14 @@ class InboxRows:
             wanted = wanted.where(alerts.c.enrollee_id.in_(_on_panels(practice_ids)))
         if enrollee_id:
             wanted = wanted.where(alerts.c.enrollee_id == enrollee_id)
-        over = case((ASKS, 0), else_=1)
         with self._database.reading() as connection:
-            ordered = wanted.order_by(over, _URGENCY, alerts.c.decided_us, alerts.c.position)
-            return _inbox_rows(connection, connection.execute(ordered).all())
+            return _inbox_rows(connection, connection.execute(wanted.order_by(*_OPEN_FIRST)).all())
+
+    def rows_named(self, case_manager_id: str, alert_ids: Sequence[str]) -> list[InboxRow]:
+        """These stays as a person sees them, whoever has them."""
+        wanted = _rows(case_manager_id, anybody_s=True).where(alerts.c.alert_id.in_(alert_ids)).limit(MOST_ROWS)
+        with self._database.reading() as connection:
+            return _inbox_rows(connection, connection.execute(wanted).all())
 
     def rows_count(self, case_manager_id: str, now: datetime) -> int:
         """How many rows `rows_for` would give without its limit."""

@@ -96,6 +96,14 @@ class WeekCounts:
                 Place(row.practice_id, row.facility, Sums(*map(int, row[2:]))) for row in connection.execute(wanted)
             ]
 
+    def stays(self, week: date, practice_ids: Collection[str] | None, most: int) -> dict[str, frozenset[Counted]]:
+        """What each stay of one week counts as, by alert_id; at most so many."""
+        of_week = week_counts.c.week == week.isoformat()
+        wanted = select(week_counts).where(of_week, _of(practice_ids)).order_by(week_counts.c.alert_id).limit(most)
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return {row.alert_id: frozenset(each for each in Counted if getattr(row, each)) for row in rows}
+
 
 def _of(practice_ids: Collection[str] | None) -> Any:
     return True if practice_ids is None else week_counts.c.practice_id.in_(sorted(practice_ids))

@@ -19,6 +19,7 @@ from rules.following.state import FollowUpState
 from rules.policy.policy import default_policy
 from streams.follow.reports import Reports
 from streams.follow.ticks import TickName
+from streams.store.audit import Audited
 from streams.store.week_counts import Sums
 from streams.words.report import COLUMN_WORDS
 from tests.inbox.test_api import api
@@ -174,6 +175,8 @@ def test_a_manager_reads_the_own_network_and_the_central_office_all(settings, st
         page = client.get(f"/report?week={week + timedelta(days=3)}").text
         file = client.get(f"/report.csv?week={week}")
         assert client.get("/report?week=never").status_code == 200
+        named = client.get(f"/report?week={week}&names=yes").text
+        named_file = list(csv.reader(io.StringIO(client.get(f"/report.csv?week={week}&names=yes").text)))
         assert client.get("/report?week=0001-01-02").status_code == 200
         assert f"/report?week={week + timedelta(weeks=1)}" in page
         assert 'href="/report"' in client.get("/board").text
@@ -194,7 +197,12 @@ def test_a_manager_reads_the_own_network_and_the_central_office_all(settings, st
     with browser(settings, store, CENTRAL) as client:
         everybody = shown(client.get(f"/report?week={week}").text, "By practice")
         assert "Harbor Clinic" in everybody
-    assert [row.detail for row in store.audit.read(case_manager_id="mg-hale") if "report of" in row.detail]
+        assert client.get(f"/report.csv?week={week}&names=yes").status_code == 404  # it exports nobody's patients
+    assert len(re.findall(r'<a href="/stay/s\d+">Given\d+ Smith, \d+ F</a>', named)) == sums.told
+    assert named_file[0] == ["patient", "practice", "hospital", *Counted]
+    assert Sums(*(sum(int(line[place]) for line in named_file[1:]) for place in range(3, 11))) == sums
+    details = [(row.what, row.detail) for row in store.audit.read(case_manager_id="mg-hale") if "named" in row.detail]
+    assert details == [(what, f"report of {week}, {sums.told} named") for what in (Audited.PRINTED, Audited.READ_LIST)]
 
 
 def test_who_sees_no_board_sees_no_report(settings, store):

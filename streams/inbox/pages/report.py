@@ -1,20 +1,24 @@
 """A week of a network: how many stays were told of, called about and visited in time, by practice and by hospital.
 
-Counts only; who a stay is of stands on the board and on lists. Nobody of the staff is in it, and lines stand by name.
+Counts only, unless names are asked for. Nobody of the staff is in it, and lines stand by name.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from rules.following.counted import Counted, week_of
+from rules.following.roles import Doing, Relation, may
 from streams.follow.ticks import TickName
+from streams.inbox.board import practice_of
+from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.board import may_see
-from streams.inbox.team import scope
+from streams.inbox.pages.reader_stay import people_of
+from streams.inbox.team import scope, stays_named
 from streams.store.audit import Audited
 from streams.store.week_counts import LONG_AGO, Place, Sums
 from streams.words import times as time_words
@@ -30,15 +34,26 @@ if TYPE_CHECKING:
 
 WEEKS: Final = timedelta(weeks=12)  # shown before the one asked for
 WEEK: Final = timedelta(weeks=1)
+MOST_NAMED: Final = 1_000
 NO_PRACTICE: Final = "no practice on file"
 
 
+class NamedStay(NamedTuple):
+    """One stay of a week."""
+
+    alert_id: str
+    who: str
+    practice: str
+    hospital: str
+    columns: tuple[bool, ...]  # in the order of `Counted`
+
+
 async def report_page(inbox: "Inbox", visit: "Visit") -> Response:
-    return await run_in_threadpool(partial(_shown, inbox), visit.reader, visit.request.query_params.get("week", ""))
+    return await run_in_threadpool(partial(_shown, inbox), visit.reader, visit.request.query_params)
 
 
 async def report_file(inbox: "Inbox", visit: "Visit") -> Response:
-    return await run_in_threadpool(partial(_in_csv, inbox), visit.reader, visit.request.query_params.get("week", ""))
+    return await run_in_threadpool(partial(_in_csv, inbox), visit.reader, visit.request.query_params)
 
 
 def week_asked_for(desk: "Desk", text: str, now: datetime) -> date:
@@ -56,14 +71,16 @@ def places_of(desk: "Desk", reader: "CaseManager", week: date) -> list[Place]:
     return desk.store.week_counts.places(week, scope(desk, reader))
 
 
-def _shown(inbox: "Inbox", reader: "Reader", asked: str) -> Response:
+def _shown(inbox: "Inbox", reader: "Reader", query: Mapping[str, str]) -> Response:
     if not may_see(reader.person):
         return PlainTextResponse("not yours", 404)
     now, desk, person = datetime.now(UTC), inbox.desk, reader.person
-    week = week_asked_for(desk, asked, now)
+    week = week_asked_for(desk, query.get("week", ""), now)
     places = places_of(desk, person, week)
     counted_at = inbox.store.ticks.last_run(TickName.REPORTS)
-    inbox.store.audit.write(person.case_manager_id, Audited.READ_LIST, now, detail=f"report of {week}, counts")
+    named = _named(inbox, reader, week, now, Audited.READ_LIST) if query.get("names") else None
+    if named is None:
+        inbox.store.audit.write(person.case_manager_id, Audited.READ_LIST, now, detail=f"report of {week}, counts")
     practices = desk.directory().practices
     by_practice = _summed(
         places, lambda place: practices[place.practice_id].name if place.practice_id in practices else NO_PRACTICE
@@ -72,6 +89,9 @@ def _shown(inbox: "Inbox", reader: "Reader", asked: str) -> Response:
         "report.html",
         reader=reader,
         week=week,
+        named=named,
+        most=MOST_NAMED,
+        may_export=_may_export(person),
         before=week - WEEK,
         after=week + WEEK if week < week_of(now, desk.zone) else None,
         week_words=time_words.full_date(week),
@@ -87,20 +107,52 @@ def _shown(inbox: "Inbox", reader: "Reader", asked: str) -> Response:
     )
 
 
-def _in_csv(inbox: "Inbox", reader: "Reader", asked: str) -> Response:
-    """A line for each practice and hospital."""
+def _in_csv(inbox: "Inbox", reader: "Reader", query: Mapping[str, str]) -> Response:
+    """A line for each practice and hospital, or, asked for, for each stay."""
     if not may_see(reader.person):
         return PlainTextResponse("not yours", 404)
     now, desk, who = datetime.now(UTC), inbox.desk, reader.person.case_manager_id
-    week = week_asked_for(desk, asked, now)
+    week = week_asked_for(desk, query.get("week", ""), now)
+    headers = {"Content-Disposition": f'attachment; filename="report-{week}.csv"'}
+    if query.get("names"):
+        if not _may_export(reader.person):
+            return PlainTextResponse("not yours", 404)
+        named = _named(inbox, reader, week, now, Audited.PRINTED)
+        of_stays = [[*line[1:4], *("1" if is_so else "0" for is_so in line.columns)] for line in named]
+        text = csv_of([["patient", "practice", "hospital", *Counted], *of_stays])
+        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
     practices = desk.directory().practices
     lines: list[list[Any]] = [["week", "practice_id", "practice", "hospital", *Counted]]
     for place in places_of(desk, reader.person, week):
         name = practices[place.practice_id].name if place.practice_id in practices else ""
         lines.append([week.isoformat(), place.practice_id, name, place.facility, *map(str, place.sums)])
     inbox.store.audit.write(who, Audited.PRINTED, now, detail=f"report of {week}, counts")
-    headers = {"Content-Disposition": f'attachment; filename="report-{week}.csv"'}
     return Response(csv_of(lines), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _may_export(person: "CaseManager") -> bool:
+    near = Relation.NETWORK if person.network_id else Relation.CENTRAL
+    return bool(may(person.role, Doing.EXPORT, near))
+
+
+def _named(inbox: "Inbox", reader: "Reader", week: date, now: datetime, audited: Audited) -> list[NamedStay]:
+    """The stays of a week, as far as the reader may know whose they are. Who was shown is a row of the audit."""
+    desk, who = inbox.desk, reader.person.case_manager_id
+    counts = inbox.store.week_counts.stays(week, scope(desk, reader.person), MOST_NAMED)
+    practices = desk.directory().practices
+    stays = [stay for stay in stays_named(desk, reader.person, list(counts), now) if stay.latest.person]
+    inbox.store.audit.write_list(who, audited, now, people_of(stays), f"report of {week}, {len(stays)} named")
+    lines = [
+        NamedStay(
+            stay.latest.alert_id,
+            rows.who_of(stay.latest.person, now, desk.zone),
+            practices[practice_id].name if (practice_id := practice_of(stay)) in practices else NO_PRACTICE,
+            facility(stay.latest.facility),
+            tuple(each in counts[stay.latest.alert_id] for each in Counted),
+        )
+        for stay in stays
+    ]
+    return sorted(lines, key=lambda line: (line.who, line.alert_id))
 
 
 def _sum(places: list[Place]) -> Sums:
