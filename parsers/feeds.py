@@ -1,7 +1,9 @@
 """How one hospital's feed is to be read: what its messages do not say or say in local words."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final, Self
+from functools import lru_cache
+from typing import Annotated, Final, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -10,6 +12,7 @@ from parsers.events import EncounterClass, FacilityKind, Value
 from parsers.hl7.charsets import codec_of, is_codec
 from parsers.hl7.times import zone_of
 
+T = TypeVar("T")
 BY_HAND: Final = "by-hand"  # the name of the feed of what people enter on the page
 _NO_ZONE = "expected an IANA time zone such as America/New_York"
 
@@ -51,10 +54,19 @@ class Feed(Value):
 
     def zone_at(self, facility: str) -> str:
         """The zone of a facility's times."""
-        if not self.zones:
-            return self.zone
-        known = {name.strip().upper(): zone for name, zone in self.zones.items()}
-        return known.get(facility.upper(), self.zone)
+        return _under(self.zones, facility) or self.zone
+
+    def kind_at(self, facility: str) -> FacilityKind:
+        """What sort of facility it is."""
+        return _under(self.facility_kinds, facility) or self.facility_kind
+
+    def class_of(self, code: str) -> EncounterClass | None:
+        """What a local PV1-2 means."""
+        return _under(self.classes, code)
+
+    def disposition_of(self, word: str) -> str:
+        """The code of HL7 table 0112 for a local PV1-36, "" where the feed has none."""
+        return _under(self.dispositions, word) or ""
 
     def planned(self) -> tuple[tuple[datetime, datetime], ...]:
         """The pauses as aware times."""
@@ -89,6 +101,27 @@ class Feed(Value):
         return value
 
 
+def _under(table: Mapping[str, T], sent: str) -> T | None:
+    """What a table of the feed's says of a name or code, whatever its case, its blanks and its leading zeros."""
+    if not table or not sent:
+        return None
+    if sent in table:
+        return table[sent]
+    plain = _plain(sent)
+    return next((value for name, value in table.items() if _plain(name) == plain), None)
+
+
+def _plain(text: str) -> str:
+    bare = text.strip().casefold()
+    return bare.lstrip("0") if bare.isdigit() else bare
+
+
+@lru_cache(maxsize=1024)
+def _plain_sender(sent: str) -> str:
+    """MSH-4, or "MSH-3|MSH-4", whatever the case, the blanks and the form of an OID."""
+    return "|".join(part.strip().removeprefix("urn:oid:") for part in sent.casefold().split("|"))
+
+
 def _aware(at: datetime, zone: ZoneInfo) -> datetime:
     return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
 
@@ -104,8 +137,9 @@ class Feeds(Value):
     def feed_for(self, application: str, facility: str) -> Feed:
         """The feed configured for MSH-3/MSH-4, else the one named `default`, else a plain one."""
         fallback = PLAIN
+        named = {_plain_sender(facility), _plain_sender(f"{application}|{facility}")}
         for feed in self.feeds:
-            if facility in feed.sending or f"{application}|{facility}" in feed.sending:
+            if not named.isdisjoint(map(_plain_sender, feed.sending)):
                 return feed
             if feed.name == "default":
                 fallback = feed

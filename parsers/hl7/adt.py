@@ -27,12 +27,14 @@ from parsers.events import (
     Group,
 )
 from parsers.feeds import Feed
+from parsers.hl7.doubled import note_doubled
 from parsers.hl7.er7 import NULL, Message, Peek, Segment, note, peek
-from parsers.hl7.pid import is_newborn, read_patient, read_prior, two_patients
-from parsers.hl7.pv1 import read_visit
+from parsers.hl7.pid import is_newborn, read_patient, read_prior
+from parsers.hl7.pv1 import in_order, read_visit
 from parsers.hl7.reader import (
     ADMISSION_TIME,
     AHEAD,
+    BEGUN,
     CLEARABLE,
     CLOCKS_DIFFER,
     GROUPED,
@@ -42,6 +44,7 @@ from parsers.hl7.reader import (
     MAX_REPETITIONS,
     MAX_SEARCHED,
     MAX_TEXT,
+    PLANNED_AHEAD,
     STAY_EVENTS,
     TEST_WORDS,
     VERSIONS,
@@ -154,8 +157,8 @@ def event_of(
         return next(group for group in read if isinstance(group, Reject))
     if len(groups) < len(read):
         reader.note(Finding.STRUCTURE_WRONG, "MRG")
-    if kind not in GROUPED and len(message.segments("PID")) > 1 and two_patients(reader):
-        reader.note(Finding.STRUCTURE_WRONG, "PID")
+    if kind not in GROUPED:
+        note_doubled(reader)
     first = groups[0]
     unknown_escape = message.unknown_escape
     note_long_values(reader)
@@ -167,7 +170,7 @@ def event_of(
         trigger=trigger,
         feed=reader.feed.name,
         facility=reader.facility,
-        facility_kind=reader.feed.facility_kinds.get(reader.facility, reader.feed.facility_kind),
+        facility_kind=reader.feed.kind_at(reader.facility),
         facility_from=reader.facility_from,
         sender=reader.sender,
         occurred_at=occurred,
@@ -227,7 +230,8 @@ def read_group(
     reader: Reader, cut: "Cut", kind: EventKind, occurred: datetime, recorded: Moment | None
 ) -> "Part | Reject":
     visit = read_visit(reader, cut.pv1, kind, recorded) if cut.pv1 else None
-    patient = read_patient(reader, cut.pid)
+    begun = (visit and visit.admitted_at) or (recorded.at if recorded and kind in ADMISSION_TIME else None)
+    patient = read_patient(reader, cut.pid, recorded, begun)
     name = patient.name
     if not patient.identifiers and not (name.family or name.given):
         return Reject(code=RejectCode.PATIENT_MISSING, place="PID-3")
@@ -261,11 +265,12 @@ def facility_of(reader: Reader) -> str:
 def recorded_time(reader: Reader, received_at: datetime) -> tuple[Moment | None, str]:
     """When the sender learned of it: EVN-2, else MSH-7, and neither after the message was made or came.
 
-    Of a minute or a day in EVN-2, MSH-7 tells the part that was not sent.
+    Of a minute or a day in EVN-2, MSH-7 tells the part that was not sent. Nobody learns of what is still to happen: an
+    EVN-6 between EVN-2 and MSH-7 stands in the other's place.
     """
-    learned = reader.time(reader.evn, 2)
+    learned = reader.written(reader.evn, 2)
     alike = learned is not None and reader.evn is not None and reader.evn.raw(2) == reader.header.raw(7)
-    made = learned if alike else reader.time(reader.header, 7)
+    made = learned if alike else reader.written(reader.header, 7)
     if made and made.at > received_at + ZONES_DIFFER:
         reader.note(Finding.TIME_IMPLAUSIBLE, "MSH-7")
         made = made._replace(at=received_at, precision=Precision.SECOND)
@@ -276,6 +281,9 @@ def recorded_time(reader: Reader, received_at: datetime) -> tuple[Moment | None,
         return made or learned._replace(at=received_at, precision=Precision.SECOND), "MSH-7"
     if made is None or alike:
         return learned, "EVN-2"
+    happened = reader.time(reader.evn, 6)
+    if happened and happened.precision >= Precision.MINUTE and learned.at < happened.at <= made.at:
+        return happened, "EVN-2"
     if learned.precision < Precision.DAY and made.precision > learned.precision:
         return made, "MSH-7"
     if learned.at > made.at + LENGTHS.get(made.precision, timedelta(days=366)) + CLOCKS_DIFFER:
@@ -293,10 +301,12 @@ def occurred_time(reader: Reader, kind: EventKind, pv1: Segment | None, recorded
     if kind in ADMISSION_TIME:
         own = reader.plausible(pv1, 44, recorded, AHEAD)
     elif kind is EventKind.DISCHARGED:
-        own = reader.plausible(pv1, 45, recorded, AHEAD)
+        own = in_order(
+            reader, reader.plausible(pv1, 44, recorded, AHEAD), reader.plausible(pv1, 45, recorded, AHEAD), recorded
+        )[1]
     if own and own.precision >= Precision.HOUR:
         return own.at
-    happened = reader.time(reader.evn, 6)
+    happened = reader.plausible(reader.evn, 6, recorded, AHEAD if kind in BEGUN else PLANNED_AHEAD)
     if own:
         same_day = next((moment for moment in (happened, recorded) if moment and moment.day == own.day), None)
         return same_day.at if same_day else own.at
@@ -312,7 +322,7 @@ def cleared_fields(reader: Reader) -> frozenset[str]:
         for segment in first
         if segment and NULL in segment.line
         for number, raw in enumerate(segment.fields)
-        if raw == NULL
+        if raw == NULL or (NULL in raw and not raw.replace(NULL, "").strip(reader.message.delimiters.component))
     )
 
 

@@ -25,6 +25,9 @@ _AROUND: Final = b"\x0b\x1c \t\r\n\x00\xef\xbb\xbf"
 _MARKS: Final = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, before what is none
 _BEFORE: Final = "\ufeff\x0b\x1c \t\r\n\x00"
 _HEADERS: Final = (b"MSH", b"FHS", b"BHS")
+_OTHER_LINE_END: Final = re.compile(  # NEL, form feed, separators of records and groups; or CR and LF spelled out
+    rb"(?:\xc2\x85|[\x85\x0c\x1d\x1e]|\\r\\n|\\[rn]|<CR>)[ \t]*(?=[A-Z][A-Z0-9]{2}[^\sA-Za-z0-9])", re.IGNORECASE
+)
 _PID: Final = re.compile(rb"[\r\n][ \t]*PID", re.IGNORECASE)
 _PATH: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{2})(?:\((\d+)\))?-(\d+)(?:\((\d+)\))?(?:\.(\d+)(?:\.(\d+))?)?")
 _BLANK_LINES: Final = re.compile(r"\r[\r \t]*\r")
@@ -81,6 +84,7 @@ class Delimiters(NamedTuple):
 
 def peek(data: bytes) -> Peek | Reject:
     """The header of a message, and whom it is about, without reading the rest."""
+    data = _in_lines(data)
     if data[:3] != b"MSH":
         data = _narrow(data) if wide_codec(data) else _unmarked(data).strip(_AROUND)
         if reject := _not_a_message(data):
@@ -151,6 +155,13 @@ def _authority(raw: bytes, component: bytes) -> tuple[str, str]:
 def _condition(raw: bytes) -> str:
     """MSH-15 or MSH-16; a delete is no condition."""
     return "" if raw.strip() == b'""' else _text(raw)
+
+
+def _in_lines(data: bytes) -> bytes:
+    """A message without a CR or LF anywhere, cut where something else ends its segments."""
+    if b"\r" in data or b"\n" in data or b"\0" in data[:8]:
+        return data
+    return _OTHER_LINE_END.sub(b"\n", data)
 
 
 def _unmarked(data: bytes) -> bytes:
@@ -326,6 +337,7 @@ class Message:
             if isinstance(looked, Reject):
                 return looked
             glance = looked
+        data = _in_lines(data)
         separator, encoding = glance.field_separator, glance.encoding_characters
         fields = glance.header.split(separator.encode("latin-1"))
         declared = fields[17].decode("latin-1") if len(fields) > 17 else ""

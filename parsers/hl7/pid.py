@@ -1,5 +1,6 @@
 """PID and MRG: whom a message is about, and the identity that gives way."""
 
+import re
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -13,7 +14,9 @@ from parsers.events import (
     Prior,
 )
 from parsers.hl7.er7 import Segment
+from parsers.hl7.placeholders import is_placeholder
 from parsers.hl7.reader import (
+    AHEAD,
     DEFAULT_BIRTH_DATES,
     MAX_NAMES,
     MAX_PHONES,
@@ -35,11 +38,18 @@ from parsers.hl7.times import Moment, Precision, read_date, read_time
 if TYPE_CHECKING:
     from parsers.hl7.reader import Reader
 
+_DEAD_ON_ARRIVAL: Final = timedelta(days=2)
+_DEAD_WORDS: Final = {"DECEASED": True, "DEAD": True, "DIED": True, "EXPIRED": True, "D": True, "ALIVE": False,
+                      "LIVING": False}  # fmt: skip
 _PRIMARY_CARE: Final = frozenset({"PP", "FHCP"})  # HL7 table 0443: primary care, family health care professional
+_NOT_A_LETTER: Final = re.compile(r"[\W\d_]+")
 _MARKS: Final = '^~&" '  # what stands in a field that names nobody
 
 
-def read_patient(reader: "Reader", pid: Segment) -> Patient:
+def read_patient(
+    reader: "Reader", pid: Segment, recorded: Moment | None = None, begun: datetime | None = None
+) -> Patient:
+    """PID. Nobody is born or dies after the message was `recorded`, or comes to a visit `begun` days after death."""
     first_name, other_names = read_names(reader, pid)
     birth_raw = pid.get(7)
     birth_date = read_date(birth_raw)
@@ -48,9 +58,13 @@ def read_patient(reader: "Reader", pid: Segment) -> Patient:
         birth_date = None
     elif birth_date in DEFAULT_BIRTH_DATES:
         reader.note(Finding.DEFAULT_BIRTH_DATE, "PID-7")
+    elif birth_date and recorded and birth_date > recorded.day + AHEAD:
+        reader.note(Finding.TIME_IMPLAUSIBLE, "PID-7")
+        birth_date = None
     birth = read_time(birth_raw, reader.zone) if birth_date and has_clock_time(birth_raw) else None
     identifiers = all_identifiers(reader, pid)
-    deceased, died_at = read_death(reader, pid, birth_date)
+    latest = recorded.at + AHEAD if recorded else None
+    deceased, died_at = read_death(reader, pid, birth_date, begun and begun - _DEAD_ON_ARRIVAL, latest)
     return Patient(
         identifiers=identifiers,
         name=first_name,
@@ -82,17 +96,31 @@ def names_primary_care(reader: "Reader") -> bool:
     return any(role.get(3).strip().upper() in _PRIMARY_CARE and role.raw(4).strip(_MARKS) for role in roles)
 
 
-def read_death(reader: "Reader", pid: Segment, birth_date: date | None) -> tuple[bool | None, datetime | None]:
-    """PID-30, else that PID-29 names a time: an indicator that says the person lives goes before the time."""
+def read_death(
+    reader: "Reader", pid: Segment, birth_date: date | None, earliest: datetime | None, latest: datetime | None
+) -> tuple[bool | None, datetime | None]:
+    """PID-30, else that PID-29 names a time: an indicator that says the person lives goes before the time, and so does
+    that the time cannot be one of a death."""
     death = reader.time(pid, 29)
-    deceased = YES_NO.get(pid.get(30).strip().upper()[:1])
+    deceased = said_dead(pid.get(30))
     if death is None:
         return deceased, None
-    impossible = death.day in DEFAULT_BIRTH_DATES or (birth_date is not None and death.day < birth_date)
+    impossible = (
+        death.day in DEFAULT_BIRTH_DATES
+        or (birth_date is not None and death.day < birth_date)
+        or (earliest is not None and death.at < earliest)
+        or (latest is not None and death.at > latest)
+    )
     if deceased is False or impossible:
         reader.note(Finding.DEATH_DISAGREES, "PID-29" if impossible else "PID-30")
         return deceased, None
     return True, death.at
+
+
+def said_dead(text: str) -> bool | None:
+    """HL7 table 0136, a boolean, or a word."""
+    said = text.strip().upper()
+    return _DEAD_WORDS.get(said, YES_NO.get(said[:1]))
 
 
 def read_names(reader: "Reader", pid: Segment) -> tuple[PersonName, tuple[PersonName, ...]]:
@@ -100,12 +128,21 @@ def read_names(reader: "Reader", pid: Segment) -> tuple[PersonName, tuple[Person
     names = reader.few(unique([name for name in all_names if name.family or name.given]), MAX_NAMES, "PID-5")
     if not names:
         return PersonName(), ()
-    first = names[0]
-    family, given = first.family.upper(), first.given.upper()
-    nobody = family in PLACEHOLDER_NAMES or family.startswith("ZZ")
-    if nobody or (given and NEWBORN_NAME.fullmatch(given)):
+    if is_nobodys_name(names[0]):
         reader.note(Finding.PLACEHOLDER_NAME, "PID-5")
-    return first, names[1:]
+    return names[0], names[1:]
+
+
+def is_nobodys_name(name: PersonName) -> bool:
+    """A name given to who has none yet, also where it stands whole in the first component (`TRAUMA, ALPHA`)."""
+    family, given = name.family.upper(), name.given.upper()
+    words = _NOT_A_LETTER.split(family)
+    return (
+        not PLACEHOLDER_NAMES.isdisjoint(words)
+        or family.startswith(("ZZ", "TRAUMA", "DISASTER", "UNKNOWN", "NO NAME"))
+        or (family != "" and (not family.strip("X") or is_placeholder(family)))
+        or NEWBORN_NAME.fullmatch(given or family) is not None
+    )
 
 
 def read_name(reader: "Reader", raw: str) -> PersonName:

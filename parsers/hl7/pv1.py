@@ -39,6 +39,7 @@ def read_visit(reader: "Reader", pv1: Segment, kind: EventKind, recorded: Moment
     ahead = AHEAD if kind in BEGUN else PLANNED_AHEAD
     admitted = reader.plausible(pv1, 44, recorded, ahead)
     discharged = reader.plausible(pv1, 45, recorded, AHEAD if kind is EventKind.DISCHARGED else PLANNED_AHEAD)
+    admitted, discharged = in_order(reader, admitted, discharged, recorded)
     if admitted is None and kind in STAY_EVENTS:
         reader.note(Finding.ADMIT_TIME_MISSING, "PV1-44")
     encounter_class = patient_class(reader, pv1)
@@ -67,22 +68,42 @@ def read_visit(reader: "Reader", pv1: Segment, kind: EventKind, recorded: Moment
         discharged_at=discharged.at if discharged else None,
         expected_admit=expected_admit.at if expected_admit else None,
         expected_discharge=expected_discharge.at if expected_discharge else None,
-        complaint=(clean(pv2.get(3, 2)) or clean(pv2.get(3))) if pv2 else "",
-        newborn=(pv2.get(36) if pv2 else "").strip().upper()[:1] == "Y" or pv1.get(4).strip().upper() == "N",
+        complaint=complaint_of(reader),
+        newborn=_newborn(pv1, pv2),
         diagnoses=diagnoses,
         diagnoses_deleted=deleted,
     )
 
 
+def complaint_of(reader: "Reader") -> str:
+    """PV2-3, its text, else its code, of the first PV2 that has one."""
+    for pv2 in reader.message.segments("PV2")[:MAX_REPETITIONS]:
+        if complaint := clean(pv2.get(3, 2)) or clean(pv2.get(3)):
+            return complaint
+    return ""
+
+
+def in_order(
+    reader: "Reader", admitted: Moment | None, discharged: Moment | None, recorded: Moment | None
+) -> tuple[Moment | None, Moment | None]:
+    """PV1-44 and PV1-45; of a discharge on a day before the admission, the one that is nearer to the message."""
+    if not (admitted and discharged and recorded) or discharged.day >= admitted.day:
+        return admitted, discharged
+    if abs(recorded.at - admitted.at) > abs(recorded.at - discharged.at):
+        reader.note(Finding.TIME_IMPLAUSIBLE, "PV1-44")
+        return None, discharged
+    reader.note(Finding.TIME_IMPLAUSIBLE, "PV1-45")
+    return admitted, None
+
+
 def patient_class(reader: "Reader", pv1: Segment) -> EncounterClass | None:
-    """PV1-2 by the feed's own table, else by HL7's; an outpatient in observation says so elsewhere in PV1."""
-    code = pv1.get(2).strip()
-    if not code:
+    """PV1-2, code or words, by the feed's own table, else by HL7's; of an outpatient other fields say observation."""
+    sent = [text for text in (clean(pv1.get(2)), clean(pv1.get(2, 2))) if text]
+    if not sent:
         return None
-    mapped = reader.feed.classes.get(code) or reader.feed.classes.get(code.upper())
-    if mapped:
+    if mapped := next(filter(None, map(reader.feed.class_of, sent)), None):
         return mapped
-    encounter_class = CLASSES.get(code.upper())
+    encounter_class = next(filter(None, (CLASSES.get(text.upper()) for text in sent)), None)
     if encounter_class is None:
         reader.note(Finding.CLASS_UNKNOWN, "PV1-2")
         return EncounterClass.UNKNOWN
@@ -98,7 +119,7 @@ def disposition_of(reader: "Reader", pv1: Segment) -> str:
     sent, words = clean(pv1.get(36)), clean(pv1.get(36, 2))
     if not sent and not words:
         return ""
-    disposition = read_disposition(sent, words, reader.feed.dispositions)
+    disposition = read_disposition(sent, words, reader.feed.disposition_of)
     if not disposition.known:
         reader.note(Finding.DISPOSITION_UNKNOWN, "PV1-36")
     return disposition.code
@@ -122,3 +143,9 @@ def read_diagnoses(reader: "Reader") -> tuple[tuple[Diagnosis, ...], tuple[Diagn
         if diagnosis.code or diagnosis.text:
             (gone if segment.get(21).strip().upper() == "D" else diagnoses).append(diagnosis)
     return unique(diagnoses), unique(gone)
+
+
+def _newborn(pv1: Segment, pv2: Segment | None) -> bool:
+    """PV2-36, the admission type (HL7 table 0007) or a local class of its own."""
+    said = (pv2.get(36) if pv2 else "").strip().upper()[:1] == "Y"
+    return said or pv1.get(4).strip().upper() == "N" or pv1.get(2).strip().upper() in ("NB", "NEWBORN")

@@ -18,7 +18,7 @@ from parsers.events import (
 )
 from parsers.feeds import Feed
 from parsers.hl7.er7 import NULL, Message, Segment
-from parsers.hl7.placeholders import is_placeholder
+from parsers.hl7.placeholders import is_no_visit, is_placeholder
 from parsers.hl7.times import Moment, Precision, read_time
 from parsers.hl7.triggers import MERGES
 
@@ -27,17 +27,18 @@ VERSIONS: Final = frozenset("2.1 2.2 2.3 2.3.1 2.4 2.5 2.5.1 2.6 2.7 2.7.1 2.8 2
 CLASSES: Final[dict[str, EncounterClass]] = {
     code: encounter_class
     for encounter_class, codes in {
-        EncounterClass.EMERGENCY: "E EMER EMERGENCY ER ED",
-        EncounterClass.INPATIENT: "I IMP INP IP INPATIENT ACUTE NONAC B OBSTETRICS",
-        EncounterClass.OBSERVATION: "OBS OBSENC OBSERVATION OBV OV",
-        EncounterClass.AMBULATORY: "O AMB OP OUT OUTP OUTPT OUTPATIENT CLINIC R RECURRING HH VR FLD SS C N",
-        EncounterClass.PRE_ADMISSION: "P PRE PRENC PREADMIT PRE-ADMIT",
+        EncounterClass.EMERGENCY: "E|EMER|EMERG|EMG|EMERGENCY|EMERGENCY DEPARTMENT|EMERGENCY DEPT|EMERGENCY ROOM|ER|ED",
+        EncounterClass.INPATIENT: "I|IMP|IN|INP|INPT|IP|INPATIENT|ACUTE|NONAC|B|OBSTETRICS|NB|NEWBORN",
+        EncounterClass.OBSERVATION: "OBS|OBSENC|OBSV|OBSERVATION|OBV|OV",
+        EncounterClass.AMBULATORY: "O|AMB|OP|OUT|OUTP|OUTPT|OUTPATIENT|CLINIC|R|RECURRING|HH|VR|FLD|SS|C",
+        EncounterClass.PRE_ADMISSION: "P|PRE|PRENC|PREADMIT|PRE-ADMIT",
     }.items()
-    for code in codes.split()
+    for code in codes.split("|")
 }
 # HL7 table 0103: T training, D debugging; N (not for production) and the words that need no table
 TEST_WORDS: Final = frozenset(
-    "T D N TEST TESTING TRN TRAIN TRAINING DEBUG DEBUGGING DEV DEVELOPMENT NONPROD NON-PROD".split()
+    "T D N TEST TESTING TRN TRAIN TRAINING DEBUG DEBUGGING DEV DEVELOPMENT NONPROD NON-PROD NONPRODUCTION "
+    "NON-PRODUCTION UAT QA DEMO STAGE STAGING SANDBOX".split()
 )
 OBSERVATION_WORDS: Final = frozenset(code for code, kind in CLASSES.items() if kind is EncounterClass.OBSERVATION)
 _T = TypeVar("_T")
@@ -55,7 +56,9 @@ NEWBORN_NAME: Final = re.compile(
     r"BB|BG|(?:BABY|INFANT|NEWBORN)(?:[ -]?(?:BOY|GIRL|MALE|FEMALE))?(?:[ -]?[A-D1-4])?|(?:BOY|GIRL)(?:[ -][A-D1-4])?"
 )
 YES_NO: Final = {"Y": True, "T": True, "1": True, "N": False, "F": False, "0": False}  # table 0136, and booleans
-PLACEHOLDER_NAMES: Final = frozenset({"DOE", "UNKNOWN", "UNIDENTIFIED", "TEST", "TRAUMA", "NONAME", "NO NAME"})
+PLACEHOLDER_NAMES: Final = frozenset(
+    "DOE UNKNOWN UNK UNIDENTIFIED TEST TRAUMA DISASTER NONAME UNNAMED NAMELESS ANONYMOUS".split()
+)
 DEFAULT_BIRTH_DATES: Final = frozenset({date(1800, 1, 1), date(1900, 1, 1), date(1901, 1, 1), date(1111, 11, 11)})
 NEWBORN_DAYS: Final = 60
 CLEARABLE: Final = ("PID", "PV1", "PV2", "DG1")
@@ -63,6 +66,8 @@ BEGUN: Final = frozenset({EventKind.ADMITTED, EventKind.DISCHARGED, EventKind.TR
 ADMISSION_TIME: Final = frozenset({EventKind.ADMITTED, EventKind.REGISTERED})
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 ZONES_DIFFER: Final = timedelta(hours=15)  # no zone that was read for another is further off
+_OLDEST_MESSAGE: Final = 1988  # HL7 version 2.0 is of that year
+_CLOCK_RESET: Final = date(2000, 1, 1)  # where many a clock begins again
 _LONGEST_STAY: Final = timedelta(days=20 * 366)
 AHEAD: Final = timedelta(days=1)  # PV1-44 of an admission, PV1-45 of a discharge
 PLANNED_AHEAD: Final = timedelta(days=366)
@@ -150,12 +155,24 @@ class Reader:
             self.note(Finding.TIME_ZONE_ASSUMED, "MSH-7")
         return read
 
-    def plausible(self, pv1: Segment | None, number: int, recorded: Moment | None, ahead: timedelta) -> Moment | None:
-        """PV1-44 or PV1-45, unless it is a placeholder: decades before the message, or further ahead of it."""
-        moment = self.time(pv1, number)
+    def plausible(
+        self, segment: Segment | None, number: int, recorded: Moment | None, ahead: timedelta
+    ) -> Moment | None:
+        """PV1-44, PV1-45 or EVN-6, unless it is a placeholder: decades before the message, or further ahead of it."""
+        moment = self.time(segment, number)
         if moment is None or recorded is None or recorded.at - _LONGEST_STAY < moment.at <= recorded.at + ahead:
             return moment
-        self.note(Finding.TIME_IMPLAUSIBLE, f"PV1-{number}")
+        if segment is not None:
+            self.note(Finding.TIME_IMPLAUSIBLE, f"{segment.name}-{number}")
+        return None
+
+    def written(self, segment: Segment | None, number: int) -> Moment | None:
+        """EVN-2 or MSH-7, unless it is a placeholder: no message of HL7 version 2 is that old."""
+        moment = self.time(segment, number)
+        if moment is None or (moment.day.year >= _OLDEST_MESSAGE and moment.day != _CLOCK_RESET):
+            return moment
+        if segment is not None:
+            self.note(Finding.TIME_IMPLAUSIBLE, f"{segment.name}-{number}")
         return None
 
     def texts(self, raw: str, count: int) -> list[str]:
@@ -197,14 +214,15 @@ class Reader:
         if len(value) > MAX_IDENTIFIER:
             self.note(Finding.VALUE_TOO_LONG, place)
             return None
-        if is_placeholder(value):
+        of_visit = place[:3] == "PV1" or place in ("PID-18", "MRG-3", "MRG-5")
+        if is_no_visit(value) if of_visit else is_placeholder(value):
             self.note(Finding.PLACEHOLDER_NUMBER, place)
             return None
         authority, kind = "", ""
         if len(parts) > 3:
             authority = clean(parts[3]) or clean(message.part(raw, 4, 2))
             kind = clean(parts[4])[:20] if len(parts) > 4 else ""
-        if not authority and place[:3] != "PV1" and place not in ("PID-18", "MRG-3", "MRG-5"):
+        if not authority and not of_visit:
             self.note(Finding.AUTHORITY_MISSING, place)
             authority = self.feed.authority or self.facility
         return Identifier(system=authority[:MAX_IDENTIFIER], value=value, type=kind)

@@ -1,6 +1,6 @@
 """A merge: the stays of what gives way go to what stays, and nobody is told twice."""
 
-from parsers.events import EventKind
+from parsers.events import EventKind, Identifier
 from rules.deciding.versions import handed_on, retraction
 from rules.deciding.workspace import Desk, has_number, unsaid
 from rules.decisions import (
@@ -58,7 +58,7 @@ def merge_person(desk: Desk, survivor: str | None, prior: str | None) -> None:
             update={
                 "enrollee_id": heir,
                 "patient_ids": joined(stay.patient_ids, event.patient.identifiers),
-                "keys": under(stay.keys, gone, event.patient.identifiers[:1]),
+                "keys": joined(under(stay.keys, gone, event.patient.identifiers[:1]), renumbered(desk, stay)),
             }
         )
         if moved != stay:
@@ -68,6 +68,14 @@ def merge_person(desk: Desk, survivor: str | None, prior: str | None) -> None:
             case = desk.case(event.kind, Step(moved, Move.HAND_OVER), stay)
             if case.living and (version := handed_on(case, desk.world)):
                 desk.tell(version)
+
+
+def renumbered(desk: Desk, stay: Stay) -> tuple[Identifier, ...]:
+    """What a stay is called from now on, whose account gives way together with its person's number (A36)."""
+    account = desk.event.prior.account if desk.event.prior else None
+    if account is None or not has_number(stay, account):
+        return ()
+    return tuple(key for key in desk.event.stay_keys if key.system.startswith("account"))
 
 
 def merge_number(desk: Desk) -> None:

@@ -25,7 +25,7 @@ from rules.decisions import (
 )
 from rules.event_kinds import KINDS
 from rules.policy.policy import Facts
-from rules.stays.table import DEAD, OPEN
+from rules.stays.table import DEAD, OPEN, RANK
 
 KIND: Final[Mapping[EncounterClass, AlertKind]] = {
     EncounterClass.EMERGENCY: AlertKind.ED_VISIT,
@@ -55,7 +55,8 @@ def next_version(case: Case, world: World) -> Alert | Silence:
         if not case.living:
             return silence(case, world.policy)
         only_asked = case.before is not None and only_registered(case.before)
-        if (case.kind is EventKind.CLASS_CHANGED or only_asked) and not stay.registers.hospital:
+        never = RANK[stay.highest_class] <= RANK[EncounterClass.AMBULATORY]
+        if (case.kind is EventKind.CLASS_CHANGED or only_asked or never) and not stay.registers.hospital:
             return retraction(case, world, Reason.BACK_TO_OUTPATIENT)
     around = context(stay, case.others, world.policy)
     if case.living:

@@ -93,7 +93,9 @@ _NO_MEDICAID: Final = frozenset(("MR", "PI", "AN", "VN", "DL"))  # types of iden
 _IDLE_SIGNS: Final = frozenset(" -.,/_*?#'\"")
 _REPEATED: Final = 4
 _NOT_WORD: Final = re.compile(r"[\W_]+")
-_FALSE_NUMBERS: Final = frozenset(("12345678", "123456789", "1234567890", "0123456789", "987654321", "9876543210"))
+_FALSE_NUMBERS: Final = frozenset(
+    ("123456", "1234567", "12345678", "123456789", "1234567890", "0123456789", "987654321", "9876543210")
+)
 _NO_NUMBER: Final = frozenset(
     (
         "UNKNOWN UNK UNKN UNKNOWNMRN NONE NULL NIL NA NOTAVAILABLE NOTASSIGNED NOTKNOWN NOTGIVEN NOMRN NONUMBER NOID "
@@ -194,7 +196,7 @@ def is_nobodys(value: str) -> bool:
     """
     bare = value.strip().upper()
     signs = set(bare) - _IDLE_SIGNS
-    if not signs or signs == {"0"}:
+    if not signs or signs in ({"0"}, {"X"}):
         return True
     if len(signs) == 1 and len(bare) >= _REPEATED:
         return True

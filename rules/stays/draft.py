@@ -119,6 +119,13 @@ class Draft:
     def get(self, name: str) -> Any:
         return self.changed.get(name, getattr(self.stay, name))
 
+    def ended(self) -> datetime | None:
+        """When the discharge the event speaks of happened; a day before the stay began it cannot have."""
+        discharge = self.event.kind is EventKind.DISCHARGED
+        at = self.visit.discharged_at or (self.event.occurred_at if discharge else None)
+        began = self.visit.admitted_at or self.stay.started_at
+        return None if at and began and at < began - DAY else at
+
     def began(self, kind: EventKind) -> None:
         registers = self.registers
         registers.began = True
@@ -282,7 +289,8 @@ class Draft:
         registers = self.registers
         place = registers.place = event.facility_from if registers.place is None else registers.place
         registers.sender = event.sender if registers.sender is None else registers.sender
-        if not self.newest or event.kind not in PLACING or event.facility == self.get("facility"):
+        same = event.facility.casefold() == self.get("facility").casefold()
+        if not self.newest or event.kind not in PLACING or same:
             return
         if self.about_the_emergency_visit() or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
             return

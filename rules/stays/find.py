@@ -65,12 +65,14 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         keyed = [
             stay
             for stay in own
-            if _has_key(key, stay) and not _other_number(number, stay) and not _another_time(event, stay, key)
+            if _has_key(key, stay)
+            and (not _other_number(number, stay) or _renumbered(event, stay, key))
+            and not _another_time(event, stay, key)
         ]
         if keyed:
             return next((stay for stay in keyed if begun and key_in(begun, stay.keys)), keyed[0])
     for stay in own:
-        if _also_numbered(event, stay) and not _another_time(event, stay, number):
+        if (also := _also_numbered(event, stay)) and not _another_time(event, stay, also):
             return stay
     near = [stay for stay in own if _near(event, stay)]
     same = [
@@ -124,7 +126,22 @@ def _begin(stay: Stay) -> float:
 
 def _other_number(number: Identifier | None, stay: Stay) -> bool:
     known = stay.registers.number
-    return bool(number and known and known != number.value and not _has_key(number, stay))
+    return bool(number and known and _bare(known) != _bare(number.value) and not _has_key(number, stay))
+
+
+def _bare(number: str) -> str:
+    """A visit number as it is compared: senders change its case and its leading zeros."""
+    return number.lstrip("0").casefold()
+
+
+def _renumbered(event: Event, stay: Stay, key: Identifier) -> bool:
+    """The same record's visit of the same class, begun in the same minute, goes on under another visit number."""
+    if not key.system.startswith("admitted|") or not _near(event, stay) or _other_account(event, stay):
+        return False
+    if stay.status is StayStatus.FINISHED and event.kind in STARTS:
+        return False
+    alike = _said_class(event) in (None, stay.encounter_class)
+    return alike and (stay.status in OPEN or stay.status is StayStatus.FINISHED)
 
 
 def _same_sort(event: Event, stay: Stay) -> bool:
@@ -148,19 +165,20 @@ def _has_key(key: Identifier, stay: Stay) -> bool:
     if sort not in ("visit", "visit+patient"):
         return False
     return any(
-        other.value == key.value
+        _bare(other.value) == _bare(key.value)
         and other.system.startswith(f"{sort}|{place}|")
         and "" in (authority, other.system.rpartition("|")[2])
         for other in stay.keys
     )
 
 
-def _also_numbered(event: Event, stay: Stay) -> bool:
-    """PV1-50 says which visit number this visit has had, too."""
+def _also_numbered(event: Event, stay: Stay) -> Identifier | None:
+    """The key of the stay that PV1-50 names: a visit number that this visit has had, too."""
     other = event.visit.alternate_number if event.visit else None
-    if other is None:
-        return False
-    return _near(event, stay) and any(key.value == other.value and key.system.startswith("visit|") for key in stay.keys)
+    if other is None or not _near(event, stay):
+        return None
+    named = (key for key in stay.keys if key.value == other.value and key.system.startswith("visit|"))
+    return next(named, None)
 
 
 def _other_account(event: Event, stay: Stay) -> bool:
@@ -200,10 +218,13 @@ def _another_time(event: Event, stay: Stay, key: Identifier | None) -> bool:
     at, admitted = _admission(event), event.visit.admitted_at if event.visit else None
     if sort == "admitted":
         return False
-    numbered = sort.startswith("visit")
+    numbered = sort.startswith("visit") and key is not None and not _of_many_visits(event, stay, key)
     ended = stay.ended_at if stay.status is StayStatus.FINISHED else None
-    if ended and not numbered and event.kind is EventKind.DISCHARGED and admitted is None:
-        return _discharged(event) > ended + _NUMBER_REUSED
+    if event.kind is EventKind.DISCHARGED and admitted is None:
+        if ended:
+            return _discharged(event) > ended + (_OPEN_LONG if numbered else _NUMBER_REUSED)
+        if numbered and stay.encounter_class is EncounterClass.EMERGENCY and stay.started_at:
+            return _discharged(event) > stay.started_at + _BOARDING
     if at is None:
         return False
     if ended and at > ended + (_NUMBER_REUSED if numbered else timedelta() if admitted else _ACCOUNT_REUSED):
@@ -221,10 +242,23 @@ def _another_time(event: Event, stay: Stay, key: Identifier | None) -> bool:
     return abs(at - stay.started_at) > limit
 
 
+def _of_many_visits(event: Event, stay: Stay, key: Identifier) -> bool:
+    """A visit number that may stand for more than one visit: the patient's record number, the number of a visit at
+    another facility, or an alternate number (PV1-50) of a visit that has one of its own."""
+    value = key.value.partition("@")[0]
+    if any(identifier.value == value for identifier in event.patient.identifiers):
+        return True
+    number, registers = visit_key(event), stay.registers
+    if number is None or number.value == value:
+        return event.facility.casefold() != stay.facility.casefold() and not _assumed(event, stay)
+    return value not in (registers.number, *registers.former)
+
+
 def _near(event: Event, stay: Stay) -> bool:
     """The stay is, or may be, at the place the event is about."""
     left = event.visit.prior_facility if event.visit and event.kind in TRANSFERS else ""
-    return stay.facility in (event.facility, left or event.facility) or _assumed(event, stay)
+    here = stay.facility.casefold()
+    return here in (event.facility.casefold(), (left or event.facility).casefold()) or _assumed(event, stay)
 
 
 def _goes_on(event: Event, stay: Stay) -> bool:

@@ -155,7 +155,7 @@ def _finish(draft: Draft, kind: EventKind) -> bool:
         draft.registers.existence = draft.at
         draft.registers.buried = False
         draft.registers.deleted_with_person = False
-    draft.set(status=StayStatus.FINISHED, ended_at=draft.visit.discharged_at or draft.event.occurred_at)
+    draft.set(status=StayStatus.FINISHED, ended_at=draft.ended() or draft.event.recorded_at)
     draft.put_class(kind)
     return False
 
@@ -169,9 +169,9 @@ def _update(draft: Draft, kind: EventKind) -> bool:
         draft.stay.status is StayStatus.FINISHED
         and kind is EventKind.UPDATED
         and draft.newest
-        and draft.visit.discharged_at
+        and (ended := draft.ended())
     ):
-        draft.set(ended_at=draft.visit.discharged_at)
+        draft.set(ended_at=ended)
     return not draft.newest
 
 
@@ -224,7 +224,8 @@ def _return(draft: Draft, kind: EventKind) -> bool:
 def _change_bed(draft: Draft, kind: EventKind) -> bool:
     late = not draft.newest
     place = draft.registers.place
-    if not late and draft.event.facility != draft.stay.facility and place in (None, draft.event.facility_from):
+    elsewhere = draft.event.facility.casefold() != draft.stay.facility.casefold()
+    if not late and elsewhere and place in (None, draft.event.facility_from):
         draft.registers.facility_before = draft.stay.facility
         draft.registers.facility_kind_before = draft.stay.facility_kind
         draft.set(facility=draft.event.facility, facility_kind=draft.event.facility_kind)
