@@ -1,6 +1,7 @@
 """PV1, PV2 and DG1: the visit."""
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from parsers.events import (
     Diagnosis,
@@ -28,6 +29,11 @@ from parsers.hl7.times import Moment
 
 if TYPE_CHECKING:
     from parsers.hl7.reader import Reader
+
+_NO_COMPLAINT: Final = re.compile(
+    r"[\W_X]+|N\W?A|UNK|UNKNOWN|NONE|NULL|TBD|NOT (?:GIVEN|AVAILABLE|ENTERED|STATED|SPECIFIED)|SEE (?:NOTES?|TRIAGE)",
+    re.IGNORECASE,
+)
 
 
 def read_visit(reader: "Reader", pv1: Segment, kind: EventKind, recorded: Moment | None) -> Visit:
@@ -76,9 +82,10 @@ def read_visit(reader: "Reader", pv1: Segment, kind: EventKind, recorded: Moment
 
 
 def complaint_of(reader: "Reader") -> str:
-    """PV2-3, its text, else its code, of the first PV2 that has one."""
+    """PV2-3, its text, else its code, of the first PV2 that has one; N/A and its like are none."""
     for pv2 in reader.message.segments("PV2")[:MAX_REPETITIONS]:
-        if complaint := clean(pv2.get(3, 2)) or clean(pv2.get(3)):
+        complaint = clean(pv2.get(3, 2)) or clean(pv2.get(3))
+        if complaint and not _NO_COMPLAINT.fullmatch(complaint):
             return complaint
     return ""
 

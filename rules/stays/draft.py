@@ -8,7 +8,7 @@ from parsers.events import Diagnosis, EncounterClass, Event, EventKind, Finding,
 from rules.decisions import Stay, StayStatus
 from rules.event_kinds import PLACING, REGISTRATIONS
 from rules.registers import Before
-from rules.stays.find import DAY, RISEN, came_before, goes_up
+from rules.stays.find import DAY, RISEN, bare, came_before, goes_up
 from rules.stays.keys import joined, visit_key
 from rules.stays.table import (
     ADMITTED_HERE,
@@ -65,7 +65,7 @@ class Draft:
 
     def _in_force(self, known: str, handle: str, rises: bool, before: bool) -> str:
         former = self.registers.former
-        if not handle or handle in (known, *former):
+        if not handle or bare(handle) in map(bare, (known, *former)):
             return known
         if not known:
             return handle
@@ -81,7 +81,7 @@ class Draft:
         comes under its number (else its account), and its end as "admitted here"."""
         number, account = _handles_of(self.event)
         handle = number or account
-        if handle and handle in self.registers.former:
+        if handle and bare(handle) in map(bare, self.registers.former):
             return True
         return (
             self.event.kind is EventKind.DISCHARGED
@@ -120,11 +120,12 @@ class Draft:
         return self.changed.get(name, getattr(self.stay, name))
 
     def ended(self) -> datetime | None:
-        """When the discharge the event speaks of happened; a day before the stay began it cannot have."""
+        """When the discharge the event speaks of happened: no day before the stay began, nor after the message."""
         discharge = self.event.kind is EventKind.DISCHARGED
         at = self.visit.discharged_at or (self.event.occurred_at if discharge else None)
         began = self.visit.admitted_at or self.stay.started_at
-        return None if at and began and at < began - DAY else at
+        impossible = at and ((began and at < began - DAY) or at > self.event.recorded_at + DAY)
+        return None if impossible else at
 
     def began(self, kind: EventKind) -> None:
         registers = self.registers

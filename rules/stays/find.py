@@ -126,17 +126,20 @@ def _begin(stay: Stay) -> float:
 
 def _other_number(number: Identifier | None, stay: Stay) -> bool:
     known = stay.registers.number
-    return bool(number and known and _bare(known) != _bare(number.value) and not _has_key(number, stay))
+    return bool(number and known and bare(known) != bare(number.value) and not _has_key(number, stay))
 
 
-def _bare(number: str) -> str:
+def bare(number: str) -> str:
     """A visit number as it is compared: senders change its case and its leading zeros."""
     return number.lstrip("0").casefold()
 
 
 def _renumbered(event: Event, stay: Stay, key: Identifier) -> bool:
-    """The same record's visit of the same class, begun in the same minute, goes on under another visit number."""
-    if not key.system.startswith("admitted|") or not _near(event, stay) or _other_account(event, stay):
+    """The same record's visit of the same class, begun in the same minute, goes on under another visit number. On a
+    full hour it may be a day without a time, and two visits have one day."""
+    if not key.system.startswith("admitted|") or key.value.endswith("00"):
+        return False
+    if not _near(event, stay) or _other_account(event, stay):
         return False
     if stay.status is StayStatus.FINISHED and event.kind in STARTS:
         return False
@@ -165,7 +168,7 @@ def _has_key(key: Identifier, stay: Stay) -> bool:
     if sort not in ("visit", "visit+patient"):
         return False
     return any(
-        _bare(other.value) == _bare(key.value)
+        bare(other.value) == bare(key.value)
         and other.system.startswith(f"{sort}|{place}|")
         and "" in (authority, other.system.rpartition("|")[2])
         for other in stay.keys
@@ -220,11 +223,8 @@ def _another_time(event: Event, stay: Stay, key: Identifier | None) -> bool:
         return False
     numbered = sort.startswith("visit") and key is not None and not _of_many_visits(event, stay, key)
     ended = stay.ended_at if stay.status is StayStatus.FINISHED else None
-    if event.kind is EventKind.DISCHARGED and admitted is None:
-        if ended:
-            return _discharged(event) > ended + (_OPEN_LONG if numbered else _NUMBER_REUSED)
-        if numbered and stay.encounter_class is EncounterClass.EMERGENCY and stay.started_at:
-            return _discharged(event) > stay.started_at + _BOARDING
+    if ended and event.kind is EventKind.DISCHARGED and admitted is None:
+        return _discharged(event) > ended + (_OPEN_LONG if numbered else _NUMBER_REUSED)
     if at is None:
         return False
     if ended and at > ended + (_NUMBER_REUSED if numbered else timedelta() if admitted else _ACCOUNT_REUSED):

@@ -275,3 +275,13 @@ def test_other_line_ends(end: bytes) -> None:
     assert isinstance(reading, Event)
     assert reading.patient.name.family == "Doe"
     assert (Finding.LINE_END_NOT_CR, "") in findings(reading)
+
+
+@pytest.mark.parametrize(
+    ("sent", "complaint"),
+    [("^N/A", ""), ("UNKNOWN", ""), ("^see notes", ""), ("^--", ""), ("^TRAUMA", "TRAUMA"), ("TEMP", "TEMP")],
+)
+def test_what_stands_for_no_complaint_is_none(sent: str, complaint: str) -> None:
+    reading = event(adt(EVN, PID, PV1, f"PV2|||{sent}"))
+    assert reading.visit is not None
+    assert reading.visit.complaint == complaint
