@@ -8,8 +8,9 @@ from parsers.events import Diagnosis, EncounterClass, Event, EventKind, Finding,
 from rules.decisions import Stay, StayStatus
 from rules.event_kinds import PLACING, REGISTRATIONS
 from rules.registers import Before
-from rules.stays.find import DAY, RISEN, bare, came_before, goes_up
+from rules.stays.find import DAY, RISEN, came_before, goes_up
 from rules.stays.keys import joined, visit_key
+from rules.stays.numbers import bare
 from rules.stays.table import (
     ADMITTED_HERE,
     DIED_DISPOSITIONS,

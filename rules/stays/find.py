@@ -4,10 +4,19 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier, Visit
+from parsers.events import EncounterClass, Event, EventKind, Identifier, Visit
 from rules.decisions import Stay, StayStatus
-from rules.event_kinds import ABOUT, CANCELS, MEANWHILE, PLACING, REGISTRATIONS, STARTS, TRANSFERS, About
+from rules.event_kinds import ABOUT, CANCELS, MEANWHILE, PLACING, REGISTRATIONS, STARTS, About
 from rules.stays.keys import key_in, visit_key
+from rules.stays.numbers import (
+    also_numbered,
+    has_key,
+    is_near,
+    of_many_visits,
+    other_account,
+    other_number,
+    same_account,
+)
 from rules.stays.table import (
     ADMITTED_HERE,
     DEAD,
@@ -65,20 +74,20 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         keyed = [
             stay
             for stay in own
-            if _has_key(key, stay)
-            and (not _other_number(number, stay) or _renumbered(event, stay, key))
+            if has_key(key, stay)
+            and (not other_number(number, stay) or _renumbered(event, stay, key))
             and not _another_time(event, stay, key)
         ]
         if keyed:
             return next((stay for stay in keyed if begun and key_in(begun, stay.keys)), keyed[0])
     for stay in own:
-        if (also := _also_numbered(event, stay)) and not _another_time(event, stay, also):
+        if (also := also_numbered(event, stay)) and not _another_time(event, stay, also):
             return stay
-    near = [stay for stay in own if _near(event, stay)]
+    near = [stay for stay in own if is_near(event, stay)]
     same = [
         stay
         for stay in near
-        if not _other_number(number, stay) and not _other_account(event, stay) and _same_sort(event, stay)
+        if not other_number(number, stay) and not other_account(event, stay) and _same_sort(event, stay)
     ]
     if event.visit and event.visit.encounter_class in TOLD_CLASSES:  # a clinic visit that is open, too, comes last
         same.sort(key=lambda stay: bool(stay.registers.encounter_class) and stay.encounter_class not in TOLD_CLASSES)
@@ -112,7 +121,7 @@ def anew(event: Event, enrollee_id: str, stays: Sequence[Stay]) -> bool:
     known = [
         other.last_recorded_at
         for other in stays
-        if other.enrollee_id == enrollee_id and other.last_recorded_at and (other is stay or _near(event, other))
+        if other.enrollee_id == enrollee_id and other.last_recorded_at and (other is stay or is_near(event, other))
     ]
     if not known or event.recorded_at <= max(known):
         return False
@@ -124,22 +133,12 @@ def _begin(stay: Stay) -> float:
     return at.timestamp() if at else 0.0
 
 
-def _other_number(number: Identifier | None, stay: Stay) -> bool:
-    known = stay.registers.number
-    return bool(number and known and bare(known) != bare(number.value) and not _has_key(number, stay))
-
-
-def bare(number: str) -> str:
-    """A visit number as it is compared: senders change its case and its leading zeros."""
-    return number.lstrip("0").casefold()
-
-
 def _renumbered(event: Event, stay: Stay, key: Identifier) -> bool:
     """The same record's visit of the same class, begun in the same minute, goes on under another visit number. On a
     full hour it may be a day without a time, and two visits have one day."""
     if not key.system.startswith("admitted|") or key.value.endswith("00"):
         return False
-    if not _near(event, stay) or _other_account(event, stay):
+    if not is_near(event, stay) or other_account(event, stay):
         return False
     if stay.status is StayStatus.FINISHED and event.kind in STARTS:
         return False
@@ -157,43 +156,6 @@ def _same_sort(event: Event, stay: Stay) -> bool:
     if stay.status is StayStatus.FINISHED:
         return in_hospital is (sent in TOLD_CLASSES)
     return sent in TOLD_CLASSES or not in_hospital
-
-
-def _has_key(key: Identifier, stay: Stay) -> bool:
-    """The stay has run under the key; a visit number's authority may be missing on one of the two."""
-    if key_in(key, stay.keys):
-        return True
-    sort, _, rest = key.system.partition("|")
-    place, _, authority = rest.rpartition("|")
-    if sort not in ("visit", "visit+patient"):
-        return False
-    return any(
-        bare(other.value) == bare(key.value)
-        and other.system.startswith(f"{sort}|{place}|")
-        and "" in (authority, other.system.rpartition("|")[2])
-        for other in stay.keys
-    )
-
-
-def _also_numbered(event: Event, stay: Stay) -> Identifier | None:
-    """The key of the stay that PV1-50 names: a visit number that this visit has had, too."""
-    other = event.visit.alternate_number if event.visit else None
-    if other is None or not _near(event, stay):
-        return None
-    named = (key for key in stay.keys if key.value == other.value and key.system.startswith("visit|"))
-    return next(named, None)
-
-
-def _other_account(event: Event, stay: Stay) -> bool:
-    """PID-18 names an account, and the stay ran under another one of the same authority."""
-    account = next((key for key in event.stay_keys if key.system.startswith("account|")), None)
-    if account is None or key_in(account, stay.keys):
-        return False
-    return any(key.system == account.system for key in stay.keys)
-
-
-def _same_account(event: Event, stay: Stay) -> bool:
-    return any(key.system.startswith("account|") and key_in(key, stay.keys) for key in event.stay_keys)
 
 
 def _said_class(event: Event) -> EncounterClass | None:
@@ -221,7 +183,7 @@ def _another_time(event: Event, stay: Stay, key: Identifier | None) -> bool:
     at, admitted = _admission(event), event.visit.admitted_at if event.visit else None
     if sort == "admitted":
         return False
-    numbered = sort.startswith("visit") and key is not None and not _of_many_visits(event, stay, key)
+    numbered = sort.startswith("visit") and key is not None and not of_many_visits(event, stay, key)
     ended = stay.ended_at if stay.status is StayStatus.FINISHED else None
     if ended and event.kind is EventKind.DISCHARGED and admitted is None:
         return _discharged(event) > ended + (_OPEN_LONG if numbered else _NUMBER_REUSED)
@@ -242,25 +204,6 @@ def _another_time(event: Event, stay: Stay, key: Identifier | None) -> bool:
     return abs(at - stay.started_at) > limit
 
 
-def _of_many_visits(event: Event, stay: Stay, key: Identifier) -> bool:
-    """A visit number that may stand for more than one visit: the patient's record number, the number of a visit at
-    another facility, or an alternate number (PV1-50) of a visit that has one of its own."""
-    value = key.value.partition("@")[0]
-    if any(identifier.value == value for identifier in event.patient.identifiers):
-        return True
-    number, registers = visit_key(event), stay.registers
-    if number is None or number.value == value:
-        return event.facility.casefold() != stay.facility.casefold() and not _assumed(event, stay)
-    return value not in (registers.number, *registers.former)
-
-
-def _near(event: Event, stay: Stay) -> bool:
-    """The stay is, or may be, at the place the event is about."""
-    left = event.visit.prior_facility if event.visit and event.kind in TRANSFERS else ""
-    here = stay.facility.casefold()
-    return here in (event.facility.casefold(), (left or event.facility).casefold()) or _assumed(event, stay)
-
-
 def _goes_on(event: Event, stay: Stay) -> bool:
     """An emergency or observation visit, open or just over, that becomes the admission the event is about."""
     if event.kind not in PLACING or not goes_up(event, stay) or stay.encounter_class not in _BEFORE_ADMISSION:
@@ -268,7 +211,7 @@ def _goes_on(event: Event, stay: Stay) -> bool:
     at, since = _admission(event), stay.started_at or stay.ended_at
     if at is None or since is None or at < since - _HOUR:
         return False
-    account, source = _same_account(event, stay), event.visit.admit_source if event.visit else ""
+    account, source = same_account(event, stay), event.visit.admit_source if event.visit else ""
     if stay.status in OPEN or stay.status is StayStatus.UNKNOWN:
         known = account or source == FROM_EMERGENCY
         return at - since <= (_OPEN_FOR[EncounterClass.EMERGENCY] if known else DAY)
@@ -286,28 +229,18 @@ def came_before(event: Event, stay: Stay) -> bool:
     number, sent_class = visit_key(event), _said_class(event)
     late = stay.last_recorded_at is not None and event.recorded_at <= stay.last_recorded_at
     closes = event.kind is EventKind.DISCHARGED
-    if sent_class is not EncounterClass.EMERGENCY or number is None or not _other_number(number, stay):
+    if sent_class is not EncounterClass.EMERGENCY or number is None or not other_number(number, stay):
         return False
     if stay.encounter_class not in RISEN or stay.status in DEAD or stay.started_at is None or stay.registers.emergency:
         return False
     if closes:
         disposition = event.visit.disposition if event.visit else ""
-        near = DAY if disposition == ADMITTED_HERE or _same_account(event, stay) else _HOUR
+        near = DAY if disposition == ADMITTED_HERE or same_account(event, stay) else _HOUR
         return disposition in ("", ADMITTED_HERE) and abs(_discharged(event) - stay.started_at) <= near
     at = _admission(event)
     if not late or at is None or event.kind not in (*REGISTRATIONS, EventKind.UPDATED):
         return False
     return -_HOUR <= stay.started_at - at <= DAY
-
-
-def _assumed(event: Event, stay: Stay) -> bool:
-    """The place of one of the two is only a guess: not named at all, or named less exactly than the other's."""
-    if stay.feed != event.feed:
-        return False
-    if stay.registers.assumed or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
-        return True
-    place, sender = stay.registers.place, stay.registers.sender
-    return place not in (None, event.facility_from) and sender == event.sender
 
 
 def _discharged(event: Event) -> datetime:
@@ -370,8 +303,8 @@ def _moved_and_left(event: Event, stay: Stay) -> bool:
         and bool(event.sender)
         and stay.registers.sender == event.sender
         and _said_class(event) is stay.encounter_class
-        and not _other_number(visit_key(event), stay)
-        and not _other_account(event, stay)
+        and not other_number(visit_key(event), stay)
+        and not other_account(event, stay)
     )
 
 
@@ -415,7 +348,7 @@ def _was_planned(event: Event, stay: Stay) -> bool:
     late = stay.last_recorded_at is not None and event.recorded_at <= stay.last_recorded_at
     if event.kind is not EventKind.PLANNED or not late or stay.status in DEAD or stay.started_at is None:
         return False
-    if stay.registers.number or _other_account(event, stay) or stay.encounter_class not in TOLD_CLASSES:
+    if stay.registers.number or other_account(event, stay) or stay.encounter_class not in TOLD_CLASSES:
         return False
     visit = event.visit or Visit()
     return abs((visit.expected_admit or visit.admitted_at or event.occurred_at) - stay.started_at) <= _PLAN_NEAR
