@@ -24,10 +24,11 @@ def has_key(key: Identifier, stay: Stay) -> bool:
     place, _, authority = rest.rpartition("|")
     if sort not in ("visit", "visit+patient"):
         return False
+    here, value = f"{sort}|{place}|", bare(key.value)
     return any(
-        bare(other.value) == bare(key.value)
-        and other.system.startswith(f"{sort}|{place}|")
-        and "" in (authority, other.system.rpartition("|")[2])
+        bare(other.value) == value
+        and other.system.startswith(here)
+        and (authority == "" or other.system.rpartition("|")[2] in ("", authority))
         for other in stay.keys
     )
 
@@ -45,7 +46,7 @@ def of_many_visits(event: Event, stay: Stay, key: Identifier) -> bool:
     """A visit number that may stand for more than one visit: the patient's record number, the number of a visit at
     another facility, or an alternate number (PV1-50) of a visit that has one of its own."""
     value = key.value.partition("@")[0]
-    if any(identifier.value == value for identifier in event.patient.identifiers):
+    if any(identifier.value == value and identifier.names_a_record for identifier in event.patient.identifiers):
         return True
     number, registers = visit_key(event), stay.registers
     if number is None or number.value == value:

@@ -40,8 +40,9 @@ class TestOfManyVisits:
         )
         again = event(K.REGISTERED, 30, number="100001", admitted_at=at(30))
         assert find(again, "E1", [stay]) is None
-        named = again.model_copy(update={"patient": Patient(identifiers=(MRN.model_copy(update={"value": "7"}),))})
-        assert find(named, "E1", [stay]) is stay, "a visit number that is nobody's record number goes on for days"
+        for other in ({"value": "7"}, {"type": "VN"}):
+            named = again.model_copy(update={"patient": Patient(identifiers=(MRN.model_copy(update=other),))})
+            assert find(named, "E1", [stay]) is stay, "a visit number that is no record number goes on for days"
 
     @pytest.mark.parametrize(("facility", "same"), [("MISSION", True), ("mission", True), ("SOUTH", False)])
     def test_the_number_of_a_visit_at_another_facility_after_the_way_home(self, facility, same):
@@ -59,6 +60,17 @@ class TestOfManyVisits:
             stay = after(event(K.DISCHARGED, 4, alternate_number=shared, disposition="01"), stay=stay)
         again = event(K.ADMITTED, 9, C.INPATIENT, number="V2", alternate_number=shared, admitted_at=at(9))
         assert (find(again, "E1", [stay]) is stay) is same
+
+
+@pytest.mark.parametrize(
+    ("sent", "authority", "same"),
+    [("51", "MISSION", True), ("0051", "", True), ("51", "", True), ("52", "MISSION", False)],
+)
+def test_a_number_with_and_without_leading_zeros(sent, authority, same):
+    stay = after(event(K.ADMITTED, 0, C.INPATIENT, number="0051", admitted_at=at(0)))
+    key = Identifier(system=f"visit|MISSION|{authority}", value=sent)
+    said = event(K.DISCHARGED, 40, C.INPATIENT, number=sent, keys=(key,))
+    assert (find(said, "E1", [stay]) is stay) is same
 
 
 class TestRenumbered:
