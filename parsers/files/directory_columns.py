@@ -44,7 +44,8 @@ COLUMNS: Final[Mapping[Kind, tuple[Column, ...]]] = {
         Column("name", "as M. Ortiz, RN", _NAMES, required=True),
         Column(
             "role",
-            "nurse, pharmacist, social_worker, medical_director, manager, care_coordinator or central_office",
+            "nurse, pharmacist, social_worker, medical_director, manager, care_coordinator or central_office; "
+            "for who sees no patient, admin, integration_analyst or auditor",
             required=True,
         ),
         Column("network_id", "the network whose team they are in", ("network",)),

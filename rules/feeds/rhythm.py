@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from statistics import median_low
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,8 @@ FLOOR: Final = 0.02  # events an hour
 LEARNING: Final = timedelta(weeks=2)
 LATE_AT: Final = 0.6  # of the level
 SLOWEST: Final = 0.25  # a day is never taken to be slower than this share of the usual
+BURST: Final = 4.0  # standard deviations by chance that one week may be above the others
+BURST_LEAST: Final = 3.0  # events that are no burst, however few there usually are
 DOUBT: Final = 1.25  # the level is raised by so much for what days differ beyond chance
 
 
@@ -66,13 +69,12 @@ def learn(counts: Mapping[datetime, int], now: datetime, zone: ZoneInfo) -> Rhyt
         return None
     since = min(heard)
     start = max(since, now - timedelta(weeks=WEEKS)).replace(minute=0, second=0, microsecond=0)
-    sums, hours = [0.0] * HOURS, [0] * HOURS
+    weeks: list[list[int]] = [[] for _ in range(HOURS)]
     at = start
     while at + timedelta(hours=1) <= now:
-        place = hour_of_week(at, zone)
-        sums[place] += counts.get(at, 0)
-        hours[place] += 1
+        weeks[hour_of_week(at, zone)].append(counts.get(at, 0))
         at += timedelta(hours=1)
+    sums, hours = [_without_bursts(came) for came in weeks], [len(came) for came in weeks]
     total, count = sum(sums), sum(hours)
     mean = total / count if count else 0.0
     rates = [sums[place] / hours[place] if hours[place] else mean for place in range(HOURS)]
@@ -80,6 +82,16 @@ def learn(counts: Mapping[datetime, int], now: datetime, zone: ZoneInfo) -> Rhyt
         max((rates[place - 1] + rates[place] + rates[(place + 1) % HOURS]) / 3, FLOOR) for place in range(HOURS)
     )
     return Rhythm(smooth, since, mean * 720)
+
+
+def _without_bursts(came: Sequence[int]) -> float:
+    """The sum of one hour over the weeks. What one week brought beyond chance (a backlog after an outage, the first
+    load of a new feed) is no habit, and would be missed in every week after."""
+    if not came:
+        return 0.0
+    usual = median_low(came)
+    most = usual + BURST * math.sqrt(usual) + BURST_LEAST
+    return sum(min(count, most) for count in came)
 
 
 def expected(rhythm: Rhythm, since: datetime, until: datetime, zone: ZoneInfo) -> float:

@@ -108,6 +108,19 @@ def test_a_new_feed_is_learned_first_and_a_planned_pause_is_no_silence() -> None
     assert learn({}, end, ZONE) is None
 
 
+def test_a_backlog_after_an_outage_is_no_habit() -> None:
+    """It came on a Saturday to a feed of weekdays: the Saturdays after it are as quiet as those before."""
+    times = visits(25, "weekdays", seed=5)
+    down = START + timedelta(weeks=10), START + timedelta(weeks=10, days=5, hours=9)
+    held_back = [at for at in times if down[0] <= at < down[1]]
+    late = [down[1] + timedelta(seconds=20 * number) for number in range(len(held_back))]
+    heard = sorted([*(at for at in times if at not in held_back), *late])
+    for weeks in (11, 12):
+        saturday = START + timedelta(weeks=weeks, days=5, hours=12)
+        said = [at for at in heard if at <= saturday]
+        assert look(said, learn(by_hour(said), said[-1], ZONE), saturday).talk is Talk.TALKING
+
+
 def test_expectation_adds_up_and_a_slow_day_makes_patient() -> None:
     rhythm = Rhythm((2.0,) * 168, START, 1440)
     assert expected(rhythm, START, START + timedelta(hours=2, minutes=30), ZONE) == pytest.approx(5.0)
