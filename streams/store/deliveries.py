@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Text, bindparam, case, func, or_, select, upd
 from parsers.people import Enrollee
 from rules.decisions import Action, Alert
 from rules.telling.attempts import GiveUp
-from rules.telling.destinations import State
+from rules.telling.destinations import NO_PATIENT, State
 from streams.store.claiming import READY, oldest, take, waiting_for
 from streams.store.database import Database
 from streams.store.delivery import Backlog, Claimed, DeliveryRow, DeliveryState, End, Standing, Sums
@@ -296,8 +296,8 @@ class Deliveries:
             wanted = wanted.where(deliveries.c.destination_id == destination_id)
         return self._shown(wanted, limit)
 
-    def disclosures_of(self, enrollee_id: str, limit: int = 500) -> list[DeliveryRow]:
-        """What left about one person, or may have, newest first."""
+    def disclosures_of(self, enrollee_id: str) -> list[DeliveryRow]:
+        """All that left about one person, or may have, newest first; a mail or text of counts is about nobody."""
         wanted = (
             select(deliveries)
             .join(alerts, alerts.c.alert_id == deliveries.c.alert_id)
@@ -306,9 +306,15 @@ class Deliveries:
                 or_(deliveries.c.state == str(DeliveryState.DELIVERED), deliveries.c.maybe == 1),
             )
         )
-        return self._shown(wanted, limit)
+        rows = self._shown(wanted)
+        where = select(destinations.c.destination_id, destinations.c.document).where(
+            destinations.c.destination_id.in_({row.destination_id for row in rows})
+        )
+        with self._database.reading() as connection:
+            forms = {name: json.loads(document)["form"] for name, document in connection.execute(where)}
+        return [row for row in rows if forms.get(row.destination_id) not in NO_PATIENT]
 
-    def _shown(self, wanted: Any, limit: int) -> list[DeliveryRow]:
+    def _shown(self, wanted: Any, limit: int | None = None) -> list[DeliveryRow]:
         newest = wanted.order_by(deliveries.c.position.desc(), deliveries.c.destination_id).limit(limit)
         with self._database.reading() as connection:
             return [_shown(row) for row in connection.execute(newest)]

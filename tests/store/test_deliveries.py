@@ -176,6 +176,17 @@ def test_a_retraction_follows_to_whom_an_earlier_version_was_or_may_have_been_to
     assert [row.version for row in filled.deliveries.disclosures_of("E1")] == [1]
 
 
+def test_a_mail_of_counts_discloses_nothing(filled: Store) -> None:
+    nudge = destination("n1", FormKind.NUDGE, Whose.PERSON, address="ortiz@example.org")
+    filled.destinations.put(nudge, NOW)
+    decide_for(filled, [HOOK, nudge], record(1), record(2))
+    for where in ("d1", "n1"):
+        while claimed := filled.deliveries.claim("a", NOW, minutes(1), [where], each=999):
+            ends = [End(delivery.delivery_id, where, DeliveryState.DELIVERED, NOW, tier="full") for delivery in claimed]
+            filled.deliveries.settle(ends, "a", NOW)
+    assert [row.destination_id for row in filled.deliveries.disclosures_of("E1")] == ["d1", "d1"]
+
+
 def test_a_retraction_goes_nowhere_where_nothing_was_told(filled: Store) -> None:
     decide_for(filled, [], record(1))
     decide_for(filled, [HOOK], take_back(2), rule=retracting)
