@@ -145,7 +145,7 @@ FAULT_WORDS: Final[Mapping[ActFault, str]] = {
     ActFault.NO_SUCH_VERSION: "this stay changed meanwhile; look again",
     ActFault.NOT_ALLOWED: "this is not yours to do",
     ActFault.ACT_ID_TAKEN: "another act has this id",
-    ActFault.WHY_SO_LATE: "it was more than a day ago; say in the note why it is written down now",
+    ActFault.WHY_SO_LATE: "it was a while ago; say in the note why it is written down now",
 }
 NEED_WORDS: Final[Mapping[Need, str]] = {
     Need.MEDICINES: "needs medicines",

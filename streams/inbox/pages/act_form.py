@@ -82,8 +82,10 @@ def act_of(
     now: datetime,
     policy: Policy,
     due: datetime | None = None,
+    began: datetime | None = None,
 ) -> Act | tuple[Fault, ...]:
-    """The act a form means. `due`: when the next clock of the stay ends, which a reminder may not outlast."""
+    """The act a form means. `due`: when the next clock of the stay ends, which a reminder may not outlast; `began`:
+    when the stay began, before which nothing was done."""
     press = PRESSES.get(form.get("press", ""))
     version = form.get("version", "")
     if press is None or not version.isdecimal() or len(version) > 6:
@@ -114,7 +116,8 @@ def act_of(
         read("happened_at", _moment(given, policy))
     if answers := {name[2:]: value for name, value in form.items() if name.startswith("q-") and value}:
         said |= {"answers": answers, "guide": form.get("guide", "")}
-    if now - said.get("happened_at", now) > LATE and not {"text", "supersedes"} & said.keys():
+    happened = said.get("happened_at", now)
+    if now - happened > LATE and happened >= (began or happened) and not {"text", "supersedes"} & said.keys():
         faults.append(Fault(ActFault.WHY_SO_LATE, "text"))
     if "number" in said:
         said["number"] = "".join(character for character in said["number"] if character.isdigit())[-15:]

@@ -89,7 +89,8 @@ def meant(
 ) -> Act | tuple[Fault, ...]:
     """The act a form means on this stay, with for whom the reader stands in; or what is wrong with it."""
     clock = clock_of(detail.stay)
-    act = act_of(form, reader.person, act_id, now, inbox.desk.policy(), clock.due_at if clock else None)
+    due, began = clock.due_at if clock else None, detail.stay.latest.started_at
+    act = act_of(form, reader.person, act_id, now, inbox.desk.policy(), due, began)
     if not isinstance(act, Act):
         return act
     return act.model_copy(update={"on_behalf_of": detail.following.covered if detail.following else ""})
