@@ -155,6 +155,14 @@ def test_a_followed_stay_and_the_letter_are_accessible_and_fit(chrome, inbox, ax
     row(page, "a2").get_by_role("link", name="Log a call").click()
     assert faults(page, axe) == []
     page.goto(f"{inbox.url}/stay/a2")
+    calls = page.get_by_role("form", name="Log a call")
+    if width == 320:  # the first outcomes are at hand wherever one reads, the others a touch away
+        page.evaluate("scrollTo(0, 600)")
+        expect(calls.get_by_role("button", name="No answer")).to_be_in_viewport()
+        expect(calls.get_by_role("button", name="Wrong number")).to_be_hidden()
+        assert faults(page, axe) == []
+        calls.get_by_role("button", name="More").click()
+    expect(calls.get_by_role("button", name="Wrong number")).to_be_visible()
     page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
     assert faults(page, axe) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width

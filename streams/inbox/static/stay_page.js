@@ -105,6 +105,8 @@ main.addEventListener("click", (event) => {
     leave();
     return;
   }
+  const more = event.target.closest("[data-more]");
+  if (more) more.setAttribute("aria-expanded", String(more.form.classList.toggle("all")));
   const button = event.target.closest("[data-act]");
   if (!button) return;
   event.preventDefault();
