@@ -22,6 +22,7 @@ from rules.matching.evidence import (
     DAY_AND_MONTH,
     DIFFERS,
     EQUAL,
+    FIRST_LETTER,
     FIRST_NAME,
     FORMER_ADDRESS,
     FORMER_NAME,
@@ -91,6 +92,7 @@ class Comparison(NamedTuple):
     penalty: float = 0.0  # the part of `weight` that disagreeing identifiers took off, as a positive number
     grown: bool | None = None  # both are of an age at which twins do not share a home; None: no day or birth date given
     untold: bool = False  # a whole middle name is on file, and the other side says none
+    female: bool = False  # both are
 
 
 _GROWN: Final = 26_00_00  # 26 years as a difference of two dates yyyymmdd; up to there children stay on a parent's plan
@@ -192,7 +194,7 @@ def _name_agreement(
 def _crossed(last: Name, first: Name) -> float:
     """What the last name of one person and the first name of another agree; Terry is not Jerry, whichever it is."""
     word, share = first_agreement(last, first)
-    return 0.0 if word is ANOTHER_NAME else max(share, _last_agreement(last, first)[1])
+    return 0.0 if word in (ANOTHER_NAME, FIRST_LETTER) else max(share, _last_agreement(last, first)[1])
 
 
 def _goes_by(first: str, middle: str, other_first: str, other_middle: str) -> bool:
@@ -338,7 +340,7 @@ def compare(
     if person.mother and other.mother:
         evidence[MOTHER] = EQUAL if person.mother == other.mother else DIFFERS
         weight += 6.0 if person.mother == other.mother else -4.0
-    return Comparison(weight, evidence, penalty, grown, untold)
+    return Comparison(weight, evidence, penalty, grown, untold, person.sex == other.sex == "F")
 
 
 def _middle_agreement(middle: str, other: str) -> tuple[Agreement, float]:

@@ -24,7 +24,16 @@ from rules.matching.evidence import (
     SIMILAR,
     Agreement,
 )
-from rules.matching.names import Name, common_first, first_shares, is_word, known_first, nickname, same_script
+from rules.matching.names import (
+    Name,
+    common_first,
+    first_shares,
+    is_word,
+    known_first,
+    nickname,
+    nicknames,
+    same_script,
+)
 
 Weights = Callable[[str], float]
 Borne = Callable[[str], bool]
@@ -34,6 +43,7 @@ _GIVEN_BITS_OF_YOUNG: Final = 11.0  # more than one in 2,000
 _BEGINNING: Final = 3  # letters in which two names that begin alike may be one
 _BORNE: Final = 0.0001  # the share of people who bear a name that may be meant by how it begins
 _TELLING_BEGINNING: Final = 4  # letters that tell a name by how it begins
+_LIKE_BEGINNING: Final = 5  # letters in which two names begin that twins are given together
 _VOWELS: Final = frozenset("AEIOUY")
 
 
@@ -163,11 +173,14 @@ def one_or_two(
     ELIZABETH, and SARA is a spelling of SARAH; the one written counts. Two spellings that are no known names, and a
     slip that touches the first letter, are judged by the panel, where there is one: AMIR and AMIRA are two when people
     bear both, ORIE is LORIE when nobody does; KICHAEL stays a question, since twins are given names that rhyme.
-    The `young` may have a twin at home, so that for them less is a name of its own.
+    The `young` may have a twin at home, so that for them less is a name of its own; so is what both might be called by.
     """
     if word is NICKNAME:
         bits = first_weight(written)
-        given = bits < _GIVEN_BITS_OF_YOUNG if young else bits < _GIVEN_BITS and _spoken(written) != _spoken(other)
+        if young:
+            given = bits < _GIVEN_BITS_OF_YOUNG or _short_for_both(written, other)
+        else:
+            given = bits < _GIVEN_BITS and _spoken(written) != _spoken(other)
         return (OWN_NAME if given else word), share
     if young and word is SIMILAR and _twins_spelling(written, other, borne or known_first):
         return OWN_NAME, share
@@ -177,6 +190,15 @@ def one_or_two(
         return (ANOTHER_NAME, 0.0) if word is FIRST_LETTER else (OWN_NAME, share)
     rhymes = len(written) == len(other) and written[1:] == other[1:]
     return (word, share) if rhymes else (SIMILAR, share)
+
+
+@lru_cache(maxsize=1 << 14)
+def _short_for_both(short: str, name: str) -> bool:
+    """Whether a nickname is that of another name as well that begins like this one: GABBY of GABRIEL and GABRIELLA."""
+    return len(short) < len(name) and any(
+        other != name and other[:_LIKE_BEGINNING] == name[:_LIKE_BEGINNING] and other in first_shares()
+        for other in nicknames(short)
+    )
 
 
 def _twins_spelling(spelling: str, other: str, borne: Borne) -> bool:

@@ -112,10 +112,13 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     people bear, a nickname that is a name of its own, the same one and another middle name, one called by the other's
     middle name, a number next to the other's) and Jr/Sr (another suffix, another birth date) never pass without an
     identifier, and not with a Social Security number alone where the middle names differ too; nor does a child of the
-    other sex, or of one address and no phone like it, without a middle name where one is on file. Who is grown shares
-    no home with a twin: there one address or phone is enough beside a like name, another last or another middle name.
-    On a day for which all enrolled were looked for, one address is enough beside one loose element. Certain needs all
-    three present and nothing that differs, so blanking a field cannot lead there from "certainly-not".
+    other sex, or of one address and no phone like it, without a middle name where one is on file. Another name that is
+    like it needs two identifiers, or a Social Security number and a middle name. Who is grown shares no home with a
+    twin: there one address or phone is enough beside another first, last or middle name. On a day for which all
+    enrolled were looked for, one address is enough beside one loose element or another last name; and a home and
+    another place or a middle name for a woman or girl whose birth date is not given, who seldom bears her mother's
+    name. Certain needs all three present and nothing that differs, so blanking a field cannot lead there from
+    "certainly-not".
     """
     return hold_down(ceiling_of(comparison, panel_size), comparison, comparison.weight, panel_size)
 
@@ -157,7 +160,8 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
     near = near_identifiers - (ssn in (ONE_DIGIT, SHARED))  # twins have neighboring numbers, families share one
     given = middle or middle_word in (*_INITIAL, SIMILAR)
     no_twin = comparison.grown is True and birth == EQUAL and places > 0  # who is grown shares no home with a twin
-    if first == FIRST_LETTER and not (identifiers or near or no_twin):
+    looked_for = comparison.grown is not None  # all enrolled on the day
+    if first == FIRST_LETTER and not (identifiers or near or no_twin or (given and places and looked_for)):
         first = ANOTHER_NAME  # Jayden and Kayden
     named = first is not None and first not in _NOT_NAMED
     lasted = last is not None and last not in (DIFFERS, ANOTHER_SCRIPT)
@@ -169,6 +173,9 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
         if birth in _OTHER_DATE:
             return Grade.POSSIBLE if identifiers and lasted else Grade.CERTAINLY_NOT
         proven = identifiers >= 2 or (issued and lasted and evidence.get(SEX) != DIFFERS)
+        against = opposed or DIFFERS in (middle_word, evidence.get(SUFFIX))
+        if last in _SURE_NAME and birth == EQUAL and not against:
+            proven = proven or no_twin or (identifiers > 0 and given and looked_for)
         alike = DIFFERS not in (first, ssn)
         return Grade.PROBABLE if alike and proven and dated else Grade.POSSIBLE
     if evidence.get(SUFFIX) == DIFFERS:
@@ -190,10 +197,13 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
         return Grade.POSSIBLE
     if birth in (*_OTHER_DATE, GENERATION):
         return Grade.PROBABLE if issued and thirds >= 2 and named and lasted else Grade.POSSIBLE
+    half_home = thirds == 1 and evidence.get(ADDRESS) in _PLACE and evidence.get(PHONE) != ONE_DIGIT
+    if half_home and comparison.untold and comparison.grown is False:
+        return Grade.POSSIBLE  # Maria Elena or her twin Maria Luz, when only Maria is said
     if last == DIFFERS:
         agreed = birth == EQUAL and first in _SURE_NAME and middle_word != DIFFERS and not opposed
         known = identifiers >= 2 and named and dated
-        at_home = no_twin or (panel_size <= NAMESAKES_FROM and evidence.get(ADDRESS) in _PLACE)
+        at_home = no_twin or ((looked_for or panel_size <= NAMESAKES_FROM) and evidence.get(ADDRESS) in _PLACE)
         alone = at_home and first == EQUAL
         return Grade.PROBABLE if known or (agreed and (alone or thirds + middle >= 2)) else Grade.POSSIBLE
     absent = (not named) + (not lasted) + (birth is None)
@@ -202,13 +212,11 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
             return Grade.PROBABLE if issued or (absent == 1 and not opposed) else Grade.POSSIBLE
         enough = absent == 1 and named and thirds + middle >= 1
         if birth is None:  # father and son share the rest
-            enough = enough and near_identifiers > 0 and places > 0 and ssn != SHARED and not opposed
+            enough = enough and places > 0 and not opposed
+            enough = enough and ((near_identifiers > 0 and ssn != SHARED) or _no_son(comparison, places, given=given))
         return Grade.PROBABLE if enough else Grade.POSSIBLE
     if evidence.get(SEX) == DIFFERS and comparison.grown is False and not (identifiers or near or given):
         return Grade.POSSIBLE  # a twin of the other sex
-    half_home = thirds == 1 and evidence.get(ADDRESS) in _PLACE and evidence.get(PHONE) != ONE_DIGIT
-    if half_home and comparison.untold and comparison.grown is False:
-        return Grade.POSSIBLE  # Maria Elena or her twin Maria Luz, when only Maria is said
     near_home = evidence.get(ADDRESS) in _NEAR_HOME and evidence.get(ZIP) in _NEAR_ZIP
     sure = first in _SURE_NAME and last in _SURE_NAME
     if not thirds:
@@ -252,6 +260,15 @@ def _at_home(comparison: Comparison, places: int) -> bool:
     if comparison.grown:
         return places > 0 and first in _WHOLE_FIRST
     return evidence.get(ADDRESS) in _PLACE and first == EQUAL
+
+
+def _no_son(comparison: Comparison, places: int, *, given: bool) -> bool:
+    """Whether a home, and another place or a middle name, tell a woman or girl without her birth date, whoever else
+    was looked for: a son bears his father's name, a daughter seldom her mother's."""
+    if not comparison.female or comparison.grown is None or places + given < 2:
+        return False
+    first = comparison.evidence.get(FIRST_NAME)
+    return first == EQUAL or (given and first in _LOOSE_NAME)
 
 
 def _says_no_more(evidence: dict[str, str]) -> bool:

@@ -180,9 +180,14 @@ def _relation() -> dict[str, frozenset[str]]:
     return {name: frozenset(others) for name, others in related.items()}
 
 
+def nicknames(name: str) -> frozenset[str]:
+    """Its usual short forms, and the names it is a short form of."""
+    return _relation().get(name, frozenset())
+
+
 def nickname(name: str, other: str) -> bool:
     """One is a usual short form of the other (BILL, WILLIAM), or both are of one name that is the short form's only."""
-    return other in _relation().get(name, ())
+    return other in nicknames(name)
 
 
 @cache

@@ -600,6 +600,84 @@ def test_a_child_is_asked_about_when_its_middle_name_is_not_said_and_the_phone_i
         assert rank(grade(comparison, MILLION)) >= rank(Grade.PROBABLE), enough
 
 
+def test_of_the_grown_another_name_like_it_is_a_mistake_at_home():
+    """Joanna and Joanne are twins while they live in one home; later they are one person misspelled."""
+    assert named("Joanna", "Joanne", GROWN) == ("another name", Grade.PROBABLE)
+    assert rank(named("Joanna", "Joanne", CHILD)[1]) <= rank(Grade.POSSIBLE)
+    assert named("Rosa", "Gertrude", GROWN) == ("differs", Grade.CERTAINLY_NOT)
+    elsewhere = GROWN._replace(phone="")
+    assert named("Joanna", "Joanne", elsewhere)[1] is Grade.PROBABLE
+    for against in (
+        {"street": "9 Elm Rd", "zip": "27601"},
+        {"sex": "M"},
+        {"last": "Mora"},
+        {"birth_date": "1954-03-17"},
+    ):
+        assert rank(named("Joanna", "Joanne", elsewhere, **against)[1]) <= rank(Grade.POSSIBLE), against
+    for field, mine, other in (("middle", "Luz", "Elena"), ("suffix", "Jr", "Sr")):
+        sent = read_record(GROWN._replace(first="Joanna", **{field: mine}))
+        on_file = read_record(GROWN._replace(first="Joanne", **{field: other}))
+        assert rank(grade(compare(sent, on_file, on=TODAY), MILLION)) <= rank(Grade.POSSIBLE), field
+
+
+def test_a_childs_number_beside_another_name_like_it_needs_its_middle_name():
+    """A twin may come under the Social Security number of the other, and hardly under the middle name as well."""
+    child = CHILD._replace(ssn=ROSA.ssn)
+    assert named("Joanna", "Joanne", child) == ("another name", Grade.POSSIBLE)
+    assert named("Joanna", "Joanne", child._replace(middle="M")) == ("another name", Grade.PROBABLE)
+    assert named("Joanna", "Joanne", child._replace(middle="M"), sex="M")[1] is Grade.POSSIBLE
+    assert named("Rosa", "Gertrude", child._replace(middle="M"))[1] is Grade.POSSIBLE
+
+
+def test_a_slip_in_the_first_letter_beside_a_middle_name_at_home_is_a_slip():
+    child = CHILD._replace(middle="M")
+    assert named("Mosalind", "Rosalind", child) == ("first letter differs", Grade.PROBABLE)
+    moved = {"street": "9 Elm Rd", "zip": "27601", "phone": ""}
+    assert rank(named("Mosalind", "Rosalind", child, **moved)[1]) <= rank(Grade.POSSIBLE)
+
+
+def test_a_childs_other_last_name_at_home_is_the_other_parents():
+    child = CHILD._replace(phone="")
+    assert named("Rosalind", "Rosalind", child, last="Mora") == ("equal", Grade.PROBABLE)
+    assert rank(named("Rosie", "Rosalind", child, last="Mora")[1]) <= rank(Grade.POSSIBLE)
+    assert named("Rosalind", "Rosalind", CHILD, last="Mora", street="9 Elm Rd", zip="27601")[1] is Grade.POSSIBLE
+    untold = compare(read_record(child._replace(last="Mora")), read_record(child._replace(middle="Elena")), on=TODAY)
+    assert grade(untold, MILLION) is Grade.POSSIBLE
+
+
+@pytest.mark.parametrize("born", ["2015-03-07", "1954-03-07"])
+def test_a_woman_is_known_at_home_without_her_birth_date(born):
+    """A son bears his father's name and lives in his home; a daughter seldom bears her mother's."""
+    person = BARE._replace(middle="", birth_date=born)
+
+    def without(written: PanelRecord, on_file: PanelRecord) -> Grade:
+        sent = read_record(written._replace(birth_date=""))
+        return grade(compare(sent, read_record(on_file), on=TODAY), MILLION)
+
+    assert without(person, person) is Grade.PROBABLE
+    assert without(person._replace(sex="M"), person._replace(sex="M")) is Grade.POSSIBLE
+    half = person._replace(phone="")
+    assert without(half, half) is Grade.POSSIBLE
+    named_half = half._replace(middle="M")
+    assert (
+        without(named_half, named_half) is without(named_half._replace(first="Rosalnid"), named_half) is Grade.PROBABLE
+    )
+    assert without(person._replace(first="Rosalnid"), person) is Grade.POSSIBLE
+    for against in ({"middle": "Luz"}, {"last": "Mora"}, {"first": "Gertrude"}):
+        assert rank(without(person._replace(**against), person._replace(middle="Elena"))) <= rank(Grade.POSSIBLE), (
+            against
+        )
+    assert graded(person._replace(birth_date=""), person) is Grade.POSSIBLE
+
+
+def test_a_childs_nickname_that_is_also_that_of_a_name_like_it_may_be_a_twins():
+    """Gabriel and Gabriella are both called Gabby; Hank is Henry."""
+    assert named("Gabby", "Gabriella", CHILD) == ("alike, a name of its own", Grade.POSSIBLE)
+    assert named("Gabby", "Gabriella", GROWN)[0] == "nickname"
+    assert rank(named("Gabby", "Gabriella", CHILD._replace(middle="M"))[1]) >= rank(Grade.PROBABLE)
+    assert named("Hank", "Henry", CHILD)[0] == "nickname"
+
+
 def test_a_child_whose_middle_name_is_not_said_is_never_certain_by_its_home():
     child = compare(read_record(CHILD), read_record(CHILD._replace(middle="Elena")), on=TODAY)
     assert grade(child, MILLION) is Grade.PROBABLE
@@ -619,6 +697,8 @@ def test_a_twin_is_no_twin_when_last_and_first_name_are_swapped():
     swapped = BARE._replace(last="Terry", first="Whitfield", middle="")
     assert rank(graded(swapped, BARE._replace(first="Terry", middle=""))) >= rank(Grade.PROBABLE)
     assert rank(graded(swapped, BARE._replace(first="Jerry", middle=""))) < rank(Grade.PROBABLE)
+    kailey = BARE._replace(last="Kailey", first="Whitfield", middle="")
+    assert rank(graded(kailey, BARE._replace(first="Hailey", middle=""))) < rank(Grade.PROBABLE)
 
 
 def test_a_shared_number_is_no_proof_against_a_middle_name():
