@@ -133,7 +133,7 @@ class Desk:
             if event.kind is EventKind.PERSON_DELETED and ours:
                 self.apply(event.kind, advance(event, event.kind, stay, enrollee_id, ""), stay)
             elif event.kind is EventKind.PERSON_UPDATED and latest and latest.action is not Action.RETRACT:
-                running = any(clock.status == "running" for clock in latest.clocks)
+                running = any(clock.status == "running" and clock.due_at >= self.world.now for clock in latest.clocks)
                 if running or (stay.died and not patient.deceased) or stay.status not in (StayStatus.FINISHED, *DEAD):
                     self.apply(event.kind, advance(event, event.kind, stay, enrollee_id, ""), stay)
         if not self.silent and not self.told:

@@ -205,7 +205,8 @@ class Draft:
         admitted = visit.admitted_at
         begun: datetime | None = self.get("started_at")
         earlier = begun is None or (admitted is not None and admitted < begun)
-        corrected = admitted is not None and overwrite and self._corrects_start()
+        by_then = self.event.recorded_at + DAY
+        corrected = admitted is not None and admitted <= by_then and overwrite and self._corrects_start()
         if admitted and self.get("status") is not StayStatus.PLANNED and (earlier or corrected):
             self.set(started_at=admitted)
         if visit.newborn:

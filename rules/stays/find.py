@@ -142,7 +142,8 @@ def _renumbered(event: Event, stay: Stay, key: Identifier) -> bool:
         return False
     if stay.status is StayStatus.FINISHED and event.kind in STARTS:
         return False
-    alike = _said_class(event) in (None, stay.encounter_class)
+    said = _said_class(event)
+    alike = said in (None, stay.encounter_class) or (said in RISEN and stay.encounter_class in RISEN)
     return alike and (stay.status in OPEN or stay.status is StayStatus.FINISHED)
 
 
@@ -201,6 +202,8 @@ def _another_time(event: Event, stay: Stay, key: Identifier | None) -> bool:
         limit = _BOARDING if admitted is None or goes_up(event, stay) else _OPEN_FOR[EncounterClass.EMERGENCY]
     else:
         limit = _OPEN_FOR[EncounterClass.EMERGENCY] if admitted is None or goes_up(event, stay) else DAY
+    if numbered and stay.registers.started and abs(at - stay.registers.started) <= limit:
+        return False  # the PV1-44 it began with was mistyped
     return abs(at - stay.started_at) > limit
 
 

@@ -87,6 +87,7 @@ class TestRenumbered:
             (K.UPDATED, None, 0.5, True, True),
             (K.ADMITTED, C.INPATIENT, 0.5, False, True),  # the same admission, sent under two accounts
             (K.ADMITTED, C.INPATIENT, 0.5, True, False),
+            (K.UPDATED, C.OBSERVATION, 0.5, False, True),  # its class is corrected along with it
             (K.UPDATED, C.AMBULATORY, 0.5, False, False),  # a clinic visit of that minute
             (K.UPDATED, C.INPATIENT, 0.75, False, False),
         ],
