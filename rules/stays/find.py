@@ -140,11 +140,12 @@ def _renumbered(event: Event, stay: Stay, key: Identifier) -> bool:
         return False
     if not is_near(event, stay) or other_account(event, stay):
         return False
-    if stay.status is StayStatus.FINISHED and event.kind in STARTS:
+    overtaken = stay.last_recorded_at is not None and event.recorded_at <= stay.last_recorded_at
+    if stay.status is StayStatus.FINISHED and event.kind in STARTS and not overtaken:
         return False
     said = _said_class(event)
     alike = said in (None, stay.encounter_class) or (said in RISEN and stay.encounter_class in RISEN)
-    return alike and (stay.status in OPEN or stay.status is StayStatus.FINISHED)
+    return alike and (stay.status in OPEN or stay.status in (StayStatus.FINISHED, StayStatus.UNKNOWN))
 
 
 def _same_sort(event: Event, stay: Stay) -> bool:

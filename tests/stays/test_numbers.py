@@ -86,7 +86,7 @@ class TestRenumbered:
             (K.DISCHARGED, C.INPATIENT, 0.5, False, True),
             (K.UPDATED, None, 0.5, True, True),
             (K.ADMITTED, C.INPATIENT, 0.5, False, True),  # the same admission, sent under two accounts
-            (K.ADMITTED, C.INPATIENT, 0.5, True, False),
+            (K.ADMITTED, C.INPATIENT, 0.5, True, False),  # after the discharge
             (K.UPDATED, C.OBSERVATION, 0.5, False, True),  # its class is corrected along with it
             (K.UPDATED, C.AMBULATORY, 0.5, False, False),  # a clinic visit of that minute
             (K.UPDATED, C.INPATIENT, 0.75, False, False),
@@ -116,6 +116,11 @@ class TestRenumbered:
             admitted_at=at(0.5),
         )
         assert (find(said, "E1", [stay]) is stay) is same
+
+    def test_an_admission_that_its_discharge_overtook(self):
+        late = event(K.ADMITTED, 0.5, C.INPATIENT, number="V2", keys=keys("V2", admitted=0.5), admitted_at=at(0.5))
+        stay = self.stay(over=True)
+        assert find(late, "E1", [stay]) is stay
 
     def test_a_full_hour_may_be_a_day_without_a_time(self):
         stay = after(event(K.REGISTERED, 0, keys=keys("V1", admitted=0), admitted_at=at(0)))
