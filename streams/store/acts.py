@@ -39,6 +39,7 @@ ASIDE: Final = frozenset(
         ActKind.UNDO,
     }
 )  # nobody is spared a question by them
+_CHANGES_HANDS: Final = frozenset({ActKind.TAKE, ActKind.ASSIGN})
 _NOT_COMPARED: Final = {"recorded_at", "happened_at", "role"}  # what a repetition may say anew
 
 
@@ -110,7 +111,7 @@ class Acts:
                 return Refused((Fault(ActFault.NOT_ALLOWED, "kind"),))
             if act.kind is ActKind.NOTED and (done := _noted(act, theirs)):
                 return Again(_position(connection, done.act_id), done)
-            if act.kind is ActKind.TAKE and over is not None and held.holder not in {"", act.by, over}:
+            if act.kind in _CHANGES_HANDS and over is not None and held.holder not in {"", act.by, act.for_id, over}:
                 return Held(held.holder)
             position = _write(connection, act, alert, done_to, theirs)
             if done_to == alert.enrollee_id:

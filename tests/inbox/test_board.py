@@ -50,7 +50,7 @@ def tiles(html):
 
 
 def listed(client, tile):
-    return set(re.findall(r'name="stay" value="\d+\.(\w+)"', client.get(f"/board?tile={tile}").text))
+    return set(re.findall(r'name="stay" value="\d+\.(\w+)\|[^"]*"', client.get(f"/board?tile={tile}").text))
 
 
 def test_every_number_opens_to_its_rows_and_equals_a_count_in_sql(settings, store):
@@ -150,7 +150,7 @@ def test_the_load_of_each_person_opens_to_what_they_have(settings, store):
         assert "meter" not in ortiz
         assert re.search(r"last act </span>\d+:\d\d [AP]M<", ortiz)
         assert "A. Far" not in html
-        rows = set(re.findall(r'name="stay" value="\d+\.(\w+)"', client.get("/board?whose=cm-brown").text))
+        rows = set(re.findall(r'name="stay" value="\d+\.(\w+)\|[^"]*"', client.get("/board?whose=cm-brown").text))
         assert rows == {"held"}
 
 
@@ -174,7 +174,7 @@ def test_a_load_stands_against_what_a_person_can_carry(settings, store):
 
 
 def ticked(client, address):
-    return re.findall(r'value="\d+\.(\w+)" aria-label="[^"]*" checked', client.get(address).text)
+    return re.findall(r'value="\d+\.(\w+)\|[^"]*" aria-label="[^"]*" checked', client.get(address).text)
 
 
 def test_some_are_moved_by_practice_by_the_newest_and_by_what_is_due_later(settings, store):
@@ -248,6 +248,29 @@ def test_one_or_many_are_given_at_once_and_a_repetition_gives_nothing_twice(sett
     assert [act.kind for act in store.acts.of_stay("late")] == [ActKind.ASSIGN]
     with browser(settings, store, BROWN) as client:
         assert "· you T. Brown, RN" in rows_of(client.get("/").text)["free"][1]
+
+
+def test_two_managers_who_give_the_same_stay_at_the_same_moment_are_told(settings, store):
+    other = CaseManager(case_manager_id="mg-vance", name="T. Vance", role=Role.MANAGER, network_id="n1")
+    load_people(store, staff=[HALE, other])
+    with browser(settings, store, HALE) as hale, browser(settings, store, other) as vance:
+        box = re.search(r'value="(1\.free\|[^"]*)"', vance.get("/board?tile=nobody").text).group(1)
+        give = {"press": "assign", "back": "board", "stay": [box]}
+        assert hale.post("/many", data=give | {"for_id": "cm-brown", "act": "1" * 32}).status_code == 303
+        answer = vance.post("/many", data=give | {"for_id": "cm-ortiz", "act": "2" * 32})
+        assert answer.status_code == 422
+        assert "Not written for 1: T. Brown, RN has it meanwhile." in answer.text
+        both = give | {"stay": [box, "1.late|cm-ortiz"], "for_id": "cm-ortiz", "act": "3" * 32}
+        some = vance.post("/many", data=both)
+        assert (some.status_code, "Given to M. Ortiz, RN: 1 person." in some.text) == (200, True)
+        assert "Not written for 1: T. Brown, RN has it meanwhile." in some.text
+        again = re.search(r'value="(1\.free\|[^"]*)"', vance.get("/board?whose=cm-brown").text).group(1)
+        give |= {"stay": [again], "for_id": "cm-ortiz", "act": "4" * 32}
+        assert vance.post("/many", data=give).status_code == 303  # who has seen it may
+    assert [(act.by, act.for_id) for act in store.acts.of_stay("free")] == [
+        ("mg-hale", "cm-brown"),
+        ("mg-vance", "cm-ortiz"),
+    ]
 
 
 def test_the_board_is_its_role_s_and_its_network_s_only(settings, store):

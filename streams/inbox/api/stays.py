@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rules.following.acts import Act, ActFault
+from rules.following.acts import Act, ActFault, ActKind
 from rules.following.wishes import Wishes
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView
@@ -139,7 +139,8 @@ def _write(inbox: "Inbox", who: Caller, alert_id: str, act: Act, if_match: str) 
     wished = _wished(inbox, detail.stay.latest)
     if if_match and not known and not _holds(if_match, _etag(detail.stay.latest, before, wished)):
         raise Refusal(412, "this stay changed meanwhile: get it again")
-    match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over="" if if_match != "*" else None):
+    asks = act.kind is ActKind.TAKE and if_match != "*"
+    match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over="" if asks else None):
         case Written(_, done):
             latest = detail.stay.latest
             etag = _etag(latest, inbox.store.acts.of_stay(alert_id), _wished(inbox, latest))

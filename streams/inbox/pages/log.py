@@ -63,7 +63,7 @@ def write(inbox: "Inbox", request: Request, reader: Reader, form: dict[str, str]
     if form.get("left") != "1" and not act.supersedes and following and is_to_be_asked(act, following.wishes):
         question = wish_words.QUESTIONS[following.wishes.message]
         return asked(inbox, request, reader, question, "A message was left", {**form, "act": act_id, "left": "1"})
-    match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over=form.get("over", "")):
+    match inbox.store.acts.write(act, alert_id, inbox.desk.directory(), over=_over(act, form)):
         case Written(position, done) | Again(position, done):
             if draft := form.get("draft"):
                 inbox.store.drafts.forget(act.by, alert_id, draft)
@@ -94,6 +94,11 @@ def meant(
     if not isinstance(act, Act):
         return act
     return act.model_copy(update={"on_behalf_of": detail.following.covered if detail.following else ""})
+
+
+def _over(act: Act, form: Mapping[str, str]) -> str | None:
+    """From whom the person agreed to take the stay; giving it to somebody asks nothing on its own page."""
+    return form.get("over", "") if act.kind is ActKind.TAKE else None
 
 
 def _completed(act: Act, former: Act | None, form: Mapping[str, str]) -> Act:

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from rules.following.acts import Act, ActFault, Fault
+from rules.following.acts import Act, ActFault, ActKind, Fault
 from rules.following.allowed import DOING
 from rules.following.roles import may
 from streams.inbox.access import is_away
@@ -59,12 +59,17 @@ class Chosen(NamedTuple):
 
     alert_id: str
     version: str
+    holder: str | None = None  # who had it then; `None`: it was not asked
 
 
 def chosen_of(values: Iterable[str]) -> list[Chosen]:
-    """What boxes say ("3.a1"), at most `MOST_AT_ONCE` and none twice."""
-    pairs = (value.partition(".") for value in values)
-    chosen = {alert_id: Chosen(alert_id, version) for version, _, alert_id in pairs if alert_id}
+    """What boxes say ("3.a1", or "3.a1|cm-lee" with who has it), at most `MOST_AT_ONCE` and none twice."""
+    chosen: dict[str, Chosen] = {}
+    for value in values:
+        version, _, stay = value.partition(".")
+        alert_id, asked, holder = stay.partition("|")
+        if alert_id:
+            chosen[alert_id] = Chosen(alert_id, version, holder if asked else None)
     return list(chosen.values())[:MOST_AT_ONCE]
 
 
@@ -109,8 +114,8 @@ def write(inbox: "Inbox", request: Request, reader: Reader, chosen: list[Chosen]
         match _one(inbox, reader, stay, said, f"{act_id}-{stay.alert_id}"[:64], now):
             case Written(position, act) | Again(position, act):
                 done.append((stay.alert_id, position, act))
-            case Held():
-                why_not[_HELD] += 1
+            case Held(by):
+                why_not[f"{inbox.desk.name(by)} has it meanwhile" if press == "assign" else _HELD] += 1
             case Refused(faults):
                 why_not[_words(faults)] += 1
             case _:
@@ -122,7 +127,7 @@ def write(inbox: "Inbox", request: Request, reader: Reader, chosen: list[Chosen]
     lines += [f"Not written for {number}: {why}." for why, number in sorted(why_not.items())]
     acts = [{"id": alert_id, "act": act.act_id} for alert_id, _, act in done]
     position = max((position for _, position, _ in done), default=0)
-    if done and not wants_json(request):
+    if done and set(why_not) <= {_GONE} and not wants_json(request):
         return RedirectResponse(_BACK.get(form.get("back", ""), "/").format(len(done)), 303)
     status = 200 if done else 422
     return _answer(inbox, request, reader, status, " ".join(lines), {"acts": acts, "position": position})
@@ -137,7 +142,8 @@ def _one(
     act = meant(inbox, reader, detail, {**said, "version": stay.version}, act_id, now)
     if not isinstance(act, Act):
         return Refused(act)
-    answer = inbox.store.acts.write(act, stay.alert_id, inbox.desk.directory(), over="")
+    over = stay.holder if act.kind is ActKind.ASSIGN else ""
+    answer = inbox.store.acts.write(act, stay.alert_id, inbox.desk.directory(), over=over)
     return answer if isinstance(answer, Written | Again | Held | Refused) else None
 
 
@@ -153,7 +159,7 @@ def _answer(
 ) -> Response:
     if wants_json(request):
         return JSONResponse({"said": said, **(more or {})}, status)
-    heading, lines = "Not written", (said, "Go back and press again.")
+    heading, lines = "Not all was written", (said, "Go back, look again and press again.")
     return inbox.page(
         "words.html",
         status,
