@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError as NotJson
 
 from parsers.feeds import Feed, Feeds
 from parsers.senders import Sender
@@ -25,6 +26,7 @@ from streams.run.problems import SettingsError
 
 MiB = 1024 * 1024
 _KEY_DIGITS = 64
+_QUOTED = re.compile(r'"(\w+)"')
 REPLAY_DAYS = 7  # what adt.raw.v1 keeps, see streams.kafka.topics
 _own_file: ContextVar[bool] = ContextVar("own_file", default=False)
 
@@ -312,6 +314,8 @@ def load_settings(*, only_own_file: bool = False, **overrides: Any) -> Settings:
         return settings
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
+    except NotJson as error:
+        raise SettingsError(f'{_named_in(str(error))}: expected JSON in the environment, such as ["…"]') from None
     except tomllib.TOMLDecodeError:
         where = _config_file(overrides.get("data_dir"))
         raise SettingsError(f"{where} is not valid TOML: check quotes and brackets") from None
@@ -319,6 +323,12 @@ def load_settings(*, only_own_file: bool = False, **overrides: Any) -> Settings:
         raise SettingsError(f"{_config_file(overrides.get('data_dir'))} cannot be read") from None
     finally:
         _own_file.reset(before)
+
+
+def _named_in(said: str) -> str:
+    """The setting that pydantic-settings could not read."""
+    quoted = _QUOTED.search(said)
+    return environment_name(quoted.group(1)) if quoted else "settings"
 
 
 def _explain(fault: Any) -> str:

@@ -147,11 +147,12 @@ class Supervisor:
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """What the children need to come to the same settings: whatever was given to us other than by default."""
+    """What the children need to come to the same settings: whatever was given to us other than by default. Lists they
+    read where we did, from `handoff.toml` or an environment that is theirs as well."""
     environment: dict[str, str] = {environment_name("data_dir"): str(settings.data_dir.absolute())}
-    for name in settings.model_fields_set - {"data_dir", "feeds", "tell_allow"}:
+    for name in settings.model_fields_set - {"data_dir"}:
         value = getattr(settings, name)
-        if value is None:
+        if value is None or isinstance(value, tuple):
             continue
         text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
         environment[environment_name(name)] = text

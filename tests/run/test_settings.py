@@ -9,6 +9,7 @@ from streams.invented.rehearsal import rehearsal_settings
 from streams.kafka.topics import TOPICS, Topic
 from streams.run.problems import SettingsError
 from streams.run.settings import REPLAY_DAYS, Settings, environment_name, load_settings
+from streams.up.supervisor import as_environment
 
 
 @pytest.fixture(autouse=True)
@@ -172,4 +173,35 @@ def test_a_rehearsal_reads_no_other_folder_s_file(monkeypatch: pytest.MonkeyPatc
 def test_a_file_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "handoff.toml").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(SettingsError, match=r"handoff\.toml"):
+        load_settings()
+
+
+LISTS = """
+inbox_proxy = ["10.1.0.5"]
+tell_allow = ["10.1.0.0/16"]
+mailboxes = ["maildir:///srv/mail"]
+mllp_port = 29775
+
+[[feeds]]
+name = "mission"
+sending = ["MISSION"]
+
+[[senders]]
+name = "mission"
+facilities = ["MISSION"]
+networks = ["10.4.0.0/24"]
+"""
+
+
+def test_children_of_up_come_to_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "handoff.toml").write_text(LISTS)
+    ours = load_settings(data_dir=tmp_path, inbox_port=29708)
+    for name, value in as_environment(ours).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == ours
+
+
+def test_a_list_in_the_environment_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDOFF_SENDERS", "mission")
+    with pytest.raises(SettingsError, match=r"HANDOFF_SENDERS: expected JSON"):
         load_settings()
