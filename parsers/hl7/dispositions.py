@@ -29,6 +29,8 @@ _WORDS: Final[Mapping[str, str]] = {
         "07": "ama|left ama|against medical advice|left against medical advice|against advice|left against advice"
         "|discharged against medical advice|lama|eloped|elopement|aad|aadvice|lwbs|left without being seen"
         "|left w o being seen|left before being seen|left without treatment|left w o treatment|discontinued care",
+        "09": "admit|admitted|admitted here|admitted to this hospital|admitted as inpatient|admitted to inpatient"
+        "|admitted as inpatient to this hospital|admitted as an inpatient to this hospital|inpatient admission",
         "20": "expired|deceased|died|dead|death|exp|deceased patient|demised|doa|dead on arrival|morgue|coroner"
         "|medical examiner|funeral home",
         "21": "jail|prison|court|law enforcement|court law enforcement|police custody",

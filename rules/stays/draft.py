@@ -79,10 +79,10 @@ class Draft:
 
     def about_the_emergency_visit(self) -> bool:
         """What is said of the emergency visit that became this admission ends, reopens or cancels no admission: what
-        comes under its number (else its account), and its end as "admitted here"."""
-        number, account = _handles_of(self.event)
-        handle = number or account
-        if handle and bare(handle) in map(bare, self.registers.former):
+        comes under its number (else its account), and its end as "admitted here". A death is the person's."""
+        if self.visit.disposition in DIED_DISPOSITIONS:
+            return False
+        if self._under_former_number():
             return True
         return (
             self.event.kind is EventKind.DISCHARGED
@@ -91,6 +91,11 @@ class Draft:
             and self.stay.status in OPEN
             and self.visit.encounter_class not in RISEN
         )
+
+    def _under_former_number(self) -> bool:
+        number, account = _handles_of(self.event)
+        handle = number or account
+        return bool(handle) and bare(handle) in map(bare, self.registers.former)
 
     def back_to_emergency(self) -> bool:
         """The admission that an emergency visit became is cancelled: the visit is what it was before."""
@@ -143,7 +148,7 @@ class Draft:
                 EncounterClass.INPATIENT if self.event.trigger == "A06" else sent_class or EncounterClass.AMBULATORY
             )
         known: EncounterClass = self.get("encounter_class")
-        if sent_class is None or sent_class is EncounterClass.PRE_ADMISSION:
+        if sent_class is None or sent_class is EncounterClass.PRE_ADMISSION or self._under_former_number():
             return
         if registers.encounter_class and self._steps_down(kind, sent_class, known):
             return

@@ -96,7 +96,7 @@ def second_ack_code(accept: str, application: str, fate: Fate) -> AckCode | None
 
 
 def _valued(condition: str) -> str:
-    return "" if condition == NULL else condition
+    return "" if condition == NULL else condition.upper()
 
 
 class Judged(NamedTuple):

@@ -290,6 +290,7 @@ MODES = {
     ("NE", "ER"): {"A": None, "E": "AE", "R": "AR"},
     ("ER", "SU"): {"A": "AA", "E": "CE", "R": "CR"},
     ("NE", "NE"): {"A": None, "E": None, "R": None},
+    ("ne", "Ne"): {"A": None, "E": None, "R": None},
     ("", "AL"): {"A": "AA", "E": "AE", "R": "AR"},
     ("odd", ""): {"A": "CA", "E": "CE", "R": "CR"},
     ('""', '""'): {"A": "AA", "E": "AE", "R": "AR"},

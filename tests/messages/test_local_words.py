@@ -38,6 +38,8 @@ def disposition(sent: str, feed: Feed | None = None) -> tuple[str, bool]:
         ("DISCHARGED TO HOME OR SELF CARE (ROUTINE DISCHARGE)", "01"),
         ("Transferred to another hospital", "02"),
         ("SKILLED NURSING FACILITY (SNF)", "03"),
+        ("Admitted as inpatient to this hospital", "09"),
+        ("^Admit", "09"),
         ("62^Home", "62"),  # no question of life: the code counts
     ],
 )
