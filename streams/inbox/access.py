@@ -30,8 +30,9 @@ from streams.inbox.pages.list_rows import ceilinged
 from streams.inbox.pages.reader_stay import ReaderStay, Taken
 from streams.inbox.quiet import Around
 from streams.store import Store
+from streams.store.among import MOST_ROWS
 from streams.store.at_hospital import TheirHospital
-from streams.store.inbox_rows import MOST_ROWS, Elsewhere, InboxRow
+from streams.store.inbox_rows import Elsewhere, InboxRow
 from streams.words import feeds as feed_words
 from streams.words import times as time_words
 from streams.words.stays import facility

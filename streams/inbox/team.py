@@ -8,7 +8,7 @@ from parsers.people import CaseManager, Enrollee, Role
 from rules.following.roles import Doing, Relation, may
 from streams.inbox.access import Desk, covers, is_away
 from streams.inbox.pages.reader_stay import ReaderStay
-from streams.store.inbox_rows import InboxRow
+from streams.store.among import Among
 
 NOBODY_S: Final[frozenset[str]] = frozenset()
 
@@ -26,26 +26,26 @@ def scope(desk: Desk, reader: CaseManager) -> frozenset[str] | None:
     return frozenset(reader.practices) | network
 
 
-def team_stays(desk: Desk, reader: CaseManager, now: datetime) -> list[ReaderStay]:
+def team_stays(desk: Desk, reader: CaseManager, now: datetime, *, open_only: bool = False) -> list[ReaderStay]:
     """The stays of everybody on the panels of the reader's network and practices, whoever has them."""
     practices = scope(desk, reader)
     if practices is not None and not practices:
         return []
-    return _shown(desk, reader, desk.store.inbox.rows_of(reader.case_manager_id, practices, now), now)
+    return _shown(desk, reader, Among(practice_ids=practices, open_only=open_only), now)
 
 
 def stays_of(desk: Desk, reader: CaseManager, enrollee: Enrollee, now: datetime) -> list[ReaderStay]:
     """The stays of one person, whoever has them."""
-    rows = desk.store.inbox.rows_of(reader.case_manager_id, None, now, enrollee_id=enrollee.enrollee_id)
-    return _shown(desk, reader, rows, now)
+    return _shown(desk, reader, Among(enrollee_id=enrollee.enrollee_id), now)
 
 
 def stays_named(desk: Desk, reader: CaseManager, alert_ids: Sequence[str], now: datetime) -> list[ReaderStay]:
     """Those of these stays that the reader may open, whoever has them."""
-    return _shown(desk, reader, desk.store.inbox.rows_named(reader.case_manager_id, alert_ids), now)
+    return _shown(desk, reader, Among(alert_ids=alert_ids), now)
 
 
-def _shown(desk: Desk, reader: CaseManager, rows: list[InboxRow], now: datetime) -> list[ReaderStay]:
+def _shown(desk: Desk, reader: CaseManager, among: Among, now: datetime) -> list[ReaderStay]:
+    rows = desk.store.inbox.rows_of(reader.case_manager_id, among, now)
     loops = desk.store.acts.loops([row.alert.alert_id for row in rows], desk.directory(), desk.policy(), now)
     loops_by_row = [(row, row.enrollee, loops[row.alert.alert_id]) for row in rows]
     return [

@@ -11,6 +11,7 @@ from rules.decisions import Action, Alert, Priority, Stay, StayStatus
 from rules.following.acts import Act, effective
 from rules.stays.open import asks
 from streams.store.acts import acts_of
+from streams.store.among import MOST_ROWS, SHOWN_DAYS, Among
 from streams.store.database import Database, rows_among
 from streams.store.open_alerts import ASKS, ASKS_ANYBODY, GOES_ON, IS_AWAITED, TAKEN_BACK, UNANSWERED, UNSEEN
 from streams.store.other_stays import EarlierStay, Running, earlier_than, running_of
@@ -29,9 +30,7 @@ from streams.store.tables import (
     to_us,
 )
 
-SHOWN_DAYS: Final = 60  # a finished row leaves the page after so long
 PASSED_ON_DAYS: Final = 7  # so long a row that went over to others is still shown to who did not look
-MOST_ROWS: Final = 2_000
 NEAR: Final = 200  # ids looked through for one of another
 _URGENCY: Final = case({str(priority): place for place, priority in enumerate(Priority)}, value=alerts.c.priority)
 _OPEN_FIRST: Final = (case((ASKS, 0), else_=1), _URGENCY, alerts.c.decided_us, alerts.c.position)
@@ -143,24 +142,11 @@ class InboxRows:
         shown = [row for row in rows if row.theirs or not _looked_since(row, case_manager_id)]
         return sorted(shown, key=lambda row: -row.position)
 
-    def rows_of(
-        self, case_manager_id: str, practice_ids: Collection[str] | None, now: datetime, *, enrollee_id: str = ""
-    ) -> list[InboxRow]:
-        """What a person sees of everybody on the panels of these practices (`None`: of everybody), whoever has it."""
-        recent = alerts.c.decided_us >= to_us(now - timedelta(days=SHOWN_DAYS))
-        wanted = _rows(case_manager_id, anybody_s=True).where(or_(IS_AWAITED, recent)).limit(MOST_ROWS)
-        if practice_ids is not None:
-            wanted = wanted.where(alerts.c.enrollee_id.in_(_on_panels(practice_ids)))
-        if enrollee_id:
-            wanted = wanted.where(alerts.c.enrollee_id == enrollee_id)
+    def rows_of(self, case_manager_id: str, among: Among, now: datetime) -> list[InboxRow]:
+        """What a person sees of these, whoever has them."""
+        wanted = _rows(case_manager_id, anybody_s=True).where(*among.where(now)).order_by(*_OPEN_FIRST)
         with self._database.reading() as connection:
-            return _inbox_rows(connection, connection.execute(wanted.order_by(*_OPEN_FIRST)).all())
-
-    def rows_named(self, case_manager_id: str, alert_ids: Sequence[str]) -> list[InboxRow]:
-        """These stays as a person sees them, whoever has them."""
-        wanted = _rows(case_manager_id, anybody_s=True).where(alerts.c.alert_id.in_(alert_ids)).limit(MOST_ROWS)
-        with self._database.reading() as connection:
-            return _inbox_rows(connection, connection.execute(wanted).all())
+            return _inbox_rows(connection, connection.execute(wanted.limit(among.most)).all())
 
     def rows_count(self, case_manager_id: str, now: datetime) -> int:
         """How many rows `rows_for` would give without its limit."""
@@ -312,10 +298,6 @@ def _looked_since(row: InboxRow, case_manager_id: str) -> bool:
     owned = [any(owner.case_manager_id == case_manager_id for owner in alert.owners) for alert in row.told_before]
     after = row.told_before[len(owned) - owned[::-1].index(True) :] if True in owned else row.told_before
     return row.seen_at is not None and bool(after) and row.seen_at >= after[0].decided_at
-
-
-def _on_panels(practice_ids: Collection[str]) -> Any:
-    return select(enrollees.c.enrollee_id).where(enrollees.c.practice_id.in_(sorted(practice_ids)))
 
 
 def _rows(case_manager_id: str, *, anybody_s: bool = False) -> Any:

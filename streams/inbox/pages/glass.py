@@ -20,6 +20,7 @@ from rules.telling.views import AlertView, view
 from streams.inbox.asked_for import AskedFor, read
 from streams.inbox.pages.person import may_see, reaching
 from streams.inbox.pages.stay_words import about
+from streams.store.among import Among
 from streams.store.audit import IN_EMERGENCY, Audited
 from streams.store.glass import Broken
 from streams.store.guessing import Limit
@@ -159,7 +160,7 @@ def shown_to(inbox: "Inbox", visit: "Visit") -> Response:
 
 def views_of(inbox: "Inbox", reader: CaseManager, enrollee: Enrollee, broken: Broken, now: datetime) -> list[AlertView]:
     """The newest version of each stay, as one who was asked would read it; consent is asked as ever."""
-    rows = inbox.store.inbox.rows_of(reader.case_manager_id, None, now, enrollee_id=enrollee.enrollee_id)
+    rows = inbox.store.inbox.rows_of(reader.case_manager_id, Among(enrollee_id=enrollee.enrollee_id), now)
     emergency = is_part2_emergency(reader.role, broken.reason)
     rules, network = inbox.desk.confidentiality(), inbox.desk.network_id(enrollee)
     return [

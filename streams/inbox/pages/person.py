@@ -17,8 +17,8 @@ from streams.inbox.following import counting, readable
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.request import Reader, tel
 from streams.inbox.team import scope, stays_of
+from streams.store.among import SHOWN_DAYS
 from streams.store.audit import Audited
-from streams.store.inbox_rows import SHOWN_DAYS
 from streams.words import acts as act_words
 from streams.words import people as people_words
 from streams.words import times as time_words
