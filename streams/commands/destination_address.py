@@ -5,7 +5,7 @@ import re
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cryptography import x509
 
@@ -34,6 +34,7 @@ OPTIONS: Final = {
     INSTRUCTIONS: r"[^\x00-\x1f]{1,500}",  # to a hospital: what it is asked to do
     "type": r"[a-z]+/[a-z0-9.+-]{1,60}",  # of SMS: the body's content type
 }
+T = TypeVar("T")
 _MAIL: Final = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 
 
@@ -124,11 +125,11 @@ def _check_sftp(settings: Settings, made: Destination) -> None:
     place = place_of(made.address)
     if place is None:
         raise Problem("the address must be sftp://user@host/folder")
-    _reached(resolve(place.host, place.port, private=made.allow_private, allowed=settings.tell_allow))
+    addresses = _reached(resolve(place.host, place.port, private=made.allow_private, allowed=settings.tell_allow))
     if HOST_KEY in made.options:
         return
     try:
-        shown = asyncio.run(fingerprint_of(place.host, place.port))
+        shown = asyncio.run(fingerprint_of(addresses[0], place.port))  # the one that was judged
     except (OSError, TimeoutError):
         raise Problem("the server does not answer, so its host key is not known: --option host_key=SHA256:…") from None
     raise Problem(
@@ -136,9 +137,9 @@ def _check_sftp(settings: Settings, made: Destination) -> None:
     )
 
 
-def _reached(looking: Coroutine[Any, Any, object]) -> None:
+def _reached(looking: Coroutine[Any, Any, T]) -> T:
     try:
-        asyncio.run(looking)
+        return asyncio.run(looking)
     except NotAllowed as error:
         hint = "; --allow-private takes it all the same" if "private" in str(error) else ""
         raise Problem(f"{error}{hint}") from None
