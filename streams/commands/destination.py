@@ -98,8 +98,8 @@ def run_add(
     recipient = certificate_of(settings, certificate, made)
     token = _token() if bearer else ""
     with open_store(settings) as store:
-        if store.destinations.find(destination_id) is not None:
-            raise Problem("there is one of that id: `handoff destination remove` it first, or choose another id")
+        if store.destinations.was_ever(destination_id):
+            raise Problem("there is or was one of that id, and what it was told stays under it: choose another id")
         now = datetime.now(UTC)
         shown: Mapping[str, str] = {}
         kept = {BEARER: token, CERTIFICATE: recipient}

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from cryptography.fernet import InvalidToken
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.destinations import Destination, State
@@ -42,7 +42,7 @@ class Destinations:
         self._parsed: dict[str, tuple[str, Destination]] = {}  # by id, with the document it was read from
 
     def put(self, destination: Destination, now: datetime, why: str = "") -> None:
-        """Write a destination, new or changed. What waits for one that is removed is given up."""
+        """Write a destination, new or changed. What waits for one that is removed is given up, its secrets go."""
         values = {
             "state": str(destination.state),
             "document": destination.written().decode(),
@@ -66,6 +66,8 @@ class Destinations:
                     )
                     .values(state=GIVEN_UP, failure=str(GiveUp.REMOVED), ended_us=to_us(now))
                 )
+                of_it = destination_secrets.c.destination_id == destination.destination_id
+                connection.execute(delete(destination_secrets).where(of_it))
             next_values(connection, "destinations", 1)
 
     def version(self) -> int:
@@ -92,6 +94,12 @@ class Destinations:
         with self._database.reading() as connection:
             row = connection.execute(wanted).one_or_none()
             return self._destination(row) if row else None
+
+    def was_ever(self, destination_id: str) -> bool:
+        """Whether there is or was one of that id: what it was told stays under it, so it is never another's."""
+        wanted = select(destinations.c.destination_id).where(destinations.c.destination_id == destination_id)
+        with self._database.reading() as connection:
+            return connection.scalar(wanted) is not None
 
     # secrets
 

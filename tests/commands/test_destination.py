@@ -133,7 +133,7 @@ def test_there_is_no_such_destination_and_none_twice(here: Path) -> None:
     with pytest.raises(Problem, match="no such destination"):
         run("pause", "oak")
     add("files", str(here), form="csv")
-    with pytest.raises(Problem, match="one of that id"):
+    with pytest.raises(Problem, match="is or was one of that id"):
         add("files", str(here), form="csv")
 
 
@@ -158,6 +158,17 @@ def test_paused_resumed_told_again_and_removed_and_the_sum_holds(here: Path) -> 
     assert "1 due = 0 delivered + 1 waiting + 0 given up + 0 superseded" in run("list")
     run("remove", "files")
     assert "nobody outside is told" in run("list")
+    with pytest.raises(Problem, match="is or was one of that id"):
+        add("files", str(here), form="csv")
+
+
+def test_the_secrets_of_what_is_removed_are_forgotten() -> None:
+    with Receiver() as receiver:
+        add("oak", receiver.url("ok/x"), "--allow-private", "--bearer", given="t0ken\n")
+        run("remove", "oak")
+    settings = load_settings()
+    with open_store(settings) as store:
+        assert store.destinations.secrets_of("oak", settings.secret(), datetime.now(UTC)) == {}
 
 
 def test_what_left_about_one_person_is_listed_and_the_look_is_audited(here: Path) -> None:
