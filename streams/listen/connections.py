@@ -52,6 +52,7 @@ class Closed(StrEnum):
     TOO_MANY_OF_PEER = "too_many_of_peer"
     MADE_ROOM = "made_room"  # silent, when others wanted in
     NO_FILES = "no_files"  # no file descriptor left
+    REVOKED = "revoked"  # its certificate, while it stood
     STOPPING = "stopping"
     CRASHED = "crashed"  # a bug of ours
 

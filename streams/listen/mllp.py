@@ -11,6 +11,7 @@ message and gets no answer (some engines keep a line alive so); a message whose 
 import asyncio
 import socket
 import ssl
+from collections.abc import Collection
 from typing import Final
 
 import structlog
@@ -59,6 +60,12 @@ class MllpServer:
     def renew(self, tls: ssl.SSLContext | None) -> None:
         """New connections speak this; those that stand stay as they are."""
         self._tls = tls
+
+    def end_revoked(self, revoked: Collection[tuple[str, int]]) -> None:
+        """Ends connections whose certificate, by issuer and serial number, is revoked; with another it comes back."""
+        for connection in list(self._connections):
+            if connection.certificate in revoked:
+                connection.end(Closed.REVOKED)
 
     @property
     def running(self) -> list[asyncio.Task[None]]:

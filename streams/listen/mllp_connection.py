@@ -66,6 +66,11 @@ class Connection:
         self.held = 0
         self.unfinished = 0
 
+    @property
+    def certificate(self) -> tuple[str, int]:
+        """The issuer and serial number of what it showed; once it runs."""
+        return (self._caller.issuer, self._caller.serial) if self.begun else ("", 0)
+
     def end(self, outcome: Closed) -> None:
         """Stops reading; what has been taken is still answered."""
         if self.told is None:

@@ -195,7 +195,8 @@ async def _keep_tls(files: TlsFiles, look: asyncio.Event, mllp: MllpServer, http
                 await look.wait()
         asked = look.is_set()
         look.clear()
-        files.look(even_if_unchanged=asked)
+        if files.look(even_if_unchanged=asked):
+            mllp.end_revoked(files.revoked)
         mllp.renew(files.context)
         http.renew(files.context)
 

@@ -38,6 +38,7 @@ class Caller(NamedTuple):
     until: float = 0.0  # when its certificate ends, seconds since 1970
     token_hash: str = ""
     folder: str = ""  # where its files are dropped
+    serial: int = 0  # of its certificate
 
 
 def caller_of(host: str, tls: Any = None, token: str = "") -> Caller:
@@ -61,6 +62,7 @@ def caller_of(host: str, tls: Any = None, token: str = "") -> Caller:
         frozenset(name.casefold() for name in names),
         certificate.not_valid_after_utc.timestamp(),
         token_hash,
+        serial=certificate.serial_number,
     )
 
 

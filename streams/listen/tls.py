@@ -1,15 +1,18 @@
 """TLS of the listener: PEM files in, a context for new connections out, read again when they change.
 
 A certificate revocation list in the file of the client CA is obeyed: a client whose own certificate is on it does not
-get in, and a list that has expired lets nobody in (RFC 5280). Connections that stand are not touched by new files.
+get in, and a list that has expired lets nobody in (RFC 5280). Connections that stand stay, but for those whose
+certificate is on a new list.
 """
 
+import re
 import ssl
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
 import structlog
+from cryptography import x509
 
 from streams.run.certificates import say_until
 from streams.run.file_stamp import Stamp, stamp
@@ -20,6 +23,7 @@ from streams.run.settings import Settings
 log = structlog.get_logger()
 
 _CRL: Final = b"-----BEGIN X509 CRL-----"
+_CRLS: Final = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
 
 class TlsFailure(StrEnum):
@@ -91,6 +95,13 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
+def _revoked(settings: Settings) -> frozenset[tuple[str, int]]:
+    """(issuer, serial number) of each certificate on a list in the client CA's file."""
+    data = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else b""
+    lists = [x509.load_pem_x509_crl(pem) for pem in _CRLS.findall(data)]
+    return frozenset((each.issuer.rfc4514_string(), entry.serial_number) for each in lists for entry in each)
+
+
 def _load(names: str, load: Callable[[], None]) -> None:
     try:
         load()
@@ -107,6 +118,7 @@ class TlsFiles:
         self._settings = settings
         self._seen = self._state()
         self.context = tls_context(settings)
+        self.revoked = _revoked(settings)
         self._say_until()
         self.trouble = ""  # what is wrong with the newest files
 
@@ -117,8 +129,8 @@ class TlsFiles:
             return False
         self._seen = seen
         try:
-            self.context = tls_context(self._settings)
-        except (Problem, OSError) as problem:
+            self.context, self.revoked = tls_context(self._settings), _revoked(self._settings)
+        except (Problem, OSError, ValueError) as problem:
             self.trouble = str(problem) if isinstance(problem, Problem) else "a TLS file cannot be read"
             log.error("tls_files_not_usable", text=self.trouble)
             return False

@@ -114,7 +114,9 @@ QUARANTINE_WAITING: Final = _gauge("toc_quarantine_waiting", "Records in quarant
 REPLAYED: Final = _counter("toc_replayed", "Records sent on their way again from quarantine")
 PARKED_FEEDS: Final = _gauge("toc_parked_feeds", "Senders whose messages are set aside because we failed on too many")
 PARKED: Final = _counter("toc_parked", "Messages of parked senders, set aside unread")
-NEWER: Final = _counter("toc_newer", "Records of a newer version of this program, by what became of them", "did")
+NEWER: Final = _counter(
+    "toc_newer", "Records of a newer version of this program, by what became of them", "outcome"
+)  # Newer
 BACKED_UP: Final = _gauge("toc_backup_timestamp_seconds", "When `handoff backup` last ended; 0 for never")
 REDELIVERED: Final = _counter("toc_redelivered", "Records that had their ending already", "stage")  # Stage
 END_TO_END: Final = _seconds("toc_end_to_end_seconds", "From frame received to ending committed")

@@ -656,6 +656,7 @@ def certificates(tmp_path_factory):
     ca = make("ca", ca=True)
     make("server", ca)
     make("client", ca)
+    make("renewed", ca)
     make("stranger", make("other-ca", ca=True))
     return folder
 

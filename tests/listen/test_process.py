@@ -141,15 +141,18 @@ async def gets_in(port, context):
         await client.close()
 
 
-def test_a_revocation_list_is_read_on_sighup_and_connections_stay(settings, certificates, tmp_path):
+def test_a_revocation_list_is_read_on_sighup_and_other_connections_stay(settings, certificates, tmp_path):
     folder = tmp_path / "tls"
     shutil.copytree(certificates, folder)
     ours = client_context(folder, "client")
 
     async def story(process, where, logs):
-        standing = MllpClient("127.0.0.1", where["mllp_port"], tls=ours)
+        revoked_one = MllpClient("127.0.0.1", where["mllp_port"], tls=ours)
+        await revoked_one.connect()
+        assert (await revoked_one.send_and_wait(message("first"), 5)).positive
+        standing = MllpClient("127.0.0.1", where["mllp_port"], tls=client_context(folder, "renewed"))
         await standing.connect()
-        assert (await standing.send_and_wait(message("first"), 5)).positive
+        assert (await standing.send_and_wait(message("renewed"), 5)).positive
         assert await gets_in(where["mllp_port"], ours)
         (folder / "ca.pem").write_bytes((certificates / "ca.pem").read_bytes() + revoked(folder, "client"))
         process.send_signal(signal.SIGHUP)
@@ -160,6 +163,9 @@ def test_a_revocation_list_is_read_on_sighup_and_connections_stay(settings, cert
         async with asyncio.timeout(10):
             while "revoked" not in logs.read_text():
                 await asyncio.sleep(0.02)
+        with pytest.raises(ConnectionError):
+            await revoked_one.send_and_wait(message("again"), 5)
+        assert '"outcome": "revoked"' in logs.read_text()
         assert (await standing.send_and_wait(message("second"), 5)).positive
         (folder / "server.pem").write_text("no certificate")
         process.send_signal(signal.SIGHUP)

@@ -610,10 +610,10 @@ def with_more(document, **more):
 
 def test_an_event_with_a_field_more_is_decided_and_counted(reader, store, executor):
     (batch,) = events(reader, adt("A01", 1))
-    before = counted("toc_newer_total", did="read_over")
+    before = counted("toc_newer_total", outcome="read_over")
     tell(decide_stage(store, FakeOutlet(), executor), [batch._replace(value=with_more(batch.value, hint="x"))])
     assert store.ledger.endings() == {"alerted": 1}
-    assert counted("toc_newer_total", did="read_over") == before + 1
+    assert counted("toc_newer_total", outcome="read_over") == before + 1
 
 
 def test_a_stay_keeps_what_a_newer_worker_wrote_into_it(reader, store, executor):
@@ -638,9 +638,9 @@ def test_a_record_of_a_newer_schema_waits_for_a_worker_that_knows_it(reader, sto
     headers = Envelope.from_headers(record.headers)._replace(schema=2).headers()
     read = read_stage(reader, outlet, store, executor, limit=1)
     run = read.run if topic is Topic.RAW else decide_stage(store, outlet, executor, limit=1).run
-    before = counted("toc_newer_total", did="set_aside")
+    before = counted("toc_newer_total", outcome="set_aside")
     asyncio.run(run([record._replace(headers=headers)]))
-    assert counted("toc_newer_total", did="set_aside") == before + 1
+    assert counted("toc_newer_total", outcome="set_aside") == before + 1
     (aside,) = store.quarantine.all()
     assert (aside.code, aside.ending) == ("newer_record:2", "quarantined")
     assert not store.keeping_up.parked()
