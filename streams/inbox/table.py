@@ -20,7 +20,7 @@ from streams.inbox.pages.board import board_page
 from streams.inbox.pages.by_hand import by_hand_page, enter_by_hand
 from streams.inbox.pages.cover import cover_page, say_away
 from streams.inbox.pages.destinations import destinations_page, do_to_destination
-from streams.inbox.pages.draft import keep_draft
+from streams.inbox.pages.draft import keep_draft, keep_draft_beside
 from streams.inbox.pages.feeds import feeds_page
 from streams.inbox.pages.glass import break_glass, find, glass_page, look_at, opened_page
 from streams.inbox.pages.letter import letter_page
@@ -85,6 +85,7 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Page("/stay/{alert_id}/seen", SENT, SEE_ROW, seen),
     Page("/stay/{alert_id}/draft", SENT, SEE_ROW, keep_draft),
     Page("/stay/{alert_id}/{act}", SENT, SEE_ROW, act),
+    Page("/draft", SENT, SEE_ROW, keep_draft_beside),
     Page("/board", OPENED, SEE_BOARD, board_page, "who has what in a network, what is late, and giving it to somebody"),
     Page(
         "/report",

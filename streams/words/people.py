@@ -15,6 +15,7 @@ RISK_WORDS: Final[Mapping[RiskTier, str]] = {
     RiskTier.LOW: "low risk",
     RiskTier.UNKNOWN: "",
 }
+_ENGLISH: Final = frozenset({"english", "en", "eng"})
 ROLE_WORDS: Final[Mapping[Role, str]] = {
     Role.NURSE: "nurse",
     Role.PHARMACIST: "pharmacist",
@@ -46,10 +47,11 @@ def person_line(name: str, born: date | None, sex: str, now: datetime, zone: tzi
     return f"{name}, {about}" if about else name
 
 
-def standing(risk: RiskTier, ed_visits: int, ed_window_days: int) -> str:
-    """What is special about this person: "high risk · 4th ED visit in 60 days"."""
+def standing(risk: RiskTier, ed_visits: int, ed_window_days: int, language: str = "") -> str:
+    """What is special about this person: "high risk · 4th ED visit in 60 days · Spanish"; English goes unsaid."""
     visits = f"{ordinal(ed_visits)} ED visit in {ed_window_days} days" if ed_visits > 1 and ed_window_days else ""
-    return " · ".join(part for part in (RISK_WORDS[risk], visits) if part)
+    spoken = "" if language.casefold() in _ENGLISH else language
+    return " · ".join(part for part in (RISK_WORDS[risk], visits, spoken) if part)
 
 
 def address(item: Address) -> str:

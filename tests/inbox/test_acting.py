@@ -113,7 +113,14 @@ def test_what_is_typed_outlives_a_reload_and_a_lost_line_and_goes_when_it_is_sen
     assert inbox.store.acts.of_stay("a2") == ()
     page.get_by_role("button", name="Write the note").click()
     expect(page.locator(".story")).to_contain_text("Zqxmarker has the key. Call her")
+    page.get_by_role("link", name="All stays and acts").click()
+    page.get_by_role("link", name="Enter an event").click()
+    hospital = page.get_by_label("Hospital", exact=True)
+    with page.expect_response("**/draft", timeout=30_000):
+        hospital.fill("Zqxmarker Hospital")
     page.reload()
+    expect(hospital).to_have_value("Zqxmarker Hospital")
+    page.goto(f"{inbox.url}/stay/a2")
     expect(page.get_by_label("With whom")).to_have_value("Dr. Lee")
     expect(page.locator("#note textarea")).to_have_value("")
 

@@ -105,6 +105,18 @@ def test_the_chosen_are_printed_and_no_others(settings, three):
         assert "Smith" not in far.post("/sheet", data={"stay": ["1.s1"]}).text
 
 
+def test_a_note_for_many_that_is_not_sent_yet_is_kept_for_who_types_it_until_it_is(settings, three):
+    typed = {"form": "many", "fields": '{"text": "Ask for the pharmacy"}'}
+    with browser(settings, three) as client, browser(settings, three, BROWN) as other:
+        assert client.post("/draft", data=typed).status_code == 204
+        assert client.post("/draft", data=typed | {"fields": "[]"}).status_code == 400
+        assert "Ask for the pharmacy" in client.get("/").text
+        assert "Ask for the pharmacy" not in other.get("/").text
+        press = {"press": "note", "text": "Ask for the pharmacy", "stay": ["1.s1"], "act": "a" * 32}
+        assert client.post("/many", data=press).status_code == 303
+        assert "Ask for the pharmacy" not in client.get("/").text
+
+
 def test_without_a_script_the_list_comes_back(settings, three):
     with browser(settings, three, BROWN) as client:
         answer = client.post("/many", data={"stay": ["1.s1"], "press": "noted"})

@@ -91,6 +91,8 @@ IN_ED = {"kind": AlertKind.ED_VISIT, "encounter_class": EncounterClass.EMERGENCY
         (rows.GROUP_WORDS[rows.Group.FINISHED], "Done"),
         ([stays.PRIORITY_WORDS[item] for item in Priority], ["urgent", "soon", "routine", "no hurry"]),
         (people.standing(ROSA.risk_tier, 4, 60), "high risk · 4th ED visit in 60 days"),
+        (people.standing(ROSA.risk_tier, 1, 60, "Spanish"), "high risk · Spanish"),
+        (people.standing(ROSA.risk_tier, 1, 60, "English"), "high risk"),
         (times.moment(SUNDAY, NOW), "Sun Nov 22, 2:00 PM"),
         (times.moment(SUNDAY, NOW, times.In24Hours("America/New_York")), "Sun Nov 22, 14:00"),
         (times.birth_date(ROSA.birth_date), "03/04/1955"),

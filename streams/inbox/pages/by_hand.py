@@ -13,6 +13,7 @@ from parsers.feeds import BY_HAND
 from parsers.people import Enrollee
 from rules.following.roles import Doing
 from streams.inbox.by_hand import Entered, Happened, message_of
+from streams.inbox.pages.draft import drafts_beside, forget_beside
 from streams.inbox.pages.person import may_see
 from streams.inbox.team import stays_of
 from streams.kafka.records import keyed_hash
@@ -75,6 +76,7 @@ def enter(inbox: "Inbox", reader: "Reader", ref: str, given: dict[str, str]) -> 
     detail = f"by hand: {entered.happened}, {entered.hospital}"
     inbox.store.audit.write(me, Audited.ENTERED, now, enrollee_id=person.enrollee_id, detail=detail)
     inbox.store.hand_events.keep(HandEvent(given["entry"], key, now, message), secret)
+    forget_beside(inbox, reader, f"by-hand-{ref}")
     return RedirectResponse(f"/by-hand/{ref}?said=1", 303)
 
 
@@ -119,6 +121,7 @@ def render(inbox: "Inbox", reader: "Reader", ref: str, said: str = "", given: di
         happened=HAPPENED,
         where_to=WHERE_TO,
         hospitals=hospitals,
+        drafts=drafts_beside(inbox, reader),
     )
 
 

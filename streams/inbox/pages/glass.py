@@ -18,6 +18,7 @@ from rules.following.glass import LONGEST, SHORTEST, GlassFault, GlassReason, fa
 from rules.telling.confidentiality import Tier
 from rules.telling.views import AlertView, view
 from streams.inbox.asked_for import AskedFor, read
+from streams.inbox.pages.draft import drafts_beside, forget_beside
 from streams.inbox.pages.person import may_see, reaching
 from streams.inbox.pages.stay_words import about
 from streams.store.among import Among
@@ -50,7 +51,7 @@ assert FAULT_WORDS.keys() == set(GlassFault)
 
 
 async def glass_page(inbox: "Inbox", visit: "Visit") -> Response:
-    return asking(inbox, visit.reader)
+    return await run_in_threadpool(asking, inbox, visit.reader)
 
 
 async def find(inbox: "Inbox", visit: "Visit") -> Response:
@@ -61,7 +62,7 @@ async def find(inbox: "Inbox", visit: "Visit") -> Response:
     wait = await run_in_threadpool(inbox.store.guessing.take, {key: SEARCHES}, now)
     if wait > timedelta():
         said = f"You searched many times. Wait {math.ceil(wait.total_seconds())} seconds."
-        return asking(inbox, visit.reader, said, 429)
+        return await run_in_threadpool(asking, inbox, visit.reader, said, 429)
     return await run_in_threadpool(partial(search_result, inbox, visit.reader, words))
 
 
@@ -77,6 +78,7 @@ def asking(
         reasons=[(reason.value, words) for reason, words in REASON_WORDS.items()],
         shortest=SHORTEST,
         longest=LONGEST,
+        drafts=drafts_beside(inbox, reader),
     )
 
 
@@ -122,6 +124,7 @@ def opened(inbox: "Inbox", visit: "Visit") -> Response:
         return asking(inbox, visit.reader, FAULT_WORDS[fault], 400)
     who, now = visit.reader.person.case_manager_id, datetime.now(UTC)
     network = inbox.desk.network_id(enrollee)
+    forget_beside(inbox, visit.reader, f"glass-{ref}")
     inbox.store.glass.break_for(who, enrollee.enrollee_id, network, GlassReason(reason), words, now)
     return RedirectResponse(f"/glass/{ref}", 303)
 

@@ -14,6 +14,7 @@ from streams.inbox import quiet
 from streams.inbox.narrowing import OWN, Narrowing, View, count, narrowed, of_view, paired
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.cards import Pair, stays_on
+from streams.inbox.pages.draft import drafts_beside
 from streams.inbox.pages.loop_words import CALL_PRESSES
 from streams.inbox.pages.many import offered
 from streams.inbox.pages.reader_stay import people_of
@@ -63,6 +64,7 @@ def render_list(inbox: "Inbox", reader: Reader, request: Request, *, came: bool)
         gone=(),
         etag=etag,
         own=at.by == Narrowing(),
+        drafts=drafts_beside(inbox, reader),
         view=at.by.view.value,
         links=[
             (link, count(behind, link.by, reader.person.practices, now, zone) if is_alike(link.by, at.by) else None)

@@ -130,7 +130,7 @@ def row(stay: ReaderStay, reader_id: str, now: datetime, zone: tzinfo = time_wor
         priority=priority.value,
         priority_words=wording.PRIORITY_WORDS[priority],
         who=who,
-        standing=people_words.standing(alert.risk_tier, alert.ed_visits, alert.ed_window_days),
+        standing=people_words.standing(alert.risk_tier, alert.ed_visits, alert.ed_window_days, language_of(alert)),
         marks=marks,
         headline=headline,
         when="" if struck else when_of(last_told, now, zone),
@@ -261,6 +261,10 @@ def who_of(person: PersonView | None, now: datetime, zone: tzinfo = time_words.Z
 def name_of(person: PersonView) -> str:
     name = person.name
     return " ".join(part for part in (name.given, name.family, name.suffix) if part) or "Name not given"
+
+
+def language_of(alert: AlertView) -> str:
+    return alert.person.language if alert.person else ""
 
 
 def headline_of(alert: AlertView) -> str:

@@ -20,6 +20,7 @@ from rules.following.roles import may
 from streams.inbox.access import is_away
 from streams.inbox.detail import detail_of
 from streams.inbox.pages.act_form import PRESSES
+from streams.inbox.pages.draft import forget_beside
 from streams.inbox.pages.log import NOT_HERE, meant
 from streams.inbox.request import Reader, wants_json
 from streams.inbox.team import colleagues
@@ -127,6 +128,8 @@ def write(inbox: "Inbox", request: Request, reader: Reader, chosen: list[Chosen]
     lines += [f"Not written for {number}: {why}." for why, number in sorted(why_not.items())]
     acts = [{"id": alert_id, "act": act.act_id} for alert_id, _, act in done]
     position = max((position for _, position, _ in done), default=0)
+    if done:
+        forget_beside(inbox, reader, "many")
     if done and set(why_not) <= {_GONE} and not wants_json(request):
         return RedirectResponse(_BACK.get(form.get("back", ""), "/").format(len(done)), 303)
     status = 200 if done else 422

@@ -1,6 +1,7 @@
 // The list: patches rows as they change, and never moves the row under the pointer or the keyboard.
 
 import { act, lockNow, log, post, undoLast } from "./acts.js";
+import { keepDrafts } from "./drafts.js";
 import { keys, lockWhenIdle } from "./keys.js";
 import { listen } from "./live.js";
 import { chooseNone, printChosen, toggle } from "./many.js";
@@ -501,6 +502,7 @@ listen(Number(document.body.dataset.position), {
   steady,
 });
 lockWhenIdle();
+keepDrafts(main, "/draft");
 count();
 comeBack();
 // How many there are on the lists that this page was not made with.

@@ -1,6 +1,7 @@
 // In: rows that are ticked. Out: one press for all of them, sent once; what cannot be seen is never chosen.
 
 import { logMany } from "./acts.js";
+import { sending } from "./drafts.js";
 
 const form = document.getElementById("many");
 const line = form.querySelector(".chosen");
@@ -39,6 +40,7 @@ export function printChosen(row) {
 form.addEventListener("submit", async (event) => {
   if (event.submitter?.hasAttribute("formaction")) return; // a page of its own
   event.preventDefault();
+  await sending(form);
   const fields = [...new FormData(form, event.submitter)].filter(([name]) => name !== "csrf");
   const written = await logMany(form.getAttribute("action"), fields);
   if (written === null) return;

@@ -188,7 +188,7 @@ listen(Number(document.body.dataset.position), {
   refetch,
 });
 lockWhenIdle();
-keepDrafts(main, id);
+keepDrafts(main, `/stay/${id}/draft`);
 
 // Where an address points on this page: a call to log, a key that a list passed on, or an entry of the story to add to.
 async function goToHash() {
