@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from parsers.events import EncounterClass, Event, EventKind, Finding, Identifier
 from parsers.people import Enrollee
 from rules.decisions import Grade, Match
-from rules.event_kinds import ENDS, GOES_ON, KEPT
+from rules.event_kinds import ABOUT, ENDS, GOES_ON, KEPT, About
 from rules.matching.evidence import Field, Note
 
 
@@ -25,6 +25,7 @@ class Missed(NamedTuple):
         return self.match.grade is not Grade.POSSIBLE
 
 
+_FROM_NUMBERS: Final = frozenset({EventKind.PERSON_MERGED}) | ABOUT[About.MOVE]
 _NO_STAY: Final = frozenset({EncounterClass.AMBULATORY, EncounterClass.PRE_ADMISSION})
 
 
@@ -36,8 +37,9 @@ def worth_keeping(event: Event) -> bool:
 
 def looks_back(event: Event) -> tuple[Identifier, ...]:
     """By what earlier events of nobody may turn out to be of this one's patient: the numbers that a merge of persons
-    gives up, or the best key of a visit that goes on (a John Doe was admitted, and is identified by A40 or A08)."""
-    if event.kind is EventKind.PERSON_MERGED:
+    or a move gives up, or the best key of a visit that goes on (a John Doe was admitted, and is identified by A40, A43
+    or A08)."""
+    if event.kind in _FROM_NUMBERS:
         return event.prior.identifiers if event.prior else ()
     return event.stay_keys[:1] if event.kind in GOES_ON else ()
 

@@ -23,6 +23,9 @@ def move(desk: Desk, target: str | None, source: str | None) -> Decision:
     if event.kind is EventKind.PERSON_MOVED and target != source:
         desk.learn(gone, target)
     waited = desk.give_what_waited(target)
+    caught_up = desk.catch_up(target) if target is not None else {}
+    for kind, step in caught_up.values():
+        desk.apply(kind, step, None, (Reason.IDENTITY_CORRECTED,))
     affected = moved(desk, source)
     for stay in affected:
         if stay.enrollee_id == target:
@@ -35,7 +38,13 @@ def move(desk: Desk, target: str | None, source: str | None) -> Decision:
         if copy is not None:
             desk.apply(event.kind, Step(copy, Move.HAND_OVER), None, (Reason.IDENTITY_CORRECTED,))
     visit = event.visit
-    if not (affected or waited) and target is not None and visit and visit.encounter_class and desk.enrolled(target):
+    if (
+        not (affected or waited or caught_up)
+        and target is not None
+        and visit
+        and visit.encounter_class
+        and desk.enrolled(target)
+    ):
         kind = EventKind.DISCHARGED if visit.discharged_at else EventKind.ADMITTED
         before = find(event, target, desk.stays.values())
         step = advance(event, kind, before, target, desk.new_id())

@@ -21,6 +21,7 @@ from rules.stays.table import (
 )
 
 _DEATH_PLACES: Final = frozenset({"PID-29", "PID-30"})
+_NO_END: Final = frozenset({EventKind.DISCHARGE_CANCELLED, EventKind.DISCHARGE_EXPECTED, EventKind.EXPECTED_CANCELLED})
 _BLANK: Final[Mapping[str, Any]] = {"expected_discharge": None, "diagnoses": ()}
 
 
@@ -196,7 +197,7 @@ class Draft:
         overwrite = self.newest and not content_late
         own = not self.about_the_emergency_visit()
         for name, sent, place in (
-            ("disposition", visit.disposition if own else "", "PV1-36"),
+            ("disposition", visit.disposition if own and self._says_how_it_ended() else "", "PV1-36"),
             ("attending", visit.attending, "PV1-7"),
             ("unit", visit.unit, "PV1-3"),
             ("complaint", visit.complaint, "PV2-3"),
@@ -232,6 +233,13 @@ class Draft:
             keys=joined(self.stay.keys, keys),
             patient_ids=joined(self.stay.patient_ids, event.patient.identifiers),
         )
+
+    def _says_how_it_ended(self) -> bool:
+        """A start or a move may carry the disposition of a visit before, and a cancel the one it takes back."""
+        kind = self.event.kind
+        if kind in _NO_END:
+            return False
+        return kind in (EventKind.DISCHARGED, EventKind.UPDATED) or self.visit.discharged_at is not None
 
     def _without_deleted(self) -> tuple[Diagnosis, ...]:
         gone = {
