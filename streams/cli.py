@@ -532,8 +532,8 @@ def destination_add(
         typer.Option(
             "--option",
             help="NAME=VALUE; files: what. CSV: rows=version. SFTP: host_key. MLLP: application, facility (MSH-5, "
-            "MSH-6), tls=1. Direct: oid. SMS: to, body (with {to} and {text}), type. To a hospital: instructions, "
-            "programs.",
+            "MSH-6), tls=1. Direct: oid. SMS: to, body (with {to} and {text}), type, method. To a hospital: "
+            "instructions, programs.",
         ),
     ] = None,
     certificate: Annotated[

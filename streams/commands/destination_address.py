@@ -16,7 +16,9 @@ from streams.run.settings import Settings
 from streams.tell.addresses import NotAllowed, look_up, resolve
 from streams.tell.certificates import why_not
 from streams.tell.contacts import INSTRUCTIONS, PROGRAMS
+from streams.tell.forms.sms import FORM
 from streams.tell.revocation import Revocations
+from streams.tell.ways.http import METHOD
 from streams.tell.ways.sftp import HOST_KEY, fingerprint_of, place_of
 
 _WORD: Final = r"[A-Za-z0-9_.-]{1,60}"
@@ -30,6 +32,7 @@ OPTIONS: Final = {
     "oid": r"[0-9]+(\.[0-9]+)+",  # of Direct: the assigning authority of our patient identifiers
     "to": r"\+?[0-9]{5,15}",  # of SMS
     "body": r"[ -~]{1,1000}",  # of SMS: what the gateway wants, with {to} and {text}
+    METHOD: "GET|POST",  # of SMS
     PROGRAMS: r"[^,|]{1,60}(,[^,|]{1,60}){0,19}",  # to a hospital: those that may be named
     INSTRUCTIONS: r"[^\x00-\x1f]{1,500}",  # to a hospital: what it is asked to do
     "type": r"[a-z]+/[a-z0-9.+-]{1,60}",  # of SMS: the body's content type
@@ -51,6 +54,8 @@ def check_address(settings: Settings, made: Destination) -> None:
             _reached(look_up(made.address, private=made.allow_private, allowed=settings.tell_allow))
             if made.form is FormKind.SMS and not ("to" in made.options and made.whose is Whose.PERSON):
                 raise Problem("a text counts what waits for a person: --whose person:ID and --option to=+18285550100")
+            if METHOD in made.options and (made.form is not FormKind.SMS or made.options.get("type", "") != FORM):
+                raise Problem(f"--option method is for --form sms with --option type={FORM}")
         case WayKind.MLLP:
             host, _, port = made.address.rpartition(":")
             if not host or not port.isdigit() or not 0 < int(port) < 65536:

@@ -115,6 +115,7 @@ def test_which_part_of_the_panel_is_told_is_said(here: Path) -> None:
         (("oak", "sftp://a@127.0.0.1/in", "--form", "csv"), "--allow-private"),
         (("oak", "sftp://a@127.0.0.1:9/in", "--form", "csv", "--allow-private"), "host key is not known"),
         (("oak", "https://example.org/", "--form", "sms"), "found|--whose person"),
+        (("oak", "https://8.8.8.8/", "--option", "method=GET"), "is for --form sms"),
         (("oak", "a@example.org", "--form", "direct_adt"), "--certificate"),
         (("oak", "nobody", "--form", "direct_adt"), "one Direct address"),
         (("oak", "https://example.org/", "--option", "host_key=MD5:x"), "--option is"),

@@ -126,6 +126,29 @@ def test_the_published_library_verifies_what_is_sent_also_while_a_secret_is_rota
     assert got.headers["authorization"] == "Bearer t0ken"
 
 
+def test_a_gateway_that_wants_a_get_has_the_text_in_the_query() -> None:
+    asked: list[bytes] = []
+
+    async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async def told() -> Delivered | NotDelivered:
+        server = await asyncio.start_server(gateway, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/send?user=oak"
+        to = destination(form=FormKind.SMS, address=url, allow_private=True, options={"method": "GET"})
+        way = Http()
+        try:
+            return await way.deliver(Parcel("d" * 32, b"to=%2B1828&text=2%20urgent.", "text/plain"), to, NONE)
+        finally:
+            await way.close()
+            server.close()
+
+    assert asyncio.run(told()) == Delivered("200")
+    assert asked[0].splitlines()[0] == b"GET /send?user=oak&to=%2B1828&text=2%20urgent. HTTP/1.1"
+
+
 def test_the_signature_is_that_of_the_published_vector() -> None:
     at = datetime.fromtimestamp(1614265330, UTC)
     made = signature("msg_p5jXN8AQM9LWM0D4loKWxJek", at, b'{"test": 2432232314}', ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))

@@ -1,4 +1,4 @@
-"""A parcel and an address in, one POST and what the answer means out.
+"""A parcel and an address in, one request and what the answer means out.
 
 Signed as Standard Webhooks 1.0.0 (`streams.tell.signing`) when the destination has a signing secret. The
 connection goes to the address that was judged (`streams.tell.addresses`), with the host's own name for TLS and in
@@ -27,6 +27,7 @@ ALL_SECONDS: Final = 20.0
 FETCH_SECONDS: Final = 10.0
 READ_AT_MOST: Final = 20_000  # bytes of an answer
 HEADERS: Final = "headers"  # name of a secret: JSON of name and value pairs
+METHOD: Final = "method"  # name of an option: GET, where it is not POST
 USER_AGENT: Final = "warm-handoff"
 
 _STATUS: Final[Mapping[int, Failure]] = {
@@ -86,7 +87,7 @@ class Http:
             return NotDelivered(Failure.NO_CONNECTION)
         try:
             async with asyncio.timeout(min(ALL_SECONDS, float(to.options.get("timeout", ALL_SECONDS)))):
-                return await self._post(parcel, target, dict(self._headers(parcel, to, secrets)))
+                return await self._send(parcel, to, target, dict(self._headers(parcel, to, secrets)))
         except TimeoutError:
             return NotDelivered(Failure.TIMED_OUT)
         except httpx.ConnectTimeout:
@@ -140,8 +141,15 @@ class Http:
             extensions={"sni_hostname": target.host},
         )
 
-    async def _post(self, parcel: Parcel, target: Target, headers: dict[str, str]) -> Delivered | NotDelivered:
-        answer = await self._client.send(self._request("POST", target, headers, parcel.body), stream=True)
+    async def _send(
+        self, parcel: Parcel, to: Destination, target: Target, headers: dict[str, str]
+    ) -> Delivered | NotDelivered:
+        request = self._request("POST", target, headers, parcel.body)
+        if to.options.get(METHOD) == "GET":  # of a gateway for texts: what would be the body is its query
+            between = "&" if "?" in target.path else "?"
+            target = target._replace(path=f"{target.path}{between}{parcel.body.decode()}")
+            request = self._request("GET", target, headers)
+        answer = await self._client.send(request, stream=True)
         try:
             await _read(answer, READ_AT_MOST)
         except (httpx.HTTPError, OSError):
