@@ -31,12 +31,15 @@ def loop(
     zone: ZoneInfo,
     *,
     in_hospital_again: bool = False,
+    no_call_days: int | None = None,
 ) -> Loop:
-    """The loop of one stay. `versions`: all of its alert, oldest first; `staff`: everybody in the directory today."""
+    """The loop of one stay. `versions`: all of its alert, oldest first; `staff`: everybody in the directory today;
+    `no_call_days`: as in the policy, after which a follow-up that asks for nothing is closed by itself."""
     acts, newest = tuple(acts), versions[-1]
     standing = standings(newest.clocks, acts, now, zone)
+    left = steps_left(standing)
     return Loop(
-        follow_up(versions, acts, now, in_hospital_again=in_hospital_again, steps_left=steps_left(standing)),
+        follow_up(versions, acts, now, in_hospital_again=in_hospital_again, steps_left=left, no_call_days=no_call_days),
         holding(acts, [owner.case_manager_id for owner in newest.owners], staff),
         standing,
     )

@@ -14,12 +14,12 @@ are in `streams.words`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from rules.decisions import Alert, ClockKind, ClockStatus, Priority, StayStatus
-from rules.following.acts import Act, ActKind, CloseReason, Outcome, Word, effective, word
+from rules.following.acts import Act, ActKind, CloseReason, Mode, Outcome, Word, effective, word
 from rules.stays.open import is_void
 
 
@@ -103,6 +103,8 @@ assert WAYS_ON.keys() == set(FollowUpState)
 _CALLS: Final = frozenset(
     {ClockKind.TCM_CONTACT, ClockKind.FUH_7, ClockKind.FUM_7, ClockKind.FUA_7, ClockKind.TRC_ENGAGEMENT}
 )  # a clock that asks for somebody to be spoken to
+TRIES: Final = 3
+TRY_DAYS: Final = 2
 _ON_VERSION: Final = frozenset({Word.CLOSE, Word.NOTED, Word.REOPEN})
 _OPEN_STATES: Final = frozenset({_S.TO_CALL, _S.TRYING, _S.REACHED, _S.UNABLE})
 _ENDED: Final = frozenset({_S.CLOSED, _S.DONE})
@@ -165,11 +167,13 @@ def follow_up(
     *,
     in_hospital_again: bool = False,
     steps_left: bool = True,
+    no_call_days: int | None = None,
 ) -> FollowUp:
     """The follow-up of one stay at `now`.
 
     `versions`: all of its alert, oldest first, at least one. `in_hospital_again`: another stay of the person, begun
     after this one's end, is open. `steps_left`: something that must be done is not done (`rules.following.meets`).
+    `no_call_days`: so long after its last version and act, what asks for no call is closed by itself; `None`: never.
     """
     ground, since, laid = laid_by(versions)
     all_acts = effective(acts)
@@ -189,6 +193,9 @@ def follow_up(
         state = to
     if state is _S.REACHED and not steps_left:
         state = _S.DONE
+    if state is _S.NO_CALL and not steps_left and no_call_days is not None:
+        touched = max(since, versions[-1].decided_at, *(act.happened_at for act in all_acts))
+        state = _S.CLOSED if now - touched >= timedelta(days=no_call_days) else state
     paused_from = state if state in _OPEN_STATES and in_hospital_again else None
     if paused_from is not None:
         state = _S.PAUSED
@@ -207,6 +214,16 @@ def follow_up(
         and any(word(act) in (Word.CONTACT, Word.TRY) for act in attempts),
         paused_from=paused_from,
     )
+
+
+def may_be_given_up(acts: Iterable[Act], since: datetime, zone: tzinfo) -> bool:
+    """Whether enough was tried to say that somebody cannot be reached: three tries on two days, and a letter or a visit
+    to where they live."""
+    tried = [act for act in effective(acts) if act.happened_at >= since and word(act) is Word.TRY]
+    calls = [act for act in tried if act.mode is not Mode.LETTER]
+    days = {act.happened_at.astimezone(zone).date() for act in calls}
+    went = any(act.mode in (Mode.LETTER, Mode.IN_PERSON) for act in tried)
+    return len(calls) >= TRIES and len(days) >= TRY_DAYS and went
 
 
 def _reminder(acts: Sequence[Act], since: datetime, now: datetime) -> datetime | None:

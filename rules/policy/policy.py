@@ -61,6 +61,7 @@ class Windows(_Part):
     readmission_days: Days = 30
     transfer_hours: Annotated[int, Field(ge=0, le=240)] = 24
     recent_snf_days: Days = 30
+    no_call_days: Days = 30
 
 
 Hours = Annotated[int, Field(ge=1, le=24 * 3660)]

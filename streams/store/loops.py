@@ -46,6 +46,7 @@ def loops_of(
             staff,
             now,
             policy.tz,
+            no_call_days=policy.windows.no_call_days,
             in_hospital_again=any(
                 _later(other, its_versions[-1]) for other in going_on.get(its_versions[-1].enrollee_id, ())
             ),

@@ -8,6 +8,7 @@ from rules.feeds.talk import State, What
 from streams.words.numbers import count
 from streams.words.times import ZONE, part_of_day, time_or_moment
 
+USED_MONTHS: Final = 12  # of which it is said how many people used a hospital
 _PARTS: Final = {What.ARRIVALS: "admission or arrival", What.DISCHARGES: "discharge"}
 
 _LEAST_SHARE: Final = 0.01
@@ -39,7 +40,7 @@ def sentence(state: State, hospital: str, people: int, now: datetime, zone: tzin
         said = [f"{hospital} has sent {state.came:,} of usually {usually} since {since}."]
     else:
         said = [f"{hospital} has sent {_NOT_SENT[state.what]} since {since}.", _usually(state, now)]
-    used = f"{people:,} of your people used it in the last 12 months." if people else ""
+    used = f"{people:,} of your people used it in the last {count(USED_MONTHS, 'month')}." if people else ""
     return " ".join(part for part in (*said, used) if part)
 
 

@@ -18,7 +18,7 @@ COLUMN_WORDS: Final[Mapping[Counted, str]] = {
 assert COLUMN_WORDS.keys() == set(Counted)
 HOW_COUNTED: Final[Mapping[Counted, str]] = {
     Counted.TOLD: "Stays that somebody was first told of in this week.",
-    Counted.TO_CALL: "Of these, a call was asked for within two working days of going home.",
+    Counted.TO_CALL: "Of these, a call was asked for by a working day after they went home.",
     Counted.CALLED_IN_TIME: "By then somebody talked with the patient or a helper, or had tried twice.",
     Counted.REACHED: "Somebody talked with them at all after they went home, in time or later.",
     Counted.TO_VISIT: "One or more visits were asked for.",

@@ -36,8 +36,18 @@ from rules.following.acts import (
     word,
 )
 from rules.following.holder import holding
+from rules.following.loop import loop
 from rules.following.meets import MEETS, Verdict, standings, steps_left
-from rules.following.state import BEGINS, TABLE, WAYS_ON, FollowUpState, Ground, follow_up, struck_numbers
+from rules.following.state import (
+    BEGINS,
+    TABLE,
+    WAYS_ON,
+    FollowUpState,
+    Ground,
+    follow_up,
+    may_be_given_up,
+    struck_numbers,
+)
 
 ZONE = ZoneInfo("America/New_York")
 HOME = datetime(2026, 11, 20, 19, 0, tzinfo=UTC)  # Friday 2 PM in North Carolina
@@ -84,6 +94,32 @@ NOW = HOME + timedelta(days=2)
 
 def state(versions: list[Alert], acts: list[Act], **given_: bool) -> FollowUpState:
     return follow_up(versions, acts, NOW, **given_).state
+
+
+def test_who_was_tried_thrice_on_two_days_and_written_to_may_be_given_up() -> None:
+    first, second, tomorrow = tried(60), tried(120), tried(60 * 24)
+    letter = act(ActKind.ATTEMPT, 200, outcome=Outcome.SENT, mode=Mode.LETTER)
+    went = tried(300).model_copy(update={"mode": Mode.IN_PERSON})
+    enough = ([first, second, tomorrow, letter], [first, tomorrow, went])
+    too_little = ([first, second, tomorrow], [first, tomorrow, letter], [first, second, tried(180), letter])
+    assert [may_be_given_up(acts, HOME, ZONE) for acts in (*enough, *too_little)] == [True, True, False, False, False]
+    assert not may_be_given_up(enough[0], HOME + timedelta(minutes=90), ZONE)  # what came before the ground was laid
+
+
+def test_what_asks_for_no_call_is_closed_by_itself_after_the_days_of_the_policy() -> None:
+    no_call = version(clocks=())
+
+    def after(days: float, acts: tuple[Act, ...] = (), newest: Alert = no_call, **more: int) -> FollowUpState:
+        now = HOME + timedelta(days=days, hours=1)
+        return loop([newest], acts, STAFF, now, ZONE, **{"no_call_days": 30, **more}).follow_up.state
+
+    assert (after(29), after(30)) == (FollowUpState.NO_CALL, FollowUpState.CLOSED)
+    assert after(30, (act(ActKind.NOTE, 60 * 24 * 3, text="x"),)) is FollowUpState.NO_CALL
+    assert after(30, newest=version(clocks=(clock(ClockKind.TCM_VISIT),))) is FollowUpState.NO_CALL  # asks for a visit
+    assert after(30, newest=version()) is FollowUpState.TO_CALL
+    closed = loop([no_call], (), STAFF, HOME + timedelta(days=40), ZONE, no_call_days=30).follow_up
+    assert (closed.close_reason, closed.closed_by) == (CloseReason.NO_CALL_NEEDED, None)
+    assert loop([no_call], (), STAFF, HOME + timedelta(days=400), ZONE).follow_up.state is FollowUpState.NO_CALL
 
 
 def test_the_tables_are_total_and_every_state_has_a_way_on() -> None:

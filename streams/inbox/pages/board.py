@@ -27,7 +27,7 @@ from streams.inbox.board import (
 from streams.inbox.coverage import gaps
 from streams.inbox.pages import list_rows as rows
 from streams.inbox.pages.cover import calendar_of
-from streams.inbox.pages.feeds import lines_of
+from streams.inbox.pages.feeds import IN_TIME_WORDS, lines_of
 from streams.inbox.pages.glass import REASON_WORDS, waiting_for
 from streams.inbox.pages.many import MOST_AT_ONCE, offered
 from streams.inbox.pages.reader_stay import ReaderStay, people_of
@@ -96,6 +96,7 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
         feeds=feeds,
         lines=_hospitals(inbox, reader, now),
         weeks=WEEKS_BEFORE,
+        in_time=IN_TIME_WORDS,
         look_days=LOOK_DAYS,
         glass=[
             {

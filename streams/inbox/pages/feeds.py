@@ -5,12 +5,12 @@ A hospital's integration analyst sees the own feeds; another's is as if it were 
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
-from rules.feeds.card import WEEKS_BEFORE, Verdict, card, habits
+from rules.feeds.card import IN_TIME, WEEKS_BEFORE, Verdict, card, habits
 from rules.feeds.rhythm import Talk
 from rules.feeds.talk import State
 from rules.following.roles import may_see_feed
@@ -21,6 +21,8 @@ from streams.words import times as time_words
 if TYPE_CHECKING:
     from streams.inbox.page import Visit
     from streams.inbox.request import Inbox, Reader
+
+IN_TIME_WORDS: Final = time_words.span(IN_TIME.total_seconds())
 
 
 async def feeds_page(inbox: "Inbox", visit: "Visit") -> Response:
@@ -34,7 +36,7 @@ async def feeds_page(inbox: "Inbox", visit: "Visit") -> Response:
 
 def shown(inbox: "Inbox", reader: "Reader") -> Response:
     lines = lines_of(inbox, lambda feed: bool(may_see_feed(reader.person, feed)), datetime.now(UTC))
-    return inbox.page("feeds.html", reader=reader, lines=lines, weeks=WEEKS_BEFORE)
+    return inbox.page("feeds.html", reader=reader, lines=lines, weeks=WEEKS_BEFORE, in_time=IN_TIME_WORDS)
 
 
 def lines_of(inbox: "Inbox", shows: Callable[[str], bool], now: datetime) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from rules.following.acts import Act, ActKind, MayLeave, NumberUse
 from rules.following.guides.guide import Facts, Guide, Language, Need, guide_for, language_of
 from rules.following.meets import MEETS, Deed, Standing, Verdict
 from rules.following.referrals import Referral
-from rules.following.state import FollowUp, FollowUpState, struck_numbers
+from rules.following.state import FollowUp, FollowUpState, may_be_given_up, struck_numbers
 from rules.following.wishes import dialed, is_never
 from rules.policy.policy import Policy
 from rules.telling.views import AlertView
@@ -195,7 +195,9 @@ def loop_words(
         referrals=_referrals(following, policy, now, zone),
         guide=_guide(following, counting, latest, now) if calls else None,
         close_choices=tuple((reason.value, act_words.CLOSE_WORDS[reason]) for reason in act_words.CLOSE_CHOICES),
-        unable=calls and follow_up.state is FollowUpState.TRYING,
+        unable=calls
+        and follow_up.state is FollowUpState.TRYING
+        and may_be_given_up(counting, follow_up.since, policy.tz),
     )
 
 
