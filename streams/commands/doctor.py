@@ -327,15 +327,8 @@ def _alive(pid: int) -> bool:
 
 
 def _certificates(settings: Settings) -> Iterator[Finding]:
-    if settings.tls_cert is None:
-        text = "MLLP is not encrypted"
-        loopback = settings.mllp_host in {"127.0.0.1", "::1", "localhost"}
-        state = State.OK if loopback else State.WARNING
-        yield Finding(
-            "certificates", state, text, "" if loopback else "set HANDOFF_TLS_CERT and HANDOFF_TLS_KEY, or use a VPN"
-        )
-        return
-    for path in filter(None, (settings.tls_cert, settings.tls_client_ca, settings.inbox_tls_cert)):
+    paths = (settings.tls_cert, settings.tls_client_ca, settings.inbox_tls_cert, settings.direct_cert)
+    for path in filter(None, paths):
         try:
             for certificate in x509.load_pem_x509_certificates(path.read_bytes()):
                 left = certificate.not_valid_after_utc - datetime.now(UTC)
@@ -346,6 +339,18 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 "certificates", State.WRONG, f"{path} is not a readable PEM certificate", "correct the path or the file"
             )
+    yield from _of_the_listener(settings)
+
+
+def _of_the_listener(settings: Settings) -> Iterator[Finding]:
+    if settings.tls_cert is None:
+        text = "MLLP is not encrypted"
+        loopback = settings.mllp_host in {"127.0.0.1", "::1", "localhost"}
+        state = State.OK if loopback else State.WARNING
+        yield Finding(
+            "certificates", state, text, "" if loopback else "set HANDOFF_TLS_CERT and HANDOFF_TLS_KEY, or use a VPN"
+        )
+        return
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_cert, settings.tls_key)
     except (OSError, ssl.SSLError):

@@ -112,10 +112,13 @@ def test_an_empty_panel_and_then_a_loaded_one(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("days", "state"), [(-1, State.WRONG), (10, State.WARNING), (300, State.OK)], ids=["expired", "soon", "fresh"]
 )
-def test_a_certificate_s_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days: int, state: State) -> None:
+@pytest.mark.parametrize("whose", ["TLS", "INBOX_TLS", "DIRECT"])
+def test_a_certificate_s_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days: int, state: State, whose: str
+) -> None:
     certificate(tmp_path / "cert.pem", days)
-    monkeypatch.setenv("HANDOFF_TLS_CERT", str(tmp_path / "cert.pem"))
-    monkeypatch.setenv("HANDOFF_TLS_KEY", str(tmp_path / "cert.key"))
+    monkeypatch.setenv(f"HANDOFF_{whose}_CERT", str(tmp_path / "cert.pem"))
+    monkeypatch.setenv(f"HANDOFF_{whose}_KEY", str(tmp_path / "cert.key"))
     assert finding_of("certificates").state is state
 
 
