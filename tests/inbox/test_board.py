@@ -53,12 +53,15 @@ def listed(client, tile):
     return set(re.findall(r'name="stay" value="\d+\.(\w+)\|[^"]*"', client.get(f"/board?tile={tile}").text))
 
 
-def test_every_number_opens_to_its_rows_and_equals_a_count_in_sql(settings, store):
+def test_every_number_opens_to_its_rows_and_equals_a_count_in_sql(settings, store, monkeypatch):
     with browser(settings, store, HALE) as client:
         numbers = tiles(client.get("/board").text)
         names = ("nobody", "urgent", "overdue", "due-today", "in-hospital", "asked")
         opened = {name: listed(client, name) for name in names}
         assert "the oldest for " in client.get("/board").text
+        monkeypatch.setattr("streams.store.among.MOST_OPEN", 3)
+        monkeypatch.setattr("streams.inbox.pages.board.MOST_OPEN", 3)
+        assert "the 3 most urgent and oldest stays are counted" in client.get("/board").text
     words = ("Nobody has it", "Urgent", "Overdue", "Due today", "In the hospital", "Asked, not answered")
     assert [numbers[word] for word in words] == [len(opened[name]) for name in names]
     assert opened == dict(zip(names, ({"free"}, {"free"}, {"late"}, set(), {"inside"}, {"held"}), strict=True))
@@ -331,7 +334,7 @@ def test_a_manager_says_it_for_them_and_nobody_else_does(settings, store):
         page = manager.get("/cover").text
         assert "nobody named: the team answers" in page
         assert re.search(r"Gap:</strong> nobody stands in for M. Ortiz, RN on \w{3} \w{3} \d+", page)
-        assert "M. Ortiz, RN away<br><strong" in page
+        assert "M. Ortiz, RN is away.<br><strong" in page
         assert "nobody stands in for 1 person on some of the next days" in manager.get("/board").text
         assert manager.post("/cover", data=form | {"who": "cm-far"}).status_code == 404
 
