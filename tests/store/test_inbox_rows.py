@@ -2,18 +2,22 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 from parsers.events import EventKind
 from parsers.people import CaseManager, Role
 from rules.decisions import Action, Decision, History, Owner, Priority, Reason, StayStatus
 from rules.endings import Ending, LedgerEntry
-from rules.following.acts import ActKind
+from rules.following.acts import ActKind, Mode, Outcome
 from streams.kafka.records import EventRecord
 from streams.store import Store
+from streams.store.among import Among
 from streams.store.at_hospital import TheirHospital
 from streams.store.audit import Audited
 from streams.store.changes import FeedKind
 from tests.rigs.acts import acted
+from tests.rigs.inbox import alert, discharge, load_people, person, tell
 from tests.rigs.store import NOW, alert_of, days, decide, line, message_id, record, store, store_url
 
 __all__ = ["store", "store_url"]
@@ -321,3 +325,26 @@ def test_feeds_are_theirs_who_have_patients_there(store: Store) -> None:
     assert asked("nobody", {"P1"}, NOW + days(1)) == {}
     store.decisions.decide([record(3, "E2", visit="V3")], of("mission"), NOW)
     assert asked("ortiz", {"P1", "P2"}, NOW)["mission"].people == 2
+
+
+def test_what_may_be_open_is_all_but_what_ended_without_a_step_and_what_was_taken_back(store: Store) -> None:
+    people = [person(number, f"Given{number}") for number in range(7)]
+    load_people(store, people)
+    plain: dict[str, Any] = {"priority": Priority.ROUTINE, "clocks": ()}
+    gone = {"action": Action.RETRACT, "status": StayStatus.CANCELLED}
+    versions = [
+        alert(people[0], "inside", priority=Priority.ROUTINE),
+        discharge(people[1], "over", **plain),
+        discharge(people[2], "digest", **plain | {"priority": Priority.DIGEST}),
+        discharge(people[3], "soon", **plain | {"priority": Priority.HIGH}),
+        discharge(people[4], "clock", priority=Priority.ROUTINE),
+        discharge(people[5], "tried", **plain),
+        discharge(people[6], "gone", **plain | gone),
+    ]
+    tell(store, *versions)
+    now = datetime.now(UTC)
+    acted(store, "tried", "cm-ortiz", ActKind.ATTEMPT, 1, now, outcome=Outcome.NO_ANSWER, mode=Mode.PHONE)
+    rows = store.inbox.rows_of("cm-ortiz", Among(practice_ids={"p1"}, open_only=True), now)
+    assert {row.alert.alert_id for row in rows} == {"inside", "soon", "clock", "tried"}
+    named = store.inbox.rows_of("cm-ortiz", Among(alert_ids=["over", "gone", "nothing"]), now)
+    assert {row.alert.alert_id for row in named} == {"over", "gone"}
