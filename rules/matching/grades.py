@@ -113,10 +113,10 @@ def grade(comparison: Comparison, panel_size: int) -> Grade:
     middle name, a number next to the other's) and Jr/Sr (another suffix, another birth date) never pass without an
     identifier, and not with a Social Security number alone where the middle names differ too; nor does a child of the
     other sex, or of one address and no phone like it, without a middle name where one is on file. Another name that is
-    like it needs two identifiers, or a Social Security number and a middle name. Who is grown shares no home with a
-    twin: there one address or phone is enough beside another first, last or middle name. On a day for which all
-    enrolled were looked for, one address is enough beside one loose element or another last name; and a home and
-    another place or a middle name for a woman or girl whose birth date is not given, who seldom bears her mother's
+    like it needs two identifiers. Who is grown shares no home with a twin: there one address or phone is enough beside
+    a like name, another last or another middle name, and with a middle name beside another one like it. On a day for
+    which all enrolled were looked for, one address is enough beside one loose element or another last name; and a home
+    and another place or a middle name for a woman or girl whose birth date is not given, who seldom bears her mother's
     name. Certain needs all three present and nothing that differs, so blanking a field cannot lead there from
     "certainly-not".
     """
@@ -175,7 +175,7 @@ def ceiling_of(comparison: Comparison, panel_size: int) -> Grade:
         proven = identifiers >= 2 or (issued and lasted and evidence.get(SEX) != DIFFERS)
         against = opposed or DIFFERS in (middle_word, evidence.get(SUFFIX))
         if last in _SURE_NAME and birth == EQUAL and not against:
-            proven = proven or no_twin or (identifiers > 0 and given and looked_for)
+            proven = proven or (no_twin and (given or identifiers > 0))
         alike = DIFFERS not in (first, ssn)
         return Grade.PROBABLE if alike and proven and dated else Grade.POSSIBLE
     if evidence.get(SUFFIX) == DIFFERS:
