@@ -39,6 +39,11 @@ def empty_words(around: Around, now: datetime, zone: tzinfo = time_words.ZONE) -
     }
 
 
+def cut_of_team_words(most: int) -> str:
+    """That a team has more stays than a list of it is taken from."""
+    return f"There are more stays than the {most:,} this list is taken from: open ones, most urgent and oldest, first."
+
+
 def cut_words(shown: int, listed: int) -> str:
     """That a list is longer than what is shown; "" when it is not."""
     if listed <= shown:

@@ -34,6 +34,11 @@ def team_stays(desk: Desk, reader: CaseManager, now: datetime, *, open_only: boo
     return _shown(desk, reader, Among(practice_ids=practices, open_only=open_only), now)
 
 
+def is_cut(desk: Desk, reader: CaseManager, now: datetime, *, open_only: bool = False) -> bool:
+    """Whether there are more than `team_stays` gives; those it gives are what is open, most urgent and oldest first."""
+    return desk.store.inbox.is_cut(Among(practice_ids=scope(desk, reader), open_only=open_only), now)
+
+
 def stays_of(desk: Desk, reader: CaseManager, enrollee: Enrollee, now: datetime) -> list[ReaderStay]:
     """The stays of one person, whoever has them."""
     return _shown(desk, reader, Among(enrollee_id=enrollee.enrollee_id), now)

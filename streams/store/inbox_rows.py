@@ -148,6 +148,12 @@ class InboxRows:
         with self._database.reading() as connection:
             return _inbox_rows(connection, connection.execute(wanted.limit(among.most)).all())
 
+    def is_cut(self, among: Among, now: datetime) -> bool:
+        """Whether there are more of these than `rows_of` reads."""
+        with self._database.reading() as connection:
+            beyond = select(alerts.c.alert_id).where(*among.where(now)).offset(among.most).limit(1)
+            return connection.scalar(beyond) is not None
+
     def rows_count(self, case_manager_id: str, now: datetime) -> int:
         """How many rows `rows_for` would give without its limit."""
         wanted = select(func.count()).select_from(_rows(case_manager_id).where(_listed(now)).subquery())

@@ -62,6 +62,11 @@ def test_every_number_opens_to_its_rows_and_equals_a_count_in_sql(settings, stor
         monkeypatch.setattr("streams.store.among.MOST_OPEN", 3)
         monkeypatch.setattr("streams.inbox.pages.board.MOST_OPEN", 3)
         assert "the 3 most urgent and oldest stays are counted" in client.get("/board").text
+        team = "/?view=team"
+        assert "There are more stays than" not in client.get(team).text
+        monkeypatch.setattr("streams.store.among.MOST_ROWS", 3)
+        monkeypatch.setattr("streams.inbox.pages.list.MOST_ROWS", 3)
+        assert "There are more stays than the 3 this list is taken from" in client.get(team).text
     words = ("Nobody has it", "Urgent", "Overdue", "Due today", "In the hospital", "Asked, not answered")
     assert [numbers[word] for word in words] == [len(opened[name]) for name in names]
     assert opened == dict(zip(names, ({"free"}, {"free"}, {"late"}, set(), {"inside"}, {"held"}), strict=True))

@@ -32,7 +32,7 @@ from streams.inbox.pages.glass import REASON_WORDS, waiting_for
 from streams.inbox.pages.many import MOST_AT_ONCE, offered
 from streams.inbox.pages.reader_stay import ReaderStay, people_of
 from streams.inbox.request import Reader
-from streams.inbox.team import away_until, colleagues, covers_for, team_stays
+from streams.inbox.team import away_until, colleagues, covers_for, is_cut, team_stays
 from streams.store.among import MOST_OPEN
 from streams.store.audit import Audited
 from streams.words import people as people_words
@@ -81,7 +81,7 @@ def render(inbox: "Inbox", reader: Reader, query: Any) -> Response:
         tiles=[(each_tile.value, TILE_WORDS[each_tile], len(network_board.tiles[each_tile])) for each_tile in Tile],
         chosen=tile,
         chosen_words=TILE_WORDS[Tile(tile)] if tile in set(Tile) else _whose(inbox, whose),
-        cut=MOST_OPEN if len(stays) >= MOST_OPEN else 0,
+        cut=MOST_OPEN if is_cut(inbox.desk, reader.person, now, open_only=True) else 0,
         gaps=len(gaps(calendar_of(inbox, colleagues(inbox.desk, reader.person), now))),
         longest=_longest(network_board, now),
         rows=listed,

@@ -20,7 +20,8 @@ from streams.inbox.pages.many import offered
 from streams.inbox.pages.reader_stay import people_of
 from streams.inbox.pages.views import choices, links, looking
 from streams.inbox.request import Reader
-from streams.inbox.team import team_stays
+from streams.inbox.team import is_cut, team_stays
+from streams.store.among import MOST_ROWS
 from streams.store.audit import Audited
 from streams.words import times as time_words
 
@@ -150,9 +151,12 @@ def pairs_behind(inbox: "Inbox", reader: Reader, now: datetime, view: View) -> l
 def groups_of(inbox: "Inbox", reader: Reader, pairs: list[Pair], now: datetime, by: Narrowing) -> list[dict[str, Any]]:
     if by != Narrowing():
         none = "Nobody fits what you chose to show." if by.narrows and not pairs else ""
+        is_partial = by.view not in OWN and is_cut(inbox.desk, reader.person, now)
+        cut = quiet.cut_of_team_words(MOST_ROWS) if is_partial else ""
         return [
-            {"id": group.value, "words": rows.GROUP_WORDS[group], "rows": members, "note": ""}
+            {"id": group.value, "words": rows.GROUP_WORDS[group], "rows": members}
             | {"open": by.view is View.DONE, "empty": none if group is rows.Group.NOW else ""}
+            | {"note": cut if group is rows.Group.NOW else ""}
             for group, members in rows.grouped(row for _, row in pairs).items()
         ]
     shown = stays_on(pairs)
