@@ -105,6 +105,11 @@ class CaseManager(Value):
     feeds: tuple[str, ...] = ()  # names of the feeds of whose hospital this person is, for integration analysts
     capacity: int = 0  # open stays this person can carry at once; 0: not said
 
+    @property
+    def is_at_plan(self) -> bool:
+        """Whether this person is of an LME/MCO, not of the medical home's side."""
+        return self.role is Role.CARE_COORDINATOR or bool(self.lme_mco_id)
+
 
 class Absence(Value):
     """From `starts` (inclusive) to `ends` (exclusive) the back-up answers."""

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 
 from rules.decisions import Alert
 from rules.following.acts import Act
-from rules.following.holder import Holding, holding
+from rules.following.holder import Holding
 from rules.following.meets import Standing, standings, steps_left
+from rules.following.sides import Side, holding_of, is_divided, of_side
 from rules.following.state import FollowUp, follow_up
 
 
@@ -21,6 +22,7 @@ class Loop(NamedTuple):
     follow_up: FollowUp
     holding: Holding
     standings: tuple[Standing, ...]
+    beside: str = ""  # who has it on the other side, where both look after the patient
 
 
 def loop(
@@ -32,14 +34,21 @@ def loop(
     *,
     in_hospital_again: bool = False,
     no_call_days: int | None = None,
+    side: Side = Side.HOME,
+    at_plans: Collection[str] = frozenset(),
 ) -> Loop:
-    """The loop of one stay. `versions`: all of its alert, oldest first; `staff`: everybody in the directory today;
-    `no_call_days`: as in the policy, after which a follow-up that asks for nothing is closed by itself."""
+    """The loop of one stay, as one side has it. `versions`: all of its alert, oldest first; `staff`: everybody in the
+    directory today; `at_plans`: those of them at an LME/MCO; `no_call_days`: as in the policy, after which a follow-up
+    that asks for nothing is closed by itself."""
     acts, newest = tuple(acts), versions[-1]
+    everybody = [owner.case_manager_id for owner in newest.owners]
+    _, ours = of_side(side, everybody, acts, at_plans)
     standing = standings(newest.clocks, acts, now, zone)
     left = steps_left(standing)
+    divided = is_divided(everybody, at_plans)
     return Loop(
-        follow_up(versions, acts, now, in_hospital_again=in_hospital_again, steps_left=left, no_call_days=no_call_days),
-        holding(acts, [owner.case_manager_id for owner in newest.owners], staff),
+        follow_up(versions, ours, now, in_hospital_again=in_hospital_again, steps_left=left, no_call_days=no_call_days),
+        holding_of(side, everybody, acts, staff, at_plans),
         standing,
+        holding_of(side.other, everybody, acts, staff, at_plans).holder if divided else "",
     )

@@ -202,7 +202,7 @@ def relation_of(
         return Relation.COVER
     if asked:
         return Relation.ASKED
-    if person.role is Role.CARE_COORDINATOR or person.lme_mco_id:
+    if person.is_at_plan:
         if lme_mco_id and person.lme_mco_id == lme_mco_id and was_told:
             return Relation.PLAN
         return Relation.FORMER if was_told else Relation.NONE

@@ -98,7 +98,7 @@ def relationship_of(
     near = assigned or who in alert.told or any(owner.case_manager_id == who for owner in alert.owners)
     if recipient.role is Role.CENTRAL_OFFICE:
         return Relationship.CENTRAL
-    if recipient.role is Role.CARE_COORDINATOR or recipient.lme_mco_id:
+    if recipient.is_at_plan:
         return Relationship.PLAN if near else Relationship.NONE
     carries = enrollee.practice_id in recipient.practices
     of_network = bool(network_id) and recipient.network_id == network_id

@@ -93,6 +93,7 @@ class Directory:
             team.sort(key=lambda person: _rank(person.role, _TEAM_FIRST))
         for plan_people in self._coordinators.values():
             plan_people.sort(key=lambda person: _rank(person.role, (Role.CARE_COORDINATOR,)))
+        self.at_plans = frozenset(person.case_manager_id for person in people if person.is_at_plan)
         self._central = [person for person in people if person.role is Role.CENTRAL_OFFICE]
 
     def person(self, case_manager_id: str) -> CaseManager | None:

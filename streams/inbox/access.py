@@ -20,6 +20,7 @@ from rules.following.allowed import relation
 from rules.following.guides.scripts import Scripts, default_scripts
 from rules.following.loop import Loop
 from rules.following.roles import Doing, may
+from rules.following.sides import side_of
 from rules.policy.policy import Policy, default_policy
 from rules.stays.unheard import alert_unheard_since
 from rules.telling.confidentiality import Confidentiality, Tier, default_confidentiality
@@ -121,12 +122,16 @@ class Desk:
     def stays(self, reader: CaseManager, now: datetime, people_of: Sequence[str] | None = None) -> list[ReaderStay]:
         """The stays of the reader's list, or those of them that are of the people of these alerts."""
         rows = self.store.inbox.rows_for(reader.case_manager_id, now, people_of=people_of)
-        loops = self.store.acts.loops([row.alert.alert_id for row in rows], self.directory(), self.policy(), now)
+        loops = self.loops(reader, [row.alert.alert_id for row in rows], now)
         return [
             self.stay_of(reader, row, row.unseen or (row.alert,), row.enrollee, loops[row.alert.alert_id])
             for row in rows
             if row.enrollee is not None and _is_before(reader, row, loops[row.alert.alert_id])
         ]
+
+    def loops(self, reader: CaseManager, alert_ids: Sequence[str], now: datetime) -> dict[str, Loop]:
+        """What the follow-up of each of these stays comes to on the reader's side."""
+        return self.store.acts.loops(alert_ids, self.directory(), self.policy(), now, side_of(reader))
 
     def may_see(self, reader: CaseManager, row: InboxRow, loop: Loop, now: datetime) -> bool:
         """Whether the reader's role may open the stay, by what they are to its patient."""

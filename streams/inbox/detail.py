@@ -83,7 +83,7 @@ def detail_of(desk: Desk, reader: CaseManager, alert_id: str) -> StayDetail | No
     versions = tuple(reversed(page.versions))
     if past:
         versions = told_versions(versions, enrollee, reader, desk.network_id(enrollee))
-    loop = desk.store.acts.loops([alert_id], desk.directory(), desk.policy(), now)[alert_id]
+    loop = desk.loops(reader, [alert_id], now)[alert_id]
     stay = desk.stay_of(reader, page.row._replace(told_before=()), versions, enrollee, loop)
     newest = page.row.alert
     latest = stay.latest
@@ -169,7 +169,7 @@ def _of_team(desk: Desk, reader: CaseManager, alert_id: str, now: datetime) -> S
     page = desk.store.inbox.stay_page(reader.case_manager_id, looked_at, anybody_s=True)
     if page is None:
         return None
-    loop = desk.store.acts.loops([looked_at], desk.directory(), desk.policy(), now)[looked_at]
+    loop = desk.loops(reader, [looked_at], now)[looked_at]
     return page if desk.may_see(reader, page.row, loop, now) and looked_at == alert_id else None
 
 

@@ -51,7 +51,7 @@ def stays_named(desk: Desk, reader: CaseManager, alert_ids: Sequence[str], now: 
 
 def _shown(desk: Desk, reader: CaseManager, among: Among, now: datetime) -> list[ReaderStay]:
     rows = desk.store.inbox.rows_of(reader.case_manager_id, among, now)
-    loops = desk.store.acts.loops([row.alert.alert_id for row in rows], desk.directory(), desk.policy(), now)
+    loops = desk.loops(reader, [row.alert.alert_id for row in rows], now)
     loops_by_row = [(row, row.enrollee, loops[row.alert.alert_id]) for row in rows]
     return [
         desk.stay_of(reader, row, row.unseen or (row.alert,), enrollee, loop)

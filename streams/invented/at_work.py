@@ -106,6 +106,7 @@ class AtWork:
             at,
             self._rules.policy.tz,
             in_hospital_again=self._in_hospital_again(stay.newest, at),
+            at_plans=self._rules.directory.at_plans,
         )
 
     def look(self, stay: Followed, stay_loop: Loop, at: datetime) -> Look:

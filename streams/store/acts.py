@@ -15,8 +15,9 @@ from parsers.people import CaseManager
 from rules.decisions import Alert, Stay
 from rules.following.acts import Act, ActFault, ActKind, Fault, effective, faults, may_replace
 from rules.following.allowed import covers_of, may_write, relation
-from rules.following.holder import Holding, holding
+from rules.following.holder import Holding
 from rules.following.loop import Loop
+from rules.following.sides import Side, holding_of, side_of
 from rules.following.wishes import Wishes, wishes
 from rules.policy.policy import Policy
 from rules.telling.directory import Directory
@@ -102,7 +103,7 @@ class Acts:
             done_to = _done_to(connection, act, alert)
             theirs = before if done_to == alert.enrollee_id else _about(connection, alert_id, done_to)
             staff = directory.case_managers.keys() | {person.case_manager_id}
-            held = holding(before, _owners(alert), staff)
+            held = holding_of(side_of(person), _owners(alert), before, staff, directory.at_plans)
             if wrong := _faults(act, alert, theirs):
                 return Refused(wrong)
             if wrong := _strangers(act, person, alert, held, directory):
@@ -115,7 +116,8 @@ class Acts:
                 return Held(held.holder)
             position = _write(connection, act, alert, done_to, theirs)
             if done_to == alert.enrollee_id:
-                _put_before(connection, alert, holding((*theirs, act), _owners(alert), staff).on_lists_of)
+                each = (holding_of(side, _owners(alert), (*theirs, act), staff, directory.at_plans) for side in Side)
+                _put_before(connection, alert, frozenset[str]().union(*(side.on_lists_of for side in each)))
             return Written(position, act)
 
     def of_stay(self, alert_id: str) -> tuple[Act, ...]:
@@ -157,11 +159,18 @@ class Acts:
             row = _by_id(connection, act_id)
         return (row.alert_id, Act.read(row.document)) if row is not None else None
 
-    def loops(self, alert_ids: Sequence[str], directory: Directory, policy: Policy, now: datetime) -> dict[str, Loop]:
-        """What the follow-up of each of these stays comes to at `now`."""
+    def loops(
+        self,
+        alert_ids: Sequence[str],
+        directory: Directory,
+        policy: Policy,
+        now: datetime,
+        side: Side = Side.HOME,
+    ) -> dict[str, Loop]:
+        """What the follow-up of each of these stays comes to at `now`, as one side has it."""
         with self._database.reading() as connection:
             done = acts_of(connection, alert_ids)
-            return loops_of(connection, versions_of(connection, list(done)), done, directory, policy, now)
+            return loops_of(connection, versions_of(connection, list(done)), done, directory, policy, now, side)
 
 
 def acts_of(connection: Connection, alert_ids: Sequence[str]) -> dict[str, tuple[Act, ...]]:
@@ -212,7 +221,7 @@ def _put_before(connection: Connection, alert: Alert, people: Collection[str]) -
     if not set(people) <= set(alert.told):
         grown = alert.model_copy(update={"told": tuple(dict.fromkeys((*alert.told, *sorted(people))))})
         which = alerts.c.alert_id == alert.alert_id
-        connection.execute(update(alerts).where(which).values(document=grown.model_dump_json()))
+        connection.execute(update(alerts).where(which).values(document=grown.written().decode()))
     connection.execute(update(alert_owners).where(alert_owners.c.alert_id == alert.alert_id).values(given=0))
     write_rows(
         connection,

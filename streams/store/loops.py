@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from rules.decisions import Alert, Stay, StayStatus
 from rules.following.acts import Act
 from rules.following.loop import Loop, loop
+from rules.following.sides import Side
 from rules.policy.policy import Policy
 from rules.stays.open import goes_on
 from rules.stays.unheard import unheard_since
@@ -30,8 +31,10 @@ def loops_of(
     directory: Directory,
     policy: Policy,
     now: datetime,
+    side: Side = Side.HOME,
 ) -> dict[str, Loop]:
-    """The loop of each alert of which `versions` and `done` give all versions and acts, oldest first."""
+    """The loop, as `side` has it, of each alert of which `versions` and `done` give all versions and acts, oldest
+    first."""
     finished = {
         its_versions[-1].enrollee_id
         for its_versions in versions.values()
@@ -47,6 +50,8 @@ def loops_of(
             now,
             policy.tz,
             no_call_days=policy.windows.no_call_days,
+            side=side,
+            at_plans=directory.at_plans,
             in_hospital_again=any(
                 _later(other, its_versions[-1]) for other in going_on.get(its_versions[-1].enrollee_id, ())
             ),

@@ -14,6 +14,8 @@ from rules.decisions import Action, ClockKind, Owner, Priority, Reason, StayStat
 from rules.following.acts import ActFault, ActKind, CloseReason, Fault, Mode, Outcome, With
 from rules.following.escalation import CameTo
 from rules.following.loop import loop
+from rules.following.sides import Side
+from rules.following.state import FollowUpState
 from rules.policy.policy import default_policy
 from rules.telling.views import view
 from streams.inbox.pages import list_rows as rows
@@ -25,7 +27,7 @@ from streams.store.escalations import StepRow
 from tests.rigs.acts import act_of as act_written
 from tests.rigs.acts import acted
 from tests.rigs.client import browser, rows_of
-from tests.rigs.inbox import BROWN, FAR, ORTIZ, alert, clock, discharge, load_people, person, tell
+from tests.rigs.inbox import BROWN, FAR, LANE, ORTIZ, alert, clock, discharge, load_people, person, tell
 
 BOTH = {
     "owners": (
@@ -504,6 +506,28 @@ def test_a_reader_of_less_learns_that_somebody_called_and_not_what_was_said(sett
     )
     with browser(settings, store, lane) as client:
         assert "ZEBRA" not in client.get("/stay/s1").text
+
+
+def test_the_plan_s_coordinator_has_it_beside_the_nurse_and_each_sees_that_the_other_called(settings, store):
+    enrollee = person(1)
+    load_people(store, [enrollee])
+    both = {"cm-ortiz": "practice", "cc-lane": "lme_mco"}
+    owners = tuple(Owner(case_manager_id=who, because=because) for who, because in both.items())
+    tell(store, discharge(enrollee, owners=owners, told=tuple(both)))
+    with browser(settings, store, LANE) as client:
+        assert "you have this · M. Ortiz, RN has this for the practice" in text_of(client)
+        assert press(client, "talked").status_code == 200
+        assert press(client, "close", close_reason="other", text="x").status_code == 200
+    with browser(settings, store) as client:
+        page = text_of(client)
+        assert f"you have this · {LANE.name} has this for the behavioral-health plan" in page
+        assert f"{LANE.name} talked with the patient" in page
+    now, directory = datetime.now(UTC), store.directory.read()
+    states = [
+        store.acts.loops(["s1"], directory, default_policy(), now, side)["s1"].follow_up.state
+        for side in (Side.HOME, Side.PLAN)
+    ]
+    assert states == [FollowUpState.TO_CALL, FollowUpState.CLOSED]
 
 
 def test_nobody_is_called_who_died_or_never_was_in(settings, store):

@@ -131,8 +131,8 @@ class LoopWords:
     """Everything the template shows of a follow-up; what the reader may not do is empty or false."""
 
     far: str
-    holder: str
     mine: bool
+    beside: str  # who has it on the other side
     covered: str
     taken_from: str
     offered: str  # act_id of what is handed over to the reader
@@ -172,8 +172,8 @@ def loop_words(
     phone = latest.person.phone if latest.person else ""
     return LoopWords(
         far=act_words.where_it_is(follow_up, name, now, zone),
-        holder=_holder(held.holder, me, name),
         mine=held.holder == me,
+        beside=_beside(following, latest, name),
         covered=name(following.covered) if following.covered else "",
         taken_from=act_words.taken_from(held, me, name, now, zone),
         offered=_offered(counting, me) if held.offered_to == me else "",
@@ -226,10 +226,10 @@ def _step(
     return Step(_STEP_NAMES[MEETS[standing.clock.kind].deed], _STEP_MARKS[standing.verdict], words)
 
 
-def _holder(holder: str, me: str, name: Callable[[str], str]) -> str:
-    if not holder:
-        return "nobody has this yet"
-    return "you have this" if holder == me else f"{name(holder)} has this"
+def _beside(following: Following, latest: AlertView, name: Callable[[str], str]) -> str:
+    who = following.loop.beside
+    whose = "the practice" if following.reader.is_at_plan else "the behavioral-health plan"
+    return f"{name(who)} has this for {whose}" if who in latest.told else ""
 
 
 def _offered(acts: list[Act], me: str) -> str:
