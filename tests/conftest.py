@@ -19,12 +19,13 @@ hypothesis.settings.load_profile("house")
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 
 
-ALONE = frozenset({"commands", "follow", "inbox", "kafka", "listen", "run", "store", "tell", "up", "work"})
+ALONE = frozenset({"commands", "inbox", "kafka", "listen", "run", "up", "work"})
 
 
 class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
-    """With two processes (`-n 2`): whatever starts servers, browsers and processes runs in one of them, one test after
-    the other as without; what only computes runs in the other, a file at a time."""
+    """With two processes (`-n 2`): what starts brokers, browsers and processes of ours runs in one of them, one test
+    after the other as without; what computes, asks a database or is asked by a client runs in the other, a file at a
+    time."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
