@@ -15,7 +15,8 @@ class SilentLine:
         self._era = 0
         self._dead = False
         self._sockets = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def cut(self):
         self._era += 1
@@ -25,6 +26,9 @@ class SilentLine:
         self._dead = False
 
     def close(self):
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)  # ends the wait in accept; what it gave later nobody would close
+        self._accepting.join(30)
         for connection in [self._listening, *self._sockets]:
             with suppress(OSError):
                 connection.close()
