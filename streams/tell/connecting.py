@@ -7,7 +7,7 @@ from typing import Final
 
 from rules.telling.attempts import Failure
 from streams.tell.addresses import NotAllowed
-from streams.tell.way import NotDelivered
+from streams.tell.way import Delivered, NotDelivered
 
 CONNECT_SECONDS: Final = 5.0
 
@@ -25,3 +25,12 @@ async def connected(opening: Awaitable[Streams]) -> Streams | NotDelivered:
         return NotDelivered(Failure.TLS)
     except (OSError, TimeoutError, ValueError):
         return NotDelivered(Failure.NO_CONNECTION)
+
+
+async def reached(opening: Awaitable[Streams]) -> Delivered | NotDelivered:
+    """Whether it can be opened; it is closed again."""
+    streams = await connected(opening)
+    if isinstance(streams, NotDelivered):
+        return streams
+    streams[1].close()
+    return Delivered()

@@ -18,7 +18,7 @@ import httpx2 as httpx
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
 from streams.tell.addresses import NotAllowed, Target, look_up
-from streams.tell.connecting import Streams, connected
+from streams.tell.connecting import Streams, reached
 from streams.tell.signing import SIGNING, SIGNING_KEY, signature
 from streams.tell.way import BEARER, Delivered, NotDelivered, Parcel, Secrets
 
@@ -103,11 +103,7 @@ class Http:
 
     async def reach(self, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
         del secrets
-        streams = await connected(self._connect(to))
-        if isinstance(streams, NotDelivered):
-            return streams
-        streams[1].close()
-        return Delivered()
+        return await reached(self._connect(to))
 
     async def _connect(self, to: Destination) -> Streams:
         target = await look_up(to.address, private=to.allow_private, allowed=self._allowed)

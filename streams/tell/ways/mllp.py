@@ -13,7 +13,7 @@ from parsers.hl7.mllp import Decoder, frame
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
 from streams.tell.addresses import resolve
-from streams.tell.connecting import Streams, connected
+from streams.tell.connecting import Streams, connected, reached
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
 ACK_SECONDS: Final = 25.0
@@ -64,11 +64,7 @@ class Mllp:
 
     async def reach(self, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
         del secrets
-        streams = await connected(self._connect(to))
-        if isinstance(streams, NotDelivered):
-            return streams
-        streams[1].close()
-        return Delivered()
+        return await reached(self._connect(to))
 
     async def _connect(self, to: Destination) -> Streams:
         host, _, port = to.address.rpartition(":")
