@@ -7,6 +7,8 @@ http             the way in over HTTP: `POST /hl7`
 http_connection  one HTTP connection, and the server it is of
 http_guard       headers, names of this host and tokens, before a body is read
 connections      how many there may be, and what all may hold together
+drop             watched folders: files in, acknowledged beside them
+drop_file        one file of HL7, message by message
 tls              what a handshake needs, and why one failed
 senders          who sends: by address, certificate or token
 intake           one message: looked at, made durable, acknowledged

@@ -9,5 +9,7 @@ hl7v2   a document message with a readable summary (MDM)
 adt     our own ADT message
 direct  a DirectTrust event notification: text, context, our ADT message
 care_team  who coordinates, for a hospital
+coordinator  who coordinates, as a short MDM or the text of a Direct message
+received  a hospital's ADT as received, and what takes it back
 sms     a text message of counts, as a gateway wants it
 """

@@ -3,6 +3,7 @@
 server         the port, beside the deliveries of the same process
 app            the addresses
 sign_in        SMART Backend Services: an assertion in, a token out
+key_sets       a client's JSON Web Key Set, from a file or its URL
 capabilities   what it can do
 answers        FHIR answers and what went wrong
 subscriptions  Subscription made, read, changed, deleted, searched
