@@ -69,5 +69,8 @@ def counted(versions: Sequence[Alert], acts: Iterable[Act], zone: ZoneInfo) -> f
 
 def week_of(at: datetime, zone: ZoneInfo) -> date:
     """The Monday of the local week."""
-    day = at.astimezone(zone).date()
+    return monday_of(at.astimezone(zone).date())
+
+
+def monday_of(day: date) -> date:
     return day - timedelta(days=day.weekday())

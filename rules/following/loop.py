@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from rules.decisions import Alert
 from rules.following.acts import Act
-from rules.following.holder import Holding
+from rules.following.holder import Holding, holding
 from rules.following.meets import Standing, standings, steps_left
 from rules.following.sides import Side, holding_of, is_divided, of_side
 from rules.following.state import FollowUp, follow_up
@@ -42,13 +42,13 @@ def loop(
     that asks for nothing is closed by itself."""
     acts, newest = tuple(acts), versions[-1]
     everybody = [owner.case_manager_id for owner in newest.owners]
-    _, ours = of_side(side, everybody, acts, at_plans)
+    owners, ours = of_side(side, everybody, acts, at_plans)
     standing = standings(newest.clocks, acts, now, zone)
     left = steps_left(standing)
     divided = is_divided(everybody, at_plans)
     return Loop(
         follow_up(versions, ours, now, in_hospital_again=in_hospital_again, steps_left=left, no_call_days=no_call_days),
-        holding_of(side, everybody, acts, staff, at_plans),
+        holding(ours, owners, staff),
         standing,
         holding_of(side.other, everybody, acts, staff, at_plans).holder if divided else "",
     )

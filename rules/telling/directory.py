@@ -102,6 +102,11 @@ class Directory:
             return self.case_managers.get(case_manager_id, BUILT_IN_CENTRAL_OFFICE)
         return self.case_managers.get(case_manager_id)
 
+    def practice_name(self, practice_id: str) -> str:
+        """ "" for one that is not on file."""
+        practice = self.practices.get(practice_id)
+        return practice.name if practice else ""
+
     def lme_mco_for(self, county: str) -> LmeMco | None:
         """The plan that answers for a county, however the county is spelled."""
         return self._by_county.get(county_key(county))

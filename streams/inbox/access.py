@@ -202,8 +202,8 @@ class Desk:
     def _cover_words(self, covered: str) -> str:
         """ "J. Lee until Sun Nov 29"; "" for nobody."""
         now = datetime.now(UTC)
-        ends = [absence.ends for absence in self.directory().absences.get(covered, ()) if covers(absence, now)]
-        return f"{self.name(covered)} until {time_words.day(max(ends), now, self.zone)}" if ends else ""
+        ends = self.directory().back_at(covered, now)
+        return f"{self.name(covered)} until {time_words.day(ends, now, self.zone)}" if ends else ""
 
     def _passed_to(self, row: InboxRow) -> tuple[str, ...]:
         """With whom it is now, where it is not this reader's any more."""
@@ -353,7 +353,7 @@ def covers(absence: Absence, at: datetime) -> bool:
 
 
 def is_away(directory: Directory, case_manager_id: str, at: datetime) -> bool:
-    return any(covers(absence, at) for absence in directory.absences.get(case_manager_id, ()))
+    return directory.back_at(case_manager_id, at) is not None
 
 
 def _of_network(directory: Directory, person: CaseManager) -> set[str]:

@@ -60,9 +60,8 @@ def gaps(calendar: Iterable[Day]) -> dict[str, tuple[date, ...]]:
 
 def _on(directory: Directory, person: CaseManager, hours: Spans, on: date, zone: ZoneInfo) -> Away | None:
     midnight = datetime.combine(on, time(), zone)
-    absences = directory.absences[person.case_manager_id]
     at_work = (at for look in range(LOOKS) if within(hours, at := midnight + look * HALF_HOUR))
-    moments = [at for at in at_work if any(absence.starts <= at < absence.ends for absence in absences)]
+    moments = [at for at in at_work if directory.back_at(person.case_manager_id, at)]
     if not moments:
         return None
     answers = [directory.stand_in(person, at) for at in moments]

@@ -6,7 +6,7 @@ from typing import Final
 
 from parsers.people import CaseManager, Enrollee, Role
 from rules.following.roles import Doing, Relation, may
-from streams.inbox.access import Desk, covers, is_away
+from streams.inbox.access import Desk, is_away
 from streams.inbox.pages.reader_stay import ReaderStay
 from streams.store.among import Among
 
@@ -72,8 +72,7 @@ def colleagues(desk: Desk, reader: CaseManager) -> list[CaseManager]:
 
 
 def away_until(desk: Desk, person: CaseManager, now: datetime) -> datetime | None:
-    absences = desk.directory().absences.get(person.case_manager_id, ())
-    return max((absence.ends for absence in absences if covers(absence, now)), default=None)
+    return desk.directory().back_at(person.case_manager_id, now)
 
 
 def covers_for(desk: Desk, person: CaseManager, now: datetime) -> tuple[str, ...]:

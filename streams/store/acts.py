@@ -28,6 +28,7 @@ from streams.store.nudges import stop_mail
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.seen import see
 from streams.store.tables import acts, alert_owners, alert_versions, alerts, from_us, to_us
+from streams.store.told import tell_also
 
 ASIDE: Final = frozenset(
     {
@@ -218,10 +219,7 @@ def _owners(alert: Alert) -> list[str]:
 def _put_before(connection: Connection, alert: Alert, people: Collection[str]) -> None:
     """The stay is on the lists of these people, whether or not they were told before; it reaches them when the
     hospital takes it back."""
-    if not set(people) <= set(alert.told):
-        grown = alert.model_copy(update={"told": tuple(dict.fromkeys((*alert.told, *sorted(people))))})
-        which = alerts.c.alert_id == alert.alert_id
-        connection.execute(update(alerts).where(which).values(document=grown.written().decode()))
+    tell_also(connection, alert, sorted(people))
     connection.execute(update(alert_owners).where(alert_owners.c.alert_id == alert.alert_id).values(given=0))
     write_rows(
         connection,

@@ -35,6 +35,7 @@ from streams.store.tables import (
     to_us,
 )
 from streams.store.ticks import Turn, fence
+from streams.store.told import tell_also
 
 AT_ONCE: Final = 0
 _READ_AT_ONCE: Final = 1_000
@@ -186,9 +187,7 @@ def _tell(connection: Connection, stay: Looked) -> None:
     document = connection.scalar(select(alerts.c.document).where(alerts.c.alert_id == stay.alert_id)) or ""
     alert = Alert.read(document)
     asked = {done.person.case_manager_id: done.because for done in stay.due if done.person}
-    newly_told = alert.model_copy(update={"told": tuple(dict.fromkeys((*alert.told, *asked)))})
-    which = alerts.c.alert_id == stay.alert_id
-    connection.execute(update(alerts).where(which).values(document=newly_told.written().decode()))
+    tell_also(connection, alert, asked)
     write_rows(
         connection,
         alert_owners,

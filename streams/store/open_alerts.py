@@ -18,9 +18,9 @@ ASKS_ANYBODY: Final = ~TAKEN_BACK & or_(IS_AWAITED, UNANSWERED)
 ASKS: Final = or_(TAKEN_BACK & UNSEEN, ASKS_ANYBODY)
 _NO_CLOCK: Final = alerts.c.document.like('%"clocks":[]%')
 _PRESSES: Final = alerts.c.priority.in_([str(Priority.URGENT), str(Priority.HIGH)])
-_GOES_ON: Final = alerts.c.status != str(StayStatus.FINISHED)
+_HAS_NOT_ENDED: Final = alerts.c.status != str(StayStatus.FINISHED)
 _ACTED: Final = select(acts.c.act_id).where(acts.c.enrollee_id == alerts.c.enrollee_id).exists()
 # Nobody follows what was taken back, nor what has ended, is not urgent and has no clock, while nobody has begun to.
-MAY_BE_OPEN: Final = ~TAKEN_BACK & or_(_GOES_ON, _PRESSES, ~_NO_CLOCK, _ACTED)
+MAY_BE_OPEN: Final = ~TAKEN_BACK & or_(_HAS_NOT_ENDED, _PRESSES, ~_NO_CLOCK, _ACTED)
 STAY_GOES_ON: Final = stays.c.status.in_(sorted(OPEN))
 STAY_HAPPENED: Final = stays.c.status.not_in(sorted(DEAD))  # or may have

@@ -1,8 +1,6 @@
 """How a person wants the pages to be: their choice in, kept under their id; each session of theirs comes with it."""
 
-from sqlalchemy import insert, update
-
-from streams.store.database import Database
+from streams.store.database import Database, write_rows
 from streams.store.tables import preferences
 
 
@@ -14,8 +12,8 @@ class Preferences:
 
     def write_hours(self, case_manager_id: str, *, in_24: bool) -> None:
         """Times are written 17:00 for this person, or 5:00 PM."""
-        chosen = {"in_24_hours": int(in_24)}
+        rest = "ON CONFLICT (case_manager_id) DO UPDATE SET in_24_hours = excluded.in_24_hours"
         with self._database.writing() as connection:
-            mine = update(preferences).where(preferences.c.case_manager_id == case_manager_id).values(**chosen)
-            if not connection.execute(mine).rowcount:
-                connection.execute(insert(preferences).values(case_manager_id=case_manager_id, **chosen))
+            write_rows(
+                connection, preferences, ("case_manager_id", "in_24_hours"), [(case_manager_id, int(in_24))], rest
+            )

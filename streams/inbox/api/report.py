@@ -31,12 +31,12 @@ async def report(inbox: "Inbox", request: Request, who: Caller) -> Response:
 
 
 def _report(inbox: "Inbox", who: Caller, asked: str) -> Report:
-    now, practices = datetime.now(UTC), inbox.desk.directory().practices
+    now, directory = datetime.now(UTC), inbox.desk.directory()
     week = week_asked_for(inbox.desk, asked, now)
     places = tuple(
         PlaceOut(
             practice_id=place.practice_id,
-            practice=practices[place.practice_id].name if place.practice_id in practices else "",
+            practice=directory.practice_name(place.practice_id),
             hospital=place.facility,
             **place.sums._asdict(),
         )

@@ -178,7 +178,7 @@ def _move(inbox: "Inbox", stays: list[ReaderStay], query: Any) -> dict[str, Any]
     """What the form "Move some" offers: the practices of these stays, and what was asked for before."""
     directory = inbox.desk.directory()
     practices = {practice_id for stay in stays if (practice_id := practice_of(stay))}
-    named = ((each, directory.practices[each].name if each in directory.practices else each) for each in practices)
+    named = ((each, directory.practice_name(each) or each) for each in practices)
     return {
         "whose": query.get("whose", ""),
         "practice": query.get("practice", ""),

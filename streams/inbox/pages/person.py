@@ -76,7 +76,7 @@ def render_search(inbox: "Inbox", reader: Reader, words: str) -> Response:
                 "ref": inbox.refs.of(person.enrollee_id),
                 "who": people_words.person_line(_name(person), person.birth_date, person.sex, now, inbox.desk.zone),
                 "born": time_words.birth_date(person.birth_date),
-                "practice": _practice(inbox, person),
+                "practice": inbox.desk.directory().practice_name(person.practice_id),
             }
             for person in shown
         ],
@@ -86,11 +86,6 @@ def render_search(inbox: "Inbox", reader: Reader, words: str) -> Response:
 def _name(enrollee: Enrollee) -> str:
     name = enrollee.name
     return " ".join(part for part in (name.given, name.middle, name.family, name.suffix) if part)
-
-
-def _practice(inbox: "Inbox", enrollee: Enrollee) -> str:
-    practice = inbox.desk.directory().practices.get(enrollee.practice_id)
-    return practice.name if practice else ""
 
 
 class Fact(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
-from rules.following.counted import Counted, week_of
+from rules.following.counted import Counted, monday_of, week_of
 from rules.following.roles import Doing, Relation, may
 from streams.follow.ticks import TickName
 from streams.inbox.board import practice_of
@@ -63,7 +63,7 @@ def week_asked_for(desk: "Desk", text: str, now: datetime) -> date:
     except ValueError:
         return week_of(now, desk.zone)
     day = max(day, LONG_AGO + WEEK)
-    return day - timedelta(days=day.weekday())
+    return monday_of(day)
 
 
 def places_of(desk: "Desk", reader: "CaseManager", week: date) -> list[Place]:
@@ -81,10 +81,8 @@ def _shown(inbox: "Inbox", reader: "Reader", query: Mapping[str, str]) -> Respon
     named = _named(inbox, reader, week, now, Audited.READ_LIST) if query.get("names") else None
     if named is None:
         inbox.store.audit.write(person.case_manager_id, Audited.READ_LIST, now, detail=f"report of {week}, counts")
-    practices = desk.directory().practices
-    by_practice = _summed(
-        places, lambda place: practices[place.practice_id].name if place.practice_id in practices else NO_PRACTICE
-    )
+    directory = desk.directory()
+    by_practice = _summed(places, lambda place: directory.practice_name(place.practice_id) or NO_PRACTICE)
     return inbox.page(
         "report.html",
         reader=reader,
@@ -121,10 +119,10 @@ def _in_csv(inbox: "Inbox", reader: "Reader", query: Mapping[str, str]) -> Respo
         of_stays = [[*line[1:4], *("1" if is_so else "0" for is_so in line.columns)] for line in named]
         text = csv_of([["patient", "practice", "hospital", *Counted], *of_stays])
         return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
-    practices = desk.directory().practices
+    directory = desk.directory()
     lines: list[list[Any]] = [["week", "practice_id", "practice", "hospital", *Counted]]
     for place in places_of(desk, reader.person, week):
-        name = practices[place.practice_id].name if place.practice_id in practices else ""
+        name = directory.practice_name(place.practice_id)
         lines.append([week.isoformat(), place.practice_id, name, place.facility, *map(str, place.sums)])
     inbox.store.audit.write(who, Audited.PRINTED, now, detail=f"report of {week}, counts")
     return Response(csv_of(lines), media_type="text/csv; charset=utf-8", headers=headers)
@@ -139,14 +137,14 @@ def _named(inbox: "Inbox", reader: "Reader", week: date, now: datetime, audited:
     """The stays of a week, as far as the reader may know whose they are. Who was shown is a row of the audit."""
     desk, who = inbox.desk, reader.person.case_manager_id
     counts = inbox.store.week_counts.stays(week, scope(desk, reader.person), MOST_NAMED)
-    practices = desk.directory().practices
+    directory = desk.directory()
     stays = [stay for stay in stays_named(desk, reader.person, list(counts), now) if stay.latest.person]
     inbox.store.audit.write_list(who, audited, now, people_of(stays), f"report of {week}, {len(stays)} named")
     lines = [
         NamedStay(
             stay.latest.alert_id,
             rows.who_of(stay.latest.person, now, desk.zone),
-            practices[practice_id].name if (practice_id := practice_of(stay)) in practices else NO_PRACTICE,
+            directory.practice_name(practice_of(stay)) or NO_PRACTICE,
             facility(stay.latest.facility),
             tuple(each in counts[stay.latest.alert_id] for each in Counted),
         )
