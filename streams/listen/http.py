@@ -19,6 +19,7 @@ import hmac
 import ipaddress
 import socket
 import ssl
+from collections.abc import Collection
 from typing import Final
 
 import structlog
@@ -78,9 +79,11 @@ class HttpIn:
     def _held(self) -> int:
         return self.limits.held
 
-    def renew(self, tls: ssl.SSLContext | None) -> None:
-        """New connections speak this; those that stand stay as they are."""
+    def renew(self, tls: ssl.SSLContext | None, revoked: Collection[tuple[str, int]]) -> None:
+        """As `MllpServer.renew`; a request in hand is answered before its connection ends."""
         self._tls = tls
+        if self._server is not None:
+            self._server.end_revoked(revoked)
 
     @property
     def running(self) -> list[asyncio.Task[None]]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import h11
@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from streams.listen.connections import Closed, Limits, Place
+from streams.listen.senders import caller_of
 from streams.run import metrics
 
 _READ_BYTES: Final = 65536
@@ -26,6 +27,8 @@ class Guarded(H11Protocol):
     _limits: Limits | None = None
     _place: Place | None = None
     _beginning: asyncio.TimerHandle | None = None
+
+    certificate: tuple[str, int] = ("", 0)  # the issuer and serial number of what it showed
 
     def begin(self, limits: Limits, place: Place) -> None:
         self._limits, self._place = limits, place
@@ -44,7 +47,10 @@ class Guarded(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.app_state = {**self.app_state, TLS: transport.get_extra_info("ssl_object")}
+        tls = transport.get_extra_info("ssl_object")
+        self.app_state = {**self.app_state, TLS: tls}
+        caller = caller_of("", tls)
+        self.certificate = caller.issuer, caller.serial
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
         self._beginning = self.loop.call_later(_BEGIN_SECONDS, transport.abort)
@@ -85,6 +91,13 @@ class Server(uvicorn.Server):
         self.servers = []
         self.started = True
         self.ready.set()
+
+    def end_revoked(self, revoked: Collection[tuple[str, int]]) -> None:
+        """Ends connections whose certificate is one of these, once the request in hand is answered."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Guarded) and connection.certificate in revoked:
+                metrics.CONNECTIONS_CLOSED.labels(Closed.REVOKED).inc()
+                connection.shutdown()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

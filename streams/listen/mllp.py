@@ -57,12 +57,10 @@ class MllpServer:
     def _peers(self) -> dict[str, int]:
         return self.limits.peers
 
-    def renew(self, tls: ssl.SSLContext | None) -> None:
-        """New connections speak this; those that stand stay as they are."""
+    def renew(self, tls: ssl.SSLContext | None, revoked: Collection[tuple[str, int]]) -> None:
+        """New connections speak this. Those that stand stay as they are, unless their certificate, by issuer and serial
+        number, is revoked; with another they come back."""
         self._tls = tls
-
-    def end_revoked(self, revoked: Collection[tuple[str, int]]) -> None:
-        """Ends connections whose certificate, by issuer and serial number, is revoked; with another it comes back."""
         for connection in list(self._connections):
             if connection.certificate in revoked:
                 connection.end(Closed.REVOKED)

@@ -195,10 +195,9 @@ async def _keep_tls(files: TlsFiles, look: asyncio.Event, mllp: MllpServer, http
                 await look.wait()
         asked = look.is_set()
         look.clear()
-        if files.look(even_if_unchanged=asked):
-            mllp.end_revoked(files.revoked)
-        mllp.renew(files.context)
-        http.renew(files.context)
+        files.look(even_if_unchanged=asked)
+        mllp.renew(files.context, files.revoked)
+        http.renew(files.context, files.revoked)
 
 
 def _forget(where: Path) -> None:

@@ -5,7 +5,6 @@ get in, and a list that has expired lets nobody in (RFC 5280). Connections that 
 certificate is on a new list.
 """
 
-import re
 import ssl
 from collections.abc import Callable
 from enum import StrEnum
@@ -14,16 +13,13 @@ from typing import Final
 import structlog
 from cryptography import x509
 
-from streams.run.certificates import say_until
+from streams.run.certificates import lists_in, say_until
 from streams.run.file_stamp import Stamp, stamp
 from streams.run.metrics import CertificateFile
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 
 log = structlog.get_logger()
-
-_CRL: Final = b"-----BEGIN X509 CRL-----"
-_CRLS: Final = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
 
 class TlsFailure(StrEnum):
@@ -90,16 +86,18 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     if client_ca is not None:
         _load("HANDOFF_TLS_CLIENT_CA", lambda: context.load_verify_locations(client_ca))
         context.verify_mode = ssl.CERT_REQUIRED
-        if _CRL in client_ca.read_bytes():
+        if _lists(settings):
             context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
     return context
 
 
 def _revoked(settings: Settings) -> frozenset[tuple[str, int]]:
     """(issuer, serial number) of each certificate on a list in the client CA's file."""
-    data = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else b""
-    lists = [x509.load_pem_x509_crl(pem) for pem in _CRLS.findall(data)]
-    return frozenset((each.issuer.rfc4514_string(), entry.serial_number) for each in lists for entry in each)
+    return frozenset((each.issuer.rfc4514_string(), entry.serial_number) for each in _lists(settings) for entry in each)
+
+
+def _lists(settings: Settings) -> list[x509.CertificateRevocationList]:
+    return lists_in(settings.tls_client_ca.read_bytes()) if settings.tls_client_ca else []
 
 
 def _load(names: str, load: Callable[[], None]) -> None:

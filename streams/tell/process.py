@@ -117,7 +117,7 @@ def make_ways(settings: Settings, revocations: Revocations) -> dict[WayKind, Way
     context = revocations.context()
     ways: dict[WayKind, Way] = {
         WayKind.HTTP: Http(settings.tell_allow, context=context),
-        WayKind.MLLP: Mllp(settings.tell_allow, context),
+        WayKind.MLLP: Mllp(settings.tell_allow, revocations),
         WayKind.FOLDER: Folder(),
         WayKind.SFTP: Sftp(settings.tell_allow),
     }

@@ -6,9 +6,7 @@ the listener does. Whose CA has none here is not looked up: nothing is fetched a
 address would be one that somebody else wrote into a certificate.
 """
 
-import re
 import ssl
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,6 +15,7 @@ import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from streams.run.certificates import certificates_in, lists_in
 from streams.run.file_stamp import Stamp, stamp
 from streams.run.problems import Problem
 
@@ -24,7 +23,6 @@ log = structlog.get_logger()
 
 REVOKED: Final = "the certificate is revoked"
 ENDED: Final = "the revocation list of the certificate's CA has ended"
-_PEM: Final = re.compile(rb"-----BEGIN (X509 CRL|CERTIFICATE)-----.*?-----END \1-----", re.DOTALL)
 
 
 class RevocationList(NamedTuple):
@@ -44,11 +42,12 @@ def read_lists(path: Path) -> tuple[RevocationList, ...]:
     crls: list[x509.CertificateRevocationList] = []
     try:
         for file in _files(path):
-            for part in _parts(file.read_bytes()):
-                if isinstance(part, x509.Certificate):
-                    cas.append(part)
-                else:
-                    crls.append(part)
+            data = file.read_bytes()
+            lists, certificates = lists_in(data), certificates_in(data)
+            if not lists and not certificates:
+                raise ValueError
+            crls += lists
+            cas += certificates
         return tuple(RevocationList(_signer(crl, cas), crl) for crl in crls)
     except (OSError, ValueError) as error:
         why = str(error) if isinstance(error, _NotUsable) else "expected certificates and lists, PEM or DER"
@@ -86,6 +85,11 @@ class Revocations:
             return REVOKED
         return ENDED if lists and not current else ""
 
+    def refuses(self, tls: ssl.SSLObject) -> str:
+        """Why the peer of a connection, shaken hands with now or long ago, may not be trusted now; "" when it may."""
+        shown = tls.getpeercert(binary_form=True)
+        return self.why_not(x509.load_der_x509_certificate(shown), datetime.now(UTC)) if shown else ""
+
     def context(self) -> ssl.SSLContext:
         """TLS to servers whose certificate is not revoked; the handshake fails before anything of ours is sent."""
         lists = self
@@ -93,8 +97,7 @@ class Revocations:
         class Handshake(ssl.SSLObject):
             def do_handshake(self) -> None:
                 super().do_handshake()
-                shown = self.getpeercert(binary_form=True)
-                if shown and (why := lists.why_not(x509.load_der_x509_certificate(shown), datetime.now(UTC))):
+                if why := lists.refuses(self):
                     raise ssl.SSLCertVerificationError(why)
 
         context = ssl.create_default_context()
@@ -116,18 +119,6 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-
-
-def _parts(data: bytes) -> Iterator[x509.Certificate | x509.CertificateRevocationList]:
-    armored = [match[0] for match in _PEM.finditer(data)]
-    for pem in armored:
-        yield x509.load_pem_x509_crl(pem) if b"X509 CRL" in pem[:24] else x509.load_pem_x509_certificate(pem)
-    if armored:
-        return
-    try:
-        yield x509.load_der_x509_crl(data)
-    except ValueError:
-        yield x509.load_der_x509_certificate(data)
 
 
 def _signer(crl: x509.CertificateRevocationList, cas: list[x509.Certificate]) -> x509.Certificate:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import http.client
 import json
 import os
 import resource
@@ -141,6 +142,13 @@ async def gets_in(port, context):
         await client.close()
 
 
+def posted(connection, control_id):
+    connection.request("POST", "/hl7", message(control_id), {"Content-Type": "application/hl7-v2"})
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
 def test_a_revocation_list_is_read_on_sighup_and_other_connections_stay(settings, certificates, tmp_path):
     folder = tmp_path / "tls"
     shutil.copytree(certificates, folder)
@@ -154,6 +162,8 @@ def test_a_revocation_list_is_read_on_sighup_and_other_connections_stay(settings
         await standing.connect()
         assert (await standing.send_and_wait(message("renewed"), 5)).positive
         assert await gets_in(where["mllp_port"], ours)
+        kept_alive = http.client.HTTPSConnection("127.0.0.1", where["http_port"], timeout=10, context=ours)
+        assert posted(kept_alive, "by http") == 200
         (folder / "ca.pem").write_bytes((certificates / "ca.pem").read_bytes() + revoked(folder, "client"))
         process.send_signal(signal.SIGHUP)
         async with asyncio.timeout(10):
@@ -165,6 +175,8 @@ def test_a_revocation_list_is_read_on_sighup_and_other_connections_stay(settings
                 await asyncio.sleep(0.02)
         with pytest.raises(ConnectionError):
             await revoked_one.send_and_wait(message("again"), 5)
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            posted(kept_alive, "again by http")
         assert '"outcome": "revoked"' in logs.read_text()
         assert (await standing.send_and_wait(message("second"), 5)).positive
         (folder / "server.pem").write_text("no certificate")

@@ -77,7 +77,7 @@ def test_who_is_on_a_list_is_refused_before_anything_is_sent_and_another_list_ho
 
     async def told() -> list[Delivered | NotDelivered]:
         context = revocations.context()
-        ways = Http(context=context), Mllp(context=context)
+        ways = Http(context=context), Mllp(revocations=revocations)
         server_side = server_context(side.folder / "cert.pem", side.folder / "key.pem")
         server = await asyncio.start_server(mllp, "127.0.0.1", 0, ssl=server_side)
         port = server.sockets[0].getsockname()[1]
@@ -148,3 +148,43 @@ def test_without_lists_tls_is_what_it_is_elsewhere(side: Side) -> None:
     context = Revocations().context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert Revocations().why_not(side.certificate, NOW) == ""
+
+
+def test_a_connection_that_stands_carries_nothing_once_its_receiver_is_revoked(
+    side: Side, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(side.folder / "ca.pem"))
+    revocations = Revocations(kept)
+    got: list[bytes] = []
+
+    async def mllp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        while data := await reader.readuntil(b"\x1c\r"):
+            got.append(data)
+            writer.write(b"\x0bMSH|^~\\&|C|D|A|B|1||ACK|1|P|2.5.1\rMSA|AA|" + data.split(b"|")[9] + b"\r\x1c\r")
+
+    connections: list[asyncio.StreamWriter] = []
+
+    async def story() -> list[Delivered | NotDelivered]:
+        context = server_context(side.folder / "cert.pem", side.folder / "key.pem")
+        server = await asyncio.start_server(mllp, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        to = destination(form=FormKind.HL7_ADT, address=f"localhost:{port}", allow_private=True, options={"tls": "1"})
+        way = Mllp(revocations=revocations)
+
+        async def told(control_id: str) -> Delivered | NotDelivered:
+            body = f"MSH|^~\\&|A|B|C|D|1||ADT^A01|{control_id}|P|2.5.1\r".encode()
+            return await way.deliver(Parcel("a" * 32, body, "text/plain"), to, Secrets({}))
+
+        try:
+            said = [await told("a"), await told("b")]
+            assert len(connections) == 1
+            (kept / "list.crl").write_bytes(side.crl(side.certificate.serial_number).public_bytes(Encoding.DER))
+            assert revocations.look()
+            return [*said, await told("c")]
+        finally:
+            await way.close()
+            server.close()
+
+    assert asyncio.run(story()) == [Delivered("AA"), Delivered("AA"), NotDelivered(Failure.TLS)]
+    assert len(got) == 2

@@ -1,12 +1,12 @@
 """A parcel and host:port in, one HL7 v2 message over MLLP and what its acknowledgment means out.
 
-One connection a destination is kept, one message is in flight. AA and CA: taken. AE and CE: again later. AR and CR:
-never again (HL7 v2.5.1 2.9.2). Without an acknowledgment nobody knows, and the same message goes again on a new
-connection; a late acknowledgment of another message is told by MSA-2 and does not count.
+One connection a destination is kept, until the receiver's certificate is revoked; one message is in flight. AA and CA:
+taken. AE and CE: again later. AR and CR: never again (HL7 v2.5.1 2.9.2). Without an acknowledgment nobody knows, and
+the same message goes again on a new connection; a late acknowledgment of another message is told by MSA-2 and does not
+count.
 """
 
 import asyncio
-import ssl
 from typing import Final
 
 from parsers.hl7.mllp import Decoder, frame
@@ -14,6 +14,7 @@ from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
 from streams.tell.addresses import resolve
 from streams.tell.connecting import Streams, connected, reached
+from streams.tell.revocation import Revocations
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
 ACK_SECONDS: Final = 25.0
@@ -33,16 +34,17 @@ class Mllp:
 
     at_once = 1
 
-    def __init__(self, allowed: tuple[str, ...] = (), context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, allowed: tuple[str, ...] = (), revocations: Revocations | None = None) -> None:
         self._allowed = allowed
-        self._context = context
+        self._revocations = revocations or Revocations()
+        self._context = self._revocations.context()
         self._open: dict[str, Streams] = {}
 
     async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
         del secrets
         where = to.destination_id
         kept = self._open.pop(where, None)
-        if kept is not None and (kept[0].at_eof() or kept[1].is_closing()):
+        if kept is not None and not self._usable(*kept):
             kept[1].close()
             kept = None
         streams = kept or await connected(self._connect(to))
@@ -72,8 +74,13 @@ class Mllp:
         addresses = await resolve(host, int(port), private=to.allow_private, allowed=self._allowed)
         if to.allow_private and to.options.get("tls") != "1":
             return await asyncio.open_connection(addresses[0], int(port))
-        context = self._context or ssl.create_default_context()
-        return await asyncio.open_connection(addresses[0], int(port), ssl=context, server_hostname=host)
+        return await asyncio.open_connection(addresses[0], int(port), ssl=self._context, server_hostname=host)
+
+    def _usable(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether a connection that was kept still stands, to somebody we still trust."""
+        tls = writer.get_extra_info("ssl_object")
+        gone = reader.at_eof() or writer.is_closing()
+        return not gone and not (tls is not None and self._revocations.refuses(tls))
 
     async def close(self) -> None:
         for _, writer in self._open.values():
