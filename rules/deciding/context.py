@@ -12,6 +12,7 @@ from rules.decisions import (
     StayStatus,
 )
 from rules.policy.policy import Policy, Topic
+from rules.stays.places import same_facility
 from rules.stays.table import DEAD, OPEN, TOLD_CLASSES
 from rules.stays.unheard import unheard_since
 
@@ -89,7 +90,7 @@ def ed_visits(stay: Stay, others: Iterable[Stay], policy: Policy) -> tuple[int, 
 
 def _hands_over(other: Stay, stay: Stay, policy: Policy) -> bool:
     """The other stay, elsewhere, gave the patient to this one."""
-    if other.facility == stay.facility or stay.started_at is None or other.started_at is None:
+    if same_facility(other.facility, stay.facility) or stay.started_at is None or other.started_at is None:
         return False
     if other.started_at > stay.started_at or other.encounter_class not in TOLD_CLASSES:
         return False

@@ -15,6 +15,7 @@ from rules.deciding.groups import KNOWN, Whose
 from rules.deciding.late_enrollment import looks_back
 from rules.decisions import Alert, Decision, Grade, History, Stay
 from rules.matching.person import is_nobodys, read_identifier
+from rules.stays.places import same_facility
 
 HISTORY: Final = timedelta(days=400)  # a year of stays for the rules and the page, and room for late messages
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -111,7 +112,7 @@ class Remembered:
             stay_ids.update(self._of_key.get(key, ()))
         for key in wanted.here:
             for stay_id in self._of_key.get(key, ()):
-                if self.stays[stay_id].facility == event.facility:
+                if same_facility(self.stays[stay_id].facility, event.facility):
                     stay_ids.add(stay_id)
         stays = [self.stays[stay_id] for stay_id in stay_ids]
         if len(stays) > 1:

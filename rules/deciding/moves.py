@@ -13,6 +13,7 @@ from rules.stays.draft import Step
 from rules.stays.find import find
 from rules.stays.keys import joined, key_in
 from rules.stays.moves import advance
+from rules.stays.places import same_facility
 from rules.stays.table import OPEN, Move
 
 
@@ -70,7 +71,7 @@ def moved(desk: Desk, source: str | None) -> list[Stay]:
     numbered = [stay for stay in of_source or alive if any(has_number(stay, number) for number in named)]
     if numbered:
         return numbered
-    here = [stay for stay in of_source if stay.facility == event.facility and stay.status in OPEN]
+    here = [stay for stay in of_source if same_facility(stay.facility, event.facility) and stay.status in OPEN]
     return here if len(here) == 1 else []
 
 

@@ -25,6 +25,7 @@ from rules.decisions import (
 )
 from rules.event_kinds import KINDS
 from rules.policy.policy import Facts
+from rules.stays.places import same_facility
 from rules.stays.table import DEAD, OPEN, RANK
 
 KIND: Final[Mapping[EncounterClass, AlertKind]] = {
@@ -187,7 +188,9 @@ def _kind(case: Case, stay: Stay) -> AlertKind:
         return AlertKind.DEATH
     if stay.status is StayStatus.FINISHED:
         return AlertKind.DISCHARGE
-    if case.kind is EventKind.TRANSFERRED and (case.previous is None or case.previous.facility != stay.facility):
+    if case.kind is EventKind.TRANSFERRED and (
+        case.previous is None or not same_facility(case.previous.facility, stay.facility)
+    ):
         return AlertKind.TRANSFER
     if stay.encounter_class in KIND:
         return KIND[stay.encounter_class]

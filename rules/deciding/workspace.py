@@ -28,6 +28,7 @@ from rules.stays.draft import Step
 from rules.stays.find import find
 from rules.stays.keys import joined, key_in, under, visit_key
 from rules.stays.moves import advance
+from rules.stays.places import same_facility
 from rules.stays.table import DEAD, Move
 
 
@@ -128,7 +129,7 @@ class Desk:
         for stay in list(self.stays.values()):
             if stay.enrollee_id != enrollee_id or stay.merged_into:
                 continue
-            ours = stay.facility == event.facility or any(key_in(key, stay.patient_ids) for key in records)
+            ours = same_facility(stay.facility, event.facility) or any(key_in(key, stay.patient_ids) for key in records)
             latest = self.latest.get(stay.stay_id)
             if event.kind is EventKind.PERSON_DELETED and ours:
                 self.apply(event.kind, advance(event, event.kind, stay, enrollee_id, ""), stay)

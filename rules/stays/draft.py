@@ -11,6 +11,7 @@ from rules.registers import Before
 from rules.stays.find import DAY, RISEN, came_before, goes_up
 from rules.stays.keys import joined, visit_key
 from rules.stays.numbers import bare
+from rules.stays.places import same_facility
 from rules.stays.table import (
     ADMITTED_HERE,
     DIED_DISPOSITIONS,
@@ -305,7 +306,7 @@ class Draft:
         registers = self.registers
         place = registers.place = event.facility_from if registers.place is None else registers.place
         registers.sender = event.sender if registers.sender is None else registers.sender
-        same = event.facility.casefold() == self.get("facility").casefold()
+        same = same_facility(event.facility, self.get("facility"))
         if not self.newest or event.kind not in PLACING or same:
             return
         if self.about_the_emergency_visit() or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):

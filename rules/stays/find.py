@@ -11,12 +11,12 @@ from rules.stays.keys import key_in, visit_key
 from rules.stays.numbers import (
     also_numbered,
     has_key,
-    is_near,
     of_many_visits,
     other_account,
     other_number,
     same_account,
 )
+from rules.stays.places import is_near
 from rules.stays.table import (
     ADMITTED_HERE,
     DEAD,

@@ -24,6 +24,7 @@ from parsers.events import EncounterClass, Event, EventKind
 from rules.decisions import Stay, StayStatus
 from rules.stays.draft import Draft, Step
 from rules.stays.keys import joined
+from rules.stays.places import same_facility
 from rules.stays.table import DEAD, RANK, TABLE, TOLD_CLASSES, Move, state_of
 
 
@@ -224,7 +225,7 @@ def _return(draft: Draft, kind: EventKind) -> bool:
 def _change_bed(draft: Draft, kind: EventKind) -> bool:
     late = not draft.newest
     place = draft.registers.place
-    elsewhere = draft.event.facility.casefold() != draft.stay.facility.casefold()
+    elsewhere = not same_facility(draft.event.facility, draft.stay.facility)
     if not late and elsewhere and place in (None, draft.event.facility_from):
         draft.registers.facility_before = draft.stay.facility
         draft.registers.facility_kind_before = draft.stay.facility_kind

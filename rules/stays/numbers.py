@@ -1,9 +1,9 @@
-"""An event and a stay in; whether the numbers and the place of the one can be the other's out."""
+"""An event and a stay in; whether the numbers of the one can be the other's out."""
 
-from parsers.events import Event, Finding, Identifier
+from parsers.events import Event, Identifier
 from rules.decisions import Stay
-from rules.event_kinds import TRANSFERS
 from rules.stays.keys import key_in, visit_key
+from rules.stays.places import assumed, is_near, same_facility
 
 
 def other_number(number: Identifier | None, stay: Stay) -> bool:
@@ -50,7 +50,7 @@ def of_many_visits(event: Event, stay: Stay, key: Identifier) -> bool:
         return True
     number, registers = visit_key(event), stay.registers
     if number is None or number.value == value:
-        return event.facility.casefold() != stay.facility.casefold() and not assumed(event, stay)
+        return not same_facility(event.facility, stay.facility) and not assumed(event, stay)
     return value not in (registers.number, *registers.former)
 
 
@@ -64,20 +64,3 @@ def other_account(event: Event, stay: Stay) -> bool:
 
 def same_account(event: Event, stay: Stay) -> bool:
     return any(key.system.startswith("account|") and key_in(key, stay.keys) for key in event.stay_keys)
-
-
-def is_near(event: Event, stay: Stay) -> bool:
-    """The stay is, or may be, at the place the event is about."""
-    left = event.visit.prior_facility if event.visit and event.kind in TRANSFERS else ""
-    here = stay.facility.casefold()
-    return here in (event.facility.casefold(), (left or event.facility).casefold()) or assumed(event, stay)
-
-
-def assumed(event: Event, stay: Stay) -> bool:
-    """The place of one of the two is only a guess: not named at all, or named less exactly than the other's."""
-    if stay.feed != event.feed:
-        return False
-    if stay.registers.assumed or any(note.finding is Finding.FACILITY_ASSUMED for note in event.notes):
-        return True
-    place, sender = stay.registers.place, stay.registers.sender
-    return place not in (None, event.facility_from) and sender == event.sender

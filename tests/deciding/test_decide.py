@@ -242,6 +242,15 @@ class TestLateDischarge:
         decision = ward.take(event(K.ADMITTED, 24 * 30, C.INPATIENT), certain("E1"))
         assert Reason.TRANSFERRED_IN not in decision.reasons
 
+    @pytest.mark.parametrize(("former", "handed_over"), [("PARDEE", True), ("Mission", False)])
+    def test_the_same_hospital_in_small_letters_hands_nobody_over(self, former, handed_over):
+        ward = Ward()
+        for kind, hours in ((K.ADMITTED, 0), (K.DISCHARGED, 20)):
+            heard = self.elsewhere(kind, hours, disposition="02" if hours else "")
+            ward.take(heard.model_copy(update={"facility": former}), certain("E1"))
+        decision = ward.take(event(K.ADMITTED, 21, C.INPATIENT), certain("E1"))
+        assert (Reason.TRANSFERRED_IN in decision.reasons) is handed_over
+
 
 class TestClocksAndPeople:
     def test_contact_made_before_a13_stays_made_and_runs_anew_after_the_real_discharge(self):
