@@ -8,7 +8,7 @@ elsewhere all the same makes the batch `Unavailable`, to be tried again on the n
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import Connection
@@ -23,7 +23,7 @@ from streams.store.diagnosis_marks import write_marks
 from streams.store.due import AskDue, write_due
 from streams.store.feed_talk import tally
 from streams.store.ledger import COLUMNS as LEDGER_COLUMNS
-from streams.store.ledger import Ledger, endings_of, ledger_row
+from streams.store.ledger import Ledger, ended_at, endings_of, ledger_row
 from streams.store.received import behind
 from streams.store.reviews import Verdict, add_waiting, subject_of, untold, verdict_on
 from streams.store.tables import (
@@ -86,7 +86,7 @@ class Decisions:
     def __init__(self, database: Database, ledger: Ledger) -> None:
         self._database = database
         self._ledger = ledger
-        self._in_doubt: dict[str, Outcome] = {}  # of a transaction whose COMMIT nobody heard of
+        self._in_doubt: dict[str, tuple[int, Outcome]] = {}  # written at this moment, and nobody heard of the COMMIT
 
     def decide(
         self,
@@ -99,8 +99,9 @@ class Decisions:
         """Decide a batch in one transaction; gives one `Outcome` per record, in order.
 
         A record whose message has ended is `redelivered` and changes nothing; where it ended in a transaction of ours
-        that was `Unavailable` only at its COMMIT, its outcome is given the next time. A released one takes the place of
-        the ending it waited under. A pair of patient and enrollee that a person decided on is not asked about again.
+        that was `Unavailable` only at its COMMIT, and not in one of another process since, its outcome is given the
+        next time. A released one takes the place of the ending it waited under. A pair of patient and enrollee that a
+        person decided on is not asked about again.
         `ask_due`: to which destinations a new version is due, asked within the transaction.
         Raises `Unavailable` (try the same again); anything else, also from `decide`, is a bug of ours, and nothing of
         the batch is written.
@@ -108,61 +109,67 @@ class Decisions:
         if not batch:
             return []
         outcomes: list[Outcome] = []
+        ended_us = to_us(datetime.now(UTC))
+        ids = [record.event.message_id for record in batch]
+        tried = {message_id: self._in_doubt.pop(message_id) for message_id in ids if message_id in self._in_doubt}
         try:
-            self._decide(batch, decide, now, secret, ask_due, outcomes)
+            with self._database.writing() as connection:
+                outcomes = self._decide(connection, batch, decide, now, secret, ask_due, ended_us)
+                ours = ended_at(connection, {message_id: moment for message_id, (moment, _) in tried.items()})
         except Unavailable:
-            self._in_doubt |= {outcome.message_id: outcome for outcome in outcomes if not outcome.redelivered}
+            decided = (outcome for outcome in outcomes if not outcome.redelivered)
+            self._in_doubt |= tried | {outcome.message_id: (ended_us, outcome) for outcome in decided}
             raise
-        before = [self._in_doubt.pop(outcome.message_id, outcome) for outcome in outcomes]
-        return [was if outcome.redelivered else outcome for was, outcome in zip(before, outcomes, strict=True)]
+        before = {message_id: outcome for message_id, (_, outcome) in tried.items() if message_id in ours}
+        return [before.pop(outcome.message_id, outcome) for outcome in outcomes]
 
     def _decide(
         self,
+        connection: Connection,
         batch: Sequence[EventRecord],
         decide: Callable[[EventRecord, History], Decision],
         now: datetime,
         secret: bytes,
         ask_due: AskDue | None,
-        outcomes: list[Outcome],
-    ) -> None:
-        """As `decide`; fills `outcomes` before it commits."""
-        with self._database.writing() as connection:
-            take_turns(connection, (match.enrollee_id or "" for match in matches(batch)))
-            before = endings_of(connection, list({record.event.message_id for record in batch}))
-            todo = [record for record in batch if _decidable(record, before.get(record.event.message_id))]
-            if not todo:
-                outcomes += [Outcome(record.event.message_id, None, redelivered=True) for record in batch]
-                return
-            work = load(connection, todo, now, self._database.zone, secret)
-            decided: list[tuple[EventRecord, Decision, tuple[LedgerEntry, ...]] | None] = []
-            taken: set[str] = set()
-            for record in batch:
-                event = record.event
-                if event.message_id in taken or not _decidable(record, before.get(event.message_id)):
-                    decided.append(None)
-                    continue
-                taken.add(event.message_id)
-                settled, rejected = _settle(record, work)
-                decision = rejected or decide(settled, work.history(settled))
-                ended_apart = len(work.held_apart)
-                work.take(settled, decision)
-                decided.append((settled, decision, tuple(work.held_apart[ended_apart:])))
-            entries = [ledger_entry(*conclusion[:2], work.resent) for conclusion in decided if conclusion]
-            self._ledger.hear(connection, entries)
-            tally(connection, (entry for entry in entries if entry.message_id not in before))
-            told_records = _flush(connection, work, [*entries, *work.held_apart], before)
-            if ask_due is not None:
-                versions = [_with_enrollee(work, record) for record in told_records]
-                write_due(connection, versions, ask_due, behind(conclusion[0] for conclusion in decided if conclusion))
-            records = iter(told_records)
-            for record, conclusion in zip(batch, decided, strict=True):
-                if conclusion is None:
-                    outcomes.append(Outcome(record.event.message_id, None, redelivered=True))
-                    continue
-                settled, decision, apart = conclusion
-                versions_told = tuple(next(records) for _ in decision.alerts)
-                entry = ledger_entry(settled, decision, work.resent)
-                outcomes.append(Outcome(record.event.message_id, entry, decision, versions_told, apart=apart))
+        ended_us: int,
+    ) -> list[Outcome]:
+        """As `decide`, within a transaction, whose endings are of the moment `ended_us`."""
+        take_turns(connection, (match.enrollee_id or "" for match in matches(batch)))
+        before = endings_of(connection, list({record.event.message_id for record in batch}))
+        todo = [record for record in batch if _decidable(record, before.get(record.event.message_id))]
+        if not todo:
+            return [Outcome(record.event.message_id, None, redelivered=True) for record in batch]
+        work = load(connection, todo, now, self._database.zone, secret)
+        decided: list[tuple[EventRecord, Decision, tuple[LedgerEntry, ...]] | None] = []
+        taken: set[str] = set()
+        for record in batch:
+            event = record.event
+            if event.message_id in taken or not _decidable(record, before.get(event.message_id)):
+                decided.append(None)
+                continue
+            taken.add(event.message_id)
+            settled, rejected = _settle(record, work)
+            decision = rejected or decide(settled, work.history(settled))
+            ended_apart = len(work.held_apart)
+            work.take(settled, decision)
+            decided.append((settled, decision, tuple(work.held_apart[ended_apart:])))
+        entries = [ledger_entry(*conclusion[:2], work.resent) for conclusion in decided if conclusion]
+        self._ledger.hear(connection, entries)
+        tally(connection, (entry for entry in entries if entry.message_id not in before))
+        told_records = _flush(connection, work, [*entries, *work.held_apart], before, ended_us)
+        if ask_due is not None:
+            versions = [_with_enrollee(work, record) for record in told_records]
+            write_due(connection, versions, ask_due, behind(conclusion[0] for conclusion in decided if conclusion))
+        records, outcomes = iter(told_records), list[Outcome]()
+        for record, conclusion in zip(batch, decided, strict=True):
+            if conclusion is None:
+                outcomes.append(Outcome(record.event.message_id, None, redelivered=True))
+                continue
+            settled, decision, apart = conclusion
+            versions_told = tuple(next(records) for _ in decision.alerts)
+            entry = ledger_entry(settled, decision, work.resent)
+            outcomes.append(Outcome(record.event.message_id, entry, decision, versions_told, apart=apart))
+        return outcomes
 
 
 def _settle(record: EventRecord, work: Work) -> tuple[EventRecord, Decision | None]:
@@ -206,16 +213,20 @@ def take_turns(connection: Connection, enrollee_ids: Iterable[str]) -> None:
 
 
 def _flush(
-    connection: Connection, work: Work, entries: Sequence[LedgerEntry], before: dict[str, tuple[str, str]]
+    connection: Connection,
+    work: Work,
+    entries: Sequence[LedgerEntry],
+    before: dict[str, tuple[str, str]],
+    ended_us: int,
 ) -> list[AlertRecord]:
     replaced = [entry for entry in entries if entry.message_id in before]
-    fresh = [ledger_row(entry) for entry in entries if entry.message_id not in before]
+    fresh = [ledger_row(entry, ended_us) for entry in entries if entry.message_id not in before]
     _expect(write_rows(connection, ledger, LEDGER_COLUMNS, fresh, "ON CONFLICT DO NOTHING"), len(fresh))
     write_rows(
         connection,
         ledger,
         LEDGER_COLUMNS,
-        [ledger_row(entry) for entry in replaced],
+        [ledger_row(entry, ended_us) for entry in replaced],
         "ON CONFLICT (message_id) DO UPDATE SET ending = excluded.ending, code = excluded.code, "
         "ended_us = excluded.ended_us",
     )

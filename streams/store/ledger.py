@@ -1,6 +1,6 @@
 """Endings of messages in, each kept once by message id; which have ended, and how many ended how."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -40,14 +40,14 @@ class NotTaken(NamedTuple):
     trigger: str
 
 
-def ledger_row(entry: LedgerEntry) -> Row:
-    """The row of one ending, in the order of `COLUMNS`."""
+def ledger_row(entry: LedgerEntry, ended_us: int) -> Row:
+    """The row of one ending, in the order of `COLUMNS`. `ended_us`: now, the same for all rows of a transaction."""
     return (
         entry.message_id,
         str(entry.ending),
         entry.code,
         to_us(entry.received_at),
-        to_us(datetime.now(UTC)),
+        ended_us,
         entry.place,
         entry.feed,
         entry.control_id,
@@ -61,6 +61,14 @@ def endings_of(connection: Connection, message_ids: Sequence[str]) -> dict[str, 
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
+def ended_at(connection: Connection, moments: Mapping[str, int]) -> set[str]:
+    """Those of the messages that ended at just these moments: by the transaction that wrote them so, and no other."""
+    if not moments:
+        return set()
+    rows = rows_among(connection, "SELECT message_id, ended_us FROM ledger WHERE message_id IN :among", list(moments))
+    return {row[0] for row in rows if row[1] == moments[row[0]]}
+
+
 def ended_first(entries: Iterable[LedgerEntry], new: set[str]) -> list[LedgerEntry]:
     """The entries of the messages in `new`, each message once."""
     return [entry for message_id, entry in {entry.message_id: entry for entry in entries}.items() if message_id in new]
@@ -72,7 +80,7 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._heard: dict[str, int] = {}
-        self._in_doubt: set[str] = set()  # new when they were written, and nobody heard of the COMMIT
+        self._in_doubt: dict[str, int] = {}  # new when written, at this moment, and nobody heard of the COMMIT
 
     def end(self, entries: Sequence[LedgerEntry]) -> int:
         """Write endings, with what feeds said by them; a message that has ended already keeps its ending.
@@ -82,21 +90,21 @@ class Ledger:
         return len(self.end_new(entries))
 
     def end_new(self, entries: Sequence[LedgerEntry]) -> set[str]:
-        """As `end`; gives the ids of the messages whose ending is new, or was in a try that was `Unavailable`."""
+        """As `end`; gives the ids of the messages whose ending is new, or of an earlier try that was `Unavailable`."""
         if not entries:
             return set()
-        rows, new = [ledger_row(entry) for entry in entries], set[str]()
+        ended_us = to_us(datetime.now(UTC))
+        rows, new = [ledger_row(entry, ended_us) for entry in entries], set[str]()
+        tried = {row[0]: self._in_doubt.pop(row[0]) for row in rows if row[0] in self._in_doubt}
         try:
             with self._database.writing() as connection:  # one transaction: a kill leaves no ending not added up
                 new = write_new(connection, ledger, COLUMNS, rows)
                 tally(connection, ended_first(entries, new))
                 self.hear(connection, entries)
+                return new | ended_at(connection, tried)
         except Unavailable:
-            self._in_doubt |= new
+            self._in_doubt |= tried | dict.fromkeys(new, ended_us)
             raise
-        again = self._in_doubt.intersection(entry.message_id for entry in entries)
-        self._in_doubt -= again
-        return new | again
 
     def feeds(self) -> dict[str, datetime]:
         """When each feed last sent something, a few seconds coarse."""

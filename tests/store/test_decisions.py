@@ -1,10 +1,12 @@
 """A batch of matched events in, one transaction of decisions out: once each, in order, also under other writers."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import Connection
 
 from parsers.events import EventKind, Identifier, Patient, Prior
 from rules.deciding.case import World
@@ -249,6 +251,49 @@ def test_two_workers_on_one_person_never_lose_or_repeat_a_version(store_url: str
     assert faults == []
     assert versions == list(range(1, 41))
     assert len(stays) == 1
+
+
+@contextmanager
+def lost_in_commit(store: Store, *, committed: bool) -> Iterator[None]:
+    """The next transaction ends without an answer."""
+    real = store.database.writing
+
+    @contextmanager
+    def writing() -> Iterator[Connection]:
+        with real() as connection:
+            yield connection
+            if not committed:
+                raise Unavailable("the connection was lost")
+        raise Unavailable("the connection was lost")
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Unavailable):
+        patched.setattr(store.database, "writing", writing)
+        yield
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_commit_nobody_heard_of_is_told_by_whoever_it_was_of(store_url: str, committed: bool) -> None:
+    first, second = Store.open(store_url, migrate=True), Store.open(store_url)
+    rejected = LedgerEntry(message_id(9), Ending.REJECTED, "pid_missing", NOW)
+    with lost_in_commit(first, committed=committed):
+        first.decisions.decide([record(1), record(2)], decide, NOW)
+    with lost_in_commit(first, committed=committed):
+        first.ledger.end_new([rejected])
+    second.decisions.decide([record(7, "E9", visit="V9")], decide, NOW)  # takes the position that was given back
+    elsewhere = [
+        outcome.alerts for outcome in second.decisions.decide([record(1), record(2)], decide, NOW) if outcome.alerts
+    ]
+    counted = second.ledger.end_new([rejected])
+    assert (len(elsewhere), counted) == ((0, set()) if committed else (2, {message_id(9)})), "the partition has moved"
+    again = [
+        outcome.alerts for outcome in first.decisions.decide([record(1), record(2)], decide, NOW) if outcome.alerts
+    ]
+    assert (len(again), first.ledger.end_new([rejected])) == ((2, {message_id(9)}) if committed else (0, set()))
+    unsent = {sent.position: sent for _, sent in first.changes.unsent()}
+    assert all(unsent[alert.position] == alert for alerts in elsewhere + again for alert in alerts)
+    assert not first.decisions._in_doubt and not first.ledger._in_doubt, "nothing is kept"
+    first.close()
+    second.close()
 
 
 def test_a_reader_that_asks_for_what_came_after_misses_nothing(store_url: str) -> None:
