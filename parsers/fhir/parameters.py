@@ -7,6 +7,8 @@ from typing import Any
 def parameters_of(resource: Mapping[str, Any]) -> dict[str, list[str]] | None:
     """In their order; "" for one without a simple value. `None`: it is no Parameters resource."""
     listed = resource.get("parameter", [])
+    if resource.get("resourceType", "Parameters") != "Parameters":
+        return None
     if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
         return None
     values: dict[str, list[str]] = {}

@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from parsers.http_headers import is_of_sending
+
 TOPIC: Final = "urn:x-warm-handoff:topic:stay"
 BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 JSON: Final = "application/fhir+json"
@@ -87,6 +89,8 @@ def asked(resource: Any) -> Asked | Refused:
         isinstance(header, str) and _HEADER.fullmatch(header) for header in headers
     ):
         return Refused("value", "channel.header must be 'Name: value'")
+    if any(is_of_sending(header.partition(":")[0]) for header in headers):
+        return Refused("value", "channel.header must not say how we send: host, content-length, connection")
     patients = _patients(resource.get("_criteria"))
     if patients is None:
         return Refused("not-supported", "the only filter is Encounter?patient=Patient/ID, given once")

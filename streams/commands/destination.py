@@ -157,9 +157,9 @@ def run_test(settings: Settings, destination_id: str, *, as_json: bool = False) 
 def run_state(settings: Settings, destination_id: str, state: str) -> int:
     """Pauses, resumes or removes one."""
     with open_store(settings) as store:
-        row = _row(store, destination_id)
-        changed = row.destination.model_copy(update={"state": State(state)})
-        store.destinations.put(changed, datetime.now(UTC), "by a person" if state == State.PAUSED else "")
+        _row(store, destination_id)
+        why = "by a person" if state == State.PAUSED else ""
+        store.destinations.move(destination_id, State(state), datetime.now(UTC), why)
     typer.echo(f"{destination_id} is {state}")
     return 0
 

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from cryptography import x509
 
+from parsers.http_headers import is_of_sending
 from rules.telling.destinations import WAYS_OF, Destination, FormKind, WayKind, Whose
 from rules.telling.directory import Directory
 from streams.run.problems import Problem
@@ -113,7 +114,7 @@ def header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not re.fullmatch(r"[A-Za-z0-9-]+", name.strip()) or not value.strip().isprintable():
         raise Problem("--header is 'Name: value'")
-    if name.strip().lower().startswith(("webhook-", "content-", "host", "transfer-encoding")):
+    if is_of_sending(name):
         raise Problem(f"--header cannot be {name.strip()}: that one is ours")
     return name.strip(), value.strip()
 

@@ -17,6 +17,7 @@ from rules.telling.destinations import State, Whose
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
+from streams.store import Store
 from streams.store.fhir import FhirClient
 from streams.store.opening import open_store
 from streams.tell.revocation import Revocations
@@ -41,6 +42,7 @@ def run_add(settings: Settings, client_id: str, keys: str, *, whose: str, tier: 
         raise Problem("--tier is full, general or withheld") from None
     with open_store(settings) as store:
         store.fhir.put_client(client, datetime.now(UTC))
+        _follow(store, client)
     typer.echo(f"{client_id} may sign in at {settings.fhir_url}/token")
     if not settings.fhir_port:
         typer.echo("HANDOFF_FHIR_PORT is not set: no FHIR server runs")
@@ -69,11 +71,20 @@ def run_remove(settings: Settings, client_id: str) -> int:
     with open_store(settings) as store:
         now = datetime.now(UTC)
         for destination, _ in store.fhir.subscriptions(client_id):
-            store.destinations.put(destination.model_copy(update={"state": State.REMOVED}), now)
+            store.destinations.move(destination.destination_id, State.REMOVED, now)
         if not store.fhir.remove_client(client_id):
             raise Problem("there is no such client: `handoff fhir-client list` shows those there are")
     typer.echo(f"{client_id} may not sign in any more")
     return 0
+
+
+def _follow(store: Store, client: FhirClient) -> None:
+    """What a client's subscriptions are told changes with whose it is."""
+    own = {name: getattr(client, name) for name in ("whose", "owner_id", "tier", "allow_private")}
+    for destination, _ in store.fhir.subscriptions(client.client_id):
+        row = store.destinations.find(destination.destination_id)
+        if row is not None:
+            store.destinations.put(row.destination.model_copy(update=own), datetime.now(UTC), row.why)
 
 
 def _keys(settings: Settings, given: str, allow_private: bool) -> dict[str, object]:

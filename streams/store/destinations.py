@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from cryptography.fernet import InvalidToken
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, true, update
 
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.destinations import Destination, State
@@ -32,6 +32,7 @@ class DestinationRow(NamedTuple):
     last_failure: str
     sequence: int  # of its last file
     rests_until: datetime | None  # after a failure; nothing is tried before
+    changed_at: datetime  # the row or its state, last
 
 
 class Destinations:
@@ -42,7 +43,7 @@ class Destinations:
         self._parsed: dict[str, tuple[str, Destination]] = {}  # by id, with the document it was read from
 
     def put(self, destination: Destination, now: datetime, why: str = "") -> None:
-        """Write a destination, new or changed. What waits for one that is removed is given up, its secrets go."""
+        """Write a destination, new or changed; one that was removed stays so."""
         values = {
             "state": str(destination.state),
             "document": destination.written().decode(),
@@ -50,25 +51,44 @@ class Destinations:
             "changed_us": to_us(now),
         }
         with self._database.writing() as connection:
-            changed = connection.execute(
+            this = destinations.c.destination_id == destination.destination_id
+            kept = connection.execute(
                 update(destinations)
-                .where(destinations.c.destination_id == destination.destination_id)
+                .where(this, destinations.c.state != str(State.REMOVED))
                 .values(**values, rests_until_us=0)
             )
-            if not changed.rowcount:
+            if not kept.rowcount and connection.scalar(select(destinations.c.state).where(this)) is None:
                 connection.execute(insert(destinations).values(destination_id=destination.destination_id, **values))
-            if destination.state is State.REMOVED:
+            next_values(connection, "destinations", 1)
+
+    def move(
+        self, destination_id: str, state: State, now: datetime, why: str = "", *, as_of: datetime | None = None
+    ) -> bool:
+        """Change the state and nothing else; gives whether that was done.
+
+        Not of one that was removed, nor of one that was changed after `as_of`. What waits for one that is removed now
+        is given up, its secrets go.
+        """
+        this = destinations.c.destination_id == destination_id
+        unchanged = destinations.c.changed_us <= to_us(as_of) if as_of else true()
+        with self._database.writing() as connection:
+            moved = connection.execute(
+                update(destinations)
+                .where(this, destinations.c.state != str(State.REMOVED), unchanged)
+                .values(state=str(state), why=why, changed_us=to_us(now), rests_until_us=0)
+            )
+            if not moved.rowcount:
+                return False
+            if state is State.REMOVED:
                 connection.execute(
                     update(deliveries)
-                    .where(
-                        deliveries.c.destination_id == destination.destination_id,
-                        deliveries.c.state == WAITING,
-                    )
+                    .where(deliveries.c.destination_id == destination_id, deliveries.c.state == WAITING)
                     .values(state=GIVEN_UP, failure=str(GiveUp.REMOVED), ended_us=to_us(now))
                 )
-                of_it = destination_secrets.c.destination_id == destination.destination_id
+                of_it = destination_secrets.c.destination_id == destination_id
                 connection.execute(delete(destination_secrets).where(of_it))
             next_values(connection, "destinations", 1)
+            return True
 
     def version(self) -> int:
         """Grows with every change of a destination."""
@@ -215,6 +235,7 @@ class Destinations:
             row.last_failure,
             row.sequence,
             from_us(row.rests_until_us) if row.rests_until_us else None,
+            from_us(row.changed_us),
         )
 
 

@@ -7,9 +7,14 @@ import pytest
 from joserfc.jwk import ECKey
 from typer.testing import CliRunner
 
+from rules.telling.destinations import FormKind, State
 from streams.cli import app
 from streams.run.problems import Problem
+from streams.run.settings import Settings
+from streams.store.fhir import CLIENT
+from streams.store.opening import open_store
 from streams.tell.ways.http import Http
+from tests.rigs.telling import NOW, destination
 
 KEY = ECKey.generate_key("P-384", {"kid": "one"})
 
@@ -47,6 +52,18 @@ def test_added_listed_and_removed(here: Path) -> None:
     assert "no FHIR client" in run("list")
     with pytest.raises(Problem, match="no such client"):
         run("remove", "oak")
+
+
+def test_whose_a_client_is_now_is_what_its_subscriptions_are_told(here: Path) -> None:
+    path = keys(here, KEY.as_dict(private=False))
+    run("add", "oak", path, "--whose", "practice:P1")
+    with open_store(Settings()) as store:
+        made = destination("sub-1", FormKind.SUBSCRIPTION, state=State.PAUSED, options={CLIENT: "oak"})
+        store.destinations.put(made, NOW, "requested")
+        run("add", "oak", path, "--whose", "practice:P2", "--tier", "general")
+        (row,) = store.destinations.all()
+    changed = row.destination
+    assert (changed.owner_id, changed.tier, changed.state, row.why) == ("P2", "general", State.PAUSED, "requested")
 
 
 @pytest.mark.parametrize(

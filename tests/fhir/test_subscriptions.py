@@ -74,6 +74,8 @@ def test_everything_that_can_be_asked() -> None:
         (wanted({"header": ["no colon"]}), "value"),
         (wanted({"header": "X: 1"}), "value"),
         (wanted({"header": ["X: 1\r\nHost: evil"]}), "value"),
+        (wanted({"header": ["X: 1", "content-LENGTH: 3"]}), "value"),
+        (wanted({"header": ["Host: evil"]}), "value"),
         (wanted(**filtered("Encounter?status=finished")), "not-supported"),
         (wanted(**filtered("Encounter?patient=Patient/1", "Encounter?patient=Patient/2")), "not-supported"),
         (wanted(**filtered(1)), "not-supported"),

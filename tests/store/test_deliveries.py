@@ -134,7 +134,7 @@ def test_pausing_keeps_what_is_due_and_removing_gives_it_up(filled: Store) -> No
     assert states(filled) == {"due": 1, "waiting": 1}
     (row,) = filled.destinations.all()
     assert (row.destination.state, row.why) == (State.PAUSED, "gone")
-    filled.destinations.put(HOOK.model_copy(update={"state": State.REMOVED}), NOW)
+    filled.destinations.move(HOOK.destination_id, State.REMOVED, NOW)
     assert states(filled) == {"due": 1, "given_up": 1}
     assert filled.destinations.all() == []
     decide_for(filled, [HOOK], record(2))  # by a worker that has not heard of it yet

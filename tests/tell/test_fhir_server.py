@@ -411,6 +411,14 @@ def test_scopes() -> None:
     assert words(granted("system/*.rs")) == (
         "system/CareTeam.s system/Encounter.rs system/Patient.rs system/Subscription.rs"
     )
+    for unread in (
+        "system/Patient.rs?_id=1",
+        "system/Patient.destroy",
+        "system/Patient.sr",
+        "system/Patient.",
+        "Patient.r",
+    ):
+        assert granted(unread) == {}, "never more than was asked for"
     assert words(granted("system/Subscription.write system/Encounter.read user/Patient.rs")) == (
         "system/Encounter.rs system/Subscription.cud"
     )

@@ -578,7 +578,7 @@ def test_a_version_is_due_to_a_destination_within_a_second_and_nothing_is_asked_
     live._looked = 0.0
     tell(stage, events(reader, adt("A01", 1), adt("A03", 1, minutes=60)))
     assert [row.version for row in store.deliveries.of(destination_id="d1")] == [2, 1]
-    store.destinations.put(to.model_copy(update={"state": State.REMOVED}), AT)
+    store.destinations.move(to.destination_id, State.REMOVED, AT)
     live._looked = 0.0
     assert live.ask() is None
 

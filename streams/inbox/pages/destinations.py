@@ -77,9 +77,7 @@ def _do(inbox: "Inbox", reader: "Reader", destination: Destination, deed: str, d
             again = store.deliveries.replay(where, since, now, [DeliveryState.GIVEN_UP], now)
             return "replay" if again else "nothing"
     state = State.PAUSED if deed == "pause" else State.ACTIVE
-    store.destinations.put(
-        destination.model_copy(update={"state": state}), now, BY_A_PERSON if state is State.PAUSED else ""
-    )
+    store.destinations.move(where, state, now, BY_A_PERSON if state is State.PAUSED else "")
     return str(state)
 
 

@@ -180,13 +180,12 @@ def patient_id(enrollee_id: str) -> str:
 
 
 def enrollee_of(fhir_id: str) -> str:
-    """The enrollee a Patient's id names."""
-    if not fhir_id.startswith("x."):
-        return fhir_id
+    """The enrollee a Patient's id names; "": none."""
     try:
-        return bytes.fromhex(fhir_id[2:]).decode()
+        enrollee_id = bytes.fromhex(fhir_id[2:]).decode() if fhir_id.startswith("x.") else fhir_id
     except ValueError:
         return ""
+    return enrollee_id if enrollee_id.isprintable() else ""
 
 
 def _hex(text: str) -> str:

@@ -1,21 +1,19 @@
 """The addresses of the FHIR server: requests in, each signed in and within its scopes, answers out."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final
-from urllib.parse import parse_qs
+from http import HTTPStatus
 
 import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from parsers.fhir.parameters import parameters_of
 from rules.telling.destinations import State
 from streams.run.crash import traced
 from streams.store import Store, Unavailable
@@ -28,12 +26,19 @@ from streams.tell.serving.capabilities import capabilities
 from streams.tell.serving.care_teams import CareTeams
 from streams.tell.serving.key_sets import KeySets
 from streams.tell.serving.notified import Notified
+from streams.tell.serving.requests import (
+    LARGEST,
+    document_of,
+    expect_json_wanted,
+    form_of,
+    number_of,
+    operation_of,
+    searched_by,
+)
 from streams.tell.serving.subscriptions import Subscriptions
 
 log = structlog.get_logger()
 
-MOST_BYTES: Final = 64 * 1024
-LAST: Final = 2**62
 Answer = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, sign_in.Asker], Awaitable[Response]]
 
@@ -69,6 +74,7 @@ class FhirApp:
             Route("/fhir/token", self._token, methods=["POST"]),
             Route("/fhir/Subscription", self._in("c", self._create), methods=["POST"]),
             Route("/fhir/Subscription", self._in("s", self._search)),
+            Route("/fhir/Subscription/_search", self._in("s", self._search), methods=["POST"]),
             Route("/fhir/Subscription/$status", self._in("r", self._status), methods=["GET", "POST"]),
             Route(f"{path}/$status", self._in("r", self._status), methods=["GET", "POST"]),
             Route(f"{path}/$events", self._in("r", self._events), methods=["GET", "POST"]),
@@ -80,8 +86,10 @@ class FhirApp:
             Route("/fhir/CareTeam", self._in("s", self._care_team, "CareTeam")),
             Route("/fhir/CareTeam/_search", self._in("s", self._care_team, "CareTeam"), methods=["POST"]),
         ]
-        handlers = {Wrong: _wrong, Unavailable: _away, Exception: _crashed}
-        return _named(Starlette(routes=routes, exception_handlers=handlers))
+        handlers = {Wrong: _wrong, HTTPException: _not_there, Unavailable: _away, Exception: _crashed}
+        app = Starlette(routes=routes, exception_handlers=handlers)
+        app.router.redirect_slashes = False  # behind a proxy we do not know our own address
+        return _named(app)
 
     def _in(
         self, letter: str, handler: Handler, kind: str = "Subscription"
@@ -94,6 +102,7 @@ class FhirApp:
             ORIGIN.set(request.client.host if request.client else "")
             if not asker.may(kind, letter):
                 raise Wrong(403, "forbidden", f"the scope system/{kind}.{letter} is missing")
+            expect_json_wanted(request)
             return await handler(request, asker)
 
         return signed_in
@@ -110,7 +119,8 @@ class FhirApp:
             }
         )
 
-    async def _metadata(self, _request: Request) -> Response:
+    async def _metadata(self, request: Request) -> Response:
+        expect_json_wanted(request)
         return resource(capabilities(self._base))
 
     async def _proven(self, assertion: str, now: datetime) -> FhirClient | None:
@@ -129,8 +139,10 @@ class FhirApp:
         return await run_in_threadpool(prove)
 
     async def _token(self, request: Request) -> Response:
-        form = parse_qs((await _body(request)).decode("utf-8", "replace"), max_num_fields=10)
-        given = {name: values[0] for name, values in form.items()}
+        try:
+            given = {name: values[0] for name, values in (await form_of(request)).items()}
+        except Wrong as wrong:
+            return JSONResponse({"error": "invalid_request"}, wrong.status, headers=NO_STORE)
         if given.get("grant_type") != sign_in.GRANT:
             return JSONResponse({"error": "unsupported_grant_type"}, 400, headers=NO_STORE)
         now = datetime.now(UTC)
@@ -150,7 +162,9 @@ class FhirApp:
         return JSONResponse(token, headers=NO_STORE)
 
     async def _create(self, request: Request, asker: sign_in.Asker) -> Response:
-        document, client = await self._document(request), await self._client(asker)
+        if "if-none-exist" in request.headers:
+            raise Wrong(412, "not-supported", "no conditional create: search by url first")
+        document, client = await document_of(request), await self._client(asker)
         wanted = await self._subscriptions.checked(document, client)
         made = await run_in_threadpool(self._subscriptions.create, wanted, document, client)
         self._news.set()
@@ -161,7 +175,7 @@ class FhirApp:
         return resource(subscription)
 
     async def _update(self, request: Request, asker: sign_in.Asker) -> Response:
-        document, name = await self._document(request), request.path_params["id"]
+        document, name = await document_of(request), request.path_params["id"]
         if document.get("status") == "off":
             await run_in_threadpool(self._subscriptions.end, name, asker.client_id, State.OFF)
             return resource(await run_in_threadpool(self._subscriptions.read, name, asker.client_id))
@@ -176,24 +190,21 @@ class FhirApp:
         return Response(status_code=204)
 
     async def _search(self, request: Request, asker: sign_in.Asker) -> Response:
-        unknown = set(request.query_params) - {"url", "status", "_format"}
-        if unknown:
-            raise Wrong(400, "not-supported", "search by url and status")
-        query = request.query_params
-        find = self._subscriptions.search
-        subscriptions = await run_in_threadpool(find, asker.client_id, query.get("url", ""), query.get("status", ""))
+        given = await searched_by(request, "url", "status")
+        search = self._subscriptions.search
+        subscriptions = await run_in_threadpool(search, asker.client_id, given["url"], given["status"])
         return resource(searchset(subscriptions, self._base))
 
     async def _status(self, request: Request, asker: sign_in.Asker) -> Response:
-        given = await self._parameters(request)
+        given = await operation_of(request)
         ids = [request.path_params["id"]] if "id" in request.path_params else given.get("id", [])
         if "id" in request.path_params:
             await run_in_threadpool(self._subscriptions.mine, ids[0], asker.client_id)
         return resource(await run_in_threadpool(self._notified.status, asker.client_id, ids, given.get("status", [])))
 
     async def _events(self, request: Request, asker: sign_in.Asker) -> Response:
-        given = await self._parameters(request)
-        since, until = _number(given, "eventsSinceNumber", 1), _number(given, "eventsUntilNumber", LAST)
+        given = await operation_of(request)
+        since, until = number_of(given, "eventsSinceNumber", 1), number_of(given, "eventsUntilNumber", LARGEST)
         content = given.get("content", [""])[0]
         events, name = self._notified.events, request.path_params["id"]
         return resource(await run_in_threadpool(events, asker.client_id, name, since, until, content, self._known()))
@@ -208,14 +219,9 @@ class FhirApp:
 
     async def _care_team(self, request: Request, asker: sign_in.Asker) -> Response:
         """By POST the identifier is in no address."""
-        given = {name: [value] for name, value in request.query_params.items()}
-        if request.method == "POST":
-            given = parse_qs((await _body(request)).decode("utf-8", "replace"), max_num_fields=10)
-        if set(given) - {"patient.identifier", "_format"}:
-            raise Wrong(400, "not-supported", "search by patient.identifier")
-        client, identifier = await self._client(asker), given.get("patient.identifier", [""])[0]
-        search = self._care_teams.search
-        return resource(await run_in_threadpool(search, client, identifier, self._known().directory))
+        given, client = await searched_by(request, "patient.identifier"), await self._client(asker)
+        search, directory = self._care_teams.search, self._known().directory
+        return resource(await run_in_threadpool(search, client, given["patient.identifier"], directory))
 
     async def _client(self, asker: sign_in.Asker) -> FhirClient:
         client = await run_in_threadpool(self._store.fhir.client, asker.client_id)
@@ -223,49 +229,18 @@ class FhirApp:
             raise Wrong(401, "login", "sign in: the client is not known any more")
         return client
 
-    async def _document(self, request: Request) -> dict[str, Any]:
-        try:
-            document = json.loads(await _body(request))
-            json.dumps(document, ensure_ascii=False, allow_nan=False).encode()  # what cannot be said again is no JSON
-        except (ValueError, RecursionError):
-            raise Wrong(400, "structure", "the body must be JSON") from None
-        if not isinstance(document, dict):
-            raise Wrong(400, "structure", "the body must be a resource")
-        return document
-
-    async def _parameters(self, request: Request) -> dict[str, list[str]]:
-        """Of a query, or of a Parameters resource."""
-        parameters: dict[str, list[str]] = {}
-        for name, value in request.query_params.multi_items():
-            parameters.setdefault(name, []).append(value)
-        given = await self._document(request) if request.method == "POST" else {}
-        said = parameters_of(given)
-        if said is None:
-            raise Wrong(400, "structure", "the body must be Parameters")
-        for name, values in said.items():
-            parameters.setdefault(name, []).extend(values)
-        return parameters
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise Wrong(413, "too-long", "the body is too long")
-    return body
-
-
-def _number(given: dict[str, list[str]], name: str, usual: int) -> int:
-    text = given.get(name, [str(usual)])[0]
-    if not text.isascii() or not text.isdigit() or (len(text) > 18 and text != str(LAST)):
-        raise Wrong(400, "value", f"{name} must be a whole number")
-    return int(text)
-
 
 async def _wrong(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Wrong)
     return outcome(error)
+
+
+async def _not_there(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = "not-found" if error.status_code == HTTPStatus.NOT_FOUND else "not-supported"
+    answer = outcome(Wrong(error.status_code, code, "metadata lists what there is"))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _crashed(_request: Request, _error: Exception) -> Response:

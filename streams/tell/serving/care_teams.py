@@ -30,7 +30,7 @@ class CareTeams:
     def search(self, client: FhirClient, identifier: str, directory: Directory) -> dict[str, Any]:
         """`identifier`: system|value, an authority's name or OID as its HL7 v2 has it (PID-3.4). Raises `Wrong`."""
         system, bar, value = identifier.partition("|")
-        if not (bar and system and value) or len(identifier) > LONGEST:
+        if not (bar and system and value and identifier.isprintable()) or len(identifier) > LONGEST:
             raise Wrong(400, "required", "patient.identifier must be system|value")
         now = datetime.now(UTC)
         hospital = client.owner_id if client.whose is Whose.HOSPITAL else ""

@@ -62,7 +62,8 @@ class Notified:
 
     def encounter(self, client_id: str, alert_id: str, known: Known) -> dict[str, Any]:
         """Raises `Wrong`."""
-        for seen in self._seen(self._store.fhir.told_to(client_id, alert_id=alert_id), known):
+        versions = self._store.fhir.told_to(client_id, alert_id=alert_id) if alert_id.isprintable() else []
+        for seen in self._seen(versions, known):
             self._note(client_id, [seen], "FHIR Encounter")
             return encounter(seen, self._base)
         raise Wrong(404, "not-found", "there is no such Encounter")

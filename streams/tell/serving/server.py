@@ -102,11 +102,11 @@ class FhirServer:
         try:
             async with self._few:
                 if self._upkeep.over(row, now):
-                    await run_in_threadpool(self._upkeep.switch_off, destination, now)
+                    await run_in_threadpool(self._upkeep.switch_off, row, now)
                 elif kind := self._upkeep.what(row, now):
                     parcel, secrets = await run_in_threadpool(self._upkeep.made, destination, kind, now)
                     said = await self._way.deliver(parcel, destination, secrets)
-                    await run_in_threadpool(self._upkeep.settle, destination, kind, said, datetime.now(UTC))
+                    await run_in_threadpool(self._upkeep.settle, row, kind, said, datetime.now(UTC))
         except Unavailable:  # at the next look
             return
         except Exception as error:  # one subscription's fault must not end the others

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,7 @@ ALLOWED: Final = {
     "CareTeam": frozenset("s"),
 }
 _VERBS: Final = {"read": "rs", "write": "cud", "*": "cruds"}  # SMART 1 words as SMART 2 letters
+_SCOPE: Final = re.compile(r"system/(\*|[A-Za-z]+)\.(read|write|\*|(?=[cruds])c?r?u?d?s?)")
 
 
 class Asker(NamedTuple):
@@ -43,14 +45,12 @@ class Asker(NamedTuple):
 
 
 def granted(scope: str) -> dict[str, frozenset[str]]:
-    """What of the asked scopes is given."""
+    """What of the asked scopes is given: nothing of one that we cannot read whole, such as one with a filter."""
     scopes: dict[str, frozenset[str]] = {}
-    for word in scope.split():
-        kind, _, letters = word.removeprefix("system/").partition(".")
-        wanted = frozenset(_VERBS.get(letters, letters))
+    for match in filter(None, map(_SCOPE.fullmatch, scope.split())):
+        kind, letters = match[1], frozenset(_VERBS.get(match[2], match[2]))
         for resource in ALLOWED if kind == "*" else {kind} & ALLOWED.keys():
-            if word.startswith("system/") and wanted:
-                scopes[resource] = scopes.get(resource, frozenset()) | (wanted & ALLOWED[resource])
+            scopes[resource] = scopes.get(resource, frozenset()) | (letters & ALLOWED[resource])
     return {resource: letters for resource, letters in scopes.items() if letters}
 
 
@@ -105,7 +105,9 @@ def read(secret: bytes, token: str, now: datetime) -> Asker | None:
 def named_by(assertion: str) -> tuple[str, str]:
     """The client and the key that an assertion names, unproven; "" for what it does not name."""
     client_id, kid = _unproven(assertion).get("iss"), _unproven(assertion, part=0).get("kid")
-    return client_id if isinstance(client_id, str) else "", kid if isinstance(kid, str) else ""
+    return client_id if isinstance(client_id, str) and client_id.isprintable() else "", kid if isinstance(
+        kid, str
+    ) else ""
 
 
 def _unproven(assertion: str, part: int = 1) -> dict[str, Any]:

@@ -63,8 +63,8 @@ class Subscriptions:
 
     def end(self, subscription_id: str, client_id: str, state: State) -> None:
         """Switched off, or deleted. Raises `Wrong`."""
-        destination, _ = self.mine(subscription_id, client_id)
-        self._store.destinations.put(destination.model_copy(update={"state": state}), datetime.now(UTC))
+        self.mine(subscription_id, client_id)
+        self._store.destinations.move(subscription_id, state, datetime.now(UTC))
 
     def read(self, subscription_id: str, client_id: str) -> dict[str, Any]:
         """Raises `Wrong`."""

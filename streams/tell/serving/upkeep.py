@@ -43,8 +43,9 @@ class Upkeep:
         end = row.destination.options.get("end")
         return bool(end) and row.destination.state is not State.OFF and datetime.fromisoformat(str(end)) <= now
 
-    def switch_off(self, destination: Destination, now: datetime) -> None:
-        self._store.destinations.put(destination.model_copy(update={"state": State.OFF}), now, "its end is over")
+    def switch_off(self, row: DestinationRow, now: datetime) -> None:
+        where = row.destination.destination_id
+        self._store.destinations.move(where, State.OFF, now, "its end is over", as_of=row.changed_at)
 
     def made(self, destination: Destination, kind: Kind, now: datetime) -> tuple[Parcel, Secrets]:
         """The parcel and the secrets it goes with."""
@@ -54,13 +55,14 @@ class Upkeep:
         secrets = self._store.destinations.secrets_of(destination.destination_id, self._secret, now)
         return notification_parcel(bundle, destination), Secrets(secrets)
 
-    def settle(self, destination: Destination, kind: Kind, said: Delivered | NotDelivered, now: datetime) -> None:
-        where = destination.destination_id
+    def settle(self, row: DestinationRow, kind: Kind, said: Delivered | NotDelivered, now: datetime) -> None:
+        """What its client did meanwhile, such as deleting it, counts more than how a handshake before that ended."""
+        where = row.destination.destination_id
         if kind is Kind.HANDSHAKE:
-            taken = isinstance(said, Delivered)
-            state = State.ACTIVE if taken else State.PAUSED
+            state = State.ACTIVE if isinstance(said, Delivered) else State.PAUSED
             why = "" if isinstance(said, Delivered) else str(said.failure)
-            self._store.destinations.put(destination.model_copy(update={"state": state}), now, why)
+            if not self._store.destinations.move(where, state, now, why, as_of=row.changed_at):
+                return
         if isinstance(said, Delivered):
             self._store.destinations.heard_well(where, now)
         elif kind is Kind.HEARTBEAT:
