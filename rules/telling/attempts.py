@@ -2,7 +2,7 @@
 
 The schedule is the one that Standard Webhooks 1.0.0 prints: eleven tries over three days and three hours, so that a
 receiver which is down over a weekend loses nothing. `Retry-After` (RFC 9110 10.2.3) is honored, but never below our own
-delay and never above twice of it.
+delay and never above an hour or twice our own delay, whichever is longer.
 """
 
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ DELAYS: Final = tuple(
     timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400, 86400)
 )  # before the second try, the third, ...; 98 hours in all
 JITTER: Final = 0.2  # of a delay, up or down
+MOST_ASKED: Final = timedelta(hours=1)  # that a receiver may ask us to wait where our own delay is short
 FEW: Final = 3  # tries of what the receiver says is wrong with what we send: sending it again rarely mends it
 PAUSE_AFTER: Final = timedelta(days=5)  # without any success
 APART: Final = timedelta(hours=12)  # and two failures so far apart, so that one bad night pauses nobody
@@ -77,7 +78,7 @@ def after_failure(
     delay = DELAYS[tries - 1]
     wait = delay * (1 + JITTER * (2 * chance - 1))
     if retry_after is not None:
-        wait = max(wait, min(retry_after, 2 * delay))
+        wait = max(wait, min(retry_after, max(2 * delay, MOST_ASKED)))
     return Again(now + wait)
 
 

@@ -157,7 +157,9 @@ def run_test(settings: Settings, destination_id: str, *, as_json: bool = False) 
 def run_state(settings: Settings, destination_id: str, state: str) -> int:
     """Pauses, resumes or removes one."""
     with open_store(settings) as store:
-        _row(store, destination_id)
+        row = _row(store, destination_id)
+        if row.destination.form is FormKind.SUBSCRIPTION and state == State.ACTIVE:
+            raise Problem("a FHIR subscription that stands still is its client's to start")
         why = "by a person" if state == State.PAUSED else ""
         store.destinations.move(destination_id, State(state), datetime.now(UTC), why)
     typer.echo(f"{destination_id} is {state}")
@@ -176,10 +178,10 @@ def run_replay(
     """Makes a span wait again."""
     states = [DeliveryState.GIVEN_UP, *([DeliveryState.DELIVERED] if delivered else [])]
     with open_store(settings) as store:
-        _row(store, destination_id)
+        destination, directory = _row(store, destination_id).destination, store.directory.read()
         now = datetime.now(UTC)
         end = until.astimezone(UTC) if until else now
-        again = store.deliveries.replay(destination_id, since.astimezone(UTC), end, states, now)
+        again = store.deliveries.replay(destination, since.astimezone(UTC), end, states, now, directory)
     if as_json:
         print_json({"destination_id": destination_id, "again": again})
     else:

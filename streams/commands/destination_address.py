@@ -20,6 +20,7 @@ from streams.tell.contacts import INSTRUCTIONS, PROGRAMS
 from streams.tell.forms.sms import FORM
 from streams.tell.revocation import Revocations
 from streams.tell.ways.http import METHOD
+from streams.tell.ways.mllp import without_tls
 from streams.tell.ways.sftp import HOST_KEY, fingerprint_of, place_of
 
 _WORD: Final = r"[A-Za-z0-9_.-]{1,60}"
@@ -61,7 +62,8 @@ def check_address(settings: Settings, made: Destination) -> None:
             host, _, port = made.address.rpartition(":")
             if not host or not port.isdigit() or not 0 < int(port) < 65536:
                 raise Problem("the address must be host:port")
-            _reached(resolve(host.strip("[]"), int(port), private=made.allow_private, allowed=settings.tell_allow))
+            plain, allowed = without_tls(made), settings.tell_allow
+            _reached(resolve(host.strip("[]"), int(port), private=made.allow_private, allowed=allowed, plain=plain))
         case WayKind.FOLDER:
             if not Path(made.address).is_absolute() or not Path(made.address).is_dir():
                 raise Problem("the address must be the absolute path of a folder that is there, or sftp://user@host/…")

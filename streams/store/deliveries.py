@@ -12,17 +12,18 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Text, bindparam, case, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Text, bindparam, func, or_, select, update
 
 from parsers.people import Enrollee
 from rules.decisions import Action, Alert
-from rules.telling.attempts import GiveUp
-from rules.telling.destinations import NO_PATIENT, State
+from rules.telling.destinations import NO_PATIENT, Destination, State
+from rules.telling.directory import Directory
 from streams.store.claiming import READY, oldest, take, waiting_for
 from streams.store.database import Database
 from streams.store.delivery import Backlog, Claimed, DeliveryRow, DeliveryState, End, Standing, Sums
-from streams.store.destinations import GIVEN_UP, WAITING, WELL
+from streams.store.destinations import GIVEN_UP, WAITING, WELL, give_up_waiting
 from streams.store.panel_rows import enrollee_on, load_enrollees
+from streams.store.replaying import replay
 from streams.store.tables import alert_versions, alerts, deliveries, destinations, from_us, to_us
 
 
@@ -127,12 +128,12 @@ class Deliveries:
                 connection.execute(WELL, [{"b_where": where, "b_now": to_us(now)} for where in well])
             return int(result.rowcount)
 
-    def hold_on(self, delivery_ids: Collection[str], by: str, until: datetime) -> None:
-        """Keep deliveries in hand for longer."""
+    def hold_on(self, delivery_ids: Collection[str], by: str, until: datetime) -> int:
+        """Keep deliveries in hand for longer; gives how many were still ours."""
         if not delivery_ids:
-            return
+            return 0
         with self._database.writing() as connection:
-            connection.execute(
+            result = connection.execute(
                 update(deliveries)
                 .where(
                     deliveries.c.delivery_id == bindparam("b_id"),
@@ -142,6 +143,7 @@ class Deliveries:
                 .values(claimed_until_us=to_us(until)),
                 [{"b_id": delivery_id} for delivery_id in sorted(delivery_ids)],
             )
+            return int(result.rowcount)
 
     def waits(self, destination_id: str) -> bool:
         """Whether anything waits for a destination."""
@@ -185,11 +187,14 @@ class Deliveries:
 
     def enrollees_of(self, versions: Sequence[Alert]) -> dict[tuple[str, datetime], Enrollee]:
         """The enrollee of each version as on the day it tells of, by (enrollee_id, occurred_at)."""
+        with self._database.reading() as connection:
+            return self._people_of(connection, versions)
+
+    def _people_of(self, connection: Connection, versions: Sequence[Alert]) -> dict[tuple[str, datetime], Enrollee]:
         if not versions:
             return {}
         earliest = min(alert.occurred_at for alert in versions)
-        with self._database.reading() as connection:
-            rows, homes = load_enrollees(connection, {alert.enrollee_id for alert in versions}, self._day(earliest))
+        rows, homes = load_enrollees(connection, {alert.enrollee_id for alert in versions}, self._day(earliest))
         return {
             (alert.enrollee_id, alert.occurred_at): enrollee_on(
                 rows[alert.enrollee_id], homes.get(alert.enrollee_id, ()), self._day(alert.occurred_at)
@@ -202,49 +207,28 @@ class Deliveries:
         return at.astimezone(self._database.zone).date()
 
     def replay(
-        self, destination_id: str, since: datetime, until: datetime, states: Collection[DeliveryState], now: datetime
+        self,
+        destination: Destination,
+        since: datetime,
+        until: datetime,
+        states: Collection[DeliveryState],
+        now: datetime,
+        directory: Directory,
     ) -> int:
-        """Make deliveries of a span wait again, under the same ids; gives how many."""
+        """Make deliveries of a span wait again, under the same ids, and what followed them; gives how many."""
         with self._database.writing() as connection:
-            mine = (
-                select(deliveries.c.delivery_id)
-                .where(
-                    deliveries.c.destination_id == destination_id,
-                    deliveries.c.made_us >= to_us(since),
-                    deliveries.c.made_us < to_us(until),
-                    deliveries.c.state.in_([str(state) for state in states]),
-                )
-                .order_by(deliveries.c.delivery_id)
-                .with_for_update()
-            )
-            done = connection.execute(
-                update(deliveries)
-                .where(deliveries.c.delivery_id.in_(mine))
-                .values(
-                    state=WAITING,
-                    due_us=to_us(now),
-                    tries=0,
-                    ended_us=0,
-                    batch=0,
-                    claimed_until_us=0,
-                    claimed_by="",
-                    maybe=case((deliveries.c.state == str(DeliveryState.DELIVERED), 1), else_=deliveries.c.maybe),
-                )
-            )
-            return int(done.rowcount)
+            return replay(connection, destination, (since, until), states, now, self._people_of, directory)
 
     def give_up_removed(self, now: datetime) -> int:
-        """End what became due to a destination while it was being removed; gives how many."""
+        """End what became due to a destination, or was in hand, while it was being removed; gives how many."""
         removed = select(destinations.c.destination_id).where(destinations.c.state == str(State.REMOVED))
-        late = deliveries.c.destination_id.in_(removed) & (deliveries.c.state == WAITING)
+        late = deliveries.c.destination_id.in_(removed)
+        waits = select(deliveries.c.delivery_id).where(late, deliveries.c.state == WAITING)
         with self._database.reading() as connection:
-            if not connection.scalar(select(deliveries.c.delivery_id).where(late).limit(1)):
+            if not connection.scalar(waits.limit(1)):
                 return 0
         with self._database.writing() as connection:
-            ended = connection.execute(
-                update(deliveries).where(late).values(state=GIVEN_UP, failure=str(GiveUp.REMOVED), ended_us=to_us(now))
-            )
-            return int(ended.rowcount)
+            return give_up_waiting(connection, late, now)
 
     def sums(self) -> dict[str, Sums]:
         """How many deliveries of each destination are where."""

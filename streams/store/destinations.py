@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from cryptography.fernet import InvalidToken
-from sqlalchemy import bindparam, delete, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, select, true, update
 
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.destinations import Destination, State
@@ -18,6 +18,7 @@ from streams.store.tables import deliveries, destination_secrets, destinations, 
 
 WAITING: Final = "waiting"  # streams.store.delivery.DeliveryState
 GIVEN_UP: Final = "given_up"
+_ANEW: Final = {"rests_until_us": 0, "failures": 0, "first_failed_us": 0}
 
 
 class DestinationRow(NamedTuple):
@@ -43,7 +44,7 @@ class Destinations:
         self._parsed: dict[str, tuple[str, Destination]] = {}  # by id, with the document it was read from
 
     def put(self, destination: Destination, now: datetime, why: str = "") -> None:
-        """Write a destination, new or changed; one that was removed stays so."""
+        """Write a destination, new or changed, whose health begins anew; one that was removed stays so."""
         values = {
             "state": str(destination.state),
             "document": destination.written().decode(),
@@ -53,9 +54,7 @@ class Destinations:
         with self._database.writing() as connection:
             this = destinations.c.destination_id == destination.destination_id
             kept = connection.execute(
-                update(destinations)
-                .where(this, destinations.c.state != str(State.REMOVED))
-                .values(**values, rests_until_us=0)
+                update(destinations).where(this, destinations.c.state != str(State.REMOVED)).values(**values, **_ANEW)
             )
             if not kept.rowcount and connection.scalar(select(destinations.c.state).where(this)) is None:
                 connection.execute(insert(destinations).values(destination_id=destination.destination_id, **values))
@@ -66,8 +65,9 @@ class Destinations:
     ) -> bool:
         """Change the state and nothing else; gives whether that was done.
 
-        Not of one that was removed, nor of one that was changed after `as_of`. What waits for one that is removed now
-        is given up, its secrets go.
+        Not of one that was removed, nor of one that was changed after `as_of`. One that is told again begins anew: what
+        it failed in before does not pause it. What waits for one that is removed now is given up, unless somebody has
+        it in hand, and its secrets go.
         """
         this = destinations.c.destination_id == destination_id
         unchanged = destinations.c.changed_us <= to_us(as_of) if as_of else true()
@@ -75,16 +75,12 @@ class Destinations:
             moved = connection.execute(
                 update(destinations)
                 .where(this, destinations.c.state != str(State.REMOVED), unchanged)
-                .values(state=str(state), why=why, changed_us=to_us(now), rests_until_us=0)
+                .values(state=str(state), why=why, changed_us=to_us(now), **(_ANEW if state is State.ACTIVE else {}))
             )
             if not moved.rowcount:
                 return False
             if state is State.REMOVED:
-                connection.execute(
-                    update(deliveries)
-                    .where(deliveries.c.destination_id == destination_id, deliveries.c.state == WAITING)
-                    .values(state=GIVEN_UP, failure=str(GiveUp.REMOVED), ended_us=to_us(now))
-                )
+                give_up_waiting(connection, deliveries.c.destination_id == destination_id, now)
                 of_it = destination_secrets.c.destination_id == destination_id
                 connection.execute(delete(destination_secrets).where(of_it))
             next_values(connection, "destinations", 1)
@@ -182,9 +178,10 @@ class Destinations:
             connection.execute(WELL, [{"b_where": destination_id, "b_now": to_us(now)}])
 
     def failed(
-        self, destination_id: str, failure: Failure, now: datetime, rests_until: datetime
+        self, destination_id: str, failure: Failure, now: datetime, rests_until: datetime | None
     ) -> DestinationRow | None:
-        """A destination failed; gives how it does now."""
+        """A destination failed and rests, or not; gives how it does now."""
+        rests = {} if rests_until is None else {"rests_until_us": to_us(rests_until)}
         with self._database.writing() as connection:
             connection.execute(
                 update(destinations)
@@ -194,7 +191,7 @@ class Destinations:
                     first_failed_us=func.coalesce(func.nullif(destinations.c.first_failed_us, 0), to_us(now)),
                     last_failed_us=to_us(now),
                     last_failure=str(failure),
-                    rests_until_us=to_us(rests_until),
+                    **rests,
                 )
             )
             row = connection.execute(
@@ -237,6 +234,24 @@ class Destinations:
             from_us(row.rests_until_us) if row.rests_until_us else None,
             from_us(row.changed_us),
         )
+
+
+def give_up_waiting(connection: Connection, where: ColumnElement[bool], now: datetime) -> int:
+    """End what waits for destinations that were removed and is in nobody's hand; gives how many.
+
+    What was in the hand of a process that died may have arrived.
+    """
+    ended = connection.execute(
+        update(deliveries)
+        .where(where, deliveries.c.state == WAITING, deliveries.c.claimed_until_us <= to_us(now))
+        .values(
+            state=GIVEN_UP,
+            failure=str(GiveUp.REMOVED),
+            ended_us=to_us(now),
+            maybe=case((deliveries.c.claimed_until_us > 0, 1), else_=deliveries.c.maybe),
+        )
+    )
+    return int(ended.rowcount)
 
 
 WELL: Final = (

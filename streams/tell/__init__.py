@@ -3,6 +3,7 @@
 process              the process: forms, ways and the store put together, health, gauges, the orderly way out
 deliver              what is due, claimed, tried and ended, one turn a destination
 in_thread            what waits, in a thread
+in_hand              what this process claimed, and whether it still is its own
 resting              how long a destination that fails rests, when it is paused
 empties              the files that say that nothing was
 slots                hours and spans of destinations

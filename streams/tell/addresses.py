@@ -104,19 +104,24 @@ def split_url(url: str, *, plain: bool) -> SplitResult:
 
 async def look_up(url: str, *, private: bool, allowed: Iterable[str] = ()) -> Target:
     """Resolve and judge the host of a URL. `private`: the own network is allowed. `allowed`: CIDR ranges that are, too.
+    Without TLS nothing goes anywhere else.
 
     Raises `NotAllowed`, and `OSError` when the name leads nowhere.
     """
     parts = split_url(url, plain=private)
     host = str(parts.hostname)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    addresses = await resolve(host, port, private=private, allowed=allowed)
+    addresses = await resolve(host, port, private=private, allowed=allowed, plain=parts.scheme == "http")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, host, port, path, addresses)
 
 
-async def resolve(host: str, port: int, *, private: bool, allowed: Iterable[str] = ()) -> tuple[str, ...]:
-    """Every address of a host, none of which is forbidden. Raises `NotAllowed`, `OSError`."""
+async def resolve(
+    host: str, port: int, *, private: bool, allowed: Iterable[str] = (), plain: bool = False
+) -> tuple[str, ...]:
+    """Every address of a host, none of which is forbidden. `plain`: what goes there is not encrypted, so it must not
+    leave the own network. Raises `NotAllowed`, `OSError`.
+    """
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(RESOLVE_SECONDS):
         entries = await loop.run_in_executor(
@@ -131,6 +136,8 @@ async def resolve(host: str, port: int, *, private: bool, allowed: Iterable[str]
             raise NotAllowed("the address is link-local or a cloud's own, which no destination may be")
         if not (private or ours or public(address)):
             raise NotAllowed("the address lies in a private or special network")
+        if plain and public(address) and not ours:
+            raise NotAllowed("nothing goes without TLS beyond the own network")
     if not addresses:
         raise NotAllowed("the address leads nowhere")
     return addresses

@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
 from rules.telling.attempts import Failure
 from streams.tell.addresses import NotAllowed
@@ -12,6 +13,14 @@ from streams.tell.way import Delivered, NotDelivered
 CONNECT_SECONDS: Final = 5.0
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def opened(addresses: Sequence[str], port: int, **tls: Any) -> Streams:
+    """A connection to the first of these that takes one. Raises `OSError`."""
+    for address in addresses[:-1]:
+        with suppress(OSError):
+            return await asyncio.open_connection(address, port, **tls)
+    return await asyncio.open_connection(addresses[-1], port, **tls)
 
 
 async def connected(opening: Awaitable[Streams]) -> Streams | NotDelivered:

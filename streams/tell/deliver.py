@@ -27,6 +27,7 @@ from streams.store.delivery import Claimed, DeliveryState, End
 from streams.store.destinations import DestinationRow
 from streams.tell.empties import Empties
 from streams.tell.form import Form, Item
+from streams.tell.in_hand import InHand
 from streams.tell.in_thread import InThread
 from streams.tell.resting import Resting
 from streams.tell.seen import Known, seen_by
@@ -84,7 +85,7 @@ class Teller:
         self._turns = Turns()
         self._ready: deque[str] = deque()
         self._looked = datetime.min.replace(tzinfo=UTC)
-        self._in_hand: set[str] = set()
+        self._in_hand = InHand()
         self._stopping = False
         self.settler = Settler(lambda ends: self._in_thread(store.deliveries.settle, ends, name, now()))
         self._resting = Resting(store, ways, known, self._in_thread)
@@ -130,7 +131,6 @@ class Teller:
         claimed = await self._claimed()
         by_destination: dict[str, list[Claimed]] = {}
         for delivery in claimed:
-            self._in_hand.add(delivery.delivery_id)
             by_destination.setdefault(delivery.destination_id, []).append(delivery)
         for destination_id, deliveries in by_destination.items():
             self._turns.begin(destination_id, self._serve(destination_id, deliveries))
@@ -150,8 +150,10 @@ class Teller:
                 if (destination_id := self._ready.popleft()) not in self._turns:
                     where.append(destination_id)
             if where:
-                claim = partial(store.claim, self._name, self._now(), self._hold, where, each=OF_ONE_DESTINATION)
+                now = self._now()
+                claim = partial(store.claim, self._name, now, self._hold, where, each=OF_ONE_DESTINATION)
                 if claimed := await self._in_thread(claim):
+                    self._in_hand.take(claimed, now + self._hold)
                     return claimed
             if fresh and not self._ready:
                 return []
@@ -165,15 +167,15 @@ class Teller:
         while True:
             await asyncio.sleep(self._hold.total_seconds() / 4)
             try:
-                await self._in_thread(
-                    self._store.deliveries.hold_on, tuple(self._in_hand), self._name, self._now() + self._hold
-                )
+                held, until = self._in_hand.held(self._now()), self._now() + self._hold
+                if await self._in_thread(self._store.deliveries.hold_on, held, self._name, until) == len(held):
+                    self._in_hand.extend(held, until)
             except Unavailable as error:
                 self.away = type(error).__name__
 
     async def _settle(self, ends: Sequence[End]) -> None:
         await self.settler.settle(ends)
-        self._in_hand.difference_update(end.delivery_id for end in ends)
+        self._in_hand.drop(end.delivery_id for end in ends)
 
     async def _release(self, claimed: Sequence[Claimed]) -> None:
         now = self._now()
@@ -200,7 +202,7 @@ class Teller:
         except* Exception as errors:  # one destination's fault must not end the others
             log.error("destination_crashed", destination=destination_id, **traced(errors.exceptions[0]))
         finally:
-            self._in_hand.difference_update(delivery.delivery_id for delivery in claimed)
+            self._in_hand.drop(delivery.delivery_id for delivery in claimed)
 
     async def _turn(self, row: DestinationRow, claimed: Sequence[Claimed], known: Known) -> None:
         destination = row.destination
@@ -242,11 +244,14 @@ class Teller:
             elif not await self._failed(destination, [delivery], said):
                 stopped = True
 
+        def goes_on() -> bool:
+            return bool(left) and not stopped and not self._stopping and self._in_hand.holds([left[0][0]], self._now())
+
         async def go_on() -> None:
-            while left and not stopped and not self._stopping:
+            while goes_on():
                 await deliver_next()
 
-        if not self._stopping:
+        if goes_on():
             await deliver_next()  # who does not answer is asked with one
         async with asyncio.TaskGroup() as group:
             for _ in range(way.at_once):
@@ -260,15 +265,17 @@ class Teller:
         destination = row.destination
         where = destination.destination_id
         most = int(destination.options.get("max_count", ROWS_OF_A_FILE))
-        taken = await self._in_thread(
-            self._store.deliveries.claim_all, where, self._name, self._now(), self._hold, most, claimed
-        )
+        now = self._now()
+        claim_all = self._store.deliveries.claim_all
+        taken = await self._in_thread(claim_all, where, self._name, now, self._hold, most, claimed)
         if not taken:
             return
-        self._in_hand.update(delivery.delivery_id for delivery in taken)
+        self._in_hand.take(taken, now + self._hold)
         try:
             number = taken[0].batch or await self._in_thread(self._store.deliveries.number_batch, where, taken)
             items = await self._in_thread(self._items, destination, taken, known)
+            if not self._in_hand.holds(taken, self._now()):
+                return
             said = await self._try(form, way, items, destination, secrets, number)
             if isinstance(said, GiveUp):
                 await self._given_up(destination, taken, said)
@@ -281,7 +288,7 @@ class Teller:
             else:
                 await self._failed(destination, taken, said)
         finally:
-            self._in_hand.difference_update(delivery.delivery_id for delivery in taken)
+            self._in_hand.drop(delivery.delivery_id for delivery in taken)
 
     async def _try(
         self, form: Form, way: Way, items: Sequence[Item], destination: Destination, secrets: Secrets, number: int
@@ -358,7 +365,7 @@ class Teller:
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.AGAIN).inc(len(claimed) - given_up)
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.GIVEN_UP).inc(given_up)
         metrics.DELIVERY_FAILURES.labels(destination.way, said.failure).inc()
-        return not await self._resting.rests(destination, said.failure, now)
+        return not await self._resting.rests(destination, said.failure, now, said.retry_after)
 
     async def _empties(self) -> None:
         """Writes the file that says that nothing was, where it is wanted."""

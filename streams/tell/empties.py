@@ -83,7 +83,7 @@ class Empties:
         said = unopened if kept is None else await way.deliver(parcel, destination, Secrets(kept))
         if isinstance(said, NotDelivered):
             metrics.DELIVERY_FAILURES.labels(destination.way, said.failure).inc()
-            await self._resting.rests(destination, said.failure, now)
+            await self._resting.rests(destination, said.failure, now, said.retry_after)
         elif await self._in_thread(self._store.deliveries.number_batch, where, (), row.sequence):
             await self._in_thread(self._store.destinations.heard_well, where, now)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from rules.telling.attempts import STOPS_DESTINATION, Failure, pauses
+from rules.telling.attempts import MOST_ASKED, STOPS_DESTINATION, Failure, pauses
 from rules.telling.destinations import Destination, WayKind
 from streams.run import metrics
 from streams.store import Store
@@ -17,6 +17,7 @@ from streams.tell.way import Delivered, Secrets, Way
 
 log = structlog.get_logger()
 
+_OF_CONTENT: Final = frozenset({Failure.REFUSED, Failure.NEVER, Failure.CRASHED})  # another delivery may well arrive
 REST: Final = (timedelta(seconds=5), timedelta(minutes=10))  # after the first failure, and at most
 
 
@@ -31,19 +32,27 @@ class Resting:
         self._known = known
         self._in_thread = in_thread
 
-    async def rests(self, destination: Destination, failure: Failure, now: datetime) -> bool:
-        """Lets a destination rest, or pauses it; whether it rests. What is refused for its content rests nobody."""
-        if failure in (Failure.REFUSED, Failure.NEVER, Failure.CRASHED):
-            return False
-        where = destination.destination_id
-        row = await self._in_thread(self._store.destinations.failed, where, failure, now, now + REST[0])
+    async def rests(
+        self, destination: Destination, failure: Failure, now: datetime, asked: timedelta | None = None
+    ) -> bool:
+        """Lets a destination rest, for as long as it `asked` at least, or pauses it; whether it does either.
+
+        What is refused for its content rests nobody, but who refuses everything for days is paused like others.
+        """
+        of_content = failure in _OF_CONTENT
+        where, at_least = destination.destination_id, max(REST[0], min(asked or REST[0], MOST_ASKED))
+        until = None if of_content else now + at_least
+        row = await self._in_thread(self._store.destinations.failed, where, failure, now, until)
         if row is None:
             return True
-        rest = min(REST[0] * 2 ** min(row.failures - 1, 20), REST[1])
-        await self._in_thread(self._store.destinations.rest, where, now + rest)
         first, last = row.first_failed_at or now, row.last_failed_at or now
         if failure in STOPS_DESTINATION or pauses(first, last, row.succeeded_at, now):
             await self.pause(destination, failure, now)
+        elif of_content:
+            return False
+        else:
+            rest = max(min(REST[0] * 2 ** min(row.failures - 1, 20), REST[1]), at_least)
+            await self._in_thread(self._store.destinations.rest, where, now + rest)
         return True
 
     async def pause(self, destination: Destination, failure: Failure, now: datetime) -> None:

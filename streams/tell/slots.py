@@ -27,6 +27,7 @@ def opens_in(hours: str, local: datetime) -> timedelta:
     minute = local.weekday() * DAY + local.hour * 60 + local.minute
     wait = min((start - minute) % WEEK for start, _ in spans)
     opens = local.replace(second=0, microsecond=0) + timedelta(minutes=wait)  # on the wall
+    opens = opens.replace(fold=int(opens.date() == local.date() and local.fold))  # of an hour that comes twice, its own
     return opens.astimezone(UTC) - local.astimezone(UTC)
 
 

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
 from rules.telling.attempts import Failure
-from rules.telling.destinations import Wants
+from rules.telling.destinations import FormKind, State, Wants
 from streams.cli import app
 from streams.run.problems import Problem
 from streams.run.settings import load_settings
@@ -20,7 +20,7 @@ from streams.store.delivery import DeliveryState, End
 from streams.store.opening import open_store
 from tests.rigs.receiver import Receiver
 from tests.rigs.store import line, record
-from tests.rigs.telling import decide_for
+from tests.rigs.telling import decide_for, destination
 
 
 @pytest.fixture(autouse=True)
@@ -161,6 +161,13 @@ def test_paused_resumed_told_again_and_removed_and_the_sum_holds(here: Path) -> 
     assert "nobody outside is told" in run("list")
     with pytest.raises(Problem, match="is or was one of that id"):
         add("files", str(here), form="csv")
+
+
+def test_a_subscription_that_stands_still_is_started_by_its_client_alone() -> None:
+    with open_store(load_settings()) as store:
+        store.destinations.put(destination("s", FormKind.SUBSCRIPTION, state=State.OFF), datetime.now(UTC))
+    with pytest.raises(Problem, match="its client's to start"):
+        run("resume", "s")
 
 
 def test_the_secrets_of_what_is_removed_are_forgotten() -> None:

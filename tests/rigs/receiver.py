@@ -19,7 +19,8 @@ class Got(NamedTuple):
 
 
 class Receiver:
-    """Answers `POST /<manner>/<name>`: ok, 500, 429, 410, 401, 400, hang, reset, redirect, huge, drip, unknown.
+    """Answers `POST /<manner>/<name>`: ok, 500, 429, 410, 401, 400, hang, reset, redirect, huge, drip, dripping_ok,
+    unknown.
 
     `unknown` takes what it gets and resets without an answer. What was taken lies in `got`.
     """
@@ -105,8 +106,9 @@ class Receiver:
             case "huge":
                 connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 10485760\r\n\r\n")
                 connection.sendall(bytes(10_485_760))
-            case "drip":
-                connection.sendall(b"HTTP/1.1 500 No\r\ncontent-length: 10000\r\n\r\n")
+            case "drip" | "dripping_ok":
+                status = b"500 No" if manner == "drip" else b"200 OK"
+                connection.sendall(b"HTTP/1.1 " + status + b"\r\ncontent-length: 10000\r\n\r\n")
                 while not self._ended.is_set():
                     connection.sendall(b"x")
                     time.sleep(0.2)

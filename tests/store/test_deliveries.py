@@ -10,7 +10,7 @@ from rules.telling.destinations import FormKind, State, Whose
 from streams.store import Store
 from streams.store.delivery import Claimed, DeliveryState, End, delivery_id
 from tests.rigs.store import decide, message_id, panel, record, store, store_url
-from tests.rigs.telling import NOW, SECRET, decide_for, destination, minutes, retracting, take_back
+from tests.rigs.telling import DIRECTORY, NOW, SECRET, decide_for, destination, minutes, retracting, take_back
 
 __all__ = ["store", "store_url"]
 
@@ -44,6 +44,19 @@ def again(store: Store, claimed, at, *, maybe: bool = False) -> int:
         for delivery in claimed
     ]
     return store.deliveries.settle(ends, "a", NOW)
+
+
+def give_up(store: Store, claimed) -> None:
+    ends = [
+        End(delivery.delivery_id, delivery.destination_id, DeliveryState.GIVEN_UP, NOW, Failure.SERVER_ERROR)
+        for delivery in claimed
+    ]
+    assert store.deliveries.settle(ends, "a", NOW) == len(ends)
+
+
+def replay(store: Store, states: list[DeliveryState], to=HOOK) -> int:
+    """Of the minute in which everything begins."""
+    return store.deliveries.replay(to, NOW, NOW + minutes(1), states, NOW, DIRECTORY)
 
 
 def states(store: Store, name: str = "d1") -> dict[str, int]:
@@ -142,6 +155,18 @@ def test_pausing_keeps_what_is_due_and_removing_gives_it_up(filled: Store) -> No
     assert {row.failure for row in filled.deliveries.of(destination_id="d1")} == {GiveUp.REMOVED}
 
 
+def test_what_is_in_hand_while_its_destination_is_removed_is_not_forgotten(filled: Store) -> None:
+    decide_for(filled, [HOOK], record(1), record(3, "E2", visit="V2"))
+    sent, died_with = claim(filled)
+    filled.destinations.move("d1", State.REMOVED, NOW)
+    assert delivered(filled, [sent]) == 1, "it was under way"
+    assert filled.deliveries.give_up_removed(NOW) == 0
+    assert filled.deliveries.give_up_removed(NOW + HOLD) == 1
+    assert states(filled) == {"due": 2, "delivered": 1, "given_up": 1}
+    ended = {row.delivery_id: row for row in filled.deliveries.of(destination_id="d1")}
+    assert ended[died_with.delivery_id].maybe, "a process that was killed tells nobody"
+
+
 def test_a_newer_state_takes_the_place_of_an_unsent_one_and_an_event_never_does(filled: Store) -> None:
     state = destination("s1", FormKind.CSV, address="/tmp/x")
     filled.destinations.put(state, NOW)
@@ -197,10 +222,46 @@ def test_a_replay_waits_again_under_the_same_id(filled: Store) -> None:
     decide_for(filled, [HOOK], record(1))
     first = claim(filled)
     delivered(filled, first)
-    assert filled.deliveries.replay("d1", NOW, NOW + minutes(1), [DeliveryState.GIVEN_UP], NOW) == 0
-    assert filled.deliveries.replay("d1", NOW, NOW + minutes(1), [DeliveryState.DELIVERED], NOW) == 1
+    assert replay(filled, [DeliveryState.GIVEN_UP]) == 0
+    assert replay(filled, [DeliveryState.DELIVERED]) == 1
+    assert replay(filled, [DeliveryState.DELIVERED]) == 0, "what waits already"
     assert [delivery.delivery_id for delivery in claim(filled)] == [first[0].delivery_id]
     assert states(filled) == {"due": 1, "waiting": 1}
+
+
+def test_a_replay_of_what_never_arrived_is_followed_by_the_retraction_that_was_not_due(filled: Store) -> None:
+    decide_for(filled, [HOOK], record(1))
+    give_up(filled, claim(filled))
+    decide_for(filled, [HOOK], take_back(2), rule=retracting)
+    assert states(filled) == {"due": 1, "given_up": 1}
+    assert replay(filled, [DeliveryState.GIVEN_UP]) == 2
+    for version in (1, 2):
+        claimed = claim(filled)
+        assert [delivery.alert.version for delivery in claimed] == [version]
+        delivered(filled, claimed)
+    assert states(filled) == {"due": 2, "delivered": 2}
+
+
+def test_after_a_replay_the_newest_version_is_heard_last(filled: Store) -> None:
+    """Also when it had arrived long ago, and its time is not in the span."""
+    decide_for(filled, [HOOK], record(1))
+    give_up(filled, claim(filled))
+    later = NOW + minutes(10)
+    decide_for(filled, [HOOK], record(2), now=later)
+    delivered(filled, claim(filled, now=later))
+    assert replay(filled, [DeliveryState.GIVEN_UP]) == 2
+    assert [delivery.alert.version for delivery in claim(filled, now=later)] == [1]
+    assert states(filled) == {"due": 2, "waiting": 2}
+
+
+def test_a_replay_of_states_tells_the_newest_of_a_stay(filled: Store) -> None:
+    rows = destination("f1", FormKind.CSV, address="/tmp/x")
+    filled.destinations.put(rows, NOW)
+    for number in (1, 2):
+        decide_for(filled, [rows], record(number))
+        delivered(filled, claim(filled))
+    assert replay(filled, list(DeliveryState), rows) == 1
+    assert [delivery.alert.version for delivery in claim(filled)] == [2]
 
 
 def test_a_file_takes_everything_in_order_and_is_the_same_again_after_a_cut(filled: Store) -> None:

@@ -77,6 +77,15 @@ def test_the_own_network_by_leave_only(monkeypatch: pytest.MonkeyPatch) -> None:
         look(monkeypatch, "https://ehr.local/", "10.2.2.3", allowed=("10.1.0.0/16",))
 
 
+def test_nothing_goes_without_tls_beyond_the_own_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever allows the own network has not allowed to be overheard on the way to another's."""
+    for where in (("8.8.8.8",), ("10.1.2.3", "8.8.8.8")):
+        with pytest.raises(NotAllowed, match="without TLS"):
+            look(monkeypatch, "http://ehr.example/", *where, private=True)
+    leased = look(monkeypatch, "http://ehr.example/", "8.8.8.8", private=True, allowed=("8.8.0.0/16",))
+    assert leased.addresses == ("8.8.8.8",), "said to be one's own, such as by a line of one's own"
+
+
 def test_a_name_is_looked_at_again_for_each_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     look(monkeypatch, "https://example.org/", "8.8.8.8")
     with pytest.raises(NotAllowed):

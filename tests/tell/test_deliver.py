@@ -113,6 +113,14 @@ class Rig:
         """The same, no turn waiting for another to end."""
         asyncio.run(self._turn(apart=False))
 
+    async def one_claim(self) -> None:
+        """One claim and what becomes of it."""
+        teller = self._teller()
+        settling = asyncio.create_task(teller.settler.run())
+        assert await teller.once()
+        await teller.settled()
+        settling.cancel()
+
     def empty_files(self) -> None:
         """What a teller does from time to time beside."""
         asyncio.run(self._teller()._empty_files.write())
@@ -191,6 +199,66 @@ def test_days_of_silence_pause_a_destination_and_one_bad_night_does_not(store: S
     row = store.destinations.find("d1")
     assert row and (row.destination.state, row.why) == (State.PAUSED, "no_connection")
     assert store.deliveries.sums()["d1"].balanced
+
+
+def test_who_refuses_everything_for_days_is_paused_like_others_and_rests_meanwhile_never(store: Store) -> None:
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    rig = Rig(store, Scripted(*[NotDelivered(Failure.REFUSED, "404")] * 60))
+    for day in range(6):
+        decide_for(store, [hook], record(10 + day, f"E{day}", visit=f"V{day}"), now=rig.now)
+        for after in (0, 10, 600):
+            rig.turn(timedelta(seconds=after))
+        row = store.destinations.find("d1")
+        assert row and row.destination.state is (State.PAUSED if day == 5 else State.ACTIVE)
+        assert row.failures == (16 if day == 5 else 3 * (day + 1))
+        rig.now += timedelta(days=1)
+
+
+def test_who_is_told_again_begins_anew(store: Store) -> None:
+    """One more failure after somebody resumed it is not five days of them."""
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    decide_for(store, [hook], record(1))
+    for day in (0, 1, 5):
+        row = store.destinations.failed("d1", Failure.NO_CONNECTION, NOW + timedelta(days=day), None)
+    assert row and row.failures == 3
+    store.destinations.put(hook, NOW + timedelta(days=5))
+    rig = Rig(store, Scripted(NotDelivered(Failure.NO_CONNECTION)))
+    rig.turn(timedelta(days=5))
+    row = store.destinations.find("d1")
+    assert row and (row.failures, row.destination.state) == (1, State.ACTIVE)
+
+
+def test_a_receiver_that_asks_us_to_wait_is_left_alone_for_so_long(store: Store) -> None:
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    decide_for(store, [hook], record(1), record(3, "E2", visit="V2"))
+    way = Scripted(NotDelivered(Failure.SLOW_DOWN, "429", minutes(20)))
+    rig = Rig(store, way)
+    for after in (0, 1, 18):
+        rig.turn(minutes(after))
+        assert len(way.sent) == 1, "neither that one nor another"
+    rig.turn(minutes(2))
+    assert {row.state for row in rows(store)} == {DeliveryState.DELIVERED}
+
+
+def test_who_was_stopped_for_longer_than_it_may_hold_sends_nothing_more(store: Store) -> None:
+    """Another may have delivered it by then, and the versions after it."""
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    decide_for(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 9)))
+
+    class Stopped(Scripted):
+        async def deliver(self, parcel, to, secrets):
+            rig.now += timedelta(minutes=2)
+            return await super().deliver(parcel, to, secrets)
+
+    way = Stopped()
+    rig = Rig(store, way)
+    asyncio.run(rig.one_claim())
+    assert len(way.sent) == 1
+    assert store.deliveries.sums()["d1"].waiting == 7
 
 
 def test_a_time_out_on_the_first_version_does_not_keep_the_retraction_away(store: Store) -> None:
@@ -485,6 +553,13 @@ def test_a_file_that_says_that_nothing_was_goes_where_the_others_go_with_their_s
         "stays_20261122T130000Z_20261122T130000Z_000002.csv",
     ]
     assert store.destinations.find("dead").last_failure == Failure.NO_CONNECTION
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_in_the_hour_that_comes_twice_nobody_waits_for_a_time_that_is_over(fold: int) -> None:
+    local = datetime(2026, 11, 1, 1, 30, tzinfo=default_policy().tz, fold=fold)
+    assert opens_in("01:45-01:50", local) == minutes(15)
+    assert opens_in("07:00-07:30", local) == minutes(390 - 60 * fold)
 
 
 def test_hours_and_slots() -> None:

@@ -227,7 +227,8 @@ def test_a_report_that_overtakes_the_relay_s_answer_is_read_at_the_next_look(
     store: Store, mailbox, tmp_path: Path
 ) -> None:
     came = Came(store, tmp_path / "back", nudged(store, mailbox))
-    store.deliveries.replay("ortiz", NOW - timedelta(days=1), NOW + timedelta(days=1), list(DeliveryState), NOW)
+    to, day = store.destinations.find("ortiz").destination, timedelta(days=1)
+    store.deliveries.replay(to, NOW - day, NOW + day, list(DeliveryState), NOW, DIRECTORY)
     waiting = rows(store, "ortiz")[0].delivery_id
     about = b"Message-ID: <" + waiting.encode() + b"@handoff.example>\r\n\r\n"
     assert came.back(returned(about, "5.1.1")) == {"early": 1}

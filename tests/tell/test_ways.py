@@ -15,6 +15,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination, FormKind, Whose
+from streams.tell import addresses
+from streams.tell.connecting import opened, reached
 from streams.tell.relay import Relay, reach
 from streams.tell.signing import new_key, new_secret, public_key, signature
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
@@ -80,6 +82,29 @@ def test_every_wait_ends_and_nobody_knows_whether_it_arrived(
     assert isinstance(said, NotDelivered)
     assert said.failure is Failure.TIMED_OUT
     assert time.monotonic() - began < 5
+
+
+def test_a_receiver_that_took_it_may_say_so_slowly(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.3)
+    assert post(receiver.url("dripping_ok/x")) == Delivered("200")
+
+
+def test_of_the_addresses_of_a_name_one_that_takes_a_connection_is_enough(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by MLLP: a name often has an address of IPv6 beside the one that somebody listens at."""
+
+    async def resolved(host: str, port: int, **_: object) -> tuple[str, ...]:
+        return "127.0.0.9", "127.0.0.1"
+
+    monkeypatch.setattr(addresses, "resolve", resolved)
+    assert post(receiver.url("ok/x")) == Delivered("202")
+    assert asyncio.run(_reached_any("127.0.0.9", "127.0.0.1", port=receiver.port)) == Delivered()
+    assert asyncio.run(_reached_any("127.0.0.9", port=receiver.port)) == NotDelivered(Failure.NO_CONNECTION)
+
+
+async def _reached_any(*where: str, port: int) -> Delivered | NotDelivered:
+    return await reached(opened(where, port))
 
 
 def test_an_endless_answer_is_not_read(receiver: Receiver) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from parsers.events import Address, PersonName
 from parsers.people import Enrollee
 from rules.decisions import Action, AlertKind, Owner, Priority
-from rules.telling.attempts import DELAYS, JITTER, Again, Ended, Failure, GiveUp, after_failure, pauses
+from rules.telling.attempts import DELAYS, JITTER, MOST_ASKED, Again, Ended, Failure, GiveUp, after_failure, pauses
 from rules.telling.confidentiality import Relationship
 from rules.telling.destinations import FormKind, State, Whose, relationship_to
 from rules.telling.due import DestinationIndex
@@ -119,11 +119,15 @@ def test_a_row_that_cannot_be_is_refused(changes: dict) -> None:
 
 
 @given(st.sampled_from(list(Failure)), st.integers(1, 30), st.floats(0, 0.999), st.integers(0, 10**7))
-def test_the_next_try_is_never_before_our_own_delay_nor_beyond_twice_of_it(failure, tries, chance, after) -> None:
-    what = after_failure(failure, tries, NOW, chance, timedelta(seconds=after))
+def test_the_next_try_is_never_before_our_own_delay_nor_before_what_the_receiver_asks_within_measure(
+    failure, tries, chance, after
+) -> None:
+    asked = timedelta(seconds=after)
+    what = after_failure(failure, tries, NOW, chance, asked)
     if isinstance(what, Again):
         delay = DELAYS[tries - 1]
-        assert delay * (1 - JITTER) <= what.at - NOW <= 2 * delay
+        most = max(2 * delay, MOST_ASKED)
+        assert max(delay * (1 - JITTER), min(asked, most)) <= what.at - NOW <= most
     else:
         assert what.why in (GiveUp.TRIED_ENOUGH, GiveUp.NOT_WANTED)
 

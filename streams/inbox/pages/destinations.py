@@ -74,7 +74,8 @@ def _do(inbox: "Inbox", reader: "Reader", destination: Destination, deed: str, d
             return "tested"
         case "replay":
             since = now - timedelta(days=int(days) if days in SPANS else 1)
-            again = store.deliveries.replay(where, since, now, [DeliveryState.GIVEN_UP], now)
+            given_up, directory = [DeliveryState.GIVEN_UP], store.directory.read()
+            again = store.deliveries.replay(destination, since, now, given_up, now, directory)
             return "replay" if again else "nothing"
     state = State.PAUSED if deed == "pause" else State.ACTIVE
     store.destinations.move(where, state, now, BY_A_PERSON if state is State.PAUSED else "")

@@ -9,6 +9,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -18,12 +19,13 @@ import httpx2 as httpx
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
 from streams.tell.addresses import NotAllowed, Target, look_up
-from streams.tell.connecting import Streams, reached
+from streams.tell.connecting import Streams, opened, reached
 from streams.tell.signing import SIGNING, SIGNING_KEY, signature
 from streams.tell.way import BEARER, Delivered, NotDelivered, Parcel, Secrets
 
 CONNECT_SECONDS: Final = 10.0  # where this machine is short of time, half of it is our own
 ALL_SECONDS: Final = 20.0
+BODY_SECONDS: Final = 5.0  # of an answer, after its status
 FETCH_SECONDS: Final = 10.0
 READ_AT_MOST: Final = 20_000  # bytes of an answer
 HEADERS: Final = "headers"  # name of a secret: JSON of name and value pairs
@@ -108,7 +110,7 @@ class Http:
     async def _connect(self, to: Destination) -> Streams:
         target = await look_up(to.address, private=to.allow_private, allowed=self._allowed)
         tls: dict[str, Any] = {"ssl": self._context, "server_hostname": target.host} if target.scheme == "https" else {}
-        return await asyncio.open_connection(target.addresses[0], target.port, **tls)
+        return await opened(target.addresses, target.port, **tls)
 
     async def fetch(self, address: str, private: bool, most_bytes: int) -> bytes | None:
         """What a GET answers with 200; `None` where the address may not be asked, or says anything else or more."""
@@ -116,7 +118,7 @@ class Http:
             target = await look_up(address, private=private, allowed=self._allowed)
             async with asyncio.timeout(FETCH_SECONDS):
                 headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "identity"}
-                answer = await self._client.send(self._request("GET", target, headers), stream=True)
+                answer = await self._ask("GET", target, headers)
                 try:
                     body, whole = await _read(answer, most_bytes)
                 finally:
@@ -125,9 +127,18 @@ class Http:
             return None
         return body if whole and answer.status_code == 200 else None
 
-    def _request(self, method: str, target: Target, headers: Mapping[str, str], body: bytes = b"") -> httpx.Request:
-        """To the address that was judged, under the host's own name."""
-        address = target.addresses[0]
+    async def _ask(self, method: str, target: Target, headers: Mapping[str, str], body: bytes = b"") -> httpx.Response:
+        """The answer of the first address that takes a connection; its body is not read yet."""
+        for address in target.addresses[:-1]:
+            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                return await self._client.send(self._request(method, target, address, headers, body), stream=True)
+        request = self._request(method, target, target.addresses[-1], headers, body)
+        return await self._client.send(request, stream=True)
+
+    def _request(
+        self, method: str, target: Target, address: str, headers: Mapping[str, str], body: bytes
+    ) -> httpx.Request:
+        """To an address that was judged, under the host's own name."""
         where = f"[{address}]" if ":" in address else address
         return self._client.build_request(
             method,
@@ -140,15 +151,16 @@ class Http:
     async def _send(
         self, parcel: Parcel, to: Destination, target: Target, headers: dict[str, str]
     ) -> Delivered | NotDelivered:
-        request = self._request("POST", target, headers, parcel.body)
         if to.options.get(METHOD) == "GET":  # of a gateway for texts: what would be the body is its query
             between = "&" if "?" in target.path else "?"
             target = target._replace(path=f"{target.path}{between}{parcel.body.decode()}")
-            request = self._request("GET", target, headers)
-        answer = await self._client.send(request, stream=True)
+            answer = await self._ask("GET", target, headers)
+        else:
+            answer = await self._ask("POST", target, headers, parcel.body)
         try:
-            await _read(answer, READ_AT_MOST)
-        except (httpx.HTTPError, OSError):
+            async with asyncio.timeout(BODY_SECONDS):
+                await _read(answer, READ_AT_MOST)
+        except (httpx.HTTPError, OSError):  # a receiver that took it may say so as slowly as it likes
             if not answer.is_success:
                 raise
         finally:

@@ -13,7 +13,7 @@ from parsers.hl7.mllp import Decoder, frame
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination
 from streams.tell.addresses import resolve
-from streams.tell.connecting import Streams, connected, reached
+from streams.tell.connecting import Streams, connected, opened, reached
 from streams.tell.revocation import Revocations
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
@@ -30,7 +30,7 @@ _SAID: Final = {
 
 
 class Mllp:
-    """MLLP to any number of receivers, TLS unless the destination says `plain` (only within one's own network)."""
+    """MLLP to any number of receivers, by TLS but within one's own network."""
 
     at_once = 1
 
@@ -71,10 +71,11 @@ class Mllp:
     async def _connect(self, to: Destination) -> Streams:
         host, _, port = to.address.rpartition(":")
         host = host.strip("[]")
-        addresses = await resolve(host, int(port), private=to.allow_private, allowed=self._allowed)
-        if to.allow_private and to.options.get("tls") != "1":
-            return await asyncio.open_connection(addresses[0], int(port))
-        return await asyncio.open_connection(addresses[0], int(port), ssl=self._context, server_hostname=host)
+        plain = without_tls(to)
+        addresses = await resolve(host, int(port), private=to.allow_private, allowed=self._allowed, plain=plain)
+        if plain:
+            return await opened(addresses, int(port))
+        return await opened(addresses, int(port), ssl=self._context, server_hostname=host)
 
     def _usable(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether a connection that was kept still stands, to somebody we still trust."""
@@ -86,6 +87,11 @@ class Mllp:
         for _, writer in self._open.values():
             writer.close()
         self._open.clear()
+
+
+def without_tls(to: Destination) -> bool:
+    """Whether a destination is spoken to in the clear: within the own network, unless it asks for TLS there."""
+    return to.allow_private and to.options.get("tls") != "1"
 
 
 async def _exchange(

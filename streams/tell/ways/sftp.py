@@ -8,7 +8,8 @@ same file comes again whole: a half-written `.part` is written anew, one that is
 import asyncio
 import hashlib
 import posixpath
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -91,7 +92,7 @@ class Sftp:
         try:
             async with asyncio.timeout(ALL_SECONDS):
                 addresses = await resolve(place.host, place.port, private=to.allow_private, allowed=self._allowed)
-                connection = await self._connection(place, addresses[0], to.options, secrets)
+                connection = await self._connected(place, addresses, to.options, secrets)
                 try:
                     return await work(await connection.start_sftp_client(), place.folder)
                 finally:
@@ -113,6 +114,15 @@ class Sftp:
             return NotDelivered(Failure.TIMED_OUT)
         except (OSError, UnicodeError):
             return NotDelivered(Failure.NO_CONNECTION)
+
+    async def _connected(
+        self, place: Place, addresses: Sequence[str], options: Mapping[str, str], secrets: Secrets
+    ) -> asyncssh.SSHClientConnection:
+        """To the first of the addresses that takes a connection."""
+        for address in addresses[:-1]:
+            with suppress(OSError):
+                return await self._connection(place, address, options, secrets)
+        return await self._connection(place, addresses[-1], options, secrets)
 
     async def _connection(
         self, place: Place, address: str, options: Mapping[str, str], secrets: Secrets
