@@ -13,6 +13,7 @@ HASH_KEY: Final = "hash_key"  # the fact that holds the trace of the key
 BACKED_UP: Final = "backed_up_at"  # the fact that says when the last backup ended
 SESSION_DAYS: Final = 7
 ATTEMPT_DAYS: Final = 1
+CLOCKS_APART_US: Final = 3_600_000_000  # no two machines are further apart, unless one of them is wrong
 _AT_ONCE: Final = 5_000
 
 
@@ -80,14 +81,19 @@ class KeepingUp:
         return tuple(ParkedFeed(row.sender, row.feed, row.code, from_us(row.since_us)) for row in rows)
 
     def lease(self, name: str, holder: str, now: datetime, seconds: float) -> bool:
-        """Whether `holder` may do `name` until `seconds` from now: nobody else holds it, or not any longer."""
-        until = to_us(now + timedelta(seconds=seconds))
+        """Whether `holder` may do `name` until `seconds` from now: nobody else holds it, or not any longer.
+
+        What a clock that was wrong has written of a later time holds nobody up once it is right again.
+        """
+        row = (name, holder, to_us(now + timedelta(seconds=seconds)))
         with self._database.writing() as connection:
             rest = (
                 "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_us = excluded.until_us "
-                f"WHERE leases.holder = excluded.holder OR leases.until_us < {to_us(now)}"
+                "WHERE leases.holder = excluded.holder "
+                f"OR leases.until_us < excluded.until_us - {int(seconds * 1_000_000)} "
+                f"OR leases.until_us > excluded.until_us + {CLOCKS_APART_US}"
             )
-            return write_rows(connection, leases, ("name", "holder", "until_us"), [(name, holder, until)], rest) == 1
+            return write_rows(connection, leases, ("name", "holder", "until_us"), [row], rest) == 1
 
     def fact(self, name: str) -> str:
         """What is noted under a name; "" for nothing."""

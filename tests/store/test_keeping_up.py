@@ -42,6 +42,13 @@ def test_one_process_at_a_time_holds_a_lease(store: Store) -> None:
     assert not store.keeping_up.lease("relay", "one", NOW + timedelta(seconds=21), 10)
 
 
+def test_a_lease_of_a_wrong_clock_holds_nobody_up(store: Store) -> None:
+    assert store.keeping_up.lease("relay", "ahead", NOW + timedelta(days=400), 10)
+    assert store.keeping_up.lease("relay", "right", NOW, 10)
+    assert store.keeping_up.lease("replay", "a little ahead", NOW + timedelta(minutes=20), 10)
+    assert not store.keeping_up.lease("replay", "right", NOW, 10)
+
+
 def test_the_first_fact_stays_unless_it_is_replaced(store: Store) -> None:
     assert store.keeping_up.fact("x") == ""
     assert store.keeping_up.note_fact("x", "1") == "1"
