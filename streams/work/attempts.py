@@ -49,6 +49,7 @@ class Attempts(Generic[R]):
         self._id_of = id_of
         self._in_store = in_store
         self._runs: dict[tuple[str, int], tuple[int, int]] = {}  # first offset since the assignment, and the next
+        self._in_hand: list[str] = []  # names of what is noted and worked on now
 
     async def each(
         self,
@@ -66,12 +67,18 @@ class Attempts(Generic[R]):
         for group in self._groups(records, before):
             names = [self._name(message_id) for message_id in map(self._id_of, group) if message_id in watched - ended]
             taken = await self._in_store(self._store.keeping_up.take_up, names, datetime.now(UTC)) if names else {}
+            self._in_hand = names
             if len(group) == 1 and max(taken.values(), default=0) > MOST_ATTEMPTS:
                 await give_up(group[0])
             else:
                 await run(group)
-            if names:
-                await self._in_store(self._store.keeping_up.came_through, names)
+            await self.came_through()
+
+    async def came_through(self) -> None:
+        """What is in hand has been looked at and stopped nobody; that it waits for something else is not its fault."""
+        names, self._in_hand = self._in_hand, []
+        if names:
+            await self._in_store(self._store.keeping_up.came_through, names)
 
     def _groups(self, records: Sequence[R], before: Mapping[str, int]) -> Iterator[list[R]]:
         """In order; alone is what has been tried twice, the rest comes in small groups."""
@@ -113,7 +120,6 @@ class Attempts(Generic[R]):
         for message_id in ended:
             del known[message_id]
         if not known:
-            self._store.keeping_up.take_up(
-                [self._name(message_id) for message_id in ids if message_id not in ended], datetime.now(UTC)
-            )
+            self._in_hand = [self._name(message_id) for message_id in ids if message_id not in ended]
+            self._store.keeping_up.take_up(self._in_hand, datetime.now(UTC))
         return known, ended

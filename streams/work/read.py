@@ -15,7 +15,8 @@ import structlog
 
 from parsers.events import Event
 from rules.endings import LedgerEntry
-from streams.kafka.outlet import Outlet
+from streams.kafka.client import BrokerAway
+from streams.kafka.outlet import Outlet, Output
 from streams.kafka.records import Envelope
 from streams.run import metrics
 from streams.run.metrics import Newer, Part, Stage
@@ -102,7 +103,7 @@ class ReadStage:
         announced = [item for item in batch.ended if item.output]
         outputs = [forward.output for forward in batch.forwards] + [item.output for item in announced if item.output]
         refused, _ = await asyncio.gather(  # of different messages, so neither has to wait for the other
-            self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "read"),
+            self._publish(outputs),
             self._end([item for item in batch.ended if not item.output]),
         )
         by_id = {envelope_of(record).message_id: record for record in records} if refused else {}
@@ -113,8 +114,7 @@ class ReadStage:
             lost.add(envelope.message_id)
             crashes.append(self._reader.crash(record, error))
         if crashes:
-            dead = [crash.output() for crash in crashes]
-            await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(dead), "read")
+            await self._publish([crash.output() for crash in crashes])
             await self._in_store(keep, self._store, crashes, self._secret)
         await self._end(
             [item for item in announced if item.entry.message_id not in lost]
@@ -124,6 +124,18 @@ class ReadStage:
         for forward in batch.forwards:
             metrics.STAGE.labels(Stage.READ).observe((now - forward.envelope.received_at).total_seconds())
         await brake_on(crashes, self._brake, self._store, self._in_store)
+
+    async def _publish(self, outputs: Sequence[Output]) -> dict[int, str]:
+        """As `Outlet.publish`, however long the broker is away: whoever ends us meanwhile ends us not for a record."""
+
+        async def publish() -> dict[int, str]:
+            try:
+                return await self._outlet.publish(outputs)
+            except BrokerAway:
+                await self._attempts.came_through()
+                raise
+
+        return await self._waiting.until(Part.BROKER, publish, "read")
 
     async def _in_store(self, function: Callable[..., T], *arguments: object) -> T:
         loop = asyncio.get_running_loop()

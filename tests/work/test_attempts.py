@@ -4,11 +4,13 @@ import asyncio
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 
 from rules.matching.index import PanelIndex
+from streams.kafka.client import BrokerAway
 from streams.kafka.topics import Topic
 from streams.run.settings import Settings
 from streams.store import Store
@@ -82,6 +84,17 @@ def test_records_that_came_through_are_not_held_against_anybody(tmp_path, store,
         with ThreadPoolExecutor(1) as executor:
             asyncio.run(worker(tmp_path, store, outlet, executor).run(records))
     assert store.ledger.endings() == {"no_transition": 3}
+    assert outlet.on(Topic.QUARANTINE) == []
+
+
+def test_waiting_for_the_broker_is_no_attempt(tmp_path, store):
+    """As with too few replicas in sync: records come, none can be published, and the watchdog ends the worker."""
+    records = [raw(b"MSH|^~\\&|EPIC|MISSION|C|D|20260101||ADT^A01|%d|P|2.5" % n, n) for n in range(1, 4)]
+    for faults in [*[[BrokerAway("NotEnoughReplicasError"), Killed]] * 6, []]:
+        outlet = FakeOutlet(faults)
+        with ThreadPoolExecutor(1) as executor, suppress(Killed):
+            asyncio.run(worker(tmp_path, store, outlet, executor).run(records))
+    assert store.ledger.endings() == {"rejected": 3}
     assert outlet.on(Topic.QUARANTINE) == []
 
 
