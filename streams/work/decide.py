@@ -39,7 +39,7 @@ T = TypeVar("T")
 _RELAY_BATCH: Final = 500
 _LEASE_SECONDS: Final = 30.0  # in which others leave the outbox to whoever began with it
 _RELEASED: Final = b'"released":true'
-_IN_HAND_SECONDS: Final = 5.0  # a younger outbox row is still in the hands of whoever wrote it
+_IN_HAND_SECONDS: Final = 5.0  # so young an outbox row is in the hands of whoever wrote it; a wrong clock may be ahead
 
 
 class _Taken(NamedTuple):
@@ -134,7 +134,8 @@ class DecideStage:
         """
         await self._in_thread(self._store.reviews.take_effect, now)
         alerts = await self._in_thread(self._store.changes.unsent, _RELAY_BATCH)
-        old = [record for _, record in alerts if now - record.alert.decided_at >= timedelta(seconds=_IN_HAND_SECONDS)]
+        in_hand = timedelta(seconds=_IN_HAND_SECONDS)
+        old = [record for _, record in alerts if abs(now - record.alert.decided_at) >= in_hand]
         events = await self._in_thread(self._store.reviews.unsent_events, _RELAY_BATCH)
         if not (old or events):
             return 0

@@ -23,8 +23,6 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from rules.deciding.case import World
-from streams.follow.prune import forget
-from streams.follow.silence import gauge
 from streams.follow.table import ticks_of
 from streams.follow.ticks import Ticker
 from streams.kafka.admin import ensure_topics
@@ -32,7 +30,6 @@ from streams.kafka.client import BrokerAway, bootstrap_servers, client_dead, rec
 from streams.kafka.offsets import GROUP
 from streams.kafka.outlet import Outlet
 from streams.kafka.topics import Topic
-from streams.run import metrics
 from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.metrics import Part
@@ -44,10 +41,10 @@ from streams.run.scrape import serve_for
 from streams.run.settings import Settings
 from streams.run.site_file import FEEDS
 from streams.store import Damaged, Store, Unavailable
-from streams.store.keeping_up import BACKED_UP
 from streams.store.keys import secret_of
 from streams.store.opening import said_of
 from streams.work.by_hand import ByHand
+from streams.work.chores import Chores, Steps
 from streams.work.decide import DecideStage
 from streams.work.faust_app import FETCH_WAIT, FaustApp, batches_of, faust_credentials, raw_record
 from streams.work.grammar import GrammarSamples
@@ -65,9 +62,6 @@ log = structlog.get_logger()
 _SESSION_SECONDS: Final = 6.0  # Apache Kafka's least; a killed worker's partitions wait so long
 _HEARTBEAT_SECONDS: Final = 2.0
 _COMMIT_SECONDS: Final = 1.0
-_RELAY_SECONDS: Final = 2.0
-_COUNT_SECONDS: Final = 60.0
-_PRUNE_SECONDS: Final = 3600.0
 _STOP_SECONDS: Final = 8.0
 _EMBEDDED_FETCH_WAIT: Final = (50, 1)  # the embedded broker answers a waiting fetch only at half of the time
 _EMBEDDED_REBALANCE_SECONDS: Final = 3.0  # there every join waits for half of it, whoever is there
@@ -179,7 +173,6 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._app: Any = None
         self._outlet = Outlet(settings, lambda: bootstrap_servers(settings))
-        self._quiet_feeds: set[str] = set()
         self._samples = GrammarSamples(store)
         escalation, policy = rules.escalation.current, rules.policy.current
         self._ticker = Ticker(store, ticks_of(store, escalation, policy, rules.feeds.current, panel.directory))
@@ -200,7 +193,10 @@ class Worker:
         self._app = self._make_app()
         self._watchdog.start()
         self._ticker.start()
-        for chore in (self._relay(), self._look_around(), self._samples.run()):
+        publish = (self._decide.relay, self._replay.run, self._by_hand.run)
+        steps = Steps(publish, self._decide.gauge, (self._rules.look, self._destinations.look))
+        chores = Chores(self._settings, self._store, self._waiting, self._brake, steps)
+        for chore in (chores.publish(), chores.look_around(), self._samples.run()):
             self._chores.add(task := asyncio.create_task(chore))
             task.add_done_callback(self._chore_ended)
         starting = asyncio.create_task(self._app.start())
@@ -310,45 +306,6 @@ class Worker:
             leave(Exit.STUCK, f"{name}:stream ended")
 
         app.agent(channel, name=name)(agent)
-
-    async def _relay(self) -> None:
-        """Publishes what a kill left unsent, and forgets endings that are old enough."""
-        pruned = 0.0
-        while not self._waiting.stopping:
-            with suppress(Unavailable, BrokerAway):
-                await self._decide.relay(datetime.now(UTC))
-                await self._replay.run(datetime.now(UTC))
-                await self._by_hand.run(datetime.now(UTC))
-                if time.monotonic() - pruned > _PRUNE_SECONDS:
-                    await asyncio.to_thread(forget, self._store, self._settings, datetime.now(UTC))
-                    pruned = time.monotonic()
-            await asyncio.sleep(_RELAY_SECONDS)
-
-    async def _look_around(self) -> None:
-        """Tells how much is to be published, and hears which senders are parked and which rules have changed."""
-        counted = -_COUNT_SECONDS
-        while not self._waiting.stopping:
-            await asyncio.to_thread(self._rules.look)
-            try:
-                await self._decide.gauge(datetime.now(UTC))
-                parked = await asyncio.to_thread(self._store.keeping_up.parked)
-                if time.monotonic() - counted >= _COUNT_SECONDS:
-                    await asyncio.to_thread(self._count)
-                    counted = time.monotonic()
-                await asyncio.to_thread(self._destinations.look)
-            except Unavailable as error:
-                self._waiting.away(Part.STORE, type(error).__name__, "look_around")
-            else:
-                self._waiting.back(Part.STORE, "look_around")
-                self._brake.take_over(feed.sender for feed in parked)
-            await asyncio.sleep(_RELAY_SECONDS)
-
-    def _count(self) -> None:
-        """The gauges that change slowly. Raises `Unavailable`."""
-        backed_up = self._store.keeping_up.fact(BACKED_UP)
-        metrics.BACKED_UP.set(datetime.fromisoformat(backed_up).timestamp() if backed_up else 0)
-        metrics.QUARANTINE_WAITING.set(self._store.quarantine.waiting())
-        gauge(self._store, self._quiet_feeds)
 
     def _chore_ended(self, task: "asyncio.Task[None]") -> None:
         if not self._waiting.stopping:
