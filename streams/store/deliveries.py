@@ -19,7 +19,7 @@ from rules.decisions import Action, Alert
 from rules.telling.destinations import NO_PATIENT, Destination, State
 from rules.telling.directory import Directory
 from streams.store.claiming import READY, oldest, take, waiting_for
-from streams.store.database import Database
+from streams.store.database import Database, rows_among
 from streams.store.delivery import Backlog, Claimed, DeliveryRow, DeliveryState, End, Standing, Sums
 from streams.store.destinations import GIVEN_UP, WAITING, WELL, give_up_waiting
 from streams.store.panel_rows import enrollee_on, load_enrollees
@@ -128,22 +128,24 @@ class Deliveries:
                 connection.execute(WELL, [{"b_where": where, "b_now": to_us(now)} for where in well])
             return int(result.rowcount)
 
-    def hold_on(self, delivery_ids: Collection[str], by: str, until: datetime) -> int:
-        """Keep deliveries in hand for longer; gives how many were still ours."""
+    def hold_on(self, delivery_ids: Collection[str], by: str, until: datetime) -> list[str]:
+        """Keep deliveries in hand for longer; gives those that were still ours."""
         if not delivery_ids:
-            return 0
+            return []
+        ids, until_us = sorted(delivery_ids), to_us(until)
         with self._database.writing() as connection:
-            result = connection.execute(
+            connection.execute(
                 update(deliveries)
                 .where(
                     deliveries.c.delivery_id == bindparam("b_id"),
                     deliveries.c.claimed_by == by,
                     deliveries.c.state == WAITING,
                 )
-                .values(claimed_until_us=to_us(until)),
-                [{"b_id": delivery_id} for delivery_id in sorted(delivery_ids)],
+                .values(claimed_until_us=until_us),
+                [{"b_id": delivery_id} for delivery_id in ids],
             )
-            return int(result.rowcount)
+            rows = rows_among(connection, _IN_HAND, ids)
+            return [name for name, claimed_by, until_then in rows if (claimed_by, until_then) == (by, until_us)]
 
     def waits(self, destination_id: str) -> bool:
         """Whether anything waits for a destination."""
@@ -304,6 +306,7 @@ class Deliveries:
             return [_shown(row) for row in connection.execute(newest)]
 
 
+_IN_HAND: Final = "SELECT delivery_id, claimed_by, claimed_until_us FROM deliveries WHERE delivery_id IN :among"
 _SETTLE: Final = (
     update(deliveries)
     .where(

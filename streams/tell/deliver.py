@@ -168,8 +168,8 @@ class Teller:
             await asyncio.sleep(self._hold.total_seconds() / 4)
             try:
                 held, until = self._in_hand.held(self._now()), self._now() + self._hold
-                if await self._in_thread(self._store.deliveries.hold_on, held, self._name, until) == len(held):
-                    self._in_hand.extend(held, until)
+                ours = await self._in_thread(self._store.deliveries.hold_on, held, self._name, until)
+                self._in_hand.extend(ours, until)
             except Unavailable as error:
                 self.away = type(error).__name__
 

@@ -18,11 +18,11 @@ class InHand:
 
     def take(self, claimed: Iterable[Claimed], until: datetime) -> None:
         """What was claimed, until when."""
-        self.extend((delivery.delivery_id for delivery in claimed), until)
+        self._until.update((delivery.delivery_id, until) for delivery in claimed)
 
     def extend(self, delivery_ids: Iterable[str], until: datetime) -> None:
-        """What is held for longer."""
-        self._until.update(dict.fromkeys(delivery_ids, until))
+        """What is held for longer, unless it ended meanwhile."""
+        self._until.update((delivery_id, until) for delivery_id in delivery_ids if delivery_id in self._until)
 
     def drop(self, delivery_ids: Iterable[str]) -> None:
         """What ended or was given back."""

@@ -120,8 +120,8 @@ def test_what_a_dead_process_had_in_hand_comes_again_under_its_id(filled: Store)
 def test_a_process_that_lives_keeps_what_it_has_in_hand(filled: Store) -> None:
     decide_for(filled, [HOOK], record(1))
     (first,) = claim(filled)
-    filled.deliveries.hold_on([first.delivery_id], "a", NOW + 3 * HOLD)
-    filled.deliveries.hold_on([first.delivery_id], "b", NOW)
+    assert filled.deliveries.hold_on([first.delivery_id], "a", NOW + 3 * HOLD) == [first.delivery_id]
+    assert filled.deliveries.hold_on([first.delivery_id], "b", NOW) == []
     assert claim(filled, "b", NOW + 2 * HOLD) == []
 
 
