@@ -38,7 +38,7 @@ destination_app = typer.Typer(
 )
 token_app = typer.Typer(no_args_is_help=True, help="Tokens with which other systems use the API in somebody's name.")
 quarantine_app = typer.Typer(
-    no_args_is_help=True, help="What our own code failed on: look, mend, send on its way again."
+    no_args_is_help=True, help="What our own code failed on or could not use: look, mend, send on its way again."
 )
 fhir_client_app = typer.Typer(no_args_is_help=True, help="Systems that may sign in to the FHIR server.")
 
@@ -706,6 +706,11 @@ def destination_secret(
 MessageId = Annotated[str, typer.Argument(help="The message's id, as `handoff quarantine list` prints it.")]
 OfSender = Annotated[str, typer.Option(help='Only of this sender: a feed\'s name, or "MSH-3|MSH-4".')]
 OfCode = Annotated[str, typer.Option(help="Only with this code, such as read:KeyError or parked.")]
+OfTopic = Annotated[
+    str, typer.Option(help="Of adt.quarantine.v1 (our code failed), or adt.rejects.v1 (the sender's data).")
+]
+ReceivedSince = Annotated[datetime | None, typer.Option(help="Only what came from this moment on, in UTC.")]
+ReceivedUntil = Annotated[datetime | None, typer.Option(help="And before this one.")]
 
 
 FeedName = Annotated[str, typer.Argument(metavar="FEED", help="As `handoff feed list` names it.")]
@@ -747,13 +752,18 @@ def feed_resume(feed: FeedName, json: Json = False) -> None:
 def quarantine_list(
     sender: OfSender = "",
     code: OfCode = "",
+    topic: OfTopic = "",
+    since: ReceivedSince = None,
+    until: ReceivedUntil = None,
     everything: Annotated[bool, typer.Option("--all", help="What was dealt with, too, and what became of it.")] = False,
     json: Json = False,
 ) -> None:
     """What waits, in order of receipt: stage and exception, file and line of ours, sender. No content."""
-    from streams.commands.quarantine import run_list
+    from streams.commands.quarantine import run_list, which_of
 
-    raise typer.Exit(run_list(_settings(), sender=sender, code=code, everything=everything, as_json=json))
+    raise typer.Exit(
+        run_list(_settings(), which_of(sender, code, topic, since, until), everything=everything, as_json=json)
+    )
 
 
 @quarantine_app.command("show")
@@ -775,6 +785,9 @@ def quarantine_replay(
     message_ids: Annotated[list[str] | None, typer.Argument(help="Ids of messages.")] = None,
     sender: OfSender = "",
     code: OfCode = "",
+    topic: OfTopic = "",
+    since: ReceivedSince = None,
+    until: ReceivedUntil = None,
     corrected: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Send these bytes in place of one message's own.")
     ] = None,
@@ -783,15 +796,14 @@ def quarantine_replay(
 ) -> None:
     """Send messages on their way again, under the ids they always had, once the cause is mended.
 
-    Each moves once, from `quarantined` to its real ending; one that fails again is back here. The original stays beside
-    a corrected copy.
+    Each moves once, from `quarantined` or `rejected` to its real ending; one that fails again is back here. The
+    original stays beside a corrected copy.
     """
-    from streams.commands.quarantine import run_replay
+    from streams.commands.quarantine import run_replay, which_of
 
+    chosen = which_of(sender, code, topic, since, until)
     raise typer.Exit(
-        run_replay(
-            _settings(), message_ids or [], sender=sender, code=code, corrected=corrected, dry_run=dry_run, as_json=json
-        )
+        run_replay(_settings(), message_ids or [], chosen, corrected=corrected, dry_run=dry_run, as_json=json)
     )
 
 

@@ -1,4 +1,4 @@
-"""`handoff quarantine`: what our own code failed on, listed, looked at, mended, dismissed and sent on its way again."""
+"""`handoff quarantine`: what our code failed on or could not use, listed, looked at, mended, dismissed and replayed."""
 
 import getpass
 import sys
@@ -6,22 +6,57 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import typer
 
 from streams.commands.printing import print_json
+from streams.kafka.topics import Topic
 from streams.run.problems import Problem
 from streams.run.settings import Settings
+from streams.store import Store
 from streams.store.audit import Audited
 from streams.store.keys import secret_of
 from streams.store.opening import open_store
-from streams.store.quarantine import Quarantined, State
+from streams.store.quarantine import OPEN, Quarantined, State
 
 
-def run_list(settings: Settings, *, sender: str, code: str, everything: bool, as_json: bool) -> int:
+class Which(NamedTuple):
+    """What of the quarantine is meant. `topic`: all that lies there."""
+
+    sender: str = ""
+    code: str = ""
+    topic: Topic | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def of(self, store: Store, *, everything: bool = False) -> list[Quarantined]:
+        """In order of receipt. `everything`: what was dealt with, too."""
+        open_state = State.REJECTED if self.topic is Topic.REJECTS else State.WAITING
+        dealt_with = [state for state in State if state not in OPEN] if everything else []
+        return store.quarantine.all(
+            sender=self.sender, code=self.code, since=self.since, until=self.until, states=(open_state, *dealt_with)
+        )
+
+
+EVERYTHING: Final = Which()
+
+
+def which_of(sender: str, code: str, topic: str, since: datetime | None, until: datetime | None) -> Which:
+    """What somebody asks for in words. Raises `Problem`."""
+    topics: dict[str, Topic | None] = {each.value: each for each in (Topic.QUARANTINE, Topic.REJECTS)} | {"": None}
+    if topic not in topics:
+        raise Problem(
+            f"--topic {topic}: nothing is kept of it here; say {Topic.QUARANTINE.value} or {Topic.REJECTS.value}"
+        )
+    first, last = (moment.replace(tzinfo=UTC) if moment and not moment.tzinfo else moment for moment in (since, until))
+    return Which(sender, code, topics[topic], first, last)
+
+
+def run_list(settings: Settings, which: Which, *, everything: bool, as_json: bool) -> int:
     """Print what waits; nothing of any content. Gives 0."""
     with open_store(settings) as store:
-        quarantined = store.quarantine.all(sender=sender, code=code, everything=everything)
+        quarantined = which.of(store, everything=everything)
     for each in quarantined:
         if as_json:
             print_json(_as_json(each))
@@ -35,7 +70,7 @@ def run_list(settings: Settings, *, sender: str, code: str, everything: bool, as
 def run_show(settings: Settings, message_id: str, *, content: bool, as_json: bool) -> int:
     """Print one record's circumstances, or with `content` its bytes and nothing else. Raises `Problem`."""
     with open_store(settings) as store:
-        known = store.quarantine.all(message_id=message_id, everything=True)
+        known = store.quarantine.all(message_id=message_id, states=tuple(State))
         if not known:
             raise Problem(_unknown(message_id))
         if content:
@@ -54,23 +89,22 @@ def run_show(settings: Settings, message_id: str, *, content: bool, as_json: boo
 def run_replay(
     settings: Settings,
     message_ids: Sequence[str],
+    which: Which = EVERYTHING,
     *,
-    sender: str,
-    code: str,
     corrected: Path | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Line up what is named by id, or all that waits of a sender or with a code; gives 0. Raises `Problem`."""
-    if bool(message_ids) is bool(sender or code):
-        raise Problem("say which: message ids, or --sender and --code")
+    """Line up what is named by id, or all that waits of a topic, sender, code or span; gives 0. Raises `Problem`."""
+    if bool(message_ids) is (which != EVERYTHING):
+        raise Problem("say which: message ids, or --topic, --sender, --code, --since and --until")
     if corrected and len(message_ids) != 1:
         raise Problem("--corrected mends one message: give its id")
     with open_store(settings) as store:
         for message_id in message_ids:
-            if not store.quarantine.all(message_id=message_id):
+            if not store.quarantine.all(message_id=message_id, states=OPEN):
                 raise Problem(_unknown(message_id))
-        wanted = list(message_ids) or [each.message_id for each in store.quarantine.all(sender=sender, code=code)]
+        wanted = list(message_ids) or [each.message_id for each in which.of(store)]
         released = 0
         if not dry_run:
             secret = secret_of(settings, store)

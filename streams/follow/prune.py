@@ -18,7 +18,7 @@ from streams.store.feed_weeks import CARD_DAYS
 from streams.store.guessing import KEPT_DAYS as TRIES_DAYS
 from streams.store.keeping_up import ATTEMPT_DAYS, SESSION_DAYS
 from streams.store.notices import NOTICE_DAYS
-from streams.store.quarantine import KEPT_DAYS
+from streams.store.quarantine import KEPT_DAYS, MOST_REJECTED, REJECTED_DAYS
 from streams.store.received import KEPT_DAYS as RECEIVED_DAYS
 
 
@@ -65,6 +65,11 @@ KEPT: Final = (
         lambda _: _days(KEPT_DAYS),
         "as long as its topic",
         lambda store, _, now: store.quarantine.prune(now),
+    ),
+    Kept(
+        "what a sender's data made us reject, sealed",
+        lambda _: f"{_days(REJECTED_DAYS)}, the newest {MOST_REJECTED:,} of each feed",
+        "as its topic; forgotten with what our code failed on",
     ),
     Kept("events entered by hand, sealed", lambda _: "until they have ended", "the worker"),
     Kept(

@@ -1,11 +1,15 @@
-"""What our own code failed on, kept with its bytes, sealed; and given back to the way it came from when it is mended.
+"""What our own code failed on or could not use, kept with its bytes, sealed; given back to the way it came from once it
+is mended.
 
-The ledger says how a message ended, and `quarantined` is the one ending that may give way to another: `release` takes
-it away in the transaction in which the record is lined up again, under the message id it always had. So at any moment
-a message is on its way or has one ending, and `handoff quarantine replay` moves it once, however often it is run.
+The ledger says how a message ended, and `quarantined` and `rejected` are the endings that may give way to another:
+`release` takes it away in the transaction in which the record is lined up again, under the message id it always had.
+So at any moment a message is on its way or has one ending, and `handoff quarantine replay` moves it once, however often
+it is run. The hospital's bytes are what is kept: a message that could be read after all and then not be decided is read
+once more. Of what a sender's data made us reject the newest of each feed is kept; `adt.rejects.v1` has all.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,11 +26,17 @@ from streams.store.sealing import key_for
 from streams.store.tables import attempts, from_us, ledger, quarantine, to_us
 
 KEPT_DAYS: Final = 90
+REJECTED_DAYS: Final = 30
+MOST_REJECTED: Final = 1_000  # of one feed
 _NONCE: Final = 12
 _AT_ONCE: Final = 1_000
 _COLUMNS: Final = (
     *("message_id", "state", "stage", "code", "place", "sender", "feed", "release"),
     *("received_us", "first_us", "last_us", "key", "sealed"),
+)
+_AS_IT_CAME: Final = ", ".join(
+    f"{name} = CASE WHEN quarantine.stage = 'read' THEN quarantine.{name} ELSE excluded.{name} END"
+    for name in ("stage", "key", "sealed")
 )
 
 
@@ -34,13 +44,17 @@ class State(StrEnum):
     """Where a record of the quarantine is; stored."""
 
     WAITING = "waiting"
+    REJECTED = "rejected"  # the sender's data, for which nobody here has to do anything
     LINED_UP = "lined_up"  # to be published again
     REPLAYED = "replayed"  # published; the ledger says what became of it
     DISMISSED = "dismissed"  # by a person, with why
 
 
+OPEN: Final = (State.WAITING, State.REJECTED)  # may be replayed
+
+
 class Failed(NamedTuple):
-    """A record our code failed on. `key` is the record's own, 32 hex digits; `value` its bytes."""
+    """A record our code failed on, or could not use. `key` is the record's own, 32 hex digits; `value` its bytes."""
 
     message_id: str
     stage: str
@@ -81,12 +95,15 @@ class Quarantine:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rejected: Counter[str] = Counter()  # by feed, since its oldest were forgotten
 
-    def keep(self, records: Sequence[Failed], release: str, secret: bytes, now: datetime) -> None:
-        """Before their endings are written. One that fails once more is waiting again; a dismissed one stays so."""
+    def keep(
+        self, records: Sequence[Failed], release: str, secret: bytes, now: datetime, state: State = State.WAITING
+    ) -> None:
+        """Before their endings are written. One that fails once more is as open as before; a dismissed one stays so."""
         rows = [
             (
-                *(each.message_id, str(State.WAITING), each.stage, each.code, each.place, each.sender, each.feed),
+                *(each.message_id, str(state), each.stage, each.code, each.place, each.sender, each.feed),
                 *(release, to_us(each.received_at), to_us(now), to_us(now), each.key.decode("ascii", "replace")),
                 _sealed(secret, each.message_id, each.value),
             )
@@ -98,23 +115,31 @@ class Quarantine:
                 quarantine,
                 _COLUMNS,
                 rows,
-                "ON CONFLICT (message_id) DO UPDATE SET state = excluded.state, stage = excluded.stage, "
-                "code = excluded.code, place = excluded.place, release = excluded.release, key = excluded.key, "
-                "sealed = excluded.sealed, last_us = excluded.last_us, failures = quarantine.failures + 1 "
-                f"WHERE quarantine.state <> '{State.DISMISSED}'",
+                f"ON CONFLICT (message_id) DO UPDATE SET {_AS_IT_CAME}, state = excluded.state, code = excluded.code, "
+                "place = excluded.place, release = excluded.release, last_us = excluded.last_us, "
+                f"failures = quarantine.failures + 1 WHERE quarantine.state <> '{State.DISMISSED}'",
             )
+        if state is State.REJECTED:
+            self._rejected.update(each.feed for each in records)
+            for feed in [feed for feed, count in self._rejected.items() if count >= MOST_REJECTED // 10]:
+                del self._rejected[feed]
+                self._forget_rejected(feed)
 
     def all(
-        self, *, message_id: str = "", sender: str = "", code: str = "", everything: bool = False
+        self,
+        *,
+        message_id: str = "",
+        sender: str = "",
+        code: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        states: Collection[State] = (State.WAITING,),
     ) -> list[Quarantined]:
-        """In order of receipt: what waits, one message or of one sender or code if named; `everything`: what was dealt
-        with, too.
-        """
+        """In order of receipt: what is so, one message or of one sender, code or span of receipt if named."""
         wanted = select(quarantine, ledger.c.ending).join(
             ledger, ledger.c.message_id == quarantine.c.message_id, isouter=True
         )
-        if not everything:
-            wanted = wanted.where(quarantine.c.state == str(State.WAITING))
+        wanted = wanted.where(quarantine.c.state.in_([str(state) for state in states]))
         for column, value in (
             (quarantine.c.message_id, message_id),
             (quarantine.c.sender, sender),
@@ -122,6 +147,10 @@ class Quarantine:
         ):
             if value:
                 wanted = wanted.where(column == value)
+        if since:
+            wanted = wanted.where(quarantine.c.received_us >= to_us(since))
+        if until:
+            wanted = wanted.where(quarantine.c.received_us < to_us(until))
         with self._database.reading() as connection:
             return [_quarantined(row) for row in connection.execute(wanted.order_by(quarantine.c.message_id))]
 
@@ -154,15 +183,15 @@ class Quarantine:
         return _opened(secret, message_id, row.sealed), corrected
 
     def correct(self, message_id: str, value: bytes, secret: bytes) -> bool:
-        """Lay a corrected copy beside the original; False when no such message waits."""
-        return self._change(message_id, State.WAITING, corrected=_sealed(secret, message_id, value))
+        """Lay a corrected copy beside the original; False when no such message is open."""
+        return self._change(message_id, *OPEN, corrected=_sealed(secret, message_id, value))
 
     def dismiss(self, message_id: str, why: str) -> bool:
         """It will not be replayed; `why` holds no PHI. False when no such message waits."""
         return self._change(message_id, State.WAITING, state=str(State.DISMISSED), why=why)
 
     def release(self, message_ids: Iterable[str], secret: bytes) -> int:
-        """Line up those that wait, each with its ending taken away; gives how many. Sealed under a lost key: not."""
+        """Line up those that are open, each with its ending taken away; gives how many. Not under a lost key."""
         asked, released = sorted(set(message_ids)), 0
         for start in range(0, len(asked), _AT_ONCE):
             some = asked[start : start + _AT_ONCE]
@@ -195,21 +224,34 @@ class Quarantine:
                 )
 
     def prune(self, now: datetime) -> int:
-        """Forget what came more than `KEPT_DAYS` ago; gives how many. Small transactions, none long."""
+        """Forget what came more than `KEPT_DAYS` ago, and what was rejected more than `REJECTED_DAYS` ago; gives how
+        many. Small transactions, none long."""
         old = quarantine.c.received_us < to_us(now - timedelta(days=KEPT_DAYS))
-        return delete_in_steps(self._database, quarantine, old, _AT_ONCE)
+        older = quarantine.c.received_us < to_us(now - timedelta(days=REJECTED_DAYS))
+        rejected = quarantine.c.state == str(State.REJECTED)
+        return delete_in_steps(self._database, quarantine, old | (rejected & older), _AT_ONCE)
 
-    def _change(self, message_id: str, before: State, **values: object) -> bool:
+    def _forget_rejected(self, feed: str) -> None:
+        """All but the newest of a feed."""
+        of_feed = (quarantine.c.state == str(State.REJECTED), quarantine.c.feed == feed)
+        newest = select(quarantine.c.message_id).where(*of_feed).order_by(quarantine.c.message_id.desc())
         with self._database.writing() as connection:
-            where = (quarantine.c.message_id == message_id, quarantine.c.state == str(before))
+            last = connection.scalar(newest.offset(MOST_REJECTED).limit(1))
+            connection.execute(delete(quarantine).where(*of_feed, quarantine.c.message_id <= (last or "")))
+
+    def _change(self, message_id: str, *before: State, **values: object) -> bool:
+        with self._database.writing() as connection:
+            where = (quarantine.c.message_id == message_id, quarantine.c.state.in_([str(state) for state in before]))
             return connection.execute(update(quarantine).where(*where).values(**values)).rowcount == 1
 
 
 def _line_up(connection: Connection, message_ids: list[str], secret: bytes) -> int:
-    where = (quarantine.c.message_id.in_(message_ids), quarantine.c.state == str(State.WAITING))
+    where = (quarantine.c.message_id.in_(message_ids), quarantine.c.state.in_([str(state) for state in OPEN]))
     rows = connection.execute(select(quarantine.c.message_id, quarantine.c.sealed).where(*where).with_for_update())
     waiting = [row.message_id for row in rows if _opened(secret, row.message_id, row.sealed)]
-    ending = ledger.c.ending != str(Ending.QUARANTINED)  # of a copy that came through meanwhile
+    ending = ledger.c.ending.not_in(
+        [str(Ending.QUARANTINED), str(Ending.REJECTED)]
+    )  # of a copy that came through meanwhile
     done = set(connection.scalars(select(ledger.c.message_id).where(ledger.c.message_id.in_(waiting), ending)))
     free = [each for each in waiting if each not in done]
     connection.execute(delete(ledger).where(ledger.c.message_id.in_(free)))

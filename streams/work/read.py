@@ -27,7 +27,7 @@ from streams.work.grammar import GrammarSamples
 from streams.work.newer import is_newer
 from streams.work.quarantine import PARKED, Brake, Crash
 from streams.work.reader import Ended, Forward, RawRecord, ReadBatch, Reader, envelope_of, gathered
-from streams.work.replay import keep
+from streams.work.replay import keep, keep_rejected
 from streams.work.unavailable import Waiting
 
 log = structlog.get_logger()
@@ -116,10 +116,11 @@ class ReadStage:
         if crashes:
             await self._publish([crash.output() for crash in crashes])
             await self._in_store(keep, self._store, crashes, self._secret)
-        await self._end(
-            [item for item in announced if item.entry.message_id not in lost]
-            + [Ended(crash.entry()) for crash in crashes]
-        )
+        rejected = [item for item in announced if item.entry.message_id not in lost]
+        if rejected:
+            kept = [item.output for item in rejected if item.output]
+            await self._in_store(keep_rejected, self._store, kept, self._secret)
+        await self._end(rejected + [Ended(crash.entry()) for crash in crashes])
         now = datetime.now(UTC)
         for forward in batch.forwards:
             metrics.STAGE.labels(Stage.READ).observe((now - forward.envelope.received_at).total_seconds())

@@ -157,7 +157,8 @@ class Reader:
         )
         if isinstance(reading, Event):
             return self._match(reading, chosen, envelope._replace(sender=sender), data)
-        envelope = envelope._replace(feed=self._sender(record, envelope)[1])
+        sender, feed = self._sender(record, envelope)
+        envelope = envelope._replace(sender=sender, feed=feed)
         match reading:
             case Reject():
                 output = Output(

@@ -13,7 +13,7 @@ from streams.kafka.topics import Topic
 from streams.run import metrics
 from streams.run.metrics import Part, Stage
 from streams.store import Store
-from streams.store.quarantine import Failed
+from streams.store.quarantine import Failed, State
 from streams.work.newer import TAKEN_UP_AFTER, schema_of, within_reach
 from streams.work.quarantine import Crash
 from streams.work.unavailable import Waiting
@@ -33,6 +33,20 @@ def keep(store: Store, crashes: Sequence[Crash], secret: bytes) -> None:
         for crash in crashes
     ]
     store.quarantine.keep(failed, __version__, secret, datetime.now(UTC))
+
+
+def keep_rejected(store: Store, outputs: Sequence[Output], secret: bytes) -> None:
+    """What goes to `adt.rejects.v1`, as `keep`."""
+    rejected = []
+    for output in outputs:
+        envelope = Envelope.from_headers(output.headers)
+        rejected.append(
+            Failed(
+                *(envelope.message_id, Stage.READ.value, envelope.code, envelope.place, envelope.sender),
+                *(envelope.feed, envelope.received_at, output.key, output.value),
+            )
+        )
+    store.quarantine.keep(rejected, __version__, secret, datetime.now(UTC), State.REJECTED)
 
 
 class Replay:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from rules.endings import Ending, LedgerEntry
-from streams.commands.quarantine import run_dismiss, run_list, run_replay, run_show
+from streams.commands.quarantine import EVERYTHING, Which, run_dismiss, run_list, run_replay, run_show, which_of
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store
@@ -35,8 +36,8 @@ def store(settings: Settings) -> Iterator[Store]:
         yield opened
 
 
-def replay(settings: Settings, *ids: str, sender: str = "", dry_run: bool = False) -> int:
-    return run_replay(settings, ids, sender=sender, code="", corrected=None, dry_run=dry_run, as_json=True)
+def replay(settings: Settings, *ids: str, of: Which = EVERYTHING, dry_run: bool = False) -> int:
+    return run_replay(settings, ids, of, corrected=None, dry_run=dry_run, as_json=True)
 
 
 def test_one_is_shown_by_its_id_and_its_bytes_only_when_asked_for(
@@ -58,17 +59,18 @@ def test_one_is_shown_by_its_id_and_its_bytes_only_when_asked_for(
 def test_of_a_sender_all_that_wait_go_and_of_ids_only_those(
     settings: Settings, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    replay(settings, sender="A|MERCY", dry_run=True)
+    replay(settings, of=Which(sender="A|MERCY"), dry_run=True)
     assert json.loads(capsys.readouterr().out) == {"waiting": 2, "lined_up": 0, "dry_run": True}
     replay(settings, message_id(3))
-    assert [each.state for each in store.quarantine.all(message_id=message_id(3), everything=True)] == [State.LINED_UP]
+    (third,) = store.quarantine.all(message_id=message_id(3), states=tuple(State))
+    assert third.state is State.LINED_UP
     for wrong in ((message_id(3),), (message_id(1), message_id(9))):
         with pytest.raises(Problem, match="no message"):
             replay(settings, *wrong)
     assert store.quarantine.waiting() == 2
     with pytest.raises(Problem, match="say which"):
         replay(settings)
-    replay(settings, sender="A|MERCY")
+    replay(settings, of=Which(sender="A|MERCY"))
     assert store.quarantine.waiting() == 0
 
 
@@ -79,7 +81,25 @@ def test_a_dismissed_one_is_not_sent_and_listed_only_among_all(
     with pytest.raises(Problem, match="no message"):
         replay(settings, message_id(1))
     capsys.readouterr()
-    run_list(settings, sender="A|MERCY", code="", everything=False, as_json=True)
+    run_list(settings, Which(sender="A|MERCY"), everything=False, as_json=True)
     assert [json.loads(line)["message_id"] for line in capsys.readouterr().out.splitlines()] == [message_id(2)]
-    run_list(settings, sender="A|MERCY", code="", everything=True, as_json=True)
+    run_list(settings, Which(sender="A|MERCY"), everything=True, as_json=True)
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_a_span_or_a_whole_topic_goes(settings: Settings, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    later = NOW + timedelta(hours=2)
+    more = [Failed(message_id(n), "read", "no_pid", "PID", "C", "", later, b"0" * 32, BYTES) for n in (4, 5)]
+    store.quarantine.keep(more[:1], "0.1.0", settings.secret(), later)
+    store.quarantine.keep(more[1:], "0.1.0", settings.secret(), later, State.REJECTED)
+
+    def lined_up(of: Which) -> int:
+        replay(settings, of=of)
+        return json.loads(capsys.readouterr().out)["lined_up"]
+
+    assert lined_up(which_of("", "", "", later, None)) == 1
+    assert lined_up(which_of("", "", "", None, NOW)) == 0, "before a moment is before it"
+    assert lined_up(which_of("", "", "adt.rejects.v1", None, None)) == 1
+    assert lined_up(which_of("", "", "adt.quarantine.v1", None, None)) == 3
+    with pytest.raises(Problem, match="nothing is kept of it"):
+        which_of("", "", "adt.raw.v1", None, None)

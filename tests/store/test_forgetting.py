@@ -7,7 +7,7 @@ from streams.follow.prune import KEPT, forget
 from streams.kafka.topics import TOPICS, Topic
 from streams.run.settings import Settings
 from streams.store import Store
-from streams.store.quarantine import KEPT_DAYS, Failed
+from streams.store.quarantine import KEPT_DAYS, Failed, State
 from tests.rigs.store import NOW, message_id, store, store_url
 
 __all__ = ["store", "store_url"]
@@ -24,7 +24,7 @@ def test_each_is_forgotten_in_its_time(store: Store) -> None:
     assert store.ledger.endings() == {}
     assert store.quarantine.waiting() == 1
     forget(store, settings, NOW + timedelta(days=KEPT_DAYS + 1))
-    assert store.quarantine.all(everything=True) == []
+    assert store.quarantine.all(states=tuple(State)) == []
 
 
 def test_what_is_sealed_lives_as_long_as_its_topic() -> None:

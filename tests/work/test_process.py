@@ -8,6 +8,7 @@ import pytest
 
 from rules.endings import balance
 from streams.kafka.topics import Topic
+from streams.store.quarantine import State
 from tests.rigs.worker import RUN, Rig, adt, stop
 
 BROKERS = ["embedded", pytest.param("kafka", marks=pytest.mark.servers)]
@@ -155,7 +156,7 @@ streams.work.reader.read_adt = read_adt
     assert rig.store.quarantine.release([each.message_id for each in waiting], rig.settings.secret()) == 2
     rig.wait_until(lambda: rig.store.ledger.endings().get("alerted") == 5)
     assert rig.store.ledger.endings() == {"alerted": 5}
-    assert {each.ending for each in rig.store.quarantine.all(everything=True)} == {"alerted"}
+    assert {each.ending for each in rig.store.quarantine.all(states=tuple(State))} == {"alerted"}
     assert sorted(version for _, version in rig.versions()) == [1] * 5
 
 

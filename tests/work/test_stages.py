@@ -25,6 +25,7 @@ from streams.kafka.topics import Topic
 from streams.run.metrics import REGISTRY, Part, Stage
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
+from streams.store.quarantine import State as Held
 from streams.store.sealing import lock_for
 from streams.store.tables import ledger, stays
 from streams.work import decide as deciding
@@ -208,6 +209,24 @@ def test_what_is_away_is_waited_for_and_outputs_come_before_the_ledger(reader, s
     assert store.ledger.endings() == {"no_transition": 1, "suppressed": 1, "rejected": 1}
     asyncio.run(read_stage(reader, outlet, store, executor).run(records))
     assert sum(store.ledger.endings().values()) == 3
+
+
+def test_what_was_rejected_is_mended_and_moves_once(reader, store, executor):
+    outlet, read = FakeOutlet(), read_stage(reader, FakeOutlet(), store, executor)
+    broken = adt("A01", 1).replace(b"PID|", b"PIX|")
+    asyncio.run(read.run([raw(broken, 1)]))
+    (rejected,) = store.quarantine.all(states=(Held.REJECTED,))
+    assert (rejected.code, rejected.place, rejected.ending) == ("segment_missing", "PID", "rejected")
+    assert not store.quarantine.waiting()
+    store.quarantine.correct(rejected.message_id, adt("A01", 1), SECRET)
+    for _ in range(2):
+        store.quarantine.release([rejected.message_id], SECRET)
+        asyncio.run(Replay(store, outlet, Waiting(), SECRET).run(datetime.now(UTC)))
+    (again,) = outlet.on(Topic.RAW)
+    assert again.value == adt("A01", 1)
+    asyncio.run(read_stage(reader, outlet, store, executor).run([raw(broken, 1)._replace(value=again.value)]))
+    assert len(outlet.on(Topic.EVENTS)) == 1
+    assert store.ledger.endings() == {}
 
 
 def test_an_event_the_broker_will_never_take_goes_to_quarantine(reader, store, executor):
