@@ -1,7 +1,11 @@
-"""People who joined the panel in; what they missed, to be decided late, out."""
+"""People who joined the panel in; what they missed, to be decided late, out.
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
+Whoever loads a panel looks at what was kept by then (`release_late`); the worker looks again a little later, for what
+was read with the panel before while workers took over the new one, and for all of it where the first look was cut off.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
@@ -17,7 +21,12 @@ from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.keys import secret_of
 from streams.store.panel_rows import enrollee_on, load_enrollees
+from streams.store.ticks import Turn
 
+EVERY_SECONDS: Final = 30.0
+EVERYWHERE: Final = timedelta(minutes=3)  # after a load; an index of ten million people is built anew in two
+LOOKED: Final = "late_enrollment_looked:"  # and a load's number: the fact that its first look has come to its end
+SETTLED: Final = "late_enrollment_settled"  # the fact that names the last load whose second has
 PEOPLE_PER_EVENT: Final = 40  # where fewer people are on the panel for each event, nearly all would be looked at
 
 
@@ -36,13 +45,48 @@ def release_late(settings: Settings, store: Store, load: int) -> Late:
     if not settings.unmatched_days:
         return Late()
     now = datetime.now(UTC)
-    local = now.astimezone(store.database.zone)
-    matches = list(_matched(store, store.unmatched.of_load(load, secret_of(settings, store)), local.date()))
+    today = now.astimezone(store.database.zone).date()
+    matches = list(_matched(store, store.unmatched.of_load(load, secret_of(settings, store)), today))
+    late = _released(store, matches, now, settings.unmatched_days)
+    store.keeping_up.note_fact(f"{LOOKED}{load}", now.isoformat())
+    return late
+
+
+class LateEnrollment:
+    """The second look at each load. `index`: the panel as this worker has it now."""
+
+    def __init__(self, settings: Settings, store: Store, index: Callable[[], PanelIndex]) -> None:
+        self._settings = settings
+        self._store = store
+        self._index = index
+
+    def run(self, _turn: Turn, now: datetime) -> None:
+        """One tick. Raises `Unavailable`; what is looked at twice is told once."""
+        facts = self._store.keeping_up
+        settled = facts.fact(SETTLED)
+        loads = self._store.panel.loads(int(settled or 0))
+        for load in loads if settled else loads[-1:]:
+            if timedelta() <= now - load.loaded_at < EVERYWHERE:
+                return
+            looked = f"{LOOKED}{load.seq}"
+            if self._settings.unmatched_days:
+                self._look_again(load.seq, load.loaded_at - EVERYWHERE if facts.fact(looked) else None, now)
+            facts.note_fact(SETTLED, str(load.seq), replace=True)
+            facts.forget_fact(looked)
+
+    def _look_again(self, load: int, since: datetime | None, now: datetime) -> None:
+        store, index = self._store, self._index()
+        today = now.astimezone(store.database.zone).date()
+        events = store.unmatched.of_load(load, secret_of(self._settings, store), since)
+        _released(store, list(_theirs(events, index, today)), now, self._settings.unmatched_days)
+
+
+def _released(store: Store, matches: Sequence[tuple[Event, Match]], now: datetime, days: float) -> Late:
     wanted = {match.enrollee_id for _, match in matches if match.enrollee_id}
     with store.database.reading() as connection:
         lines, _ = load_enrollees(connection, wanted, None)
     enrollees = {enrollee_id: enrollee_on(line, (), None) for enrollee_id, line in lines.items()}
-    late = missed(matches, enrollees, local, settings.unmatched_days)
+    late = missed(matches, enrollees, now.astimezone(store.database.zone), days)
     sure = [EventRecord(event=each.event, match=each.match) for each in late if each.sure]
     store.reviews.release(sure, now)
     store.unmatched.drop([record.event.message_id for record in sure])
@@ -62,7 +106,12 @@ def _matched(store: Store, events: Iterator[Event], today: date) -> Iterator[tup
     else:
         people = (read_patient(event.patient, event.facility) for event in few)
         index = Excerpt.about(people, store.panel.records(), store.panel.crosswalk())
-    for event in chain(few, events):
+    yield from _theirs(chain(few, events), index, today)
+
+
+def _theirs(events: Iterable[Event], index: PanelIndex | Excerpt, today: date) -> Iterator[tuple[Event, Match]]:
+    """Those of `events` that are somebody's there."""
+    for event in events:
         match = index.match(event.patient, event.facility, today)
         if match.grade is not Grade.CERTAINLY_NOT:
             yield event, match

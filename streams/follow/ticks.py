@@ -29,6 +29,7 @@ class TickName(StrEnum):
     SILENCE = "silence"
     DIAGNOSES = "diagnoses"
     REPORTS = "reports"
+    LATE_ENROLLMENT = "late_enrollment"
 
 
 class Tick(NamedTuple):

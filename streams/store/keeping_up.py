@@ -108,6 +108,11 @@ class KeepingUp:
             write_rows(connection, facts, ("name", "value"), [(name, value)], "ON CONFLICT DO NOTHING")
             return str(connection.scalar(select(facts.c.value).where(facts.c.name == name)) or "")
 
+    def forget_fact(self, name: str) -> None:
+        """Nothing is noted under this name any more."""
+        with self._database.writing() as connection:
+            connection.execute(delete(facts).where(facts.c.name == name))
+
     def prune_sessions(self, now: datetime) -> int:
         """Forgets sign-ins and links of more than a week ago, and attempts of yesterday; gives how many sessions."""
         old = to_us(now - timedelta(days=SESSION_DAYS))

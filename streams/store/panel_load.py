@@ -18,7 +18,7 @@ from parsers.people import Enrollee
 from rules.matching.person import PanelRecord
 from streams.store.database import Database, Row, next_values, rows_among, take_your_time
 from streams.store.panel_former import KEPT, After, Before, succeed
-from streams.store.panel_read import CURSOR_SHIFT, READ_AT_ONCE, PanelChanges, counters_now, cursor_of
+from streams.store.panel_read import CURSOR_SHIFT, READ_AT_ONCE, PanelChanges, PanelLoad, counters_now, cursor_of
 from streams.store.panel_rows import (
     KEPT_COLUMNS,
     RECORD_COLUMNS,
@@ -160,6 +160,13 @@ class Panel:
         with self._database.reading() as connection:
             wanted = select(func.count()).select_from(enrollees).where(enrollees.c.gone == 0)
             return int(connection.scalar(wanted) or 0)
+
+    def loads(self, after: int) -> list[PanelLoad]:
+        """The loads after the one of this number, oldest first."""
+        wanted = select(panel_loads.c.seq, panel_loads.c.loaded_us).where(panel_loads.c.seq > after)
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted.order_by(panel_loads.c.seq)).all()
+        return [PanelLoad(row.seq, from_us(row.loaded_us)) for row in rows]
 
     def loaded_at(self) -> datetime | None:
         """When the panel was last loaded; None before the first time."""

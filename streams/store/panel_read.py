@@ -1,5 +1,6 @@
 """The panel as the matcher reads it: where a reader stands and what changed since."""
 
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -17,6 +18,13 @@ class PanelChanges(NamedTuple):
     enrollee_ids: tuple[str, ...] = ()  # new or changed
     removed: tuple[str, ...] = ()
     crosswalk: tuple[tuple[str, str, str | None], ...] = ()  # system, value, enrollee_id or nobody
+
+
+class PanelLoad(NamedTuple):
+    """A load that was written."""
+
+    seq: int
+    loaded_at: datetime
 
 
 def counters_now(connection: Connection) -> tuple[int, int]:

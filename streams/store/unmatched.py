@@ -153,24 +153,27 @@ class Unmatched:
             message_ids = sorted(_about(connection, people, secret))
         return list(self._opened(message_ids, secret))
 
-    def of_load(self, seq: int, secret: bytes) -> Iterator[Event]:
-        """As `unmatched_about`, for everybody in the lines last written by load `seq`; some thousand events at a time.
+    def of_load(self, seq: int, secret: bytes, since: datetime | None = None) -> Iterator[Event]:
+        """As `about`, for everybody in the lines last written by load `seq`; some thousand events at a time.
 
-        The fewer are gone through: the events, each compared with the lines, or the lines, each hashed.
+        Only events received from `since` on, if that is given. The fewer are gone through: the events, each compared
+        with the lines, or the lines, each hashed.
         """
+        newer = unmatched.c.received_us >= (to_us(since) if since else 0)
         of_load = enrollees.c.seq == seq
         with self._database.reading() as connection:
-            kept = int(connection.scalar(select(func.count()).select_from(unmatched)) or 0)
+            kept = int(connection.scalar(select(func.count()).select_from(unmatched).where(newer)) or 0)
             people = int(connection.scalar(select(func.count()).select_from(enrollees).where(of_load)) or 0)
         lines = f"{_PEOPLE} WHERE gone = 0 AND seq = {int(seq)}"
         if not kept or not people:
             return
-        if kept * HASHES_PER_EVENT > people:
+        if since is None and kept * HASHES_PER_EVENT > people:
             with self._database.reading() as connection:
                 message_ids = sorted(_about(connection, stream_rows(connection, lines), secret))
             yield from self._opened(message_ids, secret)
             return
-        ids = self._kept_ids()
+        with self._database.reading() as connection:
+            ids = list(connection.scalars(select(unmatched.c.message_id).where(newer).order_by(unmatched.c.message_id)))
         for start in range(0, len(ids), OPENED_AT_ONCE):
             events = list(self._opened(ids[start : start + OPENED_AT_ONCE], secret))
             facts = {
@@ -180,10 +183,6 @@ class Unmatched:
             with self._database.reading() as connection:
                 shared = _shared(asked, stream_rows(connection, lines))
             yield from (event for event in events if not shared.isdisjoint(facts[event.message_id]))
-
-    def _kept_ids(self) -> list[str]:
-        with self._database.reading() as connection:
-            return list(connection.scalars(select(unmatched.c.message_id).order_by(unmatched.c.message_id)))
 
     def _opened(self, message_ids: Sequence[str], secret: bytes) -> Iterator[Event]:
         """Those of these kept events that can be read, in the same order."""

@@ -175,7 +175,8 @@ class Worker:
         self._outlet = Outlet(settings, lambda: bootstrap_servers(settings))
         self._samples = GrammarSamples(store)
         escalation, policy = rules.escalation.current, rules.policy.current
-        self._ticker = Ticker(store, ticks_of(store, escalation, policy, rules.feeds.current, panel.directory))
+        ticks = ticks_of(settings, store, escalation, policy, rules.feeds.current, panel.directory, panel.index)
+        self._ticker = Ticker(store, ticks)
         self._by_hand = ByHand(store, self._outlet, waiting, self._secret)
         self._replay = Replay(store, self._outlet, waiting, self._secret)
         self._watchdog = Watchdog(settings, self._bootstrap, waiting, self, panel.alive, leave)
