@@ -60,6 +60,7 @@ MOST_ROWS_AT_ONCE: Final = 60  # more at once: the page fetches its list anew
 MOST_READ_AGAIN: Final = 1_000
 REVIEWS_SHOWN: Final = 20
 REVIEWS_ANSWERED_HOURS: Final = 24
+ASKED_AT_ONCE: Final = 8  # at the provider, which may take seconds to answer: no page waits behind that
 HASHED_AT_ONCE: Final = 2  # passwords: each takes 64 MiB, and no page waits for a flood of them
 ACTS: Final = {"take": ActKind.TAKE, "acknowledge": ActKind.NOTED}
 UNDO_SECONDS: Final = 10  # how long a page offers to take an act back; `rules.following.acts` allows for a slow line
@@ -126,6 +127,7 @@ class Inbox:
         self.presence = Presence()
         self.guesses = Guesses()
         self.hashing = CapacityLimiter(HASHED_AT_ONCE)
+        self.asking = CapacityLimiter(ASKED_AT_ONCE)
         self.provider = Provider(settings) if settings.oidc_issuer else None
         self.https = settings.front_page.startswith("https://") or settings.inbox_tls_cert is not None
         self.refs = Refs()

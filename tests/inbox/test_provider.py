@@ -1,5 +1,6 @@
 """Signing in at an OpenID provider: a foreign one in a real browser, and a stub for what none of them should do."""
 
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from playwright.sync_api import expect, sync_playwright
 
+from streams.inbox.request import ASKED_AT_ONCE
 from streams.inbox.sign_in import provider as module
 from streams.inbox.sign_in.provider import Account, ExchangeFault, LoggedOut, Provider, ProviderAway
 from streams.inbox.sign_in.tokens import LOGOUT_EVENT, TokenFault
@@ -17,6 +19,7 @@ from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.audit import Audited
 from streams.store.sessions import AtProvider, Way
+from tests.rigs.client import served
 from tests.rigs.inbox import ORTIZ, InboxProcess, load_people, open_store, tell, town
 from tests.rigs.oidc import SECRET, ForeignProvider, stub_provider
 from tests.rigs.servers import free_port
@@ -113,6 +116,78 @@ def test_new_keys_are_asked_for_once_and_not_more_often_than_once_a_minute(stub,
         assert isinstance(provider.account("code", trip, datetime.now(UTC)), Account)
         assert asked.count("/keys") == 2
         provider.close()
+
+
+def test_a_key_that_changed_under_its_name_is_asked_for_again(stub, monkeypatch):
+    trip = Trip.start()
+    monkeypatch.setattr(module, "KEYS_AGAIN_SECONDS", 0.0)
+    with stub_provider(stub.answers) as (issuer, asked):
+        provider = client_of(issuer)
+        stub.answer(issuer, trip, email="a@example.org")
+        assert isinstance(provider.account("code", trip, datetime.now(UTC)), Account)
+        before = stub.answers["/keys"]
+        stub.new_key("k1")
+        stub.answer(issuer, trip, email="a@example.org")
+        stub.answers["/keys"], new = before, stub.answers["/keys"]
+        assert provider.account("code", trip, datetime.now(UTC)) is TokenFault.SIGNATURE
+        stub.answers["/keys"] = new
+        assert isinstance(provider.account("code", trip, datetime.now(UTC)), Account)
+        assert asked.count("/keys") == 3
+        provider.close()
+
+
+def test_what_did_not_answer_is_not_asked_again_at_once_and_what_it_said_before_stands(stub, monkeypatch):
+    trip = Trip.start()
+    with stub_provider(stub.answers) as (issuer, asked):
+        provider, said = client_of(issuer), stub.answers[DISCOVERY]
+        stub.answers[DISCOVERY] = (503, {})
+        for _ in range(3):
+            with pytest.raises(ProviderAway, match="answers 503"):
+                provider.way_in(trip)
+        assert asked.count(DISCOVERY) == 1
+        monkeypatch.setattr(module, "AWAY_SECONDS", 0.0)
+        provider._away_until = float("-inf")
+        stub.answers[DISCOVERY] = said
+        stub.answer(issuer, trip, email="a@example.org")
+        stub.answers["/keys"], keys = (503, {}), stub.answers["/keys"]
+        with pytest.raises(ProviderAway, match="/keys answers 503"):
+            provider.account("code", trip, datetime.now(UTC))
+        stub.answers["/keys"] = keys
+        assert isinstance(provider.account("code", trip, datetime.now(UTC)), Account), "keys were not taken for read"
+        monkeypatch.setattr(module, "KEPT_SECONDS", 0.0)
+        stub.answers[DISCOVERY] = (503, {})
+        assert provider.way_out("hint").startswith(f"{issuer}/out")
+        provider.close()
+
+
+def test_a_provider_that_hangs_keeps_nobody_waiting_who_is_signed_in(tmp_path):
+    settings = Settings(
+        data_dir=tmp_path, oidc_issuer="http://127.0.0.1:1", oidc_client_id="inbox", front_page="http://127.0.0.1:8080"
+    )
+    store = open_store(settings)
+    load_people(store)
+    answers, hung = threading.Event(), threading.Semaphore(0)
+
+    def way_in(_trip):
+        hung.release()
+        answers.wait(30)
+        raise ProviderAway("it hangs")
+
+    with served(settings, store) as (client, inbox):
+        inbox.provider.way_in = way_in
+        strangers = [
+            threading.Thread(target=client.get, args=("/sign-in/provider",))
+            for _ in range(60)  # more than there are threads for pages
+        ]
+        for stranger in strangers:
+            stranger.start()
+        for _ in range(ASKED_AT_ONCE):
+            assert hung.acquire(timeout=30)
+        assert client.get("/").status_code == 200
+        answers.set()
+        for stranger in strangers:
+            stranger.join(30)
+    store.close()
 
 
 def test_a_logout_token_ends_that_session_and_an_id_token_ends_none(stub):

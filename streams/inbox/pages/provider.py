@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -32,7 +33,7 @@ async def to_provider(inbox: "Inbox", request: Request) -> Response:
     locked = await run_in_threadpool(inbox.store.sessions.find, secret, datetime.now(UTC)) is not None
     trip = Trip.start(anew=locked, back=request.query_params.get("back", "/"))
     try:
-        where = await run_in_threadpool(inbox.provider.way_in, trip)
+        where = await to_thread.run_sync(inbox.provider.way_in, trip, limiter=inbox.asking)
     except ProviderAway as away:
         return provider_away(inbox, away)
     answer = RedirectResponse(where, 303)
@@ -55,7 +56,8 @@ async def callback(inbox: "Inbox", request: Request) -> Response:
     if "code" not in asked:
         return await again(inbox, request, "denied")
     try:
-        account = await run_in_threadpool(inbox.provider.account, asked["code"], trip, datetime.now(UTC))
+        redeem = partial(inbox.provider.account, asked["code"], trip, datetime.now(UTC))
+        account = await to_thread.run_sync(redeem, limiter=inbox.asking)
     except ProviderAway as away:
         return provider_away(inbox, away)
     if not isinstance(account, Account):
@@ -126,7 +128,8 @@ async def back_channel(inbox: "Inbox", request: Request) -> Response:
         return PlainTextResponse("not here", 404)
     form = await request.form(max_files=0, max_fields=5)
     try:
-        said = await run_in_threadpool(inbox.provider.logged_out, str(form.get("logout_token", "")), datetime.now(UTC))
+        read = partial(inbox.provider.logged_out, str(form.get("logout_token", "")), datetime.now(UTC))
+        said = await to_thread.run_sync(read, limiter=inbox.asking)
     except ProviderAway as away:
         log.warning("provider_away", why=str(away))
         return JSONResponse({"error": "temporarily_unavailable"}, 503)

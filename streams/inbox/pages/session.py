@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from anyio import to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import (
@@ -107,8 +108,8 @@ async def tried(
 
 
 async def sign_out(inbox: "Inbox", visit: "Visit") -> Response:
-    answer = inbox.leave(await run_in_threadpool(inbox.way_out, visit.reader.session))
     await end_of(inbox, visit.reader.session)
+    answer = inbox.leave(await to_thread.run_sync(inbox.way_out, visit.reader.session, limiter=inbox.asking))
     inbox.drop_cookie(answer, COOKIE)
     return answer
 

@@ -31,7 +31,8 @@ from streams.run.settings import Settings
 SECONDS: Final = 8.0
 READ_AT_MOST: Final = 300_000
 KEPT_SECONDS: Final = 3_600.0  # what discovery and keys said
-KEYS_AGAIN_SECONDS: Final = 60.0  # an unknown key asks for them anew, not more often than so
+KEYS_AGAIN_SECONDS: Final = 60.0  # a key that does not fit asks for them anew, not more often than so
+AWAY_SECONDS: Final = 10.0  # what did not answer is not asked again so soon
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 CALLBACK: Final = "/sign-in/callback"
 SIGNED_OUT: Final = "/signed-out"
@@ -92,21 +93,33 @@ class Provider:
         self._said_at = float("-inf")
         self._keys: tuple[SigningKey, ...] = ()
         self._keys_at = float("-inf")
+        self._away_until = float("-inf")
+        self._away_why = ""
 
     def close(self) -> None:
         self._client.close()
 
     def discover(self) -> dict[str, Any]:
-        """What the provider says of itself, as of at most an hour ago. Raises `ProviderAway`."""
+        """What the provider says of itself, as of an hour ago or, while it does not answer, longer. Raises
+        `ProviderAway` where it never said anything."""
         with self._lock:
             if time.monotonic() - self._said_at > KEPT_SECONDS:
-                said = self._json(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-                if said.get("issuer") != self.issuer:
-                    raise ProviderAway("discovery names another issuer")
-                for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                    self._checked(said.get(name), name)
-                self._said, self._said_at = said, time.monotonic()
+                try:
+                    said = self._usable(self._fetched(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"))
+                except ProviderAway:
+                    if not self._said:
+                        raise
+                else:
+                    self._said, self._said_at = said, time.monotonic()
             return self._said
+
+    def _usable(self, said: dict[str, Any]) -> dict[str, Any]:
+        """What discovery said, if it is this provider's. Raises `ProviderAway`."""
+        if said.get("issuer") != self.issuer:
+            raise ProviderAway("discovery names another issuer")
+        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+            self._checked(said.get(name), name)
+        return said
 
     def way_in(self, trip: Trip) -> str:
         """Where the browser goes to sign in. Raises `ProviderAway`."""
@@ -164,8 +177,10 @@ class Provider:
         return LoggedOut(self.issuer, claims.get("sid", ""), claims.get("sub", ""))
 
     def _verified(self, token: str) -> dict[str, Any] | TokenFault:
+        """The claims of a token. A provider may change its key under the old name, or name none: keys are asked for
+        again where the signature fits none, too."""
         claims = verified(token, self._signing_keys(KEPT_SECONDS))
-        if claims is TokenFault.UNKNOWN_KEY:
+        if claims in (TokenFault.UNKNOWN_KEY, TokenFault.SIGNATURE):
             claims = verified(token, self._signing_keys(KEYS_AGAIN_SECONDS))
         return claims
 
@@ -173,9 +188,20 @@ class Provider:
         where = str(self.discover()["jwks_uri"])
         with self._lock:
             if time.monotonic() - self._keys_at > at_most:
+                self._keys = signing_keys(self._fetched(where))
                 self._keys_at = time.monotonic()
-                self._keys = signing_keys(self._json(where))
             return self._keys
+
+    def _fetched(self, where: str) -> dict[str, Any]:
+        """A document of the provider's, asked for under the lock. Raises `ProviderAway`, and again for a while at once:
+        many may wait here, each in a thread."""
+        if time.monotonic() < self._away_until:
+            raise ProviderAway(self._away_why)
+        try:
+            return self._json(where)
+        except ProviderAway as away:
+            self._away_until, self._away_why = time.monotonic() + AWAY_SECONDS, str(away)
+            raise
 
     def _redeem(self, code: str, trip: Trip) -> dict[str, Any] | ExchangeFault:
         said = self.discover()
