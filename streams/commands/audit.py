@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from streams.commands.printing import print_json
+from streams.commands.printing import one_line, print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store
@@ -70,9 +70,11 @@ def run_verify(settings: Settings, noted: str, *, as_json: bool) -> int:
     broken = verification.broken
     if as_json:
         where = None if broken is None else {"row": broken.audit_id, "at": broken.at.isoformat(), "why": broken.why}
-        print_json({"ok": broken is None, "rows": verification.rows, "head": verification.head, "broken": where})
+        counts = {"rows": verification.rows, "unchained": verification.unchained}
+        print_json({"ok": broken is None, **counts, "head": verification.head, "broken": where})
     elif broken is None:
-        typer.echo(f"{verification.rows:,} rows, the chain holds. Note its head elsewhere: {verification.head}")
+        older = f" after {verification.unchained:,} of before there was one" if verification.unchained else ""
+        typer.echo(f"{verification.rows:,} rows{older}, the chain holds. Note its head elsewhere: {verification.head}")
     elif broken.audit_id:
         typer.echo(f"broken at row {broken.audit_id} of {broken.at:%Y-%m-%d %H:%M:%S} UTC: {broken.why}")
     else:
@@ -97,6 +99,6 @@ def _print(rows: Sequence[dict[str, str]], columns: Sequence[str], *, as_json: b
         if as_json:
             print_json(row)
         else:
-            typer.echo("  ".join(row[name] for name in columns if row[name]))
+            typer.echo("  ".join(one_line(row[name]) for name in columns if row[name]))
     if not rows and not as_json:
         typer.echo("nothing")

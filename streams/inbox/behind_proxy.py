@@ -5,11 +5,14 @@ last address is believed that is not a proxy's own: what stands before it anybod
 """
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from streams.inbox.guesses import plain
 
 
 class BehindProxy:
@@ -32,7 +35,7 @@ class BehindProxy:
         for address in reversed(passed):
             if _address(address) is None:
                 break
-            peer = address
+            peer = str(_address(address))
             if not self._is_proxy(address):
                 break
         return peer
@@ -43,7 +46,12 @@ class BehindProxy:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """The address that a hop is named by, with or without its port."""
     try:
-        return ip_address(text)
+        return plain(text)
+    except ValueError:
+        pass
+    try:
+        return plain(urlsplit(f"//{text}").hostname or "")
     except ValueError:
         return None

@@ -1,5 +1,6 @@
 """Somebody in, the answer that signs their browser in; a session's end; and who has to wait before they try again."""
 
+import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from streams.inbox.request import COOKIE
 from streams.inbox.sign_in.device import device_of
+from streams.inbox.sign_in.known import KNOWN, KNOWN_FOR, cookie_for
 from streams.store.sessions import AtProvider, Session, Way
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 
 BROWSER: Final = "browser"  # a cookie; see `browser_of`
+BROWSER_SECONDS: Final = 3600
+_PROVEN: Final = frozenset({Way.PASSKEY, Way.PASSWORD})
 
 
 def address_of(request: Request) -> str:
@@ -28,6 +32,13 @@ def address_of(request: Request) -> str:
 def browser_of(inbox: "Inbox", request: Request) -> str:
     """By what the wrong tries of a browser are counted apart from those of others at its address; "" for none yet."""
     return request.cookies.get(inbox.cookie(BROWSER), "")
+
+
+def known_from_now_on(inbox: "Inbox", request: Request, answer: Response) -> Response:
+    """The answer, with a cookie by which this browser is counted apart, if it has none."""
+    if not browser_of(inbox, request):
+        inbox.set_cookie(answer, BROWSER, secrets.token_urlsafe(16), BROWSER_SECONDS)
+    return answer
 
 
 def please_wait(inbox: "Inbox", request: Request) -> Response | None:
@@ -66,4 +77,7 @@ async def enter(
     session = await run_in_threadpool(opening, who, now)
     answer = page(session) if page else RedirectResponse(back, 303)
     inbox.set_cookie(answer, COOKIE, session.secret)
+    if way in _PROVEN:
+        secret = await run_in_threadpool(lambda: inbox.secret)
+        inbox.set_cookie(answer, KNOWN, cookie_for(who, secret), int(KNOWN_FOR.total_seconds()))
     return answer

@@ -5,7 +5,7 @@ person behind the same address, cannot close the door to somebody else.
 """
 
 from collections import deque
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
 import structlog
@@ -44,10 +44,17 @@ class Guesses:
         log.warning("sign_in_refused", address=key[0], for_a_minute=refused)
 
 
+def plain(address: str) -> IPv4Address | IPv6Address:
+    """An IPv4 address as itself, though a socket for both kinds writes it as IPv6 (RFC 4291, 2.5.5.2). Raises
+    `ValueError` for what is no address."""
+    ip = ip_address(address)
+    return (ip.ipv4_mapped if isinstance(ip, IPv6Address) else None) or ip
+
+
 def one_address(address: str) -> str:
     """An address as tries are counted by it: an IPv6 /64 is one."""
     try:
-        ip = ip_address(address)
+        ip = plain(address)
     except ValueError:
         return address
     return str(ip_network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) else str(ip)

@@ -29,9 +29,9 @@ class NoInbox(Problem):
 def make_link(settings: Settings, case_manager_id: str | None = None, *, store: Store | None = None) -> str:
     """URL that signs in once, within 15 minutes, as `case_manager_id`, else as the person with most open alerts.
 
-    Raises `NoInbox` when no inbox has written its address or there is no such person.
+    Raises `NoInbox` when nothing says where the inbox is reached or there is no such person.
     """
-    url = inbox_url(settings)
+    url = _reached_by(settings)
     opened = store or Store.open(settings.store_url)
     try:
         chosen = case_manager_id or busiest(opened)
@@ -46,7 +46,7 @@ def make_link(settings: Settings, case_manager_id: str | None = None, *, store: 
 
 def make_enrollment(settings: Settings, case_manager_id: str) -> str:
     """URL by which this person sets up how they sign in, once, within days. Raises `NoInbox` as above."""
-    url = settings.front_page.rstrip("/") or inbox_url(settings)
+    url = _reached_by(settings)
     with open_store(settings) as store:
         if store.directory.read().person(case_manager_id) is None:
             raise NoInbox("no such case manager in the directory: name one by id")
@@ -80,6 +80,12 @@ def busiest(store: Store) -> str:
 def _first_nurse(loads: list[Load]) -> str:
     nurses = [load for load in loads if load.case_manager.role is Role.NURSE]
     return (nurses or loads)[0].case_manager.case_manager_id
+
+
+def _reached_by(settings: Settings) -> str:
+    """The address that people reach the inbox by: the front page, for behind a proxy nobody gets in otherwise; else
+    that of the inbox that runs here. Raises `NoInbox`."""
+    return settings.front_page.rstrip("/") or inbox_url(settings)
 
 
 def inbox_url(settings: Settings) -> str:

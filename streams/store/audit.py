@@ -2,7 +2,8 @@
 
 Each row is written in the transaction of its deed. `hash` is SHA-256 over the hash before it and the row's own values
 as canonical JSON; whoever changes, puts in or takes out a row breaks the chain there. What stands at its end can be
-taken away unseen by nobody who noted the last hash elsewhere (`handoff audit verify` prints it).
+taken away unseen by nobody who noted the last hash elsewhere (`handoff audit verify` prints it). A list of people that
+was shown is named by a hash of them.
 """
 
 import hashlib
@@ -11,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, tuple_
 
 from streams.store.database import Database, write_rows
 from streams.store.tables import alerts, audit, from_us, shown_sets, to_us
@@ -24,6 +26,7 @@ _VALUES: Final = ("at_us", "case_manager_id", "what", "alert_id", "enrollee_id",
 _COLUMNS: Final = (*_VALUES, "prev_hash", "hash")
 _SET: Final = "set:"  # begins the name of a set of people, where the id of an alert stands otherwise
 _AT_ONCE: Final = 5_000  # rows of one look
+_BEFORE_ALL: Final = -(2**63)  # ours count from 1; who puts one in before them may have chosen any number
 
 
 class Audited(StrEnum):
@@ -134,6 +137,11 @@ def link(before: str, values: Sequence[str | int]) -> str:
     return hashlib.sha256(f"{before}{canonical}".encode()).hexdigest()
 
 
+def name_of(people: Iterable[str]) -> str:
+    """What a list of these people is called in a row."""
+    return f"{_SET}{hashlib.sha256(json.dumps(sorted(people)).encode()).hexdigest()[:32]}"
+
+
 class Audit:
     """The audit."""
 
@@ -166,10 +174,10 @@ class Audit:
         self, case_manager_id: str, what: Audited, at: datetime, enrollee_ids: Iterable[str], detail: str
     ) -> None:
         """Write that somebody was shown a list of people: one row that names them as a set, which is kept once."""
-        people = sorted(set(enrollee_ids))
-        name = f"{_SET}{hashlib.sha256(json.dumps(people).encode()).hexdigest()[:32]}" if people else ""
+        people = set(enrollee_ids)
+        name = name_of(people) if people else ""
         with self._database.writing() as connection:
-            rows = [(name, enrollee_id) for enrollee_id in people]
+            rows = [(name, enrollee_id) for enrollee_id in sorted(people)]
             write_rows(connection, shown_sets, ("set_id", "enrollee_id"), rows, "ON CONFLICT DO NOTHING")
             _write(connection, at, case_manager_id, what, [(name, "")], detail)
 
@@ -202,8 +210,10 @@ class Audit:
             return [_row(row) for row in connection.execute(wanted)]
 
     def verify(self, noted: str = "") -> Verified:
-        """Whether the chain holds from first row to last; `noted`: a head of before that must still be in it."""
+        """Whether the chain holds from first row to last, and the lists of people its rows name are those that were
+        shown; `noted`: a head of before that must still be in it."""
         rows, unchained, last, seen = 0, 0, None, not noted
+        changed_list = self._first_changed_list()
         for row in self._all():
             if not row.hash and last is None:
                 unchained += 1
@@ -214,6 +224,8 @@ class Audit:
                 why = "what stood before it is gone or changed"
             elif row.hash != link(row.prev_hash, values):
                 why = "it was changed"
+            elif row.audit_id == changed_list:
+                why = "the list of people it names was changed"
             if why:
                 return Verified(rows, unchained, last or "", Broken(row.audit_id, from_us(row.at_us), why))
             rows, last, seen = rows + 1, row.hash, seen or row.hash == noted
@@ -221,9 +233,35 @@ class Audit:
             return Verified(rows, unchained, last or "", Broken(0, from_us(0), "rows at the end are gone"))
         return Verified(rows, unchained, last or "")
 
+    def _first_changed_list(self) -> int | None:
+        """The first row that names a list of people which is gone, or is not what its name was made of."""
+        changed = [name for name, people in self._lists() if name != name_of(people)]
+        there = exists(select(shown_sets.c.set_id).where(shown_sets.c.set_id == audit.c.alert_id))
+        ones: list[ColumnElement[bool]] = [audit.c.alert_id.startswith(_SET) & ~there]
+        ones += [audit.c.alert_id.in_(changed[at : at + _AT_ONCE]) for at in range(0, len(changed), _AT_ONCE)]
+        with self._database.reading() as connection:
+            firsts = [connection.scalar(select(func.min(audit.c.audit_id)).where(each)) for each in ones]
+        return min((first for first in firsts if first is not None), default=None)
+
+    def _lists(self) -> Iterator[tuple[str, list[str]]]:
+        """Every list of people that was shown, by its name."""
+        for name, rows in groupby(self._list_rows(), key=lambda row: str(row[0])):
+            yield name, [row[1] for row in rows]
+
+    def _list_rows(self) -> Iterator[Any]:
+        key, after = tuple_(shown_sets.c.set_id, shown_sets.c.enrollee_id), ("", "")
+        while True:
+            wanted = select(shown_sets).where(key > after).order_by(*shown_sets.primary_key).limit(_AT_ONCE)
+            with self._database.reading() as connection:
+                rows = connection.execute(wanted).all()
+            yield from rows
+            if len(rows) < _AT_ONCE:
+                return
+            after = tuple(rows[-1])
+
     def _all(self) -> Iterator[Any]:
         """Every row, oldest first, some thousand at a time."""
-        after = 0
+        after = _BEFORE_ALL
         while True:
             wanted = select(audit).where(audit.c.audit_id > after).order_by(audit.c.audit_id).limit(_AT_ONCE)
             with self._database.reading() as connection:

@@ -173,10 +173,11 @@ class Sessions:
         return len(ended)
 
     def end_at(self, issuer: str, sid: str, subject: str, now: datetime) -> int:
-        """The provider has ended its session `sid`, or where it names none, all of `subject`; says how many end."""
+        """The provider has ended its session `sid`, or where it names none, all of `subject`; says how many end. Of one
+        of ours it may have named none when it began: that ends with any of its subject's."""
         whose = sessions.c.sid == sid if sid else sessions.c.subject == subject
         if sid and subject:
-            whose &= sessions.c.subject == subject
+            whose = (sessions.c.subject == subject) & sessions.c.sid.in_(("", sid))
         with self._database.writing() as connection:
             ended = _end(connection, (sessions.c.issuer == issuer) & whose, now)
             for case_manager_id in ended:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from typing import Final
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")  # wide ones, too
 
 
 def csv_of(rows: Iterable[Iterable[str]]) -> str:

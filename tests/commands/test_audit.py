@@ -45,6 +45,9 @@ def test_by_person_user_and_span_and_the_look_is_a_row(store):
     assert "cm-ortiz" not in handoff("--since", since)
     rows = list(csv.DictReader(io.StringIO(handoff("--user", "cm-brown", "--csv"))))
     assert rows[0]["detail"] == "'=list"
+    store.audit.write("cm-far", Audited.BROKE_GLASS, now, detail="danger:\n2026-01-01  cm-ortiz  auto\x1b[2J")
+    assert len(handoff("--user", "cm-far").splitlines()) == 1  # what somebody typed is no row, and no terminal obeys it
+    assert "\x1b" not in handoff("--user", "cm-far")
     assert "no such case manager" in str(CliRunner().invoke(app, ["audit", "--by", "nobody"]).exception)
 
 

@@ -349,9 +349,11 @@ def test_a_manager_says_it_for_them_and_nobody_else_does(settings, store):
     [
         ({"ends": local(-1)}, "times"),
         ({"starts": "soon"}, "times"),
+        ({"starts": "9999-12-31T23:00", "ends": "9999-12-31T23:59"}, "times"),
         ({"ends": local(24 * 400)}, "times"),
         ({"backup_id": "cm-brown"}, "who"),
         ({"backup_id": "nobody"}, "who"),
+        ({"backup_id": "cm-far"}, "who"),  # of another network: who covers sees the patients
     ],
 )
 def test_what_cannot_be_is_said_in_words(settings, store, more, said):

@@ -17,6 +17,7 @@ from parsers.people import CaseManager, Role
 from streams.inbox.links import NoInbox, make_enrollment, part_from_account
 from streams.inbox.request import COOKIE
 from streams.inbox.sign_in import second_factor
+from streams.inbox.sign_in.known import KNOWN, cookie_for, whose
 from streams.inbox.sign_in.passkeys import Answer, PasskeyFault, answer_of, made, place_of, sign_count
 from streams.inbox.sign_in.passwords import PasswordFault, fault_of, fits, hash_of
 from streams.store.audit import Audited
@@ -167,6 +168,36 @@ def test_a_name_is_slowed_whether_it_is_anybody_s_or_not(settings, store, monkey
     with store.database.reading() as connection:
         keys = connection.exec_driver_sql("SELECT key FROM guesses").scalars().all()
     assert not [key for key in keys if "ortiz" in key or "nobody" in key]
+
+
+def test_where_somebody_signed_in_before_nobody_else_s_tries_close_the_door(settings, store, monkeypatch):
+    monkeypatch.setattr("streams.inbox.pages.own_sign_in.PERSON", TenMinutes(*PERSON))
+    load_people(store)
+    enrolled(store, settings, codes=("abcd-abcd-abcd-abcd", "efgh-efgh-efgh-efgh"))
+    with browser(settings, store, None) as client:
+        assert client.post("/sign-in/password", data=typed(code="abcd-abcd-abcd-abcd")).status_code == 200
+        known = client.cookies[KNOWN]
+        client.cookies.clear()
+        for _ in range(7):  # a stranger at the same address
+            answer = client.post("/sign-in/password", data=typed(password="wrong wrong wrong"))
+        assert answer.status_code == 429
+        client.cookies.set(KNOWN, cookie_for("cm-brown", settings.secret()))  # where another signed in
+        assert client.post("/sign-in/password", data=typed()).status_code == 429
+        client.cookies.set(KNOWN, cookie_for("cm-ortiz", b"made up"))
+        assert client.post("/sign-in/password", data=typed()).status_code == 429
+        client.cookies.set(KNOWN, known)
+        for _ in range(6):
+            answer = client.post("/sign-in/password", data=typed(password="wrong wrong wrong"))
+            assert answer.status_code == 401
+            client.cookies.set(KNOWN, known)
+        answer = client.post("/sign-in/password", data=typed(code="efgh-efgh-efgh-efgh"))
+        assert answer.status_code == 429  # by its own tries it is slowed, too
+        client.cookies.clear()
+        client.cookies.set(KNOWN, cookie_for("cm-ortiz", settings.secret()))
+        answer = client.post("/sign-in/password", data=typed(code="efgh-efgh-efgh-efgh"))
+        assert answer.status_code == 200
+    assert whose(cookie_for("cm-ortiz", settings.secret()), settings.secret()) == "cm-ortiz"
+    assert whose("", settings.secret()) == whose("é", settings.secret()) == ""
 
 
 def test_a_recovery_code_stands_in_once_and_new_ones_void_the_old(settings, store):

@@ -26,7 +26,7 @@ from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
 from streams.inbox import serving
 from streams.inbox.access import Desk
 from streams.inbox.detail import detail_of
-from streams.inbox.guesses import Guesses
+from streams.inbox.guesses import Guesses, one_address
 from streams.inbox.links import NoInbox, make_link
 from streams.inbox.live import Live
 from streams.inbox.pages import list_rows as rows
@@ -143,6 +143,8 @@ def test_links_are_for_people_in_the_directory_and_for_the_busiest_when_nobody_i
     )
     with pytest.raises(NoInbox, match="directory"):
         make_link(settings, "cm-nobody", store=store)
+    behind = settings.model_copy(update={"front_page": "https://inbox.example.org/"})
+    assert make_link(behind, None, store=store).startswith("https://inbox.example.org/sign-in?t=")
 
 
 # what a browser may be made to do
@@ -908,6 +910,19 @@ def test_a_silent_feed_is_named_to_who_has_patients_there(store):
     assert desk.silent(FAR, now) == ([], 0)
 
 
+def test_rows_stop_flowing_when_the_reader_s_role_sees_patients_no_more(settings, store):
+    people, versions = town()
+    load_people(store, people)
+    tell(store, *versions)
+    with browser(settings, store) as client, client.stream("GET", "/stream") as answer:
+        lines = answer.iter_lines()
+        assert any(line == "event: beat" for line in lines)
+        store.directory.load([], [], [ORTIZ.model_copy(update={"role": Role.ADMIN})], [], [], replace=False)
+        rest = list(lines)
+    assert "event: locked" in rest
+    assert "event: row" not in rest
+
+
 def test_rows_stop_flowing_at_once_when_the_session_ends(settings, store):
     people, versions = town()
     load_people(store, people)
@@ -1018,6 +1033,11 @@ def test_cookies_that_are_made_up_count_as_one(monkeypatch):
         guesses.wrong("10.0.0.1", 1.0, f"cookie{number}")
     assert guesses.wait("10.0.0.1", 2.0) > 0
     assert guesses.wait("10.0.0.1", 2.0, "cookie19") == 0
+
+
+def test_on_a_socket_for_both_kinds_of_address_each_is_its_own():
+    assert one_address("::ffff:10.0.0.1") == "10.0.0.1"
+    assert one_address("2001:db8::1") == one_address("2001:db8::2") != one_address("2001:db8:0:1::1")
 
 
 def test_an_address_may_guess_again_after_a_minute():

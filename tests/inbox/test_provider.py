@@ -190,6 +190,21 @@ def test_a_provider_that_hangs_keeps_nobody_waiting_who_is_signed_in(tmp_path):
     store.close()
 
 
+def test_wrong_answers_of_others_at_an_address_close_no_browser_s_way_in(tmp_path):
+    settings = Settings(data_dir=tmp_path, oidc_issuer="http://127.0.0.1:1", oidc_client_id="inbox", front_page=FRONT)
+    store = open_store(settings)
+    load_people(store)
+    with served(settings, store, None) as (client, inbox):
+        inbox.provider.way_in = lambda _trip: f"{FRONT}/auth"
+        for _ in range(11):
+            client.cookies.clear()
+            answer = client.get("/sign-in/callback?state=x&code=y")
+        assert answer.status_code == 429
+        assert client.get("/sign-in/provider").status_code == 303
+        assert client.get("/sign-in/callback?state=x&code=y").status_code == 401
+    store.close()
+
+
 def test_a_logout_token_ends_that_session_and_an_id_token_ends_none(stub):
     trip = Trip.start()
     with stub_provider(stub.answers) as (issuer, _):
@@ -280,12 +295,14 @@ def test_the_provider_s_word_ends_what_it_names_and_nothing_else(tmp_path):
             "s1": session("i", "u1", "s1"),
             "s2": session("i", "u1", "s2"),
             "other": session("i", "u2", "s3"),
+            "unnamed": session("i", "u3", ""),
             "elsewhere": session("j", "u1", "s1"),
             "link": store.sessions.open("cm-ortiz", now),
         }
         assert store.sessions.end_at("i", "s1", "u2", now) == 0
         assert store.sessions.end_at("i", "s1", "", now) == 1
-        assert live() == ["s2", "other", "elsewhere", "link"]
+        assert live() == ["s2", "other", "unnamed", "elsewhere", "link"]
+        assert store.sessions.end_at("i", "s9", "u3", now) == 1  # nobody said which session of u3 this was
         assert store.sessions.end_at("i", "", "u1", now) == 1
         assert store.sessions.end_at("i", "", "", now) == 0
         assert live() == ["other", "elsewhere", "link"]

@@ -68,6 +68,46 @@ def test_a_row_put_in_between_shows_and_rows_taken_off_the_end_where_the_head_wa
     assert broken.why == "rows at the end are gone"
 
 
+@pytest.mark.parametrize(
+    "done",
+    [
+        "DELETE FROM shown_sets WHERE enrollee_id = 'E1'",
+        "DELETE FROM shown_sets",
+        "UPDATE shown_sets SET enrollee_id = 'E9' WHERE enrollee_id = 'E1'",
+        "INSERT INTO shown_sets SELECT DISTINCT set_id, 'E9' FROM shown_sets",
+    ],
+)
+def test_who_stood_on_a_list_cannot_be_changed_unseen(store: Store, done) -> None:  # noqa: F811
+    fill(store)
+    for people in (["E1", "E2"], [], ["E2", "E1"]):
+        store.audit.write_list("ortiz", Audited.READ_LIST, NOW, people, f"list, {len(people)} stays")
+    assert store.audit.verify().broken is None
+    assert {row.case_manager_id for row in store.audit.read(enrollee_id="E2")} == {"ortiz", "brown"}
+    with store.database.writing() as connection:
+        connection.execute(text(done))
+    broken = store.audit.verify().broken
+    assert broken is not None
+    assert (broken.audit_id, broken.why) == (8, "the list of people it names was changed")
+
+
+def test_lists_of_more_than_one_look_are_read_whole(store: Store, monkeypatch) -> None:  # noqa: F811
+    monkeypatch.setattr("streams.store.audit._AT_ONCE", 3)
+    for number in range(5):
+        store.audit.write_list("ortiz", Audited.READ_LIST, NOW, [f"E{n}" for n in range(number + 1)], "list")
+    assert (store.audit.verify().rows, store.audit.verify().broken) == (5, None)
+
+
+def test_a_row_put_in_before_all_others_is_one_of_before_there_was_a_chain_or_breaks_it(store: Store) -> None:  # noqa: F811
+    fill(store)
+    with store.database.writing() as connection:
+        connection.execute(
+            text("INSERT INTO audit (audit_id, at_us, case_manager_id, what, hash) VALUES (-5, 1, 'x', 'auto', 'made')")
+        )
+    broken = store.audit.verify().broken
+    assert broken is not None
+    assert broken.audit_id == -5
+
+
 def test_rows_of_before_there_was_a_chain_are_counted_and_break_nothing(store: Store) -> None:  # noqa: F811
     with store.database.writing() as connection:
         connection.execute(text("INSERT INTO audit (at_us, case_manager_id, what) VALUES (1, 'old', 'read_list')"))

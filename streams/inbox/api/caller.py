@@ -68,14 +68,12 @@ def refusing(handler: Handler) -> Handler:
 
 
 async def caller(inbox: "Inbox", request: Request, scope: Scope, *, takes: frozenset[str] = frozenset()) -> Caller:
-    """Whose token the request carries, if it is good for `scope`. Ten wrong ones in a minute close the address.
+    """Whose token the request carries, if it is good for `scope`. After ten wrong ones in a minute an address is told
+    to wait; a valid one is let in all the same: it has 256 random bits, and others may share the address.
 
     `takes`: the parameters that the address may have; a misspelled one is refused, not passed over.
     """
     address = request.client.host if request.client else ""
-    wait = inbox.guesses.wait(address, time.monotonic(), _API)
-    if wait:
-        raise Refusal(429, "too many wrong tokens", headers={"Retry-After": str(int(wait) + 1)})
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     asks = {"WWW-Authenticate": 'Bearer realm="handoff"'}
     if kind.lower() != "bearer" or not secret:
@@ -83,6 +81,8 @@ async def caller(inbox: "Inbox", request: Request, scope: Scope, *, takes: froze
     token = await run_in_threadpool(inbox.store.api_tokens.find, secret.strip(), datetime.now(UTC))
     person = await run_in_threadpool(inbox.desk.person, token.case_manager_id) if token else None
     if token is None or person is None:
+        if wait := inbox.guesses.wait(address, time.monotonic(), _API):
+            raise Refusal(429, "too many wrong tokens", headers={"Retry-After": str(int(wait) + 1)})
         inbox.guesses.wrong(address, time.monotonic(), _API)
         raise Refusal(401, "this token is not valid", headers=asks)
     if not may(person.role, Doing.SEE_ROW):

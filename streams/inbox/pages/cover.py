@@ -155,12 +155,12 @@ def write(inbox: "Inbox", reader: Reader, form: dict[str, str]) -> Response:
         starts, ends = (
             datetime.fromisoformat(form[name]).replace(tzinfo=zone).astimezone(UTC) for name in ("starts", "ends")
         )
-    except ValueError:
+    except (ValueError, OverflowError):
         return RedirectResponse("/cover?said=times", 303)
     if not starts < ends <= starts + LONGEST or ends <= now:
         return RedirectResponse("/cover?said=times", 303)
     backup = form["backup_id"]
-    if backup and (backup == who.case_manager_id or inbox.desk.person(backup) is None):
+    if backup and backup not in {each.case_manager_id for each in colleagues(inbox.desk, me)} - {who.case_manager_id}:
         return RedirectResponse("/cover?said=who", 303)
     absence = Absence(case_manager_id=who.case_manager_id, starts=starts, ends=ends, backup_id=backup)
     inbox.store.absences.say(absence, me.case_manager_id, now)

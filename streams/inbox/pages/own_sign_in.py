@@ -1,12 +1,14 @@
 """Signing in without a provider: a passkey, or a password with its second factor, in; a session or one refusal out.
 
 The refusal is the same whoever was named and whatever was wrong, and takes as long; who tries too often is slowed by
-name and by address, whether there is such a person or not.
+name and by address, whether there is such a person or not. A browser in which that person signed in before is slowed by
+its own tries alone.
 """
 
 import hashlib
 import hmac
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -17,16 +19,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from streams.inbox.entering import address_of, enter, please_wait
+from streams.inbox.entering import address_of, enter
 from streams.inbox.guesses import one_address
 from streams.inbox.opened import back_of
 from streams.inbox.request import log
+from streams.inbox.sign_in.known import KNOWN, key_of, whose
 from streams.inbox.sign_in.passkeys import PasskeyFault, answer_of, ask_to_use, sign_count
 from streams.inbox.sign_in.passwords import fits
 from streams.inbox.sign_in.second_factor import recovery_code, step_of
 from streams.run.metrics import SIGN_INS
 from streams.store.audit import ORIGIN, Audited
-from streams.store.guessing import ADDRESS, PERSON
+from streams.store.guessing import ADDRESS, PERSON, Limit
 from streams.store.sessions import Way
 from streams.store.sign_in import CHALLENGE_FOR, Purpose
 from streams.words import recovery_codes
@@ -40,16 +43,16 @@ async def with_password(inbox: "Inbox", request: Request) -> Response:
     who, password, code, back = (str(form.get(name, "")) for name in ("who", "password", "code", "back"))
     ORIGIN.set(address_of(request))
     person, key = await run_in_threadpool(meant, inbox, who)
-    address = _address(request)
-    wait = await run_in_threadpool(inbox.store.guessing.take, {key: PERSON, address: ADDRESS}, datetime.now(UTC))
+    keys = await run_in_threadpool(counted_under, inbox, request, person)
+    keys = keys or {key: PERSON, _address(request): ADDRESS}
+    wait = await run_in_threadpool(inbox.store.guessing.take, keys, datetime.now(UTC))
     if wait > timedelta():
         return slowed(inbox, Way.PASSWORD, wait)
     checking = partial(proof_of, inbox, person, password, code)
     proof = await anyio.to_thread.run_sync(checking, limiter=inbox.hashing)
     if proof is Proof.NONE:
         return await refused(inbox, Way.PASSWORD, person)
-    await run_in_threadpool(inbox.store.guessing.clear, key)
-    await run_in_threadpool(inbox.store.guessing.give_back, address)
+    await run_in_threadpool(proven, inbox, keys)
     SIGN_INS.labels(Way.PASSWORD, "in").inc()
     if proof is Proof.RECOVERY_CODE:
         left = (await run_in_threadpool(inbox.store.credentials.of, person)).codes_left
@@ -72,8 +75,6 @@ async def ask_for_passkey(inbox: "Inbox", request: Request) -> Response:
     place = inbox.place_of(request)
     if place is None:
         return PlainTextResponse("not here", 404)
-    if waiting := please_wait(inbox, request):
-        return waiting
     until = datetime.now(UTC) + CHALLENGE_FOR
     challenge = await run_in_threadpool(inbox.store.sign_in.make_link, "", until, Purpose.PASSKEY)
     return Response(ask_to_use(place, challenge), media_type="application/json")
@@ -85,8 +86,8 @@ async def with_passkey(inbox: "Inbox", request: Request) -> Response:
         return PlainTextResponse("not here", 404)
     form = await request.form(max_files=0, max_fields=5)
     ORIGIN.set(address_of(request))
-    address = _address(request)
-    wait = await run_in_threadpool(inbox.store.guessing.take, {address: ADDRESS}, datetime.now(UTC))
+    keys = await run_in_threadpool(counted_under, inbox, request) or {_address(request): ADDRESS}
+    wait = await run_in_threadpool(inbox.store.guessing.take, keys, datetime.now(UTC))
     if wait > timedelta():
         return slowed(inbox, Way.PASSKEY, wait)
     answer = answer_of(str(form.get("credential", "")))
@@ -102,9 +103,26 @@ async def with_passkey(inbox: "Inbox", request: Request) -> Response:
     if isinstance(count, PasskeyFault):
         return await refused(inbox, Way.PASSKEY, key.case_manager_id, count)
     await run_in_threadpool(inbox.store.credentials.used_passkey, key.credential_id, count, now)
-    await run_in_threadpool(inbox.store.guessing.give_back, address)
+    await run_in_threadpool(proven, inbox, keys)
     SIGN_INS.labels(Way.PASSKEY, "in").inc()
     return await enter(inbox, request, key.case_manager_id, Way.PASSKEY, back=back_of(str(form.get("back", ""))))
+
+
+def counted_under(inbox: "Inbox", request: Request, who: str = "") -> dict[str, Limit]:
+    """What tries are counted under in a browser where somebody signed in before, that person alone where `who` is
+    said; nothing for another browser."""
+    cookie = request.cookies.get(inbox.cookie(KNOWN), "")
+    owner = whose(cookie, inbox.secret)
+    return {key_of(cookie): PERSON} if owner and who in ("", owner) else {}
+
+
+def proven(inbox: "Inbox", keys: Mapping[str, Limit]) -> None:
+    """What was tried under these keys was no guess."""
+    for name, limit in keys.items():
+        if limit is ADDRESS:
+            inbox.store.guessing.give_back(name)
+        else:
+            inbox.store.guessing.clear(name)
 
 
 def meant(inbox: "Inbox", typed: str) -> tuple[str, str]:

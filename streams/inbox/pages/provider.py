@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from parsers.people import CaseManager
-from streams.inbox.entering import address_of, browser_of, enter, please_wait
+from streams.inbox.entering import address_of, browser_of, enter, known_from_now_on, please_wait
 from streams.inbox.request import COOKIE, TRIP_COOKIE, log
 from streams.inbox.sign_in.provider import Account, LoggedOut, ProviderAway
 from streams.inbox.sign_in.rows import NoRow, row_of
@@ -38,7 +38,7 @@ async def to_provider(inbox: "Inbox", request: Request) -> Response:
         return provider_away(inbox, away)
     answer = RedirectResponse(where, 303)
     inbox.set_cookie(answer, TRIP_COOKIE, trip.cookie, int(FRESH.total_seconds()))
-    return answer
+    return known_from_now_on(inbox, request, answer)
 
 
 async def callback(inbox: "Inbox", request: Request) -> Response:

@@ -1,12 +1,11 @@
 """Signing in and out, the lock, and where a reader was."""
 
 import re
-import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from anyio import to_thread
@@ -19,7 +18,7 @@ from starlette.responses import (
     Response,
 )
 
-from streams.inbox.entering import BROWSER, address_of, browser_of, end_of, enter, please_wait
+from streams.inbox.entering import address_of, browser_of, end_of, enter, known_from_now_on, please_wait
 from streams.inbox.opened import WAYS, back_of
 from streams.inbox.request import COOKIE
 from streams.store.audit import ORIGIN
@@ -31,22 +30,16 @@ if TYPE_CHECKING:
     from streams.inbox.request import Inbox
 
 
-_BROWSER_SECONDS: Final = 3600
-
-
 async def sign_in_page(inbox: "Inbox", request: Request) -> Response:
     """Asks for a press; mail scanners and previews that open the link do not use it up.
 
     A browser gets a cookie here, by which its wrong links are counted apart from those of others at its address.
     """
-    known = browser_of(inbox, request)
-    if not known and inbox.guesses.wait(address_of(request), time.monotonic()):
+    if not browser_of(inbox, request) and inbox.guesses.wait(address_of(request), time.monotonic()):
         answer: Response = RedirectResponse(f"/sign-in?{request.url.query}", 303)  # comes again as itself
     else:
         answer = await _asked_for_a_press(inbox, request)
-    if not known:
-        inbox.set_cookie(answer, BROWSER, secrets.token_urlsafe(16), _BROWSER_SECONDS)
-    return answer
+    return known_from_now_on(inbox, request, answer)
 
 
 async def _asked_for_a_press(inbox: "Inbox", request: Request) -> Response:

@@ -20,7 +20,17 @@ from rules.following.roles import Doing
 from streams.inbox.live import Change, sse
 from streams.inbox.narrowing import Narrowing, listed
 from streams.inbox.pages.cards import on_card
-from streams.inbox.request import BEAT_SECONDS, MOST_READ_AGAIN, MOST_ROWS_AT_ONCE, Reader, SignedOut, bare, events, log
+from streams.inbox.request import (
+    BEAT_SECONDS,
+    MOST_READ_AGAIN,
+    MOST_ROWS_AT_ONCE,
+    NotTheirs,
+    Reader,
+    SignedOut,
+    bare,
+    events,
+    log,
+)
 from streams.store import Unavailable
 from streams.store.changes import FeedKind
 
@@ -80,7 +90,7 @@ async def changes(inbox: "Inbox", request: Request, reader: Reader, position: in
                 await asyncio.wait_for(wake.wait(), max(0.01, next_beat - loop.time()))
         if inbox.live.closing:  # in order: whoever else is behind this address answers at once
             yield f"retry: {random.randrange(MOVE_MS)}\n".encode() + sse("closing", {"within": MOVE_MS})
-    except SignedOut:
+    except (SignedOut, NotTheirs):  # or their role sees no patients any more
         yield sse("locked", {})
     except Unavailable:
         log.info("inbox_stream_ended", why="store away")
