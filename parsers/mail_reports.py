@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 _ID: Final = re.compile(r"<?\s*([^\s<>@]{1,200})(?:@[^\s<>]*)?\s*>?")
-_STATUS: Final = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})")
+_STATUS: Final = re.compile(r"(?:\d{3}[ -])?([245]\.\d{1,3}\.\d{1,3})(?!\S)")
+_NO_SUCH_ADDRESS: Final = re.compile(r"5\.(1\.(?![78]$)\d+|2\.1|4\.4)")  # 5.1.7 and 5.1.8 are about the sender's
 
 
 class Told(StrEnum):
@@ -40,6 +41,17 @@ class MailReport(NamedTuple):
     about: frozenset[str]
     told: Told
     status: str = ""  # of a DSN, such as 5.1.1
+
+
+def status_in(reply: str) -> str:
+    """The enhanced status code that a relay's reply begins with (RFC 2034 4), such as 5.1.1; "" when it has none."""
+    match = _STATUS.match(reply)
+    return match[1] if match else ""
+
+
+def is_no_such_address(status: str) -> bool:
+    """Whether nothing will ever arrive there, by an enhanced status code (RFC 3463)."""
+    return _NO_SUCH_ADDRESS.fullmatch(status) is not None
 
 
 def read_mail_report(raw: bytes) -> MailReport | NoReport:
@@ -92,15 +104,12 @@ def _delivery(fields: Message) -> tuple[Told, str] | None:
     outcome = _ACTIONS.get(_word(fields.get("Action")))
     if outcome is None:
         return None
-    match = _STATUS.match(_text(fields.get("Status")))
-    if outcome is Told.FAILED and match and _no_such_address(match):
+    status = status_in(_text(fields.get("Status")))
+    if status.endswith(".0.0"):  # Exim says no more there: what the other side said stands in its diagnostic
+        status = status_in(_text(fields.get("Diagnostic-Code")).partition(";")[2].strip()) or status
+    if outcome is Told.FAILED and is_no_such_address(status):
         outcome = Told.NO_SUCH_ADDRESS
-    return outcome, match[0] if match else ""
-
-
-def _no_such_address(status: re.Match[str]) -> bool:
-    kind, subject, detail = status.groups()
-    return kind == "5" and (subject == "1" or (subject, detail) in {("2", "1"), ("4", "4")})
+    return outcome, status
 
 
 def _disposition(fields: Message) -> tuple[Told, str] | None:

@@ -20,6 +20,8 @@ log = structlog.get_logger()
 _OF_CONTENT: Final = frozenset({Failure.REFUSED, Failure.NEVER, Failure.CRASHED})  # another delivery may well arrive
 REST: Final = (timedelta(seconds=5), timedelta(minutes=10))  # after the first failure, and at most
 
+_BY_OUR_RELAY: Final = (WayKind.SMTP, WayKind.DIRECT)  # who does not let us in there says nothing of the recipient
+
 
 class Resting:
     """What becomes of destinations that fail."""
@@ -46,7 +48,10 @@ class Resting:
         if row is None:
             return True
         first, last = row.first_failed_at or now, row.last_failed_at or now
-        if failure in STOPS_DESTINATION or pauses(first, last, row.succeeded_at, now):
+        stops = failure in STOPS_DESTINATION and not (
+            failure is Failure.NOT_ALLOWED and destination.way in _BY_OUR_RELAY
+        )
+        if stops or pauses(first, last, row.succeeded_at, now):
             await self.pause(destination, failure, now)
         elif of_content:
             return False

@@ -56,6 +56,12 @@ def said(raw: bytes) -> tuple[Told, str]:
         ("Action: failed\nStatus: 5.2.2", Told.FAILED, "5.2.2"),
         ("Action: failed\nStatus: 5.7.1", Told.FAILED, "5.7.1"),
         ("Action: failed\nStatus: 4.4.7", Told.FAILED, "4.4.7"),
+        ("Action: failed\nStatus: 5.1.8", Told.FAILED, "5.1.8"),  # the sender's own domain is not believed
+        ("Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550-5.1.1 <x>: no", Told.NO_SUCH_ADDRESS, "5.1.1"),
+        ("Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 554 5.7.1 spam", Told.FAILED, "5.7.1"),
+        ("Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 no such user", Told.FAILED, "5.0.0"),
+        ("Action: failed\nStatus: 5.4.6\nDiagnostic-Code: smtp; 550 5.1.1 no", Told.FAILED, "5.4.6"),
+        ("Action: delayed\nStatus: 4.0.0\nDiagnostic-Code: smtp; 451 4.7.1 x", Told.DELAYED, "4.7.1"),
         ("Action: failed", Told.FAILED, ""),
         ("Action: delayed\nStatus: 4.4.1", Told.DELAYED, "4.4.1"),
         ("Action: relayed\nStatus: 2.0.0", Told.ARRIVED, "2.0.0"),
