@@ -1,6 +1,7 @@
 """Files by SFTP against a server nobody here wrote: whole or not there, to the pinned host only, the same again."""
 
 import asyncio
+import errno
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,11 +18,14 @@ PARCEL = Parcel("a" * 32, b"one\r\ntwo\r\n" * 20_000, "text/csv", name="stays_1.
 
 
 class Cutting(asyncssh.SFTPServer):
-    """Keeps half of a large write and breaks the connection, so many times."""
+    """Keeps half of a large write and breaks the connection, so many times; may have room for so many bytes only."""
 
     cuts = 0
+    room = 2**40
 
     def write(self, file_obj: object, offset: int, data: bytes) -> int:
+        if offset + len(data) > Cutting.room:
+            raise OSError(errno.ENOSPC, "full")
         if len(data) > 1000 and Cutting.cuts:
             Cutting.cuts -= 1
             super().write(file_obj, offset, data[: len(data) // 2])
@@ -128,6 +132,26 @@ def test_a_cut_leaves_no_half_file_under_the_name_and_the_same_file_comes_again(
     assert second == Delivered("written")
     assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["stays_1.csv", "stays_1.csv.sha256"]
     assert (tmp_path / "in" / "stays_1.csv").read_bytes() == PARCEL.body
+
+
+def test_a_full_disk_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cutting, "room", 60_000)
+    assert put(tmp_path, Secrets({BEARER: ("right",)})) == [NotDelivered(Failure.NO_ROOM)]
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["stays_1.csv.sha256"], "no half of a file"
+
+
+def test_a_line_that_is_cut_by_its_own_machine_may_have_carried_the_file(tmp_path: Path) -> None:
+    async def cut(*_: object) -> Delivered:
+        raise ConnectionResetError
+
+    async def said() -> list:
+        private, public = new_ssh_key()
+        async with server(tmp_path, public) as (port, pinned):
+            to, keys = files(port, pinned), Secrets({SSH_KEY: (private,)})
+            nobody = files(port, pinned).model_copy(update={"address": "sftp://handoff@127.0.0.1:1/in"})
+            return [await Sftp()._signed_in(where, keys, cut) for where in (to, nobody)]
+
+    assert asyncio.run(said()) == [NotDelivered(Failure.CONNECTION_LOST), NotDelivered(Failure.NO_CONNECTION)]
 
 
 def test_what_a_server_refuses_and_a_server_that_is_another(tmp_path: Path) -> None:

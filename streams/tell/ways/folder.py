@@ -6,6 +6,7 @@ A file of the same name and content is the same delivery come again and is left 
 import asyncio
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from rules.telling.attempts import Failure
@@ -60,8 +61,13 @@ def _write(folder: Path, parcel: Parcel) -> Delivered | NotDelivered:
 
 def _whole(path: Path, body: bytes) -> None:
     partial = path.with_name(f"{path.name}.part")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink()  # of a full disk it would keep the rest from others
+        raise

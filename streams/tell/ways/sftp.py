@@ -26,6 +26,7 @@ ALL_SECONDS: Final = 120.0  # a file of five thousand rows over a slow line
 SSH_KEY: Final = "ssh_key"  # name of a secret: a private key as OpenSSH writes it
 HOST_KEY: Final = "host_key"  # name of an option: SHA256:…, as `ssh-keygen -l` prints it
 USUAL_PORT: Final = 22
+_LOST: Final = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.ConnectionLost)
 Work = Callable[[asyncssh.SFTPClient, str], Awaitable[Delivered | NotDelivered]]
 
 
@@ -89,6 +90,7 @@ class Sftp:
         place = place_of(to.address)
         if place is None:
             return NotDelivered(Failure.MISCONFIGURED)
+        connection = None
         try:
             async with asyncio.timeout(ALL_SECONDS):
                 addresses = await resolve(place.host, place.port, private=to.allow_private, allowed=self._allowed)
@@ -104,16 +106,14 @@ class Sftp:
             return NotDelivered(Failure.TLS)
         except (asyncssh.PermissionDenied, asyncssh.KeyImportError):
             return NotDelivered(Failure.NOT_ALLOWED)
-        except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.ConnectionLost):
-            return NotDelivered(Failure.CONNECTION_LOST)
+        except TimeoutError:
+            return NotDelivered(Failure.TIMED_OUT if connection else Failure.NO_CONNECTION)
+        except (*_LOST, OSError, UnicodeError):
+            return NotDelivered(Failure.CONNECTION_LOST if connection else Failure.NO_CONNECTION)
         except asyncssh.SFTPError:  # no such folder, not ours to write, full
             return NotDelivered(Failure.NO_ROOM)
         except asyncssh.Error:
             return NotDelivered(Failure.BAD_ANSWER)
-        except TimeoutError:
-            return NotDelivered(Failure.TIMED_OUT)
-        except (OSError, UnicodeError):
-            return NotDelivered(Failure.NO_CONNECTION)
 
     async def _connected(
         self, place: Place, addresses: Sequence[str], options: Mapping[str, str], secrets: Secrets
@@ -182,10 +182,15 @@ async def _is_there(sftp: asyncssh.SFTPClient, path: str, body: bytes) -> bool:
 
 async def _whole(sftp: asyncssh.SFTPClient, path: str, body: bytes) -> None:
     partial = f"{path}.part"
-    async with sftp.open(partial, "wb") as file:
-        await file.write(body)
-    if (await sftp.stat(partial)).size != len(body):
-        raise asyncssh.SFTPFailure("the server kept less than it was given")
+    try:
+        async with sftp.open(partial, "wb") as file:
+            await file.write(body)
+        if (await sftp.stat(partial)).size != len(body):
+            raise asyncssh.SFTPFailure("the server kept less than it was given")
+    except asyncssh.SFTPError:
+        with suppress(asyncssh.SFTPError):
+            await sftp.remove(partial)  # of a full disk it would keep the rest from others
+        raise
     try:
         await sftp.posix_rename(partial, path)
     except asyncssh.SFTPOpUnsupported:  # not OpenSSH: a plain rename fails where the target is
