@@ -43,7 +43,10 @@ def test_the_grammar_takes_each_message(action: Action, trigger: str) -> None:
 
 
 class Receiver:
-    """Answers each message with the next of the script: codes, "late" (another's first), "close", "silent"."""
+    """Answers each message with the next of the script: codes, "late" (another's first), "close", "silent",
+
+    "once" (AA, and closes), "short" (AA, with 20 characters of the id).
+    """
 
     def __init__(self, *script: str) -> None:
         self.script = list(script)
@@ -62,6 +65,11 @@ class Receiver:
                         return
                     case "silent":
                         continue
+                    case "once":
+                        writer.write(self.ack(b"AA", control))
+                        return
+                    case "short":
+                        writer.write(self.ack(b"AA", control[:20]))
                     case "late":
                         writer.write(self.ack(b"AA", b"another") + self.ack(b"AE", control))
                     case code:
@@ -120,6 +128,17 @@ def test_without_an_acknowledgment_the_same_goes_again_on_a_new_connection(monke
     ]
     assert receiver.connections == 3
     assert len(set(receiver.got)) == 1
+
+
+def test_a_receiver_that_closes_after_each_has_each_at_once() -> None:
+    receiver = Receiver("once", "once", "AA", "close", "AA")
+    assert send(receiver, 4) == [Delivered("AA")] * 4
+    assert receiver.connections == 4, "the last had no answer on the connection that was kept"
+    assert len({message.split(b"|")[9] for message in receiver.got}) == 1
+
+
+def test_a_receiver_that_keeps_twenty_characters_of_an_id_is_understood() -> None:
+    assert send(Receiver("short", "late"), 2) == [Delivered("AA"), NotDelivered(Failure.SERVER_ERROR, "AE")]
 
 
 def test_one_s_own_network_is_refused() -> None:

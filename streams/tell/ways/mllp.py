@@ -19,6 +19,7 @@ from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
 ACK_SECONDS: Final = 25.0
 LARGEST_ACK: Final = 64 * 1024
+SHORT_ID: Final = 20
 _SAID: Final = {
     b"AA": None,
     b"CA": None,
@@ -42,23 +43,29 @@ class Mllp:
 
     async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
         del secrets
-        where = to.destination_id
-        kept = self._open.pop(where, None)
-        if kept is not None and not self._usable(*kept):
-            kept[1].close()
-            kept = None
-        streams = kept or await connected(self._connect(to))
-        if isinstance(streams, NotDelivered):
-            return streams
+        kept = self._open.pop(to.destination_id, None)
+        if kept is not None:
+            if not (kept[0].at_eof() or kept[1].is_closing()):
+                said = await self._talk(kept, parcel.body, to.destination_id)
+                if not (isinstance(said, NotDelivered) and said.failure is Failure.CONNECTION_LOST):
+                    return said
+            kept[1].close()  # many receivers close after each, or after hours of nothing: the same at once on a new one
+        streams = await connected(self._connect(to))
+        return (
+            streams if isinstance(streams, NotDelivered) else await self._talk(streams, parcel.body, to.destination_id)
+        )
+
+    async def _talk(self, streams: Streams, message: bytes, where: str) -> Delivered | NotDelivered:
+        """One message and its acknowledgment; the connection is kept while it is in step."""
         said: Delivered | NotDelivered
         try:
             async with asyncio.timeout(ACK_SECONDS):
-                said = await _exchange(*streams, parcel.body)
+                said = await _exchange(*streams, message)
         except TimeoutError:
             said = NotDelivered(Failure.TIMED_OUT)
         except OSError:
             said = NotDelivered(Failure.CONNECTION_LOST)
-        if said.status:  # an acknowledgment: the connection is in step
+        if said.status:  # an acknowledgment
             self._open[where] = streams
         else:
             streams[1].close()
@@ -108,11 +115,16 @@ async def _exchange(
             code = _field(ack, b"MSA", 1)
             if code not in _SAID:
                 return NotDelivered(Failure.BAD_ANSWER)
-            if _field(ack, b"MSA", 2) != control_id:
+            if not _is_of(control_id, _field(ack, b"MSA", 2)):
                 continue  # a late one, of a message before
             failure = _SAID[code]
             return Delivered(code.decode()) if failure is None else NotDelivered(failure, code.decode())
     return NotDelivered(Failure.CONNECTION_LOST)
+
+
+def _is_of(control_id: bytes, said: bytes) -> bool:
+    """Receivers that keep the 20 characters of HL7 v2.5.1 (2.15.9.10) give back as many."""
+    return said == control_id or (len(said) == SHORT_ID and control_id.startswith(said))
 
 
 def _field(message: bytes, segment: bytes, number: int) -> bytes:
