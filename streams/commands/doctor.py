@@ -236,10 +236,10 @@ def panel_and_directory(store: Store) -> Iterator[Finding]:
 
 
 def unsent_notices(store: Store, now: datetime) -> Iterator[Finding]:
-    """That somebody should have heard of an emergency or a used recovery code by mail, and has not."""
+    """That somebody should have heard of something by mail, such as an emergency, and has not."""
     waiting, oldest = store.notices.waiting()
     if oldest is not None and now - oldest > _NOTICE_LATE:
-        what = f"{number_words.count(waiting, 'notice')} of emergencies and recovery codes not sent"
+        what = f"{number_words.count(waiting, 'notice')} of emergencies, recovery codes or paused destinations not sent"
         yield Finding(
             "mail", State.WARNING, what, "set HANDOFF_SMTP_URL, or see in the log of `tell` why mail does not go"
         )

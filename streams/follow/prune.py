@@ -109,9 +109,9 @@ KEPT: Final = (
         lambda store, _, now: store.guessing.prune(now),
     ),
     Kept(
-        "notices by mail about emergencies and recovery codes",
+        "notices by mail about emergencies, recovery codes and paused destinations",
         lambda _: _days(NOTICE_DAYS),
-        "they are in the audit",
+        "they are in the audit, or on the page",
         lambda store, _, now: store.notices.prune(now),
     ),
     Kept(

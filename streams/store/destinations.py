@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func,
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.destinations import Destination, State
 from streams.store.database import Database, next_values, rows_among
+from streams.store.notices import NoticeKind, leave
 from streams.store.sealing import lock_for
 from streams.store.tables import deliveries, destination_secrets, destinations, from_us, to_us
 
@@ -199,8 +200,8 @@ class Destinations:
             ).one_or_none()
             return self._destination(row) if row else None
 
-    def pause(self, destination_id: str, why: str, now: datetime) -> bool:
-        """Pause one that is active; gives whether it was."""
+    def pause(self, destination_id: str, why: str, now: datetime, *, tell: bool = False) -> bool:
+        """Pause one that is active; gives whether it was. `tell`: somebody hears of it by mail."""
         with self._database.writing() as connection:
             paused = connection.execute(
                 update(destinations)
@@ -212,6 +213,8 @@ class Destinations:
             )
             if paused.rowcount:
                 next_values(connection, "destinations", 1)
+                if tell:
+                    leave(connection, NoticeKind.PAUSED, destination_id, now)
             return bool(paused.rowcount)
 
     def _destination(self, row: Any) -> DestinationRow:

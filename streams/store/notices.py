@@ -1,6 +1,6 @@
 """What somebody is to hear by mail beside their alerts in, written with the deed it is about; what is unsent out.
 
-No patient is in one: who did what, and when. To whom it goes is found when it is sent.
+No patient is in one: who did what, or what happened, and when. To whom it goes is found when it is sent.
 """
 
 import secrets
@@ -21,6 +21,7 @@ _AT_ONCE: Final = 1_000
 class NoticeKind(StrEnum):
     BROKE_GLASS = "broke_glass"  # to the managers of the network whose patient it was
     USED_CODE = "used_code"  # a recovery code; to whom it belonged
+    PAUSED = "paused"  # a destination that fails; to who answers for whose it is, else to who may start it again
 
 
 class Notice(NamedTuple):
@@ -28,7 +29,7 @@ class Notice(NamedTuple):
 
     notice_id: str
     kind: NoticeKind
-    case_manager_id: str  # who did it
+    about: str  # who did it, or the destination that was paused
     network_id: str
     codes_left: int
     at: datetime
@@ -38,14 +39,14 @@ class Notice(NamedTuple):
 def leave(
     connection: Connection,
     kind: NoticeKind,
-    case_manager_id: str,
+    about: str,
     now: datetime,
     *,
     network_id: str = "",
     codes_left: int = 0,
 ) -> None:
     """Put up a notice, in the transaction of what it tells."""
-    values = {"notice_id": secrets.token_hex(16), "kind": str(kind), "case_manager_id": case_manager_id}
+    values = {"notice_id": secrets.token_hex(16), "kind": str(kind), "case_manager_id": about}
     details = {"network_id": network_id, "codes_left": codes_left, "at_us": to_us(now), "next_us": to_us(now)}
     connection.execute(insert(notices).values(**values, **details))
 

@@ -88,7 +88,7 @@ class Teller:
         self._in_hand = InHand()
         self._stopping = False
         self.settler = Settler(lambda ends: self._in_thread(store.deliveries.settle, ends, name, now()))
-        self._resting = Resting(store, ways, known, self._in_thread)
+        self._resting = Resting(store, self._in_thread)
         self._empty_files = Empties(
             store, forms, ways, known, secret, self._resting, self._in_thread, self._turns.__contains__, now
         )

@@ -1,16 +1,14 @@
-"""What happened to one of a network's people in; who answers for the network, their addresses, and the mail out.
+"""What happened to a person or a destination in; who is told of it by mail, and at which address, out.
 
-Managers of the network; the central office where there is none that mail reaches. No patient is in it.
+Managers of the network; the central office where there is none that mail reaches.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from parsers.people import CaseManager, Role
+from rules.following.roles import Doing, may
 from rules.telling.destinations import Destination, State, WayKind, Whose
 from rules.telling.directory import Directory
-from streams.store.delivery import made_of
-from streams.tell.forms import mail
-from streams.tell.way import Parcel
 
 
 def mailboxes(destinations: Iterable[Destination], directory: Directory) -> dict[str, Destination]:
@@ -34,18 +32,12 @@ def answer_for(network_id: str, but: str, reached: Iterable[str], directory: Dir
     return managers or [person for person in people if person.role is Role.CENTRAL_OFFICE]
 
 
-def told_by_mail(
-    paused: Destination, destinations: Iterable[Destination], directory: Directory
-) -> Iterator[tuple[Destination, Parcel]]:
-    """The destinations of those who answer for the owner of `paused`, each with its mail."""
-    person = directory.person(paused.owner_id)
-    if person is None:
-        return
-    boxes = mailboxes(
-        (destination for destination in destinations if destination.destination_id != paused.destination_id), directory
-    )
-    made = mail.came_back(person.name)
-    for manager in answer_for(person.network_id, "", boxes, directory):
-        destination = boxes[manager.case_manager_id]
-        name = made_of(destination.destination_id, "came back", paused.destination_id)
-        yield destination, Parcel(name, made.text.encode(), "text/plain", subject=made.subject)
+def answer_for_destination(paused: Destination, reached: Iterable[str], directory: Directory) -> list[CaseManager]:
+    """Who is told that a destination was paused, of those whom mail reaches: of a person's, who answers for the person
+    (who may not hear of it themselves); of another, who may start it again.
+    """
+    person = directory.person(paused.owner_id) if paused.whose is Whose.PERSON else None
+    if person is not None:
+        return answer_for(person.network_id, person.case_manager_id, reached, directory)
+    people = (directory.person(owner) for owner in reached)
+    return [each for each in people if each and may(each.role, Doing.CHANGE_DESTINATIONS).allowed]

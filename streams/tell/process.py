@@ -268,7 +268,7 @@ class Tell:
     def _reports(self, store: Store, in_thread: InThread) -> Reports:
         direct = self._ways.get(WayKind.DIRECT)
         opened = direct.opened if isinstance(direct, Direct) else lambda raw: raw
-        resting = Resting(store, self._ways, self._now_known, in_thread)
+        resting = Resting(store, in_thread)
         secret, now = self._settings.secret(), partial(datetime.now, UTC)
         return Reports(store, self._boxes, resting, secret, in_thread, now, opened, self._revocations)
 

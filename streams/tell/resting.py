@@ -1,19 +1,16 @@
 """A failed try in, how long its destination rests out; who fails for days is paused, and somebody is told."""
 
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
 from rules.telling.attempts import MOST_ASKED, STOPS_DESTINATION, Failure, pauses
-from rules.telling.destinations import Destination, WayKind
+from rules.telling.destinations import Destination
 from streams.run import metrics
 from streams.store import Store
 from streams.tell.in_thread import InThread
-from streams.tell.managers import told_by_mail
-from streams.tell.seen import Known
-from streams.tell.way import Delivered, Secrets, Way
 
 log = structlog.get_logger()
 
@@ -26,12 +23,8 @@ _BY_OUR_RELAY: Final = (WayKind.SMTP, WayKind.DIRECT)  # who does not let us in 
 class Resting:
     """What becomes of destinations that fail."""
 
-    def __init__(
-        self, store: Store, ways: Mapping[WayKind, Way], known: Callable[[], Known], in_thread: InThread
-    ) -> None:
+    def __init__(self, store: Store, in_thread: InThread) -> None:
         self._store = store
-        self._ways = ways
-        self._known = known
         self._in_thread = in_thread
 
     async def rests(
@@ -61,21 +54,8 @@ class Resting:
         return True
 
     async def pause(self, destination: Destination, failure: Failure, now: datetime) -> None:
-        """Pauses a destination that is active, and says so. Raises `Unavailable`."""
+        """Pauses one that is active; somebody is told of it (`streams.tell.notices`). Raises `Unavailable`."""
         where = destination.destination_id
-        if not await self._in_thread(self._store.destinations.pause, where, failure, now):
-            return
-        metrics.DESTINATIONS_PAUSED.inc()
-        log.error("destination_paused", destination=where, failure=failure)
-        if destination.way is WayKind.SMTP:
-            await self._tell_managers(destination)
-
-    async def _tell_managers(self, paused: Destination) -> None:
-        """A person whose mail comes back does not hear of it; whoever answers for them does."""
-        directory, way = self._known().directory, self._ways[WayKind.SMTP]
-        rows = await self._in_thread(self._store.destinations.all)
-        reached = 0
-        for manager, parcel in told_by_mail(paused, [row.destination for row in rows], directory):
-            reached += isinstance(await way.deliver(parcel, manager, Secrets({})), Delivered)
-        if not reached:
-            log.error("nobody_told_of_paused_mail", destination=paused.destination_id)
+        if await self._in_thread(partial(self._store.destinations.pause, where, failure, now, tell=True)):
+            metrics.DESTINATIONS_PAUSED.inc()
+            log.error("destination_paused", destination=where, failure=failure)

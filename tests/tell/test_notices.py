@@ -13,7 +13,7 @@ from rules.following.glass import GlassReason
 from rules.policy.policy import default_policy
 from rules.telling.attempts import Failure
 from rules.telling.confidentiality import default_confidentiality
-from rules.telling.destinations import FormKind, State, Whose
+from rules.telling.destinations import Destination, FormKind, State, Whose
 from rules.telling.directory import Directory
 from streams.commands.doctor import unsent_notices
 from streams.store import Store
@@ -21,6 +21,7 @@ from streams.store.credentials import Password
 from streams.store.notices import NOTICE_DAYS
 from streams.tell.in_thread import InThread
 from streams.tell.notices import Notices
+from streams.tell.resting import Resting
 from streams.tell.seen import Known
 from streams.tell.way import Delivered, NotDelivered, Parcel
 from tests.rigs.telling import NOW, SECRET, destination
@@ -131,6 +132,49 @@ def test_mail_goes_where_alerts_go_and_never_to_an_address_that_is_paused(store:
     assert sorted(address for _, address in relay.mails) == ["far@pager.example", "office@x.example"]
 
 
+def test_whose_mail_comes_back_the_manager_hears_of_it_once(store: Store) -> None:
+    mail = destination("m1", FormKind.NUDGE, Whose.PERSON, owner_id="far", address="far@pager.example")
+    store.destinations.put(mail, NOW)
+    relay = Relay()
+    for _ in range(2):
+        pause(store, mail, Failure.GONE)
+        look(store, relay)
+    ((parcel, address),) = relay.mails
+    assert (address, parcel.subject) == ("other@x.example", "Warm Handoff: mail to a colleague comes back")
+    assert b"F. Far, RN" in parcel.body
+
+
+def test_of_a_destination_that_fails_those_hear_who_may_start_it_again(store: Store) -> None:
+    hook = destination("oak").model_copy(update={"name": "Oak Street EHR"})
+    store.destinations.put(hook, NOW)
+    relay = Relay(NotDelivered(Failure.NO_CONNECTION))
+    admin = CaseManager(case_manager_id="admin", name="A. Admin", role=Role.ADMIN, email="admin@x.example")
+    pause(store, hook, Failure.NOT_ALLOWED)
+    for after in (0, 60):
+        look(store, relay, NOW + timedelta(seconds=after), [*PEOPLE, admin])
+    assert [address for _, address in relay.mails] == ["office@x.example", "office@x.example", "admin@x.example"]
+    assert relay.mails[-1][0].body.decode() == (
+        "Oak Street EHR is told nothing any more, because nothing arrives: it does not let us in. "
+        "What is due there is kept.\n\n"
+        "Please look at it, and start it again, under Destinations: https://in.example\n\n"
+        "This mail holds no patient's data.\n"
+    )
+
+
+def test_what_was_started_again_before_the_mail_went_is_not_told(store: Store) -> None:
+    hook = destination("oak")
+    store.destinations.put(hook, NOW)
+    pause(store, hook, Failure.NOT_ALLOWED)
+    store.destinations.move("oak", State.ACTIVE, NOW)
+    relay = Relay()
+    look(store, relay)
+    assert (relay.mails, store.notices.waiting()) == ([], (0, None))
+
+
+def pause(store: Store, which: Destination, failure: Failure) -> None:
+    asyncio.run(Resting(store, InThread(None)).pause(which, failure, NOW))
+
+
 def test_notices_are_forgotten_after_a_week(store: Store) -> None:
     break_glass(store)
     store.notices.prune(NOW + timedelta(days=NOTICE_DAYS - 1))
@@ -143,6 +187,9 @@ def test_doctor_says_what_nobody_was_told_of_in_an_hour(store: Store) -> None:
     break_glass(store)
     assert list(unsent_notices(store, NOW + timedelta(minutes=59))) == []
     (finding,) = unsent_notices(store, NOW + timedelta(minutes=61))
-    assert (finding.part, finding.what) == ("mail", "1 notice of emergencies and recovery codes not sent")
+    assert (finding.part, finding.what) == (
+        "mail",
+        "1 notice of emergencies, recovery codes or paused destinations not sent",
+    )
     look(store, Relay())
     assert list(unsent_notices(store, NOW + timedelta(hours=2))) == []

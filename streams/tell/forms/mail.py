@@ -57,6 +57,14 @@ def came_back(name: str) -> Mail:
     return Mail("Warm Handoff: mail to a colleague comes back", text)
 
 
+def destination_paused(name: str, why: str, front_page: str) -> Mail:
+    """To who may start it again: a destination that only fails is paused; `why` in words."""
+    text = f"{name} is told nothing any more, because nothing arrives: {why}. What is due there is kept.\n\n"
+    text += f"Please look at it, and start it again, under Destinations: {front_page}\n\n"
+    text += "This mail holds no patient's data.\n"
+    return Mail("Warm Handoff: a destination is paused", text)
+
+
 def feed_is_quiet(feed: str, how: str) -> Mail:
     """To a hospital's interface desk: `how` says since when nothing comes and what usually does."""
     text = f"The ADT feed {feed} is {how}.\n\n"
