@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from rules.telling.attempts import MOST_ASKED, STOPS_DESTINATION, Failure, pauses
-from rules.telling.destinations import Destination
+from rules.telling.destinations import Destination, WayKind
 from streams.run import metrics
 from streams.store import Store
 from streams.tell.in_thread import InThread
@@ -16,7 +16,6 @@ log = structlog.get_logger()
 
 _OF_CONTENT: Final = frozenset({Failure.REFUSED, Failure.NEVER, Failure.CRASHED})  # another delivery may well arrive
 REST: Final = (timedelta(seconds=5), timedelta(minutes=10))  # after the first failure, and at most
-
 _BY_OUR_RELAY: Final = (WayKind.SMTP, WayKind.DIRECT)  # who does not let us in there says nothing of the recipient
 
 

@@ -45,7 +45,7 @@ class Mllp:
         del secrets
         kept = self._open.pop(to.destination_id, None)
         if kept is not None:
-            if not (kept[0].at_eof() or kept[1].is_closing()):
+            if self._usable(*kept):
                 said = await self._talk(kept, parcel.body, to.destination_id)
                 if not (isinstance(said, NotDelivered) and said.failure is Failure.CONNECTION_LOST):
                     return said
