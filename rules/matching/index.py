@@ -33,10 +33,11 @@ from rules.matching.blocks import (
     pack_date,
     without,
 )
+from rules.matching.ceilings import ceiling_of
 from rules.matching.columns import ITEM, PART, SEXES, SHORT_SSN, SUFFIXES, NamePool, Pools, encode
 from rules.matching.compare import Comparison, compare
 from rules.matching.evidence import Agreement, Field
-from rules.matching.grades import ceiling_of, hold_down, lower, rank
+from rules.matching.grades import hold_down, lower, rank
 from rules.matching.names import Name, first_shares, known_first, last_shares
 from rules.matching.person import PanelRecord, Person, first_name, is_nobodys, last_name, read_identifier, read_patient
 
