@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import structlog
-from pydantic import ValidationError
 
 from streams.follow.prune import forget
 from streams.follow.silence import gauge
@@ -77,7 +76,7 @@ class Chores:
                 await self._steps.gauge(datetime.now(UTC))
                 parked = await asyncio.to_thread(self._store.keeping_up.parked)
                 if time.monotonic() - counted >= _COUNT_SECONDS:
-                    await asyncio.to_thread(self._count)
+                    await self._unless_newer(asyncio.to_thread(self._count))
                     counted = time.monotonic()
             except Unavailable as error:
                 self._waiting.away(Part.STORE, type(error).__name__, "look_around")
@@ -89,7 +88,7 @@ class Chores:
     async def _unless_newer(self, step: Awaitable[object]) -> None:
         try:
             await step
-        except ValidationError:
+        except ValueError:  # a document, or a word of a closed set
             newer = await asyncio.to_thread(store_beyond, self._store)
             if not newer:
                 raise
