@@ -26,6 +26,7 @@ from streams.run.problems import Problem
 from streams.run.rule_file import RuleFile
 from streams.run.rule_files import POLICY
 from streams.run.settings import Settings
+from streams.run.who import who_commands
 from streams.store import Store
 from streams.store.audit import Audited
 from streams.store.delivery import DeliveryState, Sums
@@ -111,6 +112,7 @@ def run_add(
         for secret, value in kept.items():
             if value:
                 store.destinations.put_secret(destination_id, secret, value, settings.secret(), now, timedelta())
+        _audit(store, f"add {destination_id}, {whose}, {form} by {made.way}", now)
         store.destinations.put(made, now)
         unknown = not is_known(made, store.directory.read())
     if as_json:
@@ -142,6 +144,7 @@ def run_test(settings: Settings, destination_id: str, *, as_json: bool = False) 
     """Sends the sample; 0 when it was taken."""
     with open_store(settings) as store:
         row = _row(store, destination_id)
+        _audit(store, f"test {destination_id}", datetime.now(UTC))
         said = asyncio.run(_try(settings, store, row.destination))
     delivered = isinstance(said, Delivered)
     failure = said.failure if isinstance(said, NotDelivered) else ""
@@ -160,8 +163,9 @@ def run_state(settings: Settings, destination_id: str, state: str) -> int:
         row = _row(store, destination_id)
         if row.destination.form is FormKind.SUBSCRIPTION and state == State.ACTIVE:
             raise Problem("a FHIR subscription that stands still is its client's to start")
-        why = "by a person" if state == State.PAUSED else ""
-        store.destinations.move(destination_id, State(state), datetime.now(UTC), why)
+        why, now = "by a person" if state == State.PAUSED else "", datetime.now(UTC)
+        _audit(store, f"{state} {destination_id}", now)
+        store.destinations.move(destination_id, State(state), now, why)
     typer.echo(f"{destination_id} is {state}")
     return 0
 
@@ -181,6 +185,7 @@ def run_replay(
         destination, directory = _row(store, destination_id).destination, store.directory.read()
         now = datetime.now(UTC)
         end = until.astimezone(UTC) if until else now
+        _audit(store, f"replay {destination_id}", now)
         again = store.deliveries.replay(destination, since.astimezone(UTC), end, states, now, directory)
     if as_json:
         print_json({"destination_id": destination_id, "again": again})
@@ -200,6 +205,7 @@ def run_secret(
         if row.destination.way is not WayKind.HTTP:
             raise Problem(f"what goes by {row.destination.way} has no secret")
         now = datetime.now(UTC)
+        _audit(store, f"secret {destination_id}", now)
         if bearer:
             store.destinations.put_secret(destination_id, BEARER, token, settings.secret(), now, timedelta())
         else:
@@ -276,6 +282,10 @@ async def _try(settings: Settings, store: Store, destination: Destination) -> De
     finally:
         for opened_way in ways.values():
             await opened_way.close()
+
+
+def _audit(store: Store, deed: str, now: datetime) -> None:
+    store.audit.write(who_commands(), Audited.DESTINATION, now, detail=deed)
 
 
 def _row(store: Store, destination_id: str) -> DestinationRow:

@@ -21,6 +21,7 @@ from rules.telling.directory import Cover, Directory
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
+from streams.run.who import who_commands
 from streams.store.opening import office_zone, open_store
 
 YEAR: Final = timedelta(days=366)
@@ -42,7 +43,7 @@ def run_directory_load(settings: Settings, folder: Path, *, as_json: bool = Fals
     version = None
     if files.usable:
         with open_store(settings) as store:
-            version = store.directory.load(*files[:5], replace=True)
+            version = store.directory.load(*files[:5], replace=True, by=who_commands(), now=datetime.now(UTC))
     _report(files, zone, version, as_json)
     return 0 if files.usable else 1
 

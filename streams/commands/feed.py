@@ -6,7 +6,6 @@ of `park` and `resume`: `{"feed", "changed"}`. A feed is named as the store know
 "target", "verdict", "trend", "ask"}], "delays": [{"of", "median", "ninetieth"}], "rejects": {code: count}}`; seconds.
 """
 
-import getpass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,6 +17,7 @@ from rules.feeds.talk import State
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
+from streams.run.who import who_commands
 from streams.store.audit import Audited
 from streams.store.feed_weeks import Week
 from streams.store.opening import open_store
@@ -108,7 +108,7 @@ def run_park(settings: Settings, feed: str, *, as_json: bool = False) -> int:
         now = datetime.now(UTC)
         changed = store.keeping_up.park(feed, feed, BY_HAND, now)
         if changed:
-            store.audit.write(f"os:{getpass.getuser()}", Audited.PARKED, now, detail=feed)
+            store.audit.write(who_commands(), Audited.PARKED, now, detail=feed)
     _say(feed, changed, "is parked: its messages are set aside unread", "was parked already", as_json)
     return 0 if changed else 1
 
@@ -118,7 +118,7 @@ def run_resume(settings: Settings, feed: str, *, as_json: bool = False) -> int:
     with open_store(settings) as store:
         changed = store.keeping_up.unpark(feed)
         if changed:
-            store.audit.write(f"os:{getpass.getuser()}", Audited.RESUMED, datetime.now(UTC), detail=feed)
+            store.audit.write(who_commands(), Audited.RESUMED, datetime.now(UTC), detail=feed)
     rest = f"is heard again; what was set aside: handoff quarantine replay --sender '{feed}' --code parked"
     _say(feed, changed, rest, "is not parked: `handoff feed list` names those that are", as_json)
     return 0 if changed else 1

@@ -17,6 +17,7 @@ from rules.telling.destinations import State, Whose
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
+from streams.run.who import who_commands
 from streams.store import Store
 from streams.store.fhir import FhirClient
 from streams.store.opening import open_store
@@ -41,7 +42,7 @@ def run_add(settings: Settings, client_id: str, keys: str, *, whose: str, tier: 
     except ValidationError:
         raise Problem("--tier is full, general or withheld") from None
     with open_store(settings) as store:
-        store.fhir.put_client(client, datetime.now(UTC))
+        store.fhir.put_client(client, datetime.now(UTC), by=who_commands())
         _follow(store, client)
     typer.echo(f"{client_id} may sign in at {settings.fhir_url}/token")
     if not settings.fhir_port:
@@ -72,7 +73,7 @@ def run_remove(settings: Settings, client_id: str) -> int:
         now = datetime.now(UTC)
         for destination, _ in store.fhir.subscriptions(client_id):
             store.destinations.move(destination.destination_id, State.REMOVED, now)
-        if not store.fhir.remove_client(client_id):
+        if not store.fhir.remove_client(client_id, now, by=who_commands()):
             raise Problem("there is no such client: `handoff fhir-client list` shows those there are")
     typer.echo(f"{client_id} may not sign in any more")
     return 0

@@ -1,6 +1,5 @@
 """`handoff quarantine`: what our code failed on or could not use, listed, looked at, mended, dismissed and replayed."""
 
-import getpass
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from streams.commands.printing import print_json
 from streams.kafka.topics import Topic
 from streams.run.problems import Problem
 from streams.run.settings import Settings
+from streams.run.who import who_commands
 from streams.store import Store
 from streams.store.audit import Audited
 from streams.store.keys import secret_of
@@ -74,7 +74,7 @@ def run_show(settings: Settings, message_id: str, *, content: bool, as_json: boo
         if not known:
             raise Problem(_unknown(message_id))
         if content:
-            who = f"os:{getpass.getuser()}"
+            who = who_commands()
             store.audit.write(who, Audited.READ_QUARANTINED, datetime.now(UTC), detail=message_id)
             original, corrected = store.quarantine.content(message_id, secret_of(settings, store)) or (b"", None)
             sys.stdout.buffer.write(original if corrected is None else corrected)

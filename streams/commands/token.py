@@ -12,6 +12,7 @@ import typer
 from streams.commands.printing import print_json
 from streams.run.problems import Problem
 from streams.run.settings import Settings
+from streams.run.who import who_commands
 from streams.store.api_tokens import Scope, Token
 from streams.store.opening import open_store
 
@@ -27,7 +28,9 @@ def run_create(
         if store.directory.read().person(person) is None:
             raise Problem("--for: nobody of that id is in the directory; `handoff directory` loads it")
         until = now + timedelta(days=days) if days else None
-        secret, token = store.api_tokens.create(name, person, {Scope(word) for word in scopes}, now, until)
+        secret, token = store.api_tokens.create(
+            name, person, {Scope(word) for word in scopes}, now, until, by=who_commands()
+        )
     if as_json:
         print_json({"token_id": token.token_id, "token": secret})
     else:
@@ -53,7 +56,7 @@ def run_list(settings: Settings, *, as_json: bool = False) -> int:
 def run_revoke(settings: Settings, token_id: str) -> int:
     """Ends a token at once."""
     with open_store(settings) as store:
-        if not store.api_tokens.revoke(token_id, datetime.now(UTC)):
+        if not store.api_tokens.revoke(token_id, datetime.now(UTC), by=who_commands()):
             raise Problem("no valid token of that id; `handoff token list` shows them")
     typer.echo(f"token {token_id} is over")
     return 0

@@ -4,7 +4,6 @@ Only digests of links and sessions are stored. A session ends by signing out, af
 person has touched nothing for the set number of minutes.
 """
 
-import getpass
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,6 +13,7 @@ from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
 from streams.run.problems import Problem
 from streams.run.processes import PLACES
 from streams.run.settings import Settings
+from streams.run.who import who_commands
 from streams.store import Store
 from streams.store.inbox_rows import Load
 from streams.store.opening import open_store
@@ -37,7 +37,8 @@ def make_link(settings: Settings, case_manager_id: str | None = None, *, store: 
         chosen = case_manager_id or busiest(opened)
         if opened.directory.read().person(chosen) is None:
             raise NoInbox("no such case manager in the directory: `handoff directory load` adds people")
-        token = opened.sign_in.make_link(chosen, datetime.now(UTC) + timedelta(minutes=LINK_MINUTES))
+        now = datetime.now(UTC)
+        token = opened.sign_in.make_link(chosen, now + timedelta(minutes=LINK_MINUTES), by=who_commands(), now=now)
     finally:
         if store is None:
             opened.close()
@@ -50,7 +51,7 @@ def make_enrollment(settings: Settings, case_manager_id: str) -> str:
     with open_store(settings) as store:
         if store.directory.read().person(case_manager_id) is None:
             raise NoInbox("no such case manager in the directory: name one by id")
-        token = store.sign_in.make_enrollment(case_manager_id, f"os:{getpass.getuser()}", datetime.now(UTC))
+        token = store.sign_in.make_enrollment(case_manager_id, who_commands(), datetime.now(UTC))
     return f"{url}/sign-in/enroll?t={token}"
 
 
@@ -62,7 +63,7 @@ def part_from_account(settings: Settings, case_manager_id: str) -> str:
         if store.directory.read().person(case_manager_id) is None:
             raise NoInbox("no such case manager in the directory: name one by id")
         gone = store.identities.forget(case_manager_id, now)
-        own = store.credentials.forget(case_manager_id, now, by=f"os:{getpass.getuser()}")
+        own = store.credentials.forget(case_manager_id, now, by=who_commands())
         store.sessions.end_some(case_manager_id, now, by="by the person who runs this inbox")
     if own:
         return (

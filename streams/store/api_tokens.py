@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import insert, select, update
 
+from streams.store.audit import Audited, note
 from streams.store.database import Database
 from streams.store.tables import api_tokens, from_us, to_us
 
@@ -41,9 +42,16 @@ class ApiTokens:
         self._database = database
 
     def create(
-        self, name: str, case_manager_id: str, scopes: Collection[Scope], now: datetime, expires_at: datetime | None
+        self,
+        name: str,
+        case_manager_id: str,
+        scopes: Collection[Scope],
+        now: datetime,
+        expires_at: datetime | None,
+        *,
+        by: str = "",
     ) -> tuple[str, Token]:
-        """A new token and its secret, which nobody can read again."""
+        """A new token and its secret, which nobody can read again. `by`: who made it, in the audit."""
         secret = PREFIX + secrets.token_urlsafe(32)
         digest = _digest(secret)
         with self._database.writing() as connection:
@@ -59,6 +67,9 @@ class ApiTokens:
                 )
             )
             row = connection.execute(select(api_tokens).where(api_tokens.c.token_hash == digest)).one()
+            if by:
+                detail = f"token {row.token_id} for {case_manager_id}: {row.scopes}"
+                note(connection, now, by, Audited.BOUND, detail=detail)
         return secret, _token(row)
 
     def find(self, secret: str, now: datetime) -> Token | None:
@@ -78,11 +89,14 @@ class ApiTokens:
         with self._database.reading() as connection:
             return [_token(row) for row in connection.execute(select(api_tokens).order_by(api_tokens.c.made_us))]
 
-    def revoke(self, token_id: str, now: datetime) -> bool:
-        """End a token at once; False when there is none of that id that is valid."""
+    def revoke(self, token_id: str, now: datetime, *, by: str = "") -> bool:
+        """End a token at once; False when there is none of that id that is valid. `by`: who did, in the audit."""
         which = (api_tokens.c.token_id == token_id) & (api_tokens.c.revoked_us == 0)
         with self._database.writing() as connection:
-            return connection.execute(update(api_tokens).where(which).values(revoked_us=to_us(now))).rowcount > 0
+            gone = connection.execute(update(api_tokens).where(which).values(revoked_us=to_us(now))).rowcount > 0
+            if gone and by:
+                note(connection, now, by, Audited.UNBOUND, detail=f"token {token_id}")
+        return gone
 
 
 def _digest(secret: str) -> str:

@@ -36,8 +36,8 @@ class Audited(StrEnum):
     SIGNED_OUT = "signed_out"
     REFUSED = "refused"  # a try to sign in
     ENDED = "ended"  # a session, by another than the one who signs out
-    LINKED = "linked"  # made a link by which somebody sets up how they sign in
-    BOUND = "bound"  # a way to sign in and a row of the directory
+    LINKED = "linked"  # made a link by which somebody signs in, or sets up how they do
+    BOUND = "bound"  # a way to sign in, a token or a FHIR client, and whose it is
     UNBOUND = "unbound"
     READ_LIST = "read_list"
     READ_STAY = "read_stay"
@@ -46,7 +46,7 @@ class Audited(StrEnum):
     AUTO = "auto"  # a page fetched it by itself; nobody may have looked
     BROKE_GLASS = "broke_glass"  # opened a patient in an emergency
     LOOKED_AT_GLASS = "looked_at_glass"  # a manager, afterwards
-    ACTED = "acted"
+    ACTED = "acted"  # on a stay, or changed the directory
     UNDID = "undid"
     DRAFTED = "drafted"  # typed something on a stay that is not sent; nothing is told
     ENTERED = "entered"  # an event, by hand
@@ -56,7 +56,7 @@ class Audited(StrEnum):
     PRINTED = "printed"
     PARKED = "parked"  # a sender was set aside by hand, and taken back
     RESUMED = "resumed"
-    DESTINATION = "destination"  # one was paused, resumed, tested or told again
+    DESTINATION = "destination"  # one was made, paused, resumed, removed, tested, told again, or got a new secret
     READ_QUARANTINED = "read_quarantined"  # the bytes of a message that our code failed on
 
 

@@ -1,13 +1,15 @@
 """Networks, practices, people, their absences and LME/MCOs in; the directory that routing asks out."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Table, select
+from sqlalchemy import Connection, Table, select
 
 from parsers.people import Absence, CaseManager, LmeMco, Network, Practice, Role
 from rules.telling.directory import Directory
 from streams.store.absences import absences_in
+from streams.store.audit import Audited, note
 from streams.store.database import Database, Row, next_values, write_rows
 from streams.store.tables import (
     absences,
@@ -19,6 +21,8 @@ from streams.store.tables import (
     practices,
     to_us,
 )
+
+ACCESS: Final = ("role", "network_id", "lme_mco_id", "practices", "feeds", "email")  # what decides who sees whom
 
 
 def _rows(table: Table, values: Sequence[Any]) -> list[Row]:
@@ -63,10 +67,14 @@ class Directories:
         absences_: Sequence[Absence] = (),
         lme_mcos_: Sequence[LmeMco] = (),
         replace: bool = True,
+        *,
+        by: str = "",
+        now: datetime | None = None,
     ) -> int:
         """Write the directory in one transaction: instead of what is there, or (`replace=False`) over it.
 
-        Gives the new version. A key that comes twice keeps its last value.
+        Gives the new version. A key that comes twice keeps its last value. `by`: whose deed it is at `now`: then what
+        changes in who may see whom is in the audit.
         """
         parts = (
             (networks, networks_),
@@ -76,6 +84,7 @@ class Directories:
             (lme_mcos, lme_mcos_),
         )
         with self._database.writing() as connection:
+            before = _people(connection)
             for table, values in parts:
                 if replace:
                     connection.execute(table.delete())
@@ -85,6 +94,9 @@ class Directories:
                 changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys)
                 rest = f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
                 write_rows(connection, table, names, list(rows.values()), rest)
+            if by and now:
+                for change in _changes(before, _people(connection)):
+                    note(connection, now, by, Audited.ACTED, detail=f"directory: {change}")
             return next_values(connection, "directory", 1)[0]
 
     def read(self) -> Directory:
@@ -111,6 +123,35 @@ class Directories:
         """Grows with every load; 0 before the first."""
         with self._database.reading() as connection:
             return int(connection.scalar(select(counters.c.value).where(counters.c.name == "directory")) or 0)
+
+
+def _people(connection: Connection) -> dict[str, CaseManager]:
+    return {row.case_manager_id: _case_manager(row) for row in connection.execute(select(case_managers))}
+
+
+def _changes(before: Mapping[str, CaseManager], after: Mapping[str, CaseManager]) -> Iterator[str]:
+    """In words, who came, who went and of whom what counts for access changed; the first load in one line."""
+    if not before:
+        yield f"{len(after):,} people, the first"
+        return
+    for who in sorted(before.keys() | after.keys()):
+        if who not in after:
+            yield f"{who} went"
+        elif who not in before:
+            yield f"{who} came, {after[who].role}"
+        else:
+            was, now_is = before[who], after[who]
+            changed = [
+                f"{name} from {_said(getattr(was, name))} to {_said(getattr(now_is, name))}"
+                for name in ACCESS
+                if getattr(was, name) != getattr(now_is, name)
+            ]
+            if changed:
+                yield f"{who}: {', '.join(changed)}"
+
+
+def _said(value: str | tuple[str, ...]) -> str:
+    return (value if isinstance(value, str) else " ".join(value)) or "none"
 
 
 def _split(text: str) -> tuple[str, ...]:

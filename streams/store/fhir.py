@@ -14,6 +14,7 @@ from parsers.events import Value
 from rules.decisions import Alert
 from rules.telling.confidentiality import Tier
 from rules.telling.destinations import Destination, State, Whose
+from streams.store.audit import Audited, note
 from streams.store.database import Database, write_rows
 from streams.store.tables import (
     alert_versions,
@@ -56,8 +57,13 @@ class Fhir:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put_client(self, client: FhirClient, now: datetime) -> None:
+    def put_client(self, client: FhirClient, now: datetime, *, by: str = "") -> None:
+        """`by`: whose deed it is, in the audit."""
         with self._database.writing() as connection:
+            if by:
+                whose = f"{client.whose}:{client.owner_id}" if client.owner_id else client.whose
+                detail = f"FHIR client {client.client_id} of {whose}, {client.tier} tier"
+                note(connection, now, by, Audited.BOUND, detail=detail)
             write_rows(
                 connection,
                 fhir_clients,
@@ -66,10 +72,12 @@ class Fhir:
                 "ON CONFLICT (client_id) DO UPDATE SET document = excluded.document, changed_us = excluded.changed_us",
             )
 
-    def remove_client(self, client_id: str) -> bool:
-        """Its tokens end with it; gives whether there was one."""
+    def remove_client(self, client_id: str, now: datetime, *, by: str = "") -> bool:
+        """Its tokens end with it; gives whether there was one. `by`: whose deed it is, in the audit."""
         with self._database.writing() as connection:
             gone = connection.execute(delete(fhir_clients).where(fhir_clients.c.client_id == client_id))
+            if gone.rowcount and by:
+                note(connection, now, by, Audited.UNBOUND, detail=f"FHIR client {client_id}")
             return bool(gone.rowcount)
 
     def clients(self) -> list[FhirClient]:

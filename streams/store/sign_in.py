@@ -40,10 +40,24 @@ class SignInLinks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def make_link(self, case_manager_id: str, expires: datetime, purpose: Purpose = Purpose.ENTER) -> str:
-        """A token that is good for this person and purpose once, until `expires`; 256 random bits in base64url."""
+    def make_link(
+        self,
+        case_manager_id: str,
+        expires: datetime,
+        purpose: Purpose = Purpose.ENTER,
+        *,
+        by: str = "",
+        now: datetime | None = None,
+    ) -> str:
+        """A token that is good for this person and purpose once, until `expires`; 256 random bits in base64url.
+
+        `by`: who made it for them at `now`, in the audit: whoever holds it can be that person.
+        """
         token = secrets.token_urlsafe(32)
         with self._database.writing() as connection:
+            if by and now:
+                signing_in = " to sign in" if purpose is Purpose.ENTER else ""
+                note(connection, now, by, Audited.LINKED, detail=f"for {case_manager_id}{signing_in}")
             connection.execute(
                 insert(sign_in_links).values(
                     token_hash=_digest(token),
@@ -56,10 +70,7 @@ class SignInLinks:
 
     def make_enrollment(self, case_manager_id: str, by: str, now: datetime) -> str:
         """A link's token by which this person sets up how they sign in, once; `by`: who made it, in the audit."""
-        token = self.make_link(case_manager_id, now + ENROLL_FOR, Purpose.ENROLL)
-        with self._database.writing() as connection:
-            note(connection, now, by, Audited.LINKED, detail=f"for {case_manager_id}")
-        return token
+        return self.make_link(case_manager_id, now + ENROLL_FOR, Purpose.ENROLL, by=by, now=now)
 
     def link_for(self, token: str, now: datetime, purpose: Purpose = Purpose.ENTER) -> str | None:
         """Whose the token is, without using it up; None when it is unknown, used, too old or for something else."""

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.run.settings import Settings
+from streams.run.who import who_commands
 from streams.store.audit import Audited
 from streams.store.database import write_rows
 from streams.store.tables import deliveries, to_us
@@ -86,6 +88,48 @@ def test_the_accounting_has_what_was_printed_listed_and_asked_by_the_api(store):
         ("fhir:clinic", "FHIR Patient"),
     }
     assert "list" in handoff("--person", "E00002")
+
+
+def test_what_commands_change_in_who_may_see_whom_is_in_the_audit(store, tmp_path, monkeypatch):
+    def command(*words):
+        done = CliRunner().invoke(app, [*words])
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.output
+
+    monkeypatch.setenv("HANDOFF_FRONT_PAGE", "https://inbox.example.org")
+    monkeypatch.setattr("getpass.getuser", lambda: "dana")
+    token = json.loads(command("token", "create", "crm", "--for", "cm-far", "--scope", "read", "--json"))["token_id"]
+    command("token", "revoke", token)
+    command("sign-in", "cm-far")
+    command("sign-in", "cm-far", "--enroll")
+    (tmp_path / "out").mkdir()
+    monkeypatch.setenv("HANDOFF_TELL_FOLDERS", str(tmp_path / "out"))
+    command("destination", "add", "oak", str(tmp_path / "out"), "--form", "ndjson", "--whose", "practice:p1")
+    command("destination", "pause", "oak")
+    people = tmp_path / "directory"
+    people.mkdir()
+    (people / "case_managers.csv").write_text(
+        "case_manager_id,name,role,network_id,practices\ncm-far,A. Far,manager,n2,p9\ncm-new,N. New,nurse,n2,p9\n"
+    )
+    (people / "networks.csv").write_text("network_id,name\nn2,Coast Network\n")
+    (people / "practices.csv").write_text("practice_id,name,network_id\np9,Harbor Clinic,n2\n")
+    command("directory", "load", str(people))
+    rows = [(row.what, row.detail) for row in reversed(store.audit.read(case_manager_id="os:dana"))]
+    assert rows == [
+        (Audited.BOUND, f"token {token} for cm-far: read"),
+        (Audited.UNBOUND, f"token {token}"),
+        (Audited.LINKED, "for cm-far to sign in"),
+        (Audited.LINKED, "for cm-far"),
+        (Audited.DESTINATION, "add oak, practice:p1, ndjson by folder"),
+        (Audited.DESTINATION, "paused oak"),
+        (Audited.ACTED, "directory: cc-lane went"),
+        (Audited.ACTED, "directory: cm-brown went"),
+        (Audited.ACTED, "directory: cm-far: role from nurse to manager"),
+        (Audited.ACTED, "directory: cm-new came, nurse"),
+        (Audited.ACTED, "directory: cm-ortiz went"),
+    ]
+    monkeypatch.setattr("getpass.getuser", lambda: {}["no name for this number"])
+    assert who_commands() == f"os:{os.getuid()}"
 
 
 def test_verify_names_the_first_bad_row(store):

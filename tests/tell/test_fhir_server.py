@@ -378,7 +378,7 @@ def test_who_is_not_signed_in_or_lacks_the_scope_is_let_in_nowhere(rig: Rig) -> 
     reader.ask("POST", "Subscription", 403, json=wanted())
     reader.get("Patient/E1", 403)
     signed = rig.as_()
-    rig.store.fhir.remove_client("oak")
+    rig.store.fhir.remove_client("oak", datetime.now(UTC))
     signed.get("Subscription", 401)
 
 

@@ -35,7 +35,7 @@ def shown(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -
     lines = [
         {
             "at": time_words.moment(row.at, now, inbox.desk.zone),
-            "who": inbox.desk.name(row.case_manager_id),
+            "who": who_of(inbox, row.case_manager_id),
             "what": row.what.value.replace("_", " "),
             "person": row.enrollee_id,
             "detail": row.detail,
@@ -53,6 +53,12 @@ def shown(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -
         spans=_SPANS,
         more=more,
     )
+
+
+def who_of(inbox: "Inbox", who: str) -> str:
+    """A name of the directory, else what the row says: a command's user, a FHIR client, somebody who is gone."""
+    person = inbox.desk.person(who)
+    return person.name if person else who or "nobody known"
 
 
 def in_csv(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -> Response:
