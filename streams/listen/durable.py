@@ -93,6 +93,8 @@ class Line:
     def accept(self, frame: Accepted) -> Awaitable[Stored | Refused]:
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Stored | Refused] = loop.create_future()
+        while self._waiting and self._waiting[0].result.done():  # too late, while nobody could store it
+            self._waiting.popleft()
         self._waiting.append(WaitingFrame(frame, result, loop.time() + self._accept_seconds))
         timer = loop.call_later(self._accept_seconds, settle_waiting, result, Refused(Away.TIMEOUT))
         result.add_done_callback(lambda _: timer.cancel())

@@ -472,6 +472,16 @@ async def on_producers(monkeypatch, *producers):
         yield durable
 
 
+def test_what_got_its_ae_while_kafka_is_away_is_held_no_longer(port):
+    async def story():
+        async with on_kafka(f"127.0.0.1:{port}", 0.05) as durable:
+            for _ in range(4):  # its senders send again, for hours
+                await asyncio.gather(*[durable.accept(accepted()) for _ in range(50)])
+                assert len(durable._waiting) <= 50
+
+    asyncio.run(story())
+
+
 def test_a_slow_partition_costs_its_own_frames_an_ae_and_nobody_else_one(monkeypatch):
     async def story():
         first = FakeProducer({b"slow"})
