@@ -1,7 +1,10 @@
 """What a FHIR client must not get an answer to that it would misread: each gets an OperationOutcome with its reason."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from rules.telling.attempts import Failure
 from rules.telling.destinations import State
@@ -137,3 +140,12 @@ def test_nothing_brings_back_what_was_removed(rig: Rig) -> None:
     assert not rig.store.destinations.move(name, State.ACTIVE, NOW)
     rig.store.destinations.put(row.destination, NOW)
     assert rig.store.destinations.all() == []
+
+
+def test_a_server_that_looks_after_nothing_any_more_ends(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise LookupError
+
+    monkeypatch.setattr(rig.server._upkeep, "rows", broken)
+    with pytest.raises(LookupError):
+        asyncio.run(asyncio.wait_for(rig.server.serve(), 30))

@@ -58,13 +58,16 @@ class FhirServer:
         self._server = _Server(uvicorn.Config(self.app, ws="none", timeout_graceful_shutdown=2, **config))
 
     async def serve(self) -> None:
-        """Until it is cancelled."""
+        """Until it is cancelled; ends, as the process then does, when nobody looks after the subscriptions any more."""
         looking = asyncio.create_task(self._look())
+        serving = asyncio.create_task(self._server.serve([self._listening]))
         try:
             log.info("fhir_started")
-            await self._server.serve([self._listening])
+            done, _ = await asyncio.wait((looking, serving), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            tasks = (looking, *self._at_work.values())
+            tasks = (looking, serving, *self._at_work.values())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
