@@ -32,7 +32,7 @@ from streams.tell.in_thread import InThread
 from streams.tell.resting import Resting
 from streams.tell.seen import Known, seen_by
 from streams.tell.settling import Settler
-from streams.tell.slots import closed_for, next_slot
+from streams.tell.slots import closed_for, span_of
 from streams.tell.turns import Turns
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets, Way
 
@@ -282,9 +282,8 @@ class Teller:
             elif isinstance(said, Delivered):
                 await self._done(row, taken, items, said)
                 if destination.every_minutes and len(taken) < most:
-                    await self._in_thread(
-                        self._store.destinations.rest, where, next_slot(self._now(), destination.every_minutes)
-                    )
+                    _, next_begins = span_of(self._now(), destination.every_minutes, known.policy.tz)
+                    await self._in_thread(self._store.destinations.rest, where, next_begins)
             else:
                 await self._failed(destination, taken, said)
         finally:

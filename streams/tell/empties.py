@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from rules.telling.attempts import Failure
@@ -14,7 +14,7 @@ from streams.tell.form import Form
 from streams.tell.in_thread import InThread
 from streams.tell.resting import Resting
 from streams.tell.seen import Known
-from streams.tell.slots import next_slot, opens_in
+from streams.tell.slots import opens_in, span_of
 from streams.tell.way import NotDelivered, Secrets, Way
 
 AT_ONCE: Final = 20
@@ -64,7 +64,7 @@ class Empties:
             return False
         if opens_in(destination.hours, now.astimezone(self._known().policy.tz)):
             return False
-        return row.succeeded_at is None or row.succeeded_at < _slot(now, every)
+        return row.succeeded_at is None or row.succeeded_at < self._began(now, every)
 
     async def _file(self, row: DestinationRow) -> None:
         destination, now = row.destination, self._now()
@@ -72,7 +72,7 @@ class Empties:
         where = destination.destination_id
         if form is None or way is None or await self._in_thread(self._store.deliveries.waits, where):
             return
-        parcel = form.empty(destination, row.sequence + 1, _slot(now, destination.every_minutes))
+        parcel = form.empty(destination, row.sequence + 1, self._began(now, destination.every_minutes))
         if parcel is None:
             return
         try:
@@ -87,7 +87,5 @@ class Empties:
         elif await self._in_thread(self._store.deliveries.number_batch, where, (), row.sequence):
             await self._in_thread(self._store.destinations.heard_well, where, now)
 
-
-def _slot(now: datetime, every_minutes: int) -> datetime:
-    """When the span of now began."""
-    return next_slot(now, every_minutes) - timedelta(minutes=every_minutes)
+    def _began(self, now: datetime, every_minutes: int) -> datetime:
+        return span_of(now, every_minutes, self._known().policy.tz)[0]

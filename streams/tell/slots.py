@@ -3,7 +3,7 @@
 Hours are those of the clock on the wall, also on the days on which it is changed.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from parsers.hours import ALWAYS, DAY, WEEK, read_hours, within
@@ -13,10 +13,19 @@ from rules.telling.directory import Directory
 AWAY_LOOK: Final = timedelta(minutes=15)  # whoever is away may come back early
 
 
-def next_slot(now: datetime, every_minutes: int) -> datetime:
-    """When the next of the spans of so many minutes begins, counted from 1970 in UTC."""
-    every = every_minutes * 60
-    return datetime.fromtimestamp((int(now.timestamp()) // every + 1) * every, UTC)
+def span_of(now: datetime, every_minutes: int, zone: tzinfo) -> tuple[datetime, datetime]:
+    """When the span of so many minutes in which `now` lies began, and when the next one begins.
+
+    Days begin at midnight on the wall, so that nobody has two digests in one evening; shorter spans are counted in UTC.
+    """
+    if every_minutes % DAY:
+        every = every_minutes * 60
+        began = int(now.timestamp()) // every * every
+        return datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(began + every, UTC)
+    days = every_minutes // DAY
+    first = now.astimezone(zone).toordinal() // days * days
+    began_on, ends_on = (datetime.fromordinal(day).replace(tzinfo=zone) for day in (first, first + days))
+    return began_on.astimezone(UTC), ends_on.astimezone(UTC)
 
 
 def opens_in(hours: str, local: datetime) -> timedelta:

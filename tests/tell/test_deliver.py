@@ -27,7 +27,7 @@ from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
 from streams.tell.parcels import forms
 from streams.tell.seen import Known
-from streams.tell.slots import next_slot, opens_in
+from streams.tell.slots import opens_in, span_of
 from streams.tell.way import Delivered, NotDelivered, Parcel
 from streams.tell.ways.folder import Folder
 from tests.rigs.store import line, message_id, record
@@ -555,12 +555,25 @@ def test_in_the_hour_that_comes_twice_nobody_waits_for_a_time_that_is_over(fold:
     assert opens_in("07:00-07:30", local) == minutes(390 - 60 * fold)
 
 
+@pytest.mark.parametrize(
+    ("day", "hours"), [((2026, 11, 20), 24), ((2026, 11, 1), 25), ((2026, 3, 8), 23)], ids=["usual", "back", "forward"]
+)
+def test_a_day_is_one_span_from_midnight_to_midnight_on_the_wall(day: tuple[int, int, int], hours: int) -> None:
+    zone = default_policy().tz
+    midnight = datetime(*day, tzinfo=zone).astimezone(UTC)
+    evening = [datetime(*day, hour, 30, tzinfo=zone) for hour in (0, 3, 18, 19, 20, 23)]
+    assert {span_of(moment, 1440, zone) for moment in evening} == {(midnight, midnight + timedelta(hours=hours))}
+    began, ends = span_of(evening[0], 2 * 1440, zone)
+    assert began <= evening[0] < ends and {began.astimezone(zone).hour, ends.astimezone(zone).hour} == {0}
+
+
 def test_hours_and_slots() -> None:
     zone = default_policy().tz
     friday = datetime(2026, 11, 20, 17, 30, tzinfo=zone)
     assert opens_in("Mon-Fri 08:00-17:00", friday) == timedelta(days=2, hours=14, minutes=30)
     assert opens_in("", friday) == timedelta()
-    assert next_slot(datetime(2026, 1, 1, 10, 7, tzinfo=UTC), 15) == datetime(2026, 1, 1, 10, 15, tzinfo=UTC)
+    ten = datetime(2026, 1, 1, 10, tzinfo=UTC)
+    assert span_of(ten + minutes(7), 15, zone) == (ten, ten + minutes(15))
 
 
 class Hanging(Scripted):
