@@ -3,7 +3,7 @@
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
@@ -52,7 +52,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     return ended
 
 
-def missing(reason: str) -> None:
+def missing(reason: str) -> NoReturn:
     """Skips with the reason; in CI, where nothing may be missing, fails instead."""
     if os.environ.get("HANDOFF_CI"):
         pytest.fail(reason)

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import psutil
 import sqlalchemy as sa
@@ -235,6 +235,15 @@ def load_people(url: str) -> None:
     )  # fmt: skip
     store.panel.load(people, full=True, now=datetime.now(UTC))
     store.close()
+
+
+class Kept(Protocol):
+    """What is under test, as whoever waits for it sees it."""
+
+    broker_up_since: float
+
+    def keep_up(self) -> None:
+        """Start again what ended by itself."""
 
 
 class Stack:
@@ -467,7 +476,7 @@ def run(cycles: int, broker: str, store_kind: str, seed: int, per_second: float,
     return report
 
 
-def until_caught_up(stack: Stack, store: Store, traffic: Traffic, report: Report, more: int = 0) -> None:
+def until_caught_up(stack: Kept, store: Store, traffic: Traffic, report: Report, more: int = 0) -> None:
     """Until `more` further messages are acknowledged and all but those of the last two seconds have their ending.
 
     Notes how long nothing ended meanwhile although messages waited and the broker was there.

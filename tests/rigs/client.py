@@ -51,9 +51,7 @@ def rows_of(html):
     rows = {}
     for match in re.finditer(r'<li class="row.*?</li>', html, re.S):
         item = match.group()
-        name = re.search(r'data-id="(.*?)"', item).group(1)
-        rows[name] = (
-            re.search(r'data-group="(.*?)"', item).group(1),
-            " ".join(re.sub(r"<[^>]+>", " ", item).split()),
-        )
+        (name,) = re.findall(r'data-id="(.*?)"', item)[:1]
+        (group,) = re.findall(r'data-group="(.*?)"', item)[:1]
+        rows[name] = group, " ".join(re.sub(r"<[^>]+>", " ", item).split())
     return rows

@@ -70,17 +70,17 @@ class Bench:
         self._number = 0
         self._lot = random.Random(13)
         practices = [Practice(practice_id=f"P{n}", name="Practice", network_id="N1") for n in range(size.destinations)]
-        directory = Directory([Network(network_id="N1", name="Network")], practices, [], [], [])
+        self._directory = Directory([Network(network_id="N1", name="Network")], practices, [], [], [])
         made = [self._destination(n, "ok") for n in range(size.destinations)]
         people = size.destinations + size.dead * BACKLOG  # the backlog is about others, so that nobody has many stays
         panel = [line(f"E{n}", mrns=f"MISSION:M{n}", practice_id=f"P{self._practice(n)}") for n in range(people)]
         self._store.panel.load(panel, full=True, now=NOW)
-        self._store.directory.load(tuple(directory.networks.values()), tuple(practices), (), (), ())
+        self._store.directory.load(tuple(self._directory.networks.values()), tuple(practices), (), (), ())
         empty = {"why": "", "last_failure": "", "changed_us": 0, "state": str(State.ACTIVE)}
         rows = [empty | {"destination_id": each.destination_id, "document": each.model_dump_json()} for each in made]
         with self._store.database.writing() as connection:
             connection.execute(insert(destinations), rows)
-        self._ask = asking(*made, directory=directory)
+        self._ask = asking(*made, directory=self._directory)
 
     def measure(self, dead: int) -> Round:
         size, first = self._size, len(self._receiver.got)
@@ -110,9 +110,10 @@ class Bench:
         """What waits for the dead goes out, so that each round begins alike."""
         now = datetime.now(UTC)
         for n in range(self._size.dead):
-            self._store.destinations.put(self._destination(n, "ok"), NOW)
-            again = partial(self._store.deliveries.replay, f"d{n}", NOW - timedelta(days=1), now)
-            _until_it_can(partial(again, {DeliveryState.WAITING}, now))
+            revived = self._destination(n, "ok")
+            self._store.destinations.put(revived, NOW)
+            again = partial(self._store.deliveries.replay, revived, NOW - timedelta(days=1), now)
+            _until_it_can(partial(again, {DeliveryState.WAITING}, now, self._directory))
         self._drain(0)
 
     def _drain(self, dead: int) -> None:

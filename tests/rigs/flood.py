@@ -201,8 +201,8 @@ class Flood:
             first: dict[tuple[str, int], int] = {}
             for place, version in enumerate(got[name]):
                 first.setdefault(version, place)
-            for (alert, version), place in first.items():
-                assert version == 1 or first[alert, version - 1] < place, "in order for each alert"
+            for (alert, which), place in first.items():
+                assert which == 1 or first[alert, which - 1] < place, "in order for each alert"
             own = sums.get(name, Sums())
             assert own.waiting == own.given_up == 0
         for number, target in enumerate(self.made):

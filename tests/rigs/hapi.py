@@ -33,8 +33,10 @@ def hapi() -> Iterator[Hapi]:
     """A receiver on a port of loopback, until it is ended, in a folder of its own: it keeps a file of ids there."""
     port = free_port()
     command = ["java", "-Xmx256m", "-cp", f"{jars(_POM, HAPI)}/*", str(_RECEIVER), str(port)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with TemporaryDirectory() as folder, subprocess.Popen(command, cwd=folder, **pipes) as process:
+    with (
+        TemporaryDirectory() as folder,
+        subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process,
+    ):
         assert process.stdout
         try:
             assert process.stdout.readline() == "ready\n", "HAPI listens"

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from parsers.feeds import Feed
@@ -124,7 +125,7 @@ if __name__ == "__main__":
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
     for name, make in SHAPES.items():
         data = make(size)
-        reading, fields = seconds(lambda data=data: read(data)), seconds(lambda data=data: read_fields(data))
+        reading, fields = seconds(partial(read, data)), seconds(partial(read_fields, data))
         mark = "  <<<" if max(reading, fields) > 0.5 else ""
         sys.stdout.write(f"{name:36} {len(data):>9}  read {reading:7.3f}  fields {fields:7.3f}{mark}\n")
         sys.stdout.flush()

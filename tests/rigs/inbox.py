@@ -216,7 +216,7 @@ class InboxProcess:
         self.settings = settings
         self.log = settings.data_dir / "inbox.log"
         self._demo = demo
-        self._process = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self):
         with suppress(FileNotFoundError):
@@ -251,6 +251,7 @@ class InboxProcess:
         return make_link(self.settings, who, store=store)
 
     def kill(self):
+        assert self._process
         self._process.kill()
         self._process.wait(10)
 

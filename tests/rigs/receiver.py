@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Got(NamedTuple):
@@ -49,7 +49,7 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def bodies(self, path: str) -> list[dict]:
+    def bodies(self, path: str) -> list[dict[str, Any]]:
         return [json.loads(request.body) for request in self.of(path)]
 
     def of(self, path: str) -> list[Got]:

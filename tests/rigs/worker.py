@@ -28,6 +28,7 @@ from streams.run.files import private_folder
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.changes import FeedKind
+from streams.up.embedded_broker import EmbeddedBroker
 from streams.up.supervisor import as_environment
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -75,10 +76,10 @@ class Rig:
         )
         private_folder(self.settings.data_dir)
         self.folder = folder
-        self.workers = []
-        self.broker = None
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.broker: EmbeddedBroker | None = None
         self.started = datetime.now(UTC)
-        self.sent = Counter()
+        self.sent: Counter[str] = Counter()
         self.store = Store.open(self.settings.store_url, migrate=True)
         self.store.panel.load(sample_panel(panel), full=True, now=datetime.now(UTC))
         community = sample_directory()
@@ -86,13 +87,12 @@ class Rig:
         if bootstrap:
             ensure_topics(self.settings)
         else:
-            from streams.up.embedded_broker import EmbeddedBroker
-
             self.broker = EmbeddedBroker(self.settings)
             self.new_broker()
 
     def new_broker(self):
         """An empty embedded broker in place of the last one, as `up` does it."""
+        assert self.broker
         self.broker.stop()
         bootstrap = self.broker.start()
         ensure_topics(self.settings, bootstrap=bootstrap)
