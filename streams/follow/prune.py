@@ -6,7 +6,7 @@ for years, stays, alerts, what people did, what was disclosed to whom and the au
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from streams.kafka.topics import TOPICS, Topic
@@ -126,8 +126,31 @@ KEPT: Final = (
 )
 
 
-def forget(store: Store, settings: Settings, now: datetime) -> None:
-    """Whatever is older than its row says. Raises `Unavailable`; what is done by then is done."""
+LEAP: Final = timedelta(days=7)  # since the last time; a clock that is so far ahead must stay there to be believed
+LASTED: Final = timedelta(minutes=30)
+_FORGOT: Final = "forgot_at"  # facts: when this was done last,
+_DOUBTED: Final = "forgetting_doubted_at"  # and what the clock said when it was not believed
+
+
+def forget(store: Store, settings: Settings, now: datetime) -> bool:
+    """Whatever is older than its row says; False where the clock is not believed yet, and nothing is forgotten.
+
+    Raises `Unavailable`; what is done by then is done.
+    """
+    facts = store.keeping_up
+    last, doubted = _moment(facts.fact(_FORGOT)), _moment(facts.fact(_DOUBTED))
+    lasted = doubted is not None and LASTED <= now - doubted < LEAP
+    if last is not None and now - last >= LEAP and not lasted:
+        facts.note_fact(_DOUBTED, now.isoformat(), replace=True)
+        return False
     for kept in KEPT:
         if kept.forget:
             kept.forget(store, settings, now)
+    facts.note_fact(_FORGOT, now.isoformat(), replace=True)
+    if doubted is not None:
+        facts.forget_fact(_DOUBTED)  # so that one process whose clock is wrong never finds it lasting
+    return True
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
