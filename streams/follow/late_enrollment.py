@@ -4,6 +4,7 @@ Whoever loads a panel looks at what was kept by then (`release_late`); the worke
 was read with the panel before while workers took over the new one, and for all of it where the first look was cut off.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain, islice
@@ -25,6 +26,8 @@ from streams.store.ticks import Turn
 
 EVERY_SECONDS: Final = 30.0
 EVERYWHERE: Final = timedelta(minutes=3)  # after a load; an index of ten million people is built anew in two
+LOOKED_AT_ONCE: Final = 50  # events; some ten milliseconds,
+PAUSE_SECONDS: Final = 0.02  # and then a rest: messages come first
 LOOKED: Final = "late_enrollment_looked:"  # and a load's number: the fact that its first look has come to its end
 SETTLED: Final = "late_enrollment_settled"  # the fact that names the last load whose second has
 PEOPLE_PER_EVENT: Final = 40  # where fewer people are on the panel for each event, nearly all would be looked at
@@ -78,7 +81,11 @@ class LateEnrollment:
         store, index = self._store, self._index()
         today = now.astimezone(store.database.zone).date()
         events = store.unmatched.of_load(load, secret_of(self._settings, store), since)
-        _released(store, list(_theirs(events, index, today)), now, self._settings.unmatched_days)
+        matches: list[tuple[Event, Match]] = []
+        while some := list(islice(events, LOOKED_AT_ONCE)):
+            matches += _theirs(some, index, today)
+            time.sleep(PAUSE_SECONDS)
+        _released(store, matches, now, self._settings.unmatched_days)
 
 
 def _released(store: Store, matches: Sequence[tuple[Event, Match]], now: datetime, days: float) -> Late:
