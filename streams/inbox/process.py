@@ -1,6 +1,5 @@
 """The process `handoff inbox`: settings in, the running inbox out, its address in `<data_dir>/inbox.json`."""
 
-import ipaddress
 import json
 import os
 
@@ -11,6 +10,7 @@ from streams.inbox.app import app
 from streams.inbox.request import Inbox
 from streams.inbox.serving import Certificates, StoppingServer, TimedProtocol, listening_socket
 from streams.run.files import private_folder
+from streams.run.listening import open_to_others
 from streams.run.problems import Problem
 from streams.run.processes import PLACES
 from streams.run.scrape import serve_for
@@ -19,13 +19,6 @@ from streams.store import Store
 from streams.store.opening import office_zone
 
 log = structlog.get_logger()
-
-
-def open_to_others(host: str) -> bool:
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost"
 
 
 def run_inbox(settings: Settings, *, demo: bool = False) -> None:

@@ -1,7 +1,16 @@
-"""A socket and an address in; bound there, alone or beside other processes of ours."""
+"""A socket and an address in; bound there, alone or beside other processes of ours. And who can reach an address."""
 
+import ipaddress
 import socket
 from typing import Any
+
+
+def open_to_others(host: str) -> bool:
+    """Whether other machines can reach what listens there."""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
 
 def bind(listening: socket.socket, address: tuple[Any, ...], *, shared: bool) -> None:

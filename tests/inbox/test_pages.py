@@ -30,8 +30,8 @@ from streams.inbox.guesses import Guesses, one_address
 from streams.inbox.links import NoInbox, make_link
 from streams.inbox.live import Live
 from streams.inbox.pages import list_rows as rows
-from streams.inbox.process import open_to_others
 from streams.inbox.request import COOKIE, Inbox
+from streams.run.listening import open_to_others
 from streams.run.metrics import REGISTRY
 from streams.run.problems import Problem
 from streams.store import Store

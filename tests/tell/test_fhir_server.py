@@ -19,6 +19,7 @@ from rules.policy.policy import default_policy
 from rules.telling.attempts import Failure
 from rules.telling.confidentiality import DEFAULT, Tier
 from rules.telling.destinations import Whose
+from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.delivery import made_of
 from streams.store.fhir import FhirClient
@@ -405,6 +406,19 @@ def test_an_assertion_is_taken_once_and_only_from_its_owner_s_key(rig: Rig) -> N
     assert rig.token(key=OTHER).status_code == 401
     assert rig.token(scope="system/Observation.rs").json() == {"error": "invalid_scope"}
     assert rig.http.post("/fhir/token", data={"grant_type": "password"}).status_code == 400
+
+
+def test_others_reach_it_by_tls_that_stands_before_it_or_not_at_all(rig: Rig) -> None:
+    def server(**more):
+        given = rig.settings.model_copy(update={"fhir_port": 0, **more})
+        return FhirServer(given, rig.store, rig.way, lambda: rig.known, rig.fetch)
+
+    for host in ("0.0.0.0", "::", "fhir.example.org"):
+        for base in ("", "http://fhir.example.org/fhir"):
+            with pytest.raises(Problem, match="HANDOFF_FHIR_BASE"):
+                server(fhir_host=host, fhir_base=base)
+    for more in ({"fhir_host": "::1", "fhir_base": ""}, {"fhir_host": "0.0.0.0"}):
+        server(**more).close()
 
 
 def test_scopes() -> None:

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 
 from streams.run.crash import traced
+from streams.run.listening import open_to_others
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
@@ -41,9 +42,15 @@ class FhirServer:
     """`serve` it as a task."""
 
     def __init__(self, settings: Settings, store: Store, way: Way, known: Callable[[], Known], fetch: Fetch) -> None:
-        """Raises `Problem` when the port cannot be had."""
+        """Raises `Problem` when the port cannot be had, or others would reach it in clear."""
+        if open_to_others(settings.fhir_host) and not settings.fhir_base.startswith("https://"):
+            raise Problem(
+                "HANDOFF_FHIR_HOST: on anything but loopback put TLS before it, and say the https:// URL that clients "
+                "reach it by in HANDOFF_FHIR_BASE"
+            )
+        family = socket.AF_INET6 if ":" in settings.fhir_host else socket.AF_INET
         try:
-            self._listening = socket.create_server((settings.fhir_host, settings.fhir_port))
+            self._listening = socket.create_server((settings.fhir_host, settings.fhir_port), family=family)
         except OSError:
             raise Problem("HANDOFF_FHIR_HOST and HANDOFF_FHIR_PORT: cannot listen there: choose another") from None
         self._news = asyncio.Event()
