@@ -9,7 +9,9 @@ from streams.run.problems import Problem
 from streams.run.rule_file import RuleFile
 from streams.run.rule_files import POLICY
 from streams.run.settings import Settings
+from streams.run.who import who_commands
 from streams.store import Damaged, Store, Unavailable
+from streams.store.audit import ORIGIN
 
 
 def office_zone(settings: Settings) -> ZoneInfo:
@@ -19,7 +21,8 @@ def office_zone(settings: Settings) -> ZoneInfo:
 
 @contextmanager
 def open_store(settings: Settings, *, migrate: bool | None = None) -> Iterator[Store]:
-    """The store, closed afterwards; brought up to date first with `migrate`, or where it is the data folder's own.
+    """The store, closed afterwards; brought up to date first with `migrate`, or where it is the data folder's own. What
+    is done with it comes, for the audit, from whoever runs the command.
 
     Raises `Problem` when it cannot be opened or goes away within the block, also `StoreOutdated`, which is one.
     """
@@ -32,11 +35,13 @@ def open_store(settings: Settings, *, migrate: bool | None = None) -> Iterator[S
         raise Problem(said_of(error, settings)) from None
     except ValueError:
         raise Problem("DATABASE_URL is not a database URL: expected postgresql://user:password@host/name") from None
+    origin = ORIGIN.set(who_commands())
     try:
         yield store
     except Unavailable as error:
         raise Problem(f"{said_of(error, settings)}; nothing is half done, try again then") from None
     finally:
+        ORIGIN.reset(origin)
         store.close()
 
 

@@ -43,6 +43,7 @@ def test_by_person_user_and_span_and_the_look_is_a_row(store):
     assert [(line["user"], line["what"]) for line in lines] == [("cm-ortiz", "read_stay"), ("cm-brown", "auto")]
     looked = store.audit.read(limit=1)[0]
     assert (looked.case_manager_id, looked.what) == ("central-office", Audited.READ_AUDIT)
+    assert looked.origin == who_commands()
     since = (now - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
     assert "cm-ortiz" not in handoff("--since", since)
     rows = list(csv.DictReader(io.StringIO(handoff("--user", "cm-brown", "--csv"))))
