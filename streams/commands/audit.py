@@ -78,7 +78,7 @@ def run_verify(settings: Settings, noted: str, *, as_json: bool) -> int:
     elif broken.audit_id:
         typer.echo(f"broken at row {broken.audit_id} of {broken.at:%Y-%m-%d %H:%M:%S} UTC: {broken.why}")
     else:
-        typer.echo(f"broken: {broken.why}; the head you noted is not in it any more")
+        typer.echo(f"broken: {broken.why}; a head that was noted is not in it any more")
     return 0 if broken is None else 1
 
 

@@ -1,9 +1,9 @@
 """Who read or wrote what about whom, when and from where: rows that nothing updates, chained so that a change shows.
 
 Each row is written in the transaction of its deed. `hash` is SHA-256 over the hash before it and the row's own values
-as canonical JSON; whoever changes, puts in or takes out a row breaks the chain there. What stands at its end can be
-taken away unseen by nobody who noted the last hash elsewhere (`handoff audit verify` prints it). A list of people that
-was shown is named by a hash of them.
+as canonical JSON; whoever changes, puts in or takes out a row breaks the chain there. The last hash is kept beside the
+rows, so that those at the end are missed as well; who changes that, too, is seen by whoever noted it elsewhere. A list
+of people that was shown is named by a hash of them.
 """
 
 import hashlib
@@ -18,12 +18,13 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, tuple_
 
 from streams.store.database import Database, write_rows
-from streams.store.tables import alerts, audit, from_us, shown_sets, to_us
+from streams.store.tables import alerts, audit, facts, from_us, shown_sets, to_us
 
 ORIGIN: ContextVar[str] = ContextVar("origin", default="")  # from where the one asks whose deed is being written
 _LOCK: Final = 0x61756469746F72  # a number that only the audit uses: rows are chained one after the other
 _VALUES: Final = ("at_us", "case_manager_id", "what", "alert_id", "enrollee_id", "detail", "origin")
 _COLUMNS: Final = (*_VALUES, "prev_hash", "hash")
+_HEAD: Final = "audit_head"  # the fact that names the newest row
 _SET: Final = "set:"  # begins the name of a set of people, where the id of an alert stands otherwise
 _AT_ONCE: Final = 5_000  # rows of one look
 _BEFORE_ALL: Final = -(2**63)  # ours count from 1; who puts one in before them may have chosen any number
@@ -122,13 +123,28 @@ def _write(
     """One row for each (alert, enrollee) of `about`, after all that are there."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-    last = connection.scalar(select(audit.c.hash).order_by(audit.c.audit_id.desc()).limit(1)) or ""
+    last = _last(connection)
     rows: list[tuple[Any, ...]] = []
     for alert_id, enrollee_id in about:
         values = (to_us(at), who, str(what), alert_id, enrollee_id, detail.replace("\0", ""), ORIGIN.get())
         before, last = last, link(last, values)
         rows.append((*values, before, last))
     write_rows(connection, audit, _COLUMNS, rows)
+    replaces = "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    write_rows(connection, facts, ("name", "value"), [(_HEAD, last)], replaces)
+
+
+def _last(connection: Connection) -> str:
+    """The hash that the next row follows: of the newest row, or of one that was taken off the end, so that the gap
+    stays. A process of before there was a head may have written rows after it."""
+    newest = select(audit.c.hash).order_by(audit.c.audit_id.desc()).limit(1).scalar_subquery()
+    kept = select(facts.c.value).where(facts.c.name == _HEAD).scalar_subquery()
+    last, head = connection.execute(select(newest, kept)).one()
+    if head and head != last:
+        there = select(audit.c.audit_id).where(audit.c.hash == head).order_by(audit.c.audit_id.desc()).limit(1)
+        if connection.scalar(there) is None:
+            return str(head)
+    return last or ""
 
 
 def link(before: str, values: Sequence[str | int]) -> str:
@@ -212,7 +228,7 @@ class Audit:
     def verify(self, noted: str = "") -> Verified:
         """Whether the chain holds from first row to last, and the lists of people its rows name are those that were
         shown; `noted`: a head of before that must still be in it."""
-        rows, unchained, last, seen = 0, 0, None, not noted
+        rows, unchained, last, missing = 0, 0, None, {noted, self._head()} - {""}
         changed_list = self._first_changed_list()
         for row in self._all():
             if not row.hash and last is None:
@@ -228,10 +244,16 @@ class Audit:
                 why = "the list of people it names was changed"
             if why:
                 return Verified(rows, unchained, last or "", Broken(row.audit_id, from_us(row.at_us), why))
-            rows, last, seen = rows + 1, row.hash, seen or row.hash == noted
-        if not seen:
+            rows, last = rows + 1, row.hash
+            missing.discard(row.hash)
+        if missing:
             return Verified(rows, unchained, last or "", Broken(0, from_us(0), "rows at the end are gone"))
         return Verified(rows, unchained, last or "")
+
+    def _head(self) -> str:
+        """The hash of the newest row, as it was kept beside the rows; "" in a store of before that."""
+        with self._database.reading() as connection:
+            return str(connection.scalar(select(facts.c.value).where(facts.c.name == _HEAD)) or "")
 
     def _first_changed_list(self) -> int | None:
         """The first row that names a list of people which is gone, or is not what its name was made of."""

@@ -57,15 +57,33 @@ def test_what_was_changed_or_taken_out_shows_at_its_place(store: Store, done, ro
     assert (broken.audit_id, broken.why) == (row, why)
 
 
-def test_a_row_put_in_between_shows_and_rows_taken_off_the_end_where_the_head_was_noted(store: Store) -> None:  # noqa: F811
+@pytest.mark.parametrize("noted", [False, True])
+def test_rows_taken_off_the_end_show_and_where_the_head_was_noted_whatever_else_was_changed(
+    store: Store,  # noqa: F811
+    noted,
+) -> None:
     fill(store)
     head = store.audit.verify().head
     with store.database.writing() as connection:
         connection.execute(text("DELETE FROM audit WHERE audit_id = 7"))
-    assert store.audit.verify().broken is None
+        if noted:
+            connection.execute(text("DELETE FROM facts"))
+    assert (store.audit.verify().broken is None) is noted
     broken = store.audit.verify(head).broken
     assert broken is not None
     assert broken.why == "rows at the end are gone"
+    store.audit.write("ortiz", Audited.READ_LIST, NOW)
+    assert store.audit.verify(head).broken is not None
+    assert (store.audit.verify().broken is None) is noted  # what is written afterwards does not hide it
+
+
+def test_rows_that_an_older_process_wrote_after_the_head_are_followed(store: Store) -> None:  # noqa: F811
+    fill(store)
+    with store.database.writing() as connection:
+        first = connection.execute(text("SELECT hash FROM audit WHERE audit_id = 3")).scalar()
+        connection.execute(text(f"UPDATE facts SET value = '{first}'"))
+    store.audit.write("ortiz", Audited.READ_LIST, NOW)
+    assert (store.audit.verify().rows, store.audit.verify().broken) == (8, None)
 
 
 @pytest.mark.parametrize(
