@@ -586,15 +586,22 @@ def destination_test(destination_id: Which, json: Json = False) -> None:
 
 @destination_app.command("schema")
 def destination_schema(
-    kind: Annotated[str, typer.Argument(metavar="[TYPE]", help="Of one type only, such as stay.discharged.")] = "",
+    kind: Annotated[
+        str, typer.Argument(metavar="[TYPE]", help="Of one type only, such as stay.discharged; or of toc.alerts.v1.")
+    ] = "",
 ) -> None:
-    """Print the JSON Schema of a webhook's body and of a line of NDJSON."""
+    """Print the JSON Schema of a webhook's body and of a line of NDJSON, or of what lies on the topic of alerts."""
     from streams.commands.printing import print_json
+    from streams.kafka.records import alerts_schema
+    from streams.kafka.topics import Topic
     from streams.run.problems import Problem
     from streams.tell.forms.json import TYPES, schema
 
+    if kind == Topic.ALERTS:
+        print_json(alerts_schema())
+        return
     if kind and kind not in TYPES:
-        raise Problem(f"TYPE is one of {', '.join(TYPES)}")
+        raise Problem(f"TYPE is one of {', '.join((*TYPES, Topic.ALERTS))}")
     print_json(schema(kind))
 
 

@@ -2,10 +2,11 @@
 
 import hmac
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from parsers.events import FIRST_SCHEMA, Event, Value
 from rules.decisions import Alert, Match
+from streams.run.published import published_schema
 
 NEWEST_SCHEMA: Final = FIRST_SCHEMA  # of what we read; a field more is no new schema (`parsers.events.Value`)
 
@@ -45,6 +46,11 @@ class AlertRecord(Value):
     schema_version: Literal[1] = FIRST_SCHEMA
     position: int  # place in the store's stream of alert versions; grows with every commit
     alert: Alert
+
+
+def alerts_schema() -> dict[str, Any]:
+    """The JSON Schema of a value on `toc.alerts.v1`, as it lies in `streams/kafka/schemas/`."""
+    return published_schema(AlertRecord, f"Warm Handoff alert record, version {FIRST_SCHEMA}")
 
 
 class Envelope(NamedTuple):

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from rules.decisions import Action, AlertKind, StayStatus
 from rules.telling.views import AlertView
+from streams.run.published import published_schema
 
 VERSION: Final = 1
 MOST: Final = 20_000  # bytes; Standard Webhooks asks for less
@@ -198,14 +199,10 @@ def body(seen: AlertView, *, test: bool = False) -> bytes:
 
 def schema(only: str = "") -> dict[str, Any]:
     """The JSON Schema (2020-12) of the body, as published; of one type when `only` names it."""
-    made = StayEvent.model_json_schema()
+    made = published_schema(StayEvent, f"Warm Handoff {only or 'stay event'}, version {VERSION}")
     if only:
         made["properties"]["type"] = {"const": only, "title": "Type", "type": "string"}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **made,
-        "title": f"Warm Handoff {only or 'stay event'}, version {VERSION}",
-    }
+    return made
 
 
 def _action(action: Action) -> Literal["notify", "amend", "retract"]:
