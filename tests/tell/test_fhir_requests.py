@@ -70,6 +70,9 @@ def test_what_can_be_had_is_answered_however_it_is_asked(rig: Rig) -> None:
     for said in ("json", "application/fhir%2Bjson", "application/fhir+json"):
         assert rig.http.get(f"/fhir/metadata?_format={said}", headers={"accept": "text/turtle"}).status_code == 200
     assert signed_in.ask("POST", "Subscription/_search", data={"status": "requested"})["total"] == 1
+    assert signed_in.ask("GET", "Subscription?_sort=status&_summary=false&_pretty=true")["total"] == 1, (
+        "all, as they are"
+    )
     assert signed_in.ask("POST", f"Subscription/{made['id']}/$events")["type"] == "history"
     signed_in.ask("POST", f"Subscription/{made['id']}/$events", 400, json={"resourceType": "Patient"})
 

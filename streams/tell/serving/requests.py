@@ -16,6 +16,9 @@ LARGEST: Final = 2**62  # number that may be asked for
 FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = frozenset({CONTENT_TYPE, "application/json", "text/json", "json"})
 _ANY: Final = frozenset({"*/*", "application/*"})
+_OF_SHAPE: Final = frozenset(  # how an answer looks, not what is in it: a server may pass over it (FHIR R4 search.html)
+    {"_format", "_pretty", "_sort", "_total", "_summary", "_elements", "_include", "_revinclude"}
+)
 
 
 def expect_json_wanted(request: Request) -> None:
@@ -48,13 +51,13 @@ async def form_of(request: Request) -> dict[str, list[str]]:
 async def searched_by(request: Request, *names: str) -> dict[str, str]:
     """The parameters of a search: of its address and, where it is posted, of its form; "" for one that is not given.
 
-    Raises `Wrong` for another name or one given twice: a client that believes in a filter must not be answered without.
+    Raises `Wrong` for another filter or one given twice: a client that believes in one must not be answered without.
     """
     given = {name: request.query_params.getlist(name) for name in request.query_params}
     for name, values in (await form_of(request) if request.method == "POST" else {}).items():
         given.setdefault(name, []).extend(values)
-    given.pop("_format", None)
-    if given.keys() - set(names) or any(len(values) > 1 for values in given.values()):
+    of_shape = given.keys() & _OF_SHAPE
+    if given.keys() - of_shape - set(names) or any(len(given[name]) > 1 for name in given.keys() - of_shape):
         raise Wrong(400, "not-supported", f"search by {' and '.join(names)}, each once")
     return {name: given[name][0] if name in given else "" for name in names}
 
