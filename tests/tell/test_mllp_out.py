@@ -137,6 +137,10 @@ def test_a_receiver_that_closes_after_each_has_each_at_once() -> None:
     assert len({message.split(b"|")[9] for message in receiver.got}) == 1
 
 
+def test_what_was_lost_on_a_kept_line_may_have_arrived_whatever_comes_after() -> None:
+    assert send(Receiver("AA", "close", "AE"), 2) == [Delivered("AA"), NotDelivered(Failure.CONNECTION_LOST)]
+
+
 def test_a_receiver_that_keeps_twenty_characters_of_an_id_is_understood() -> None:
     assert send(Receiver("short", "late"), 2) == [Delivered("AA"), NotDelivered(Failure.SERVER_ERROR, "AE")]
 

@@ -43,17 +43,17 @@ class Mllp:
 
     async def deliver(self, parcel: Parcel, to: Destination, secrets: Secrets) -> Delivered | NotDelivered:
         del secrets
-        kept = self._open.pop(to.destination_id, None)
+        where, kept, lost = to.destination_id, self._open.pop(to.destination_id, None), None
         if kept is not None:
             if self._usable(*kept):
-                said = await self._talk(kept, parcel.body, to.destination_id)
+                said = await self._talk(kept, parcel.body, where)
                 if not (isinstance(said, NotDelivered) and said.failure is Failure.CONNECTION_LOST):
                     return said
+                lost = said
             kept[1].close()  # many receivers close after each, or after hours of nothing: the same at once on a new one
         streams = await connected(self._connect(to))
-        return (
-            streams if isinstance(streams, NotDelivered) else await self._talk(streams, parcel.body, to.destination_id)
-        )
+        said = streams if isinstance(streams, NotDelivered) else await self._talk(streams, parcel.body, where)
+        return lost if lost and isinstance(said, NotDelivered) else said  # the first time it may have arrived
 
     async def _talk(self, streams: Streams, message: bytes, where: str) -> Delivered | NotDelivered:
         """One message and its acknowledgment; the connection is kept while it is in step."""
