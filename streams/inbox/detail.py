@@ -13,6 +13,7 @@ from rules.following.acts import Act, ActKind
 from rules.following.allowed import relation
 from rules.following.loop import Loop
 from rules.telling.confidentiality import Relationship, Tier
+from rules.telling.destinations import FormKind, State
 from rules.telling.views import AlertView, audited, former, told_versions
 from streams.inbox.access import Desk, acknowledged, is_away
 from streams.inbox.following import Following, counting, readable
@@ -46,10 +47,12 @@ class ToldSystem(NamedTuple):
     """The newest version that a place outside was told, or is to be."""
 
     name: str
-    form: str
+    form: FormKind
     version: int
     state: DeliveryState
     failure: str  # of the last try
+    maybe: bool  # a try was not answered
+    kept: bool  # nothing is tried there: it is paused
     at: datetime | None  # when it ended
 
 
@@ -179,11 +182,19 @@ def _systems(desk: Desk, alert_id: str) -> tuple[ToldSystem, ...]:
         newest.setdefault(row.destination_id, row)
     if not newest:
         return ()
-    rows = {known_row.destination.destination_id: known_row.destination for known_row in desk.store.destinations.all()}
+    places = desk.store.destinations.among(newest)
     return tuple(
-        ToldSystem(rows[where].name, rows[where].form, row.version, row.state, row.failure, row.ended_at)
+        ToldSystem(
+            places[where].name,
+            places[where].form,
+            row.version,
+            row.state,
+            row.failure,
+            row.maybe,
+            places[where].state is State.PAUSED,
+            row.ended_at,
+        )
         for where, row in sorted(newest.items())
-        if where in rows
     )
 
 

@@ -139,6 +139,9 @@ INBOX_STREAMS: Final = _gauge("toc_inbox_streams", "Pages that listen for change
 DELIVERIES: Final = _counter("toc_deliveries", "Tries to deliver, by how they ended", "way", "form", "said")
 DELIVERY_FAILURES: Final = _counter("toc_delivery_failures", "Failed tries, by why", "way", "failure")  # Failure
 DELIVERY: Final = _seconds("toc_delivery_seconds", "From decision committed to delivered", "way")  # WayKind
+DELIVERIES_DUE: Final = _gauge(
+    "toc_deliveries_due", "Deliveries that ever were due, by where they stand", "state"
+)  # DeliveryState
 DELIVERIES_WAITING: Final = _gauge("toc_deliveries_waiting", "Deliveries that are due and not ended")
 DELIVERIES_AGE: Final = _gauge("toc_deliveries_age_seconds", "Age of the oldest delivery that could be tried now")
 MAIL_REPORTS: Final = _counter("toc_mail_reports", "Mails that came back, by what they tell", "told")

@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Text, bindparam, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Text, bindparam, case, func, or_, select, update
 
 from parsers.people import Enrollee
 from rules.decisions import Action, Alert
+from rules.telling.confidentiality import Tier
 from rules.telling.destinations import NO_PATIENT, Destination, State
 from rules.telling.directory import Directory
 from streams.store.claiming import READY, oldest, take, waiting_for
@@ -244,6 +245,13 @@ class Deliveries:
                 sums[destination_id] = before._replace(**{state: count, "due": before.due + count})
         return sums
 
+    def totals(self) -> dict[DeliveryState, int]:
+        """How many deliveries are where, of all destinations there are or were."""
+        wanted = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+        with self._database.reading() as connection:
+            counts = {str(state): int(count) for state, count in connection.execute(wanted)}
+        return {state: counts.get(state, 0) for state in DeliveryState}
+
     def standing(self, destination_ids: Collection[str]) -> dict[str, Standing]:
         """How each of these destinations stands; of one to which nothing was ever due, nothing."""
         columns = (deliveries.c.destination_id, deliveries.c.state, deliveries.c.failure)
@@ -306,6 +314,13 @@ class Deliveries:
             return [_shown(row) for row in connection.execute(newest)]
 
 
+_MOST_TOLD: Final = case(  # a try after another may have told less; what was told stays told
+    *(
+        (or_(deliveries.c.tier == tier, bindparam("b_tier", type_=Text) == tier), tier)
+        for tier in (Tier.FULL, Tier.GENERAL)
+    ),
+    else_=bindparam("b_tier", type_=Text),
+)
 _IN_HAND: Final = "SELECT delivery_id, claimed_by, claimed_until_us FROM deliveries WHERE delivery_id IN :among"
 _SETTLE: Final = (
     update(deliveries)
@@ -320,7 +335,7 @@ _SETTLE: Final = (
         ended_us=bindparam("b_ended"),
         failure=func.coalesce(bindparam("b_failure", type_=Text), deliveries.c.failure),
         status=func.coalesce(bindparam("b_status", type_=Text), deliveries.c.status),
-        tier=bindparam("b_tier"),
+        tier=_MOST_TOLD,
         maybe=deliveries.c.maybe + (1 - deliveries.c.maybe) * bindparam("b_maybe"),
         tries=deliveries.c.tries + bindparam("b_tried"),
         claimed_until_us=0,

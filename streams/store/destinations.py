@@ -4,6 +4,7 @@ The secret of a destination is encrypted under the key that every process has (`
 again; while one is rotated two are valid at once.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -111,6 +112,12 @@ class Destinations:
         with self._database.reading() as connection:
             row = connection.execute(wanted).one_or_none()
             return self._destination(row) if row else None
+
+    def among(self, destination_ids: Collection[str]) -> dict[str, Destination]:
+        """Those of these ids, by id: also what was removed, which stays in what was told."""
+        wanted = select(destinations).where(destinations.c.destination_id.in_(sorted(destination_ids)))
+        with self._database.reading() as connection:
+            return {row.destination_id: self._destination(row).destination for row in connection.execute(wanted)}
 
     def was_ever(self, destination_id: str) -> bool:
         """Whether there is or was one of that id: what it was told stays under it, so it is never another's."""

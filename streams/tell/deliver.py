@@ -217,7 +217,7 @@ class Teller:
             form = None
             secrets = Secrets({})
         if form is None or way is None:
-            await self._failed(destination, claimed, NotDelivered(Failure.MISCONFIGURED))
+            await self._failed(destination, claimed, [None] * len(claimed), NotDelivered(Failure.MISCONFIGURED))
             return
         if form.batches:
             await self._file(row, claimed, known, form, way, secrets)
@@ -241,7 +241,7 @@ class Teller:
                 await self._given_up(destination, [delivery], said)
             elif isinstance(said, Delivered):
                 await self._done(row, [delivery], [item], said)
-            elif not await self._failed(destination, [delivery], said):
+            elif not await self._failed(destination, [delivery], [item], said):
                 stopped = True
 
         def goes_on() -> bool:
@@ -285,7 +285,7 @@ class Teller:
                     _, next_begins = span_of(self._now(), destination.every_minutes, known.policy.tz)
                     await self._in_thread(self._store.destinations.rest, where, next_begins)
             else:
-                await self._failed(destination, taken, said)
+                await self._failed(destination, taken, items, said)
         finally:
             self._in_hand.drop(delivery.delivery_id for delivery in taken)
 
@@ -348,18 +348,21 @@ class Teller:
         )
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.GIVEN_UP).inc(len(claimed))
 
-    async def _failed(self, destination: Destination, claimed: Sequence[Claimed], said: NotDelivered) -> bool:
+    async def _failed(
+        self, destination: Destination, claimed: Sequence[Claimed], items: Sequence[Item | None], said: NotDelivered
+    ) -> bool:
         """Writes a failed try; whether the destination may be tried further in this turn."""
         now, where, chance = self._now(), destination.destination_id, self._chance()
         maybe = said.failure in UNKNOWN
         ends, given_up = [], 0
-        for delivery in claimed:
+        for delivery, item in zip(claimed, items, strict=True):
             what = after_failure(said.failure, delivery.tries + 1, now, chance, said.retry_after)
             again = isinstance(what, Again)
             given_up += not again
             state = DeliveryState.WAITING if again else DeliveryState.GIVEN_UP
             at = what.at if isinstance(what, Again) else now
-            ends.append(End(delivery.delivery_id, where, state, at, said.failure, said.status, maybe=maybe))
+            tier = item.seen.tier if item and maybe else ""
+            ends.append(End(delivery.delivery_id, where, state, at, said.failure, said.status, tier, maybe))
         await self._settle(ends)
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.AGAIN).inc(len(claimed) - given_up)
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.GIVEN_UP).inc(given_up)

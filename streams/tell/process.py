@@ -64,6 +64,7 @@ log = structlog.get_logger()
 
 THREADS: Final = 4  # on the store
 LOOK_SECONDS: Final = 5.0
+COUNT_SECONDS: Final = 60.0  # all deliveries there ever were
 OPEN_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 25.0  # a try ends within this
 
@@ -189,6 +190,7 @@ class Tell:
         self._directory_version = -1
         self._ended = ""
         self._turned = time.monotonic()
+        self._counted = float("-inf")
 
     def health(self) -> Health:
         teller = self._teller
@@ -308,5 +310,9 @@ class Tell:
         metrics.DELIVERIES_WAITING.set(backlog.waiting)
         oldest = backlog.oldest_due_at
         metrics.DELIVERIES_AGE.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
+        if time.monotonic() - self._counted >= COUNT_SECONDS:
+            for state, count in self._store.deliveries.totals().items():
+                metrics.DELIVERIES_DUE.labels(state).set(count)
+            self._counted = time.monotonic()
         if self._boxes:
             metrics.DIRECT_UNCONFIRMED.set(sum(self._store.confirmations.unconfirmed(now).values()))

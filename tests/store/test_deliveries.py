@@ -242,6 +242,18 @@ def test_a_replay_of_what_never_arrived_is_followed_by_the_retraction_that_was_n
     assert states(filled) == {"due": 2, "delivered": 2}
 
 
+def test_what_was_told_once_stays_told_though_a_replay_tells_less(filled: Store) -> None:
+    decide_for(filled, [HOOK], record(1))
+    delivered(filled, claim(filled))
+    replay(filled, [DeliveryState.DELIVERED])
+    (again,) = claim(filled)
+    end = End(again.delivery_id, "d1", DeliveryState.GIVEN_UP, NOW, GiveUp.WITHHELD, tier="withheld")
+    filled.deliveries.settle([end], "a", NOW)
+    (about,) = filled.deliveries.disclosures_of("E1")
+    assert (about.tier, about.maybe) == ("full", True)
+    assert filled.deliveries.totals() == {state: int(state is DeliveryState.GIVEN_UP) for state in DeliveryState}
+
+
 def test_after_a_replay_the_newest_version_is_heard_last(filled: Store) -> None:
     """Also when it had arrived long ago, and its time is not in the span."""
     decide_for(filled, [HOOK], record(1))

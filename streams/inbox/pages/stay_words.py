@@ -18,6 +18,7 @@ from streams.inbox.pages.story_acts import StoryItem
 from streams.store.delivery import DeliveryState
 from streams.words import acts as act_words
 from streams.words import clocks as clock_words
+from streams.words import destinations as destination_words
 from streams.words import diagnoses as diagnosis_words
 from streams.words import matches as match_words
 from streams.words import numbers as number_words
@@ -100,7 +101,7 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
             for told_person in detail.told
         )
         + tuple(
-            Fact(system.name, _FORM_WORDS.get(system.form, system.form), _whether_arrived(system, now, zone))
+            Fact(system.name, destination_words.FORMS[system.form], _whether_arrived(system, now, zone))
             for system in detail.systems
         ),
         earlier=tuple(
@@ -121,23 +122,20 @@ def stay_words(detail: StayDetail, reader_id: str, now: datetime, zone: tzinfo =
     )
 
 
-_FORM_WORDS: Final = {
-    "webhook_json": "system, by webhook",
-    "da_vinci": "system, by FHIR",
-    "hl7_mdm": "system, by HL7",
-    "csv": "file",
-    "ndjson": "file",
-    "nudge": "mail without patient data",
-    "digest": "mail without patient data",
-}
-
-
 def _whether_arrived(system: ToldSystem, now: datetime, zone: tzinfo) -> str:
     match system.state:
         case DeliveryState.DELIVERED if system.at:
             return f"arrived {time_words.time_or_moment(system.at, now, zone)}"
+        case DeliveryState.WAITING if system.kept:
+            return "kept until it is started again"
+        case DeliveryState.WAITING if not system.failure:
+            return "on its way"
         case DeliveryState.WAITING:
-            return "on its way" if not system.failure else "not arrived yet, tried again"
+            return "not confirmed yet, tried again" if system.maybe else "not arrived yet, tried again"
+        case DeliveryState.SUPERSEDED:
+            return "not needed any more"
+        case _ if system.maybe:
+            return "may have arrived"
         case _:
             return "did not arrive"
 
