@@ -17,6 +17,7 @@ from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.destinations import DestinationRow
+from streams.tell.few import few_at_once
 from streams.tell.process import make_ways
 from streams.tell.revocation import Revocations, read_lists
 from streams.tell.way import NotDelivered, Secrets, Way
@@ -76,15 +77,13 @@ async def _tried(settings: Settings, store: Store, rows: Sequence[DestinationRow
     first: dict[tuple[str, str], Destination] = {}
     for place in places:
         first.setdefault(_where(place), place)
-    few = asyncio.Semaphore(AT_ONCE)
 
-    async def one_try(place: Destination) -> Failure | None:
-        async with few:
-            way = ways.get(place.way)
-            return Failure.MISCONFIGURED if way is None else await _reached(settings, store, way, place)
+    async def why_not(place: Destination) -> Failure | None:
+        way = ways.get(place.way)
+        return Failure.MISCONFIGURED if way is None else await _reached(settings, store, way, place)
 
     try:
-        said = dict(zip(first, await asyncio.gather(*map(one_try, first.values())), strict=True))
+        said = dict(zip(first, await few_at_once(AT_ONCE, why_not, first.values()), strict=True))
     finally:
         for way in ways.values():
             await way.close()

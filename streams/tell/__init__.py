@@ -21,6 +21,8 @@ fhir_words           what our FHIR resources share
 connecting           a connection that is being opened, and why one cannot be
 revocation           revocation lists of receivers' authorities, read again when they change
 certificates         what a certificate is bound to, and whether one may encrypt to it
+trying               a try, whose faults of our own are failures like others
+few                  things done some at a time
 turns                turns of destinations: one task each at a time, so many in all
 looking              a look that is taken again and again
 mailboxes            mails that came in: bounces and confirmations

@@ -33,6 +33,7 @@ from streams.tell.resting import Resting
 from streams.tell.seen import Known, seen_by
 from streams.tell.settling import Settler
 from streams.tell.slots import closed_for, span_of
+from streams.tell.trying import tried
 from streams.tell.turns import Turns
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets, Way
 
@@ -292,14 +293,11 @@ class Teller:
     async def _try(
         self, form: Form, way: Way, items: Sequence[Item], destination: Destination, secrets: Secrets, number: int
     ) -> Delivered | NotDelivered | GiveUp:
-        try:
+        async def once() -> Delivered | NotDelivered | GiveUp:
             parcel: Parcel | GiveUp = await self._in_thread(form.parcel, items, destination, number)
             return parcel if isinstance(parcel, GiveUp) else await way.deliver(parcel, destination, secrets)
-        except Unavailable:
-            raise
-        except Exception as error:  # a fault of ours in one parcel is a failure like others
-            log.error("parcel_crashed", destination=destination.destination_id, **traced(error))
-            return NotDelivered(Failure.CRASHED)
+
+        return await tried(once(), destination.destination_id)
 
     def _items(self, destination: Destination, claimed: Sequence[Claimed], known: Known) -> list[Item]:
         versions = [delivery.alert for delivery in claimed]

@@ -1,6 +1,5 @@
 """Files that say that nothing was, written where they are wanted once their span is over."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
@@ -10,11 +9,13 @@ from rules.telling.destinations import FormKind, State, WayKind
 from streams.run import metrics
 from streams.store import Store
 from streams.store.destinations import DestinationRow
+from streams.tell.few import few_at_once
 from streams.tell.form import Form
 from streams.tell.in_thread import InThread
 from streams.tell.resting import Resting
 from streams.tell.seen import Known
 from streams.tell.slots import opens_in, span_of
+from streams.tell.trying import tried
 from streams.tell.way import NotDelivered, Secrets, Way
 
 AT_ONCE: Final = 20
@@ -48,13 +49,7 @@ class Empties:
     async def write(self) -> None:
         """Every empty file that is due; a slow place holds up no other. Raises `Unavailable`."""
         rows = await self._in_thread(self._store.destinations.all)
-        few = asyncio.Semaphore(AT_ONCE)
-
-        async def write(row: DestinationRow) -> None:
-            async with few:
-                await self._file(row)
-
-        await asyncio.gather(*(write(row) for row in rows if self._wanted(row, self._now())))
+        await few_at_once(AT_ONCE, self._file, [row for row in rows if self._wanted(row, self._now())])
 
     def _wanted(self, row: DestinationRow, now: datetime) -> bool:
         destination, every = row.destination, row.destination.every_minutes
@@ -80,7 +75,7 @@ class Empties:
         except ValueError:  # under another key
             kept = None
         unopened = NotDelivered(Failure.MISCONFIGURED)
-        said = unopened if kept is None else await way.deliver(parcel, destination, Secrets(kept))
+        said = unopened if kept is None else await tried(way.deliver(parcel, destination, Secrets(kept)), where)
         if isinstance(said, NotDelivered):
             metrics.DELIVERY_FAILURES.labels(destination.way, said.failure).inc()
             await self._resting.rests(destination, said.failure, now, said.retry_after)

@@ -3,25 +3,22 @@
 From here, because what a destination says depends on who asks: this process has the ways, and stands where it stands.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-import structlog
-
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination, FormKind, WayKind
-from streams.run.crash import traced
 from streams.store import Store
+from streams.tell.few import few_at_once
 from streams.tell.form import Form
 from streams.tell.in_thread import InThread
 from streams.tell.looking import look_every
+from streams.tell.trying import tried
 from streams.tell.way import Delivered, NotDelivered, Secrets, Way
 
-log = structlog.get_logger()
-
 LOOK_SECONDS: Final = 1.0
+AT_ONCE: Final = 20
 
 
 class Samples:
@@ -50,9 +47,7 @@ class Samples:
     async def look(self) -> None:
         """Answers what pages ask now. Raises `Unavailable`."""
         names = await self._in_thread(self._store.destination_tests.take, self._now())
-        for answer in await asyncio.gather(*map(self._answer, names), return_exceptions=True):
-            if isinstance(answer, BaseException):
-                raise answer
+        await few_at_once(AT_ONCE, self._answer, names)
 
     async def _answer(self, destination_id: str) -> None:
         row = await self._in_thread(self._store.destinations.find, destination_id)
@@ -72,8 +67,8 @@ class Samples:
             secrets = await self._in_thread(secrets_of, where, self._secret, self._now())
         except ValueError:  # kept under another key
             return NotDelivered(Failure.MISCONFIGURED)
-        try:
+
+        async def sample() -> Delivered | NotDelivered:
             return await way.deliver(form.sample(destination, self._now()), destination, Secrets(secrets))
-        except Exception as error:  # a fault of ours in one sample is an answer like others
-            log.error("sample_crashed", destination=where, **traced(error))
-            return NotDelivered(Failure.CRASHED)
+
+        return await tried(sample(), where)

@@ -526,13 +526,15 @@ def test_who_is_away_gets_no_mail_until_they_are_back(store: Store) -> None:
 
 def test_a_file_that_says_that_nothing_was_goes_where_the_others_go_with_their_secrets(store: Store) -> None:
     options = {"every_minutes": 60, "empty_files": True, "way": WayKind.SFTP, "address": "sftp://a@files.example/in"}
-    for name in ("files", "dead"):
+    for name in ("broken", "files", "dead"):
         store.destinations.put(destination(name, FormKind.CSV, **options), NOW)
         store.destinations.put_secret(name, "ssh_key", f"key of {name}", SECRET, NOW, timedelta())
 
     class Signing(Scripted):
         async def deliver(self, parcel, to, secrets):
             assert secrets.newest("ssh_key") == f"key of {to.destination_id}"
+            if to.destination_id == "broken":
+                raise RuntimeError("a fault of ours")
             said = await super().deliver(parcel, to, secrets)
             return NotDelivered(Failure.NO_CONNECTION) if to.destination_id == "dead" else said
 
@@ -548,6 +550,7 @@ def test_a_file_that_says_that_nothing_was_goes_where_the_others_go_with_their_s
         "stays_20261122T130000Z_20261122T130000Z_000002.csv",
     ]
     assert store.destinations.find("dead").last_failure == Failure.NO_CONNECTION
+    assert store.destinations.find("broken").last_failure == Failure.CRASHED, "and it ends no other's file"
 
 
 @pytest.mark.parametrize("fold", [0, 1])
