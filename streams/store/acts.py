@@ -220,12 +220,15 @@ def _put_before(connection: Connection, alert: Alert, people: Collection[str]) -
     """The stay is on the lists of these people, whether or not they were told before; it reaches them when the
     hospital takes it back."""
     tell_also(connection, alert, sorted(people))
-    connection.execute(update(alert_owners).where(alert_owners.c.alert_id == alert.alert_id).values(given=0))
+    this = alert_owners.c.alert_id == alert.alert_id
+    before = set(connection.scalars(select(alert_owners.c.case_manager_id).where(this, alert_owners.c.given == 1)))
+    if over := sorted(before.difference(people)):
+        connection.execute(update(alert_owners).where(this, alert_owners.c.case_manager_id.in_(over)).values(given=0))
     write_rows(
         connection,
         alert_owners,
         ("case_manager_id", "alert_id", "because", "owning", "given"),
-        [(person, alert.alert_id, "", 0, 1) for person in sorted(people)],
+        [(person, alert.alert_id, "", 0, 1) for person in sorted(set(people) - before)],
         "ON CONFLICT (case_manager_id, alert_id) DO UPDATE SET given = 1",
     )
 

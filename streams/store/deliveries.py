@@ -25,7 +25,7 @@ from streams.store.delivery import Backlog, Claimed, DeliveryRow, DeliveryState,
 from streams.store.destinations import GIVEN_UP, WAITING, WELL, give_up_waiting
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.replaying import replay
-from streams.store.tables import alert_versions, alerts, deliveries, destinations, from_us, to_us
+from streams.store.tables import alert_versions, deliveries, destinations, from_us, to_us
 
 
 class Deliveries:
@@ -291,14 +291,12 @@ class Deliveries:
         return self._shown(wanted, limit)
 
     def disclosures_of(self, enrollee_id: str) -> list[DeliveryRow]:
-        """All that left about one person, or may have, newest first; a mail or text of counts is about nobody."""
-        wanted = (
-            select(deliveries)
-            .join(alerts, alerts.c.alert_id == deliveries.c.alert_id)
-            .where(
-                alerts.c.enrollee_id == enrollee_id,
-                or_(deliveries.c.state == str(DeliveryState.DELIVERED), deliveries.c.maybe == 1),
-            )
+        """All that left about one person, or may have, newest first: also of a stay that is another's now. A mail or
+        text of counts is about nobody.
+        """
+        wanted = select(deliveries).where(
+            deliveries.c.enrollee_id == enrollee_id,
+            or_(deliveries.c.state == str(DeliveryState.DELIVERED), deliveries.c.maybe == 1),
         )
         rows = self._shown(wanted)
         where = select(destinations.c.destination_id, destinations.c.document).where(

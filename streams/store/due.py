@@ -26,6 +26,7 @@ _COLUMNS: Final = (
     "state",
     "due_us",
     "made_us",
+    "enrollee_id",
     "number",
 )
 _TOLD: Final = (
@@ -75,7 +76,8 @@ def write_due(
             name = delivery_id(alert.alert_id, alert.version, where)
             events[where] += destination.form is FormKind.SUBSCRIPTION
             number = events[where]  # of this transaction, so far
-            rows.append((name, where, alert.alert_id, alert.version, position, WAITING, at, at, number))
+            row = (name, where, alert.alert_id, alert.version, position, WAITING, at, at, alert.enrollee_id, number)
+            rows.append(row)
             destinations_told.setdefault(alert.alert_id, set()).add(where)
             if destination.form is FormKind.HL7_RECEIVED:
                 passed_on.append(alert)

@@ -755,6 +755,8 @@ deliveries = Table(  # one alert version to one destination
     _whole("ended_us", "0"),
     _whole("number", "0"),  # of the event, of a FHIR subscription
     _text("step_key"),  # of the step of escalation it is for; "": for the version
+    _text("enrollee_id"),  # whom the version is about: the stay may be another's later
+    Index("ix_deliveries_enrollee_id", "enrollee_id"),
     Index("ix_deliveries_state", "state", "destination_id", "due_us"),
     Index("ix_deliveries_destination_id", "destination_id", "made_us"),
     Index("ix_deliveries_alert_id", "alert_id", "destination_id", "version"),

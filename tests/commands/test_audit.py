@@ -59,10 +59,12 @@ def test_the_accounting_of_disclosures_says_to_whom_when_what_and_what_for(store
     tell(store, alert(person(1), "a1"))
     store.destinations.put(destination("clinic"), now)
     columns = ("delivery_id", "destination_id", "alert_id", "version", "position", "state", "due_us", "made_us",
-               "ended_us", "tier")  # fmt: skip
+               "ended_us", "tier", "enrollee_id")  # fmt: skip
     at = to_us(now - timedelta(days=3))
     with store.database.writing() as connection:
-        write_rows(connection, deliveries, columns, [("d1", "clinic", "a1", 1, 1, "delivered", at, at, at, "full")])
+        write_rows(
+            connection, deliveries, columns, [("d1", "clinic", "a1", 1, 1, "delivered", at, at, at, "full", "E00001")]
+        )
     store.audit.write("cm-ortiz", Audited.READ_STAY, now - timedelta(days=1), alert_ids=("a1",), enrollee_id="E00001",
                       detail="version 1, full")  # fmt: skip
     store.audit.write("cm-ortiz", Audited.AUTO, now, enrollee_id="E00001")  # a page by itself: nobody read

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from rules.decisions import Action, Decision, Grade, Match, Reason
 from rules.telling.attempts import Failure, GiveUp
 from rules.telling.destinations import FormKind, State, Whose
 from streams.store import Store
 from streams.store.delivery import Claimed, DeliveryState, End, delivery_id
-from tests.rigs.store import decide, message_id, panel, record, store, store_url
+from tests.rigs.store import alert_of, decide, message_id, panel, record, store, store_url
 from tests.rigs.telling import DIRECTORY, NOW, SECRET, decide_for, destination, minutes, retracting, take_back
 
 __all__ = ["store", "store_url"]
@@ -210,6 +211,21 @@ def test_a_mail_of_counts_discloses_nothing(filled: Store) -> None:
             ends = [End(delivery.delivery_id, where, DeliveryState.DELIVERED, NOW, tier="full") for delivery in claimed]
             filled.deliveries.settle(ends, "a", NOW)
     assert [row.destination_id for row in filled.deliveries.disclosures_of("E1")] == ["d1", "d1"]
+
+
+def test_what_left_about_somebody_stays_about_them_though_the_stay_is_another_s_now(filled: Store) -> None:
+    def handing_over(event_record, history):
+        stay = history.stays[0].model_copy(update={"enrollee_id": "E2"})
+        alert = alert_of(stay, 2, event_record.event, Action.AMEND, reasons=(Reason.IDENTITY_CORRECTED,))
+        return Decision(action=Action.AMEND, reasons=alert.reasons, stays=(stay,), alerts=(alert,))
+
+    decide_for(filled, [HOOK], record(1))
+    delivered(filled, claim(filled))
+    merged = record(2, "E2", prior_match=Match(grade=Grade.CERTAIN, enrollee_id="E1"))
+    decide_for(filled, [HOOK], merged, rule=handing_over)
+    delivered(filled, claim(filled))
+    left = {who: [row.version for row in filled.deliveries.disclosures_of(who)] for who in ("E1", "E2")}
+    assert left == {"E1": [1], "E2": [2]}
 
 
 def test_a_retraction_goes_nowhere_where_nothing_was_told(filled: Store) -> None:
