@@ -41,6 +41,7 @@ log = structlog.get_logger()
 
 TURNS_OF_A_CLAIM: Final = 20
 OF_ONE_DESTINATION: Final = 20
+TURN: Final = timedelta(seconds=5)  # of one that is slow
 ROWS_OF_A_FILE: Final = 5000
 HOLD: Final = timedelta(seconds=60)  # renewed while the process lives; what a dead one had in hand waits so long
 LOOK_AGAIN: Final = timedelta(seconds=1)  # for who has waited longest, while those of the look before get their turns
@@ -228,8 +229,10 @@ class Teller:
     async def _each(
         self, row: DestinationRow, claimed: Sequence[Claimed], known: Known, form: Form, way: Way, secrets: Secrets
     ) -> None:
-        """Every delivery by itself, some at once; a failure that is the destination's ends the turn."""
-        destination = row.destination
+        """Every delivery by itself, some at once; a failure that is the destination's ends the turn, and so does time:
+        whether it is told still, where and how much of it, is looked at anew.
+        """
+        destination, until = row.destination, self._now() + TURN
         items = await self._in_thread(self._items, destination, claimed, known)
         left = deque(zip(claimed, items, strict=True))
         stopped = False
@@ -246,7 +249,9 @@ class Teller:
                 stopped = True
 
         def goes_on() -> bool:
-            return bool(left) and not stopped and not self._stopping and self._in_hand.holds([left[0][0]], self._now())
+            now = self._now()
+            ends = stopped or self._stopping or now >= until
+            return bool(left) and not ends and self._in_hand.holds([left[0][0]], now)
 
         async def go_on() -> None:
             while goes_on():

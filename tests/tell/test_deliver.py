@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,7 +21,7 @@ from rules.telling.directory import Directory
 from streams.store import Store, Unavailable
 from streams.store.delivery import DeliveryState, delivery_id, mail_id
 from streams.store.notices import NoticeKind
-from streams.tell import turns
+from streams.tell import deliver, turns
 from streams.tell.contacts import Contacts
 from streams.tell.deliver import Teller
 from streams.tell.forms.fhir import Sender
@@ -70,6 +71,21 @@ class Scripted:
         return self.said.pop(0) if self.said else Delivered("ok")
 
     async def close(self) -> None: ...
+
+
+class Slow(Scripted):
+    """Takes its time, in which something happens."""
+
+    def __init__(self, lasts: timedelta, meanwhile: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self.lasts = lasts
+        self.meanwhile = meanwhile
+        self.rig: Rig
+
+    async def deliver(self, parcel, to, secrets):
+        self.rig.now += self.lasts
+        self.meanwhile()
+        return await super().deliver(parcel, to, secrets)
 
 
 class Rig:
@@ -244,20 +260,26 @@ def test_a_receiver_that_asks_us_to_wait_is_left_alone_for_so_long(store: Store)
     assert {row.state for row in rows(store)} == {DeliveryState.DELIVERED}
 
 
-def test_who_was_stopped_for_longer_than_it_may_hold_sends_nothing_more(store: Store) -> None:
+def test_who_was_stopped_for_longer_than_it_may_hold_sends_nothing_more(store: Store, monkeypatch) -> None:
     """Another may have delivered it by then, and the versions after it."""
     hook = destination()
     store.destinations.put(hook, NOW)
     decide_for(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 9)))
-
-    class Stopped(Scripted):
-        async def deliver(self, parcel, to, secrets):
-            rig.now += timedelta(minutes=2)
-            return await super().deliver(parcel, to, secrets)
-
-    way = Stopped()
-    rig = Rig(store, way)
+    way = Slow(minutes(2))
+    monkeypatch.setattr(deliver, "TURN", minutes(5))
+    way.rig = rig = Rig(store, way)
     asyncio.run(rig.one_claim())
+    assert len(way.sent) == 1
+    assert store.deliveries.sums()["d1"].waiting == 7
+
+
+def test_what_was_paused_or_removed_hears_no_more_however_slow_it_is(store: Store) -> None:
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    decide_for(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 9)))
+    way = Slow(timedelta(seconds=6), lambda: store.destinations.move("d1", State.PAUSED, NOW))
+    way.rig = rig = Rig(store, way)
+    rig.turn()
     assert len(way.sent) == 1
     assert store.deliveries.sums()["d1"].waiting == 7
 
