@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Connection, Text, bindparam, case, func, or_,
 
 from parsers.people import Enrollee
 from rules.decisions import Action, Alert
-from rules.telling.confidentiality import Tier
+from rules.telling.confidentiality import OPENNESS
 from rules.telling.destinations import NO_PATIENT, Destination, State
 from rules.telling.directory import Directory
 from streams.store.claiming import READY, oldest, take, waiting_for
@@ -314,10 +314,10 @@ class Deliveries:
 
 _MOST_TOLD: Final = case(  # a try after another may have told less; what was told stays told
     *(
-        (or_(deliveries.c.tier == tier, bindparam("b_tier", type_=Text) == tier), tier)
-        for tier in (Tier.FULL, Tier.GENERAL)
+        (or_(deliveries.c.tier == str(tier), bindparam("b_tier", type_=Text) == str(tier)), str(tier))
+        for tier in reversed(OPENNESS)
     ),
-    else_=bindparam("b_tier", type_=Text),
+    else_="",
 )
 _IN_HAND: Final = "SELECT delivery_id, claimed_by, claimed_until_us FROM deliveries WHERE delivery_id IN :among"
 _SETTLE: Final = (
