@@ -25,6 +25,7 @@ _AROUND: Final = b"\x0b\x1c \t\r\n\x00\xef\xbb\xbf"
 _MARKS: Final = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, before what is none
 _BEFORE: Final = "\ufeff\x0b\x1c \t\r\n\x00"
 _HEADERS: Final = (b"MSH", b"FHS", b"BHS")
+_ABSENT: Final = [b""] * 16  # fields of MSH that a glance may look for, beside those that were sent
 _OTHER_LINE_END: Final = re.compile(  # NEL, form feed, separators of records and groups; or CR and LF spelled out
     rb"(?:\xc2\x85|[\x85\x0c\x1d\x1e]|\\r\\n|\\[rn]|<CR>)[ \t]*(?=[A-Z][A-Z0-9]{2}[^\sA-Za-z0-9])", re.IGNORECASE
 )
@@ -104,11 +105,10 @@ def peek(data: bytes) -> Peek | Reject:
         return Reject(code=RejectCode.BAD_DELIMITERS, place=encoding)
     if holds_several(data):
         return Reject(code=RejectCode.BATCH_COUNT, place="MSH")
-    count = len(fields)
+    fields += _ABSENT
     component = encoding[:1]
-    application = _authority(fields[2], component) if count > 2 else ("", "")
-    facility = _authority(fields[3], component) if count > 3 else ("", "")
-    type_parts = fields[8].split(component) if count > 8 else [b""]
+    application, facility = _authority(fields[2], component), _authority(fields[3], component)
+    message_type, _, structure = fields[8].partition(component)
     pid = b""
     at = data.find(b"\rPID" + separator, end)
     if at < 0 and (pid_line := _PID.search(data, max(end - 1, 0))):
@@ -117,15 +117,15 @@ def peek(data: bytes) -> Peek | Reject:
         pid = data[at + 1 : min(_line_end(data, at + 1), at + LONGEST_FIELD)]
     key, authority = _patient_key(pid, separator, encoding)
     return Peek(
-        _text(fields[9]) if count > 9 else "",
-        _text(type_parts[0]),
-        _text(type_parts[1]) if len(type_parts) > 1 else "",
+        _text(fields[9]),
+        _text(message_type),
+        _text(structure.partition(component)[0]),
         application[0] or application[1],
         facility[0] or facility[1],
-        _text(fields[10].split(component, 1)[0]) if count > 10 else "",
-        _condition(fields[14]) if count > 14 else "",
-        _condition(fields[15]) if count > 15 else "",
-        _text(fields[11].split(component, 1)[0]) if count > 11 else "",
+        _text(fields[10].partition(component)[0]),
+        _condition(fields[14]),
+        _condition(fields[15]),
+        _text(fields[11].partition(component)[0]),
         key,
         authority,
         separator.decode("latin-1"),
