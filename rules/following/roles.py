@@ -141,7 +141,6 @@ _HOUSE: Final[Mapping[Doing, frozenset[Role]]] = {
 }
 BREAK_GLASS_FOR: Final = timedelta(hours=1)
 _OPENED: Final = frozenset({Doing.SEE_ROW, Doing.SEE_STAY, Doing.SEE_PERSON, Doing.NOTE})
-_ON_PATIENTS: Final = frozenset(Doing) - _HOUSE.keys()
 
 
 def may(role: Role, doing: Doing, relation: Relation | None = None, *, glass_broken: bool = False) -> Answer:

@@ -27,7 +27,6 @@ from streams.invented.hard_people import Query, World
 
 QUERIES: Final = 20_000
 SPLINK_PANEL: Final = 100_000  # people; on more its training takes longer than anybody waits
-SPLINK_LOOKUPS: Final = 20
 SEED: Final = 20_261
 _AT_ONCE: Final = 10_000
 _AUTOMATIC: Final = (Grade.CERTAIN, Grade.PROBABLE)

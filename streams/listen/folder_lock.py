@@ -64,21 +64,6 @@ def command_of_listener() -> str:
     return "handoff listen, started by handoff up" if has_parent() else "handoff listen"
 
 
-def held_by_other(path: Path) -> Holder | None:
-    """Who has the lock just now; None when nobody has."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return _read(fd)
-    finally:
-        os.close(fd)
-    return None
-
-
 def _read(fd: int) -> Holder:
     try:
         document = json.loads(os.pread(fd, 4096, 0))

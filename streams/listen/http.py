@@ -75,10 +75,6 @@ class HttpIn:
     def _asks_token(self) -> bool:
         return bool(self._token) or (self._gatekeeper is not None and self._gatekeeper.knows_tokens)
 
-    @property
-    def _held(self) -> int:
-        return self.limits.held
-
     def renew(self, tls: ssl.SSLContext | None, revoked: Collection[tuple[str, int]]) -> None:
         """As `MllpServer.renew`; a request in hand is answered before its connection ends."""
         self._tls = tls

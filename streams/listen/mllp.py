@@ -49,14 +49,6 @@ class MllpServer:
         self._connections: set[Connection] = set()
         self._stopping = False
 
-    @property
-    def _buffered(self) -> int:
-        return self.limits.held
-
-    @property
-    def _peers(self) -> dict[str, int]:
-        return self.limits.peers
-
     def renew(self, tls: ssl.SSLContext | None, revoked: Collection[tuple[str, int]]) -> None:
         """New connections speak this. Those that stand stay as they are, unless their certificate, by issuer and serial
         number, is revoked; with another they come back."""

@@ -20,7 +20,6 @@ from streams.store.tables import (
     alert_owners,
     alert_versions,
     alerts,
-    counters,
     enrollees,
     feeds,
     from_us,
@@ -272,14 +271,6 @@ class InboxRows:
                 from_us(last) if last is not None else None,
                 from_us(quietest) if quietest is not None else None,
             )
-
-    def last_change(self) -> tuple[int, datetime | None]:
-        """Position of the last commit, and when the newest alert version was decided."""
-        newest = select(alert_versions.c.decided_us).order_by(alert_versions.c.position.desc()).limit(1)
-        with self._database.reading() as connection:
-            position = connection.scalar(select(counters.c.value).where(counters.c.name == "position"))
-            at = connection.scalar(newest)
-            return int(position or 0), from_us(at) if at is not None else None
 
 
 def _ever(case_manager_id: str, alert_id: Any) -> Any:

@@ -87,11 +87,6 @@ class Supervisor:
             self._lock.close()
 
     @property
-    def recycled(self) -> int:
-        """How often the embedded broker has been replaced for its size."""
-        return self._recycled
-
-    @property
     def pids(self) -> dict[str, int]:
         """The processes that run now, the embedded broker as `broker`."""
         running = {role: child.pid for role, child in self.children.items()}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from typing import Final
 
-from rules.decisions import ClockKind
 from rules.following.acts import Act, ActFault, ActKind, CloseReason, Mode, Outcome, ReferralStep, With
 from rules.following.escalation import Ask, CameTo, When
 from rules.following.guides.guide import Need
@@ -181,21 +180,6 @@ CAME_TO_WORDS: Final[Mapping[CameTo, str]] = {
     CameTo.ASKED_BEFORE: "asked before; the next was asked at once",
     CameTo.OVERTAKEN: "was overtaken by a later step",
 }
-_NEXT_WORDS: Final[Mapping[ClockKind, str]] = {
-    ClockKind.TCM_CONTACT: "Call",
-    ClockKind.TCM_VISIT: "Visit",
-    ClockKind.TRC_ADMISSION_NOTICE: "Note the admission",
-    ClockKind.TRC_DISCHARGE_INFORMATION: "File the discharge papers",
-    ClockKind.TRC_ENGAGEMENT: "See or call the patient",
-    ClockKind.TRC_MEDICATION_RECONCILIATION: "Go over the medicines",
-    ClockKind.FUH_7: "Mental-health visit",
-    ClockKind.FUH_30: "Mental-health visit",
-    ClockKind.FUM_7: "Mental-health visit",
-    ClockKind.FUM_30: "Mental-health visit",
-    ClockKind.FUA_7: "Substance-use visit",
-    ClockKind.FUA_30: "Substance-use visit",
-}
-
 _OWN_WORDS: Final[Mapping[ActKind, str]] = {
     ActKind.TAKE: "is yours",
     ActKind.GIVE_BACK: "given back; nobody has this now",
@@ -208,7 +192,6 @@ for _words, _members in (
     (STATE_WORDS, FollowUpState), (ACT_WORDS, ActKind), (OUTCOME_WORDS, Outcome), (WITH_WORDS, With),
     (MODE_WORDS, Mode), (CLOSE_WORDS, CloseReason), (REFERRAL_WORDS, ReferralStep), (VERDICT_WORDS, Verdict),
     (FAULT_WORDS, ActFault), (NEED_WORDS, Need), (WHEN_WORDS, When), (ASK_WORDS, Ask), (CAME_TO_WORDS, CameTo),
-    (_NEXT_WORDS, ClockKind),
 ):  # fmt: skip
     assert set(map(str, _words)) == set(map(str, _members)), _members.__name__
 
@@ -307,8 +290,3 @@ def verdict(standing: Standing, name: Callable[[str], str], now: datetime, zone:
         return f"{words}, {count(standing.tries, 'try', 'tries')} so far" if standing.tries else words
     when = full_date(standing.act.day) if standing.act.day else time_or_moment(standing.act.happened_at, now, zone)
     return f"{words}: {did(standing.act, name)}, {when}"
-
-
-def next_words(kind: ClockKind) -> str:
-    """What a clock asks of a person, without its time: "Call"."""
-    return _NEXT_WORDS[kind]

@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from parsers.events import EncounterClass, FacilityKind
-from parsers.people import Consent, RiskTier
+from parsers.people import RiskTier
 from rules.decisions import (
     Action,
     AlertKind,
@@ -62,12 +62,6 @@ FACILITY_KIND_WORDS: Final[Mapping[FacilityKind, str]] = {
     FacilityKind.SKILLED_NURSING: "skilled nursing facility",
     FacilityKind.REHABILITATION: "rehabilitation hospital",
     FacilityKind.LONG_TERM_ACUTE: "long-term acute care hospital",
-}
-CONSENT_WORDS: Final[Mapping[Consent, str]] = {
-    Consent.NONE: "no consent on file",
-    Consent.PART2: "consent for substance-use program records",
-    Consent.MENTAL_HEALTH: "consent for mental-health facility records",
-    Consent.ALL: "consent for all records",
 }
 # What to call a version the reader has not looked at yet: two or three words beside the headline.
 _MARKS: Final[Mapping[Reason, str]] = {

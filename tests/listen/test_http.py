@@ -133,7 +133,7 @@ def test_an_endless_body_ends_at_the_limit_and_a_slow_one_at_the_deadline(tmp_pa
             with counted("toc_refused_total", code="frame_timeout"), contextlib.suppress(httpx.TransportError):
                 assert (await client.post("/hl7", content=slow(), headers=HL7)).status_code == 408
             assert not running.durable.frames
-            assert running.http._held == 0
+            assert running.http.limits.held == 0
             assert (await client.post("/hl7", content=message("a"), headers=HL7)).status_code == 200
 
     run(story())
@@ -280,13 +280,13 @@ def test_uploads_share_one_budget_with_mllp_and_stay_within_it(tmp_path):
             most = 0
             for _ in range(150):
                 await asyncio.sleep(0.01)
-                most = max(most, running.http._held)
+                most = max(most, running.http.limits.held)
             assert limit // 4 < most <= limit
             answered = [task.result() for task in uploads if task.done()]
             assert answered
             assert set(answered) == {429}
             gate.set()
             await asyncio.gather(*uploads)
-            assert running.http._held == 0
+            assert running.http.limits.held == 0
 
     run(story())

@@ -146,8 +146,8 @@ async def serving(tmp_path, http=False, **overrides):
         await server.stop()
         if http_in:
             await http_in.stop()
-        assert server._buffered == 0
-        assert not server._peers
+        assert server.limits.held == 0
+        assert not server.limits.peers
 
 
 def count(name, **labels):

@@ -209,14 +209,12 @@ def test_the_busiest_come_first(store: Store) -> None:
 
 def test_who_is_watched(store: Store) -> None:
     assert store.inbox.watched(None) == (0, 0, None, None)
-    assert store.inbox.last_change() == (0, None)
     store.panel.load([line("E1"), line("E2", practice_id="P2")], full=True, now=NOW)
     store.ledger.end([LedgerEntry(message_id(9), Ending.NO_TRANSITION, "", NOW, feed="north")])
     store.decisions.decide([record(1)], decide, NOW)
     assert store.inbox.watched(["P2"]) == (1, 2, NOW, NOW)
     assert store.inbox.watched(None).people == 2
     assert store.inbox.watched([]).people == 0
-    assert store.inbox.last_change() == (1, NOW)
 
 
 def with_priority(priority: Priority, *people: str) -> Callable[[EventRecord, History], Decision]:

@@ -120,7 +120,3 @@ CLOCK = Clock(kind=ClockKind.TCM_CONTACT, starts_at=NOW, due_at=NOW)
 )
 def test_how_a_clock_stands_and_who_made_it_so(standing, start):
     assert act_words.verdict(standing, NAMES.get, NOW).startswith(start)
-
-
-def test_every_clock_asks_for_something_in_words():
-    assert all(act_words.next_words(kind) for kind in ClockKind)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parsers.events import Diagnosis, EncounterClass, FacilityKind
-from parsers.people import Consent, RiskTier, Role
+from parsers.people import RiskTier, Role
 from rules.decisions import (
     Action,
     AlertKind,
@@ -45,7 +45,6 @@ TOTAL = {
     "classes": (wording.CLASS_WORDS, EncounterClass),
     "statuses": (wording.STATUS_WORDS, StayStatus),
     "facilities": (wording.FACILITY_KIND_WORDS, FacilityKind),
-    "consent": (wording.CONSENT_WORDS, Consent),
     "grades": (match_words.GRADE_WORDS, Grade),
     "clocks": (clock_words.MEASURE_WORDS, ClockKind),
     "elements": (clock_words.ELEMENT_WORDS, DischargeElement),
