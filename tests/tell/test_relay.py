@@ -115,7 +115,7 @@ STAGES = [
 def test_a_login_that_our_relay_refuses_pauses_no_recipient(store: Store, way: WayKind, state: State) -> None:
     made = destination(way=way, form=FormKind.NUDGE if way is WayKind.SMTP else FormKind.WEBHOOK_JSON)
     store.destinations.put(made, NOW)
-    resting = Resting(store, {}, lambda: None, InThread(None))  # type: ignore[arg-type]
+    resting = Resting(store, InThread(None))
     assert asyncio.run(resting.rests(made, Failure.NOT_ALLOWED, NOW + timedelta(minutes=1)))
     (row,) = store.destinations.all()
     assert (row.destination.state, row.last_failure) == (state, "not_allowed")
