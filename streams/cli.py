@@ -282,6 +282,18 @@ def migrate(
     typer.echo("the store is up to date")
 
 
+@app.command("rotate-key")
+def rotate_key(json: Json = False) -> None:
+    """Change the hash key: what is kept sealed is sealed anew, nobody who joins the panel late is missed.
+
+    With hash.key in the data folder stop `up` first. With HANDOFF_HASH_KEY first change that, as README says. Broken
+    off, run it again.
+    """
+    from streams.commands.rotate_key import run_rotate_key
+
+    raise typer.Exit(run_rotate_key(_settings(), as_json=json))
+
+
 @app.command()
 def backup(
     to: Annotated[Path, typer.Argument(dir_okay=False, help="The new file.")],

@@ -31,6 +31,7 @@ from streams.store import Store
 from streams.store.audit import Audited
 from streams.store.delivery import DeliveryState, Sums
 from streams.store.destinations import DestinationRow
+from streams.store.keys import secret_of
 from streams.store.opening import open_store
 from streams.tell.certificates import CERTIFICATE
 from streams.tell.process import make_forms, make_ways
@@ -109,9 +110,10 @@ def run_add(
         elif made.way is WayKind.SFTP:
             kept[SSH_KEY], public = new_ssh_key()
             shown = {"public_key": public}
+        keys = secret_of(settings, store)
         for secret, value in kept.items():
             if value:
-                store.destinations.put_secret(destination_id, secret, value, settings.secret(), now, timedelta())
+                store.destinations.put_secret(destination_id, secret, value, keys, now, timedelta())
         _audit(store, f"add {destination_id}, {whose}, {form} by {made.way}", now)
         store.destinations.put(made, now)
         unknown = not is_known(made, store.directory.read())
@@ -207,7 +209,7 @@ def run_secret(
         now = datetime.now(UTC)
         _audit(store, f"secret {destination_id}", now)
         if bearer:
-            store.destinations.put_secret(destination_id, BEARER, token, settings.secret(), now, timedelta())
+            store.destinations.put_secret(destination_id, BEARER, token, secret_of(settings, store), now, timedelta())
         else:
             shown = _sign_with(settings, store, destination_id, now, timedelta(hours=overlap_hours))
     if as_json:
@@ -225,7 +227,7 @@ def _sign_with(
     """Makes a secret and a key pair that sign from now on; gives what the receiver needs, shown once."""
     secret, key = new_secret(), new_key()
     for name, value in ((SIGNING, secret), (SIGNING_KEY, key)):
-        store.destinations.put_secret(destination_id, name, value, settings.secret(), now, overlap)
+        store.destinations.put_secret(destination_id, name, value, secret_of(settings, store), now, overlap)
     return {"secret": secret, "public_key": public_key(key)}
 
 
@@ -275,7 +277,7 @@ async def _try(settings: Settings, store: Store, destination: Destination) -> De
             )
         now = datetime.now(UTC)
         try:
-            opened = Secrets(store.destinations.secrets_of(destination.destination_id, settings.secret(), now))
+            opened = Secrets(store.destinations.secrets_of(destination.destination_id, secret_of(settings, store), now))
         except ValueError as error:
             raise Problem(str(error)) from None
         return await way.deliver(form.sample(destination, now), destination, opened)

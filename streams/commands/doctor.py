@@ -40,6 +40,7 @@ from streams.run.settings import Settings, environment_name, load_settings
 from streams.run.site_file import FEEDS, SENDERS
 from streams.store import Store, StoreOutdated, Unavailable
 from streams.store.keeping_up import HASH_KEY
+from streams.store.keys import is_being_rotated
 from streams.words import feeds as feed_words
 from streams.words import numbers as number_words
 
@@ -182,6 +183,8 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding("store", State.OK, "reachable, migrations up to date")
         if settings.has_secret() or not (store.keeping_up.fact(HASH_KEY) or store.unmatched.seals()):
             yield Finding("hash key", State.OK, "there" if settings.has_secret() else "is made at the first start")
+            if is_being_rotated(settings, store):
+                yield Finding("hash key", State.WARNING, "its change was broken off", "run `handoff rotate-key`")
         else:
             yield Finding("hash key", State.WRONG, "missing", "bring back hash.key from your copy of the data folder")
         for parked in store.keeping_up.parked():

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from parsers.events import FIRST_SCHEMA, Event, Value
 from rules.decisions import Alert, Match
+from streams.run.hash_keys import keys_in
 from streams.run.published import published_schema
 
 NEWEST_SCHEMA: Final = FIRST_SCHEMA  # of what we read; a field more is no new schema (`parsers.events.Value`)
@@ -93,4 +94,4 @@ class Envelope(NamedTuple):
 
 def keyed_hash(secret: bytes, *parts: str) -> bytes:
     """32 hex digits that say nothing about `parts` to whoever lacks the secret."""
-    return hmac.digest(secret, "\x1f".join(parts).encode(), "sha256").hex()[:32].encode()
+    return hmac.digest(keys_in(secret)[0], "\x1f".join(parts).encode(), "sha256").hex()[:32].encode()

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import tomllib
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from ipaddress import ip_network
@@ -22,6 +23,7 @@ from pydantic_settings.exceptions import SettingsError as NotJson
 from parsers.feeds import Feed, Feeds
 from parsers.senders import Sender
 from streams.run.files import private_folder
+from streams.run.hash_keys import secret_from
 from streams.run.problems import SettingsError
 
 MiB = 1024 * 1024
@@ -65,6 +67,10 @@ class Settings(BaseSettings):
     hash_key: SecretStr = Field(
         SecretStr(""),
         description="secret of the keyed hashes on topics; the same for all processes; empty: kept in the data folder",
+    )
+    other_hash_keys: tuple[SecretStr, ...] = Field(
+        (),
+        description="keys that open and find beside hash_key while it is changed: the next one, or those before it",
     )
     test_mode: bool = Field(False, description="take messages whose MSH-11 is D, T or N as if it were P")
     feeds: tuple[Feed, ...] = Field(
@@ -249,24 +255,30 @@ class Settings(BaseSettings):
         return self._file
 
     def secret(self) -> bytes:
-        """Key of the keyed hashes; made once and kept in the data folder when none is configured."""
+        """The hash keys (`keys_in`); the first is made once and kept in the data folder when none is configured."""
+        others = [key.get_secret_value().encode() for key in self.other_hash_keys]
         if configured := self.hash_key.get_secret_value():
-            return configured.encode()
-        path = self.data_dir / "hash.key"
+            return secret_from([configured.encode(), *others])
+        path = self.key_file
         private_folder(self.data_dir)
         if not path.exists():
-            _make_key(path)
-        key = path.read_text(encoding="utf-8", errors="replace").strip().encode()
-        if len(key) < _KEY_DIGITS:
+            write_key(path)
+        keys = path.read_text(encoding="utf-8", errors="replace").strip().encode().splitlines()
+        if not keys or min(map(len, keys)) < _KEY_DIGITS:
             raise SettingsError(
                 f"{path} is empty or cut short: bring it back from your copy of the data folder; on a folder that has "
                 "taken no message yet, delete it and start again"
             )
-        return key
+        return secret_from([*keys, *others])
+
+    @property
+    def key_file(self) -> Path:
+        """Where the hash key is kept, a line each with those before it, unless it is configured."""
+        return self.data_dir / "hash.key"
 
     def has_secret(self) -> bool:
         """Whether `secret` would find a key and not make one."""
-        return bool(self.hash_key.get_secret_value()) or (self.data_dir / "hash.key").exists()
+        return bool(self.hash_key.get_secret_value()) or self.key_file.exists()
 
     def feed_for(self, application: str, facility: str) -> Feed:
         """The feed configured for MSH-3/MSH-4, else the one named `default`, else a plain one."""
@@ -281,16 +293,22 @@ def environment_name(setting: str) -> str:
     return f"HANDOFF_{setting.upper()}"
 
 
-def _make_key(path: Path) -> None:
-    """Whole or not at all, and the same one for all who make it at the same time: written aside, then linked."""
+def write_key(path: Path, before: Sequence[bytes] = ()) -> None:
+    """A new key, with those `before` it in lines below: the file is whole or not there at all.
+
+    The first is the same one for all who make it at the same time: written aside, then linked.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(_KEY_DIGITS // 2))
+            file.write("\n".join([secrets.token_hex(_KEY_DIGITS // 2), *(key.decode() for key in before)]))
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
+        if before:
+            draft.replace(path)
+        else:
+            with suppress(FileExistsError):
+                os.link(draft, path)
     finally:
         draft.unlink(missing_ok=True)
 

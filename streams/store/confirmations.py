@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination, WayKind
 from streams.store.database import Database
-from streams.store.delivery import DeliveryState, mail_id
+from streams.store.delivery import DeliveryState, mail_ids
 from streams.store.destinations import Destinations
 from streams.store.tables import deliveries, to_us
 
@@ -93,7 +93,7 @@ class Confirmations:
                 continue
             where = row.destination.destination_id
             for number in range(row.sequence, max(0, row.sequence - NUMBERS_BACK), -1):
-                if mail_id(secret, where, number) in about:
+                if not about.isdisjoint(mail_ids(secret, where, number)):
                     return where, number
         return None
 

@@ -7,7 +7,7 @@ second factor is sealed by the hash key. A change is a row of the audit, in its 
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography.fernet import InvalidToken
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -15,10 +15,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from streams.store.audit import Audited, note
 from streams.store.database import Database
 from streams.store.notices import NoticeKind, leave
-from streams.store.sealing import lock_for
+from streams.store.sealing import SealedFor, lock_for
 from streams.store.tables import from_us, passkeys, passwords, recovery_codes, to_us
-
-_SEALED_FOR: Final = "second factor"
 
 
 class Passkey(NamedTuple):
@@ -141,7 +139,7 @@ class Credentials:
         if row is None:
             return None
         try:
-            return Password(row.hash, lock_for(_SEALED_FOR, secret).decrypt(row.sealed), row.step)
+            return Password(row.hash, lock_for(SealedFor.SECOND_FACTOR, secret).decrypt(row.sealed), row.step)
         except InvalidToken:
             return None
 
@@ -155,7 +153,7 @@ class Credentials:
                 insert(passwords).values(
                     case_manager_id=case_manager_id,
                     hash=kept.hash,
-                    sealed=lock_for(_SEALED_FOR, secret).encrypt(kept.second_factor),
+                    sealed=lock_for(SealedFor.SECOND_FACTOR, secret).encrypt(kept.second_factor),
                     step=kept.step,
                     made_us=to_us(now),
                 )

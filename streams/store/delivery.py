@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from rules.decisions import Alert
+from streams.run.hash_keys import keys_in
 from streams.store.destinations import GIVEN_UP, WAITING
 
 
@@ -107,5 +108,10 @@ def delivery_id(alert_id: str, version: int, destination_id: str) -> str:
 
 def mail_id(secret: bytes, destination_id: str, number: int) -> str:
     """32 hex digits for the counting mail of that number: always the same, and nobody makes them without our key."""
-    key = hashlib.sha256(b"mail\x1f" + secret).digest()
-    return hmac.digest(key, f"{destination_id}\x1f{number}".encode(), "sha256").hex()[:32]
+    return mail_ids(secret, destination_id, number)[0]
+
+
+def mail_ids(secret: bytes, destination_id: str, number: int) -> list[str]:
+    """The same under each key there is, first the one that mails go out with."""
+    keys = (hashlib.sha256(b"mail\x1f" + key).digest() for key in keys_in(secret))
+    return [hmac.digest(key, f"{destination_id}\x1f{number}".encode(), "sha256").hex()[:32] for key in keys]

@@ -15,7 +15,7 @@ from rules.telling.attempts import Failure, GiveUp
 from rules.telling.destinations import Destination, State
 from streams.store.database import Database, next_values, rows_among
 from streams.store.notices import NoticeKind, leave
-from streams.store.sealing import lock_for
+from streams.store.sealing import SealedFor, lock_for
 from streams.store.tables import deliveries, destination_secrets, destinations, from_us, to_us
 
 WAITING: Final = "waiting"  # streams.store.delivery.DeliveryState
@@ -146,7 +146,7 @@ class Destinations:
                     destination_id=destination_id,
                     name=name,
                     made_us=to_us(now),
-                    sealed=lock_for("destinations", key).encrypt(value.encode()),
+                    sealed=lock_for(SealedFor.DESTINATIONS, key).encrypt(value.encode()),
                 )
             )
 
@@ -163,7 +163,7 @@ class Destinations:
                 if row.until_us and row.until_us <= to_us(now):
                     continue
                 try:
-                    value = lock_for("destinations", key).decrypt(row.sealed).decode()
+                    value = lock_for(SealedFor.DESTINATIONS, key).decrypt(row.sealed).decode()
                 except InvalidToken:
                     raise ValueError("the secrets of this store were kept under another HANDOFF_HASH_KEY") from None
                 valid[row.name] = (*valid.get(row.name, ()), value)

@@ -13,12 +13,11 @@ from sqlalchemy import delete, func, select
 
 from streams.store.audit import Audited, note
 from streams.store.database import Database, delete_in_steps, write_rows
-from streams.store.sealing import lock_for
+from streams.store.sealing import SealedFor, lock_for
 from streams.store.tables import drafts, to_us
 
 KEPT_DAYS: Final = 7
 MOST: Final = 200  # forms of one person
-_SEALED_FOR: Final = "drafts"
 _AT_ONCE: Final = 5_000
 
 
@@ -33,7 +32,7 @@ class Drafts:
     ) -> bool:
         """Keep what was typed in place of what was; False when the person has too many. Audited when it begins."""
         mine = drafts.c.case_manager_id == case_manager_id
-        sealed = lock_for(_SEALED_FOR, secret).encrypt(json.dumps(dict(fields)).encode())
+        sealed = lock_for(SealedFor.DRAFTS, secret).encrypt(json.dumps(dict(fields)).encode())
         with self._database.writing() as connection:
             same = (mine, drafts.c.alert_id == alert_id, drafts.c.form == form)
             if not connection.scalar(select(func.count()).where(*same)):
@@ -77,7 +76,7 @@ class Drafts:
 
 def _opened(sealed: bytes, secret: bytes) -> dict[str, str] | None:
     try:
-        fields: dict[str, str] = json.loads(lock_for(_SEALED_FOR, secret).decrypt(bytes(sealed)))
+        fields: dict[str, str] = json.loads(lock_for(SealedFor.DRAFTS, secret).decrypt(bytes(sealed)))
     except InvalidToken:
         return None
     return fields

@@ -8,10 +8,9 @@ from sqlalchemy import delete, or_, select, update
 
 from streams.store.database import Database, write_rows
 from streams.store.ledger import endings_of
-from streams.store.sealing import lock_for
+from streams.store.sealing import SealedFor, lock_for
 from streams.store.tables import from_us, hand_events, to_us
 
-_SEALED_FOR: Final = "by hand"
 _AT_ONCE: Final = 50
 _AGAIN_AFTER: Final = timedelta(minutes=1)  # a broker in memory may have lost it
 
@@ -37,7 +36,7 @@ class HandEvents:
 
     def keep(self, event: HandEvent, secret: bytes) -> bool:
         """Line one up; False when it was entered already."""
-        sealed = lock_for(_SEALED_FOR, secret).encrypt(event.message)
+        sealed = lock_for(SealedFor.BY_HAND, secret).encrypt(event.message)
         row = (event.message_id, event.key.decode(), to_us(event.received_at), sealed)
         with self._database.writing() as connection:
             columns = ("message_id", "key", "at_us", "sealed")
@@ -53,7 +52,7 @@ class HandEvents:
         if ended:
             with self._database.writing() as connection:
                 connection.execute(delete(hand_events).where(hand_events.c.message_id.in_(list(ended))))
-        lock = lock_for(_SEALED_FOR, secret)
+        lock = lock_for(SealedFor.BY_HAND, secret)
         return [
             HandEvent(
                 *(row.message_id, row.key.encode(), from_us(row.at_us), lock.decrypt(row.sealed)), row.published_us > 0

@@ -11,6 +11,7 @@ once more. Of what a sender's data made us reject the newest of each feed is kep
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -21,8 +22,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, delete, func, select, update
 
 from rules.endings import Ending
+from streams.run.hash_keys import keys_in
 from streams.store.database import Database, delete_in_steps, write_rows
-from streams.store.sealing import key_for
+from streams.store.sealing import SealedFor, key_for
 from streams.store.tables import attempts, from_us, ledger, quarantine, to_us
 
 KEPT_DAYS: Final = 90
@@ -105,7 +107,7 @@ class Quarantine:
             (
                 *(each.message_id, str(state), each.stage, each.code, each.place, each.sender, each.feed),
                 *(release, to_us(each.received_at), to_us(now), to_us(now), each.key.decode("ascii", "replace")),
-                _sealed(secret, each.message_id, each.value),
+                sealed_record(secret, each.message_id, each.value),
             )
             for each in {each.message_id: each for each in records}.values()
         ]
@@ -179,12 +181,12 @@ class Quarantine:
             ).first()
         if row is None:
             return None
-        corrected = None if row.corrected is None else _opened(secret, message_id, row.corrected)
-        return _opened(secret, message_id, row.sealed), corrected
+        corrected = None if row.corrected is None else opened_record(secret, message_id, row.corrected)
+        return opened_record(secret, message_id, row.sealed), corrected
 
     def correct(self, message_id: str, value: bytes, secret: bytes) -> bool:
         """Lay a corrected copy beside the original; False when no such message is open."""
-        return self._change(message_id, *OPEN, corrected=_sealed(secret, message_id, value))
+        return self._change(message_id, *OPEN, corrected=sealed_record(secret, message_id, value))
 
     def dismiss(self, message_id: str, why: str) -> bool:
         """It will not be replayed; `why` holds no PHI. False when no such message waits."""
@@ -208,7 +210,7 @@ class Quarantine:
             Failed(
                 *(row.message_id, row.stage, row.code, row.place, row.sender, row.feed, from_us(row.received_us)),
                 row.key.encode(),
-                _opened(secret, row.message_id, row.corrected or row.sealed),
+                opened_record(secret, row.message_id, row.corrected or row.sealed),
             )
             for row in rows
         ]
@@ -248,7 +250,7 @@ class Quarantine:
 def _line_up(connection: Connection, message_ids: list[str], secret: bytes) -> int:
     where = (quarantine.c.message_id.in_(message_ids), quarantine.c.state.in_([str(state) for state in OPEN]))
     rows = connection.execute(select(quarantine.c.message_id, quarantine.c.sealed).where(*where).with_for_update())
-    waiting = [row.message_id for row in rows if _opened(secret, row.message_id, row.sealed)]
+    waiting = [row.message_id for row in rows if opened_record(secret, row.message_id, row.sealed)]
     ending = ledger.c.ending.not_in(
         [str(Ending.QUARANTINED), str(Ending.REJECTED)]
     )  # of a copy that came through meanwhile
@@ -272,18 +274,18 @@ def _quarantined(row: Any) -> Quarantined:
 
 
 @lru_cache(maxsize=4)
-def _cipher(secret: bytes) -> AESGCM:
-    return AESGCM(key_for("quarantine", secret))
+def _ciphers(secret: bytes) -> tuple[AESGCM, ...]:
+    return tuple(AESGCM(key_for(SealedFor.QUARANTINE, key)) for key in keys_in(secret))
 
 
-def _sealed(secret: bytes, message_id: str, value: bytes) -> bytes:
+def sealed_record(secret: bytes, message_id: str, value: bytes) -> bytes:
     nonce = secrets.token_bytes(_NONCE)
-    return nonce + _cipher(secret).encrypt(nonce, value, message_id.encode())
+    return nonce + _ciphers(secret)[0].encrypt(nonce, value, message_id.encode())
 
 
-def _opened(secret: bytes, message_id: str, sealed: bytes) -> bytes:
+def opened_record(secret: bytes, message_id: str, sealed: bytes) -> bytes:
     """Empty where the key is another one by now: such a record can only be dismissed."""
-    try:
-        return _cipher(secret).decrypt(sealed[:_NONCE], sealed[_NONCE:], message_id.encode())
-    except InvalidTag:
-        return b""
+    for cipher in _ciphers(secret):
+        with suppress(InvalidTag):
+            return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], message_id.encode())
+    return b""

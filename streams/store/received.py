@@ -16,7 +16,7 @@ from rules.decisions import Alert
 from streams.kafka.records import EventRecord
 from streams.store.database import Database, delete_in_steps, write_rows
 from streams.store.delivery import DeliveryState, made_of
-from streams.store.sealing import lock_for
+from streams.store.sealing import SealedFor, lock_for
 from streams.store.tables import deliveries, received, to_us
 
 KEPT_DAYS: Final = 35
@@ -28,7 +28,7 @@ Behind = dict[tuple[str, str], str]  # message id and enrollee to the sealed mes
 
 def seal_received(message: bytes, secret: bytes) -> str:
     """A message for `EventRecord.sealed`; "" when it is too large."""
-    return lock_for("received", secret).encrypt(message).decode() if len(message) <= MOST_BYTES else ""
+    return lock_for(SealedFor.RECEIVED, secret).encrypt(message).decode() if len(message) <= MOST_BYTES else ""
 
 
 def behind(records: Iterable[EventRecord]) -> Behind:
@@ -93,6 +93,6 @@ class Received:
 def _opened(sealed: bytes | None, secret: bytes) -> bytes | None:
     """`None` as well for what was sealed under another key."""
     try:
-        return None if sealed is None else lock_for("received", secret).decrypt(bytes(sealed))
+        return None if sealed is None else lock_for(SealedFor.RECEIVED, secret).decrypt(bytes(sealed))
     except InvalidToken:
         return None

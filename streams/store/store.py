@@ -38,6 +38,7 @@ from streams.store.people import People
 from streams.store.preferences import Preferences
 from streams.store.quarantine import Quarantine
 from streams.store.received import Received
+from streams.store.resealing import Resealing
 from streams.store.reviews import Reviews
 from streams.store.revisions import MigrationState, TablesAre, check, expect_current
 from streams.store.seen import Seen
@@ -93,6 +94,7 @@ class Store:
         self.credentials = Credentials(database)
         self.guessing = Guessing(database)
         self.glass = Glass(database)
+        self.resealing = Resealing(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = False, zone: ZoneInfo = OFFICE_ZONE) -> Self:

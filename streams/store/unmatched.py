@@ -17,9 +17,10 @@ from sqlalchemy import Connection, func, select
 from parsers.events import Event, EventKind
 from parsers.files.panel_columns import split_mrns
 from rules.deciding.late_enrollment import looks_back
+from streams.run.hash_keys import keys_in
 from streams.store.database import Database, rows_among, write_rows
 from streams.store.panel_rows import stream_rows
-from streams.store.sealing import lock_for
+from streams.store.sealing import SealedFor, lock_for
 from streams.store.tables import enrollees, to_us, unmatched, unmatched_keys
 
 FOUND_AT_ONCE: Final = 500
@@ -29,8 +30,15 @@ Fact = tuple[str, str]
 _PEOPLE: Final = "SELECT mrns, former_mrns, medicaid_id, ssn, birth_date FROM enrollees"
 
 
-def _key(secret: bytes, kind: str, value: str) -> str:
-    return hmac.digest(secret, f"unmatched\x1f{kind}\x1f{value.casefold()}".encode(), "sha256").hex()[:32]
+def _keys(secret: bytes, kind: str, value: str) -> list[str]:
+    """By what is kept under each of the hash keys, first the one that is written."""
+    said = f"unmatched\x1f{kind}\x1f{value.casefold()}".encode()
+    return [hmac.digest(key, said, "sha256").hex()[:32] for key in keys_in(secret)]
+
+
+def kept_under(event: Event, secret: bytes) -> set[tuple[str, str]]:
+    """Rows of `unmatched_keys` by which an event is found again."""
+    return {(_keys(secret, kind, value)[0], event.message_id) for kind, value in _ways_to(event) if value}
 
 
 def _facts_of(event: Event) -> Iterator[Fact]:
@@ -72,7 +80,8 @@ def _about(connection: Connection, people: Iterable[Sequence[str]], secret: byte
     message_ids: set[str] = set()
     rows = iter(people)
     while some := list(islice(rows, FOUND_AT_ONCE)):
-        keys = {_key(secret, kind, value) for row in some for kind, value in _facts_on(row) if value}
+        facts = {(kind, value) for row in some for kind, value in _facts_on(row) if value}
+        keys = {key for fact in facts for key in _keys(secret, *fact)}
         statement = "SELECT DISTINCT message_id FROM unmatched_keys WHERE key IN :among"
         message_ids.update(row[0] for row in rows_among(connection, statement, sorted(keys)))
     return message_ids
@@ -106,13 +115,13 @@ def earlier_of(connection: Connection, events: Iterable[Event], secret: bytes) -
         for number in looks_back(event):
             merged = event.kind is EventKind.PERSON_MERGED
             fact = ("number", number.value) if merged else ("visit", f"{number.system}\x1f{number.value}")
-            keys.add(_key(secret, *fact))
+            keys.update(_keys(secret, *fact))
     if not keys:
         return []
     statement = "SELECT DISTINCT message_id FROM unmatched_keys WHERE key IN :among"
     message_ids = sorted({row[0] for row in rows_among(connection, statement, sorted(keys))})[:FOUND_AT_ONCE]
     sealed = rows_among(connection, "SELECT message_id, sealed FROM unmatched WHERE message_id IN :among", message_ids)
-    lock = lock_for("unmatched", secret)
+    lock = lock_for(SealedFor.UNMATCHED, secret)
     opened = []
     for _, data in sorted(sealed):
         with suppress(InvalidToken):
@@ -128,12 +137,12 @@ class Unmatched:
 
     def keep(self, events: Sequence[Event], secret: bytes) -> None:
         """Keep events, encrypted with a key made of `secret`; one that is kept already stays as it is."""
-        lock = lock_for("unmatched", secret)
+        lock = lock_for(SealedFor.UNMATCHED, secret)
         rows, keys = [], set()
         for event in events:
             sealed = lock.encrypt(event.written())
             rows.append((event.message_id, to_us(event.received_at), sealed))
-            keys |= {(_key(secret, kind, value), event.message_id) for kind, value in _ways_to(event) if value}
+            keys |= kept_under(event, secret)
         with self._database.writing() as connection:
             columns = ("message_id", "received_us", "sealed")
             write_rows(connection, unmatched, columns, rows, "ON CONFLICT DO NOTHING")
@@ -186,7 +195,7 @@ class Unmatched:
 
     def _opened(self, message_ids: Sequence[str], secret: bytes) -> Iterator[Event]:
         """Those of these kept events that can be read, in the same order."""
-        lock = lock_for("unmatched", secret)
+        lock = lock_for(SealedFor.UNMATCHED, secret)
         for start in range(0, len(message_ids), FOUND_AT_ONCE):
             some = message_ids[start : start + FOUND_AT_ONCE]
             with self._database.reading() as connection:

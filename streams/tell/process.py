@@ -34,6 +34,7 @@ from streams.run.settings import Settings
 from streams.run.site_file import FEEDS
 from streams.store import Store, Unavailable
 from streams.store.delivery import mail_id
+from streams.store.keys import secret_of
 from streams.tell.contacts import Contacts
 from streams.tell.deliver import Teller
 from streams.tell.form import Form
@@ -278,11 +279,16 @@ class Tell:
         while not stopping.is_set():
             self._turned = time.monotonic()
             try:
-                return await asyncio.to_thread(Store.open, self._settings.store_url)
+                return await asyncio.to_thread(self._opened)
             except Unavailable:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), OPEN_SECONDS)
         return None
+
+    def _opened(self) -> Store:
+        store = Store.open(self._settings.store_url)
+        secret_of(self._settings, store)  # under another key nothing that is kept for a destination can be read
+        return store
 
     def _now_known(self) -> Known:
         assert self._known is not None

@@ -56,7 +56,7 @@ class Supervisor:
 
     def __enter__(self) -> "Supervisor":
         private_folder(self._settings.data_dir)
-        self._take_lock()
+        self._lock = sole_holder(self._settings.data_dir)
         try:
             with open_store(self._settings, migrate=True) as store:
                 secret_of(self._settings, store)  # made here, before children ask for it at the same time
@@ -129,16 +129,16 @@ class Supervisor:
                 ) from None
         self._broker.announce(bootstrap)
 
-    def _take_lock(self) -> None:
-        file = (self._settings.data_dir / "up.lock").open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise AlreadyRunning(
-                f"another `handoff up` runs on {self._settings.data_dir}: stop it, or set HANDOFF_DATA_DIR"
-            ) from None
-        self._lock = file
+
+def sole_holder(folder: Path) -> IO[str]:
+    """A file whose holder is alone on a data folder, until it is closed. Raises `AlreadyRunning`."""
+    file = (folder / "up.lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise AlreadyRunning(f"another `handoff up` runs on {folder}: stop it, or set HANDOFF_DATA_DIR") from None
+    return file
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

@@ -42,6 +42,14 @@ def add(name: str, address: str, *more: str, form: str = "webhook_json", whose: 
     return run("add", name, address, "--form", form, "--whose", whose, *more, **changes)
 
 
+def test_a_lost_key_is_not_replaced_by_one_that_only_this_secret_has(here: Path) -> None:
+    add("oak", "http://127.0.0.1:1/hook", "--allow-private")
+    (here / "data" / "hash.key").unlink()
+    with pytest.raises(Problem, match="is missing"):
+        add("elm", "http://127.0.0.1:1/hook", "--allow-private")
+    assert not (here / "data" / "hash.key").exists()
+
+
 def listed() -> dict:
     (destination,) = [json.loads(text) for text in run("list", "--json").splitlines()]
     return destination

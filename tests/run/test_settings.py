@@ -51,7 +51,7 @@ GIVEN = {  # where the default's own text is none that can be given
     "kafka_bootstrap_servers": "kafka:9092",
     "database_url": "postgresql://db/handoff",
     **dict.fromkeys(("feeds", "senders", "inbox_proxy"), "[]"),
-    **dict.fromkeys(("tell_allow", "mailboxes"), "[]"),
+    **dict.fromkeys(("tell_allow", "mailboxes", "other_hash_keys"), "[]"),
     **dict.fromkeys(
         (
             "policy",

@@ -70,7 +70,7 @@ def enter(inbox: "Inbox", reader: "Reader", ref: str, given: dict[str, str]) -> 
     entered = entered_of(inbox, given, now)
     if not isinstance(entered, Entered):
         return render(inbox, reader, ref, WRONG[entered], given)
-    secret, me = inbox.settings.secret(), reader.person.case_manager_id
+    secret, me = inbox.secret, reader.person.case_manager_id
     message = message_of(entered, person, given["entry"], now, inbox.desk.zone)
     key = keyed_hash(secret, BY_HAND, person.enrollee_id)
     detail = f"by hand: {entered.happened}, {entered.hospital}"

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
-from cryptography.fernet import InvalidToken
+from cryptography.fernet import InvalidToken, MultiFernet
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -23,7 +23,7 @@ from streams.inbox.sign_in import second_factor
 from streams.inbox.sign_in.passkeys import PasskeyFault, answer_of, ask_to_make, made
 from streams.inbox.sign_in.passwords import SHORTEST, PasswordFault, fault_of, hash_of
 from streams.store.credentials import Passkey, Password
-from streams.store.sealing import lock_for
+from streams.store.sealing import SealedFor, lock_for
 from streams.store.sessions import Session, Way
 from streams.store.sign_in import CHALLENGE_FOR, Purpose
 from streams.words import times as time_words
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 RECENT: Final = timedelta(minutes=10)
 SHOWN_FOR: Final = timedelta(minutes=30)  # a second factor that is being set up
 MOST_PASSKEYS: Final = 10
-_SEALED_FOR: Final = "second factor being set up"
 _PASSWORD_WORDS: Final = {
     PasswordFault.SHORT: f"That password is too short: {SHORTEST} characters or more.",
     PasswordFault.LONG: "That password is too long.",
@@ -165,7 +164,7 @@ def asked_for_password(inbox: "Inbox", reader: "Reader", secret: bytes, said: st
         shortest=SHORTEST,
         key=base64.b32encode(secret).decode(),
         picture=second_factor.picture_of(address),
-        sealed=lock_for(_SEALED_FOR, inbox.secret).encrypt(who.case_manager_id.encode() + b"\0" + secret).decode(),
+        sealed=_lock(inbox).encrypt(who.case_manager_id.encode() + b"\0" + secret).decode(),
     )
 
 
@@ -198,11 +197,15 @@ def unsealed(inbox: "Inbox", reader: "Reader", sealed: str) -> bytes | None:
     """The secret of the form, if it was made for this person a short while ago."""
     try:
         seconds = int(SHOWN_FOR.total_seconds())
-        text = lock_for(_SEALED_FOR, inbox.secret).decrypt(sealed.encode(), ttl=seconds)
+        text = _lock(inbox).decrypt(sealed.encode(), ttl=seconds)
     except InvalidToken:
         return None
     who, _, secret = text.partition(b"\0")
     return secret if who == reader.person.case_manager_id.encode() else None
+
+
+def _lock(inbox: "Inbox") -> MultiFernet:
+    return lock_for(SealedFor.NEW_SECOND_FACTOR, inbox.secret)
 
 
 async def new_codes(inbox: "Inbox", visit: "Visit") -> Response:

@@ -17,6 +17,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from streams.run.hash_keys import keys_in
 from streams.store.fhir import FhirClient
 
 ALGORITHMS: Final = ("RS384", "ES384")
@@ -90,13 +91,13 @@ def issue(secret: bytes, client_id: str, scopes: dict[str, frozenset[str]], now:
     """A bearer token."""
     body = {"client": client_id, "scope": words(scopes), "exp": int((now + LIVES).timestamp())}
     packed = _pack(json.dumps(body).encode())
-    return f"{packed}.{_mac(secret, packed)}"
+    return f"{packed}.{_mac(keys_in(secret)[0], packed)}"
 
 
 def read(secret: bytes, token: str, now: datetime) -> Asker | None:
     """Whose token it is; `None`: not ours, or over."""
     packed, _, mac = token.partition(".")
-    if not hmac.compare_digest(mac.encode(), _mac(secret, packed).encode()):
+    if not any(hmac.compare_digest(mac.encode(), _mac(key, packed).encode()) for key in keys_in(secret)):
         return None
     body = json.loads(_unpack(packed))
     return Asker(body["client"], granted(body["scope"])) if body["exp"] > now.timestamp() else None
@@ -119,8 +120,8 @@ def _unproven(assertion: str, part: int = 1) -> dict[str, Any]:
     return claims if isinstance(claims, dict) else {}
 
 
-def _mac(secret: bytes, packed: str) -> str:
-    return _pack(hmac.digest(hashlib.sha256(b"fhir_token\x1f" + secret).digest(), packed.encode(), "sha256"))
+def _mac(key: bytes, packed: str) -> str:
+    return _pack(hmac.digest(hashlib.sha256(b"fhir_token\x1f" + key).digest(), packed.encode(), "sha256"))
 
 
 def _pack(raw: bytes) -> str:
