@@ -47,7 +47,11 @@ KEPT: Final = (
         lambda settings: f"{settings.journal_keep_hours:g} hours",
         "`HANDOFF_JOURNAL_KEEP_HOURS` after all messages of a segment ended",
     ),
-    Kept("files of watched folders", lambda _: "7 days in `done`, 30 in `failed`", "as their topics; the listener"),
+    Kept(
+        "files of watched folders",
+        lambda _: "7 days in `done`, 30 in `failed`, and their `.ack`",
+        "as their topics; the listener",
+    ),
     Kept(
         "endings of messages",
         lambda settings: _days(settings.ledger_days),

@@ -1,9 +1,8 @@
 """Folders that feeds are dropped into, watched: files in, their messages taken once, acknowledged beside them, out.
 
-A file is taken when it has not changed for a few seconds, or at once when its name said until then that it was not
-whole. It is moved to `.taking` first, so one process has it; then to `done`, or to `failed` when a message of it was
-refused; `NAME.ack` lies in the folder for the sender. One process watches a folder; what it had in hand when it ended
-is gone on with.
+A file is taken when it has not changed for a few seconds. It is moved to `.taking` first, so one process has it; then
+to `done`, or to `failed` when a message of it was refused; `NAME.ack` lies in the folder for the sender. One process
+watches a folder; what it had in hand when it ended is gone on with.
 """
 
 import asyncio
@@ -82,8 +81,8 @@ class DropFolders:
                 lock.release()
 
     async def look(self, feed: Feed) -> None:
-        """Takes what lies whole in the folder of a feed."""
-        folder = Path(feed.folder)
+        """Takes what lies whole in the folder of a feed. One that cannot be taken now holds up no other."""
+        folder, trouble = Path(feed.folder), ""
         try:
             if feed.folder not in self._locks:
                 for name in (TAKING, *FileSaid):
@@ -91,14 +90,16 @@ class DropFolders:
                 self._locks[feed.folder] = FolderLock.take(folder / TAKING / LOCK, "handoff listen")
                 await asyncio.to_thread(_give_acks, folder)
             for path in await asyncio.to_thread(self._whole, folder):
-                await self._take(feed, folder, path)
+                try:
+                    await self._take(feed, folder, path)
+                except OSError as error:
+                    trouble = type(error).__name__
             await asyncio.to_thread(self._forget, folder)
         except FolderHeld:
             return
         except (OSError, SettingsError) as error:
-            self._say(feed.name, type(error).__name__)
-        else:
-            self._say(feed.name, "")
+            trouble = type(error).__name__
+        self._say(feed.name, trouble)
 
     def _say(self, feed: str, trouble: str) -> None:
         metrics.DROP_UP.labels(feed).set(0 if trouble else 1)
@@ -134,9 +135,14 @@ class DropFolders:
         if time.monotonic() - self._forgot.get(str(folder), float("-inf")) < _FORGET_SECONDS:
             return
         self._forgot[str(folder)] = time.monotonic()
-        for said, days in ((FileSaid.DONE, DONE_DAYS), (FileSaid.FAILED, FAILED_DAYS)):
-            for path in _files(folder / said):
-                if time.time() - path.lstat().st_mtime > days * _DAY:
+        acks = (path for path in _files(folder) if path.suffix == ".ack")
+        for files, days in (
+            (_files(folder / FileSaid.DONE), DONE_DAYS),
+            (_files(folder / FileSaid.FAILED), FAILED_DAYS),
+            (acks, FAILED_DAYS),
+        ):
+            for path in files:
+                if time.time() - path.lstat().st_ctime > days * _DAY:  # since it was put there; its sender dates it
                     path.unlink(missing_ok=True)
 
 
@@ -157,9 +163,13 @@ def _stats(folder: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
 
 
 def _claim(folder: Path, path: Path) -> Path:
-    """The file where only we touch it."""
+    """The file where only we touch it. Raises `FileExistsError` while another of its name is there."""
     inside = folder / TAKING / path.name
-    return inside if path == inside else path.rename(inside)
+    if path == inside:
+        return inside
+    if inside.exists():
+        raise FileExistsError
+    return path.rename(inside)
 
 
 def _put_away(folder: Path, inside: Path, said: FileSaid) -> None:

@@ -201,14 +201,39 @@ def test_a_folder_that_cannot_be_used_is_said_and_looked_at_again(rig, tmp_path)
     assert metrics.REGISTRY.get_sample_value("toc_drop_folder_up", {"feed": "mission"}) == 1
 
 
-def test_what_is_done_with_is_forgotten_after_its_days(rig):
+def test_what_is_done_with_is_forgotten_after_its_days_however_old_its_sender_calls_it(rig, monkeypatch):
     rig.put("a.hl7", message("M1"))
+    rig.put("b.hl7", b"no message")
+    for name in ("a.hl7", "b.hl7"):
+        os.utime(rig.folder / name, (1, 1))
     rig.look()
-    old = time.time() - 8 * 86_400
-    os.utime(rig.folder / "done" / "a.hl7", (old, old))
-    rig.watch = rig.watching()
+    monkeypatch.setattr(drop, "_FORGET_SECONDS", 0.0)
     rig.look()
-    assert rig.names("done") == []
+    assert (rig.names("done"), rig.names("failed"), rig.names()) == (["a.hl7"], ["b.hl7"], ["a.hl7.ack", "b.hl7.ack"])
+    monkeypatch.setattr(drop, "DONE_DAYS", 0)
+    rig.look()
+    assert (rig.names("done"), rig.names("failed"), rig.names()) == ([], ["b.hl7"], ["a.hl7.ack", "b.hl7.ack"])
+    monkeypatch.setattr(drop, "FAILED_DAYS", 0)
+    rig.look()
+    assert rig.names("done") == rig.names("failed") == rig.names() == []
+
+
+def test_a_file_that_cannot_be_taken_holds_up_no_other_and_is_said(rig):
+    stuck = "a" * 250  # no room for the name of its acknowledgments
+    rig.put(stuck, message("M1"))
+    rig.put("b.hl7", message("M2"))
+    rig.look(4)
+    assert rig.ids() == ["M2"]
+    assert metrics.REGISTRY.get_sample_value("toc_drop_folder_up", {"feed": "mission"}) == 0
+    rig.put(stuck, message("M3"))  # does not take its place
+    rig.look(4)
+    assert (rig.folder / ".taking" / stuck).read_bytes() == message("M1")
+    assert rig.names() == [stuck, "b.hl7.ack"]
+    (rig.folder / ".taking" / stuck).rename(rig.folder / ".taking" / "a.hl7")
+    (rig.folder / stuck).rename(rig.folder / "c.hl7")
+    rig.look(4)
+    assert rig.ids() == ["M2", "M1", "M3"]
+    assert metrics.REGISTRY.get_sample_value("toc_drop_folder_up", {"feed": "mission"}) == 1
 
 
 def test_the_listener_watches(settings, tmp_path):
