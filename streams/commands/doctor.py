@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Final
 
 from cryptography import x509
@@ -41,6 +42,7 @@ from streams.run.site_file import FEEDS, SENDERS
 from streams.store import Store, StoreOutdated, Unavailable
 from streams.store.keeping_up import HASH_KEY
 from streams.store.keys import is_being_rotated
+from streams.store.ledger import first_id
 from streams.words import feeds as feed_words
 from streams.words import numbers as number_words
 
@@ -187,6 +189,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
                 yield Finding("hash key", State.WARNING, "its change was broken off", "run `handoff rotate-key`")
         else:
             yield Finding("hash key", State.WRONG, "missing", "bring back hash.key from your copy of the data folder")
+        yield from endings(store, datetime.now(UTC))
         for parked in store.keeping_up.parked():
             what = f"{parked.sender} since {parked.since:%Y-%m-%d %H:%M} UTC, after {parked.code}"
             do = f"its messages are set aside unread: mend the cause, then `handoff feed resume '{parked.sender}'`"
@@ -197,6 +200,14 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield from unsent_notices(store, datetime.now(UTC))
     finally:
         store.close()
+
+
+def endings(store: Store, now: datetime) -> Iterator[Finding]:
+    """What became of the messages of a day, by the ledger: metrics miss what a killed process had counted."""
+    ended = store.ledger.endings(first_id(now - timedelta(days=1)))
+    words = ", ".join(f"{count:,} {ending}" for ending, count in sorted(ended.items(), key=itemgetter(1), reverse=True))
+    text = f"{number_words.count(sum(ended.values()), 'message')} of the last day{': ' if words else ''}{words}"
+    yield Finding("ledger", State.OK, text)
 
 
 def quiet_feeds(store: Store) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from streams.inbox.access import Desk
 from streams.run.crash import traced
-from streams.run.metrics import INBOX_STREAMS, STAGE, UNAVAILABLE, Part, Stage
+from streams.run.metrics import DELAY, INBOX_STREAMS, STAGE, UNAVAILABLE, Delay, Part, Stage
 from streams.store import Unavailable
 from streams.store.changes import FeedItem, FeedKind
 
@@ -155,6 +155,7 @@ class Live:
             self._observed = change.item.position
             if change.received_at is not None and change.prompt:
                 STAGE.labels(Stage.SHOWN).observe(max(0.0, (now - change.received_at).total_seconds()))
+                DELAY.labels(Delay.DECIDED_TO_SHOWN).observe(max(0.0, (now - change.item.at).total_seconds()))
 
     def close(self) -> None:
         """Every open stream ends; pages connect again when there is somebody to connect to."""

@@ -31,6 +31,18 @@ class Stage(StrEnum):
     SHOWN = "shown"  # frame received to alert on a page's event stream (inbox)
 
 
+class Delay(StrEnum):
+    """Whose delay it is that a patient is reached late, from one thing to the next; of what is told."""
+
+    EVENT_TO_RECORDED = "event_to_recorded"  # the ward's: until the hospital's system had it (EVN-2, MSH-7)
+    RECORDED_TO_RECEIVED = "recorded_to_received"  # its interface's
+    RECEIVED_TO_DECIDED = "received_to_decided"  # ours, as is the next
+    DECIDED_TO_SHOWN = "decided_to_shown"  # on an open page
+    SHOWN_TO_SEEN = "shown_to_seen"  # people's from here: a version until somebody looked at it, each who does
+    SEEN_TO_TAKEN = "seen_to_taken"  # until the first who takes the stay did, since that person looked at it
+    TAKEN_TO_REACHED = "taken_to_reached"  # until two people talked; since it was seen, where nobody had to take it
+
+
 class Newer(StrEnum):
     """What becomes of a record that a newer version of this program wrote."""
 
@@ -60,6 +72,10 @@ _SECONDS: Final = (
     *(0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.75),
     *(1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0),
 )
+_DAYS: Final = (
+    *(0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0),
+    *(days * 86_400.0 for days in (1, 2, 3, 7, 14, 30)),
+)
 
 
 def _counter(name: str, text: str, *labels: str) -> Counter:
@@ -70,8 +86,8 @@ def _gauge(name: str, text: str, *labels: str) -> Gauge:
     return Gauge(name, text, labels, registry=REGISTRY)
 
 
-def _seconds(name: str, text: str, *labels: str) -> Histogram:
-    return Histogram(name, text, labels, registry=REGISTRY, buckets=_SECONDS)
+def _seconds(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
+    return Histogram(name, text, labels, registry=REGISTRY, buckets=buckets)
 
 
 # The way in. received = messages we answered for with AA or CA; refused never got that far.
@@ -107,6 +123,9 @@ FEED_QUIET: Final = _gauge(
 )
 # The worker. Endings are counted when they are newly in the ledger, so a redelivery does not count twice.
 ENDINGS: Final = _counter("toc_endings", "Messages by how they ended", "ending")  # Ending
+LEDGER: Final = _gauge(
+    "toc_ledger_messages", "Messages of the last ten minutes by how they ended, as the ledger has them", "ending"
+)  # Ending; every worker tells the same
 REJECTED: Final = _counter("toc_rejected", "Rejects by code", "code")  # RejectCode
 REASONS: Final = _counter("toc_reasons", "Decisions by their first reason", "reason")  # Reason
 QUARANTINED: Final = _counter("toc_quarantined", "Records our code could not process, by stage", "stage")  # Stage
@@ -121,6 +140,7 @@ BACKED_UP: Final = _gauge("toc_backup_timestamp_seconds", "When `handoff backup`
 REDELIVERED: Final = _counter("toc_redelivered", "Records that had their ending already", "stage")  # Stage
 END_TO_END: Final = _seconds("toc_end_to_end_seconds", "From frame received to ending committed")
 STAGE: Final = _seconds("toc_stage_seconds", "Time in one stage", "stage")  # Stage
+DELAY: Final = _seconds("toc_delay_seconds", "Time from one thing to the next, by whose it is", "part", buckets=_DAYS)
 BATCH: Final = Histogram(
     *("toc_batch_records", "Records in one batch of the worker", ("stage",)),  # Stage
     registry=REGISTRY,

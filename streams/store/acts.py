@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from parsers.people import CaseManager
 from rules.decisions import Alert, Stay
-from rules.following.acts import Act, ActFault, ActKind, Fault, effective, faults, may_replace
+from rules.following.acts import Act, ActFault, ActKind, Fault, Word, effective, faults, may_replace, word
 from rules.following.allowed import covers_of, may_write, relation
 from rules.following.holder import Holding
 from rules.following.loop import Loop
@@ -21,12 +21,13 @@ from rules.following.sides import Side, holding_of, side_of
 from rules.following.wishes import Wishes, wishes
 from rules.policy.policy import Policy
 from rules.telling.directory import Directory
+from streams.run.metrics import DELAY, Delay
 from streams.store.audit import Audited, note
 from streams.store.database import Database, next_values, rows_among, write_rows
 from streams.store.loops import loops_of, versions_of
 from streams.store.nudges import stop_mail
 from streams.store.panel_rows import enrollee_on, load_enrollees
-from streams.store.seen import see
+from streams.store.seen import looked_at, see
 from streams.store.tables import acts, alert_owners, alert_versions, alerts, from_us, to_us
 from streams.store.told import tell_also
 
@@ -42,6 +43,7 @@ ASIDE: Final = frozenset(
     }
 )  # nobody is spared a question by them
 _CHANGES_HANDS: Final = frozenset({ActKind.TAKE, ActKind.ASSIGN})
+_TAKES: Final = frozenset({ActKind.TAKE, ActKind.ACCEPT, ActKind.ASSIGN})
 _NOT_COMPARED: Final = {"recorded_at", "happened_at", "role"}  # what a repetition may say anew
 
 
@@ -312,6 +314,22 @@ def _noted(act: Act, before: Sequence[Act]) -> Act | None:
     return next(same, None) if not act.supersedes else None
 
 
+def _observe(act: Act, before: Sequence[Act], look: tuple[int, datetime] | None) -> None:
+    """How long people took until somebody had the stay, and until somebody was reached; each at its first time."""
+    earlier = effective(before)
+    seen_at = look[1] if look else act.recorded_at
+    taken_at = next((took.happened_at for took in earlier if took.kind in _TAKES), None)
+    if act.supersedes:
+        return
+    if act.kind in _TAKES and taken_at is None:
+        part, since = Delay.SEEN_TO_TAKEN, seen_at
+    elif word(act) is Word.CONTACT and not any(word(called) is Word.CONTACT for called in earlier):
+        part, since = Delay.TAKEN_TO_REACHED, taken_at or seen_at
+    else:
+        return
+    DELAY.labels(part).observe(max(0.0, (act.happened_at - since).total_seconds()))
+
+
 def _write(connection: Connection, act: Act, alert: Alert, done_to: str, before: Sequence[Act]) -> int:
     """`before`: what was done to the same person about the stay."""
     note(
@@ -328,6 +346,7 @@ def _write(connection: Connection, act: Act, alert: Alert, done_to: str, before:
         connection.execute(update(alerts).where(alerts.c.alert_id == alert.alert_id).values(acknowledged_version=noted))
     if act.kind not in ASIDE:
         stop_mail(connection, alert.alert_id, act.recorded_at)
+    _observe(act, before, looked_at(connection, act.by, alert.alert_id))
     if act.kind is not ActKind.UNDO:
         see(connection, act.by, {alert.alert_id: act.version}, act.recorded_at)
     position = next_values(connection, "position", 1)[0]

@@ -55,6 +55,11 @@ def ledger_row(entry: LedgerEntry, ended_us: int) -> Row:
     )
 
 
+def first_id(at: datetime) -> str:
+    """What the ids of messages received from `at` on sort behind."""
+    return f"{int(at.timestamp() * 1000) << 16:016x}"
+
+
 def endings_of(connection: Connection, message_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """(ending, code) of those of the messages that have ended."""
     rows = rows_among(connection, "SELECT message_id, ending, code FROM ledger WHERE message_id IN :among", message_ids)
@@ -156,7 +161,7 @@ class Ledger:
         """The newest messages from `since` on that were refused or that our code failed on, of these feeds (`None`: of
         all)."""
         wanted = select(ledger).where(
-            ledger.c.message_id >= f"{int(since.timestamp() * 1000) << 16:016x}",
+            ledger.c.message_id >= first_id(since),
             ledger.c.ending.in_((Ending.REJECTED, Ending.QUARANTINED)),
         )
         if feeds_ is not None:

@@ -9,11 +9,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 import structlog
 
+from rules.endings import Ending
 from streams.follow.prune import forget
 from streams.follow.silence import gauge
 from streams.kafka.client import BrokerAway
@@ -22,12 +23,14 @@ from streams.run.metrics import Part
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
 from streams.store.keeping_up import BACKED_UP
+from streams.store.ledger import first_id
 from streams.work.newer import store_beyond
 from streams.work.quarantine import Brake
 from streams.work.unavailable import Waiting
 
 log = structlog.get_logger()
 ROUND_SECONDS: Final = 2.0
+_LEDGER_SPAN: Final = timedelta(minutes=10)
 _COUNT_SECONDS: Final = 60.0
 _PRUNE_SECONDS: Final = 3600.0
 Step = Callable[[datetime], Awaitable[object]]
@@ -101,4 +104,7 @@ class Chores:
         backed_up = self._store.keeping_up.fact(BACKED_UP)
         metrics.BACKED_UP.set(datetime.fromisoformat(backed_up).timestamp() if backed_up else 0)
         metrics.QUARANTINE_WAITING.set(self._store.quarantine.waiting())
+        ended = self._store.ledger.endings(first_id(datetime.now(UTC) - _LEDGER_SPAN))
+        for ending in Ending:
+            metrics.LEDGER.labels(ending).set(ended.get(ending, 0))
         gauge(self._store, self._quiet_feeds)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -17,12 +18,13 @@ from pydantic import ValidationError
 from rules.deciding.case import World
 from rules.deciding.decide import decide
 from rules.decisions import Decision, History
+from rules.endings import Ending
 from streams.kafka.outlet import Outlet, Output
 from streams.kafka.records import AlertRecord, Envelope, EventRecord, keyed_hash
 from streams.kafka.topics import Topic
 from streams.run import metrics
 from streams.run.crash import place_of
-from streams.run.metrics import Newer, Part, Stage
+from streams.run.metrics import Delay, Newer, Part, Stage
 from streams.store import Outcome, Store, Unavailable
 from streams.store.due import AskDue
 from streams.work.attempts import TAKEN_UP_TOO_OFTEN, Attempts
@@ -39,6 +41,8 @@ T = TypeVar("T")
 _RELAY_BATCH: Final = 500
 _LEASE_SECONDS: Final = 30.0  # in which others leave the outbox to whoever began with it
 _RELEASED: Final = b'"released":true'
+_TOLD: Final = frozenset({Ending.ALERTED, Ending.AMENDED, Ending.RETRACTED})
+_UP_TO_DECIDED: Final = (Delay.EVENT_TO_RECORDED, Delay.RECORDED_TO_RECEIVED, Delay.RECEIVED_TO_DECIDED)
 _IN_HAND_SECONDS: Final = 5.0  # so young an outbox row is in the hands of whoever wrote it; a wrong clock may be ahead
 
 
@@ -233,6 +237,7 @@ class DecideStage:
     @staticmethod
     def _count(taken: Sequence[_Taken], outcomes: Sequence[Outcome]) -> None:
         forwarded = {taken_record.envelope.message_id: taken_record.raw.timestamp for taken_record in taken}
+        prompt = {each.envelope.message_id: each.record.event for each in taken if not each.record.released}
         now = datetime.now(UTC).timestamp()
         for outcome in outcomes:
             if outcome.entry is None:
@@ -243,6 +248,10 @@ class DecideStage:
             if outcome.decision and outcome.decision.reasons:
                 metrics.REASONS.labels(outcome.decision.reasons[0]).inc()
             metrics.STAGE.labels(Stage.DECIDE).observe(max(0.0, now - forwarded.get(outcome.message_id, now)))
+            if outcome.entry.ending in _TOLD and (event := prompt.get(outcome.message_id)):
+                times = (event.occurred_at, event.recorded_at, event.received_at, datetime.fromtimestamp(now, UTC))
+                for part, (before, after) in zip(_UP_TO_DECIDED, pairwise(times), strict=True):
+                    metrics.DELAY.labels(part).observe(max(0.0, (after - before).total_seconds()))
 
 
 def _id_of(raw: RawRecord) -> str:

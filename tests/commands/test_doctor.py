@@ -1,6 +1,7 @@
 """`handoff doctor`: each part that is missing or wrong is named, with what to do; a healthy set-up is all right."""
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -12,17 +13,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from parsers.outcomes import RejectCode
+from rules.endings import Ending, LedgerEntry
 from rules.telling.attempts import Failure
 from rules.telling.destinations import FormKind, WayKind, Whose
 from streams.commands.doctor import examine, run_doctor
 from streams.commands.finding import Finding, State
 from streams.invented.community import sample_directory, sample_panel
+from streams.listen.message_ids import new_message_id
 from streams.run import metrics
 from streams.run.health import Health
 from streams.run.scrape import serve
 from streams.run.settings import load_settings
 from streams.store import Store
 from streams.store.keys import secret_of
+from streams.store.ledger import first_id
 from tests.rigs.receiver import Receiver, make_ca
 from tests.rigs.telling import destination
 
@@ -229,3 +233,13 @@ def test_revocation_lists_that_cannot_be_used_or_have_ended(monkeypatch: pytest.
         lists.write_bytes(ca.read_bytes() + crl.public_bytes(serialization.Encoding.PEM))
         assert finding_of("revocation lists").state is state
         assert finding_of("revocation lists").what.startswith("CN=test-ca: until ")
+
+
+def test_what_became_of_the_messages_of_a_day_is_said_by_the_ledger(folder: Path) -> None:
+    with closing(Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)) as store:
+        assert finding_of("ledger").what == "0 messages of the last day"
+        now = datetime.now(UTC)
+        for days, ending in ((2, Ending.HELD), (0, Ending.ALERTED), (0, Ending.REJECTED), (0, Ending.ALERTED)):
+            at = now - timedelta(days=days)
+            store.ledger.end([LedgerEntry(f"{first_id(at)}{new_message_id(at)[16:]}", ending, "", at)])
+        assert finding_of("ledger") == Finding("ledger", State.OK, "3 messages of the last day: 2 alerted, 1 rejected")

@@ -11,6 +11,7 @@ from rules.following.state import FollowUpState
 from rules.policy.policy import default_policy
 from rules.telling.directory import Directory
 from streams.kafka.records import EventRecord
+from streams.run.metrics import REGISTRY, Delay
 from streams.store import Store
 from streams.store.acts import Absent, Again, Answered, Held, Refused, Written
 from streams.store.audit import Audited
@@ -225,3 +226,36 @@ def test_what_was_done_in_the_older_words_is_taken_over(store_url: str) -> None:
         ]
     finally:
         opened.close()
+
+
+def delays() -> dict[Delay, tuple[float, float]]:
+    """How many were observed of each, and the seconds they came to."""
+
+    def value(part: Delay, what: str) -> float:
+        return REGISTRY.get_sample_value(f"toc_delay_seconds_{what}", {"part": part}) or 0.0
+
+    return {part: (value(part, "count"), value(part, "sum")) for part in Delay}
+
+
+def test_how_long_people_took_is_observed_once_for_each_step(store: Store) -> None:
+    def observed(since: dict[Delay, tuple[float, float]]) -> dict[Delay, tuple[float, float]]:
+        now = delays()
+        return {
+            part: (now[part][0] - since[part][0], now[part][1] - since[part][1])
+            for part in Delay
+            if now[part] != since[part]
+        }
+
+    store.decisions.decide([record(1)], told_to("ortiz", "lee"), NOW)
+    before = delays()
+    for hours in (1, 2):
+        store.seen.mark("lee", {FIRST: 1}, NOW + timedelta(hours=hours))
+    assert observed(before) == {Delay.SHOWN_TO_SEEN: (1, 3_600)}
+    before = delays()
+    acted(store, FIRST, "lee", ActKind.TAKE, 1, NOW + timedelta(hours=3))
+    acted(store, FIRST, "lee", ActKind.ATTEMPT, 1, NOW + timedelta(hours=4), **{**CALLED, "outcome": Outcome.NO_ANSWER})
+    assert observed(before) == {Delay.SEEN_TO_TAKEN: (1, 3_600)}
+    before = delays()
+    acted(store, FIRST, "lee", ActKind.ATTEMPT, 1, NOW + timedelta(hours=5), **CALLED)
+    acted(store, FIRST, "lee", ActKind.ATTEMPT, 1, NOW + timedelta(hours=6), **CALLED)
+    assert observed(before) == {Delay.TAKEN_TO_REACHED: (1, 7_200)}
