@@ -4,11 +4,16 @@ Labels come from enums only (the enum is named beside each); units are in the na
 that we did not put there, and the address answers from its own thread, so also while the process is recovering.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from parsers.hl7.acks import AckCode
+from parsers.outcomes import RejectCode
+from rules.endings import Ending
 
 
 class Way(StrEnum):
@@ -78,8 +83,13 @@ _DAYS: Final = (
 )
 
 
-def _counter(name: str, text: str, *labels: str) -> Counter:
-    return Counter(name, text, labels, registry=REGISTRY)
+def _counter(name: str, text: str, *labels: str, of: Iterable[str] = ()) -> Counter:
+    """`of`: values of its one label that are there at 0 from the start. Prometheus sees no increase in a first value,
+    and no silence in a series that is not there."""
+    counter = Counter(name, text, labels, registry=REGISTRY)
+    for value in of:
+        counter.labels(value)
+    return counter
 
 
 def _gauge(name: str, text: str, *labels: str) -> Gauge:
@@ -91,9 +101,9 @@ def _seconds(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _S
 
 
 # The way in. received = messages we answered for with AA or CA; refused never got that far.
-RECEIVED: Final = _counter("toc_received", "Messages durably accepted", "way")  # Way
+RECEIVED: Final = _counter("toc_received", "Messages durably accepted", "way", of=Way)
 REFUSED: Final = _counter("toc_refused", "Messages and frames refused at the door", "code")  # RejectCode
-ACKS: Final = _counter("toc_acks", "Acknowledgements sent", "code")  # AckCode
+ACKS: Final = _counter("toc_acks", "Acknowledgements sent", "code", of=AckCode)
 CONNECTIONS: Final = _gauge("toc_connections", "Open connections of senders", "way")  # Way
 CONNECTIONS_REFUSED: Final = _counter("toc_connections_refused", "Connections over a limit", "way")  # Way
 CONNECTIONS_CLOSED: Final = _counter("toc_connections_closed", "How MLLP connections ended", "outcome")  # Closed
@@ -122,11 +132,11 @@ FEED_QUIET: Final = _gauge(
     "feed",
 )
 # The worker. Endings are counted when they are newly in the ledger, so a redelivery does not count twice.
-ENDINGS: Final = _counter("toc_endings", "Messages by how they ended", "ending")  # Ending
+ENDINGS: Final = _counter("toc_endings", "Messages by how they ended", "ending", of=Ending)
 LEDGER: Final = _gauge(
     "toc_ledger_messages", "Messages of the last ten minutes by how they ended, as the ledger has them", "ending"
 )  # Ending; every worker tells the same
-REJECTED: Final = _counter("toc_rejected", "Rejects by code", "code")  # RejectCode
+REJECTED: Final = _counter("toc_rejected", "Rejects by code", "code", of=RejectCode)
 REASONS: Final = _counter("toc_reasons", "Decisions by their first reason", "reason")  # Reason
 QUARANTINED: Final = _counter("toc_quarantined", "Records our code could not process, by stage", "stage")  # Stage
 QUARANTINE_WAITING: Final = _gauge("toc_quarantine_waiting", "Records in quarantine that nobody has dealt with")
@@ -148,7 +158,7 @@ BATCH: Final = Histogram(
 )
 LAG: Final = _gauge("toc_lag_records", "Records on the broker that the worker has not committed", "topic")  # Topic
 COORDINATOR_ERRORS: Final = _counter("toc_coordinator_errors", "Errors of the consumer group, cleared by the watchdog")
-UNAVAILABLE: Final = _counter("toc_unavailable", "Attempts in vain because something was away", "part")  # Part
+UNAVAILABLE: Final = _counter("toc_unavailable", "Attempts in vain because something was away", "part", of=Part)
 # What was told.
 OUTBOX_AGE: Final = _gauge("toc_outbox_age_seconds", "Age of the oldest alert version not on its topic yet")
 OUTBOX_SIZE: Final = _gauge("toc_outbox_alerts", "Alert versions not on their topic yet")

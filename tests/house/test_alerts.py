@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import generate_latest
 
 from streams.run.metrics import REGISTRY
 from tests.conftest import missing
@@ -50,6 +51,15 @@ def test_only_metrics_and_labels_that_exist_are_named(name: str, expression: str
     labels = {"le", "instance", "job"} | {label for metric in used for label in KNOWN.get(metric, ())}
     for group in re.findall(r"by \(([^)]*)\)", expression):
         assert {label.strip() for label in group.split(",")} <= labels, name
+
+
+def test_what_a_rule_counts_is_there_before_it_first_grows() -> None:
+    """Prometheus sees no increase in the first value of a series."""
+    page = generate_latest(REGISTRY).decode()
+    for rule in RULES:
+        grown = re.findall(r"(?:increase|rate)\((toc_\w+_total)", rule["expr"])
+        for counter in {*grown} if " offset " not in rule["expr"] else ():
+            assert re.search(rf"^{counter}[ {{]", page, re.MULTILINE), (rule["alert"], counter)
 
 
 def test_every_rule_says_what_is_wrong_and_what_to_do() -> None:
