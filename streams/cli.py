@@ -127,7 +127,7 @@ def init(
     email: Annotated[str, typer.Option(help="Where the case manager gets mail.")] = "",
     zone: Annotated[str, typer.Option(help="Time zone of the hospitals' clocks.")] = "America/New_York",
 ) -> None:
-    """Begin: write a data folder for one practice, with settings, directory, an empty panel and a key.
+    """Begin: write a data folder for one practice, with settings, directory, a panel to fill and a key.
 
     Everything can be changed later: `handoff.toml` in the folder, `handoff directory load`, `handoff panel load`.
     """

@@ -73,6 +73,10 @@ def run_backup(settings: Settings, to: Path, key_file: Path, *, as_json: bool) -
         typer.echo(
             f"The key is in {key_file}, made just now: keep it elsewhere, without it nobody can open the backup."
         )
+    if settings.hash_key.get_secret_value():
+        typer.echo(
+            "HANDOFF_HASH_KEY is not in this file: keep it as well, without it the store cannot be gone on with."
+        )
     if settings.database_url.get_secret_value():
         typer.echo("The store is in PostgreSQL and not in this file: run `pg_dump -Fc` with it, first.")
     if not settings.embedded:
@@ -85,14 +89,16 @@ def run_restore(backup: Path, to: Path | None, key_file: Path, *, as_json: bool)
     key = backup_key(key_file, make=False)
     if to and to.exists() and any(to.iterdir()):
         raise Problem(f"{to} is not empty: restore into a new folder, then set HANDOFF_DATA_DIR to it")
-    with tempfile.TemporaryDirectory(
-        prefix=".restore-", dir=private_folder(to.absolute()).parent if to else None
-    ) as name:
-        draft = private_folder(Path(name) / "data")
-        held = _read(backup, key, draft)
+    try:
         if to:
-            to.rmdir()
-            draft.replace(to)
+            to.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".restore-", dir=to.absolute().parent if to else None) as name:
+            draft = private_folder(Path(name) / "data")
+            held = _read(backup, key, draft)
+            if to:
+                draft.replace(to)  # also in the place of an empty one
+    except OSError as error:
+        raise Problem(f"the backup cannot be brought back to {to}: {error.strerror}") from None
     if as_json:
         print_json({"files": len(held.sums), "made_at": held.made_at, "version": held.version, "restored": bool(to)})
         return 0

@@ -29,13 +29,14 @@ def backup_key(path: Path, *, make: bool) -> bytes:
 
     Raises `Problem` when there is none, or none that could be one.
     """
-    if make and not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
     try:
+        if make and not path.exists():
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(_KEY_BYTES) + "\n")
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())
-    except OSError:
-        raise Problem(f"{path} cannot be read: give --key-file the key the backup was made with") from None
+    except OSError as error:
+        do = "name a place for it" if make else "give --key-file the key the backup was made with"
+        raise Problem(f"the key {path} cannot be {'made' if make else 'read'} ({error.strerror}): {do}") from None
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:

@@ -116,6 +116,20 @@ def test_a_backup_goes_only_where_nothing_is(settings: Settings, tmp_path: Path)
         run_restore(tmp_path / "b", settings.data_dir, tmp_path / "key", as_json=True)
 
 
+def test_a_place_that_cannot_be_is_said_and_nothing_is_left_there(settings: Settings, tmp_path: Path) -> None:
+    Store.open(settings.store_url, migrate=True).close()
+    backup, key = tmp_path / "b", tmp_path / "k"
+    with pytest.raises(Problem, match="cannot be made"):
+        run_backup(settings, backup, tmp_path / "none" / "k", as_json=True)
+    run_backup(settings, backup, key, as_json=True)
+    with pytest.raises(Problem, match="cannot be brought back"):
+        run_restore(backup, backup / "data", key, as_json=True)
+    backup.write_bytes(backup.read_bytes()[:-1])
+    with pytest.raises(Problem, match="cannot be opened"):
+        run_restore(backup, tmp_path / "deep" / "data", key, as_json=True)
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
 def test_a_backup_of_a_newer_version_is_refused_by_name(settings: Settings, tmp_path: Path) -> None:
     Store.open(settings.store_url, migrate=True).close()
     with closing(sqlite3.connect(settings.data_dir / "handoff.sqlite3")) as connection, connection:
@@ -123,7 +137,7 @@ def test_a_backup_of_a_newer_version_is_refused_by_name(settings: Settings, tmp_
     run_backup(settings, tmp_path / "b", tmp_path / "key", as_json=True)
     with pytest.raises(Problem, match="made by a newer handoff"):
         run_restore(tmp_path / "b", tmp_path / "other", tmp_path / "key", as_json=True)
-    assert not any((tmp_path / "other").iterdir())
+    assert not (tmp_path / "other").exists()
 
 
 def run(up: Up, *words: str) -> str:
