@@ -68,7 +68,10 @@ class LateEnrollment:
         facts = self._store.keeping_up
         settled = facts.fact(SETTLED)
         loads = self._store.panel.loads(int(settled or 0))
-        for load in loads if settled else loads[-1:]:
+        if not settled:  # a new store, or one that was written before loads were looked at twice
+            loads = loads[-1:]
+            facts.note_fact(SETTLED, str(loads[0].seq - 1 if loads else 0))
+        for load in loads:
             if timedelta() <= now - load.loaded_at < EVERYWHERE:
                 return
             looked = f"{LOOKED}{load.seq}"

@@ -33,8 +33,7 @@ def look(settings: Settings, store: Store):
 
 
 def test_a_load_that_was_cut_off_before_it_looked_is_made_up_for(settings, store, look, tmp_path, capsys, monkeypatch):
-    load(settings, panel_file(tmp_path, person(1)), capsys)
-    assert look() == []
+    assert look() == [], "before the first load"
     kept(store, settings, admission(OURS))
 
     def killed(*_):
@@ -42,8 +41,8 @@ def test_a_load_that_was_cut_off_before_it_looked_is_made_up_for(settings, store
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(late_enrollment, "_released", killed)
-        load(settings, panel_file(tmp_path, person(7, **JOINED)), capsys, full=False)
-    load(settings, panel_file(tmp_path, person(7, **JOINED)), capsys, full=False)  # again: nothing has changed
+        load(settings, panel_file(tmp_path, person(7, **JOINED)), capsys)
+    load(settings, panel_file(tmp_path, person(7, **JOINED)), capsys)  # again: nothing has changed
     assert look(timedelta(minutes=1)) == [], "whoever loads looks first"
     assert look() == [OURS]
     assert look() == [], "nobody is told twice"
