@@ -24,8 +24,18 @@ def why_not(certificate: x509.Certificate, address: str, now: datetime) -> str:
         return "the certificate is not valid today"
     if not isinstance(certificate.public_key(), RSAPublicKey):
         return "the certificate's key must be RSA"
+    if not _encrypts(certificate):
+        return "the certificate is for signing: give the one for encryption"
     try:
         bound = bound_to(certificate, address)
     except x509.ExtensionNotFound:
         return "the certificate is bound to no address"
     return "" if bound else "the certificate is bound to another address"
+
+
+def _encrypts(certificate: x509.Certificate) -> bool:
+    """Whether a key may be sent under it (RFC 5280 4.2.1.3); many have one to sign with and another for this."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_encipherment
+    except x509.ExtensionNotFound:
+        return True

@@ -98,6 +98,8 @@ def test_the_recipient_alone_opens_it_and_we_signed_it(mailbox, tmp_path: Path) 
         ("email:other@direct.clinic.example", 0, "another address"),
         ("DNS:clinic.example", 0, "another address"),
         ("DNS:direct.clinic.example", 9, "not valid today"),
+        ("DNS:direct.clinic.example -addext keyUsage=digitalSignature", 0, "for signing"),
+        ("DNS:direct.clinic.example -addext keyUsage=keyEncipherment", 0, ""),
     ],
 )
 def test_a_message_is_encrypted_to_nobody_else(names: str, days: int, why: str, tmp_path: Path) -> None:
