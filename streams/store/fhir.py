@@ -8,7 +8,7 @@ import hashlib
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from parsers.events import Value
 from rules.decisions import Alert
@@ -96,11 +96,8 @@ class Fhir:
         name = hashlib.sha256(f"{client_id}\x1f{jti}".encode()).hexdigest()
         with self._database.writing() as connection:
             connection.execute(delete(fhir_assertions).where(fhir_assertions.c.until_us < to_us(now)))
-            known = select(fhir_assertions.c.name).where(fhir_assertions.c.name == name)
-            if connection.scalar(known) is not None:
-                return False
-            connection.execute(insert(fhir_assertions).values(name=name, until_us=to_us(until)))
-            return True
+            row = (name, to_us(until))
+            return write_rows(connection, fhir_assertions, ("name", "until_us"), [row], "ON CONFLICT DO NOTHING") == 1
 
     def subscriptions(self, client_id: str) -> list[tuple[Destination, int]]:
         """The subscriptions of a client that were not deleted, each with how many events it had."""

@@ -1,7 +1,8 @@
 """What a FHIR client must not get an answer to that it would misread: each gets an OperationOutcome with its reason."""
 
 import asyncio
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -94,6 +95,16 @@ class Meanwhile(Scripted):
         does, self.does = self.does, lambda: None
         does()
         return await super().deliver(parcel, to, secrets)
+
+
+def test_an_assertion_that_comes_to_several_processes_at_once_is_taken_by_one(rig: Rig) -> None:
+    until = NOW + timedelta(minutes=5)
+    for number in range(10):
+        with ThreadPoolExecutor(8) as pool:
+            first = list(
+                pool.map(lambda _, jti=str(number): rig.store.fhir.first_use("oak", jti, NOW, until), range(8))
+            )
+        assert sorted(first) == [False] * 7 + [True]
 
 
 def test_what_is_deleted_during_its_handshake_stays_deleted(rig: Rig) -> None:
