@@ -7,7 +7,12 @@ from rules.event_kinds import TRANSFERS
 
 def same_facility(name: str, other: str) -> bool:
     """Two names of a facility are of one; senders of one hospital write it in large and in small letters."""
-    return name == other or name.casefold() == other.casefold()
+    return name == other or facility_key(name) == facility_key(other)
+
+
+def facility_key(name: str) -> str:
+    """What all names of one facility have in common."""
+    return name.casefold()
 
 
 def is_near(event: Event, stay: Stay) -> bool:

@@ -13,6 +13,7 @@ from pydantic import model_validator
 from parsers.events import Value
 from parsers.people import Enrollee, RiskTier
 from rules.decisions import Action, Alert, AlertKind, Priority, Reason
+from rules.stays.places import same_facility
 from rules.telling.confidentiality import Relationship, Tier
 
 
@@ -106,7 +107,7 @@ class Wants(Value):
             (not self.kinds or alert.kind in self.kinds)
             and (not self.priorities or alert.priority in self.priorities)
             and (not self.reasons or any(reason in self.reasons for reason in alert.reasons))
-            and (not self.facilities or alert.facility in self.facilities)
+            and (not self.facilities or any(same_facility(name, alert.facility) for name in self.facilities))
             and (not self.practices or enrollee.practice_id in self.practices)
             and (not self.programs or any(program in self.programs for program in enrollee.programs))
             and (not self.enrollees or enrollee.enrollee_id in self.enrollees)
@@ -170,7 +171,7 @@ def relationship_to(
             return Relationship.PLAN
         case Whose.CENTRAL_OFFICE:
             return Relationship.CENTRAL
-        case Whose.HOSPITAL if destination.owner_id == alert.facility:
+        case Whose.HOSPITAL if same_facility(destination.owner_id, alert.facility):
             return Relationship.PLAN
         case Whose.PARTNER:
             return Relationship.PLAN

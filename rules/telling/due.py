@@ -8,6 +8,7 @@ from typing import Final
 
 from parsers.people import Enrollee
 from rules.decisions import Alert
+from rules.stays.places import facility_key
 from rules.telling.confidentiality import Relationship, relationship_of
 from rules.telling.destinations import Destination, State, Whose, relationship_to, wanted
 from rules.telling.directory import Directory
@@ -25,9 +26,7 @@ class DestinationIndex:
             if destination.state not in (State.ACTIVE, State.PAUSED):
                 continue
             self._by_id[destination.destination_id] = destination
-            to_all = destination.whose in (Whose.CENTRAL_OFFICE, Whose.PARTNER)
-            owner = _TO_ALL if to_all else destination.owner_id
-            self._by_owner.setdefault((destination.whose, owner), []).append(destination)
+            self._by_owner.setdefault((destination.whose, _owner_of(destination)), []).append(destination)
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -42,7 +41,7 @@ class DestinationIndex:
             (Whose.PRACTICE, enrollee.practice_id),
             (Whose.NETWORK, practice.network_id if practice else ""),
             (Whose.PLAN, plan.lme_mco_id if plan else ""),
-            (Whose.HOSPITAL, alert.facility),
+            (Whose.HOSPITAL, facility_key(alert.facility)),
             (Whose.CENTRAL_OFFICE, _TO_ALL),
             (Whose.PARTNER, _TO_ALL),
             *((Whose.PERSON, owner.case_manager_id) for owner in alert.owners),
@@ -79,3 +78,13 @@ def related(destination: Destination, alert: Alert, enrollee: Enrollee, director
         return relationship_of(alert, enrollee, person, network_id) if person is not None else Relationship.NONE
     plan = directory.lme_mco_for(enrollee.address.county)
     return relationship_to(destination, alert, enrollee, network_id, plan.lme_mco_id if plan else "")
+
+
+def _owner_of(destination: Destination) -> str:
+    match destination.whose:
+        case Whose.CENTRAL_OFFICE | Whose.PARTNER:
+            return _TO_ALL
+        case Whose.HOSPITAL:
+            return facility_key(destination.owner_id)
+        case _:
+            return destination.owner_id

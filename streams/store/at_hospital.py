@@ -36,7 +36,7 @@ class AtHospital:
             select(stays.c.stay_id)
             .where(
                 stays.c.enrollee_id == crosswalk.c.enrollee_id,
-                stays.c.facility == facility,
+                func.lower(stays.c.facility) == func.lower(facility),
                 or_(
                     STAY_GOES_ON,
                     (stays.c.status == str(StayStatus.FINISHED)) & (stays.c.active_us >= to_us(since)),
@@ -89,7 +89,7 @@ class AtHospital:
         wanted = (
             select(stays.c.document)
             .join(alerts, alerts.c.stay_id == stays.c.stay_id)
-            .where(alerts.c.alert_id == alert_id, stays.c.facility == facility)
+            .where(alerts.c.alert_id == alert_id, func.lower(stays.c.facility) == func.lower(facility))
         )
         with self._database.reading() as connection:
             document = connection.scalar(wanted)

@@ -45,8 +45,11 @@ def finished(days: int):
     return rule
 
 
-def test_the_hospital_that_has_the_patient_is_told_who_coordinates(hospital: Rig) -> None:
-    hospital.store.decisions.decide([record(1)], decide, NOW)
+@pytest.mark.parametrize("facility", ["MISSION", "Mission"])
+def test_the_hospital_that_has_the_patient_is_told_who_coordinates(hospital: Rig, facility: str) -> None:
+    heard = record(1)
+    heard = heard.model_copy(update={"event": heard.event.model_copy(update={"facility": facility})})
+    hospital.store.decisions.decide([heard], decide, NOW)
     bundle = asked(hospital)
     assert bundle["total"] == 1
     team = bundle["entry"][0]["resource"]

@@ -59,6 +59,11 @@ def test_a_version_is_due_to_those_it_concerns_and_to_nobody_else(whose: Whose, 
     assert due(destination("d", whose=whose, owner_id=other)) == []
 
 
+def test_a_hospital_is_the_same_in_small_letters() -> None:
+    assert due(destination("d", whose=Whose.HOSPITAL, owner_id="Mission")) == ["d"]
+    assert due(destination("d", whose=Whose.PARTNER, wants={"facilities": ("Mission",)})) == ["d"]
+
+
 @pytest.mark.parametrize("whose", [Whose.CENTRAL_OFFICE, Whose.PARTNER])
 def test_the_central_office_and_a_partner_are_told_of_everybody_their_row_wants(whose: Whose) -> None:
     assert due(destination("d", whose=whose)) == ["d"]
