@@ -10,8 +10,9 @@ from parsers.people import Enrollee
 from rules.decisions import Alert
 from rules.stays.places import facility_key
 from rules.telling.confidentiality import Relationship, relationship_of
-from rules.telling.destinations import Destination, State, Whose, relationship_to, wanted
+from rules.telling.destinations import NO_PATIENT, Destination, State, Whose, relationship_to, wanted
 from rules.telling.directory import Directory
+from rules.telling.views import former
 
 _TO_ALL: Final = ""
 
@@ -70,12 +71,18 @@ class DestinationIndex:
 
 
 def related(destination: Destination, alert: Alert, enrollee: Enrollee, directory: Directory) -> Relationship:
-    """What a destination is to the enrollee of an alert, by the directory of now."""
+    """What a destination is to the enrollee of an alert, by the directory of now.
+
+    A person who was told once and does not answer any more reads no later version, as on the page; a mail of counts is
+    about nobody.
+    """
     practice = directory.practices.get(enrollee.practice_id)
     network_id = practice.network_id if practice else ""
     if destination.whose is Whose.PERSON:
         person = directory.person(destination.owner_id)
-        return relationship_of(alert, enrollee, person, network_id) if person is not None else Relationship.NONE
+        if person is None or (destination.form not in NO_PATIENT and former(alert, enrollee, person, network_id)):
+            return Relationship.NONE
+        return relationship_of(alert, enrollee, person, network_id)
     plan = directory.lme_mco_for(enrollee.address.county)
     return relationship_to(destination, alert, enrollee, network_id, plan.lme_mco_id if plan else "")
 

@@ -12,7 +12,7 @@ from rules.decisions import Action, AlertKind, Owner, Priority
 from rules.telling.attempts import DELAYS, JITTER, MOST_ASKED, Again, Ended, Failure, GiveUp, after_failure, pauses
 from rules.telling.confidentiality import Relationship
 from rules.telling.destinations import FormKind, State, Whose, relationship_to
-from rules.telling.due import DestinationIndex
+from rules.telling.due import DestinationIndex, related
 from tests.rigs.store import alert_of, record
 from tests.rigs.telling import DIRECTORY, destination
 
@@ -107,6 +107,19 @@ def test_a_person_is_told_what_is_theirs_not_what_they_could_open() -> None:
     mine = destination("d", FormKind.NUDGE, Whose.PERSON)
     assert due(mine, alert=theirs) == ["d"]
     assert due(mine, alert=others) == []
+
+
+def test_who_was_told_once_and_does_not_answer_any_more_hears_of_the_retraction_alone() -> None:
+    """As on the page. A mail of counts is about nobody and follows whoever is asked."""
+    given_away = an_alert(owners=(Owner(case_manager_id="ortiz", because="practice"),), told=("far", "ortiz"))
+    retracted = given_away.model_copy(update={"action": Action.RETRACT})
+    system = destination("d", whose=Whose.PERSON, owner_id="far")
+    mail = destination("d", FormKind.NUDGE, Whose.PERSON, owner_id="far")
+    assert [due(system, alert=each, told_before=("d",)) for each in (given_away, retracted)] == [[], ["d"]]
+    assert due(mail, alert=given_away, told_before=("d",)) == ["d"]
+    theirs = given_away.model_copy(update={"owners": (Owner(case_manager_id="far", because="network"),)})
+    assert due(system, alert=theirs) == ["d"]
+    assert related(system, given_away, ENROLLEE, DIRECTORY) is Relationship.NONE
 
 
 def test_a_hospital_and_a_partner_never_count_as_those_who_treat() -> None:
