@@ -44,6 +44,7 @@ class Failure(StrEnum):
 UNKNOWN: Final = frozenset(
     {Failure.TIMED_OUT, Failure.CONNECTION_LOST, Failure.BAD_ANSWER, Failure.CRASHED}
 )  # may have arrived: a retraction follows there
+OF_CONTENT: Final = frozenset({Failure.REFUSED, Failure.NEVER, Failure.CRASHED})  # another delivery may well arrive
 STOPS_DESTINATION: Final = frozenset({Failure.GONE, Failure.NOT_ALLOWED, Failure.MISCONFIGURED})
 _RARELY_MENDED: Final = frozenset({Failure.REFUSED, Failure.REDIRECTED, Failure.ADDRESS_REFUSED})
 

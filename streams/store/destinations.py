@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from cryptography.fernet import InvalidToken
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, select, true, update
 
-from rules.telling.attempts import Failure, GiveUp
+from rules.telling.attempts import OF_CONTENT, Failure, GiveUp
 from rules.telling.destinations import Destination, State
 from streams.store.database import Database, next_values, rows_among
 from streams.store.notices import NoticeKind, leave
@@ -68,8 +68,8 @@ class Destinations:
         """Change the state and nothing else; gives whether that was done.
 
         Not of one that was removed, nor of one that was changed after `as_of`. One that is told again begins anew: what
-        it failed in before does not pause it. What waits for one that is removed now is given up, unless somebody has
-        it in hand, and its secrets go.
+        it failed in before does not pause it, and what waits for another try is due. What waits for one that is removed
+        now is given up, unless somebody has it in hand, and its secrets go.
         """
         this = destinations.c.destination_id == destination_id
         unchanged = destinations.c.changed_us <= to_us(as_of) if as_of else true()
@@ -81,6 +81,8 @@ class Destinations:
             )
             if not moved.rowcount:
                 return False
+            if state is State.ACTIVE:
+                _hasten(connection, destination_id, now)
             if state is State.REMOVED:
                 give_up_waiting(connection, deliveries.c.destination_id == destination_id, now)
                 of_it = destination_secrets.c.destination_id == destination_id
@@ -170,6 +172,11 @@ class Destinations:
         return valid
 
     # how each does
+
+    def hasten(self, destination_id: str, now: datetime) -> int:
+        """Make due what waits for another try at a destination that is back; gives how many."""
+        with self._database.writing() as connection:
+            return _hasten(connection, destination_id, now)
 
     def rest(self, destination_id: str, until: datetime) -> None:
         """Try nothing at a destination before `until`."""
@@ -262,6 +269,23 @@ def give_up_waiting(connection: Connection, where: ColumnElement[bool], now: dat
         )
     )
     return int(ended.rowcount)
+
+
+def _hasten(connection: Connection, destination_id: str, now: datetime) -> int:
+    """What was refused for what it holds keeps its time."""
+    later = (
+        select(deliveries.c.delivery_id)
+        .where(
+            deliveries.c.destination_id == destination_id,
+            deliveries.c.state == WAITING,
+            deliveries.c.due_us > to_us(now),
+            deliveries.c.failure.not_in(["", *sorted(OF_CONTENT)]),
+        )
+        .order_by(deliveries.c.delivery_id)
+        .with_for_update(skip_locked=True)
+    )
+    hastened = update(deliveries).where(deliveries.c.delivery_id.in_(later)).values(due_us=to_us(now))
+    return int(connection.execute(hastened).rowcount)
 
 
 WELL: Final = (

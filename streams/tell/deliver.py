@@ -235,16 +235,17 @@ class Teller:
         destination, until = row.destination, self._now() + TURN
         items = await self._in_thread(self._items, destination, claimed, known)
         left = deque(zip(claimed, items, strict=True))
-        stopped = False
+        stopped, failures = False, row.failures
 
         async def deliver_next() -> None:
-            nonlocal stopped
+            nonlocal stopped, failures
             delivery, item = left.popleft()
             said = await self._try(form, way, [item], destination, secrets, 0)
             if isinstance(said, GiveUp):
                 await self._given_up(destination, [delivery], said)
             elif isinstance(said, Delivered):
-                await self._done(row, [delivery], [item], said)
+                before, failures = failures, 0
+                await self._done(destination, [delivery], [item], said, before)
             elif not await self._failed(destination, [delivery], [item], said):
                 stopped = True
 
@@ -286,7 +287,7 @@ class Teller:
             if isinstance(said, GiveUp):
                 await self._given_up(destination, taken, said)
             elif isinstance(said, Delivered):
-                await self._done(row, taken, items, said)
+                await self._done(destination, taken, items, said, row.failures)
                 if destination.every_minutes and len(taken) < most:
                     _, next_begins = span_of(self._now(), destination.every_minutes, known.policy.tz)
                     await self._in_thread(self._store.destinations.rest, where, next_begins)
@@ -327,10 +328,15 @@ class Teller:
         ]
 
     async def _done(
-        self, row: DestinationRow, claimed: Sequence[Claimed], items: Sequence[Item], said: Delivered
+        self,
+        destination: Destination,
+        claimed: Sequence[Claimed],
+        items: Sequence[Item],
+        said: Delivered,
+        failures: int,
     ) -> None:
-        now, destination = self._now(), row.destination
-        where = destination.destination_id
+        """Writes what arrived. `failures`: of the destination before, one after the other."""
+        now, where = self._now(), destination.destination_id
         await self._settle(
             [
                 End(delivery.delivery_id, where, DeliveryState.DELIVERED, now, status=said.status, tier=item.seen.tier)
@@ -340,8 +346,8 @@ class Teller:
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.DELIVERED).inc(len(claimed))
         for delivery in claimed:
             metrics.DELIVERY.labels(destination.way).observe(max(0.0, (now - delivery.made_at).total_seconds()))
-        if row.failures and (row.succeeded_at is None or row.succeeded_at < (row.last_failed_at or now)):
-            log.info("destination_recovered", destination=where, failures=row.failures)
+        if failures:
+            await self._resting.recovered(destination, failures, now)
 
     async def _given_up(self, destination: Destination, claimed: Sequence[Claimed], why: GiveUp) -> None:
         now, given_up = self._now(), DeliveryState.GIVEN_UP

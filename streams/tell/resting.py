@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from rules.telling.attempts import MOST_ASKED, STOPS_DESTINATION, Failure, pauses
+from rules.telling.attempts import MOST_ASKED, OF_CONTENT, STOPS_DESTINATION, Failure, pauses
 from rules.telling.destinations import Destination, WayKind
 from streams.run import metrics
 from streams.store import Store
@@ -14,7 +14,6 @@ from streams.tell.in_thread import InThread
 
 log = structlog.get_logger()
 
-_OF_CONTENT: Final = frozenset({Failure.REFUSED, Failure.NEVER, Failure.CRASHED})  # another delivery may well arrive
 REST: Final = (timedelta(seconds=5), timedelta(minutes=10))  # after the first failure, and at most
 _BY_OUR_RELAY: Final = (WayKind.SMTP, WayKind.DIRECT)  # who does not let us in there says nothing of the recipient
 
@@ -33,7 +32,7 @@ class Resting:
 
         What is refused for its content rests nobody, but who refuses everything for days is paused like others.
         """
-        of_content = failure in _OF_CONTENT
+        of_content = failure in OF_CONTENT
         where, at_least = destination.destination_id, max(REST[0], min(asked or REST[0], MOST_ASKED))
         until = None if of_content else now + at_least
         row = await self._in_thread(self._store.destinations.failed, where, failure, now, until)
@@ -51,6 +50,12 @@ class Resting:
             rest = max(min(REST[0] * 2 ** min(row.failures - 1, 20), REST[1]), at_least)
             await self._in_thread(self._store.destinations.rest, where, now + rest)
         return True
+
+    async def recovered(self, destination: Destination, failures: int, now: datetime) -> None:
+        """The first success after failures: what waits for its next try need not. Raises `Unavailable`."""
+        where = destination.destination_id
+        hastened = await self._in_thread(self._store.destinations.hasten, where, now)
+        log.info("destination_recovered", destination=where, failures=failures, hastened=hastened)
 
     async def pause(self, destination: Destination, failure: Failure, now: datetime) -> None:
         """Pauses one that is active; somebody is told of it (`streams.tell.notices`). Raises `Unavailable`."""

@@ -108,6 +108,25 @@ def test_a_version_waits_while_the_one_before_it_is_to_be_tried_again(filled: St
     assert (first.alert.version, first.tries) == (1, 1)
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_waits_for_a_destination_that_was_away_is_due_once_it_is_back(filled: Store, resumed: bool) -> None:
+    """But what it refused for what it holds keeps its time."""
+    decide_for(filled, [HOOK], record(1), record(3, "E2", visit="V2"))
+    claimed, later = claim(filled), NOW + minutes(60)
+    failures = Failure.NO_CONNECTION, Failure.REFUSED
+    ends = [
+        End(delivery.delivery_id, "d1", DeliveryState.WAITING, later, failure)
+        for delivery, failure in zip(claimed, failures, strict=True)
+    ]
+    filled.deliveries.settle(ends, "a", NOW)
+    assert claim(filled) == []
+    if resumed:
+        filled.destinations.move("d1", State.ACTIVE, NOW)
+    else:
+        assert filled.destinations.hasten("d1", NOW) == 1
+    assert [delivery.delivery_id for delivery in claim(filled)] == [claimed[0].delivery_id]
+
+
 def test_what_a_dead_process_had_in_hand_comes_again_under_its_id(filled: Store) -> None:
     decide_for(filled, [HOOK], record(1))
     (first,) = claim(filled, "dead")

@@ -232,6 +232,24 @@ def test_who_refuses_everything_for_days_is_paused_like_others_and_rests_meanwhi
         rig.now += timedelta(days=1)
 
 
+def test_who_was_away_has_all_that_waited_as_soon_as_it_is_back(store: Store) -> None:
+    """Not each when its own turn comes, up to a day later."""
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    decide_for(store, [hook], *(record(n, f"E{n}", visit=f"V{n}") for n in range(1, 5)))
+    way = Scripted(*[NotDelivered(Failure.NO_CONNECTION)] * 60)
+    rig = Rig(store, way)
+    while rig.now < NOW + timedelta(hours=9):
+        rig.turn(minutes(15))
+    assert store.deliveries.sums()["d1"].waiting == 4
+    way.said.clear()
+    with capture_logs() as logs:
+        decide_for(store, [hook], record(9, "E9", visit="V9"), now=rig.now)
+        rig.turn(minutes(15))
+    assert store.deliveries.sums()["d1"].delivered == 5
+    assert [log["event"] for log in logs] == ["destination_recovered"]
+
+
 def test_who_is_told_again_begins_anew(store: Store) -> None:
     """One more failure after somebody resumed it is not five days of them."""
     hook = destination()
