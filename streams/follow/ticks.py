@@ -1,6 +1,7 @@
 """What one process at a time does again and again: the table of it in, each done by whoever has its turn out.
 
-A tick that fails is tried again and makes the process not ready until it works; other ticks, and the messages, go on.
+A tick that fails makes the process not ready until it works, there or elsewhere. It gives its turn back: a process of a
+newer version may read what this one cannot. Other ticks, and the messages, go on.
 """
 
 import threading
@@ -77,6 +78,8 @@ class Ticker:
             turn = self._store.ticks.take(tick.name, self._me, PATIENCE_SECONDS)
             if turn is not None:
                 self._run(tick, turn, now)
+            else:
+                self._failing.pop(tick.name, None)  # somebody else does it
             last = self._store.ticks.last_run(tick.name)
             metrics.TICK_RAN.labels(tick.name).set(last.timestamp() if last else 0)
 
@@ -89,6 +92,7 @@ class Ticker:
         except Exception as error:
             self._failing[tick.name] = type(error).__name__
             log.error("tick_failed", tick=tick.name.value, **traced(error))
+            self._store.ticks.give_back(turn)
         else:
             self._failing.pop(tick.name, None)
 

@@ -36,6 +36,9 @@ def test_a_tick_that_fails_is_logged_with_its_place():
         def last_run(self, _):
             return None
 
+        def give_back(self, _):
+            pass
+
     class Store:
         ticks = Turns()
 

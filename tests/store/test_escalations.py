@@ -290,6 +290,19 @@ def test_a_tick_that_fails_says_so_until_it_works_and_gives_its_turn_back(store:
     assert store.ticks.last_run(TickName.ESCALATION) == AT + days(9)
 
 
+def test_a_process_that_fails_at_a_tick_holds_up_no_other_that_can_do_it(store: Store) -> None:
+    def older(_turn: Any, _now: datetime) -> None:
+        raise ValueError("a word of a newer version")
+
+    failing = Ticker(store, (Tick(TickName.ESCALATION, 0.0, older),))
+    newer = Ticker(store, (Tick(TickName.ESCALATION, 0.0, lambda _turn, _now: None),))
+    for minute in range(3):
+        failing.once(AT)
+        newer.once(AT + timedelta(minutes=minute))
+    assert store.ticks.last_run(TickName.ESCALATION) == AT + timedelta(minutes=2)
+    assert "ValueError" not in failing.check().why, "somebody else does it"
+
+
 def test_a_store_that_is_away_is_no_failure(store: Store) -> None:
     def run(_turn: Any, _now: datetime) -> None:
         raise Unavailable("gone")
