@@ -11,6 +11,7 @@ from rules.telling.directory import Directory
 from streams.store.absences import absences_in
 from streams.store.audit import Audited, note
 from streams.store.database import Database, Row, next_values, write_rows
+from streams.store.sessions import end_where
 from streams.store.tables import (
     absences,
     absences_said,
@@ -19,6 +20,7 @@ from streams.store.tables import (
     lme_mcos,
     networks,
     practices,
+    sessions,
     to_us,
 )
 
@@ -74,7 +76,7 @@ class Directories:
         """Write the directory in one transaction: instead of what is there, or (`replace=False`) over it.
 
         Gives the new version. A key that comes twice keeps its last value. `by`: whose deed it is at `now`: then what
-        changes in who may see whom is in the audit.
+        changes in who may see whom is in the audit, and who went or has another role signs in anew.
         """
         parts = (
             (networks, networks_),
@@ -95,8 +97,12 @@ class Directories:
                 rest = f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
                 write_rows(connection, table, names, list(rows.values()), rest)
             if by and now:
-                for change in _changes(before, _people(connection)):
+                after = _people(connection)
+                for change in _changes(before, after):
                     note(connection, now, by, Audited.ACTED, detail=f"directory: {change}")
+                others = [who for who in before if who not in after or after[who].role != before[who].role]
+                for ended in end_where(connection, sessions.c.case_manager_id.in_(others), now):
+                    note(connection, now, ended, Audited.ENDED, detail=f"{by}: went, or has another role")
             return next_values(connection, "directory", 1)[0]
 
     def read(self) -> Directory:

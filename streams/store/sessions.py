@@ -135,7 +135,7 @@ class Sessions:
     def end(self, session: Session, now: datetime) -> None:
         """Signed out: the cookie is worth nothing from now on."""
         with self._database.writing() as connection:
-            if _end(connection, sessions.c.token_hash == _digest(session.secret), now):
+            if end_where(connection, sessions.c.token_hash == _digest(session.secret), now):
                 note(connection, now, session.case_manager_id, Audited.SIGNED_OUT)
 
     def of(self, case_manager_id: str, now: datetime) -> list[Open]:
@@ -167,7 +167,7 @@ class Sessions:
         named = sessions.c.token_hash.startswith(handle, autoescape=True)
         others = ~sessions.c.token_hash.startswith(but, autoescape=True) if but else true()
         with self._database.writing() as connection:
-            ended = _end(connection, mine & (named if handle else others), now)
+            ended = end_where(connection, mine & (named if handle else others), now)
             for _ in ended:
                 note(connection, now, case_manager_id, Audited.ENDED, detail=by)
         return len(ended)
@@ -179,14 +179,14 @@ class Sessions:
         if sid and subject:
             whose = (sessions.c.subject == subject) & sessions.c.sid.in_(("", sid))
         with self._database.writing() as connection:
-            ended = _end(connection, (sessions.c.issuer == issuer) & whose, now)
+            ended = end_where(connection, (sessions.c.issuer == issuer) & whose, now)
             for case_manager_id in ended:
                 note(connection, now, case_manager_id, Audited.ENDED, detail="by the provider")
         return len(ended)
 
 
-def _end(connection: Connection, which: ColumnElement[bool], now: datetime) -> list[str]:
-    """Whose sessions end."""
+def end_where(connection: Connection, which: ColumnElement[bool], now: datetime) -> list[str]:
+    """Ends these sessions within a transaction; gives whose they were."""
     done = connection.execute(
         update(sessions)
         .where(which, sessions.c.ended_us == 0)

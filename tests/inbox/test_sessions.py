@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from parsers.people import Role
 from streams.run.settings import Settings
 from streams.store.audit import Audited
 from streams.store.sessions import Way
 from tests.inbox.test_pages import served
-from tests.rigs.inbox import BROWN, ORTIZ, load_people, open_store
+from tests.rigs.inbox import BROWN, FAR, LANE, ORTIZ, load_people, open_store
 
 
 @pytest.fixture
@@ -50,6 +51,18 @@ def test_one_s_sessions_are_listed_and_ended_one_or_all_others_and_nobody_else_s
         assert client.get("/sessions").status_code == 200
         assert client.post("/sessions", data={"others": "1"}, headers={"X-CSRF-Token": "x"}).status_code == 401
     assert store.sessions.find(old.secret, now) is None
+
+
+def test_who_went_or_has_another_role_signs_in_anew_and_nobody_else(store):
+    now = datetime.now(UTC)
+    staff = [ORTIZ, BROWN, LANE, FAR]
+    opened = {who.case_manager_id: store.sessions.open(who.case_manager_id, now) for who in staff}
+    then = [ORTIZ.model_copy(update={"role": Role.MANAGER}), BROWN.model_copy(update={"practices": ("p2",)}), LANE]
+    store.directory.load([], [], then, [], [], by="os:dana", now=now)
+    live = [who for who, session in opened.items() if store.sessions.find(session.secret, now)]
+    assert live == ["cm-brown", "cc-lane"]
+    ended = [row.case_manager_id for row in store.audit.read() if row.what is Audited.ENDED]
+    assert sorted(ended) == ["cm-far", "cm-ortiz"]
 
 
 def test_times_are_written_as_their_reader_writes_them_wherever_they_sign_in_and_for_nobody_else(store, tmp_path):
