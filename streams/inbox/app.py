@@ -49,7 +49,7 @@ def app(inbox: Inbox) -> ASGIApp:
         },
     )
     names = (inbox.settings.inbox_host, urlsplit(inbox.settings.front_page).hostname or "")
-    guarded = Guard(GZipMiddleware(app, minimum_size=1_000, compresslevel=5), *names)
+    guarded = Guard(GZipMiddleware(app, minimum_size=1_000, compresslevel=5), *names, https=inbox.https)
     return BehindProxy(guarded, inbox.settings.inbox_proxy) if inbox.settings.inbox_proxy else guarded
 
 

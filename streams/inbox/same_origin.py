@@ -1,4 +1,5 @@
-"""Requests in, only those that a page of ours could have made out: host, origin, and headers that keep content here.
+"""Requests in, only those that a page of ours could have made out: host, origin, length, and headers that keep content
+here.
 
 A name that resolves to this address is not enough (DNS rebinding), nor is a form on another site (CSRF: Origin, plus
 the token that `app` checks); nothing is cached, framed, or told to other sites.
@@ -25,14 +26,18 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+CLOSES: Final = {"Connection": "close"}
+BY_TLS_ALONE: Final = {"Strict-Transport-Security": "max-age=31536000"}  # a year (RFC 6797)
+MOST_BYTES: Final = 500_000  # of a body; a page's longest form has a tenth of it
 
 
 class Guard:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, *names: str) -> None:
-        """`names`: under which this inbox answers, beside `localhost` and addresses."""
+    def __init__(self, app: ASGIApp, *names: str, https: bool = False) -> None:
+        """`names`: under which this inbox answers, beside `localhost` and addresses; `https`: by TLS alone."""
         self._app = app
+        self._headers = {**HEADERS, **(BY_TLS_ALONE if https else {})}
         self._names = {"localhost", *(name.lower() for name in names if name)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,22 +45,39 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if not self._ours(headers.get("host", "")):
-            await PlainTextResponse("This inbox does not answer under that name.", 421)(scope, receive, send)
+        if refusal := self._refusal(scope["method"], headers):
+            await refusal(scope, receive, send)
             return
-        if scope["method"] not in {"GET", "HEAD"} and not _same_origin(headers):
-            await PlainTextResponse("This did not come from a page of this inbox.", 403)(scope, receive, send)
-            return
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            return message if read <= MOST_BYTES else {"type": "http.disconnect"}
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer_headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     answer_headers[name] = value
                 answer_headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        await self._app(scope, limited, guarded)
+
+    def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
+        """Why a request is not heard."""
+        if not self._ours(headers.get("host", "")):
+            return PlainTextResponse("This inbox does not answer under that name.", 421)
+        if method not in {"GET", "HEAD"} and not _same_origin(headers):
+            return PlainTextResponse("This did not come from a page of this inbox.", 403)
+        length = headers.get("content-length", "0")
+        if "transfer-encoding" in headers and "content-length" in headers:  # two readers might read two bodies
+            return PlainTextResponse("It says in two ways how long it is.", 400, CLOSES)
+        if not length.isdecimal() or int(length) > MOST_BYTES:
+            return PlainTextResponse("That is too long.", 413, CLOSES)
+        return None
 
     def _ours(self, host: str) -> bool:
         try:

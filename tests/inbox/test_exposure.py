@@ -1,6 +1,7 @@
 """Where the inbox may be reached: in clear on loopback only, else by its own TLS or by the proxy that is named."""
 
 import asyncio
+import socket
 import ssl
 import subprocess
 import sys
@@ -20,9 +21,11 @@ from streams.inbox.process import check_exposure
 from streams.inbox.serving import Certificates
 from streams.run.problems import Problem
 from streams.run.settings import Settings, SettingsError, load_settings
+from tests.rigs.client import served
 from tests.rigs.inbox import ORTIZ, InboxProcess, load_people, open_store
 from tests.rigs.servers import free_port
 
+FORM = "application/x-www-form-urlencoded"
 PROXIED = {"inbox_proxy": ("10.1.0.5",), "front_page": "https://inbox.example.org"}
 
 
@@ -154,6 +157,32 @@ def test_tls_of_its_own_with_secure_cookies_and_files_read_again(tmp_path, monke
         process.wait(20)
         log.close()
         store.close()
+
+
+def raw(client, head):
+    """The status that a request gets as it is written."""
+    with socket.create_connection((client.base_url.host, client.base_url.port), 30) as line:
+        line.sendall(f"{head}\r\nHost: localhost\r\n\r\n5\r\nt=abc\r\n0\r\n\r\n".encode())
+        return int(line.recv(100).split()[1])
+
+
+def test_what_is_too_long_or_long_in_two_ways_is_not_read(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+    store = open_store(settings)
+    load_people(store)
+    with served(settings, store) as (client, _):
+        assert client.post("/people", data={"words": "x" * 400_000}).status_code == 200
+        assert client.post("/people", data={"words": "x" * 500_000}).status_code == 413
+        parts = (b"&" * 50_000 for _ in range(11))
+        assert client.post("/sign-in", content=parts, headers={"Content-Type": FORM}).status_code == 400
+        assert raw(client, "POST /sign-in HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked") == 400
+        deep = {"form": "many", "fields": "[" * 100_000}
+        assert client.post("/draft", data=deep).status_code == 400
+        assert "strict-transport-security" not in client.get("/").headers
+    behind = settings.model_copy(update={"front_page": "https://inbox.example.org"})
+    with served(behind, store, None) as (client, _):
+        assert client.get("/").headers["strict-transport-security"] == "max-age=31536000"
+    store.close()
 
 
 def test_new_files_come_in_force_and_broken_ones_do_not(tmp_path):

@@ -70,7 +70,7 @@ def _fields(text: str) -> dict[str, str] | None:
     """What stands in which field; `None` for what no form of ours holds."""
     try:
         fields: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(fields, dict) or len(fields) > _MOST_FIELDS:
         return None
