@@ -69,21 +69,7 @@ def differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tuple
     """What of the stay is worth a further version, and whether only in the digest."""
     previous, stay = case.previous, case.step.stay
     assert previous is not None and stay is not None
-    reasons: list[Reason] = []
-    finished, was_finished = stay.status is StayStatus.FINISHED, previous.status is StayStatus.FINISHED
-    if finished and not was_finished:
-        reasons += [Reason.DISCHARGED, *_how_ended(stay)]
-    elif was_finished and not finished:
-        again = case.kind is EventKind.DISCHARGE_CANCELLED
-        reasons.append(Reason.DISCHARGE_CANCELLED if again else _began_as(stay))
-    if stay.encounter_class is not previous.encounter_class:
-        if RANK[stay.encounter_class] > RANK[previous.encounter_class] and not finished:
-            reasons.append(_began_as(stay))
-        reasons.append(Reason.CLASS_CHANGED)
-        if stay.encounter_class is EncounterClass.AMBULATORY:
-            reasons.append(Reason.BACK_TO_OUTPATIENT)
-    elif case.before is not None and only_registered(case.before) and not only_registered(stay) and not finished:
-        reasons.append(_began_as(stay))
+    reasons = [*_of_the_end(case, previous, stay), *_of_the_class(case, previous, stay)]
     if stay.facility not in (previous.facility, stay.registers.named):
         back = case.kind is EventKind.TRANSFER_CANCELLED
         reasons.append(Reason.TRANSFER_CANCELLED if back else Reason.TRANSFERRED_IN)
@@ -91,29 +77,60 @@ def differences(case: Case, around: tuple[Reason, ...], policy: Policy) -> tuple
         reasons.append(Reason.DIED)
     if previous.kind is AlertKind.DEATH and not stay.died:
         reasons.append(Reason.DEATH_TAKEN_BACK)
-    if finished and was_finished and stay.disposition != previous.disposition:
+    still_over = previous.status is stay.status is StayStatus.FINISHED
+    if still_over and stay.disposition != previous.disposition:
         said = Reason.DISPOSITION_CORRECTED if previous.disposition else Reason.DISPOSITION_ADDED
         reasons += [said, *(reason for reason in _how_ended(stay) if reason not in reasons)]
     begun_then = case.kind is EventKind.UPDATED and _day_corrected(previous.started_at, stay.started_at, policy)
-    if begun_then or (finished and was_finished and _day_corrected(previous.ended_at, stay.ended_at, policy)):
+    if begun_then or (still_over and _day_corrected(previous.ended_at, stay.ended_at, policy)):
         reasons.append(Reason.TIME_CORRECTED)
-    if (stay.diagnoses and not previous.diagnoses) or (was_finished and _other_clocks(case, policy)):
+    if (stay.diagnoses and not previous.diagnoses) or (
+        previous.status is StayStatus.FINISHED and _other_clocks(case, policy)
+    ):
         reasons.append(Reason.DIAGNOSIS_ADDED)
-    fired = [reason for reason in _CODED if reason in around and reason not in previous.reasons]
-    if fired:
-        topics = {Reason.OVERDOSE: policy.overdose, Reason.BEHAVIORAL_HEALTH: policy.behavioral_health}
-        coded = any(
-            topics[reason].coded(stay.diagnoses) and not topics[reason].said(stay.complaint) for reason in fired
-        )
-        reasons += [*fired, Reason.CODE_CAME_LATE] if coded else fired
-    said_anew = stay.complaint != previous.complaint or stay.diagnoses != previous.diagnoses
-    if said_anew and any(reason in previous.reasons and reason not in around for reason in _CODED):
-        reasons.append(Reason.URGENCY_TAKEN_BACK)
+    reasons += _of_the_codes(previous, stay, around, policy)
     loud, quiet = _by_policy(case, policy)
     reasons += loud
     if reasons or not quiet:
         return list(dict.fromkeys(reasons)), False
     return quiet, True
+
+
+def _of_the_end(case: Case, previous: Alert, stay: Stay) -> list[Reason]:
+    """It ended, or goes on after all."""
+    finished, was_finished = stay.status is StayStatus.FINISHED, previous.status is StayStatus.FINISHED
+    if finished == was_finished:
+        return []
+    if finished:
+        return [Reason.DISCHARGED, *_how_ended(stay)]
+    return [Reason.DISCHARGE_CANCELLED if case.kind is EventKind.DISCHARGE_CANCELLED else _began_as(stay)]
+
+
+def _of_the_class(case: Case, previous: Alert, stay: Stay) -> list[Reason]:
+    """It is another kind of visit than it was told as."""
+    finished = stay.status is StayStatus.FINISHED
+    if stay.encounter_class is previous.encounter_class:
+        known_now = case.before is not None and only_registered(case.before) and not only_registered(stay)
+        return [_began_as(stay)] if known_now and not finished else []
+    rose = RANK[stay.encounter_class] > RANK[previous.encounter_class] and not finished
+    outpatient = stay.encounter_class is EncounterClass.AMBULATORY
+    return [
+        *([_began_as(stay)] if rose else []),
+        Reason.CLASS_CHANGED,
+        *([Reason.BACK_TO_OUTPATIENT] if outpatient else []),
+    ]
+
+
+def _of_the_codes(previous: Alert, stay: Stay, around: tuple[Reason, ...], policy: Policy) -> list[Reason]:
+    """What complaint and diagnoses make urgent, or no longer do."""
+    reasons: list[Reason] = [reason for reason in _CODED if reason in around and reason not in previous.reasons]
+    topics = {Reason.OVERDOSE: policy.overdose, Reason.BEHAVIORAL_HEALTH: policy.behavioral_health}
+    if any(topics[reason].coded(stay.diagnoses) and not topics[reason].said(stay.complaint) for reason in reasons):
+        reasons.append(Reason.CODE_CAME_LATE)
+    said_anew = stay.complaint != previous.complaint or stay.diagnoses != previous.diagnoses
+    if said_anew and any(reason in previous.reasons and reason not in around for reason in _CODED):
+        reasons.append(Reason.URGENCY_TAKEN_BACK)
+    return reasons
 
 
 def _other_clocks(case: Case, policy: Policy) -> bool:
