@@ -108,8 +108,8 @@ class Settings(BaseSettings):
 
     share_ports: bool = Field(
         False,
-        description="several listeners, and several inboxes, of one machine behind the same ports, each with a data "
-        "folder of its own (SO_REUSEPORT)",
+        description="several listeners, inboxes or FHIR servers of one machine behind the same ports, the first two "
+        "with a data folder each (SO_REUSEPORT)",
     )
     journal_segment_bytes: int = Field(64 * MiB, ge=MiB, description="size of one journal segment (embedded broker)")
     journal_keep_hours: float = Field(24, ge=0, description="how long a segment stays after all its messages ended")

@@ -9,6 +9,7 @@ import pytest
 
 from rules.telling.attempts import Failure
 from rules.telling.destinations import State
+from streams.tell.serving.server import FhirServer
 from streams.tell.way import NotDelivered
 from tests.rigs.store import message_id, record, store, store_url
 from tests.rigs.telling import NOW
@@ -130,6 +131,26 @@ def test_what_is_changed_during_its_handshake_is_shaken_hands_with_anew(rig: Rig
     assert client.get(f"Subscription/{name}")["status"] == "active"
     (row,) = rig.store.destinations.all()
     assert row.destination.address == "https://127.0.0.2/new"
+
+
+def test_of_several_processes_one_shakes_hands(rig: Rig) -> None:
+    client = rig.as_()
+    client.ask("POST", "Subscription", 201, json=wanted())
+    other = FhirServer(
+        rig.settings.model_copy(update={"fhir_port": 0}), rig.store, rig.way, lambda: rig.known, rig.fetch
+    )
+
+    async def at_once(now: datetime) -> None:
+        await asyncio.gather(rig.server.turn(now), other.turn(now))
+
+    try:
+        asyncio.run(at_once(NOW))
+        assert len(rig.way.sent) == 1
+        client.ask("POST", "Subscription", 201, json=wanted())
+        asyncio.run(other.turn(NOW + timedelta(minutes=1)))
+        assert len(rig.way.sent) == 2, "the other goes on where one is gone"
+    finally:
+        other.close()
 
 
 def test_two_processes_shake_hands_and_the_first_answer_counts(rig: Rig) -> None:

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 
 from streams.run.crash import traced
-from streams.run.listening import open_to_others
+from streams.run.listening import bind, open_to_others
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store import Store, Unavailable
@@ -28,6 +28,7 @@ from streams.tell.way import Way
 log = structlog.get_logger()
 
 AT_ONCE: Final = 100  # handshakes and heartbeats
+BACKLOG: Final = 128  # connections not taken yet
 
 
 class _Server(uvicorn.Server):
@@ -48,10 +49,12 @@ class FhirServer:
                 "HANDOFF_FHIR_HOST: on anything but loopback put TLS before it, and say the https:// URL that clients "
                 "reach it by in HANDOFF_FHIR_BASE"
             )
-        family = socket.AF_INET6 if ":" in settings.fhir_host else socket.AF_INET
+        self._listening = socket.socket(socket.AF_INET6 if ":" in settings.fhir_host else socket.AF_INET)
         try:
-            self._listening = socket.create_server((settings.fhir_host, settings.fhir_port), family=family)
+            bind(self._listening, (settings.fhir_host, settings.fhir_port), shared=settings.share_ports)
+            self._listening.listen(BACKLOG)
         except OSError:
+            self._listening.close()
             raise Problem("HANDOFF_FHIR_HOST and HANDOFF_FHIR_PORT: cannot listen there: choose another") from None
         self._news = asyncio.Event()
         self._way = way
@@ -97,11 +100,17 @@ class FhirServer:
 
     async def _begun(self, now: datetime) -> list[asyncio.Task[None]]:
         """One task a subscription, which holds up no other; one that is still at work is left alone."""
-        for row in await run_in_threadpool(self._upkeep.rows):
+        rows = [
+            row
+            for row in await run_in_threadpool(self._upkeep.rows)
+            if row.destination.destination_id not in self._at_work
+            and (self._upkeep.over(row, now) or self._upkeep.what(row, now))
+        ]
+        ours = await run_in_threadpool(self._upkeep.is_ours, now) if rows else False
+        for row in rows if ours else ():
             name = row.destination.destination_id
-            if name not in self._at_work and (self._upkeep.over(row, now) or self._upkeep.what(row, now)):
-                task = self._at_work[name] = asyncio.create_task(self._see_to(row, now))
-                task.add_done_callback(partial(self._ended, name))
+            task = self._at_work[name] = asyncio.create_task(self._see_to(row, now))
+            task.add_done_callback(partial(self._ended, name))
         return list(self._at_work.values())
 
     def _ended(self, name: str, _task: asyncio.Task[None]) -> None:

@@ -4,6 +4,7 @@ A handshake is answered with 2xx, or the subscription is in error until its clie
 nothing else went for so long, and raises no number.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,6 +17,7 @@ from streams.tell.serving.subscriptions import REQUESTED, Subscriptions
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
 LOOK_SECONDS: Final = 2.0
+LEASE_SECONDS: Final = 30.0  # longer than any handshake
 
 
 class Upkeep:
@@ -25,6 +27,11 @@ class Upkeep:
         self._store = store
         self._subscriptions = subscriptions
         self._secret = secret
+        self._me = os.urandom(8).hex()
+
+    def is_ours(self, now: datetime) -> bool:
+        """Whether this process looks after them: one does at a time, so that nobody shakes hands with two."""
+        return self._store.keeping_up.lease("subscriptions", self._me, now, LEASE_SECONDS)
 
     def rows(self) -> list[DestinationRow]:
         return [row for row in self._store.destinations.all() if row.destination.form is FormKind.SUBSCRIPTION]
