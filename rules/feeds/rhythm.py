@@ -3,15 +3,19 @@
 What is counted is events that happen once and by chance (admissions, discharges, moves), not messages, which come in
 bursts. The rhythm is the mean number of them in each hour of the week over the last eight weeks, smoothed over three
 hours, with a floor. A feed is late once so many were to be expected since the last one that none is unlikely, and
-silent at the level L = ln(30 N) for N of them a month: a Poisson feed then raises about one false alarm a month,
-whatever its size. A moving mean of the last day scales the expectation down on holidays and other slow days.
+silent at the level L = c ln(30 N / c) for N of them a month: a feed whose events come c at a time, each time by chance
+(Poisson), then raises one false alarm in thirty months, whatever its size. How many come at a time is learned from how
+often the feed said nothing for longer than chance would have it: where three visits are a day's work, the admission,
+the move and the discharge of one are not three. A moving mean of the last day scales the expectation down on holidays
+and other slow days.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from statistics import median_low
+from itertools import groupby
+from statistics import median, median_low
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -24,6 +28,13 @@ SLOWEST: Final = 0.25  # a day is never taken to be slower than this share of th
 BURST: Final = 4.0  # standard deviations by chance that one week may be above the others
 BURST_LEAST: Final = 3.0  # events that are no burst, however few there usually are
 DOUBT: Final = 1.25  # the level is raised by so much for what days differ beyond chance
+UNSURE: Final = 3.0  # and by so many standard deviations of what is usual, for it is known of few weeks
+LONG: Final = 4.0  # events to be expected in a gap that says how many come at a time
+OUTAGES: Final = 2  # longest gaps that say nothing of it
+MOST_AT_A_TIME: Final = 4.0
+DAYS_DIFFER: Final = 0.2  # least standard deviation of one day's volume beyond chance, as a share of it
+MOST_DIFFER: Final = 0.6
+BY_MEDIAN: Final = 1.4826  # standard deviation of what is normal, by its median from the middle
 
 
 class Talk(StrEnum):
@@ -42,10 +53,19 @@ class Rhythm(NamedTuple):
     per_hour: tuple[float, ...]  # events, for each hour of the week
     since: datetime  # heard first
     month: float  # events in thirty days
+    clump: float = 1.0  # events that come at a time
+    days_differ: float = DAYS_DIFFER  # standard deviation of one day's volume beyond chance, as a share of it
+    events: float = math.inf  # that it was learned from
+
+    @property
+    def unsure(self) -> float:
+        """Standard deviation of what is usual, as a share of it: it was learned from so few events."""
+        return math.sqrt(self.clump / max(self.events, self.clump))
 
     @property
     def level(self) -> float:
-        return DOUBT * math.log(30 * max(self.month, 2.0))
+        """Events to be expected in a silence that is none by chance."""
+        return (DOUBT + UNSURE * self.unsure) * self.clump * math.log(30 * max(self.month / self.clump, 2.0))
 
 
 class Silence(NamedTuple):
@@ -69,11 +89,14 @@ def learn(counts: Mapping[datetime, int], now: datetime, zone: ZoneInfo) -> Rhyt
         return None
     since = min(heard)
     start = max(since, now - timedelta(weeks=WEEKS)).replace(minute=0, second=0, microsecond=0)
-    weeks: list[list[int]] = [[] for _ in range(HOURS)]
+    said: list[tuple[int, int]] = []  # each hour's place in the week, and events
     at = start
     while at + timedelta(hours=1) <= now:
-        weeks[hour_of_week(at, zone)].append(counts.get(at, 0))
+        said.append((hour_of_week(at, zone), counts.get(at, 0)))
         at += timedelta(hours=1)
+    weeks: list[list[int]] = [[] for _ in range(HOURS)]
+    for place, events in said:
+        weeks[place].append(events)
     sums, hours = [_without_bursts(came) for came in weeks], [len(came) for came in weeks]
     total, count = sum(sums), sum(hours)
     mean = total / count if count else 0.0
@@ -81,7 +104,70 @@ def learn(counts: Mapping[datetime, int], now: datetime, zone: ZoneInfo) -> Rhyt
     smooth = tuple(
         max((rates[place - 1] + rates[place] + rates[(place + 1) % HOURS]) / 3, FLOOR) for place in range(HOURS)
     )
-    return Rhythm(smooth, since, mean * 720)
+    others = _by_the_others(sums, hours, said)
+    clump = _clump(others, said)
+    return Rhythm(smooth, since, mean * 720, clump, _days_differ(others, said, clump), total)
+
+
+def _by_the_others(sums: Sequence[float], hours: Sequence[int], said: Sequence[tuple[int, int]]) -> list[float]:
+    """What is due in each hour by all weeks but its own: else what did not come would never have been due."""
+    came = [0, *(events for _, events in said), 0]
+    due = []
+    for number, (place, _) in enumerate(said):
+        near = (place - 1, place, (place + 1) % HOURS)
+        own = sum(came[number : number + 3])
+        due.append(max(FLOOR, (sum(sums[at] for at in near) - own) / max(1, sum(hours[at] for at in near) - len(near))))
+    return due
+
+
+def _clump(due: Sequence[float], said: Sequence[tuple[int, int]]) -> float:
+    """How many events come at a time, by how many gaps were long: as many as chance would have made of so many."""
+    silent = [not events for _, events in said]
+    gaps = [
+        sum(hour for _, hour in gap)
+        for none, gap in groupby(zip(silent, due, strict=True), lambda hour: hour[0])
+        if none
+    ]
+    long = sum(gap >= LONG for gap in gaps) - OUTAGES
+    chances = list(zip(due, _long_ahead(due), strict=False))
+
+    def by_chance(clump: float) -> float:
+        return sum((1 - math.exp(-hour / clump)) * math.exp(-ahead / clump) for hour, ahead in chances)
+
+    low, high = 1.0, MOST_AT_A_TIME
+    if long <= by_chance(low):
+        return low
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        low, high = (middle, high) if by_chance(middle) < long else (low, middle)
+    return high
+
+
+def _long_ahead(due: Sequence[float]) -> Iterator[float]:
+    """After each hour what is due in the shortest gap that is long, as far as there are hours for one."""
+    ahead, end = 0.0, 1
+    for begin in range(1, len(due)):
+        while ahead < LONG:
+            if end == len(due):
+                return
+            ahead += due[end]
+            end += 1
+        yield ahead
+        ahead -= due[begin]
+
+
+def _days_differ(due: Sequence[float], said: Sequence[tuple[int, int]], clump: float) -> float:
+    """The standard deviation of a full day's volume beyond chance, as a share of what is due on it; by the median, so
+    that an outage says little of it."""
+    hours = [(place // 24, hour, events) for hour, (place, events) in zip(due, said, strict=True)]
+    days = [list(day) for _, day in groupby(hours, lambda hour: hour[0])][1:-1]
+    both = [(sum(hour for _, hour, _ in day), sum(events for _, _, events in day)) for day in days]
+    open_days = [(usual, came) for usual, came in both if usual >= LONG]
+    if not open_days:
+        return DAYS_DIFFER
+    in_all = (BY_MEDIAN * median(abs(came / usual - 1) for usual, came in open_days)) ** 2
+    by_chance = clump * median(1 / usual for usual, _ in open_days)
+    return min(MOST_DIFFER, math.sqrt(max(in_all - by_chance, DAYS_DIFFER**2)))
 
 
 def _without_bursts(came: Sequence[int]) -> float:

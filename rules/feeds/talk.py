@@ -5,15 +5,15 @@ stopped (no discharges, no admissions), or much less comes than usual. The parts
 while the whole talks, so a feed has one state.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from rules.feeds.rhythm import LEARNING, Rhythm, Talk, learn, patient, silence
+from rules.feeds.rhythm import Rhythm, Talk, learn, silence
+from rules.feeds.volume import DAY, MOST_DAYS, Volume
 
 
 class Said(StrEnum):
@@ -47,13 +47,9 @@ class What(StrEnum):
 ONCE: Final = (Said.ARRIVAL, Said.DISCHARGE, Said.MOVE)  # what happens once and by chance
 EVENTS_LEAST: Final = 0.05  # of the messages: with fewer events, a feed is one that tells none
 PARTS: Final = {What.ARRIVALS: Said.ARRIVAL, What.DISCHARGES: Said.DISCHARGE}
+LOOK_BACK: Final = (MOST_DAYS + 2) * DAY  # of what was heard: full days, and the one before a silence began
 PART_LEAST: Final = 60.0  # events a month: fewer say nothing about a part
 PART_DOUBT: Final = 1.3  # a part's level is so much higher, because there are several
-DAYS_DIFFER: Final = 0.25  # standard deviation of one day's volume beyond chance, as a share of it
-BEYOND: Final = 3.5  # standard deviations that are no chance
-SPANS: Final = (timedelta(days=1), timedelta(days=7))
-NEWEST: Final = timedelta(hours=12)  # of a thin span: it must be thin as well, or the feed is back
-LOW: Final = 0.6  # of the usual
 
 
 class Heard(NamedTuple):
@@ -141,55 +137,7 @@ def state(
         if part.talk is Talk.SILENT and part.expected >= PART_DOUBT * rhythm.level:
             return State(Talk.SILENT, what, part.last_heard, part.expected)
     if whole.talk is Talk.TALKING:
-        thin = _thin(how.whole, counts, now, zone, slow_days, pauses)
-        if thin is None:
-            return whole_state
-        return thin._replace(usual=thin.usual * how.burst, came=round(thin.came * how.burst))
+        thin = Volume(how.whole, counts, zone, slow_days, pauses).thin(now)
+        if thin is not None:
+            return State(Talk.LATE, What.VOLUME, thin.since, thin.due * how.burst, round(thin.came * how.burst))
     return whole_state
-
-
-def _thin(
-    rhythm: Rhythm,
-    counts: Mapping[datetime, int],
-    now: datetime,
-    zone: ZoneInfo,
-    slow_days: Sequence[datetime],
-    pauses: Sequence[tuple[datetime, datetime]],
-) -> State | None:
-    """The span in which much less came than usual, when it still does."""
-    until = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    for span in SPANS:
-        if until - span < rhythm.since + LEARNING:
-            continue
-        came, due = _against(rhythm, counts, until - span, until, zone, slow_days, pauses)
-        spread = math.sqrt(max(due, 1.0) + _varies(rhythm, until - span, until, zone, slow_days))
-        if due - came < BEYOND * spread:
-            continue
-        came_last, due_last = _against(rhythm, counts, until - NEWEST, until, zone, slow_days, pauses)
-        if came_last < LOW * due_last:
-            return State(Talk.LATE, What.VOLUME, until - span, due, came)
-    return None
-
-
-def _varies(rhythm: Rhythm, since: datetime, until: datetime, zone: ZoneInfo, slow_days: Sequence[datetime]) -> float:
-    """By how much a span's volume varies beyond chance, squared: each day by its share of what is due on it, so that
-    the two days of a weekend clinic's week even out less than the seven of a hospital's."""
-    days = [since + timedelta(days=number) for number in range((until - since) // timedelta(days=1))]
-    due = (patient(rhythm, day, day + timedelta(days=1), zone, slow_days) for day in days)
-    return sum((DAYS_DIFFER * of_day) ** 2 for of_day in due)
-
-
-def _against(
-    rhythm: Rhythm,
-    counts: Mapping[datetime, int],
-    since: datetime,
-    until: datetime,
-    zone: ZoneInfo,
-    slow_days: Sequence[datetime],
-    pauses: Sequence[tuple[datetime, datetime]],
-) -> tuple[int, float]:
-    """What came in a span and what was due, but for planned pauses."""
-    came = sum(count for at, count in counts.items() if since <= at < until)
-    down = [(max(start, since), min(end, until)) for start, end in pauses if start < until and end > since]
-    paused = sum(patient(rhythm, start, end, zone, slow_days) for start, end in down)
-    return came, max(0.0, patient(rhythm, since, until, zone, slow_days) - paused)

@@ -194,6 +194,10 @@ def _store(settings: Settings) -> Iterator[Finding]:
             what = f"{parked.sender} since {parked.since:%Y-%m-%d %H:%M} UTC, after {parked.code}"
             do = f"its messages are set aside unread: mend the cause, then `handoff feed resume '{parked.sender}'`"
             yield Finding("parked feed", State.WRONG, what, do)
+        if waiting := store.quarantine.waiting():
+            what = f"{waiting} message{'s' if waiting > 1 else ''} that our code failed on, of which nobody is told"
+            do = "`handoff quarantine list` says where it failed; mend that, then `handoff quarantine replay`"
+            yield Finding("quarantine", State.WRONG, what, do)
         yield from quiet_feeds(store)
         yield from panel_and_directory(store)
         yield from destinations(settings, store)

@@ -9,7 +9,7 @@ from parsers.feeds import Feeds
 from rules.deciding.clocks import is_business_day
 from rules.feeds.heard import Hearing
 from rules.feeds.rhythm import WEEKS, Talk
-from rules.feeds.talk import Heard, State, Usual, state, usual
+from rules.feeds.talk import LOOK_BACK, Heard, State, Usual, state, usual
 from rules.policy.policy import Policy
 from streams.run import metrics
 from streams.store import Store
@@ -18,7 +18,6 @@ from streams.store.ticks import Turn
 EVERY_SECONDS: Final = 30.0
 LEARN_EVERY: Final = timedelta(hours=6)
 FORGOTTEN: Final = timedelta(days=30)  # a feed that has said nothing for so long is none any more
-LOOK_BACK: Final = timedelta(days=8)  # the longest span that is compared, and a day before a silence began
 LEVELS: Final = {Talk.LATE: 1, Talk.SILENT: 2}
 
 

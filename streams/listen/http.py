@@ -9,14 +9,14 @@
 | 400, 401, 403, 405, 408, 415, 429 | not looked at: malformed, token, host, method, slow, type, too much | a sentence |
 
 With a token set, `Authorization: Bearer …` must carry it, and a peer that shows ten wrong ones in a minute waits for
-the next minute. Without one only loopback is heard, and only under a name of loopback: a web page that has its own name
-point here (DNS rebinding) sends that name in `Host`. A sender that asks for no acknowledgement (MSH-15/MSH-16) gets the
-status with an empty body; one that asks for both gets the application's, for 200 says the other.
+the next minute. Without one only loopback is heard, and who is one of the senders by certificate or network; loopback
+only under a name of loopback: a web page that has its own name point here (DNS rebinding) sends that name in `Host`. A
+sender that asks for no acknowledgement (MSH-15/MSH-16) gets the status with an empty body; one that asks for both gets
+the application's, for 200 says the other.
 """
 
 import asyncio
 import hmac
-import ipaddress
 import socket
 import ssl
 from collections.abc import Collection
@@ -32,9 +32,9 @@ from starlette.routing import Route
 from parsers.outcomes import RejectCode
 from streams.listen.connections import Acceptor, Closed, Limits
 from streams.listen.http_connection import TLS, Guarded, Server
-from streams.listen.http_guard import Guesses, bearer, host_of, well_formed
+from streams.listen.http_guard import Guesses, bearer, host_of, is_loopback, well_formed
 from streams.listen.intake import Answer, Door, Fate
-from streams.listen.senders import caller_of
+from streams.listen.senders import Caller, caller_of
 from streams.listen.tls import failure_of
 from streams.run import metrics
 from streams.run.listening import bind
@@ -100,7 +100,7 @@ class HttpIn:
         self.port = listening.getsockname()[1]
         app = Starlette(routes=[Route("/hl7", self._hl7, methods=["POST"])])
         config = uvicorn.Config(
-            well_formed(app, anybody=lambda: self._asks_token),
+            well_formed(app, anybody=self._hears_by_any_name),
             http=Guarded,
             ws="none",
             lifespan="off",
@@ -167,7 +167,7 @@ class HttpIn:
         began = asyncio.get_running_loop().time()
         announced = request.headers.get("content-length", "")
         expected = int(announced) if announced.isdecimal() else _STEP_BYTES
-        caller = caller_of(host_of(request), request.scope.get("state", {}).get(TLS), bearer(request))
+        caller = _caller(request)
         upload = _Upload(self.limits)
         try:
             async with asyncio.timeout(self._settings.frame_seconds) as upload.scope:
@@ -201,24 +201,28 @@ class HttpIn:
             case Fate.UNAVAILABLE:
                 return _response(answer, 503)
 
+    def _hears_by_any_name(self, peer: str, shows_token: bool) -> bool:
+        """Whether it does not matter which of our names the peer chose: a token or another machine stands behind it."""
+        if self._token or (shows_token and self._asks_token):
+            return True
+        return self._gatekeeper is not None and self._gatekeeper.asks and not is_loopback(peer)
+
     def _not_let_in(self, request: Request) -> Response | None:
-        host = host_of(request)
-        if not self._asks_token:
-            try:
-                near = ipaddress.ip_address(host).is_loopback
-            except ValueError:
-                near = False
-            return None if near else _unauthorized()
-        if wait := self._guesses.wait(host):
-            return PlainTextResponse("too many wrong tokens, try again later\n", 429, {"Retry-After": str(wait)})
-        shown = bearer(request)
-        if shown and self._token and hmac.compare_digest(shown.encode(), self._token.encode()):
-            return None
-        if shown and self._gatekeeper and self._gatekeeper.is_token(shown):
-            return None
-        if "authorization" in request.headers:
+        host, shown = host_of(request), bearer(request)
+        if self._asks_token and "authorization" in request.headers:
+            if wait := self._guesses.wait(host):
+                return PlainTextResponse("too many wrong tokens, try again later\n", 429, {"Retry-After": str(wait)})
+            if shown and self._token and hmac.compare_digest(shown.encode(), self._token.encode()):
+                return None
+            if shown and self._gatekeeper and self._gatekeeper.is_token(shown):
+                return None
             self._guesses.count(host)
-        return _unauthorized()
+            return _unauthorized()
+        if self._token:
+            return _unauthorized()
+        if self._gatekeeper is not None and self._gatekeeper.sender(_caller(request)) is not None:
+            return None
+        return None if not self._asks_token and is_loopback(host) else _unauthorized()
 
 
 class _Upload:
@@ -268,6 +272,10 @@ class _Upload:
         self._limits.holders.discard(self)
         self._limits.release(self._reserved)
         self._reserved = self.unfinished = 0
+
+
+def _caller(request: Request) -> Caller:
+    return caller_of(host_of(request), request.scope.get("state", {}).get(TLS), bearer(request))
 
 
 def _unauthorized() -> Response:

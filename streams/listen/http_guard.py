@@ -57,20 +57,23 @@ def bearer(request: Request) -> str:
     return shown.strip() if scheme.lower() == "bearer" else ""
 
 
-def well_formed(app: ASGIApp, *, anybody: Callable[[], bool]) -> ASGIApp:
-    """Refuses what two readers might understand in two ways, and names of this host that a stranger may have chosen."""
+def well_formed(app: ASGIApp, *, anybody: Callable[[str, bool], bool]) -> ASGIApp:
+    """Refuses what two readers might understand in two ways, and names of this host that a stranger may have chosen.
+    `anybody`: whether any name is right for this peer, who shows a token or none."""
 
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
         headers = Counter(name for name, _ in scope["headers"])
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         refused: Response | None = None
+        peer, _ = scope.get("client") or ("", 0)
+        by_any_name = anybody(peer, headers[b"authorization"] > 0)
         if headers[b"content-length"] and headers[b"transfer-encoding"]:
             refused = PlainTextResponse("content-length and transfer-encoding contradict each other\n", 400)
         elif len(hosts) > 1 or (hosts and _host_name(hosts[0]) is None):
             refused = PlainTextResponse("the host header cannot be read\n", 400)
-        elif not anybody() and not (hosts and _is_loopback(_host_name(hosts[0]) or "")):
+        elif not by_any_name and not (hosts and is_loopback(_host_name(hosts[0]) or "")):
             refused = PlainTextResponse("without a token this answers to localhost, 127.0.0.1 and [::1] only\n", 403)
-        elif not anybody() and headers[b"origin"]:
+        elif not by_any_name and headers[b"origin"]:
             refused = PlainTextResponse("web pages are not heard here without a token\n", 403)
         if refused is None:
             await app(scope, receive, send)
@@ -87,7 +90,7 @@ def _host_name(raw: bytes) -> str | None:
     return None if match is None else match[1]
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
     try:
         return ipaddress.ip_address(name.strip("[]")).is_loopback
     except ValueError:

@@ -27,6 +27,8 @@ from streams.run.settings import load_settings
 from streams.store import Store
 from streams.store.keys import secret_of
 from streams.store.ledger import first_id
+from streams.store.quarantine import Failed
+from streams.store.quarantine import State as Held
 from tests.rigs.receiver import Receiver, make_ca
 from tests.rigs.telling import destination
 
@@ -160,6 +162,18 @@ def test_a_parked_feed(folder: Path) -> None:
     store.keeping_up.park("EPIC|NORTH", "default", "read:KeyError", datetime(2026, 11, 25, tzinfo=UTC))
     assert finding_of("parked feed").state is State.WRONG
     assert "EPIC|NORTH since 2026-11-25 00:00 UTC, after read:KeyError" in finding_of("parked feed").what
+    store.close()
+
+
+def test_what_waits_in_quarantine(folder: Path) -> None:
+    store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
+    assert "quarantine" not in {finding.part for finding in examine()}
+    now = datetime.now(UTC)
+    waiting = Failed("1" * 32, "read", "read:KeyError", "parsers/x.py:7", "a", "a", now, b"0" * 32, b"MSH")
+    store.quarantine.keep([waiting], "0.1.0", b"s" * 64, now)
+    store.quarantine.keep([waiting._replace(message_id="2" * 32)], "0.1.0", b"s" * 64, now, Held.REJECTED)
+    finding = finding_of("quarantine")
+    assert (finding.state, finding.what.split()[0]) == (State.WRONG, "1")
     store.close()
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from rules.feeds.rhythm import Talk
-from rules.feeds.talk import Heard, Said, State, What, said_by, state, usual
+from rules.feeds.talk import LOOK_BACK, Heard, Said, State, What, said_by, state, usual
 
 ZONE = ZoneInfo("America/New_York")
 START = datetime(2026, 8, 3, 4, 0, tzinfo=UTC)  # Monday midnight in North Carolina
@@ -37,8 +37,10 @@ class Shape(NamedTuple):
 LARGE = Shape(400, BUSY)
 MIDDLE = Shape(120, BUSY)
 RURAL = Shape(20, NIGHTS_OF_NOTHING)
+SPARSE = Shape(3, NIGHTS_OF_NOTHING)
+SPARSER = Shape(1, NIGHTS_OF_NOTHING)
 OFFICES = Shape(25, OFFICE, weekend=0.0, holiday=0.0)
-SHAPES = {"large": LARGE, "middle": MIDDLE, "rural": RURAL, "office": OFFICES}
+SHAPES = {"large": LARGE, "middle": MIDDLE, "rural": RURAL, "sparse": SPARSE, "sparser": SPARSER, "office": OFFICES}
 
 
 class Message(NamedTuple):
@@ -103,7 +105,7 @@ def looks(messages: tuple[Message, ...], since: datetime, until: datetime, step:
         now = since + timedelta(hours=number)
         if how is None or not number % 168:
             how = usual(ear.heard(now, timedelta(weeks=8)), ZONE)
-        states.append((now, state(how, ear.heard(now, timedelta(days=8)), now, ZONE, [HOLIDAY])))
+        states.append((now, state(how, ear.heard(now, LOOK_BACK), now, ZONE, [HOLIDAY])))
     return states
 
 
@@ -114,10 +116,17 @@ def incidents(states: list[tuple[datetime, State]]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "seed"), [("large", 1), *((name, seed) for name in SHAPES if name != "large" for seed in (1, 2))]
+    ("name", "seed"), [("large", 1), *((name, seed) for name in ("middle", "rural", "office") for seed in (1, 2))]
 )
 def test_at_most_one_false_alarm_a_feed_and_month(name: str, seed: int) -> None:
     assert incidents(looks(month(name, seed), END - timedelta(days=30), END, step=2)) <= 1
+
+
+@pytest.mark.parametrize(("name", "seed"), [("sparse", 5), ("sparse", 34), ("sparser", 1)])
+def test_of_a_feed_that_says_little_little_is_known_and_it_is_waited_for_longer(name: str, seed: int) -> None:
+    """In the first month that is looked at."""
+    begin = START + timedelta(days=14)
+    assert incidents(looks(month(name, seed), begin, begin + timedelta(days=30), step=4)) <= 1
 
 
 CUT = (END - timedelta(days=12)).replace(hour=15)  # a Wednesday, 11 AM
@@ -148,6 +157,11 @@ def fade(message: Message, rng: random.Random) -> bool:
     return rng.random() > (message.at - CUT) / timedelta(days=10)
 
 
+def slow_fade(message: Message, rng: random.Random) -> bool:
+    """A twentieth less every day."""
+    return message.at < CUT or rng.random() < 0.95 ** ((message.at - CUT) / timedelta(days=1))
+
+
 Loss = Callable[[Message, random.Random], bool]
 
 
@@ -158,7 +172,9 @@ Loss = Callable[[Message, random.Random], bool]
         (only_updates, What.FEED, {"large": 1, "middle": 4, "rural": 24, "office": 24}),
         (no_discharges, What.DISCHARGES, {"large": 2, "middle": 8, "rural": 48, "office": 48}),
         (no_arrivals, What.ARRIVALS, {"large": 2, "middle": 8, "rural": 48, "office": 48}),
-        (half, What.VOLUME, {"large": 7 * 24, "middle": 7 * 24}),
+        (all_gone, What.FEED, {"sparse": 5 * 24}),
+        (half, What.VOLUME, {"large": 5 * 24, "middle": 5 * 24}),
+        (slow_fade, What.VOLUME, {"large": 12 * 24, "middle": 12 * 24}),
         (fade, None, {"large": 8 * 24, "middle": 8 * 24, "rural": 10 * 24, "office": 10 * 24}),
     ],
 )
@@ -205,7 +221,7 @@ def test_who_is_closed_on_weekends_is_no_silence_on_a_holiday() -> None:
     ear = Ear(month("office", 1))
     how = usual(ear.heard(closed[0], timedelta(weeks=8)), ZONE)
     for at in closed:
-        heard = ear.heard(at.astimezone(UTC), timedelta(days=8))
+        heard = ear.heard(at.astimezone(UTC), LOOK_BACK)
         assert state(how, heard, at, ZONE, [HOLIDAY]).talk is Talk.TALKING
     assert state(how, heard, closed[-1], ZONE).talk is Talk.SILENT  # on any other Monday
 
@@ -226,9 +242,9 @@ def test_a_planned_pause_is_not_held_against_a_feed_that_is_back() -> None:
     pause = (CUT, CUT + timedelta(hours=24))
     messages = tuple(message for message in month("large", 1) if not pause[0] <= message.at < pause[1])
     ear, now = Ear(messages), pause[1] + timedelta(hours=1, minutes=10)
-    how, heard = usual(ear.heard(CUT, timedelta(weeks=8)), ZONE), ear.heard(now, timedelta(days=8))
+    how, heard = usual(ear.heard(CUT, timedelta(weeks=8)), ZONE), ear.heard(now, LOOK_BACK)
     assert state(how, heard, now, ZONE).what is What.VOLUME
     assert state(how, heard, now, ZONE, (), [pause]).talk is Talk.TALKING
     inside = CUT + timedelta(hours=10)
-    paused = state(how, ear.heard(inside, timedelta(days=8)), inside, ZONE, (), [pause, (CUT, inside)])
+    paused = state(how, ear.heard(inside, LOOK_BACK), inside, ZONE, (), [pause, (CUT, inside)])
     assert (paused.talk, paused.until, paused.is_quiet) == (Talk.PAUSED, pause[1], False)

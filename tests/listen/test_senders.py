@@ -261,6 +261,38 @@ def test_a_token_is_its_sender_s_and_no_other_gets_in(tmp_path):
     run(story())
 
 
+def test_a_certificate_needs_no_token_because_another_sender_has_one(tmp_path, certificates):  # noqa: F811
+    ours = Sender(name="a", facilities=("MISSION",), fingerprints=(fingerprint(certificates, "client").hex(),))
+    other = Sender(name="b", facilities=("PARDEE",), token_hashes=(DIGEST,))
+
+    async def story():
+        async with listening(tmp_path, ours, other, **tls_settings(certificates)) as (_, http_in, durable):
+            url = f"https://127.0.0.1:{http_in.port}/hl7"
+            for name, headers, status in (
+                ("client", HL7, 200),
+                ("client", HL7 | {"Host": "a-web-page.example"}, 403),
+                ("client", HL7 | {"Authorization": "Bearer wrong"}, 401),
+                ("renewed", HL7, 401),
+            ):
+                transport = httpx.AsyncHTTPTransport(verify=client_context(certificates, name))
+                async with httpx.AsyncClient(transport=transport) as client:
+                    answer = await client.post(url, content=adt("MISSION"), headers=headers)
+                assert answer.status_code == status, (name, headers)
+            assert len(durable.frames) == 1
+
+    run(story())
+
+
+@pytest.mark.parametrize("token_hashes", [(), (DIGEST,)])
+def test_a_sender_on_another_machine_calls_us_by_any_name(tmp_path, token_hashes):
+    near = Sender(name="near", facilities=("A",), networks=("10.0.0.9",))
+    other = Sender(name="b", facilities=("B",), token_hashes=token_hashes, networks=("10.0.0.8",))
+    settings = load_settings(data_dir=tmp_path, senders=(near, other))
+    http_in = HttpIn(settings, Door(Memory(), SECRET, gatekeeper=_gatekeeper(settings)))
+    heard = [http_in._hears_by_any_name(peer, shows) for peer in ("10.0.0.9", "127.0.0.1") for shows in (False, True)]
+    assert heard == [True, True, False, bool(token_hashes)]
+
+
 def test_certificates_are_asked_for_where_a_sender_is_known_by_one(tmp_path):
     pinned = Sender(name="a", facilities=("*",), fingerprints=("ab" * 32,))
     with pytest.raises(Problem, match="HANDOFF_TLS_CLIENT_CA"):
