@@ -13,7 +13,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Sender(Value):
-    """One sending system. Of each kind of proof that is listed, a connection must show one."""
+    """One sending system. Of each kind of proof that is listed, a connection must show one; a file is its folder's."""
 
     name: str
     facilities: tuple[str, ...]  # as the feed names them (MSH-4, PV1-3.4 …), names or universal ids; "*" for any

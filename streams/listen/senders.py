@@ -121,13 +121,16 @@ class Gatekeeper:
 
 
 def _is(sender: Sender, caller: Caller) -> bool:
+    """A file shows its folder and nothing else, a connection everything else and no folder."""
+    if caller.folder:
+        return caller.folder in sender.folders
+    if not (sender.by_certificate or sender.networks or sender.token_hashes):
+        return False
     if sender.by_certificate:
         pinned = caller.fingerprint in sender.fingerprints
         signed = bool(sender.issuer) and caller.issuer == sender.issuer
         if not pinned and not (signed and caller.names & {name.casefold() for name in sender.names}):
             return False
-    if sender.folders and caller.folder not in sender.folders:
-        return False
     if sender.networks and not _within(caller.host, sender.networks):
         return False
     shown = (hmac.compare_digest(caller.token_hash, token_hash) for token_hash in sender.token_hashes)

@@ -174,6 +174,22 @@ def test_of_each_kind_of_proof_one_must_be_shown():
     assert not gate.is_token("other")
 
 
+def test_a_file_is_known_by_its_folder_and_a_connection_by_the_rest():
+    both = Sender(name="both", facilities=("A",), fingerprints=("ab" * 32,), folders=("/srv/both",))
+    files = Sender(name="files", facilities=("A",), folders=("/srv/files",))
+    near = Sender(name="near", facilities=("A",), networks=("10.0.0.7",))
+    gate = keeper(both, files, near)
+    callers = (
+        Caller("192.0.2.1", "ab" * 32),
+        Caller("", folder="/srv/both"),
+        Caller("", folder="/srv/files"),
+        Caller("192.0.2.1"),
+        Caller("10.0.0.7", folder="/srv/near"),
+    )
+    senders = [gate.sender(caller) for caller in callers]
+    assert [sender.name if sender else "" for sender in senders] == ["both", "both", "files", "", ""]
+
+
 @contextlib.asynccontextmanager
 async def listening(tmp_path, *senders, **overrides):
     settings = load_settings(data_dir=tmp_path, mllp_port=0, http_port=0, senders=senders, **overrides)
