@@ -232,9 +232,9 @@ class Teller:
         """Every delivery by itself, some at once; a failure that is the destination's ends the turn, and so does time:
         whether it is told still, where and how much of it, is looked at anew.
         """
-        destination, until = row.destination, self._now() + TURN
+        destination = row.destination
         items = await self._in_thread(self._items, destination, claimed, known)
-        left = deque(zip(claimed, items, strict=True))
+        left, until = deque(zip(claimed, items, strict=True)), self._now() + TURN
         stopped, failures = False, row.failures
 
         async def deliver_next() -> None:
