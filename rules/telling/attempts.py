@@ -13,6 +13,8 @@ DELAYS: Final = tuple(
     timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400, 86400)
 )  # before the second try, the third, ...; 98 hours in all
 JITTER: Final = 0.2  # of a delay, up or down
+LEAST: Final = timedelta(days=3)  # before anything is given up, also where some tries were hastened
+AWAY: Final = timedelta(minutes=5)  # who is back after less was not away: what failed there failed by itself
 MOST_ASKED: Final = timedelta(hours=1)  # that a receiver may ask us to wait where our own delay is short
 FEW: Final = 3  # tries of what the receiver says is wrong with what we send: sending it again rarely mends it
 PAUSE_AFTER: Final = timedelta(days=5)  # without any success
@@ -69,14 +71,18 @@ class Ended(NamedTuple):
 
 
 def after_failure(
-    failure: Failure, tries: int, now: datetime, chance: float, retry_after: timedelta | None = None
+    failure: Failure, tries: int, since: datetime, now: datetime, chance: float, retry_after: timedelta | None = None
 ) -> Again | Ended:
-    """What follows try number `tries` (from 1), which failed. `chance`: in [0, 1), spreads retries."""
+    """What follows try number `tries` (from 1), which failed, of what is due `since`. `chance`: in [0, 1), spreads
+    retries.
+    """
     if failure is Failure.NEVER:
         return Ended(GiveUp.NOT_WANTED)
-    if tries > len(DELAYS) or (failure in _RARELY_MENDED and tries >= FEW):
-        return Ended(GiveUp.NOT_WANTED if failure in _RARELY_MENDED else GiveUp.TRIED_ENOUGH)
-    delay = DELAYS[tries - 1]
+    if failure in _RARELY_MENDED and tries >= FEW:
+        return Ended(GiveUp.NOT_WANTED)
+    if tries > len(DELAYS) and now - since >= LEAST:
+        return Ended(GiveUp.TRIED_ENOUGH)
+    delay = DELAYS[min(tries, len(DELAYS)) - 1]
     wait = delay * (1 + JITTER * (2 * chance - 1))
     if retry_after is not None:
         wait = max(wait, min(retry_after, max(2 * delay, MOST_ASKED)))

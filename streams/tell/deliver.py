@@ -235,17 +235,17 @@ class Teller:
         destination = row.destination
         items = await self._in_thread(self._items, destination, claimed, known)
         left, until = deque(zip(claimed, items, strict=True)), self._now() + TURN
-        stopped, failures = False, row.failures
+        stopped, ailing = False, row.failures > 0
 
         async def deliver_next() -> None:
-            nonlocal stopped, failures
+            nonlocal stopped, ailing
             delivery, item = left.popleft()
             said = await self._try(form, way, [item], destination, secrets, 0)
             if isinstance(said, GiveUp):
                 await self._given_up(destination, [delivery], said)
             elif isinstance(said, Delivered):
-                before, failures = failures, 0
-                await self._done(destination, [delivery], [item], said, before)
+                first, ailing = ailing, False
+                await self._done(row, [delivery], [item], said, first=first)
             elif not await self._failed(destination, [delivery], [item], said):
                 stopped = True
 
@@ -287,7 +287,7 @@ class Teller:
             if isinstance(said, GiveUp):
                 await self._given_up(destination, taken, said)
             elif isinstance(said, Delivered):
-                await self._done(destination, taken, items, said, row.failures)
+                await self._done(row, taken, items, said, first=row.failures > 0)
                 if destination.every_minutes and len(taken) < most:
                     _, next_begins = span_of(self._now(), destination.every_minutes, known.policy.tz)
                     await self._in_thread(self._store.destinations.rest, where, next_begins)
@@ -328,14 +328,10 @@ class Teller:
         ]
 
     async def _done(
-        self,
-        destination: Destination,
-        claimed: Sequence[Claimed],
-        items: Sequence[Item],
-        said: Delivered,
-        failures: int,
+        self, row: DestinationRow, claimed: Sequence[Claimed], items: Sequence[Item], said: Delivered, *, first: bool
     ) -> None:
-        """Writes what arrived. `failures`: of the destination before, one after the other."""
+        """Writes what arrived; `first`: after failures."""
+        destination = row.destination
         now, where = self._now(), destination.destination_id
         await self._settle(
             [
@@ -346,8 +342,8 @@ class Teller:
         metrics.DELIVERIES.labels(destination.way, destination.form, Said.DELIVERED).inc(len(claimed))
         for delivery in claimed:
             metrics.DELIVERY.labels(destination.way).observe(max(0.0, (now - delivery.made_at).total_seconds()))
-        if failures:
-            await self._resting.recovered(destination, failures, now)
+        if first:
+            await self._resting.recovered(row, now)
 
     async def _given_up(self, destination: Destination, claimed: Sequence[Claimed], why: GiveUp) -> None:
         now, given_up = self._now(), DeliveryState.GIVEN_UP
@@ -365,7 +361,7 @@ class Teller:
         maybe = said.failure in UNKNOWN
         ends, given_up = [], 0
         for delivery, item in zip(claimed, items, strict=True):
-            what = after_failure(said.failure, delivery.tries + 1, now, chance, said.retry_after)
+            what = after_failure(said.failure, delivery.tries + 1, delivery.made_at, now, chance, said.retry_after)
             again = isinstance(what, Again)
             given_up += not again
             state = DeliveryState.WAITING if again else DeliveryState.GIVEN_UP

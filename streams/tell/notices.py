@@ -77,7 +77,9 @@ class Notices:
                 Parcel(name, made.text.encode(), "text/plain", subject=made.subject), address
             )
             if isinstance(answer, NotDelivered):
-                follows = after_failure(answer.failure, notice.tries + 1, now, random.random(), answer.retry_after)
+                follows = after_failure(
+                    answer.failure, notice.tries + 1, notice.at, now, random.random(), answer.retry_after
+                )
                 if isinstance(follows, Again):
                     await self._in_thread(self._store.notices.again, notice.notice_id, follows.at)
                     return

@@ -6,10 +6,11 @@ from typing import Final
 
 import structlog
 
-from rules.telling.attempts import MOST_ASKED, OF_CONTENT, STOPS_DESTINATION, Failure, pauses
+from rules.telling.attempts import AWAY, MOST_ASKED, OF_CONTENT, STOPS_DESTINATION, Failure, pauses
 from rules.telling.destinations import Destination, WayKind
 from streams.run import metrics
 from streams.store import Store
+from streams.store.destinations import DestinationRow
 from streams.tell.in_thread import InThread
 
 log = structlog.get_logger()
@@ -51,11 +52,14 @@ class Resting:
             await self._in_thread(self._store.destinations.rest, where, now + rest)
         return True
 
-    async def recovered(self, destination: Destination, failures: int, now: datetime) -> None:
-        """The first success after failures: what waits for its next try need not. Raises `Unavailable`."""
-        where = destination.destination_id
-        hastened = await self._in_thread(self._store.destinations.hasten, where, now)
-        log.info("destination_recovered", destination=where, failures=failures, hastened=hastened)
+    async def recovered(self, row: DestinationRow, now: datetime) -> None:
+        """The first success after failures; of one that was away, what waits for its next try need not wait longer.
+        Raises `Unavailable`.
+        """
+        where, hastened = row.destination.destination_id, 0
+        if row.first_failed_at and now - row.first_failed_at >= AWAY:
+            hastened = await self._in_thread(self._store.destinations.hasten, where, now)
+        log.info("destination_recovered", destination=where, failures=row.failures, hastened=hastened)
 
     async def pause(self, destination: Destination, failure: Failure, now: datetime) -> None:
         """Pauses one that is active; somebody is told of it (`streams.tell.notices`). Raises `Unavailable`."""

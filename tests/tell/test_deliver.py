@@ -250,6 +250,24 @@ def test_who_was_away_has_all_that_waited_as_soon_as_it_is_back(store: Store) ->
     assert [log["event"] for log in logs] == ["destination_recovered"]
 
 
+def test_what_fails_by_itself_beside_others_that_arrive_keeps_its_schedule(store: Store) -> None:
+    hook = destination()
+    store.destinations.put(hook, NOW)
+    decide_for(store, [hook], record(1))
+
+    class Choosy(Scripted):
+        async def deliver(self, parcel, to, secrets):
+            said = await super().deliver(parcel, to, secrets)
+            bad = json.loads(parcel.body)["data"]["alert_id"] == message_id(1)
+            return NotDelivered(Failure.SERVER_ERROR, "500") if bad else said
+
+    rig = Rig(store, Choosy())
+    for number in range(2, 20):
+        decide_for(store, [hook], record(number, f"E{number}", visit=f"V{number}"), now=rig.now)
+        rig.turn(minutes(1))
+    assert rows(store)[0].tries == 3, "after 5 s and after 5 min; the next is half an hour later"
+
+
 def test_who_is_told_again_begins_anew(store: Store) -> None:
     """One more failure after somebody resumed it is not five days of them."""
     hook = destination()
