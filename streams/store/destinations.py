@@ -132,17 +132,14 @@ class Destinations:
     def put_secret(
         self, destination_id: str, name: str, value: str, key: bytes, now: datetime, overlap: timedelta
     ) -> None:
-        """Keep a secret encrypted; one of that name that was valid stays so for `overlap`."""
+        """Keep a secret encrypted; one of that name that was valid stays so for `overlap`, what ended before goes."""
+        of_name = (destination_secrets.c.destination_id == destination_id, destination_secrets.c.name == name)
+        until = destination_secrets.c.until_us
         with self._database.writing() as connection:
             connection.execute(
-                update(destination_secrets)
-                .where(
-                    destination_secrets.c.destination_id == destination_id,
-                    destination_secrets.c.name == name,
-                    destination_secrets.c.until_us == 0,
-                )
-                .values(until_us=to_us(now + overlap))
+                update(destination_secrets).where(*of_name, until == 0).values(until_us=to_us(now + overlap))
             )
+            connection.execute(delete(destination_secrets).where(*of_name, until != 0, until <= to_us(now)))
             connection.execute(
                 insert(destination_secrets).values(
                     destination_id=destination_id,

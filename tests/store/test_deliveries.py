@@ -365,6 +365,16 @@ def test_secrets_are_encrypted_and_two_are_valid_while_one_is_rotated(filled: St
         filled.destinations.secrets_of("d1", b"another", NOW)
 
 
+def test_a_secret_that_ended_is_kept_no_more(filled: Store) -> None:
+    for number in range(5):  # a subscription that its client asks for again and again
+        filled.destinations.put_secret(
+            "d1", "signing", f"s{number}", SECRET, NOW + minutes(number), timedelta(minutes=2)
+        )
+    with filled.database.reading() as connection:
+        kept = connection.exec_driver_sql("SELECT count(*) FROM destination_secrets").scalar()
+    assert kept == 3, "the newest and the two that are valid beside it"
+
+
 def test_each_change_of_a_destination_raises_the_version(filled: Store) -> None:
     before = filled.destinations.version()
     filled.destinations.put(destination("d2", whose=Whose.CENTRAL_OFFICE), NOW)
