@@ -106,7 +106,7 @@ class FhirServer:
             if row.destination.destination_id not in self._at_work
             and (self._upkeep.over(row, now) or self._upkeep.what(row, now))
         ]
-        ours = await run_in_threadpool(self._upkeep.is_ours, now) if rows else False
+        ours = await run_in_threadpool(self._upkeep.is_ours, now) if rows or self._at_work else False
         for row in rows if ours else ():
             name = row.destination.destination_id
             task = self._at_work[name] = asyncio.create_task(self._see_to(row, now))

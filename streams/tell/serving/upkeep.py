@@ -17,7 +17,7 @@ from streams.tell.serving.subscriptions import REQUESTED, Subscriptions
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
 LOOK_SECONDS: Final = 2.0
-LEASE_SECONDS: Final = 30.0  # longer than any handshake
+LEASE_SECONDS: Final = 10.0  # renewed at each look while there is something to do
 
 
 class Upkeep:
