@@ -15,7 +15,7 @@ import structlog
 
 from rules.following.roles import BREAK_GLASS_FOR
 from rules.telling.attempts import Again, after_failure
-from rules.telling.destinations import Destination, State, WayKind
+from rules.telling.destinations import Destination, FormKind, State, WayKind
 from rules.telling.directory import Directory
 from streams.store import Store
 from streams.store.delivery import made_of
@@ -101,7 +101,10 @@ class Notices:
                 paused = row.destination
                 if paused.way is WayKind.SMTP:
                     return mail.came_back(_name(paused.owner_id, directory))
-                return mail.destination_paused(paused.name, words.why(row.why), self._front_page)
+                client_starts = paused.form is FormKind.SUBSCRIPTION
+                return mail.destination_paused(
+                    paused.name, words.why(row.why), self._front_page, client_starts=client_starts
+                )
 
 
 def _name(case_manager_id: str, directory: Directory) -> str:

@@ -156,7 +156,7 @@ def test_of_a_destination_that_fails_those_hear_who_may_start_it_again(store: St
     assert relay.mails[-1][0].body.decode() == (
         "Oak Street EHR is told nothing any more, because nothing arrives: it does not let us in. "
         "What is due there is kept.\n\n"
-        "Please look at it, and start it again, under Destinations: https://in.example\n\n"
+        "Please look at it under Destinations, and start it again: https://in.example\n\n"
         "This mail holds no patient's data.\n"
     )
 

@@ -57,10 +57,13 @@ def came_back(name: str) -> Mail:
     return Mail("Warm Handoff: mail to a colleague comes back", text)
 
 
-def destination_paused(name: str, why: str, front_page: str) -> Mail:
-    """To who may start it again: a destination that only fails is paused; `why` in words."""
+def destination_paused(name: str, why: str, front_page: str, *, client_starts: bool) -> Mail:
+    """To who looks after it: a destination that only fails is paused; `why` in words. `client_starts`: as a FHIR
+    subscription, which nobody here may start again.
+    """
     text = f"{name} is told nothing any more, because nothing arrives: {why}. What is due there is kept.\n\n"
-    text += f"Please look at it, and start it again, under Destinations: {front_page}\n\n"
+    then = "call whose it is: their system starts it again" if client_starts else "start it again"
+    text += f"Please look at it under Destinations, and {then}: {front_page}\n\n"
     text += "This mail holds no patient's data.\n"
     return Mail("Warm Handoff: a destination is paused", text)
 
