@@ -51,6 +51,14 @@ def plain(address: str) -> IPv4Address | IPv6Address:
     return (ip.ipv4_mapped if isinstance(ip, IPv6Address) else None) or ip
 
 
+def as_itself(address: str) -> str:
+    """As `plain`, for what is no address itself."""
+    try:
+        return str(plain(address))
+    except ValueError:
+        return address
+
+
 def one_address(address: str) -> str:
     """An address as tries are counted by it: an IPv6 /64 is one."""
     try:

@@ -13,6 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streams.inbox.guesses import as_itself
+
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -44,6 +46,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["client"]:
+            scope = {**scope, "client": (as_itself(scope["client"][0]), scope["client"][1])}
         headers = Headers(scope=scope)
         if refusal := self._refusal(scope["method"], headers):
             await refusal(scope, receive, send)

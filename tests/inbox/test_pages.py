@@ -27,7 +27,7 @@ from rules.telling.directory import BUILT_IN_CENTRAL_OFFICE
 from streams.inbox import serving
 from streams.inbox.access import Desk
 from streams.inbox.detail import detail_of
-from streams.inbox.guesses import Guesses, one_address
+from streams.inbox.guesses import Guesses, as_itself, one_address
 from streams.inbox.links import NoInbox, make_link
 from streams.inbox.live import Live
 from streams.inbox.pages import list_rows as rows
@@ -1037,7 +1037,8 @@ def test_cookies_that_are_made_up_count_as_one(monkeypatch):
 
 
 def test_on_a_socket_for_both_kinds_of_address_each_is_its_own():
-    assert one_address("::ffff:10.0.0.1") == "10.0.0.1"
+    assert one_address("::ffff:10.0.0.1") == as_itself("::ffff:10.0.0.1") == "10.0.0.1"
+    assert (as_itself("2001:db8::1"), as_itself("testclient")) == ("2001:db8::1", "testclient")
     assert one_address("2001:db8::1") == one_address("2001:db8::2") != one_address("2001:db8:0:1::1")
 
 
