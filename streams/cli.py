@@ -20,6 +20,8 @@ import typer
 from streams.run.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streams.run.settings import Settings
 
 app = typer.Typer(
@@ -41,8 +43,6 @@ quarantine_app = typer.Typer(
     no_args_is_help=True, help="What our own code failed on or could not use: look, mend, send on its way again."
 )
 fhir_client_app = typer.Typer(no_args_is_help=True, help="Systems that may sign in to the FHIR server.")
-
-
 audit_app = typer.Typer(help="Who saw, did and was told what: by person, user or span; and whether the audit is whole.")
 feed_app = typer.Typer(
     no_args_is_help=True, help="Senders: which are heard and which are parked; set one aside, take it back."
@@ -191,14 +191,13 @@ def tell() -> None:
     _process(run_tell)
 
 
-def _process(run: object) -> None:
+def _process(run: "Callable[[Settings], int | None]") -> None:
     from streams.run.parent import end_with_parent
 
     settings = _settings()
     _logging(settings)
     end_with_parent()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    assert callable(run)
     raise typer.Exit(run(settings) or 0)
 
 
