@@ -210,11 +210,10 @@ class HttpIn:
     def _not_let_in(self, request: Request) -> Response | None:
         host, shown = host_of(request), bearer(request)
         if self._asks_token and "authorization" in request.headers:
-            if wait := self._guesses.wait(host):
+            if wait := self._guesses.wait(host, shown):
                 return PlainTextResponse("too many wrong tokens, try again later\n", 429, {"Retry-After": str(wait)})
-            if shown and self._token and hmac.compare_digest(shown.encode(), self._token.encode()):
-                return None
-            if shown and self._gatekeeper and self._gatekeeper.is_token(shown):
+            if shown and self._is_token(shown):
+                self._guesses.was_right(host, shown)
                 return None
             self._guesses.count(host)
             return _unauthorized()
@@ -223,6 +222,11 @@ class HttpIn:
         if self._gatekeeper is not None and self._gatekeeper.sender(_caller(request)) is not None:
             return None
         return None if not self._asks_token and is_loopback(host) else _unauthorized()
+
+    def _is_token(self, shown: str) -> bool:
+        if self._token and hmac.compare_digest(shown.encode(), self._token.encode()):
+            return True
+        return bool(self._gatekeeper and self._gatekeeper.is_token(shown))
 
 
 class _Upload:

@@ -1,5 +1,6 @@
 """A request before its body is read in, whether it is heard out: unambiguous headers, names of this host, tokens."""
 
+import hashlib
 import ipaddress
 import re
 import time
@@ -24,14 +25,23 @@ _MOST_GUESSERS: Final = 1000
 
 
 class Guesses:
-    """Wrong tokens of each peer, by the minute."""
+    """Wrong tokens of each peer, by the minute, and who showed which right one: another interface behind the same
+    address that has an old token must not hold a hospital's messages up."""
 
     def __init__(self) -> None:
         self._began = 0.0
         self._counts: Counter[str] = Counter()
+        self._right: set[tuple[str, bytes]] = set()
 
-    def wait(self, host: str) -> int:
-        """Seconds this peer has to wait; 0 when it may show a token."""
+    def was_right(self, host: str, token: str) -> None:
+        if len(self._right) >= _MOST_GUESSERS:
+            self._right.clear()
+        self._right.add((peer_of(host), hashlib.sha256(token.encode()).digest()))
+
+    def wait(self, host: str, token: str = "") -> int:
+        """Seconds this peer has to wait; 0 when it may show a token, or shows again one that was right."""
+        if (peer_of(host), hashlib.sha256(token.encode()).digest()) in self._right:
+            return 0
         left = self._began + _GUESSES_SECONDS - time.monotonic()
         return max(1, int(left)) if left > 0 and self._counts[peer_of(host)] >= _GUESSES else 0
 

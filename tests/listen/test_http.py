@@ -258,6 +258,32 @@ def test_guesses_of_the_token_are_limited_and_logged(tmp_path):
     run(story())
 
 
+def test_who_showed_the_right_token_goes_on_beside_one_that_guesses_at_the_same_address(tmp_path):
+    async def story():
+        async with posting(tmp_path, http_token="right") as (_, client):
+
+            async def said(token):
+                return (await client.post("/hl7", content=BODY, headers=HL7 | {"Authorization": token})).status_code
+
+            assert await said("Bearer right") == 200
+            assert [await said(f"Bearer guess{n}") for n in range(12)] == [401] * 10 + [429] * 2
+            assert await said("Bearer right") == 200
+            assert await said("Bearer guess99") == 429
+
+    run(story())
+
+
+def test_a_right_token_that_was_never_shown_waits_as_a_guess_does(tmp_path):
+    async def story():
+        async with posting(tmp_path, http_token="right") as (_, client):
+            for token in [f"guess{n}" for n in range(10)]:
+                await client.post("/hl7", content=BODY, headers=HL7 | {"Authorization": f"Bearer {token}"})
+            answer = await client.post("/hl7", content=BODY, headers=HL7 | {"Authorization": "Bearer right"})
+            assert answer.status_code == 429
+
+    run(story())
+
+
 def test_uploads_share_one_budget_with_mllp_and_stay_within_it(tmp_path):
     """Sixty slow uploads without a length, beside an unfinished frame: never more than the setting in all."""
 
