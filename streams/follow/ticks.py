@@ -70,18 +70,27 @@ class Ticker:
         return Check("ticks", ok=not failing, why=why)
 
     def once(self, now: datetime) -> None:
-        """Whatever is due, for which this process has the turn. Raises `Unavailable`."""
+        """Whatever is due, for which this process has the turn. Raises `Unavailable` when each has had its try."""
+        away: Unavailable | None = None
         for tick in self._ticks:
             if time.monotonic() < self._next.get(tick.name, 0.0):
                 continue
             self._next[tick.name] = time.monotonic() + tick.every_seconds
-            turn = self._store.ticks.take(tick.name, self._me, PATIENCE_SECONDS)
-            if turn is not None:
-                self._run(tick, turn, now)
-            else:
-                self._failing.pop(tick.name, None)  # somebody else does it
-            last = self._store.ticks.last_run(tick.name)
-            metrics.TICK_RAN.labels(tick.name).set(last.timestamp() if last else 0)
+            try:
+                self._take_turn(tick, now)
+            except Unavailable as error:
+                away = error
+        if away is not None:
+            raise away
+
+    def _take_turn(self, tick: Tick, now: datetime) -> None:
+        turn = self._store.ticks.take(tick.name, self._me, PATIENCE_SECONDS)
+        if turn is not None:
+            self._run(tick, turn, now)
+        else:
+            self._failing.pop(tick.name, None)  # somebody else does it
+        last = self._store.ticks.last_run(tick.name)
+        metrics.TICK_RAN.labels(tick.name).set(last.timestamp() if last else 0)
 
     def _run(self, tick: Tick, turn: Turn, now: datetime) -> None:
         try:

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from streams.store import Store
+from streams.follow.ticks import Tick, Ticker, TickName
+from streams.store import Store, Unavailable
 from tests.rigs.store import store, store_url
 
 __all__ = ["store", "store_url"]
@@ -66,3 +68,18 @@ def loses_its_turn(store: Store, store_url: str, hangs: str) -> None:
     finally:
         holder.kill()
         holder.wait()
+
+
+def test_what_is_away_for_one_tick_keeps_no_other_from_its_turn(store: Store) -> None:
+    done: list[str] = []
+
+    def away(*_: object) -> None:
+        raise Unavailable("a row is locked")
+
+    ticks = (Tick(TickName.ESCALATION, 0.0, away), Tick(TickName.SILENCE, 0.0, lambda *_: done.append("silence")))
+    ticker = Ticker(store, ticks)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="a row is locked"):
+            ticker.once(datetime.now(UTC))
+    assert done == ["silence", "silence"]
+    assert (store.ticks.last_run(TickName.ESCALATION), store.ticks.last_run(TickName.SILENCE) is None) == (None, False)
