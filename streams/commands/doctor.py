@@ -54,6 +54,7 @@ _FRAMING: Final = {
     RejectCode.NOT_MLLP: "another protocol on the MLLP port",
 }
 _FOREIGN: Final = re.compile(r'toc_sender_messages_total\{said="(sender_unknown|other_facility)",sender="(.*)"\}')
+_SHOWN: Final = re.compile(r'toc_sender_certificate_not_after_timestamp_seconds\{sender="(.*)"\}')
 _SIGNS: Final = {State.OK: ("ok", "green"), State.WARNING: ("look", "yellow"), State.WRONG: ("wrong", "red")}
 
 
@@ -310,6 +311,11 @@ def _frames(host: str, port: int) -> Iterator[Finding]:
             who = f"the sender {refusals[2]}" if refusals[2] else "somebody who is none of the senders"
             what = f"{int(value)} messages of {who} refused ({refusals[1]})"
             yield Finding("senders", State.WARNING, what, "`sender_refused` in the listener's log names the address")
+        if shown := _SHOWN.fullmatch(name):
+            until = datetime.fromtimestamp(value, UTC)
+            if (state := _state_of(until)) is not State.OK:
+                what = f"the certificate of the sender {shown[1]} is valid until {until:%Y-%m-%d}"
+                yield Finding("senders", state, what, "ask them for the next one, and list it beside this one")
     for code, what in _FRAMING.items():
         if times := int(counts.get(f'toc_refused_total{{code="{code}"}}', 0)):
             advice = "the log of the listener names the sender (mllp_…): correct its framing"
@@ -349,8 +355,7 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
     for path in filter(None, paths):
         try:
             for certificate in x509.load_pem_x509_certificates(path.read_bytes()):
-                left = certificate.not_valid_after_utc - datetime.now(UTC)
-                state = State.WRONG if left < timedelta(0) else State.WARNING if left < timedelta(days=30) else State.OK
+                state = _state_of(certificate.not_valid_after_utc)
                 what = f"{path}: valid until {certificate.not_valid_after_utc:%Y-%m-%d}"
                 yield Finding("certificates", state, what, "" if state is State.OK else "renew it")
         except (OSError, ValueError):
@@ -358,6 +363,12 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
                 "certificates", State.WRONG, f"{path} is not a readable PEM certificate", "correct the path or the file"
             )
     yield from _of_the_listener(settings)
+
+
+def _state_of(until: datetime) -> State:
+    """Of a certificate that ends then."""
+    left = until - datetime.now(UTC)
+    return State.WRONG if left < timedelta(0) else State.WARNING if left < timedelta(days=30) else State.OK
 
 
 def _of_the_listener(settings: Settings) -> Iterator[Finding]:

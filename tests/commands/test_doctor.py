@@ -165,6 +165,21 @@ def test_a_parked_feed(folder: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(("days", "states"), [(31.0, []), (29.0, [State.WARNING]), (-1.0, [State.WRONG])])
+def test_the_certificate_a_sender_shows_ends(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, days: float, states: list[State]
+) -> None:
+    scrape = serve("127.0.0.1", 0, lambda: Health(()))
+    try:
+        monkeypatch.setenv("HANDOFF_LISTEN_METRICS_PORT", str(scrape.port))
+        metrics.SENDER_CERTIFICATE.labels("mission").set((datetime.now(UTC) + timedelta(days=days)).timestamp())
+        of_it = [finding for finding in examine() if finding.what.startswith("the certificate of the sender mission")]
+    finally:
+        scrape.close()
+        metrics.SENDER_CERTIFICATE.remove("mission")
+    assert [finding.state for finding in of_it] == states
+
+
 def test_what_waits_in_quarantine(folder: Path) -> None:
     store = Store.open(f"sqlite:///{folder / 'handoff.sqlite3'}", migrate=True)
     assert "quarantine" not in {finding.part for finding in examine()}
