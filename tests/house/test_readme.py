@@ -150,3 +150,15 @@ def test_every_path_named_is_there() -> None:
     named = re.findall(r"`((?:parsers|rules|streams|docker|tests)/[\w./]*)`", README.read_text())
     assert len(named) > 20
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_test_named_beside_a_threat_is_there() -> None:
+    threats = README.read_text().partition("\n## Threats and answers\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(test_\w+)`", threats))
+    there = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)\(", file.read_text())
+    }
+    assert named
+    assert not named - there
