@@ -163,13 +163,8 @@ def _stats(folder: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
 
 
 def _claim(folder: Path, path: Path) -> Path:
-    """The file where only we touch it. Raises `FileExistsError` while another of its name is there."""
-    inside = folder / TAKING / path.name
-    if path == inside:
-        return inside
-    if inside.exists():
-        raise FileExistsError
-    return path.rename(inside)
+    """The file where only we touch it."""
+    return path if path.parent == folder / TAKING else path.rename(_free(folder / TAKING / path.name))
 
 
 def _put_away(folder: Path, inside: Path, said: FileSaid) -> None:
