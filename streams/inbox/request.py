@@ -1,6 +1,7 @@
 """A request in, who makes it and whether they may out; and how an answer is rendered."""
 
 import hashlib
+import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -195,7 +196,7 @@ class Inbox:
     async def posted(self, request: Request, reader: Reader) -> FormData:
         form = await request.form(max_files=0, max_fields=60)
         given = request.headers.get("x-csrf-token") or str(form.get("csrf", ""))
-        if given != reader.session.csrf:
+        if not hmac.compare_digest(given.encode(), reader.session.csrf.encode()):
             raise SignedOut
         ago = str(form.get("ago", "0"))
         since = min(int(ago), LONGEST_AGO_MS) if ago.isdecimal() else 0

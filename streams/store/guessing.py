@@ -66,11 +66,11 @@ class Guessing:
         with self._database.writing() as connection:
             connection.execute(update(guesses).where(guesses.c.key == key).values(tries=0, until_us=0))
 
-    def give_back(self, key: str) -> None:
-        """The try that was just taken at a key that others share was no guess."""
+    def give_back(self, key: str, tries: int = 1) -> None:
+        """The tries that were just taken at a key that others share were no guesses."""
         with self._database.writing() as connection:
-            taken = (guesses.c.key == key) & (guesses.c.tries > 0)
-            connection.execute(update(guesses).where(taken).values(tries=guesses.c.tries - 1, until_us=0))
+            taken = (guesses.c.key == key) & (guesses.c.tries >= tries)
+            connection.execute(update(guesses).where(taken).values(tries=guesses.c.tries - tries, until_us=0))
 
     def prune(self, now: datetime) -> int:
         """Forgets what nobody tried at for days; gives how many."""

@@ -22,7 +22,7 @@ from streams.inbox.sign_in.passkeys import Answer, PasskeyFault, answer_of, made
 from streams.inbox.sign_in.passwords import PasswordFault, fault_of, fits, hash_of
 from streams.store.audit import Audited
 from streams.store.credentials import Passkey, Password
-from streams.store.guessing import PERSON, Limit
+from streams.store.guessing import ADDRESS, PERSON, Limit
 from streams.store.sessions import Way
 from streams.store.sign_in import Purpose
 from tests.rigs.client import browser
@@ -210,7 +210,7 @@ def test_a_recovery_code_stands_in_once_and_new_ones_void_the_old(settings, stor
         assert 'href="/board"' in entered.text
         assert client.get("/").status_code == 200
         (notice,) = store.notices.due(datetime.now(UTC))
-        assert (notice.case_manager_id, notice.codes_left) == ("cm-ortiz", 1)
+        assert (notice.about, notice.codes_left) == ("cm-ortiz", 1)
         assert client.post("/sign-in/password", data=typed(code="abcd-abcd-abcd-abcd")).status_code == 401
         assert store.credentials.of("cm-ortiz").codes_left == 1
         store.credentials.new_codes("cm-ortiz", ("ijkm-ijkm-ijkm-ijkm",), datetime.now(UTC))
@@ -387,6 +387,14 @@ def test_what_is_no_answer_of_an_authenticator_is_refused_by_name(settings, stor
     assert isinstance(answer, Answer)
     assert answer.challenge == "AAAA"
     assert made(answer, place) is sign_count(answer, place, b"", 0) is PasskeyFault.NOT_VERIFIED
+
+
+def test_who_asks_for_many_challenges_and_answers_none_is_slowed(settings, store):
+    load_people(store)
+    with browser(settings, store, None) as client:
+        front = {"Host": f"localhost:{client.base_url.port}"}
+        asked = [client.post("/sign-in/passkey/options", headers=front).status_code for _ in range(ADDRESS.free + 3)]
+    assert asked == [200] * (ADDRESS.free + 1) + [429] * 2
 
 
 @pytest.mark.servers

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 from starlette.concurrency import run_in_threadpool
@@ -36,6 +36,9 @@ from streams.words import recovery_codes
 
 if TYPE_CHECKING:
     from streams.inbox.request import Inbox
+
+
+ASKED_AND_ANSWERED: Final = 2  # tries that one sign-in by passkey counts as
 
 
 async def with_password(inbox: "Inbox", request: Request) -> Response:
@@ -71,10 +74,14 @@ def code_used(inbox: "Inbox", left: int, back: str) -> Response:
 
 
 async def ask_for_passkey(inbox: "Inbox", request: Request) -> Response:
-    """A challenge, good once for five minutes."""
+    """A challenge, good once for five minutes; it is kept, so whoever asks for many without an answer is slowed."""
     place = inbox.place_of(request)
     if place is None:
         return PlainTextResponse("not here", 404)
+    keys = await run_in_threadpool(counted_under, inbox, request) or {_address(request): ADDRESS}
+    wait = await run_in_threadpool(inbox.store.guessing.take, keys, datetime.now(UTC))
+    if wait > timedelta():
+        return slowed(inbox, Way.PASSKEY, wait)
     until = datetime.now(UTC) + CHALLENGE_FOR
     challenge = await run_in_threadpool(inbox.store.sign_in.make_link, "", until, Purpose.PASSKEY)
     return Response(ask_to_use(place, challenge), media_type="application/json")
@@ -103,7 +110,7 @@ async def with_passkey(inbox: "Inbox", request: Request) -> Response:
     if isinstance(count, PasskeyFault):
         return await refused(inbox, Way.PASSKEY, key.case_manager_id, count)
     await run_in_threadpool(inbox.store.credentials.used_passkey, key.credential_id, count, now)
-    await run_in_threadpool(proven, inbox, keys)
+    await run_in_threadpool(proven, inbox, keys, ASKED_AND_ANSWERED)
     SIGN_INS.labels(Way.PASSKEY, "in").inc()
     return await enter(inbox, request, key.case_manager_id, Way.PASSKEY, back=back_of(str(form.get("back", ""))))
 
@@ -116,11 +123,11 @@ def counted_under(inbox: "Inbox", request: Request, who: str = "") -> dict[str, 
     return {key_of(cookie): PERSON} if owner and who in ("", owner) else {}
 
 
-def proven(inbox: "Inbox", keys: Mapping[str, Limit]) -> None:
-    """What was tried under these keys was no guess."""
+def proven(inbox: "Inbox", keys: Mapping[str, Limit], tries: int = 1) -> None:
+    """What was tried under these keys, so many times, was no guess."""
     for name, limit in keys.items():
         if limit is ADDRESS:
-            inbox.store.guessing.give_back(name)
+            inbox.store.guessing.give_back(name, tries)
         else:
             inbox.store.guessing.clear(name)
 
