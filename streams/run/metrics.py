@@ -96,8 +96,13 @@ def _gauge(name: str, text: str, *labels: str) -> Gauge:
     return Gauge(name, text, labels, registry=REGISTRY)
 
 
-def _seconds(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
-    return Histogram(name, text, labels, registry=REGISTRY, buckets=buckets)
+def _seconds(
+    name: str, text: str, *labels: str, buckets: tuple[float, ...] = _SECONDS, of: Iterable[str] = ()
+) -> Histogram:
+    histogram = Histogram(name, text, labels, registry=REGISTRY, buckets=buckets)
+    for value in of:
+        histogram.labels(value)
+    return histogram
 
 
 # The way in. received = messages we answered for with AA or CA; refused never got that far.
@@ -150,7 +155,9 @@ BACKED_UP: Final = _gauge("toc_backup_timestamp_seconds", "When `handoff backup`
 REDELIVERED: Final = _counter("toc_redelivered", "Records that had their ending already", "stage")  # Stage
 END_TO_END: Final = _seconds("toc_end_to_end_seconds", "From frame received to ending committed")
 STAGE: Final = _seconds("toc_stage_seconds", "Time in one stage", "stage")  # Stage
-DELAY: Final = _seconds("toc_delay_seconds", "Time from one thing to the next, by whose it is", "part", buckets=_DAYS)
+DELAY: Final = _seconds(
+    "toc_delay_seconds", "Time from one thing to the next, by whose it is", "part", buckets=_DAYS, of=Delay
+)
 BATCH: Final = Histogram(
     *("toc_batch_records", "Records in one batch of the worker", ("stage",)),  # Stage
     registry=REGISTRY,

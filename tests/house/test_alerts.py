@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
-from streams.run.metrics import REGISTRY
+from streams.run.metrics import REGISTRY, Delay
 from tests.conftest import missing
 
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
@@ -56,6 +56,7 @@ def test_only_metrics_and_labels_that_exist_are_named(name: str, expression: str
 def test_what_a_rule_counts_is_there_before_it_first_grows() -> None:
     """Prometheus sees no increase in the first value of a series."""
     page = generate_latest(REGISTRY).decode()
+    assert all(f'toc_delay_seconds_count{{part="{part}"}}' in page for part in Delay)
     for rule in RULES:
         grown = re.findall(r"(?:increase|rate)\((toc_\w+_total)", rule["expr"])
         for counter in {*grown} if " offset " not in rule["expr"] else ():
