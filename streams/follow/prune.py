@@ -75,6 +75,7 @@ KEPT: Final = (
         lambda _: f"{_days(REJECTED_DAYS)}, the newest {MOST_REJECTED:,} of each feed",
         "as its topic; forgotten with what our code failed on",
     ),
+    Kept("events of possible matches", lambda _: "until somebody decided", "`handoff review`, or the page"),
     Kept("events entered by hand, sealed", lambda _: "until they have ended", "the worker"),
     Kept(
         "how much each feed said, by hour",
