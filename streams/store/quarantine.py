@@ -201,6 +201,14 @@ class Quarantine:
                 released += _line_up(connection, some, secret)
         return released
 
+    def line_up_again(self, since: datetime) -> int:
+        """What was published again and has not ended, of what was received since then: its broker may be gone with it.
+        One that is on its way after all changes nothing when it comes twice."""
+        ended = select(ledger.c.message_id).where(ledger.c.message_id == quarantine.c.message_id).exists()
+        where = (quarantine.c.state == str(State.REPLAYED), quarantine.c.received_us >= to_us(since), ~ended)
+        with self._database.writing() as connection:
+            return connection.execute(update(quarantine).where(*where).values(state=str(State.LINED_UP))).rowcount
+
     def lined_up(self, count: int, secret: bytes) -> list[Failed]:
         """What is to be published again, the corrected copy where there is one, oldest first."""
         wanted = select(quarantine).where(quarantine.c.state == str(State.LINED_UP))

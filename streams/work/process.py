@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -178,7 +178,7 @@ class Worker:
         ticks = ticks_of(settings, store, escalation, policy, rules.feeds.current, panel.directory, panel.index)
         self._ticker = Ticker(store, ticks)
         self._by_hand = ByHand(store, self._outlet, waiting, self._secret)
-        self._replay = Replay(store, self._outlet, waiting, self._secret)
+        self._replay = Replay(store, self._outlet, waiting, self._secret, timedelta(days=settings.ledger_days - 1))
         self._watchdog = Watchdog(settings, self._bootstrap, waiting, self, panel.alive, leave)
 
     def health(self) -> Health:

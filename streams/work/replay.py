@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from streams import __version__
@@ -53,16 +53,22 @@ class Replay:
     """Publishes what is lined up, and what an older worker set aside for us, a little at a time; one worker does it for
     all."""
 
-    def __init__(self, store: Store, outlet: Outlet, waiting: Waiting, secret: bytes) -> None:
+    def __init__(self, store: Store, outlet: Outlet, waiting: Waiting, secret: bytes, remembered: timedelta) -> None:
+        """`remembered`: how long the ledger knows every ending."""
         self._store = store
         self._outlet = outlet
         self._waiting = waiting
         self._secret = secret
         self._me = uuid.uuid4().hex
+        self._remembered = remembered
+        self._began = False
 
     async def run(self, now: datetime) -> int:
         """Gives how many were published. Raises `Unavailable`."""
         quarantine, lease = self._store.quarantine, self._store.keeping_up.lease
+        if not self._began:
+            await asyncio.to_thread(quarantine.line_up_again, now - self._remembered)
+            self._began = True
         if known := await asyncio.to_thread(quarantine.under, within_reach(), now - TAKEN_UP_AFTER, _AT_ONCE):
             await asyncio.to_thread(quarantine.release, known, self._secret)
         records = await asyncio.to_thread(quarantine.lined_up, _AT_ONCE, self._secret)

@@ -221,9 +221,14 @@ def test_what_was_rejected_is_mended_and_moves_once(reader, store, executor):
     store.quarantine.correct(rejected.message_id, adt("A01", 1), SECRET)
     for _ in range(2):
         store.quarantine.release([rejected.message_id], SECRET)
-        asyncio.run(Replay(store, outlet, Waiting(), SECRET).run(datetime.now(UTC)))
+        asyncio.run(Replay(store, outlet, Waiting(), SECRET, timedelta()).run(datetime.now(UTC)))
     (again,) = outlet.on(Topic.RAW)
     assert again.value == adt("A01", 1)
+    lost = FakeOutlet()  # with its broker, before it was read
+    after_a_start = Replay(store, lost, Waiting(), SECRET, timedelta(days=3650))
+    for seconds in (60, 120):
+        asyncio.run(after_a_start.run(datetime.now(UTC) + timedelta(seconds=seconds)))
+    assert [output.value for output in lost.on(Topic.RAW)] == [again.value]
     asyncio.run(read_stage(reader, outlet, store, executor).run([raw(broken, 1)._replace(value=again.value)]))
     assert len(outlet.on(Topic.EVENTS)) == 1
     assert store.ledger.endings() == {}
@@ -664,7 +669,7 @@ def test_a_record_of_a_newer_schema_waits_for_a_worker_that_knows_it(reader, sto
     assert (aside.code, aside.ending) == ("newer_record:2", "quarantined")
     assert not store.keeping_up.parked()
 
-    replay, later = Replay(store, outlet, Waiting(), SECRET), datetime.now(UTC) + timedelta(seconds=11)
+    replay, later = Replay(store, outlet, Waiting(), SECRET, timedelta()), datetime.now(UTC) + timedelta(seconds=11)
     assert asyncio.run(replay.run(later)) == 0
     monkeypatch.setattr(newer, "NEWEST_SCHEMA", 2)
     assert asyncio.run(replay.run(later)) == 1
@@ -696,7 +701,7 @@ def test_what_a_store_of_a_newer_program_keeps_from_us_waits_for_it(reader, stor
     with store.database.writing() as connection:  # a worker that can read it
         connection.execute(update(stays).values(document=ours))
     monkeypatch.setattr(newer, "known_revisions", lambda: ("9999",))
-    replay = Replay(store, outlet, Waiting(), SECRET)
+    replay = Replay(store, outlet, Waiting(), SECRET, timedelta())
     assert asyncio.run(replay.run(datetime.now(UTC))) == 0  # not before an older worker may have given the partition up
     assert asyncio.run(replay.run(datetime.now(UTC) + timedelta(seconds=11))) == 1
     tell(stage, [discharged])
