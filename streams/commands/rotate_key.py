@@ -8,6 +8,7 @@ from streams.commands.printing import print_json
 from streams.run.settings import Settings
 from streams.store.keys import rotate
 from streams.store.opening import open_store
+from streams.store.quarantine import KEPT_DAYS
 from streams.up.supervisor import sole_holder
 
 
@@ -26,5 +27,5 @@ def run_rotate_key(settings: Settings, *, as_json: bool) -> int:
     if count.lost:
         typer.echo(f"{count.lost:,} stay as they are: none of the keys opens them.")
     where = f"below it in {settings.key_file}" if of_file else "in HANDOFF_OTHER_HASH_KEYS"
-    typer.echo(f"The keys before it, {where}, are needed for 90 days. Make a backup now.")
+    typer.echo(f"The keys before it, {where}, are needed for {KEPT_DAYS} days. Make a backup now.")
     return 0

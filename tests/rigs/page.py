@@ -12,7 +12,7 @@ from streams.inbox.request import COOKIE
 from streams.store import Store
 
 FIRST_RETRY_SECONDS = 0.25
-LAST_RETRY_SECONDS = 3.0
+LAST_RETRY_SECONDS = 2.0
 SILENT_SECONDS = 8.0  # as `static/live.js` has it
 
 

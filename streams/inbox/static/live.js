@@ -4,7 +4,7 @@ import { lockNow } from "./acts.js";
 
 const SILENT_MS = 8_000; // the server says something every 3 s; after so long without a word the line is cut
 const FIRST_RETRY_MS = 250;
-const LAST_RETRY_MS = 3_000;
+const LAST_RETRY_MS = 2_000;
 const ANSWER_MS = 3_000; // a line that was cut without a word answers nothing, not even "no"
 const NAMED_SILENT = 2;
 
