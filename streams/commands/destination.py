@@ -30,7 +30,7 @@ from streams.run.who import who_commands
 from streams.store import Store
 from streams.store.audit import Audited
 from streams.store.delivery import DeliveryState, Sums
-from streams.store.destinations import DestinationRow
+from streams.store.destinations import BY_A_PERSON, DestinationRow
 from streams.store.keys import secret_of
 from streams.store.opening import open_store
 from streams.tell.certificates import CERTIFICATE
@@ -165,7 +165,7 @@ def run_state(settings: Settings, destination_id: str, state: str) -> int:
         row = _row(store, destination_id)
         if row.destination.form is FormKind.SUBSCRIPTION and state == State.ACTIVE:
             raise Problem("a FHIR subscription that stands still is its client's to start")
-        why, now = "by a person" if state == State.PAUSED else "", datetime.now(UTC)
+        why, now = BY_A_PERSON if state == State.PAUSED else "", datetime.now(UTC)
         _audit(store, f"{state} {destination_id}", now)
         store.destinations.move(destination_id, State(state), now, why)
     typer.echo(f"{destination_id} is {state}")

@@ -196,7 +196,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
             do = f"its messages are set aside unread: mend the cause, then `handoff feed resume '{parked.sender}'`"
             yield Finding("parked feed", State.WRONG, what, do)
         if waiting := store.quarantine.waiting():
-            what = f"{waiting} message{'s' if waiting > 1 else ''} that our code failed on, of which nobody is told"
+            what = f"{number_words.count(waiting, 'message')} that our code failed on, of which nobody is told"
             do = "`handoff quarantine list` says where it failed; mend that, then `handoff quarantine replay`"
             yield Finding("quarantine", State.WRONG, what, do)
         yield from quiet_feeds(store)

@@ -33,9 +33,10 @@ class BehindProxy:
     def _asker(self, headers: Headers, peer: str) -> str:
         passed = [hop.strip() for line in headers.getlist("x-forwarded-for") for hop in line.split(",")]
         for address in reversed(passed):
-            if _address(address) is None:
+            hop = _address(address)
+            if hop is None:
                 break
-            peer = str(_address(address))
+            peer = str(hop)
             if not self._is_proxy(address):
                 break
         return peer

@@ -7,7 +7,6 @@ change and on SIGHUP; connections that stand stay. A task that ends unasked ends
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import signal
@@ -37,6 +36,7 @@ from streams.run import scrape
 from streams.run.crash import place_of
 from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
+from streams.run.listening import open_to_others
 from streams.run.problems import Problem
 from streams.run.processes import PLACES
 from streams.run.rule_file import RuleFile
@@ -161,11 +161,7 @@ def _warn(settings: Settings, limits: Limits) -> None:
     if limits.most < settings.max_connections:
         text = "fewer connections than HANDOFF_MAX_CONNECTIONS: the limit of open files is low (ulimit -n)"
         log.warning("few_file_descriptors", connections=limits.most, text=text)
-    try:
-        near = ipaddress.ip_address(settings.mllp_host).is_loopback
-    except ValueError:
-        near = settings.mllp_host == "localhost"
-    if not near and settings.tls_cert is None:
+    if open_to_others(settings.mllp_host) and settings.tls_cert is None:
         text = (
             "messages and tokens cross the network unencrypted: set HANDOFF_TLS_CERT and HANDOFF_TLS_KEY, "
             "or let only a VPN reach this address"

@@ -314,19 +314,19 @@ def _noted(act: Act, before: Sequence[Act]) -> Act | None:
     return next(same, None) if not act.supersedes else None
 
 
-def _observe(act: Act, before: Sequence[Act], look: tuple[int, datetime] | None) -> None:
+def _observe(connection: Connection, act: Act, alert_id: str, before: Sequence[Act]) -> None:
     """How long people took until somebody had the stay, and until somebody was reached; each at its first time."""
-    earlier = effective(before)
-    seen_at = look[1] if look else act.recorded_at
-    taken_at = next((took.happened_at for took in earlier if took.kind in _TAKES), None)
     if act.supersedes:
         return
+    earlier = effective(before)
+    taken_at = next((took.happened_at for took in earlier if took.kind in _TAKES), None)
     if act.kind in _TAKES and taken_at is None:
-        part, since = Delay.SEEN_TO_TAKEN, seen_at
+        part = Delay.SEEN_TO_TAKEN
     elif word(act) is Word.CONTACT and not any(word(called) is Word.CONTACT for called in earlier):
-        part, since = Delay.TAKEN_TO_REACHED, taken_at or seen_at
+        part = Delay.TAKEN_TO_REACHED
     else:
         return
+    since = taken_at or looked_at(connection, act.by, alert_id) or act.recorded_at
     DELAY.labels(part).observe(max(0.0, (act.happened_at - since).total_seconds()))
 
 
@@ -346,7 +346,7 @@ def _write(connection: Connection, act: Act, alert: Alert, done_to: str, before:
         connection.execute(update(alerts).where(alerts.c.alert_id == alert.alert_id).values(acknowledged_version=noted))
     if act.kind not in ASIDE:
         stop_mail(connection, alert.alert_id, act.recorded_at)
-    _observe(act, before, looked_at(connection, act.by, alert.alert_id))
+    _observe(connection, act, alert.alert_id, before)
     if act.kind is not ActKind.UNDO:
         see(connection, act.by, {alert.alert_id: act.version}, act.recorded_at)
     position = next_values(connection, "position", 1)[0]

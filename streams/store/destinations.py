@@ -20,6 +20,7 @@ from streams.store.tables import deliveries, destination_secrets, destinations, 
 
 WAITING: Final = "waiting"  # streams.store.delivery.DeliveryState
 GIVEN_UP: Final = "given_up"
+BY_A_PERSON: Final = "by a person"  # why one is paused
 _ANEW: Final = {"rests_until_us": 0, "failures": 0, "first_failed_us": 0}
 
 

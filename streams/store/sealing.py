@@ -21,6 +21,7 @@ class SealedFor(StrEnum):
     RECEIVED = "received"
     DRAFTS = "drafts"
     QUARANTINE = "quarantine"
+    KNOWN_BROWSER = "known browser"
 
 
 def key_for(purpose: SealedFor, key: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 
 from streams.run.metrics import DELAY, Delay
 from streams.store.database import Database, write_rows
@@ -25,8 +25,7 @@ class Seen:
 
 def see(connection: Connection, case_manager_id: str, versions: Mapping[str, int], at: datetime) -> None:
     """The same within a transaction."""
-    for alert_id, version in versions.items():
-        _observe(connection, case_manager_id, alert_id, version, at)
+    _observe(connection, case_manager_id, versions, at)
     write_rows(
         connection,
         seen,
@@ -37,19 +36,22 @@ def see(connection: Connection, case_manager_id: str, versions: Mapping[str, int
     )
 
 
-def looked_at(connection: Connection, case_manager_id: str, alert_id: str) -> tuple[int, datetime] | None:
-    """The newest version of an alert that a person has looked at, and when."""
+def looked_at(connection: Connection, case_manager_id: str, alert_id: str) -> datetime | None:
+    """When a person looked at an alert, at the newest version they did."""
     mine = (seen.c.case_manager_id == case_manager_id) & (seen.c.alert_id == alert_id)
-    row = connection.execute(select(seen.c.version, seen.c.seen_us).where(mine)).first()
-    return (row.version, from_us(row.seen_us)) if row else None
+    seen_us = connection.scalar(select(seen.c.seen_us).where(mine))
+    return None if seen_us is None else from_us(seen_us)
 
 
-def _observe(connection: Connection, case_manager_id: str, alert_id: str, version: int, at: datetime) -> None:
-    """How long it took from a version to a person's first look at it."""
-    before = looked_at(connection, case_manager_id, alert_id)
-    if before is None or before[0] < version:
-        this = (alert_versions.c.alert_id == alert_id) & (alert_versions.c.version == version)
-        decided_us = connection.scalar(select(alert_versions.c.decided_us).where(this))
-        if decided_us is not None:
-            seconds = (at - from_us(decided_us)).total_seconds()
-            DELAY.labels(Delay.SHOWN_TO_SEEN).observe(max(0.0, seconds))
+def _observe(connection: Connection, case_manager_id: str, versions: Mapping[str, int], at: datetime) -> None:
+    """How long it took from each version to a person's first look at it."""
+    mine = (seen.c.case_manager_id == case_manager_id) & seen.c.alert_id.in_(list(versions))
+    before = {
+        row.alert_id: row.version for row in connection.execute(select(seen.c.alert_id, seen.c.version).where(mine))
+    }
+    new = [item for item in versions.items() if before.get(item[0], -1) < item[1]]
+    if not new:
+        return
+    these = tuple_(alert_versions.c.alert_id, alert_versions.c.version).in_(new)
+    for decided_us in connection.scalars(select(alert_versions.c.decided_us).where(these)):
+        DELAY.labels(Delay.SHOWN_TO_SEEN).observe(max(0.0, (at - from_us(decided_us)).total_seconds()))

@@ -16,7 +16,7 @@ from rules.telling.destinations import Destination, FormKind, State
 from streams.store.audit import Audited
 from streams.store.delivery import DeliveryState, Standing
 from streams.store.destination_tests import Test
-from streams.store.destinations import DestinationRow
+from streams.store.destinations import BY_A_PERSON, DestinationRow
 from streams.words import destinations as words
 from streams.words import times as time_words
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 SHOWN: Final = 200
 ANSWER_SECONDS: Final = 8.0  # a test is waited for so long before the page comes back without an answer
 SPANS: Final = {"1": "a day", "7": "a week", "31": "a month"}
-BY_A_PERSON: Final = "by a person"
 SAID: Final = {
     "paused": "is paused; what is due to it is kept.",
     "active": "is told again.",

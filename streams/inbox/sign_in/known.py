@@ -10,22 +10,21 @@ from typing import Final
 
 from cryptography.fernet import InvalidToken
 
-from streams.store.sealing import lock_for
+from streams.store.sealing import SealedFor, lock_for
 
 KNOWN: Final = "known"  # the cookie
 KNOWN_FOR: Final = timedelta(days=90)
-_SEALED_FOR: Final = "known browser"
 
 
 def cookie_for(who: str, secret: bytes) -> str:
-    return lock_for(_SEALED_FOR, secret).encrypt(who.encode()).decode()
+    return lock_for(SealedFor.KNOWN_BROWSER, secret).encrypt(who.encode()).decode()
 
 
 def whose(cookie: str, secret: bytes) -> str:
     """Who proved themselves in the browser with this cookie; "" for nobody, or too long ago."""
     try:
         seconds = int(KNOWN_FOR.total_seconds())
-        return lock_for(_SEALED_FOR, secret).decrypt(cookie.encode(), ttl=seconds).decode()
+        return lock_for(SealedFor.KNOWN_BROWSER, secret).decrypt(cookie.encode(), ttl=seconds).decode()
     except InvalidToken:
         return ""
 
