@@ -241,7 +241,7 @@ def test_how_long_people_took_is_observed_once_for_each_step(store: Store) -> No
     def observed(since: dict[Delay, tuple[float, float]]) -> dict[Delay, tuple[float, float]]:
         now = delays()
         return {
-            part: (now[part][0] - since[part][0], now[part][1] - since[part][1])
+            part: (now[part][0] - since[part][0], round(now[part][1] - since[part][1], 3))
             for part in Delay
             if now[part] != since[part]
         }
