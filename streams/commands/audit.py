@@ -1,7 +1,7 @@
 """`handoff audit`: a person, a user or a span in, who did, saw and was told what out; whether the audit is whole."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,7 +17,6 @@ from streams.store.opening import open_store
 from streams.words.spreadsheet import csv_of
 
 ACCOUNTED: Final = timedelta(days=6 * 366)  # 45 CFR 164.528(a)(3): six years
-MOST: Final = 100_000
 _SAW: Final = frozenset({Audited.READ_STAY, Audited.READ_LIST, Audited.READ_REVIEW, Audited.PRINTED})
 
 
@@ -27,10 +26,10 @@ def run_audit(
     """Rows of the audit, oldest first. The look itself is one."""
     with open_store(settings) as store:
         _known(store, by)
-        rows = store.audit.read(enrollee_id=person, case_manager_id=user, since=since, limit=MOST)
-        asked = f"{'person ' if person else ''}{'user ' + user + ' ' if user else ''}{len(rows)} rows"
+        count, rows = store.audit.whole(enrollee_id=person, case_manager_id=user, since=since)
+        asked = f"{'person ' if person else ''}{'user ' + user + ' ' if user else ''}{count} rows"
         store.audit.write(by, Audited.READ_AUDIT, datetime.now(UTC), enrollee_id=person, detail=asked)
-    _print([row.said() for row in reversed(rows)], COLUMNS, as_json=as_json, as_csv=as_csv)
+        _print((row.said() for row in rows), COLUMNS, as_json=as_json, as_csv=as_csv)
     return 0
 
 
@@ -41,7 +40,7 @@ def run_disclosures(settings: Settings, by: str, person: str, *, as_json: bool, 
         _known(store, by)
         names = {who.case_manager_id: who.name for who in store.directory.case_managers()}
         places = {row.destination.destination_id: row.destination for row in store.destinations.all()}
-        read = store.audit.read(enrollee_id=person, since=now - ACCOUNTED, limit=MOST)
+        read = list(store.audit.whole(enrollee_id=person, since=now - ACCOUNTED)[1])
         left = store.deliveries.disclosures_of(person)
         store.audit.write(by, Audited.READ_AUDIT, now, enrollee_id=person, detail="accounting of disclosures")
     dated_lines: list[tuple[datetime, dict[str, str]]] = []
@@ -91,14 +90,18 @@ def _disclosure(at: datetime, recipient: str, what: str, purpose: str = "treatme
     return {"date": at.date().isoformat(), "recipient": recipient, "what": what, "purpose": purpose}
 
 
-def _print(rows: Sequence[dict[str, str]], columns: Sequence[str], *, as_json: bool, as_csv: bool) -> None:
+def _print(rows: Iterable[dict[str, str]], columns: Sequence[str], *, as_json: bool, as_csv: bool) -> None:
+    """As they come: there may be many."""
+    nothing = True
     if as_csv:
-        sys.stdout.write(csv_of([columns, *([row[name] for name in columns] for row in rows)]))
-        return
+        sys.stdout.write(csv_of([columns]))
     for row in rows:
-        if as_json:
+        nothing = False
+        if as_csv:
+            sys.stdout.write(csv_of([[row[name] for name in columns]]))
+        elif as_json:
             print_json(row)
         else:
             typer.echo("  ".join(one_line(row[name]) for name in columns if row[name]))
-    if not rows and not as_json:
+    if nothing and not as_json and not as_csv:
         typer.echo("nothing")

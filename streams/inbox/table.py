@@ -32,7 +32,7 @@ from streams.inbox.pages.not_taken import not_taken_page
 from streams.inbox.pages.own_sign_in import ask_for_passkey, with_passkey, with_password
 from streams.inbox.pages.paper import due_file, due_page, sheet_of, sheet_page
 from streams.inbox.pages.person import people_page, person_page, search
-from streams.inbox.pages.provider import back_channel, callback, signed_out_page, to_provider
+from streams.inbox.pages.provider import back_channel, callback, front_channel, signed_out_page, to_provider
 from streams.inbox.pages.report import report_file, report_page
 from streams.inbox.pages.review import review_page, settle, take_back_review
 from streams.inbox.pages.session import (
@@ -159,6 +159,7 @@ PAGES: Final[tuple[Page | Open | Call, ...]] = (
     Open("/sign-in/callback", "GET", callback, "signs in"),
     Open("/signed-out", "GET", signed_out_page, "says how to sign in again"),
     Open("/sign-out/back-channel", "POST", back_channel, "the provider signs what it says"),
+    Open("/sign-out/front-channel", "GET", front_channel, "it names a session as only the provider can, and ends it"),
     Open("/mail/stop/{token}", "GET", mail_stop_page, "the link is the right to stop these mails"),
     Open("/mail/stop/{token}", "POST", mail_stop, "the link is the right to stop these mails"),
     Open("/api/v1/openapi.json", "GET", document_page, "describes the API"),

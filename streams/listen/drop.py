@@ -6,6 +6,8 @@ watches a folder; what it had in hand when it ended is gone on with.
 """
 
 import asyncio
+import errno
+import os
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +23,6 @@ from streams.listen.folder_lock import FolderHeld, FolderLock
 from streams.listen.intake import Door
 from streams.listen.senders import Caller
 from streams.run import metrics
-from streams.run.files import private_folder
-from streams.run.problems import SettingsError
 
 log = structlog.get_logger()
 LOOK_SECONDS: Final = 1.0
@@ -84,9 +84,9 @@ class DropFolders:
         """Takes what lies whole in the folder of a feed. One that cannot be taken now holds up no other."""
         folder, trouble = Path(feed.folder), ""
         try:
+            for name in (TAKING, *FileSaid):
+                await asyncio.to_thread(_own_folder, folder / name)
             if feed.folder not in self._locks:
-                for name in (TAKING, *FileSaid):
-                    await asyncio.to_thread(private_folder, folder / name)
                 self._locks[feed.folder] = FolderLock.take(folder / TAKING / LOCK, "handoff listen")
                 await asyncio.to_thread(_give_acks, folder)
             for path in await asyncio.to_thread(self._whole, folder):
@@ -97,7 +97,7 @@ class DropFolders:
             await asyncio.to_thread(self._forget, folder)
         except FolderHeld:
             return
-        except (OSError, SettingsError) as error:
+        except OSError as error:
             trouble = type(error).__name__
         self._say(feed.name, trouble)
 
@@ -147,6 +147,17 @@ class DropFolders:
 
 
 _OURS: Final = frozenset({".ack", ".settled"})
+
+
+def _own_folder(path: Path) -> None:
+    """The folder, made if need be. Who drops files may have put a link in its place, or a folder of their own: what we
+    move, write and forget in it would be another's. Raises `OSError`."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder of our own", path.name)
+    if stat.S_IMODE(status.st_mode) != 0o700:
+        path.chmod(0o700)
 
 
 def _files(folder: Path) -> Iterator[Path]:

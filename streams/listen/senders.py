@@ -90,8 +90,14 @@ class Gatekeeper:
         return any(hmac.compare_digest(shown, token_hash) for token_hash in known)
 
     def sender(self, caller: Caller) -> Sender | None:
-        """Which sender it is; the first that fits."""
-        return next((listed for listed in self._senders().senders if _is(listed, caller)), None)
+        """Which sender it is; the first that fits and whose is each certificate and token that is shown and known. One
+        hospital's certificate beside another's token is nobody's."""
+        senders = self._senders().senders
+        known = [
+            {listed.name for listed in senders if shows(listed, caller)} for shows in (_shows_certificate, _shows_token)
+        ]
+        fitting = (listed for listed in senders if _is(listed, caller))
+        return next((listed for listed in fitting if all(listed.name in names for names in known if names)), None)
 
     def refusal(self, data: bytes, seen: Peek, caller: Caller) -> Reject | None:
         """Why this message is not this caller's to send."""
@@ -126,15 +132,23 @@ def _is(sender: Sender, caller: Caller) -> bool:
         return caller.folder in sender.folders
     if not (sender.by_certificate or sender.networks or sender.token_hashes):
         return False
-    if sender.by_certificate:
-        pinned = caller.fingerprint in sender.fingerprints
-        signed = bool(sender.issuer) and caller.issuer == sender.issuer
-        if not pinned and not (signed and caller.names & {name.casefold() for name in sender.names}):
-            return False
+    if sender.by_certificate and not _shows_certificate(sender, caller):
+        return False
     if sender.networks and not _within(caller.host, sender.networks):
         return False
-    shown = (hmac.compare_digest(caller.token_hash, token_hash) for token_hash in sender.token_hashes)
-    return not sender.token_hashes or any(shown)
+    return not sender.token_hashes or _shows_token(sender, caller)
+
+
+def _shows_certificate(sender: Sender, caller: Caller) -> bool:
+    if caller.fingerprint in sender.fingerprints:
+        return True
+    signed = bool(sender.issuer) and caller.issuer == sender.issuer
+    return signed and bool(caller.names & {name.casefold() for name in sender.names})
+
+
+def _shows_token(sender: Sender, caller: Caller) -> bool:
+    shown = [hmac.compare_digest(caller.token_hash, token_hash) for token_hash in sender.token_hashes]
+    return any(shown)
 
 
 def _within(host: str, networks: tuple[str, ...]) -> bool:

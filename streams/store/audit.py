@@ -25,8 +25,14 @@ _LOCK: Final = 0x61756469746F72  # a number that only the audit uses: rows are c
 _VALUES: Final = ("at_us", "case_manager_id", "what", "alert_id", "enrollee_id", "detail", "origin")
 _COLUMNS: Final = (*_VALUES, "prev_hash", "hash")
 _HEAD: Final = "audit_head"  # the fact that names the newest row
+_UNCHAINED: Final = "audit_unchained"  # the fact that says how many rows there are of before there was a chain
 _SET: Final = "set:"  # begins the name of a set of people, where the id of an alert stands otherwise
 _AT_ONCE: Final = 5_000  # rows of one look
+_NEWEST: Final = select(audit.c.hash).order_by(audit.c.audit_id.desc()).limit(1).scalar_subquery()
+_KEPT: Final = {
+    name: select(facts.c.value).where(facts.c.name == name).scalar_subquery() for name in (_HEAD, _UNCHAINED)
+}
+_ENDS: Final = select(_NEWEST, _KEPT[_HEAD], _KEPT[_UNCHAINED])  # hash of the newest row; what is kept beside the rows
 _BEFORE_ALL: Final = -(2**63)  # ours count from 1; who puts one in before them may have chosen any number
 
 
@@ -137,9 +143,7 @@ def _write(
 def _last(connection: Connection) -> str:
     """The hash that the next row follows: of the newest row, or of one that was taken off the end, so that the gap
     stays. A process of before there was a head may have written rows after it."""
-    newest = select(audit.c.hash).order_by(audit.c.audit_id.desc()).limit(1).scalar_subquery()
-    kept = select(facts.c.value).where(facts.c.name == _HEAD).scalar_subquery()
-    last, head = connection.execute(select(newest, kept)).one()
+    last, head, _ = connection.execute(_ENDS).one()
     if head and head != last:
         there = select(audit.c.audit_id).where(audit.c.hash == head).order_by(audit.c.audit_id.desc()).limit(1)
         if connection.scalar(there) is None:
@@ -211,24 +215,28 @@ class Audit:
         About an enrollee is also what names only a stay of theirs, or a list that they stood on.
         """
         wanted = select(audit).order_by(audit.c.audit_id.desc()).limit(limit)
+        which = _which(enrollee_id=enrollee_id, case_manager_id=case_manager_id, since=since)
         if alert_id:
-            wanted = wanted.where(audit.c.alert_id == alert_id)
-        if case_manager_id:
-            wanted = wanted.where(audit.c.case_manager_id == case_manager_id)
-        if enrollee_id:
-            sets = select(shown_sets.c.set_id).where(shown_sets.c.enrollee_id == enrollee_id)
-            stays = select(alerts.c.alert_id).where(alerts.c.enrollee_id == enrollee_id)
-            by_name = (audit.c.enrollee_id == "") & or_(audit.c.alert_id.in_(sets), audit.c.alert_id.in_(stays))
-            wanted = wanted.where(or_(audit.c.enrollee_id == enrollee_id, by_name))
-        if since is not None:
-            wanted = wanted.where(audit.c.at_us >= to_us(since))
+            which.append(audit.c.alert_id == alert_id)
         with self._database.reading() as connection:
-            return [_row(row) for row in connection.execute(wanted)]
+            return [_row(row) for row in connection.execute(wanted.where(*which))]
+
+    def whole(
+        self, *, enrollee_id: str = "", case_manager_id: str = "", since: datetime | None = None
+    ) -> tuple[int, Iterator[AuditRow]]:
+        """The same without a limit, oldest first and some thousand at a time: how many, and they."""
+        which = _which(enrollee_id=enrollee_id, case_manager_id=case_manager_id, since=since)
+        with self._database.reading() as connection:
+            count = select(func.count(), func.max(audit.c.audit_id)).select_from(audit)
+            rows, newest = connection.execute(count.where(*which)).one()
+        return rows, map(_row, self._all(*which, audit.c.audit_id <= newest) if rows else ())
 
     def verify(self, noted: str = "") -> Verified:
         """Whether the chain holds from first row to last, and the lists of people its rows name are those that were
         shown; `noted`: a head of before that must still be in it."""
-        rows, unchained, last, missing = 0, 0, None, {noted, self._head()} - {""}
+        with self._database.reading() as connection:
+            newest, head, before = connection.execute(_ENDS).one()
+        rows, unchained, last, missing = 0, 0, None, {noted, head or ""} - {""}
         changed_list = self._first_changed_list()
         for row in self._all():
             if not row.hash and last is None:
@@ -236,12 +244,16 @@ class Audit:
                 continue
             values = [getattr(row, name) for name in _VALUES]
             why = ""
-            if row.prev_hash != (last or ""):
+            if last is None and before not in (None, str(unchained)):
+                why = "of the rows before it, which are in no chain, some were put in or taken out"
+            elif row.prev_hash != (last or ""):
                 why = "what stood before it is gone or changed"
             elif row.hash != link(row.prev_hash, values):
                 why = "it was changed"
             elif row.audit_id == changed_list:
                 why = "the list of people it names was changed"
+            elif head and last == head != newest:
+                why = "it was put in after the newest that is known"
             if why:
                 return Verified(rows, unchained, last or "", Broken(row.audit_id, from_us(row.at_us), why))
             rows, last = rows + 1, row.hash
@@ -249,11 +261,6 @@ class Audit:
         if missing:
             return Verified(rows, unchained, last or "", Broken(0, from_us(0), "rows at the end are gone"))
         return Verified(rows, unchained, last or "")
-
-    def _head(self) -> str:
-        """The hash of the newest row, as it was kept beside the rows; "" in a store of before that."""
-        with self._database.reading() as connection:
-            return str(connection.scalar(select(facts.c.value).where(facts.c.name == _HEAD)) or "")
 
     def _first_changed_list(self) -> int | None:
         """The first row that names a list of people which is gone, or is not what its name was made of."""
@@ -281,17 +288,31 @@ class Audit:
                 return
             after = tuple(rows[-1])
 
-    def _all(self) -> Iterator[Any]:
-        """Every row, oldest first, some thousand at a time."""
+    def _all(self, *which: ColumnElement[bool]) -> Iterator[Any]:
+        """Every row, or those, oldest first, some thousand at a time."""
         after = _BEFORE_ALL
         while True:
-            wanted = select(audit).where(audit.c.audit_id > after).order_by(audit.c.audit_id).limit(_AT_ONCE)
+            wanted = select(audit).where(audit.c.audit_id > after, *which).order_by(audit.c.audit_id).limit(_AT_ONCE)
             with self._database.reading() as connection:
                 rows = connection.execute(wanted).all()
             yield from rows
             if len(rows) < _AT_ONCE:
                 return
             after = rows[-1].audit_id
+
+
+def _which(*, enrollee_id: str, case_manager_id: str, since: datetime | None) -> list[ColumnElement[bool]]:
+    which: list[ColumnElement[bool]] = []
+    if case_manager_id:
+        which.append(audit.c.case_manager_id == case_manager_id)
+    if enrollee_id:
+        sets = select(shown_sets.c.set_id).where(shown_sets.c.enrollee_id == enrollee_id)
+        stays = select(alerts.c.alert_id).where(alerts.c.enrollee_id == enrollee_id)
+        by_name = (audit.c.enrollee_id == "") & or_(audit.c.alert_id.in_(sets), audit.c.alert_id.in_(stays))
+        which.append(or_(audit.c.enrollee_id == enrollee_id, by_name))
+    if since is not None:
+        which.append(audit.c.at_us >= to_us(since))
+    return which
 
 
 def _row(row: Any) -> AuditRow:

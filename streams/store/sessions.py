@@ -178,8 +178,12 @@ class Sessions:
         whose = sessions.c.sid == sid if sid else sessions.c.subject == subject
         if sid and subject:
             whose = (sessions.c.subject == subject) & sessions.c.sid.in_(("", sid))
+        theirs = (sessions.c.issuer == issuer) & whose
+        with self._database.reading() as connection:  # anybody may name one that is not there: that writes nothing
+            if connection.scalar(select(sessions.c.token_hash).where(theirs).limit(1)) is None:
+                return 0
         with self._database.writing() as connection:
-            ended = end_where(connection, (sessions.c.issuer == issuer) & whose, now)
+            ended = end_where(connection, theirs, now)
             for case_manager_id in ended:
                 note(connection, now, case_manager_id, Audited.ENDED, detail="by the provider")
         return len(ended)

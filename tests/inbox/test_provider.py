@@ -101,20 +101,23 @@ def test_a_code_brings_who_it_is_and_userinfo_what_the_token_does_not_say(stub):
         provider.close()
 
 
-def test_new_keys_are_asked_for_once_and_not_more_often_than_once_a_minute(stub, monkeypatch):
+def test_new_keys_are_asked_for_at_once_and_not_more_often_than_once_a_minute(stub, monkeypatch):
     trip = Trip.start()
     with stub_provider(stub.answers) as (issuer, asked):
         provider = client_of(issuer)
         stub.answer(issuer, trip, email="a@example.org")
         assert isinstance(provider.account("code", trip, datetime.now(UTC)), Account)
-        stub.new_key("k2")
+        stub.new_key("k2")  # within a minute of the first look at its keys
         stub.answer(issuer, trip, email="a@example.org")
-        for _ in range(5):  # within the minute: the old keys stand, however often somebody asks
+        assert isinstance(provider.account("code", trip, datetime.now(UTC)), Account)
+        stub.new_key("k3")
+        stub.answer(issuer, trip, email="a@example.org")
+        for _ in range(5):  # within a minute of that: the keys stand, however often somebody asks
             assert provider.account("code", trip, datetime.now(UTC)) is TokenFault.UNKNOWN_KEY
-        assert asked.count("/keys") == 1
+        assert asked.count("/keys") == 2
         monkeypatch.setattr(module, "KEYS_AGAIN_SECONDS", 0.0)
         assert isinstance(provider.account("code", trip, datetime.now(UTC)), Account)
-        assert asked.count("/keys") == 2
+        assert asked.count("/keys") == 3
         provider.close()
 
 
@@ -309,6 +312,39 @@ def test_the_provider_s_word_ends_what_it_names_and_nothing_else(tmp_path):
         assert store.audit.read()[0].what is Audited.ENDED
     finally:
         store.close()
+
+
+def test_a_browser_brings_the_provider_s_word_without_a_cookie_and_it_ends_that_session_alone(tmp_path):
+    issuer = "http://127.0.0.1:1"
+    settings = Settings(data_dir=tmp_path, oidc_issuer=issuer, oidc_client_id="inbox", front_page=FRONT)
+    store = open_store(settings)
+    load_people(store)
+    now = datetime.now(UTC)
+    mine, hers, link = (
+        store.sessions.open(who, now, way=Way.PROVIDER, at=at)
+        for who, at in (
+            ("cm-ortiz", AtProvider(issuer, "u1", "s1", "t")),
+            ("cm-ortiz", AtProvider(issuer, "u1", "s2", "t")),
+            ("cm-brown", None),
+        )
+    )
+    framed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate"}
+
+    def said(**asked):
+        answer = client.get("/sign-out/front-channel", params=asked, headers=framed)
+        assert answer.headers["cache-control"] == "no-store"
+        live = [name for name, each in (("mine", mine), ("hers", hers), ("link", link))
+                if store.sessions.find(each.secret, now)]  # fmt: skip
+        return answer.status_code, live
+
+    with served(settings, store, None) as (client, _):
+        every = ["mine", "hers", "link"]
+        assert said() == said(sid="s1") == said(iss=issuer) == said(iss=issuer, sid="") == (400, every)
+        assert said(iss="http://other.example", sid="s1") == (400, every)
+        assert said(iss=issuer, sid="s9") == (200, every)
+        assert said(iss=issuer, sid="s1") == said(iss=issuer, sid="s1") == (200, ["hers", "link"])
+    assert store.audit.read()[0].what is Audited.ENDED
+    store.close()
 
 
 # a provider nobody here wrote, in a real browser

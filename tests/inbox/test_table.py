@@ -27,6 +27,7 @@ FOR_ANYBODY = {
     ("GET", "/sign-in/callback"),
     ("GET", "/signed-out"),
     ("POST", "/sign-out/back-channel"),
+    ("GET", "/sign-out/front-channel"),
     ("GET", "/mail/stop/{token}"),
     ("POST", "/mail/stop/{token}"),
     ("GET", "/api/v1/openapi.json"),

@@ -196,7 +196,11 @@ def test_a_claim_names_one_row_or_none():
     assert row_of({"email": "a.lee@example.org"}, "email", people) is NoRow.NOT_VERIFIED
     assert row_of({"email": "a.lee@example.org", "email_verified": "true"}, "email", people) is NoRow.NOT_VERIFIED
     assert row_of({"email": "b@example.org"} | sure, "email", people) is NoRow.SEVERAL
-    assert row_of({"email": "x@example.org"} | sure, "email", people) is NoRow.NOBODY
+    for other in ("x@example.org", "a.lee@exam\u217cle.org", "a.\u217cee@example.org", "b@example.org\ud800"):
+        assert row_of({"email": other} | sure, "email", people) is NoRow.NOBODY
+    kim = CaseManager(case_manager_id="e21", name="E", role=Role.NURSE, email="kim.ross@example.org")
+    for other in ("\u212aim.ross@example.org", "kim.ro\u017f\u017f@example.org", "kim.ro\u00df@example.org"):
+        assert row_of({"email": other} | sure, "email", [kim]) is NoRow.NOBODY  # other letters: somebody else's address
     assert row_of({"email": ""} | sure, "email", people) is NoRow.NOBODY  # not the row without an address
     assert row_of({"employee": "e20"}, "employee", people) is people[3]
     assert row_of({"employee": 20}, "employee", people) is NoRow.NOBODY

@@ -72,6 +72,26 @@ def batch(*messages: bytes, count: int | None = None) -> bytes:
     return b"FHS|^~\\&\rBHS|^~\\&\r" + b"".join(messages) + f"BTS|{declared}\rFTS|1\r".encode()
 
 
+@pytest.mark.parametrize("name", [drop.TAKING, drop.FileSaid.DONE, drop.FileSaid.FAILED])
+@pytest.mark.parametrize("later", [False, True])
+def test_a_link_in_place_of_our_own_folder_leads_nowhere(rig, tmp_path, name, later):
+    ours = tmp_path / "data"
+    ours.mkdir()
+    (ours / "handoff.db").write_bytes(b"not yours")
+    if later:
+        rig.look()
+        (rig.folder / name).rename(rig.folder / "away")
+    (rig.folder / name).symlink_to(ours)
+    rig.put("a.hl7", message("F1"))
+    rig.look(3)
+    assert [(path.name, path.read_bytes()) for path in ours.iterdir()] == [("handoff.db", b"not yours")]
+    assert rig.ids() == []
+    assert metrics.DROP_UP.labels("mission")._value.get() == 0
+    (rig.folder / name).unlink()
+    rig.look(3)
+    assert rig.ids() == ["F1"]
+
+
 def test_each_form_of_file_is_taken_once_and_answered_beside_it(rig):
     rig.put("a.hl7", frame(message("F1")) + frame(message("F2")))
     rig.put("b.hl7", message("P1", end="\n") + message("P2", end="\n"))

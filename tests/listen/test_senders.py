@@ -174,6 +174,24 @@ def test_of_each_kind_of_proof_one_must_be_shown():
     assert not gate.is_token("other")
 
 
+def test_what_is_shown_of_another_s_makes_it_none_but_that_one():
+    hub = Sender(name="hub", facilities=("*",), networks=("10.0.0.0/24",))
+    ours = Sender(name="ours", facilities=("A",), fingerprints=("ab" * 32,))
+    theirs = Sender(name="theirs", facilities=("B",), token_hashes=(DIGEST,))
+    twice = Sender(name="twice", facilities=("C",), fingerprints=("cd" * 32,), token_hashes=(DIGEST,))
+    gate = keeper(hub, theirs, ours, twice)
+    for fingerprint_, token_hash, name in (
+        ("", "", "hub"),
+        ("ef" * 32, "0" * 64, "hub"),  # nobody's: they say nothing
+        ("ab" * 32, "", "ours"),  # not the first whose network it is in
+        ("", DIGEST, "theirs"),
+        ("ab" * 32, DIGEST, ""),  # whose is it?
+        ("cd" * 32, DIGEST, "twice"),
+    ):
+        sender = gate.sender(Caller("10.0.0.9", fingerprint_, token_hash=token_hash))
+        assert (sender.name if sender else "") == name, (fingerprint_[:2], token_hash)
+
+
 def test_a_file_is_known_by_its_folder_and_a_connection_by_the_rest():
     both = Sender(name="both", facilities=("A",), fingerprints=("ab" * 32,), folders=("/srv/both",))
     files = Sender(name="files", facilities=("A",), folders=("/srv/files",))

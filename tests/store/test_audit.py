@@ -10,6 +10,10 @@ from streams.store import Store
 from streams.store.audit import ORIGIN, Audited, link
 from tests.rigs.store import NOW, store, store_url  # noqa: F401
 
+GONE = "what stood before it is gone or changed"
+MOVE = "UPDATE audit SET audit_id = {1} WHERE audit_id = {0}"
+UNCHAINED = "of the rows before it, which are in no chain, some were put in or taken out"
+
 
 def fill(store):  # noqa: F811
     for number in range(5):
@@ -28,6 +32,18 @@ def test_rows_are_found_by_person_user_and_moment(store: Store) -> None:  # noqa
     assert {row.origin for row in store.audit.read()} == {"10.1.2.3, session ab12"}
 
 
+def test_all_of_it_is_read_oldest_first_some_at_a_time(store: Store, monkeypatch) -> None:  # noqa: F811
+    monkeypatch.setattr("streams.store.audit._AT_ONCE", 3)
+    assert store.audit.whole()[0] == 0
+    fill(store)
+    for asked in ({"enrollee_id": "E1"}, {"case_manager_id": "brown"}, {"since": NOW + timedelta(minutes=3)}, {}):
+        newest_first = store.audit.read(**asked)
+        count, rows = store.audit.whole(**asked)
+        store.audit.write("brown", Audited.READ_AUDIT, NOW + timedelta(days=1), enrollee_id="E1")  # the look itself
+        assert list(rows) == newest_first[::-1]
+        assert count == len(newest_first)
+
+
 def test_a_whole_chain_is_whole_and_its_head_can_be_noted(store: Store) -> None:  # noqa: F811
     assert store.audit.verify() == (0, 0, "", None)
     fill(store)
@@ -43,15 +59,19 @@ def test_a_whole_chain_is_whole_and_its_head_can_be_noted(store: Store) -> None:
         ("UPDATE audit SET detail = 'nothing' WHERE audit_id = 3", 3, "it was changed"),
         ("UPDATE audit SET case_manager_id = 'brown' WHERE audit_id = 1", 1, "it was changed"),
         ("UPDATE audit SET at_us = at_us + 1 WHERE audit_id = 7", 7, "it was changed"),
-        ("DELETE FROM audit WHERE audit_id = 4", 5, "what stood before it is gone or changed"),
-        ("DELETE FROM audit WHERE audit_id <= 2", 3, "what stood before it is gone or changed"),
+        ("DELETE FROM audit WHERE audit_id = 4", 5, GONE),
+        ("DELETE FROM audit WHERE audit_id <= 2", 3, GONE),
         ("UPDATE audit SET hash = '' WHERE audit_id = 5", 5, "it was changed"),
+        (f"{MOVE.format(4, 0)};{MOVE.format(6, 4)};{MOVE.format(0, 6)}", 4, GONE),  # two swapped
+        (MOVE.format(2, 100), 3, GONE),  # taken out and put in at the end
+        ("INSERT INTO audit (audit_id, at_us, case_manager_id, what) VALUES (0, 1, 'x', 'auto')", 1, UNCHAINED),
     ],
 )
 def test_what_was_changed_or_taken_out_shows_at_its_place(store: Store, done, row, why) -> None:  # noqa: F811
     fill(store)
     with store.database.writing() as connection:
-        connection.execute(text(done))
+        for statement in done.split(";"):
+            connection.execute(text(statement))
     broken = store.audit.verify().broken
     assert broken is not None
     assert (broken.audit_id, broken.why) == (row, why)
@@ -81,7 +101,10 @@ def test_rows_that_an_older_process_wrote_after_the_head_are_followed(store: Sto
     fill(store)
     with store.database.writing() as connection:
         first = connection.execute(text("SELECT hash FROM audit WHERE audit_id = 3")).scalar()
-        connection.execute(text(f"UPDATE facts SET value = '{first}'"))
+        connection.execute(text(f"UPDATE facts SET value = '{first}' WHERE name = 'audit_head'"))
+    broken = store.audit.verify().broken  # until then it might be anybody's
+    assert broken is not None
+    assert (broken.audit_id, broken.why) == (4, "it was put in after the newest that is known")
     store.audit.write("ortiz", Audited.READ_LIST, NOW)
     assert (store.audit.verify().rows, store.audit.verify().broken) == (8, None)
 
@@ -129,6 +152,7 @@ def test_a_row_put_in_before_all_others_is_one_of_before_there_was_a_chain_or_br
 def test_rows_of_before_there_was_a_chain_are_counted_and_break_nothing(store: Store) -> None:  # noqa: F811
     with store.database.writing() as connection:
         connection.execute(text("INSERT INTO audit (at_us, case_manager_id, what) VALUES (1, 'old', 'read_list')"))
+        connection.execute(text("UPDATE facts SET value = '1' WHERE name = 'audit_unchained'"))  # as when it began
     fill(store)
     chain = store.audit.verify()
     assert (chain.rows, chain.unchained, chain.broken) == (7, 1, None)

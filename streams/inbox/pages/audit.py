@@ -1,12 +1,13 @@
 """The audit, for whoever may look at it: what was asked for is posted, so that no id stands in an address."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from streams.store.audit import COLUMNS, Audited, AuditRow
+from streams.store.audit import COLUMNS, Audited
 from streams.words import times as time_words
 from streams.words.spreadsheet import csv_of
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from streams.inbox.request import Inbox, Reader
 
 SHOWN: Final = 200
-IN_CSV: Final = 50_000
+LINES_AT_ONCE: Final = 500  # of the CSV
 _SPANS: Final = {"1": "a day", "7": "a week", "31": "a month", "366": "a year", "2196": "six years"}  # by days
 
 
@@ -31,7 +32,8 @@ async def audit_search(inbox: "Inbox", visit: "Visit") -> Response:
 
 def shown(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -> Response:
     now = datetime.now(UTC)
-    rows = looked_up(inbox, reader, person, user, days, SHOWN)
+    rows = inbox.store.audit.read(enrollee_id=person, case_manager_id=user, since=since_of(days), limit=SHOWN)
+    note_look(inbox, reader, person, len(rows))
     lines = [
         {
             "at": time_words.moment(row.at, now, inbox.desk.zone),
@@ -62,17 +64,20 @@ def who_of(inbox: "Inbox", who: str) -> str:
 
 
 def in_csv(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str) -> Response:
-    rows = looked_up(inbox, reader, person, user, days, IN_CSV)
-    text = csv_of([COLUMNS, *(row.said().values() for row in rows)])
+    """All rows asked for, oldest first, as they come."""
+    count, rows = inbox.store.audit.whole(enrollee_id=person, case_manager_id=user, since=since_of(days))
+    note_look(inbox, reader, person, count)
+    cells = chain([COLUMNS], (row.said().values() for row in rows))
+    lines = iter(lambda: csv_of(islice(cells, LINES_AT_ONCE)), "")
     headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def looked_up(inbox: "Inbox", reader: "Reader", person: str, user: str, days: str, most: int) -> list[AuditRow]:
-    """The rows asked for, newest first; that somebody asked is a row."""
-    now = datetime.now(UTC)
-    since = now - timedelta(days=int(days) if days in _SPANS else 1)
-    rows = inbox.store.audit.read(enrollee_id=person, case_manager_id=user, since=since, limit=most)
-    who = reader.person.case_manager_id
-    inbox.store.audit.write(who, Audited.READ_AUDIT, now, enrollee_id=person, detail=f"{len(rows)} rows")
-    return rows
+def since_of(days: str) -> datetime:
+    return datetime.now(UTC) - timedelta(days=int(days) if days in _SPANS else 1)
+
+
+def note_look(inbox: "Inbox", reader: "Reader", person: str, count: int) -> None:
+    """That somebody asked is a row."""
+    who, now = reader.person.case_manager_id, datetime.now(UTC)
+    inbox.store.audit.write(who, Audited.READ_AUDIT, now, enrollee_id=person, detail=f"{count} rows")

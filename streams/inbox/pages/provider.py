@@ -140,3 +140,19 @@ async def back_channel(inbox: "Inbox", request: Request) -> Response:
     ended = await run_in_threadpool(inbox.store.sessions.end_at, said.issuer, said.sid, said.subject, now)
     log.info("back_channel_logout", sessions=ended)
     return Response(status_code=200)
+
+
+async def front_channel(inbox: "Inbox", request: Request) -> Response:
+    """The provider has a browser say that its session is over (OpenID Connect Front-Channel Logout 1.0, 2 and 3).
+
+    What says so is a frame on the provider's page, to which a browser gives no cookie of ours (SameSite): the session
+    is known by `iss` and `sid`, which only the provider, its clients and the ID token have, and it ends, no more.
+    """
+    if inbox.provider is None:
+        return PlainTextResponse("not here", 404)
+    issuer, sid = (request.query_params.get(name, "") for name in ("iss", "sid"))
+    if issuer != inbox.provider.issuer or not sid:
+        return JSONResponse({"error": "invalid_request"}, 400)
+    ended = await run_in_threadpool(inbox.store.sessions.end_at, issuer, sid, "", datetime.now(UTC))
+    log.info("front_channel_logout", sessions=ended)
+    return Response(status_code=200)

@@ -31,7 +31,7 @@ from streams.run.settings import Settings
 SECONDS: Final = 8.0
 READ_AT_MOST: Final = 300_000
 KEPT_SECONDS: Final = 3_600.0  # what discovery and keys said
-KEYS_AGAIN_SECONDS: Final = 60.0  # a key that does not fit asks for them anew, not more often than so
+KEYS_AGAIN_SECONDS: Final = 60.0  # a key that does not fit asks for them anew, at once, but not more often than so
 AWAY_SECONDS: Final = 10.0  # what did not answer is not asked again so soon
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 CALLBACK: Final = "/sign-in/callback"
@@ -93,6 +93,7 @@ class Provider:
         self._said_at = float("-inf")
         self._keys: tuple[SigningKey, ...] = ()
         self._keys_at = float("-inf")
+        self._anew_at = float("-inf")  # when keys were asked for because none fitted
         self._away_until = float("-inf")
         self._away_why = ""
 
@@ -179,17 +180,19 @@ class Provider:
     def _verified(self, token: str) -> dict[str, Any] | TokenFault:
         """The claims of a token. A provider may change its key under the old name, or name none: keys are asked for
         again where the signature fits none, too."""
-        claims = verified(token, self._signing_keys(KEPT_SECONDS))
+        claims = verified(token, self._signing_keys())
         if claims in (TokenFault.UNKNOWN_KEY, TokenFault.SIGNATURE):
-            claims = verified(token, self._signing_keys(KEYS_AGAIN_SECONDS))
+            claims = verified(token, self._signing_keys(anew=True))
         return claims
 
-    def _signing_keys(self, at_most: float) -> tuple[SigningKey, ...]:
+    def _signing_keys(self, *, anew: bool = False) -> tuple[SigningKey, ...]:
         where = str(self.discover()["jwks_uri"])
         with self._lock:
-            if time.monotonic() - self._keys_at > at_most:
+            asked, kept = (self._anew_at, KEYS_AGAIN_SECONDS) if anew else (self._keys_at, KEPT_SECONDS)
+            if time.monotonic() - asked > kept:
                 self._keys = signing_keys(self._fetched(where))
                 self._keys_at = time.monotonic()
+                self._anew_at = self._keys_at if anew else self._anew_at
             return self._keys
 
     def _fetched(self, where: str) -> dict[str, Any]:

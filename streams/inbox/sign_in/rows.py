@@ -30,9 +30,15 @@ def row_of(claims: Mapping[str, Any], claim: str, people: Iterable[CaseManager])
     if claim == EMAIL:
         if claims.get("email_verified") is not True:
             return NoRow.NOT_VERIFIED
-        rows = [person for person in people if person.email.strip().casefold() == said.strip().casefold()]
+        rows = [person for person in people if _folded(person.email) == _folded(said)]
     else:
         rows = [person for person in people if person.case_manager_id == said.strip()]
     if len(rows) == 1:
         return rows[0]
     return NoRow.SEVERAL if rows else NoRow.NOBODY
+
+
+def _folded(address: str) -> bytes:
+    """An address as it is compared. Only ASCII letters have a case here: Unicode's own rules make `K` of a Kelvin sign
+    and `s` of a long one, which stand in other people's addresses."""
+    return address.strip().encode("utf-8", "surrogatepass").lower()
