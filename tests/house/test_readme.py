@@ -7,6 +7,7 @@ import ast
 import os
 import re
 from collections.abc import Iterable
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,13 @@ def _kept() -> str:
     return _table(("what", "how long", "says"), [(each.what, each.long(settings), each.by) for each in KEPT])
 
 
+def _reasons() -> str:
+    rows = [(f"`{reason}`", reason_words.reason(reason)) for reason in Reason]
+    half = (len(rows) + 1) // 2
+    beside = zip_longest(rows[:half], rows[half:], fillvalue=("", ""))
+    return _table(("reason", "in words") * 2, [left + right for left, right in beside])
+
+
 def _pages() -> str:
     rows = [
         (f"`{row.path}`", _who(row.who) + (", in the demo" if row.demo else ""), row.says)
@@ -124,9 +132,7 @@ BLOCKS = {
     "endings": lambda: _words(Ending),
     "rejects": lambda: _words(RejectCode),
     "csv columns": lambda: _words(COLUMNS),
-    "reasons": lambda: _table(
-        ("reason", "in words"), [(f"`{reason}`", reason_words.reason(reason)) for reason in Reason]
-    ),
+    "reasons": _reasons,
     "settings": _settings,
     "metrics": _metrics,
     "commands": _commands,
