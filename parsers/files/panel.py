@@ -172,18 +172,9 @@ class PanelReader:
 
     def _check(self, line: int, raw: tuple[str, ...]) -> PanelRow | list[RowFault]:
         """The hot path: a good line passes through here and nothing else."""
-        faults: list[RowFault] = []  # the line cannot be loaded
+        faults = list(_scientific(raw)) if self._suspect else []  # the line cannot be loaded
         mild: list[RowFault] = []  # the cell cannot be used
-        if self._suspect:
-            faults.extend(_scientific(raw))
-        cells = list(raw)
-        for place, memo in self._memos:
-            value = memo[cells[place]]
-            if isinstance(value, str):
-                cells[place] = value
-            else:
-                column = COLUMNS[PANEL_HEADER[place]]
-                cells[place] = fixed(value, faults if column.day else mild) or column.stand_in
+        cells = self._read_cells(raw, faults, mild)
         enrollee_id, practice_id, last_name, first_name, born, starts, ends = _CHECKED(cells)
         if not born or not enrollee_id or not practice_id or not (last_name or first_name):
             faults.extend(_missing(raw, faults))
@@ -191,8 +182,7 @@ class PanelReader:
             reason = f"the same enrollee_id stands in line {self._first_line[enrollee_id]}"
             faults.append(RowFault("enrollee_id", RowCode.DUPLICATE_ID, reason))
         if self._practices is not None and practice_id not in self._practices and practice_id:
-            reason = "no such practice in the directory"
-            faults.append(RowFault("practice_id", RowCode.UNKNOWN_PRACTICE, reason))
+            faults.append(RowFault("practice_id", RowCode.UNKNOWN_PRACTICE, "no such practice in the directory"))
         if starts and ends and ends < starts:
             faults.append(RowFault("effective_to", RowCode.DATES_REVERSED, "lies before effective_from"))
         if starts and starts < born:
@@ -204,18 +194,35 @@ class PanelReader:
             text = cells[place]
             if text and not plain.fullmatch(text):
                 cells[place] = fixed(read(text), mild)
-        if faults or mild:
-            swaps = self._swapped(raw, [*faults, *mild])
-            if faults or swaps:
-                named = {column for swap in swaps for column in swap.column.split(" and ")}
-                return [*swaps, *(fault for fault in faults if fault.column not in named)]
-            for fault in mild:
-                self._note(line, fault)
+        if (faults or mild) and (rejected := self._judge(line, raw, faults, mild)):
+            return rejected
         self._first_line[enrollee_id] = line
         if self._practices is None:
             first, count = self._practice_lines.get(practice_id, (line, 0))
             self._practice_lines[practice_id] = (first, count + 1)
         return PanelRow._make(cells)
+
+    def _read_cells(self, raw: tuple[str, ...], faults: list[RowFault], mild: list[RowFault]) -> list[str]:
+        """The cells of `raw`, with those of columns of few different texts read; what is wrong joins the faults."""
+        cells = list(raw)
+        for place, memo in self._memos:
+            value = memo[cells[place]]
+            if isinstance(value, str):
+                cells[place] = value
+            else:
+                column = COLUMNS[PANEL_HEADER[place]]
+                cells[place] = fixed(value, faults if column.day else mild) or column.stand_in
+        return cells
+
+    def _judge(self, line: int, raw: tuple[str, ...], faults: list[RowFault], mild: list[RowFault]) -> list[RowFault]:
+        """Why the line is rejected, cells in each other's place first; nothing where it is loaded, with notes."""
+        swaps = self._swapped(raw, [*faults, *mild])
+        if faults or swaps:
+            named = {column for swap in swaps for column in swap.column.split(" and ")}
+            return [*swaps, *(fault for fault in faults if fault.column not in named)]
+        for fault in mild:
+            self._note(line, fault)
+        return []
 
     def _note(self, line: int, fault: RowFault) -> None:
         self.notes[fault.column, fault.code] += 1

@@ -63,12 +63,25 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         key=lambda stay: (stay.status != StayStatus.ENTERED_IN_ERROR, _begin(stay)),
         reverse=True,
     )
+    return (
+        _that_became_this(event, own)
+        or _by_key(event, own)
+        or _by_another_number(event, own)
+        or _by_place_and_time(event, own)
+    )
+
+
+def _that_became_this(event: Event, own: Sequence[Stay]) -> Stay | None:
+    """An A06 may say in MRG which visit became this one."""
+    if not event.prior or event.kind not in STARTS:
+        return None
+    former = [key for key in (event.prior.visit, event.prior.account) if key]
+    return next((stay for key in former for stay in own if key_in(key, stay.keys)), None)
+
+
+def _by_key(event: Event, own: Sequence[Stay]) -> Stay | None:
+    """Of several stays under one key the one that began in the same minute."""
     number = visit_key(event)
-    if event.prior and event.kind in STARTS:  # A06 may say in MRG which visit became this one
-        for former in (event.prior.visit, event.prior.account):
-            for stay in own:
-                if former and key_in(former, stay.keys):
-                    return stay
     begun = next((key for key in event.stay_keys if key.system.startswith("admitted|")), None)
     for key in event.stay_keys:
         keyed = [
@@ -80,19 +93,21 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         ]
         if keyed:
             return next((stay for stay in keyed if begun and key_in(begun, stay.keys)), keyed[0])
+    return None
+
+
+def _by_another_number(event: Event, own: Sequence[Stay]) -> Stay | None:
     for stay in own:
         if (also := also_numbered(event, stay)) and not _another_time(event, stay, also):
             return stay
+    return None
+
+
+def _by_place_and_time(event: Event, own: Sequence[Stay]) -> Stay | None:
+    """What fits at the facility, the first of these that does; `same`: nothing they say makes it another stay."""
     near = [stay for stay in own if is_near(event, stay)]
-    same = [
-        stay
-        for stay in near
-        if not other_number(number, stay) and not other_account(event, stay) and _same_sort(event, stay)
-    ]
-    if event.visit and event.visit.encounter_class in TOLD_CLASSES:  # a clinic visit that is open, too, comes last
-        same.sort(key=lambda stay: bool(stay.registers.encounter_class) and stay.encounter_class not in TOLD_CLASSES)
-    if admitted := event.visit.admitted_at if event.visit else None:
-        same.sort(key=lambda stay: abs(admitted - (stay.started_at or admitted)))
+    same = _likeliest_first(event, near)
+    moved = [stay for stay in own if _moved_and_left(event, stay)]
     for among, fits in (
         (same, _ended_then),
         (near, _goes_on),
@@ -104,12 +119,28 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
         (near, _was_planned),
         (same, _cancelled_just_now),
         (same, _deleted_with_the_person),
-        ([stay for stay in own if _moved_and_left(event, stay)], _is_open),
+        (moved, _is_open),
     ):
         for stay in among:
             if fits(event, stay):
                 return stay
     return None
+
+
+def _likeliest_first(event: Event, near: Iterable[Stay]) -> list[Stay]:
+    """Of stays near by, those of no other number, account or sort; who began nearest to PV1-44 first, and a clinic
+    visit that is open, too, last."""
+    number, visit = visit_key(event), event.visit
+    same = [
+        stay
+        for stay in near
+        if not other_number(number, stay) and not other_account(event, stay) and _same_sort(event, stay)
+    ]
+    if visit and visit.encounter_class in TOLD_CLASSES:
+        same.sort(key=lambda stay: bool(stay.registers.encounter_class) and stay.encounter_class not in TOLD_CLASSES)
+    if visit and (admitted := visit.admitted_at):
+        same.sort(key=lambda stay: abs(admitted - (stay.started_at or admitted)))
+    return same
 
 
 def anew(event: Event, enrollee_id: str, stays: Sequence[Stay]) -> bool:
