@@ -62,6 +62,8 @@ class Connection:
         self._window = asyncio.Semaphore(WINDOW)
         self._reading: asyncio.Task[Closed] | None = None
         self._said_unframed = False
+        self._first = b""  # of all its bytes
+        self._outside = 0  # bytes since the last frame
         self._outcome = Closed.LOST
         self.held = 0
         self.unfinished = 0
@@ -125,50 +127,19 @@ class Connection:
 
     async def _read(self) -> Closed:
         loop = asyncio.get_running_loop()
-        settings = self._settings
         decoder = self._decoder
         since = loop.time()  # of the unfinished frame's first bytes, else of the last bytes at all
-        outside = 0  # bytes since the last frame
-        first = b""
         while True:
             await self._limits.room()
             in_frame = decoder.open
-            try:
-                async with asyncio.timeout_at(since + (settings.frame_seconds if in_frame else settings.idle_seconds)):
-                    data = await self._reader.read(_READ_BYTES)
-            except TimeoutError:
-                return self._out_of_time() if in_frame else Closed.IDLE
-            except OSError:
-                return Closed.LOST
-            if not data:
-                for fault in decoder.finish():
-                    metrics.REFUSED.labels(fault.code).inc()
-                return Closed.IN_FRAME if in_frame else Closed.PEER
-            first = first or data[:1]
-            whole = False
-            for at in range(0, len(data), _BITE_BYTES):
-                if at:
-                    await asyncio.sleep(0)
-                bite = data[at : at + _BITE_BYTES]
-                items = decoder.feed(bite)
-                self._count_unfinished()
-                whole = whole or bool(items)
-                outside += len(bite)
-                for number, item in enumerate(items, 1):
-                    if number % _TURN == 0:
-                        await asyncio.sleep(0)
-                    if not isinstance(item, FrameFault) or item.code not in _NO_FRAME:
-                        outside = 0
-                        await self._take(item)
-                    elif item.code is RejectCode.NOT_MLLP:
-                        metrics.REFUSED.labels(item.code).inc()
-                        if first.isalpha():
-                            self._writer.write(_HTTP_ANSWER)
-                        return Closed.NOT_MLLP
-                    else:
-                        await self._garbage(item)
-                outside = 0 if decoder.in_frame else outside
-            if outside > _GARBAGE_BYTES:
+            data = await self._bytes(since, in_frame=in_frame)
+            if isinstance(data, Closed):
+                return data
+            self._first = self._first or data[:1]
+            whole = await self._decode(data)
+            if isinstance(whole, Closed):
+                return whole
+            if self._outside > _GARBAGE_BYTES:
                 for fault in decoder.finish():
                     await self._garbage(dataclasses.replace(fault, unframed=True))
                 return Closed.NOT_MLLP
@@ -176,6 +147,54 @@ class Connection:
                 self.place.heard = loop.time()
             if not (in_frame and decoder.open and not whole):
                 since = loop.time()
+
+    async def _bytes(self, since: float, *, in_frame: bool) -> bytes | Closed:
+        """What the peer sends next; or how it ended, which it does by saying nothing for too long as well."""
+        longest = self._settings.frame_seconds if in_frame else self._settings.idle_seconds
+        try:
+            async with asyncio.timeout_at(since + longest):
+                data = await self._reader.read(_READ_BYTES)
+        except TimeoutError:
+            return self._out_of_time() if in_frame else Closed.IDLE
+        except OSError:
+            return Closed.LOST
+        if data:
+            return data
+        for fault in self._decoder.finish():
+            metrics.REFUSED.labels(fault.code).inc()
+        return Closed.IN_FRAME if in_frame else Closed.PEER
+
+    async def _decode(self, data: bytes) -> bool | Closed:
+        """Takes what is in `data`, in bites so that others get their turn: whether any frame, or fault, became whole;
+        or that this is no MLLP at all."""
+        whole = False
+        for at in range(0, len(data), _BITE_BYTES):
+            if at:
+                await asyncio.sleep(0)
+            bite = data[at : at + _BITE_BYTES]
+            items = self._decoder.feed(bite)
+            self._count_unfinished()
+            whole = whole or bool(items)
+            self._outside += len(bite)
+            for number, item in enumerate(items, 1):
+                if number % _TURN == 0:
+                    await asyncio.sleep(0)
+                if not isinstance(item, FrameFault) or item.code not in _NO_FRAME:
+                    self._outside = 0
+                    await self._take(item)
+                elif item.code is RejectCode.NOT_MLLP:
+                    self._refuse_other_protocol(item)
+                    return Closed.NOT_MLLP
+                else:
+                    await self._garbage(item)
+            if self._decoder.in_frame:
+                self._outside = 0
+        return whole
+
+    def _refuse_other_protocol(self, fault: FrameFault) -> None:
+        metrics.REFUSED.labels(fault.code).inc()
+        if self._first.isalpha():
+            self._writer.write(_HTTP_ANSWER)
 
     async def _garbage(self, fault: FrameFault) -> None:
         """Bytes outside a frame: counted, and answered where a header and an end came, for then somebody waits."""
