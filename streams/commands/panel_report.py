@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.console import Console
 
+from parsers.files.panel import PanelReader
 from parsers.files.row_faults import RowCode
 from streams.commands.panel_reading import Reading
 from streams.commands.printing import print_json
@@ -89,8 +90,26 @@ def _lines(
     late: Late,
     path: str,
 ) -> Iterator[str]:
-    reader = reading.reader
-    total = good + reading.rejected
+    yield from _rejected(reading, good + reading.rejected)
+    yield from _noted(reading.reader)
+    if no_directory:
+        yield "no directory is loaded, so practice_id was not checked (handoff directory load)"
+    if path:
+        yield f"rejected lines with reasons: {path} (correct them there, then: handoff panel load --delta {path})"
+    if report is not None and report.refused:
+        yield (
+            f"nothing was loaded: {report.ended:,} people ({report.end_share:.1%} of the panel) are not in this file "
+            "and would leave the panel. If that is right, load it again with --force; if the file holds only changes, "
+            "with --delta."
+        )
+    elif report is not None:
+        yield from _loaded(report, stale, kept, late)
+    elif reading.reject_file is not None:
+        yield "nothing was loaded: no line is good"
+
+
+def _rejected(reading: Reading, total: int) -> Iterator[str]:
+    good = total - reading.rejected
     yield f"{total:,} {'line' if total == 1 else 'lines'}: {good:,} good, {reading.rejected:,} rejected"
     for reject in reading.rejects[:SHOWN]:
         what = "; ".join(f"{fault.column + ': ' if fault.column else ''}{fault.reason}" for fault in reject.faults)
@@ -102,27 +121,18 @@ def _lines(
     for (columns, code), count in reading.reject_counts.items():
         if code is RowCode.COLUMNS_SWAPPED and count > SWAPPED_SHARE * total:
             yield f"nearly every line has {columns} swapped: is the header line wrong?"
+
+
+def _noted(reader: PanelReader) -> Iterator[str]:
     for note in {(note.column, note.code): note for note in reversed(reader.note_samples)}.values():
         count = reader.notes[note.column, note.code]
         where = f"{note.column} of " if note.column else ""
         yield f"  {where}{count:,} {'line' if count == 1 else 'lines'} (first: {note.line}): {note.reason}"
     if reader.extra:
         yield f"columns that were not read (unknown, or there twice): {', '.join(reader.extra)}"
-    if no_directory:
-        yield "no directory is loaded, so practice_id was not checked (handoff directory load)"
-    if path:
-        yield f"rejected lines with reasons: {path} (correct them there, then: handoff panel load --delta {path})"
-    if report is None:
-        if reading.reject_file is not None:
-            yield "nothing was loaded: no line is good"
-        return
-    if report.refused:
-        yield (
-            f"nothing was loaded: {report.ended:,} people ({report.end_share:.1%} of the panel) are not in this file "
-            "and would leave the panel. If that is right, load it again with --force; if the file holds only changes, "
-            "with --delta."
-        )
-        return
+
+
+def _loaded(report: PanelReport, stale: str, kept: int, late: Late) -> Iterator[str]:
     yield (
         f"loaded ({report.mode}): {report.added:,} added, {report.changed:,} changed ({report.moved:,} of them moved "
         f"to another practice), {report.ended:,} ended; {report.size:,} on the panel"

@@ -7,7 +7,7 @@ on the panel, most of them relatives or namesakes of somebody who is.
 
 import random
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -106,64 +106,82 @@ class World:
         rng = self.rng
         count = 0
         while count < self.size:
-            last, home = self.last(), self.home()
-            members = [self.person(last, home, birth=self.birth(20, 85)) for _ in range(rng.choice((1, 1, 2)))]
-            mother = next((each.enrollee_id for each in members if each.sex == "F"), "")
-            children = []
-            if rng.random() < 0.5:
-                children = [
-                    self.person(last, home, birth=self.birth(0, 19))._replace(mother_enrollee_id=mother)
-                    for _ in range(rng.choice((1, 1, 2, 3)))
-                ]
-            if children and rng.random() < 0.06:
-                eldest = children[0]
-                twin = self.person(
-                    last, home, birth=eldest.birth_date, sex=rng.choice((eldest.sex, eldest.sex, "F", "M"))
-                )
-                if rng.random() < 0.3 and eldest.first[:1] not in "Aeiou":
-                    twin = twin._replace(first=rng.choice("BDJKLMRT") + eldest.first[1:].lower())
-                if twin.first != eldest.first:
-                    children.append(twin._replace(mother_enrollee_id=mother, phone=eldest.phone))
-            men = [each for each in members if each.sex == "M"]
-            if men and rng.random() < 0.05:
-                father = men[0]
-                son = self.person(last, home, sex="M", first=father.first, birth=self.birth(0, 40))._replace(
-                    phone=father.phone
-                )
-                if rng.random() < 0.5:
-                    members[members.index(father)] = father._replace(suffix="Sr")
-                    son = son._replace(suffix="Jr")
-                children.append(son)
-            family = members + children
-            if len(family) > 1 and rng.random() < 0.01:
-                family = [each._replace(ssn=family[0].ssn) for each in family]
-            if rng.random() < 0.03:
-                who = rng.randrange(len(family))
-                left = family[who]
-                same = [each for each in family if each is not left]
-                kind = "sibling"
-                for each in same:
-                    if each.birth_date == left.birth_date:
-                        kind, same = "twin", [each]
-                        break
-                    if each.first == left.first:
-                        kind, same = "jr_sr", [each]
-                if same:
-                    del family[who]
-                    self.absent.append(Absent(kind, left, same[0].enrollee_id))
-            for each in list(family):
-                if rng.random() < 0.01:
-                    other = self.person(each.last, self.home(), sex=each.sex, birth=each.birth_date, first=each.first)
-                    if rng.random() < 0.5:
-                        family.append(other)
-                    else:
-                        self.absent.append(Absent("namesake", other, each.enrollee_id))
-            for each in family:
+            for each in self._family():
                 if count == self.size:
                     return
                 count += 1
                 married = each.sex == "F" and rng.random() < 0.03
                 yield each._replace(former_names=((self.last(), ""),)) if married else each
+
+    def _family(self) -> list[PanelRecord]:
+        """Who lives in one home, and their namesakes elsewhere."""
+        rng = self.rng
+        last, home = self.last(), self.home()
+        members = [self.person(last, home, birth=self.birth(20, 85)) for _ in range(rng.choice((1, 1, 2)))]
+        children = self._children(last, home, members)
+        men = [each for each in members if each.sex == "M"]
+        if men and rng.random() < 0.05:
+            father = men[0]
+            son = self.person(last, home, sex="M", first=father.first, birth=self.birth(0, 40))._replace(
+                phone=father.phone
+            )
+            if rng.random() < 0.5:
+                members[members.index(father)] = father._replace(suffix="Sr")
+                son = son._replace(suffix="Jr")
+            children.append(son)
+        family = members + children
+        if len(family) > 1 and rng.random() < 0.01:
+            family = [each._replace(ssn=family[0].ssn) for each in family]
+        if rng.random() < 0.03:
+            self._leave_one_out(family)
+        self._add_namesakes(family)
+        return family
+
+    def _children(self, last: str, home: Home, parents: Sequence[PanelRecord]) -> list[PanelRecord]:
+        """None to three of them, the eldest sometimes with a twin."""
+        rng = self.rng
+        mother = next((each.enrollee_id for each in parents if each.sex == "F"), "")
+        if rng.random() >= 0.5:
+            return []
+        children = [
+            self.person(last, home, birth=self.birth(0, 19))._replace(mother_enrollee_id=mother)
+            for _ in range(rng.choice((1, 1, 2, 3)))
+        ]
+        if rng.random() < 0.06:
+            eldest = children[0]
+            twin = self.person(last, home, birth=eldest.birth_date, sex=rng.choice((eldest.sex, eldest.sex, "F", "M")))
+            if rng.random() < 0.3 and eldest.first[:1] not in "Aeiou":
+                twin = twin._replace(first=rng.choice("BDJKLMRT") + eldest.first[1:].lower())
+            if twin.first != eldest.first:
+                children.append(twin._replace(mother_enrollee_id=mother, phone=eldest.phone))
+        return children
+
+    def _leave_one_out(self, family: list[PanelRecord]) -> None:
+        """One of several is not enrolled; the most like of the others is whom they may be taken for."""
+        who = self.rng.randrange(len(family))
+        left = family[who]
+        same = [each for each in family if each is not left]
+        kind = "sibling"
+        for each in same:
+            if each.birth_date == left.birth_date:
+                kind, same = "twin", [each]
+                break
+            if each.first == left.first:
+                kind, same = "jr_sr", [each]
+        if same:
+            del family[who]
+            self.absent.append(Absent(kind, left, same[0].enrollee_id))
+
+    def _add_namesakes(self, family: list[PanelRecord]) -> None:
+        """Of the same names, sex and birth date in another home, half of them not enrolled."""
+        rng = self.rng
+        for each in list(family):
+            if rng.random() < 0.01:
+                other = self.person(each.last, self.home(), sex=each.sex, birth=each.birth_date, first=each.first)
+                if rng.random() < 0.5:
+                    family.append(other)
+                else:
+                    self.absent.append(Absent("namesake", other, each.enrollee_id))
 
     def typo(self, text: str) -> str:
         rng = self.rng
@@ -182,18 +200,28 @@ class World:
 
     def as_sent(self, record: PanelRecord, *, hard: bool) -> PanelRecord:
         """The same person as a hospital writes them down."""
-        rng = self.rng
-        q = record._replace(enrollee_id="", mother_enrollee_id="", former_names=())
-        chance = rng.random
-        share = 1.0 if hard else 0.25
+        chance, share = self.rng.random, 1.0 if hard else 0.25
+        q = record._replace(enrollee_id="", mother_enrollee_id="")
+        for written in (self._numbers_sent, self._home_sent, self._names_sent, self._birth_date_sent):
+            q = written(q, share)
+        if chance() < 0.5:
+            q = q._replace(middle=q.middle[:1])
+        return q._replace(suffix="" if chance() < 0.4 else q.suffix, former_names=())
+
+    def _numbers_sent(self, q: PanelRecord, share: float) -> PanelRecord:
+        chance = self.rng.random
         if chance() < 0.5:
             q = q._replace(medicaid_id="")
         if chance() < 0.5:
-            q = q._replace(ssn=rng.choice(("", "", "999999999", q.ssn[-4:])))
+            q = q._replace(ssn=self.rng.choice(("", "", "999999999", q.ssn[-4:])))
         if chance() < 0.8:
             q = q._replace(mrns=())
         if chance() < 0.1 * share and q.ssn:
             q = q._replace(ssn=self.typo(q.ssn))
+        return q
+
+    def _home_sent(self, q: PanelRecord, share: float) -> PanelRecord:
+        chance = self.rng.random
         if chance() < 0.2 * share:
             street, code, city, phone = self.home()
             q = q._replace(street=street, zip=code, city=city)
@@ -201,30 +229,33 @@ class World:
                 q = q._replace(phone=phone)
         elif chance() < 0.2 * share:
             q = q._replace(street=self.typo(q.street))
-        if chance() < 0.2:
-            q = q._replace(phone="")
+        return q._replace(phone="") if chance() < 0.2 else q
+
+    def _names_sent(self, q: PanelRecord, share: float) -> PanelRecord:
+        rng, chance = self.rng, self.rng.random
         if chance() < 0.12 * share:
             q = q._replace(first=self.typo(q.first))
         elif chance() < 0.15 * share and (short := sorted(_NICKNAMES.nicknames_of(q.first))):
             q = q._replace(first=rng.choice(short).capitalize())
         if chance() < 0.1 * share:
             q = q._replace(last=self.typo(q.last))
-        elif record.former_names and chance() < 0.5:
-            q = q._replace(last=record.former_names[0][0])
+        elif q.former_names and chance() < 0.5:
+            q = q._replace(last=q.former_names[0][0])
         elif q.sex == "F" and q.birth_date < "2006" and chance() < 0.05 * share:
             q = q._replace(last=rng.choice((self.last(), f"{q.last}-{self.last()}")))
-        if chance() < 0.02 * share:
-            q = q._replace(last=q.first, first=q.last)
+        return q._replace(last=q.first, first=q.last) if chance() < 0.02 * share else q
+
+    def _birth_date_sent(self, q: PanelRecord, share: float) -> PanelRecord:
+        chance = self.rng.random
         year, month, day = q.birth_date.split("-")
         if chance() < 0.03 * share and int(day) <= 12:
-            q = q._replace(birth_date=f"{year}-{day}-{month}")
-        elif chance() < 0.03 * share:
-            q = q._replace(birth_date=f"{year}-{month}-{min(int(self.typo('0' + day + '0')[1:3] or 1), 28) or 1:02d}")
-        elif chance() < 0.02 * share:
-            q = q._replace(birth_date=rng.choice(("", "1900-01-01")))
-        if chance() < 0.5:
-            q = q._replace(middle=q.middle[:1])
-        return q._replace(suffix="" if chance() < 0.4 else q.suffix)
+            return q._replace(birth_date=f"{year}-{day}-{month}")
+        if chance() < 0.03 * share:
+            slip = int(self.typo("0" + day + "0")[1:3] or 1)
+            return q._replace(birth_date=f"{year}-{month}-{min(slip, 28) or 1:02d}")
+        if chance() < 0.02 * share:
+            return q._replace(birth_date=self.rng.choice(("", "1900-01-01")))
+        return q
 
     def queries(self, some: list[PanelRecord], count: int) -> list[Query]:
         """`count` hard queries: half about people of `some`, half about people who are not on the panel."""

@@ -3,8 +3,10 @@
 A button names its press; a press is a kind of act with what is usual already filled in, so that one press is enough.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -90,30 +92,11 @@ def act_of(
     version = form.get("version", "")
     if press is None or not version.isdecimal() or len(version) > 6:
         return (Fault(ActFault.FIELD_MISSING, "press"),)
-    said: dict[str, Any] = {name: form[name][:_LONGEST].strip() for name in _TEXTS if form.get(name, "").strip()}
-    faults: list[Fault] = []
-
-    def read(name: str, value: Any) -> None:
-        if value is None:
-            faults.append(Fault(ActFault.FIELD_MISSING, name))
-        else:
-            said[name] = value
-
-    for name, choices in _CHOICES.items():
-        if given := form.get(name, ""):
-            read(name, next((choice for choice in choices if choice.value == given), None))
-    if given := form.get("minutes", ""):
-        read("minutes", int(given) if given.isdecimal() and len(given) < 4 else None)
+    said, faults = _read(form, now, policy, due)
     if form.get("interpreter"):
         said["interpreter"] = form["interpreter"] == "yes"
-    if given := form.get("day", ""):
-        read("day", _day(given))
-    elif press["kind"] in TODAY_IF_EMPTY:
+    if press["kind"] in TODAY_IF_EMPTY and not form.get("day"):
         said["day"] = now.astimezone(policy.tz).date()
-    if given := form.get("until", ""):
-        read("until", until_of(given, now, policy, due))
-    if given := form.get("when", ""):
-        read("happened_at", _moment(given, policy))
     if answers := {name[2:]: value for name, value in form.items() if name.startswith("q-") and value}:
         said |= {"answers": answers, "guide": form.get("guide", "")}
     happened = said.get("happened_at", now)
@@ -140,6 +123,23 @@ def act_of(
         return (Fault(ActFault.FIELD_MISSING, "press"),)
 
 
+def _read(
+    form: Mapping[str, str], now: datetime, policy: Policy, due: datetime | None
+) -> tuple[dict[str, Any], list[Fault]]:
+    """The fields of an act that a form fills in; and those whose text says nothing we know."""
+    readers: tuple[tuple[str, str, Callable[[str], Any]], ...] = (  # of the form, of the act, how its text reads
+        *((name, name, partial(_choice, choices)) for name, choices in _CHOICES.items()),
+        ("minutes", "minutes", _minutes),
+        ("day", "day", _day),
+        ("until", "until", partial(until_of, now=now, policy=policy, due=due)),
+        ("when", "happened_at", partial(_moment, policy=policy)),
+    )
+    said: dict[str, Any] = {name: form[name][:_LONGEST].strip() for name in _TEXTS if form.get(name, "").strip()}
+    read = {field: reader(given) for name, field, reader in readers if (given := form.get(name, ""))}
+    said |= {field: value for field, value in read.items() if value is not None}
+    return said, [Fault(ActFault.FIELD_MISSING, field) for field, value in read.items() if value is None]
+
+
 def until_of(given: str, now: datetime, policy: Policy, due: datetime | None) -> datetime | None:
     """When a reminder comes: "later_today", "tomorrow", "next_working_day" or a local time; else `None`."""
     today = now.astimezone(policy.tz).date()
@@ -158,6 +158,14 @@ def until_of(given: str, now: datetime, policy: Policy, due: datetime | None) ->
     if at is None or due is None or due - BEFORE_DUE <= now:
         return at
     return min(at, due - BEFORE_DUE)
+
+
+def _choice(choices: Iterable[StrEnum], given: str) -> StrEnum | None:
+    return next((choice for choice in choices if choice.value == given), None)
+
+
+def _minutes(given: str) -> int | None:
+    return int(given) if given.isdecimal() and len(given) < 4 else None
 
 
 def _morning(day: date, policy: Policy) -> datetime:
