@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from rules.matching.columns import PART, SHORT_SSN, UNIT, Columns, Numbers, Pools, hash_text
+from rules.matching.names import Name
 from rules.matching.person import Person
 
 LARGE_BLOCK: Final = 48  # rows; of a larger one only those that agree in another element are compared
@@ -363,35 +364,7 @@ def block_keys(person: Person, *, small: bool) -> list[tuple[int, int]]:
             add((_CITY, hash_often(person.city)))
     places = [code * _A for code in zips]
     for last, first in person.names:
-        lasts = [_halves(last.key)] if last.key else []
-        firsts = [_halves(first.key)] if first.key else []
-        if last.parts:
-            lasts += map(_halves, last.parts)
-        if first.parts:
-            firsts += map(_halves, first.parts)
-        for left, right in lasts:
-            for date in dates:
-                add((_BIRTH_LAST, (date + right & _MASK) >> 32))
-            for code in places:
-                add((_ZIP_LAST, (code + right & _MASK) >> 32))
-            for other_left, other_right in firsts:
-                add((_LAST_FIRST, (left + other_right & _MASK) >> 32))
-                add((_LAST_FIRST, (other_left + right & _MASK) >> 32))
-        for _, right in firsts:
-            for date in dates:
-                add((_BIRTH_FIRST, (date + right & _MASK) >> 32))
-            for code in places:
-                add((_ZIP_FIRST, (code + right & _MASK) >> 32))
-        if not dates:
-            continue
-        if lasts and firsts:
-            initials = (ord(last.key[0]) * 256 + ord(first.key[0])) * _B
-            for date in dates:
-                add((_BIRTH_INITIALS, (date + initials & _MASK) >> 32))
-        if lasts:
-            add((_BIRTH_FIRST, (dates[0] + lasts[0][1] & _MASK) >> 32))
-        if firsts:
-            add((_BIRTH_LAST, (dates[0] + firsts[0][1] & _MASK) >> 32))
+        _add_names(add, last, first, dates, places)
     for phone in person.phones:
         add((_PHONE, hash_text(phone)))
     for street, _ in person.addresses:
@@ -402,6 +375,42 @@ def block_keys(person: Person, *, small: bool) -> list[tuple[int, int]]:
         for date in dates:
             add((_BIRTH_SSN4, (date + serial & _MASK) >> 32))
     return keys
+
+
+def _add_names(
+    add: Callable[[tuple[int, int]], None], last: Name, first: Name, dates: Sequence[int], places: Sequence[int]
+) -> None:
+    """The blocks of a last and a first name, each of their parts a name, too: with each other, with a birth date (the
+    first of `dates` also as if they were swapped) and with a ZIP code. `dates`, `places`: the left halves of these."""
+    lasts = [_halves(last.key)] if last.key else []
+    firsts = [_halves(first.key)] if first.key else []
+    if last.parts:
+        lasts += map(_halves, last.parts)
+    if first.parts:
+        firsts += map(_halves, first.parts)
+    for left, right in lasts:
+        for date in dates:
+            add((_BIRTH_LAST, (date + right & _MASK) >> 32))
+        for code in places:
+            add((_ZIP_LAST, (code + right & _MASK) >> 32))
+        for other_left, other_right in firsts:
+            add((_LAST_FIRST, (left + other_right & _MASK) >> 32))
+            add((_LAST_FIRST, (other_left + right & _MASK) >> 32))
+    for _, right in firsts:
+        for date in dates:
+            add((_BIRTH_FIRST, (date + right & _MASK) >> 32))
+        for code in places:
+            add((_ZIP_FIRST, (code + right & _MASK) >> 32))
+    if not dates:
+        return
+    if lasts and firsts:
+        initials = (ord(last.key[0]) * 256 + ord(first.key[0])) * _B
+        for date in dates:
+            add((_BIRTH_INITIALS, (date + initials & _MASK) >> 32))
+    if lasts:
+        add((_BIRTH_FIRST, (dates[0] + lasts[0][1] & _MASK) >> 32))
+    if firsts:
+        add((_BIRTH_LAST, (dates[0] + firsts[0][1] & _MASK) >> 32))
 
 
 @lru_cache(maxsize=1 << 16)
