@@ -188,19 +188,16 @@ class PanelIndex:
         return self._search(self._state, person, tuple(map(self._crosswalk.get, person.mrns)), on)
 
     def _search(self, state: _State, person: Person, holders: tuple[str | None, ...], on: date) -> Match:
-        size = state.size
+        size, borne = state.size, state.weigh_first.borne
         day = on.year * 10000 + on.month * 100 + on.day
-        candidates: list[_Candidate] = []
         owners = {mrn: owner for mrn, owner in zip(person.mrns, holders, strict=True) if owner}
         screened = size > SMALL_PANEL
         gathered, large = _gather(state.segments, person, screened=screened)
-        ssn_holders = -1
+        ssn_shared: bool | None = None  # not looked up yet
         held_by: dict[str, list[tuple[str, str]]] = {}
-        weigh_last, weigh_first = state.weigh_last, state.weigh_first
+        candidates: list[_Candidate] = []
         for segment, (shared, crowds) in zip(state.segments, gathered, strict=True):
-            some = set(shared)
-            if screened and some:
-                some = set(self._screen(segment, shared, crowds, person))
+            some = set(self._screen(segment, shared, crowds, person) if screened and shared else shared)
             for owner in owners.values() if owners else ():
                 if (row := segment.find(owner)) >= 0:
                     some.add(row)
@@ -210,30 +207,23 @@ class PanelIndex:
             for row in some:
                 if segment.dead[row]:
                     continue
-                if ssn_holders < 0:
-                    ssn_holders = _holders(state.segments, person.ssn) if len(person.ssn) == 9 else 0
+                if ssn_shared is None:
+                    ssn_shared = len(person.ssn) == 9 and _holders(state.segments, person.ssn) > 1
                 enrollee_id, other = self._person(segment, row, owners)
                 if shared_numbers := [mrn for mrn in person.mrns if mrn in other.mrns]:
                     held_by[enrollee_id] = shared_numbers
                 comparison = compare(
-                    person, other, weigh_last, weigh_first, ssn_shared=ssn_holders > 1, borne=weigh_first.borne, on=day
+                    person, other, state.weigh_last, state.weigh_first, ssn_shared=ssn_shared, borne=borne, on=day
                 )
-                ceiling = ceiling_of(comparison, size)
-                graded = hold_down(ceiling, comparison, comparison.weight, size)
-                # but for identifiers that disagree this enrollee might be meant, and so makes another one a question
-                if graded is not Grade.CERTAINLY_NOT or (
-                    comparison.penalty
-                    and hold_down(ceiling, comparison, comparison.weight + comparison.penalty, size)
-                    is not Grade.CERTAINLY_NOT
-                ):
+                if (graded := _graded(comparison, size)) is not None:
                     enrolled = segment.starts[row] <= day and (not segment.ends[row] or day <= segment.ends[row])
                     candidates.append(_Candidate(enrollee_id, comparison, graded, enrolled))
         said: dict[str, str] = {Field.LARGE_BLOCK: "; ".join(map(str, large))} if large else {}
         if all(each.grade is Grade.CERTAINLY_NOT for each in candidates):
             return Match(grade=Grade.CERTAINLY_NOT, evidence=said) if said else NOBODY
         best = _choose(candidates, said, size)
-        others = {mrn for enrollee_id, mrns in held_by.items() if enrollee_id != best.enrollee_id for mrn in mrns}
-        others.difference_update(held_by.get(best.enrollee_id or "", ()))
+        own = held_by.pop(best.enrollee_id or "", [])
+        others = {mrn for mrns in held_by.values() for mrn in mrns}.difference(own)
         return best.model_copy(update={"others": tuple(sorted(others))}) if others else best
 
     def _screen(
@@ -401,6 +391,26 @@ def _gather(
                 for row in members[block][start:stop]:
                     shared[row] = shared.get(row, 0) | bit
         gathered.append((shared, crowds))
+    large = _add_crowded(segments, person, spans, crowded, gathered, screened=screened) if crowded else []
+    if namesakes:
+        dates = tuple(map(pack_date, births_of(person.birth)))
+        zips = {hash_often(code) for _, code in person.addresses if code}
+        for segment, shared, crowds, start, stop in namesakes:
+            segment.namesakes(start, stop, shared, dates, zips if crowds else ())
+    return gathered, large
+
+
+def _add_crowded(
+    segments: Sequence[Segment],
+    person: Person,
+    spans: list[list[tuple[int, int, int, int]]],
+    crowded: dict[tuple[int, int], list[Span]],
+    gathered: list[tuple[dict[int, int], list[Span]]],
+    *,
+    screened: bool,
+) -> list[_Large]:
+    """Adds the rows of crowded blocks to what is gathered, of a large one those that agree in one more element; which
+    are large."""
     large: list[_Large] = []
     for (block, _), stands in sorted(crowded.items()):
         people = 0
@@ -419,12 +429,7 @@ def _gather(
                     shared[row] = shared.get(row, 0) | bit
         if people > LARGE_BLOCK:
             large.append(_Large(block, people, {segments[place]: (block, since, to) for place, since, to in stands}))
-    if namesakes:
-        dates = tuple(map(pack_date, births_of(person.birth)))
-        zips = {hash_often(code) for _, code in person.addresses if code}
-        for segment, shared, crowds, start, stop in namesakes:
-            segment.namesakes(start, stop, shared, dates, zips if crowds else ())
-    return gathered, large
+    return large
 
 
 def _crowded(spans: list[list[tuple[int, int, int, int]]]) -> dict[tuple[int, int], list[Span]]:
@@ -441,6 +446,19 @@ def _crowded(spans: list[list[tuple[int, int, int, int]]]) -> dict[tuple[int, in
             if (place, start, stop) not in stands:
                 stands.append((place, start, stop))
     return {key: stands for key, stands in places.items() if sum([to - since for _, since, to in stands]) > LARGE_BLOCK}
+
+
+def _graded(comparison: Comparison, size: int) -> Grade | None:
+    """What the comparison comes to; `None` for whoever is surely not meant, not even but for identifiers that disagree:
+    who might be, makes another one a question."""
+    ceiling = ceiling_of(comparison, size)
+    graded = hold_down(ceiling, comparison, comparison.weight, size)
+    if graded is not Grade.CERTAINLY_NOT:
+        return graded
+    if not comparison.penalty:
+        return None
+    but_for_penalty = hold_down(ceiling, comparison, comparison.weight + comparison.penalty, size)
+    return None if but_for_penalty is Grade.CERTAINLY_NOT else graded
 
 
 def _choose(candidates: list[_Candidate], large: dict[str, str], size: int) -> Match:
