@@ -7,7 +7,7 @@ never waits for it. What somebody had in hand for too long may have arrived: a p
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, select, text, update
+from sqlalchemy import Connection, bindparam, case, func, select, text, update
 
 from rules.decisions import Alert
 from rules.telling.destinations import State
@@ -41,6 +41,13 @@ def waiting_for(destination_id: str) -> Any:
         )
         .where(deliveries.c.destination_id == destination_id, deliveries.c.state == WAITING)
         .with_for_update(of=deliveries, skip_locked=True)
+    )
+
+
+def of_batch(destination_id: str, batch: int) -> Any:
+    """How many deliveries that went into one file wait to go again."""
+    return select(func.count()).where(
+        deliveries.c.destination_id == destination_id, deliveries.c.state == WAITING, deliveries.c.batch == batch
     )
 
 

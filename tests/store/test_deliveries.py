@@ -405,3 +405,30 @@ def test_two_processes_never_have_the_same_in_hand(filled: Store) -> None:
         shares = list(threads.map(lambda by: claim(filled, by, each=10), "abcd"))
     ids = [delivery.delivery_id for share in shares for delivery in share]
     assert len(ids) == len(set(ids)) >= 10
+
+
+def test_a_file_that_was_cut_is_overtaken_by_no_newer_version_of_what_is_in_it(filled: Store) -> None:
+    """However much is due before it."""
+    decide_for(filled, [HOOK], record(1))
+    cut = filled.deliveries.claim_all("d1", "a", NOW, HOLD, 5000, claim(filled))
+    filled.deliveries.number_batch("d1", cut)
+    again(filled, cut, NOW + minutes(5))
+    later = NOW + minutes(6)
+    decide_for(filled, [HOOK], record(2), record(3, "E2", visit="V2"), now=NOW + minutes(1))
+    hand = claim(filled, now=later, each=20)
+    other = [delivery for delivery in hand if not delivery.batch]
+    taken = filled.deliveries.claim_all("d1", "a", later, HOLD, 5000, other)
+    assert [delivery.alert.alert_id for delivery in taken] == [message_id(3)]
+
+
+def test_a_file_that_was_cut_is_in_one_hand(filled: Store) -> None:
+    """Two that tell must not each write a part of it under its number."""
+    decide_for(filled, [HOOK], *(record(number, f"E{number}", visit=f"V{number}") for number in range(1, 5)))
+    cut = filled.deliveries.claim_all("d1", "a", NOW, HOLD, 5000, claim(filled))
+    filled.deliveries.number_batch("d1", cut)
+    again(filled, cut, NOW + minutes(5))
+    later = NOW + minutes(6)
+    hands = {by: claim(filled, by, later, 2) for by in ("a", "b")}
+    assert filled.deliveries.claim_all("d1", "a", later, HOLD, 5000, hands["a"]) == []
+    taken = filled.deliveries.claim_all("d1", "b", later, HOLD, 5000, hands["b"])
+    assert [delivery.delivery_id for delivery in taken] == [delivery.delivery_id for delivery in cut]
