@@ -162,12 +162,16 @@ def run_test(settings: Settings, destination_id: str, *, as_json: bool = False) 
 def run_state(settings: Settings, destination_id: str, state: str) -> int:
     """Pauses, resumes or removes one."""
     with open_store(settings) as store:
-        row = _row(store, destination_id)
-        if row.destination.form is FormKind.SUBSCRIPTION and state == State.ACTIVE:
+        row, now = _row(store, destination_id), datetime.now(UTC)
+        if state == State.ACTIVE and row.is_its_client_s_to_start:
             raise Problem("a FHIR subscription that stands still is its client's to start")
-        why, now = BY_A_PERSON if state == State.PAUSED else "", datetime.now(UTC)
+        if state == State.PAUSED and row.destination.state is State.OFF:
+            raise Problem("its client ended it: there is nothing to pause")
         _audit(store, f"{state} {destination_id}", now)
-        store.destinations.move(destination_id, State(state), now, why)
+        if state != State.ACTIVE:
+            store.destinations.move(destination_id, State(state), now, BY_A_PERSON if state == State.PAUSED else "")
+        elif store.destinations.resume(row, now) is not State.ACTIVE:
+            state = "its client's again: it is told once that has answered a handshake, if it still wants it"
     typer.echo(f"{destination_id} is {state}")
     return 0
 

@@ -7,7 +7,7 @@ never waits for it. What somebody had in hand for too long may have arrived: a p
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, func, select, text, update
+from sqlalchemy import Connection, bindparam, case, select, text, update
 
 from rules.decisions import Alert
 from rules.telling.destinations import State
@@ -44,10 +44,17 @@ def waiting_for(destination_id: str) -> Any:
     )
 
 
-def of_batch(destination_id: str, batch: int) -> Any:
-    """How many deliveries that went into one file wait to go again."""
-    return select(func.count()).where(
-        deliveries.c.destination_id == destination_id, deliveries.c.state == WAITING, deliveries.c.batch == batch
+def in_another_hand(destination_id: str, by: str, now: datetime) -> Any:
+    """Whether somebody else has something for a destination in hand."""
+    return select(
+        select(deliveries.c.delivery_id)
+        .where(
+            deliveries.c.destination_id == destination_id,
+            deliveries.c.state == WAITING,
+            deliveries.c.claimed_until_us > to_us(now),
+            deliveries.c.claimed_by != by,
+        )
+        .exists()
     )
 
 

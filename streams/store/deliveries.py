@@ -19,7 +19,7 @@ from rules.decisions import Action, Alert
 from rules.telling.confidentiality import OPENNESS
 from rules.telling.destinations import NO_PATIENT, Destination, State
 from rules.telling.directory import Directory
-from streams.store.claiming import READY, of_batch, oldest, take, waiting_for
+from streams.store.claiming import READY, in_another_hand, oldest, take, waiting_for
 from streams.store.database import Database, rows_among
 from streams.store.delivery import Backlog, Claimed, DeliveryRow, DeliveryState, End, Standing, Sums
 from streams.store.destinations import GIVEN_UP, WAITING, WELL, give_up_waiting
@@ -57,8 +57,8 @@ class Deliveries:
     ) -> list[Claimed]:
         """What is due to one destination, for one file: `in_hand` and every version more, in order.
 
-        When a file was cut off, only what went into it: the same file again, and nothing while a part of it is in
-        another's hand.
+        When a file was cut off, only what went into it: the same file again. Nothing while another has anything of that
+        destination in hand: two would each write a part, under one number or in one night.
         """
         mine = deliveries.c.claimed_by == by
         cut = min((delivery.batch for delivery in in_hand if delivery.batch), default=0)
@@ -70,11 +70,7 @@ class Deliveries:
                 older.c.destination_id == deliveries.c.destination_id,
                 older.c.version < deliveries.c.version,
                 older.c.state == WAITING,
-                or_(
-                    older.c.batch != cut,
-                    older.c.due_us > to_us(now),
-                    (older.c.claimed_until_us > to_us(now)) & (older.c.claimed_by != by),
-                ),
+                or_(older.c.batch != cut, older.c.due_us > to_us(now)),
             )
             .exists()
         )
@@ -84,10 +80,9 @@ class Deliveries:
         if not cut:
             wanted = wanted.where(deliveries.c.due_us <= to_us(now), ~blocked).limit(limit)
         with self._database.writing() as connection:
-            taken = take(connection, by, now, hold, wanted.order_by(deliveries.c.position, deliveries.c.version))
-            in_hand = [*in_hand, *taken]
-            if cut and connection.scalar(of_batch(destination_id, cut)) != len(taken):
-                taken = []
+            taken = []
+            if not connection.scalar(in_another_hand(destination_id, by, now)):
+                taken = take(connection, by, now, hold, wanted.order_by(deliveries.c.position, deliveries.c.version))
             kept = {delivery.delivery_id for delivery in taken}
             others = [delivery.delivery_id for delivery in in_hand if delivery.delivery_id not in kept]
             if others:

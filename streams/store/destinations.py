@@ -12,7 +12,7 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, select, true, update
 
 from rules.telling.attempts import OF_CONTENT, Failure, GiveUp
-from rules.telling.destinations import Destination, State
+from rules.telling.destinations import Destination, FormKind, State
 from streams.store.database import Database, next_values, rows_among
 from streams.store.notices import NoticeKind, leave
 from streams.store.sealing import SealedFor, lock_for
@@ -21,6 +21,7 @@ from streams.store.tables import deliveries, destination_secrets, destinations, 
 WAITING: Final = "waiting"  # streams.store.delivery.DeliveryState
 GIVEN_UP: Final = "given_up"
 BY_A_PERSON: Final = "by a person"  # why one is paused
+REQUESTED: Final = "requested"  # why a FHIR subscription is paused: it is told again after a handshake
 _ANEW: Final = {"rests_until_us": 0, "failures": 0, "first_failed_us": 0}
 
 
@@ -38,6 +39,12 @@ class DestinationRow(NamedTuple):
     rests_until: datetime | None  # after a failure; nothing is tried before
     changed_at: datetime  # the row or its state, last
 
+    @property
+    def is_its_client_s_to_start(self) -> bool:
+        """A FHIR subscription that stands still is, but for what a person paused."""
+        still = self.destination.state is not State.ACTIVE and self.why != BY_A_PERSON
+        return still and self.destination.form is FormKind.SUBSCRIPTION
+
 
 class Destinations:
     """Destinations, their secrets and their health."""
@@ -47,20 +54,23 @@ class Destinations:
         self._parsed: dict[str, tuple[str, Destination]] = {}  # by id, with the document it was read from
 
     def put(self, destination: Destination, now: datetime, why: str = "") -> None:
-        """Write a destination, new or changed, whose health begins anew; one that was removed stays so."""
-        values = {
-            "state": str(destination.state),
-            "document": destination.written().decode(),
-            "why": why,
-            "changed_us": to_us(now),
-        }
+        """Write a destination, new or changed, whose health begins anew; one that was removed stays so, and one that a
+        person paused stays paused.
+        """
+        by_a_person = destinations.c.why == BY_A_PERSON
+        values = {"state": str(destination.state), "why": why}
+        held = {name: case((by_a_person, destinations.c[name]), else_=value) for name, value in values.items()}
+        written = {"document": destination.written().decode(), "changed_us": to_us(now)}
         with self._database.writing() as connection:
             this = destinations.c.destination_id == destination.destination_id
             kept = connection.execute(
-                update(destinations).where(this, destinations.c.state != str(State.REMOVED)).values(**values, **_ANEW)
+                update(destinations)
+                .where(this, destinations.c.state != str(State.REMOVED))
+                .values(**held, **written, **_ANEW)
             )
             if not kept.rowcount and connection.scalar(select(destinations.c.state).where(this)) is None:
-                connection.execute(insert(destinations).values(destination_id=destination.destination_id, **values))
+                row = {"destination_id": destination.destination_id, **values, **written}
+                connection.execute(insert(destinations).values(row))
             next_values(connection, "destinations", 1)
 
     def move(
@@ -90,6 +100,17 @@ class Destinations:
                 connection.execute(delete(destination_secrets).where(of_it))
             next_values(connection, "destinations", 1)
             return True
+
+    def resume(self, row: DestinationRow, now: datetime) -> State:
+        """Tell one again that stood still; gives its state now. A FHIR subscription that a person paused is told again
+        after a handshake; one that its client switched off meanwhile stays so.
+        """
+        state, why = State.ACTIVE, ""
+        if row.destination.form is FormKind.SUBSCRIPTION and row.destination.state is not State.ACTIVE:
+            off = row.destination.state is State.OFF
+            state, why = (State.OFF, "") if off else (State.PAUSED, REQUESTED)
+        self.move(row.destination.destination_id, state, now, why)
+        return state
 
     def version(self) -> int:
         """Grows with every change of a destination."""

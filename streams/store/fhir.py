@@ -118,6 +118,19 @@ class Fhir:
             subscription for subscription in rows if not client_id or subscription[0].options.get(CLIENT) == client_id
         ]
 
+    def subscription(self, subscription_id: str) -> tuple[Destination, int] | None:
+        """One that was not deleted, with how many events it had."""
+        wanted = select(destinations.c.document, destinations.c.state, destinations.c.events).where(
+            destinations.c.destination_id == subscription_id, destinations.c.state != str(State.REMOVED)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(wanted).one_or_none()
+            return (
+                (Destination.read(row.document).model_copy(update={"state": State(row.state)}), row.events)
+                if row
+                else None
+            )
+
     def events(self, subscription_id: str, since: int, until: int) -> list[Event]:
         """Events of a subscription by number, both ends included, oldest first, at most `MOST`."""
         wanted = (

@@ -287,10 +287,11 @@ class Teller:
             if isinstance(said, GiveUp):
                 await self._given_up(destination, taken, said)
             elif isinstance(said, Delivered):
-                await self._done(row, taken, items, said, first=row.failures > 0)
-                if destination.every_minutes and len(taken) < most:
-                    _, next_begins = span_of(self._now(), destination.every_minutes, known.policy.tz)
+                if destination.every_minutes and len(taken) < most:  # first of all: another process looks, too
+                    every, zone = destination.every_minutes, known.policy.tz
+                    _, next_begins = span_of(self._now(), every, zone, destination.hours)
                     await self._in_thread(self._store.destinations.rest, where, next_begins)
+                await self._done(row, taken, items, said, first=row.failures > 0)
             else:
                 await self._failed(destination, taken, items, said)
         finally:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from rules.telling.attempts import Failure
-from rules.telling.destinations import FormKind, State, WayKind
+from rules.telling.destinations import Destination, FormKind, State, WayKind
 from streams.run import metrics
 from streams.store import Store
 from streams.store.destinations import DestinationRow
@@ -52,14 +52,14 @@ class Empties:
         await few_at_once(AT_ONCE, self._file, [row for row in rows if self._wanted(row, self._now())])
 
     def _wanted(self, row: DestinationRow, now: datetime) -> bool:
-        destination, every = row.destination, row.destination.every_minutes
-        if not (destination.empty_files and every) or destination.state is not State.ACTIVE:
+        destination = row.destination
+        if not (destination.empty_files and destination.every_minutes) or destination.state is not State.ACTIVE:
             return False
         if self._busy(destination.destination_id) or (row.rests_until and row.rests_until > now):
             return False
         if opens_in(destination.hours, now.astimezone(self._known().policy.tz)):
             return False
-        return row.succeeded_at is None or row.succeeded_at < self._began(now, every)
+        return row.succeeded_at is None or row.succeeded_at < self._began(now, destination)
 
     async def _file(self, row: DestinationRow) -> None:
         destination, now = row.destination, self._now()
@@ -67,7 +67,7 @@ class Empties:
         where = destination.destination_id
         if form is None or way is None or await self._in_thread(self._store.deliveries.waits, where):
             return
-        parcel = form.empty(destination, row.sequence + 1, self._began(now, destination.every_minutes))
+        parcel = form.empty(destination, row.sequence + 1, self._began(now, destination))
         if parcel is None:
             return
         try:
@@ -82,5 +82,5 @@ class Empties:
         elif await self._in_thread(self._store.deliveries.number_batch, where, (), row.sequence):
             await self._in_thread(self._store.destinations.heard_well, where, now)
 
-    def _began(self, now: datetime, every_minutes: int) -> datetime:
-        return span_of(now, every_minutes, self._known().policy.tz)[0]
+    def _began(self, now: datetime, destination: Destination) -> datetime:
+        return span_of(now, destination.every_minutes, self._known().policy.tz, destination.hours)[0]

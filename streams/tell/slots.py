@@ -6,26 +6,39 @@ Hours are those of the clock on the wall, also on the days on which it is change
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-from parsers.hours import ALWAYS, DAY, WEEK, read_hours, within
+from parsers.hours import ALWAYS, DAY, WEEK, Spans, read_hours, within
 from rules.telling.destinations import NO_PATIENT, Destination, Whose
 from rules.telling.directory import Directory
 
 AWAY_LOOK: Final = timedelta(minutes=15)  # whoever is away may come back early
 
 
-def span_of(now: datetime, every_minutes: int, zone: tzinfo) -> tuple[datetime, datetime]:
+def span_of(now: datetime, every_minutes: int, zone: tzinfo, hours: str = "") -> tuple[datetime, datetime]:
     """When the span of so many minutes in which `now` lies began, and when the next one begins.
 
-    Days begin at midnight on the wall, so that nobody has two digests in one evening; shorter spans are counted in UTC.
+    Days begin at midnight on the wall, so that nobody has two digests in one evening, or with the end of those `hours`
+    that go on over it, so that nobody has two in one night; shorter spans are counted in UTC.
     """
     if every_minutes % DAY:
         every = every_minutes * 60
         began = int(now.timestamp()) // every * every
         return datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(began + every, UTC)
-    days = every_minutes // DAY
-    first = now.astimezone(zone).toordinal() // days * days
-    began_on, ends_on = (datetime.fromordinal(day).replace(tzinfo=zone) for day in (first, first + days))
-    return began_on.astimezone(UTC), ends_on.astimezone(UTC)
+    days, spans = every_minutes // DAY, read_hours(hours) or ALWAYS
+    day = now.astimezone(zone).toordinal()
+    day -= now < _begins(day, spans, zone)
+    first = day // days * days
+    return _begins(first, spans, zone), _begins(first + days, spans, zone)
+
+
+def _begins(day: int, spans: Spans, zone: tzinfo) -> datetime:
+    """When the day of this ordinal begins."""
+    midnight = datetime.fromordinal(day)
+    minute = midnight.weekday() * DAY
+    opened = next((start for start, end in spans if start < (minute or WEEK) <= end), None)
+    closes = next((end for start, end in spans if start <= minute < end), None)
+    if opened is not None and closes is not None and (minute or WEEK) - opened + closes - minute < DAY:
+        midnight += timedelta(minutes=closes - minute)
+    return midnight.replace(tzinfo=zone).astimezone(UTC)
 
 
 def opens_in(hours: str, local: datetime) -> timedelta:

@@ -176,6 +176,12 @@ def test_a_subscription_that_stands_still_is_started_by_its_client_alone() -> No
         store.destinations.put(destination("s", FormKind.SUBSCRIPTION, state=State.OFF), datetime.now(UTC))
     with pytest.raises(Problem, match="its client's to start"):
         run("resume", "s")
+    with pytest.raises(Problem, match="nothing to pause"):
+        run("pause", "s")
+    with open_store(load_settings()) as store:
+        store.destinations.put(destination("t", FormKind.SUBSCRIPTION), datetime.now(UTC))
+    run("pause", "t")
+    assert "answered a handshake" in run("resume", "t"), "what a person paused"
 
 
 def test_the_secrets_of_what_is_removed_are_forgotten() -> None:

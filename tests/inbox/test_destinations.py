@@ -14,6 +14,7 @@ from rules.telling.destinations import FormKind, State, Whose
 from streams.inbox.pages import destinations as page_module
 from streams.store.audit import Audited
 from streams.store.delivery import DeliveryState, End
+from streams.store.destinations import BY_A_PERSON
 from streams.tell.in_thread import InThread
 from streams.tell.parcels import WebhookJson
 from streams.tell.samples import Samples
@@ -172,12 +173,13 @@ def test_what_cannot_be_sent_from_here_or_breaks_is_an_answer(filled):
 
 
 def test_a_subscription_that_stands_still_is_its_client_s_to_start(filled):
-    def deeds(state: State):
-        filled.destinations.put(destination("s", FormKind.SUBSCRIPTION, state=state), NOW)
+    def deeds(state: State, why: str = ""):
+        filled.destinations.put(destination("s", FormKind.SUBSCRIPTION, state=state), NOW, why)
         return page_module.deeds_of(filled.destinations.find("s"))
 
     assert deeds(State.ACTIVE) == ("test", "pause", "replay")
     assert deeds(State.PAUSED) == deeds(State.REQUESTED) == deeds(State.OFF) == ()
+    assert deeds(State.PAUSED, BY_A_PERSON) == ("test", "resume", "replay"), "unless a person paused it"
 
 
 def test_only_who_may_change_destinations_sees_them(settings, filled):
@@ -191,7 +193,7 @@ def test_only_who_may_change_destinations_sees_them(settings, filled):
             enter(client, filled, who.case_manager_id)
             allowed = bool(may(who.role, Doing.CHANGE_DESTINATIONS))
             assert (client.get("/destinations").status_code == 200) == allowed, who.role
-            filled.destinations.put(OAK, NOW)
+            filled.destinations.move("d1", State.ACTIVE, NOW)
             assert (press(client, "d1", "pause").status_code == 303) == allowed, who.role
     assert {role for role in Role if may(role, Doing.CHANGE_DESTINATIONS)} == {Role.ADMIN, Role.CENTRAL_OFFICE}
 

@@ -630,6 +630,43 @@ def test_a_day_is_one_span_from_midnight_to_midnight_on_the_wall(day: tuple[int,
     assert began <= evening[0] < ends and {began.astimezone(zone).hour, ends.astimezone(zone).hour} == {0}
 
 
+@pytest.mark.parametrize(
+    ("hours", "ends"),
+    [
+        ("22:00-02:00", "02:00"),
+        ("Sun 22:00-02:00; Tue-Wed 23:00-04:30", "02:00"),
+        ("22:00-24:00", "00:00"),
+        ("00:00-06:00", "00:00"),
+        ("Mon 00:00-06:00", "00:00"),
+        ("Sun 20:00-24:00", "00:00"),
+        ("Fri-Sun 00:00-24:00; Mon 00:00-06:00", "00:00"),
+        ("", "00:00"),
+    ],
+)
+def test_a_night_that_goes_on_over_midnight_is_of_one_day(hours: str, ends: str) -> None:
+    zone = default_policy().tz
+    sunday = datetime(2026, 11, 22, 23, 0, tzinfo=zone)
+    _, next_begins = span_of(sunday, 1440, zone, hours)
+    assert f"{next_begins.astimezone(zone):%a %H:%M}" == f"Mon {ends}"
+    assert span_of(next_begins - minutes(1), 1440, zone, hours) == span_of(sunday, 1440, zone, hours)
+    assert span_of(next_begins, 1440, zone, hours)[0] == next_begins
+
+
+def test_in_one_night_there_is_one_digest(store: Store) -> None:
+    digest = destination(
+        "n1", FormKind.DIGEST, Whose.PERSON, address="o@example.org", hours="22:00-02:00", every_minutes=1440
+    )
+    store.destinations.put(digest, NOW)
+    way = Scripted()
+    rig = Rig(store, way, Waiting(urgent=1))
+    rig.now = datetime(2026, 11, 22, 23, 30, tzinfo=default_policy().tz).astimezone(UTC)
+    for number, (after, so_far) in enumerate(((0, 1), (1, 1), (22, 2)), 1):
+        rig.now += timedelta(hours=after)
+        decide_for(store, [digest], record(number, f"E{number}", visit=f"V{number}"), now=rig.now)
+        rig.turn()
+        assert len(way.sent) == so_far
+
+
 def test_hours_and_slots() -> None:
     zone = default_policy().tz
     friday = datetime(2026, 11, 20, 17, 30, tzinfo=zone)

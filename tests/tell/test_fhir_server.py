@@ -18,16 +18,18 @@ from parsers.fhir.subscriptions import BACKPORT, TOPIC
 from rules.policy.policy import default_policy
 from rules.telling.attempts import Failure
 from rules.telling.confidentiality import DEFAULT, Tier
-from rules.telling.destinations import Whose
+from rules.telling.destinations import State, Whose
 from streams.run.problems import Problem
 from streams.run.settings import Settings
 from streams.store.delivery import made_of
+from streams.store.destinations import BY_A_PERSON
 from streams.store.fhir import FhirClient
 from streams.tell.deliver import Teller
 from streams.tell.forms.fhir import Sender
 from streams.tell.forms.mail import Waiting
 from streams.tell.parcels import forms
 from streams.tell.seen import Known
+from streams.tell.serving import subscriptions
 from streams.tell.serving.server import FhirServer
 from streams.tell.serving.sign_in import granted, words
 from streams.tell.way import NotDelivered
@@ -274,6 +276,57 @@ def test_a_handshake_that_fails_is_an_error_until_the_client_asks_again_and_even
     assert status_in(rig.deliver()[0])["numbers"] == ["1"]
 
 
+def test_what_a_person_paused_no_client_starts_and_its_status_says_so(rig: Rig) -> None:
+    """Also by way of `off`, by an `end` that is over, or while the client's handshake is on its way."""
+    client, destinations = rig.as_(), rig.store.destinations
+    name = client.ask("POST", "Subscription", 201, json=wanted())["id"]
+    rig.upkeep()
+    destinations.move(name, State.PAUSED, datetime.now(UTC), BY_A_PERSON)
+    asked = client.ask("PUT", f"Subscription/{name}", json={**wanted(), "error": "nothing"})
+    assert (asked["status"], "whoever runs this server" in asked["error"]) == ("error", True)
+    assert "whoever runs" in status_in(client.get(f"Subscription/{name}/$status"))["error"]["text"]
+    assert rig.upkeep() == []
+    rig.decide_all(record(1))
+    assert rig.deliver() == []
+    client.ask("PUT", f"Subscription/{name}", json={**wanted(), "status": "off"})
+    assert client.ask("PUT", f"Subscription/{name}", json=wanted())["status"] == "off"
+    row = destinations.find(name)
+    assert not row.is_its_client_s_to_start
+    assert destinations.resume(row, datetime.now(UTC)) is State.OFF, "its client did not want it any more"
+    assert client.ask("PUT", f"Subscription/{name}", json=wanted())["status"] == "requested"
+    destinations.move(name, State.PAUSED, datetime.now(UTC), BY_A_PERSON)
+    over = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    client.ask("PUT", f"Subscription/{name}", json=wanted(end=over))
+    assert rig.upkeep(datetime.now(UTC) + timedelta(minutes=2)) == []
+    assert client.ask("PUT", f"Subscription/{name}", json=wanted())["status"] == "off"
+
+
+def test_what_a_person_paused_and_resumes_is_told_after_a_handshake(rig: Rig) -> None:
+    client, destinations = rig.as_(), rig.store.destinations
+    name = client.ask("POST", "Subscription", 201, json=wanted())["id"]
+    rig.upkeep()
+    destinations.move(name, State.PAUSED, datetime.now(UTC), BY_A_PERSON)
+    rig.decide_all(record(1))
+    assert destinations.resume(destinations.find(name), datetime.now(UTC)) is State.PAUSED
+    (handshake,) = rig.upkeep()
+    assert status_in(handshake)["events-since-subscription-start"] == "1"
+    shown = client.get(f"Subscription/{name}")
+    assert (shown["status"], "error" in shown) == ("active", False)
+    assert status_in(rig.deliver()[0])["numbers"] == ["1"]
+
+
+def test_a_client_has_so_many_subscriptions_and_no_more(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "MOST", 2)
+    client = rig.as_()
+    first, _ = (client.ask("POST", "Subscription", 201, json=wanted())["id"] for _ in range(2))
+    (issue,) = client.ask("POST", "Subscription", 422, json=wanted())["issue"]
+    assert (issue["code"], "delete one" in issue["diagnostics"]) == ("business-rule", True)
+    rig.as_("elm").ask("POST", "Subscription", 201, json=wanted())
+    client.ask("PUT", f"Subscription/{first}", json=wanted())
+    client.ask("DELETE", f"Subscription/{first}", 204)
+    client.ask("POST", "Subscription", 201, json=wanted())
+
+
 def test_who_is_not_reached_is_in_error_until_it_is_and_its_events_are_counted(rig: Rig) -> None:
     client = rig.as_()
     name = client.ask("POST", "Subscription", 201, json=wanted())["id"]
@@ -486,6 +539,8 @@ def test_every_answer_is_valid_to_a_validator_nobody_here_wrote(rig: Rig, valida
     rig.decide_all(take_back(4), rule=retracting)
     answers += [*rig.deliver(), client.get(f"Subscription/{name}/$events"), client.get("Subscription/$status")]
     answers += [client.get(f"Encounter/{message_id(1)}"), client.get("Patient/E1"), client.get("Subscription")]
+    rig.store.destinations.move(name, State.PAUSED, datetime.now(UTC), BY_A_PERSON)
+    answers += [client.get(f"Subscription/{name}"), client.get("Subscription/$status")]
     names = []
     for number, answer in enumerate(answers):
         path = tmp_path / f"{number:03}.json"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from rules.telling.destinations import Destination, FormKind, State
+from rules.telling.destinations import Destination, State
 from streams.store.audit import Audited
 from streams.store.delivery import DeliveryState, Standing
 from streams.store.destination_tests import Test
@@ -30,6 +30,7 @@ SPANS: Final = {"1": "a day", "7": "a week", "31": "a month"}
 SAID: Final = {
     "paused": "is paused; what is due to it is kept.",
     "active": "is told again.",
+    "asked": "is its client's again: it is told once that has answered a handshake, if it still wants it.",
     "replay": "is told again of what was given up.",
     "nothing": "had nothing given up in that time.",
     "tested": "was sent a test.",
@@ -46,26 +47,26 @@ async def do_to_destination(inbox: "Inbox", visit: "Visit") -> Response:
     row = await run_in_threadpool(inbox.store.destinations.find, where)
     if row is None or deed not in deeds_of(row):
         return PlainTextResponse("not here", 404)
-    said = await run_in_threadpool(_do, inbox, visit.reader, row.destination, deed, days)
+    said = await run_in_threadpool(_do, inbox, visit.reader, row, deed, days)
     if said == "tested":
         await _answered(inbox, where)
     return RedirectResponse(f"/destinations?said={said}&of={where}", 303)
 
 
 def deeds_of(row: DestinationRow) -> Sequence[str]:
-    """What can be done to it now. A FHIR subscription that stands still is its client's to start."""
-    client_starts = row.destination.form is FormKind.SUBSCRIPTION
+    """What can be done to it now."""
     match row.destination.state:
         case State.ACTIVE:
             return ("test", "pause", "replay")
-        case State.PAUSED if not client_starts:
+        case State.PAUSED | State.OFF if not row.is_its_client_s_to_start:
             return ("test", "resume", "replay")
     return ()
 
 
-def _do(inbox: "Inbox", reader: "Reader", destination: Destination, deed: str, days: str) -> str:
+def _do(inbox: "Inbox", reader: "Reader", row: DestinationRow, deed: str, days: str) -> str:
     """Does it; gives the key of `SAID`."""
-    store, now, where = inbox.store, datetime.now(UTC), destination.destination_id
+    store, now, destination = inbox.store, datetime.now(UTC), row.destination
+    where = destination.destination_id
     store.audit.write(reader.person.case_manager_id, Audited.DESTINATION, now, detail=f"{deed} {where}")
     match deed:
         case "test":
@@ -76,9 +77,10 @@ def _do(inbox: "Inbox", reader: "Reader", destination: Destination, deed: str, d
             given_up, directory = [DeliveryState.GIVEN_UP], store.directory.read()
             again = store.deliveries.replay(destination, since, now, given_up, now, directory)
             return "replay" if again else "nothing"
-    state = State.PAUSED if deed == "pause" else State.ACTIVE
-    store.destinations.move(where, state, now, BY_A_PERSON if state is State.PAUSED else "")
-    return str(state)
+        case "pause":
+            store.destinations.move(where, State.PAUSED, now, BY_A_PERSON)
+            return "paused"
+    return "active" if store.destinations.resume(row, now) is State.ACTIVE else "asked"
 
 
 async def _answered(inbox: "Inbox", where: str) -> None:

@@ -45,6 +45,7 @@ class Subject(NamedTuple):
     status: str
     content: Content
     events: int  # since the subscription started
+    error: str = ""  # why it stands still, where its client cannot know
 
 
 def notification(
@@ -87,6 +88,8 @@ def status_of(subject: Subject, kind: Kind, happened: Sequence[Happened] = ()) -
         {"name": "type", "valueCode": kind},
         {"name": "events-since-subscription-start", "valueString": str(subject.events)},
     ]
+    if subject.error:
+        parameters.append({"name": "error", "valueCodeableConcept": {"text": subject.error}})
     for event in happened:
         parts: list[dict[str, Any]] = [
             {"name": "event-number", "valueString": str(event.number)},
@@ -193,5 +196,7 @@ def _hex(text: str) -> str:
 
 
 def subscription(subject: Subject, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The Subscription as its client made it, with the status of now."""
-    return {**document, "id": subject.subscription_id, "status": subject.status}
+    """The Subscription as its client made it, with the status and the error of now."""
+    made = {name: value for name, value in document.items() if name not in ("error", "_error")}
+    error = {"error": subject.error} if subject.error else {}
+    return {**made, "id": subject.subscription_id, "status": subject.status, **error}

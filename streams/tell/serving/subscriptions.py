@@ -4,6 +4,7 @@ What a client may be told follows from whose it is (`handoff fhir-client add`), 
 """
 
 import json
+import threading
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any, Final
 from parsers.fhir.subscriptions import Asked, Content, Refused, asked
 from rules.telling.destinations import Destination, FormKind, State, Wants, WayKind
 from streams.store import Store
+from streams.store.destinations import BY_A_PERSON, REQUESTED
 from streams.store.fhir import CLIENT, FhirClient
 from streams.tell.addresses import NotAllowed, look_up
 from streams.tell.forms.notifications import Subject, enrollee_of, subscription
@@ -19,7 +21,8 @@ from streams.tell.serving.answers import Wrong
 from streams.tell.ways.http import HEADERS
 
 DOCUMENT: Final = "subscription"  # name of a secret: what the client sent, its headers among it
-REQUESTED: Final = "requested"  # why a paused one is: its client asks for it again
+MOST: Final = 1_000  # of one client, until it deletes one
+HELD: Final = "paused by whoever runs this server, who alone starts it again"
 STATUS: Final = {State.ACTIVE: "active", State.PAUSED: "error", State.REQUESTED: "requested", State.OFF: "off"}
 
 
@@ -31,6 +34,7 @@ class Subscriptions:
         self._secret = secret
         self._base = base
         self._allowed = allowed
+        self._making = threading.Lock()
 
     async def checked(self, resource: Any, client: FhirClient) -> Asked:
         """Raises `Wrong`."""
@@ -48,23 +52,31 @@ class Subscriptions:
         return wanted
 
     def create(self, wanted: Asked, document: Mapping[str, Any], client: FhirClient) -> dict[str, Any]:
-        """Keeps a new one; the handshake follows."""
+        """Keeps a new one; the handshake follows. Raises `Wrong` where the client has enough."""
         subscription_id = f"sub-{uuid.uuid4().hex}"
-        self._put(subscription_id, wanted, document, client, State.REQUESTED)
+        with self._making:
+            if len(self._store.fhir.subscriptions(client.client_id)) >= MOST:
+                raise Wrong(422, "business-rule", f"a client has at most {MOST:,} subscriptions: delete one first")
+            self._put(subscription_id, wanted, document, client, State.REQUESTED)
         return self.read(subscription_id, client.client_id)
 
     def update(
         self, subscription_id: str, wanted: Asked, document: Mapping[str, Any], client: FhirClient
     ) -> dict[str, Any]:
-        """Changes one, or asks for it again; events go on being counted until the new handshake."""
+        """Changes one, or asks for it again; events go on being counted until the new handshake, and one that a person
+        paused stays paused.
+        """
         self.mine(subscription_id, client.client_id)
         self._put(subscription_id, wanted, document, client, State.PAUSED, REQUESTED)
         return self.read(subscription_id, client.client_id)
 
     def end(self, subscription_id: str, client_id: str, state: State) -> None:
-        """Switched off, or deleted. Raises `Wrong`."""
+        """Switched off, or deleted; one that a person paused is no other's to start afterwards. Raises `Wrong`."""
         self.mine(subscription_id, client_id)
-        self._store.destinations.move(subscription_id, state, datetime.now(UTC))
+        destinations, ended = self._store.destinations, False
+        while not ended and (row := destinations.find(subscription_id)):
+            why = row.why if row.why == BY_A_PERSON else ""
+            ended = destinations.move(subscription_id, state, datetime.now(UTC), why, as_of=row.changed_at)
 
     def read(self, subscription_id: str, client_id: str) -> dict[str, Any]:
         """Raises `Wrong`."""
@@ -83,9 +95,9 @@ class Subscriptions:
 
     def mine(self, subscription_id: str, client_id: str) -> tuple[Destination, int]:
         """Another's is as unknown as none. Raises `Wrong`."""
-        for destination, events in self._store.fhir.subscriptions(client_id):
-            if destination.destination_id == subscription_id:
-                return destination, events
+        subscription = self._store.fhir.subscription(subscription_id)
+        if subscription and subscription[0].options.get(CLIENT) == client_id:
+            return subscription
         raise Wrong(404, "not-found", "there is no such Subscription")
 
     def subject(self, destination: Destination, events: int) -> Subject:
@@ -94,7 +106,8 @@ class Subscriptions:
         failing = row is not None and row.failures > 0 and destination.state is State.ACTIVE
         status = "requested" if row and row.why == REQUESTED else "error" if failing else STATUS[destination.state]
         content = Content(destination.options["content"])
-        return Subject(self._base, destination.destination_id, status, content, events)
+        error = HELD if row and row.why == BY_A_PERSON else ""
+        return Subject(self._base, destination.destination_id, status, content, events, error)
 
     def _shown(self, destination: Destination, events: int) -> dict[str, Any]:
         secrets = self._store.destinations.secrets_of(destination.destination_id, self._secret, datetime.now(UTC))

@@ -10,10 +10,10 @@ from typing import Final
 
 from rules.telling.destinations import Destination, FormKind, State
 from streams.store import Store
-from streams.store.destinations import DestinationRow
+from streams.store.destinations import BY_A_PERSON, REQUESTED, DestinationRow
 from streams.tell.forms.notifications import Kind, notification
 from streams.tell.parcels import notification_parcel
-from streams.tell.serving.subscriptions import REQUESTED, Subscriptions
+from streams.tell.serving.subscriptions import Subscriptions
 from streams.tell.way import Delivered, NotDelivered, Parcel, Secrets
 
 LOOK_SECONDS: Final = 2.0
@@ -51,13 +51,13 @@ class Upkeep:
         return bool(end) and row.destination.state is not State.OFF and datetime.fromisoformat(str(end)) <= now
 
     def switch_off(self, row: DestinationRow, now: datetime) -> None:
-        where = row.destination.destination_id
-        self._store.destinations.move(where, State.OFF, now, "its end is over", as_of=row.changed_at)
+        why = row.why if row.why == BY_A_PERSON else "its end is over"
+        self._store.destinations.move(row.destination.destination_id, State.OFF, now, why, as_of=row.changed_at)
 
     def made(self, destination: Destination, kind: Kind, now: datetime) -> tuple[Parcel, Secrets]:
         """The parcel and the secrets it goes with."""
-        events = {subscription.destination_id: count for subscription, count in self._store.fhir.subscriptions("")}
-        subject = self._subscriptions.subject(destination, events.get(destination.destination_id, 0))
+        _, events = self._store.fhir.subscription(destination.destination_id) or (destination, 0)
+        subject = self._subscriptions.subject(destination, events)
         bundle = notification(subject, kind, (), now, now.isoformat())
         secrets = self._store.destinations.secrets_of(destination.destination_id, self._secret, now)
         return notification_parcel(bundle, destination), Secrets(secrets)
