@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     KafkaError,
@@ -14,7 +15,10 @@ from aiokafka.errors import (
 
 from streams.kafka.client import BrokerAway, client_dead, make_producer
 from streams.kafka.topics import Topic
+from streams.run import metrics
 from streams.run.settings import Settings
+
+log = structlog.get_logger()
 
 
 class Output(NamedTuple):
@@ -56,6 +60,8 @@ class Outlet:
             if not await self._attempt([outputs[index]], seconds):
                 continue
             refused[index] = error
+            metrics.TOO_LARGE.inc()
+            log.error("record_refused", topic=outputs[index].topic.value, error=error)
         return refused
 
     def dead(self) -> bool:

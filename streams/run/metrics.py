@@ -146,6 +146,7 @@ REASONS: Final = _counter("toc_reasons", "Decisions by their first reason", "rea
 QUARANTINED: Final = _counter("toc_quarantined", "Records our code could not process, by stage", "stage")  # Stage
 QUARANTINE_WAITING: Final = _gauge("toc_quarantine_waiting", "Records in quarantine that nobody has dealt with")
 REPLAYED: Final = _counter("toc_replayed", "Records sent on their way again from quarantine")
+TOO_LARGE: Final = _counter("toc_records_too_large", "Records that the broker does not take for their size")
 PARKED_FEEDS: Final = _gauge("toc_parked_feeds", "Senders whose messages are set aside because we failed on too many")
 PARKED: Final = _counter("toc_parked", "Messages of parked senders, set aside unread")
 NEWER: Final = _counter(

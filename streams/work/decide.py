@@ -148,7 +148,8 @@ class DecideStage:
         await self._tell(old)
         if events:
             outputs = [self._event_output(record) for _, record in events]
-            await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "relay")
+            refused = await self._waiting.until(Part.BROKER, lambda: self._outlet.publish(outputs), "relay")
+            await self._quarantine([_of_output(outputs[index], error) for index, error in refused.items()])
             await self._in_thread(self._store.reviews.sent_events, [outbox_id for outbox_id, _ in events])
         return len(old) + len(events)
 
@@ -175,6 +176,9 @@ class DecideStage:
         metrics.STAGE.labels(Stage.TOLD).observe(metrics.seconds_since(committed))
 
     async def _tell(self, alerts: Sequence[AlertRecord]) -> None:
+        """One that the broker does not take for its size, which needs a limit below 700 kB, is counted by the outlet;
+        page and destinations have it all the same.
+        """
         if not alerts:
             return
         outputs = [
@@ -261,6 +265,11 @@ def _id_of(raw: RawRecord) -> str:
 def _crash(raw: RawRecord, envelope: Envelope, error: str, place: str = "") -> Crash:
     sender = envelope.sender or envelope.feed
     return Crash(Stage.DECIDE, error, envelope, raw.key or b"", raw.value or b"", place, sender)
+
+
+def _of_output(output: Output, error: str) -> Crash:
+    envelope = Envelope.from_headers(output.headers)
+    return Crash(Stage.DECIDE, error, envelope, output.key, output.value, sender=envelope.sender)
 
 
 def _take(records: Sequence[RawRecord]) -> tuple[list[_Taken], list[Crash]]:

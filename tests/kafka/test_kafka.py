@@ -16,6 +16,7 @@ from streams.kafka.client import BrokerAway
 from streams.kafka.offsets import OffsetClient
 from streams.kafka.outlet import Outlet, Output
 from streams.kafka.topics import TOPICS, Topic
+from streams.run import metrics
 from streams.run.problems import SettingsError
 from streams.run.settings import Settings
 from streams.up.embedded_broker import EmbeddedBroker
@@ -119,8 +120,10 @@ def test_the_largest_message_passes_and_a_larger_one_is_refused_alone(settings):
         await outlet.close()
         return refused, sorted(map(len, await read_marked(settings, mark)))
 
+    before = metrics.TOO_LARGE._value.get()
     refused, lengths = asyncio.run(run())
     assert list(refused) == [1]
+    assert metrics.TOO_LARGE._value.get() == before + 1
     assert lengths == [5, settings.max_frame_bytes]
 
 

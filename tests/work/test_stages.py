@@ -12,7 +12,8 @@ from sqlalchemy import func, select, update
 from parsers.events import EventKind
 from parsers.hl7.adt import read_adt
 from rules.deciding.case import World
-from rules.decisions import Reason
+from rules.deciding.differences import changes_of
+from rules.decisions import Reason, Stay
 from rules.endings import Ending
 from rules.matching.index import PanelIndex
 from rules.policy.policy import default_policy
@@ -39,6 +40,7 @@ from streams.work.read import ReadStage
 from streams.work.reader import Ended, RawRecord, Reader, envelope_of
 from streams.work.replay import Replay
 from streams.work.unavailable import Waiting
+from tests.rigs.store import alert_of
 from tests.rigs.telling import destination
 from tests.rigs.worker import adt
 
@@ -346,6 +348,32 @@ def test_the_relay_publishes_what_a_kill_left_behind(reader, store, executor):
     assert asyncio.run(stage.relay(AT + timedelta(minutes=1))) == 1
     assert len(outlet.on(Topic.ALERTS)) == 1
     assert asyncio.run(stage.relay(AT + timedelta(minutes=1))) == 0
+
+
+def test_a_released_event_that_the_broker_never_takes_is_set_aside_by_name(reader, store, executor):
+    (batch,) = events(reader, adt("A01", 1))
+    store.reviews.release([EventRecord.model_validate_json(batch.value)], AT)
+    outlet = FakeOutlet(refuses=lambda output: output.topic is Topic.EVENTS)
+    stage = decide_stage(store, outlet, executor)
+    assert asyncio.run(stage.relay(AT)) == 1
+    assert asyncio.run(stage.relay(AT)) == 0
+    (dead,) = outlet.on(Topic.QUARANTINE)
+    assert dict(dead.headers)["code"] == b"decide:MessageSizeTooLargeError"
+    assert store.ledger.endings() == {"quarantined": 1}
+
+
+def test_the_largest_alert_there_can_be_fits_on_its_topic(reader):
+    """Every text is at most 500 characters of four bytes, and of each segment at most a hundred are read."""
+    text = "\N{MUSICAL SYMBOL G CLEF}" * 2_000
+    diagnoses = [f"DG1|{number}||^{number}{text}^{text}^{text}^{text}||20261122|{text}" for number in range(300)]
+    message = b"\r".join([adt("A01", 1), *map(str.encode, diagnoses)])
+    record = EventRecord.model_validate_json(events(reader, message)[0].value)
+    assert record.event.visit is not None and len(record.event.visit.diagnoses) == 100
+    before = Stay(stay_id="s", enrollee_id="E1", facility="MISSION", diagnoses=record.event.visit.diagnoses[::-1])
+    alert = alert_of(before, 1, record.event, diagnoses=before.diagnoses)
+    after = before.model_copy(update={"diagnoses": record.event.visit.diagnoses})
+    changed = alert.model_copy(update={"changes": changes_of(alert, after)})
+    assert len(AlertRecord(position=1, alert=changed).written()) < 700_000, "a broker's own limit is 1,000,000"
 
 
 def test_released_events_go_to_the_events_topic(reader, store, executor):
