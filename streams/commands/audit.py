@@ -4,15 +4,18 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import typer
 
+from rules.policy.policy import local_day
 from streams.commands.printing import one_line, print_json
 from streams.run.problems import Problem
+from streams.run.rule_file import RuleFile
+from streams.run.rule_files import POLICY
 from streams.run.settings import Settings
 from streams.store import Store
 from streams.store.audit import COLUMNS, IN_EMERGENCY, Audited
-from streams.store.delivery import DeliveryState
 from streams.store.opening import open_store
 from streams.words.spreadsheet import csv_of
 
@@ -35,13 +38,13 @@ def run_audit(
 
 def run_disclosures(settings: Settings, by: str, person: str, *, as_json: bool, as_csv: bool) -> int:
     """What was disclosed about one person within six years: to whom, when, what and what for."""
-    now = datetime.now(UTC)
+    now, zone = datetime.now(UTC), RuleFile(POLICY, settings).current().tz
     with open_store(settings) as store:
         _known(store, by)
         names = {who.case_manager_id: who.name for who in store.directory.case_managers()}
-        places = {row.destination.destination_id: row.destination for row in store.destinations.all()}
         read = list(store.audit.whole(enrollee_id=person, since=now - ACCOUNTED)[1])
-        left = store.deliveries.disclosures_of(person)
+        left = store.disclosures.of(person)
+        places = store.destinations.among({sent.destination_id for sent in left})
         store.audit.write(by, Audited.READ_AUDIT, now, enrollee_id=person, detail="accounting of disclosures")
     dated_lines: list[tuple[datetime, dict[str, str]]] = []
     for row in read:
@@ -49,14 +52,13 @@ def run_disclosures(settings: Settings, by: str, person: str, *, as_json: bool, 
             what = f"hospital stay, {row.detail}" if row.alert_id and not row.is_list else row.detail
             whom = names.get(row.case_manager_id, row.case_manager_id)
             purpose = "emergency" if row.detail.startswith(IN_EMERGENCY) else "treatment"
-            dated_lines.append((row.at, _disclosure(row.at, whom, what, purpose)))
+            dated_lines.append((row.at, _disclosure(row.at, zone, whom, what, purpose)))
     for sent in left:
-        at = sent.ended_at or sent.made_at
-        place = places.get(sent.destination_id)
-        whom = f"{place.name} ({place.whose} {place.owner_id})" if place else sent.destination_id
-        arrived = "" if sent.state is DeliveryState.DELIVERED else ", perhaps not arrived"
+        place = places[sent.destination_id]
+        whom = f"{place.name} ({place.whose} {place.owner_id})"
+        arrived = "" if sent.arrived else ", perhaps not arrived"
         what = f"notice of a hospital stay, version {sent.version}, {sent.tier or 'unknown'} tier{arrived}"
-        dated_lines.append((at, _disclosure(at, whom, what)))
+        dated_lines.append((sent.at, _disclosure(sent.at, zone, whom, what)))
     lines = [line for at, line in sorted(dated_lines, key=lambda dated_line: dated_line[0]) if at >= now - ACCOUNTED]
     _print(lines, ("date", "recipient", "what", "purpose"), as_json=as_json, as_csv=as_csv)
     return 0
@@ -86,8 +88,8 @@ def _known(store: Store, by: str) -> None:
         raise Problem("--by: no such case manager in the directory")
 
 
-def _disclosure(at: datetime, recipient: str, what: str, purpose: str = "treatment") -> dict[str, str]:
-    return {"date": at.date().isoformat(), "recipient": recipient, "what": what, "purpose": purpose}
+def _disclosure(at: datetime, zone: ZoneInfo, recipient: str, what: str, purpose: str = "treatment") -> dict[str, str]:
+    return {"date": local_day(at, zone).isoformat(), "recipient": recipient, "what": what, "purpose": purpose}
 
 
 def _print(rows: Iterable[dict[str, str]], columns: Sequence[str], *, as_json: bool, as_csv: bool) -> None:

@@ -244,16 +244,15 @@ def _show(shown: Mapping[str, str]) -> None:
 
 
 def run_told(settings: Settings, enrollee_id: str, by: str, *, as_json: bool = False) -> int:
-    """What left about one person, newest first."""
+    """Each time that something left about one person, newest first."""
     with open_store(settings) as store:
         if store.directory.read().person(by) is None:
             raise Problem("--by: no such case manager in the directory")
-        rows = store.deliveries.disclosures_of(enrollee_id)
+        rows = store.disclosures.of(enrollee_id)
         now = datetime.now(UTC)
         store.audit.write(by, Audited.READ_STAY, now, enrollee_id=enrollee_id, detail=f"{len(rows)} disclosures")
     for row in rows:
-        at = (row.ended_at or row.made_at).isoformat(timespec="seconds")
-        arrived = "delivered" if row.state is DeliveryState.DELIVERED else "maybe"
+        at, arrived = row.at.isoformat(timespec="seconds"), "delivered" if row.arrived else "maybe"
         if as_json:
             shown = {"at": at, "destination_id": row.destination_id, "alert_id": row.alert_id}
             print_json({**shown, "version": row.version, "tier": row.tier, "arrived": arrived})

@@ -7,12 +7,13 @@ never waits for it. What somebody had in hand for too long may have arrived: a p
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, select, text, update
+from sqlalchemy import Connection, bindparam, case, literal, select, text, update
 
 from rules.decisions import Alert
 from rules.telling.destinations import State
 from streams.store.delivery import Claimed
 from streams.store.destinations import WAITING
+from streams.store.disclosures import keeping, lapsed
 from streams.store.tables import alert_versions, deliveries, destinations, from_us, to_us
 
 # One step an index entry: from each destination for which something waits to the next, whatever the backlog of each.
@@ -88,13 +89,17 @@ def oldest(destination_id: str, now: datetime) -> Any:
 def take(connection: Connection, by: str, now: datetime, hold: timedelta, wanted: Any) -> list[Claimed]:
     rows = connection.execute(wanted).all()
     if rows:
+        of_the_dead = deliveries.c.delivery_id == bindparam("b_id")
+        dead = [{"b_id": row.delivery_id} for row in rows if 0 < row.claimed_until_us <= to_us(now)]
+        if dead:
+            connection.execute(keeping(of_the_dead, deliveries.c.claimed_until_us, literal(""), arrived=False), dead)
         connection.execute(
             update(deliveries)
             .where(deliveries.c.delivery_id == bindparam("b_id"))
             .values(
                 claimed_until_us=to_us(now + hold),
                 claimed_by=by,
-                maybe=case((deliveries.c.claimed_until_us.between(1, to_us(now)), 1), else_=deliveries.c.maybe),
+                maybe=case((lapsed(now), 1), else_=deliveries.c.maybe),
             ),
             [{"b_id": row.delivery_id} for row in rows],
         )

@@ -6,15 +6,16 @@ our key, its destination and its number. Who never had the mail guesses neither,
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 
 from rules.telling.attempts import Failure
 from rules.telling.destinations import Destination, WayKind
 from streams.store.database import Database
 from streams.store.delivery import DeliveryState, mail_ids
 from streams.store.destinations import Destinations
+from streams.store.disclosures import keep_when
 from streams.store.tables import deliveries, to_us
 
 NUMBERS_BACK: Final = 500  # of the mails of one destination: how far back a report finds its own
@@ -55,15 +56,23 @@ class Confirmations:
 
     def confirm(self, delivery_ids: Collection[str], word: str) -> bool:
         """What was delivered is confirmed as `word`, unless it is dispatched; whether anything was."""
-        return self._write(delivery_ids, status=word) > 0
+        with self._database.writing() as connection:
+            confirmed = connection.execute(update(deliveries).where(_delivered(delivery_ids)).values(status=word))
+            return confirmed.rowcount > 0
 
     def came_back(self, delivery_ids: Collection[str], status: str, now: datetime) -> bool:
         """What was delivered is given up, unless it is dispatched; whether anything was.
 
         It counts as told, maybe: somebody on the way had it.
         """
+        which = _delivered(delivery_ids)
         given_up = {"state": str(DeliveryState.GIVEN_UP), "failure": str(Failure.BOUNCED), "maybe": 1}
-        return self._write(delivery_ids, **given_up, status=status, ended_us=to_us(now)) > 0
+        with self._database.writing() as connection:
+            keep_when(connection, which, deliveries.c.ended_us, deliveries.c.tier, arrived=False)
+            came = connection.execute(
+                update(deliveries).where(which).values(**given_up, status=status, ended_us=to_us(now))
+            )
+            return came.rowcount > 0
 
     def unconfirmed(self, now: datetime) -> dict[str, int]:
         """How many Direct messages of the last days nobody confirmed within the hour, by destination."""
@@ -97,11 +106,11 @@ class Confirmations:
                     return where, number
         return None
 
-    def _write(self, delivery_ids: Collection[str], **values: Any) -> int:
-        delivered = (
-            deliveries.c.delivery_id.in_(sorted(delivery_ids))
-            & (deliveries.c.state == str(DeliveryState.DELIVERED))
-            & (deliveries.c.status != DISPATCHED)
-        )
-        with self._database.writing() as connection:
-            return int(connection.execute(update(deliveries).where(delivered).values(**values)).rowcount)
+
+def _delivered(delivery_ids: Collection[str]) -> ColumnElement[bool]:
+    """Those that arrived and are not known to be dispatched."""
+    return and_(
+        deliveries.c.delivery_id.in_(sorted(delivery_ids)),
+        deliveries.c.state == str(DeliveryState.DELIVERED),
+        deliveries.c.status != DISPATCHED,
+    )

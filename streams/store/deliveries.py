@@ -12,17 +12,18 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Text, bindparam, case, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Text, and_, bindparam, case, func, literal, or_, select, update
 
 from parsers.people import Enrollee
 from rules.decisions import Action, Alert
 from rules.telling.confidentiality import OPENNESS
-from rules.telling.destinations import NO_PATIENT, Destination, State
+from rules.telling.destinations import Destination, State
 from rules.telling.directory import Directory
 from streams.store.claiming import READY, in_another_hand, oldest, take, waiting_for
 from streams.store.database import Database, rows_among
 from streams.store.delivery import Backlog, Claimed, DeliveryRow, DeliveryState, End, Standing, Sums
 from streams.store.destinations import GIVEN_UP, WAITING, WELL, give_up_waiting
+from streams.store.disclosures import keeping
 from streams.store.panel_rows import enrollee_on, load_enrollees
 from streams.store.replaying import replay
 from streams.store.tables import alert_versions, deliveries, destinations, from_us, to_us
@@ -126,7 +127,10 @@ class Deliveries:
             return 0
         ends = sorted(ends, key=lambda end: end.delivery_id)
         well = sorted({end.destination_id for end in ends if end.state is DeliveryState.DELIVERED})
+        unknown = [{"b_id": end.delivery_id, "b_by": by, "b_tier": end.tier} for end in ends if end.maybe]
         with self._database.writing() as connection:
+            if unknown:
+                connection.execute(keeping(_OURS, literal(to_us(now)), _TIER, arrived=False), unknown)
             result = connection.execute(_SETTLE, [_settled(end, by) for end in ends])
             if well:
                 connection.execute(WELL, [{"b_where": where, "b_now": to_us(now)} for where in well])
@@ -293,43 +297,26 @@ class Deliveries:
             wanted = wanted.where(deliveries.c.destination_id == destination_id)
         return self._shown(wanted, limit)
 
-    def disclosures_of(self, enrollee_id: str) -> list[DeliveryRow]:
-        """All that left about one person, or may have, newest first: also of a stay that is another's now. A mail or
-        text of counts is about nobody.
-        """
-        wanted = select(deliveries).where(
-            deliveries.c.enrollee_id == enrollee_id,
-            or_(deliveries.c.state == str(DeliveryState.DELIVERED), deliveries.c.maybe == 1),
-        )
-        rows = self._shown(wanted)
-        where = select(destinations.c.destination_id, destinations.c.document).where(
-            destinations.c.destination_id.in_({row.destination_id for row in rows})
-        )
-        with self._database.reading() as connection:
-            forms = {name: json.loads(document)["form"] for name, document in connection.execute(where)}
-        return [row for row in rows if forms.get(row.destination_id) not in NO_PATIENT]
-
     def _shown(self, wanted: Any, limit: int | None = None) -> list[DeliveryRow]:
         newest = wanted.order_by(deliveries.c.position.desc(), deliveries.c.destination_id).limit(limit)
         with self._database.reading() as connection:
             return [_shown(row) for row in connection.execute(newest)]
 
 
+_TIER: Final = bindparam("b_tier", type_=Text)
+_OURS: Final = and_(
+    deliveries.c.delivery_id == bindparam("b_id"),
+    deliveries.c.claimed_by == bindparam("b_by"),
+    deliveries.c.state == WAITING,
+)
 _MOST_TOLD: Final = case(  # a try after another may have told less; what was told stays told
-    *(
-        (or_(deliveries.c.tier == str(tier), bindparam("b_tier", type_=Text) == str(tier)), str(tier))
-        for tier in reversed(OPENNESS)
-    ),
+    *((or_(deliveries.c.tier == str(tier), literal(str(tier)) == _TIER), str(tier)) for tier in reversed(OPENNESS)),
     else_="",
 )
 _IN_HAND: Final = "SELECT delivery_id, claimed_by, claimed_until_us FROM deliveries WHERE delivery_id IN :among"
 _SETTLE: Final = (
     update(deliveries)
-    .where(
-        deliveries.c.delivery_id == bindparam("b_id"),
-        deliveries.c.claimed_by == bindparam("b_by"),
-        deliveries.c.state == WAITING,
-    )
+    .where(_OURS)
     .values(
         state=bindparam("b_state"),
         due_us=func.coalesce(bindparam("b_due", type_=BigInteger), deliveries.c.due_us),

@@ -9,11 +9,25 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from cryptography.fernet import InvalidToken
-from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
 
 from rules.telling.attempts import OF_CONTENT, Failure, GiveUp
 from rules.telling.destinations import Destination, FormKind, State
 from streams.store.database import Database, next_values, rows_among
+from streams.store.disclosures import keep_when, lapsed
 from streams.store.notices import NoticeKind, leave
 from streams.store.sealing import SealedFor, lock_for
 from streams.store.tables import deliveries, destination_secrets, destinations, from_us, to_us
@@ -277,9 +291,11 @@ def give_up_waiting(connection: Connection, where: ColumnElement[bool], now: dat
 
     What was in the hand of a process that died may have arrived.
     """
+    waits = and_(where, deliveries.c.state == WAITING, deliveries.c.claimed_until_us <= to_us(now))
+    keep_when(connection, waits & lapsed(now), deliveries.c.claimed_until_us, literal(""), arrived=False)
     ended = connection.execute(
         update(deliveries)
-        .where(where, deliveries.c.state == WAITING, deliveries.c.claimed_until_us <= to_us(now))
+        .where(waits)
         .values(
             state=GIVEN_UP,
             failure=str(GiveUp.REMOVED),

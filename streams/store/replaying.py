@@ -18,6 +18,7 @@ from rules.telling.directory import Directory
 from rules.telling.due import DestinationIndex
 from streams.store.delivery import DeliveryState
 from streams.store.destinations import WAITING
+from streams.store.disclosures import keep_when
 from streams.store.due import write_due
 from streams.store.tables import alert_versions, deliveries, to_us
 
@@ -35,9 +36,12 @@ def replay(
     directory: Directory,
 ) -> int:
     """Make deliveries of a span that ended in one of `states` wait again, and what follows them; gives how many."""
+    which = deliveries.c.delivery_id.in_(_again(destination, span, states))
+    arrived = deliveries.c.state == str(DeliveryState.DELIVERED)
+    keep_when(connection, which & arrived, deliveries.c.ended_us, deliveries.c.tier, arrived=True)
     again = connection.execute(
         update(deliveries)
-        .where(deliveries.c.delivery_id.in_(_again(destination, span, states)))
+        .where(which)
         .values(
             state=WAITING,
             due_us=to_us(now),
@@ -46,7 +50,7 @@ def replay(
             batch=0,
             claimed_until_us=0,
             claimed_by="",
-            maybe=case((deliveries.c.state == str(DeliveryState.DELIVERED), 1), else_=deliveries.c.maybe),
+            maybe=case((arrived, 1), else_=deliveries.c.maybe),
         )
     )
     later = {

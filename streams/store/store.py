@@ -19,6 +19,7 @@ from streams.store.destination_tests import DestinationTests
 from streams.store.destinations import Destinations
 from streams.store.diagnosis_marks import DiagnosisMarks
 from streams.store.directory import Directories
+from streams.store.disclosures import Disclosures
 from streams.store.drafts import Drafts
 from streams.store.escalations import Escalations
 from streams.store.feed_talk import FeedTalks
@@ -81,6 +82,7 @@ class Store:
         self.received = Received(database)
         self.destination_tests = DestinationTests(database)
         self.deliveries = Deliveries(database)
+        self.disclosures = Disclosures(database)
         self.confirmations = Confirmations(database, self.destinations)
         self.quarantine = Quarantine(database)
         self.fhir = Fhir(database)

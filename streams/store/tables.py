@@ -761,3 +761,12 @@ deliveries = Table(  # one alert version to one destination
     Index("ix_deliveries_destination_id", "destination_id", "made_us"),
     Index("ix_deliveries_alert_id", "alert_id", "destination_id", "version"),
 )
+disclosures = Table(  # when a delivery left, beside the last time it arrived, which its row says
+    "disclosures",
+    metadata,
+    _text("delivery_id"),
+    _whole("at_us"),
+    _text("tier"),  # how much of the alert went along; "": nobody knows
+    _whole("arrived"),  # 0: it may have
+    PrimaryKeyConstraint("delivery_id", "at_us"),
+)

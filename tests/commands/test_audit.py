@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from rules.policy.policy import default_policy, local_day
+from rules.telling.destinations import State
 from streams.cli import app
 from streams.run.settings import Settings
 from streams.run.who import who_commands
@@ -69,11 +71,12 @@ def test_the_accounting_of_disclosures_says_to_whom_when_what_and_what_for(store
                       detail="version 1, full")  # fmt: skip
     store.audit.write("cm-ortiz", Audited.AUTO, now, enrollee_id="E00001")  # a page by itself: nobody read
     store.audit.write("cm-ortiz", Audited.READ_STAY, now - timedelta(days=7 * 366), enrollee_id="E00001")
+    store.destinations.move("clinic", State.REMOVED, now)  # whom it was stays known
     rows = list(csv.DictReader(io.StringIO(handoff("--person", "E00001", "--disclosures", "--csv"))))
     assert [row["recipient"].split(" (")[0] for row in rows] == [destination("clinic").name, "M. Ortiz, RN"]
     assert {row["purpose"] for row in rows} == {"treatment"}
     assert rows[0]["what"] == "notice of a hospital stay, version 1, full tier"
-    assert rows[0]["date"] == (now - timedelta(days=3)).date().isoformat()
+    assert rows[0]["date"] == local_day(now - timedelta(days=3), default_policy().tz).isoformat(), "of the office"
     assert "--person" in CliRunner().invoke(app, ["audit", "--disclosures"]).output
 
 

@@ -218,7 +218,7 @@ def test_a_retraction_follows_to_whom_an_earlier_version_was_or_may_have_been_to
     filled.deliveries.settle(give_up, "a", NOW)
     decide_for(filled, [HOOK], take_back(2), rule=retracting)
     assert [delivery.alert.action for delivery in claim(filled)] == ["retract"]
-    assert [row.version for row in filled.deliveries.disclosures_of("E1")] == [1]
+    assert [row.version for row in filled.disclosures.of("E1")] == [1]
 
 
 def test_a_mail_of_counts_discloses_nothing(filled: Store) -> None:
@@ -229,7 +229,7 @@ def test_a_mail_of_counts_discloses_nothing(filled: Store) -> None:
         while claimed := filled.deliveries.claim("a", NOW, minutes(1), [where], each=999):
             ends = [End(delivery.delivery_id, where, DeliveryState.DELIVERED, NOW, tier="full") for delivery in claimed]
             filled.deliveries.settle(ends, "a", NOW)
-    assert [row.destination_id for row in filled.deliveries.disclosures_of("E1")] == ["d1", "d1"]
+    assert [row.destination_id for row in filled.disclosures.of("E1")] == ["d1", "d1"]
 
 
 def test_what_left_about_somebody_stays_about_them_though_the_stay_is_another_s_now(filled: Store) -> None:
@@ -243,7 +243,7 @@ def test_what_left_about_somebody_stays_about_them_though_the_stay_is_another_s_
     merged = record(2, "E2", prior_match=Match(grade=Grade.CERTAIN, enrollee_id="E1"))
     decide_for(filled, [HOOK], merged, rule=handing_over)
     delivered(filled, claim(filled))
-    left = {who: [row.version for row in filled.deliveries.disclosures_of(who)] for who in ("E1", "E2")}
+    left = {who: [row.version for row in filled.disclosures.of(who)] for who in ("E1", "E2")}
     assert left == {"E1": [1], "E2": [2]}
 
 
@@ -284,8 +284,8 @@ def test_what_was_told_once_stays_told_though_a_replay_tells_less(filled: Store)
     (again,) = claim(filled)
     end = End(again.delivery_id, "d1", DeliveryState.GIVEN_UP, NOW, GiveUp.WITHHELD, tier="withheld")
     filled.deliveries.settle([end], "a", NOW)
-    (about,) = filled.deliveries.disclosures_of("E1")
-    assert (about.tier, about.maybe) == ("full", True)
+    (about,) = filled.disclosures.of("E1")
+    assert (about.tier, about.arrived) == ("full", True)
     assert filled.deliveries.totals() == {state: int(state is DeliveryState.GIVEN_UP) for state in DeliveryState}
 
 
@@ -429,3 +429,34 @@ def test_what_goes_in_one_parcel_is_in_one_hand(filled: Store) -> None:
     cut = filled.deliveries.claim_all("d1", "b", NOW, HOLD, 5000, claims["b"])
     assert len(cut) == 4
     assert filled.deliveries.claim_all("d1", "a", NOW, HOLD, 5000, []) == []
+
+
+def test_each_disclosure_keeps_its_own_date(filled: Store) -> None:
+    """45 CFR 164.528(b)(2): what a replay, a bounce or a later try writes into a row takes no date away."""
+    at = [NOW + minutes(10 * number) for number in range(6)]
+    decide_for(filled, [HOOK], record(1))
+    delivered(filled, claim(filled), now=at[0])
+    replay(filled, [DeliveryState.DELIVERED])
+    unanswered = [
+        End(delivery.delivery_id, "d1", DeliveryState.WAITING, at[1], Failure.TIMED_OUT, tier="general", maybe=True)
+        for delivery in claim(filled, now=at[1])
+    ]
+    filled.deliveries.settle(unanswered, "a", at[1])
+    claim(filled, "dies", at[2])
+    delivered(filled, claim(filled, now=at[3]), now=at[3])
+    (row,) = filled.deliveries.of(destination_id="d1")
+    assert filled.confirmations.came_back([row.delivery_id], "5.1.1", at[4])
+    left = [(disclosure.at, disclosure.tier, disclosure.arrived) for disclosure in filled.disclosures.of("E1")]
+    assert left == [
+        (at[3], "full", False),
+        (at[2] + HOLD, "", False),
+        (at[1], "general", False),
+        (at[0], "full", True),
+    ]
+
+
+def test_what_was_in_the_hand_of_the_dead_when_its_destination_went_left_on_that_day(filled: Store) -> None:
+    decide_for(filled, [HOOK], record(1))
+    claim(filled, "dies")
+    filled.destinations.move("d1", State.REMOVED, NOW + minutes(90))
+    assert [(left.at, left.arrived) for left in filled.disclosures.of("E1")] == [(NOW + HOLD, False)]

@@ -100,7 +100,7 @@ def test_the_way_from_match_to_message_to_what_takes_it_back(store: Store) -> No
     assert not any(word in parcel.body for word in (b"diabetes", b"E1", b"123121234", b"8285550101"))
     (audited,) = [row for row in store.audit.read(enrollee_id="E1") if row.what is Audited.READ_STAY]
     assert (audited.case_manager_id, audited.detail) == (f"destination:{where}", "care team")
-    assert [row.destination_id for row in store.deliveries.disclosures_of("E1")] == [where]
+    assert [row.destination_id for row in store.disclosures.of("E1")] == [where]
 
     decide_for(store, [mission, other], take_back(3), rule=retracting)
     sending.turn()

@@ -327,8 +327,8 @@ def test_a_time_out_on_the_first_version_does_not_keep_the_retraction_away(store
     way = Scripted(NotDelivered(Failure.TIMED_OUT))
     rig = Rig(store, way)
     rig.turn()
-    (about,) = store.deliveries.disclosures_of("E1")
-    assert (about.tier, about.maybe) == ("full", True), "it may have left, and how much of it is known"
+    (about,) = store.disclosures.of("E1")
+    assert (about.tier, about.arrived) == ("full", False), "it may have left, and how much of it is known"
     decide_for(store, [hook], take_back(2), rule=retracting)
     rig.turn(minutes(1))
     assert [json.loads(parcel.body)["type"] for _, parcel in way.sent] == [
