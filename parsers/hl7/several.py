@@ -2,8 +2,8 @@
 
 Some senders put two messages into one frame (HL7 2.10.3 has batches for that). Read as one, the second would be lost
 behind the first one's acknowledgment. A message begins at a line that is a header: MSH, usable delimiters, and fields
-as far as MSH-9. A header that repeats the control id before it opens another message only where both have a PID of
-their own; a doubled MSH segment is none.
+as far as MSH-9; what ends and begins a frame (FS, VT) may stand before it. A header that repeats the control id before
+it opens another message only where both have a PID of their own; a doubled MSH segment is none.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from parsers.hl7.charsets import Decoded, decode, wide_codec
 
 MOST_MESSAGES: Final = 100  # in one frame; what holds more is a batch in the wrong place, and left whole
-_LINE: Final = re.compile(rb"[\r\n](?:\xef\xbb\xbf)?[ \t]*(MSH|PID)[ \t]*[^\sA-Za-z0-9]", re.IGNORECASE)
+_LINE: Final = re.compile(rb"[\r\n](?:\xef\xbb\xbf)?[ \t\x0b\x1c]*(MSH|PID)[ \t]*[^\sA-Za-z0-9]", re.IGNORECASE)
 _LINE_END: Final = re.compile(rb"[\r\n]")
 _FIELDS: Final = 9
 _MOST_LINES: Final = 10_000  # MSH and PID that are looked at

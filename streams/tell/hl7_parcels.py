@@ -73,8 +73,9 @@ class ReceivedMessage:
         open_to_all = seen.tier is Tier.FULL and not seen.withheld and not seen.notice
         may = open_to_all and seen.relationship is Relationship.TREATING
         message = self._kept.of(seen.alert_id, seen.version) if may else None
-        if message is not None:
-            return Parcel(item.delivery_id, received.passed_on(message, receiver_of(to)), hl7v2.CONTENT_TYPE)
+        body = received.passed_on(message, receiver_of(to)) if message is not None else None
+        if body is not None:
+            return Parcel(item.delivery_id, body, hl7v2.CONTENT_TYPE)
         if seen.action is not Action.RETRACT:
             return GiveUp.NOT_PASSED_ON if may else GiveUp.WITHHELD
         earlier = self._kept.told_before(seen.alert_id, seen.version, to.destination_id)

@@ -32,6 +32,8 @@ A, B, C = message(b"A"), message(b"B"), message(b"C")
         (["A", "B"], A + b"\r\n\r\n" + B),
         (["A", "B"], A + b"  " + B),
         (["A", "B"], A + b"\xef\xbb\xbf" + B),
+        (["A", "B"], A[:-1] + b"\x1c\r\x0b" + B),  # as two frames that came as one, by HTTP
+        (["A", "B"], A + b"\x0b" + B),
         (["A", "B"], b"\r\n" + A + B),
         (["A", "B"], A + B.lower().replace(b"|b|", b"|B|")),
         (["A", "B"], A + B.replace(b"|", b"#").replace(b"^", b"$")),

@@ -13,6 +13,7 @@ from hl7.mllp import start_hl7_server
 from hl7apy.parser import parse_message
 
 from parsers.events import FacilityKind, Group, Patient, Prior
+from parsers.hl7.mllp import Decoder, frame
 from parsers.people import Consent
 from rules.decisions import Match
 from rules.policy.policy import default_policy
@@ -249,6 +250,22 @@ def test_the_receiver_s_name_is_put_in_and_all_else_is_as_it_was() -> None:
     assert passed_on(RAW, ("", "")) == RAW
     assert passed_on(RAW, ("EHR", "OAK")) == RAW.replace(b"|HIE|NC|", b"|EHR|OAK|", 1)
     assert passed_on(b"MSH|^~\\&|A", ("EHR", "OAK")) == b"MSH|^~\\&|A"
+
+
+@pytest.mark.parametrize("inside", [b"\x1c\r\x0b", b"\x1c", b"\x0b", b"\x1c\r"])
+def test_what_is_passed_on_is_one_frame_whatever_it_holds(inside: bytes) -> None:
+    message = RAW.replace(b"|local", b"|local" + inside + b"MSH")
+    cancel = taken_back(message.replace(b"|F\r", b"|F" + inside + b"\r"), ("", ""), "d", NOW, ZONE)
+    for body in (passed_on(message, ("", "")), cancel):
+        assert body
+        assert Decoder(1 << 16).feed(frame(body)) == [body]
+        assert not set(body) & {0x0B, 0x1C}
+    assert len(passed_on(message, ("", "")) or b"") == len(message)
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_what_no_frame_carries_is_not_passed_on(codec: str) -> None:
+    assert passed_on(RAW.decode("latin-1").encode(codec), ("EHR", "OAK")) is None
 
 
 def test_a_cancel_of_ours_is_one_that_another_s_grammar_takes() -> None:
