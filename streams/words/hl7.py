@@ -6,12 +6,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 _ESCAPES: Final = str.maketrans(
-    {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\", "\r": " ", "\n": " "}
+    {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
+    | dict.fromkeys((*range(32), *range(127, 160)), " ")
 )
 
 
 def shown_as(value: str) -> str:
-    """A text as HL7 v2 escapes it."""
+    """A text as HL7 v2 escapes it; control characters, which would end its segment or its frame, are blanks."""
     return value.translate(_ESCAPES)
 
 

@@ -69,7 +69,7 @@ def _context(seen: AlertView, delivery_id: str, domain: str, oid: str, zone: Zon
 
 def _value(text: str) -> str:
     """A value that cannot end its line or its field."""
-    return "".join(" " if letter in ";=\r\n" else letter for letter in text)
+    return "".join(" " if letter in ";=" or not letter.isprintable() else letter for letter in text)
 
 
 def _stamp(at: datetime, zone: ZoneInfo) -> str:

@@ -15,11 +15,20 @@ from enum import StrEnum
 from html import escape
 from typing import Any, Final, NamedTuple
 
-from parsers.events import EncounterClass
+from parsers.events import Diagnosis, EncounterClass
 from rules.decisions import AlertKind, StayStatus
 from rules.stays.open import is_void
 from rules.telling.views import AlertView
-from streams.tell.fhir_words import ENROLLEES, STAYS, TERMS, encounter_class, encounter_status, instant
+from streams.tell.fhir_words import (
+    ENROLLEES,
+    STAYS,
+    TERMS,
+    diagnosis_code,
+    disposition,
+    encounter_class,
+    encounter_status,
+    instant,
+)
 
 CONTENT_TYPE: Final = "application/fhir+json"
 _GUIDE: Final = "http://hl7.org/fhir/us/davinci-alerts"
@@ -31,6 +40,7 @@ RETRACTED: Final = "notification-retracted"
 _NPI: Final = "http://hl7.org/fhir/sid/us-npi"
 _NAMESPACE: Final = uuid.UUID("7b0e4a52-5a0f-4d5c-9a6e-1c3f0d5d9b11")
 _WITHHELD: Final = "Withheld"
+_MOST_CONDITIONS: Final = 25
 _ABSENT: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 
@@ -88,6 +98,7 @@ class _Maker:
         return {"reference": f"urn:uuid:{self.id(what)}"} | ({"display": display} if display else {})
 
     def bundle(self) -> dict[str, Any]:
+        named = [diagnosis for diagnosis in self.seen.diagnoses if diagnosis.code or diagnosis.text]
         parts = [
             self.header(),
             self.provenance(),
@@ -97,7 +108,7 @@ class _Maker:
             self.organization("facility", self.facility, ""),
             self.organization("sender", self.sender.name, self.sender.npi),
             *([self.attending()] if self.seen.attending else []),
-            *(self.condition(number) for number in range(min(len(self.seen.diagnoses), 25))),
+            *(self.condition(number, diagnosis) for number, diagnosis in enumerate(named[:_MOST_CONDITIONS])),
         ]
         return {
             "resourceType": "Bundle",
@@ -169,8 +180,7 @@ class _Maker:
         if seen.complaint:
             resource["reasonCode"] = [{"text": seen.complaint}]
         if seen.disposition:
-            nubc = "http://www.nubc.org/patient-discharge"
-            resource["hospitalization"] = {"dischargeDisposition": _coded(nubc, seen.disposition)}
+            resource["hospitalization"] = {"dischargeDisposition": disposition(seen.disposition)}
         return resource
 
     def patient(self) -> dict[str, Any]:
@@ -224,22 +234,16 @@ class _Maker:
         }
 
     def attending(self) -> dict[str, Any]:
-        family, _, given = self.seen.attending.partition(",")
+        family, _, given = map(str.strip, self.seen.attending.strip(", ").partition(","))
         return {
             "resourceType": "Practitioner",
             "id": self.id("attending"),
             "meta": {"profile": [f"{_CORE}/us-core-practitioner"]},
             "identifier": [{"system": "urn:x-warm-handoff:practitioner", "value": self.id(self.seen.attending)}],
-            "name": [{"family": family.strip()} | ({"given": [given.strip()]} if given.strip() else {})],
+            "name": [{"family": family or self.seen.attending} | ({"given": [given]} if given else {})],
         }
 
-    def condition(self, number: int) -> dict[str, Any]:
-        diagnosis = self.seen.diagnoses[number]
-        code: dict[str, Any] = {}
-        system = _SYSTEMS.get(diagnosis.system.upper().replace("-", "")[:3], "")
-        if diagnosis.code and system:
-            code["coding"] = [{"system": system, "code": _dotted(diagnosis.code)}]
-        code["text"] = diagnosis.text or diagnosis.code
+    def condition(self, number: int, diagnosis: Diagnosis) -> dict[str, Any]:
         return {
             "resourceType": "Condition",
             "id": self.id(f"condition{number}"),
@@ -247,7 +251,7 @@ class _Maker:
             "clinicalStatus": _coded(f"{TERMS}/condition-clinical", "active"),
             "verificationStatus": _coded(f"{TERMS}/condition-ver-status", "unconfirmed"),
             "category": [_coded(f"{TERMS}/condition-category", "encounter-diagnosis")],
-            "code": code,
+            "code": diagnosis_code(diagnosis),
             "subject": self.ref("patient"),
             "encounter": self.ref("encounter"),
         }
@@ -280,13 +284,6 @@ def faults(message: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(contradictions)
 
 
-_SYSTEMS: Final = {
-    "I10": "http://hl7.org/fhir/sid/icd-10-cm",
-    "ICD": "http://hl7.org/fhir/sid/icd-10-cm",
-    "I9": "http://hl7.org/fhir/sid/icd-9-cm",
-    "I9C": "http://hl7.org/fhir/sid/icd-9-cm",
-    "SCT": "http://snomed.info/sct",
-}
 _TYPES: Final[Mapping[EncounterClass, str]] = {
     EncounterClass.EMERGENCY: "Emergency department visit",
     EncounterClass.OBSERVATION: "Observation stay",
@@ -297,8 +294,3 @@ _TYPES: Final[Mapping[EncounterClass, str]] = {
 
 def _coded(system: str, code: str) -> dict[str, Any]:
     return {"coding": [{"system": system, "code": code}]}
-
-
-def _dotted(code: str) -> str:
-    plain = code.strip().upper().replace(".", "")
-    return f"{plain[:3]}.{plain[3:]}" if len(plain) > 3 and plain[0].isalpha() else plain

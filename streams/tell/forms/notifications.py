@@ -6,6 +6,7 @@ hold what the subscription's owner may read and nothing else. Retracted is `ente
 
 import re
 import uuid
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -15,9 +16,12 @@ from typing import Any, Final, NamedTuple
 from parsers.fhir.subscriptions import BACKPORT, TOPIC, Content
 from rules.decisions import Action
 from rules.telling.views import AlertView, PersonView
-from streams.tell.fhir_words import ENROLLEES, STAYS, encounter_class, encounter_status, instant
+from streams.tell.fhir_words import ENROLLEES, STAYS, disposition, encounter_class, encounter_status, instant
 
 _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_HEX: Final = "x."
+_BASE64: Final = "z."
+_ALTCHARS: Final = b"-."
 _NAMESPACE: Final = uuid.UUID("0d4bd7f5-40f0-4f0f-9f0d-0c9a4a1d8f6e")
 
 
@@ -155,8 +159,7 @@ def encounter(seen: AlertView, base: str) -> dict[str, Any]:
     if texts := [text for text in (seen.complaint, *reasons) if text]:
         resource["reasonCode"] = [{"text": text} for text in texts]
     if seen.disposition:
-        nubc = {"system": "http://www.nubc.org/patient-discharge", "code": seen.disposition}
-        resource["hospitalization"] = {"dischargeDisposition": {"coding": [nubc]}}
+        resource["hospitalization"] = {"dischargeDisposition": disposition(seen.disposition)}
     return resource
 
 
@@ -178,21 +181,27 @@ def patient(person: PersonView) -> dict[str, Any]:
 
 
 def patient_id(enrollee_id: str) -> str:
-    """The id of a Patient: the enrollee's, or where FHIR does not allow its characters, the same in hex."""
-    return enrollee_id if _ID.fullmatch(enrollee_id) and not enrollee_id.startswith("x.") else _hex(enrollee_id)
+    """The id of a Patient: the enrollee's, or where FHIR does not allow its characters, the same in hex, or in base64
+    where that would be too long: up to 46 bytes.
+    """
+    if _ID.fullmatch(enrollee_id) and not enrollee_id.startswith((_HEX, _BASE64)):
+        return enrollee_id
+    raw = enrollee_id.encode()
+    short = f"{_HEX}{raw.hex()}"
+    return short if _ID.fullmatch(short) else f"{_BASE64}{b64encode(raw, _ALTCHARS).rstrip(b'=').decode()}"
 
 
 def enrollee_of(fhir_id: str) -> str:
     """The enrollee a Patient's id names; "": none."""
+    kind, rest = fhir_id[:2], fhir_id[2:]
     try:
-        enrollee_id = bytes.fromhex(fhir_id[2:]).decode() if fhir_id.startswith("x.") else fhir_id
+        if kind == _HEX:
+            fhir_id = bytes.fromhex(rest).decode()
+        elif kind == _BASE64:
+            fhir_id = b64decode(rest + "=" * (-len(rest) % 4), _ALTCHARS, validate=True).decode()
     except ValueError:
         return ""
-    return enrollee_id if enrollee_id.isprintable() else ""
-
-
-def _hex(text: str) -> str:
-    return f"x.{text.encode().hex()}"
+    return fhir_id if fhir_id.isprintable() else ""
 
 
 def subscription(subject: Subject, document: Mapping[str, Any]) -> dict[str, Any]:

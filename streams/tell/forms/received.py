@@ -1,9 +1,9 @@
 """A hospital's ADT message as received in; the same for another receiver, and the message that takes it back, out.
 
 Bytes, whatever their character set: nothing of a message is read but where its fields end. What would begin or end a
-frame of MLLP (VT and FS, as a text pasted from elsewhere holds them) is a blank, or the rest would be another message to
-the receiver. What was passed on is taken back by an A11 (cancel) about the patient and visit as that message named them
-(PID, PV1), so that the receiver finds what it has; it holds nothing that was not in the message before.
+frame of MLLP (VT and FS, as a text pasted from elsewhere holds them) is a blank, or what follows would be another
+message to the receiver. What was passed on is taken back by an A11 (cancel) about the patient and visit as that message
+named them (PID, PV1), so that the receiver finds what it has; it holds nothing that was not in the message before.
 """
 
 import re
