@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from rules.telling.views import AlertView
 from streams.tell.hl7_words import CLASSES, CONTROL_ID
-from streams.words.hl7 import sent_at, shown_as, written
+from streams.words.hl7 import ST, lines_of, sent_at, shown_as, written
 
 
 class Document(NamedTuple):
@@ -35,6 +35,7 @@ def message(
     at = sent_at(seen.decided_at, zone)
     visit = CLASSES.get(seen.encounter_class, "U") if seen.encounter_class else "U"
     structure = "MDM_T02" if document.lines else "MDM_T01"
+    shown = [line for text in document.lines for line in lines_of(text, ST)]  # some readers take TX for ST
     notes = [""] * 18
     notes[:4] = ["TXA", "1", "PN", "TX"]
     notes[12] = f"{document.number}^WARMHANDOFF"
@@ -50,8 +51,8 @@ def message(
             ["PV1", "1", visit],
             notes,
             *(
-                ["OBX", str(number), "TX", document.title, str(number), shown_as(text), "", "", "", "", "", "F"]
-                for number, text in enumerate(document.lines, 1)
+                ["OBX", str(number), "TX", document.title, str(number), line, "", "", "", "", "", "F"]
+                for number, line in enumerate(shown, 1)
             ),
         ]
     )  # fmt: skip

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from parsers.events import EncounterClass
 from rules.telling.views import AlertView
-from streams.words.hl7 import shown_as
+from streams.words.hl7 import ST, cut, shown_as
 
 CONTROL_ID: Final = 20  # longest MSH-10 in 2.5.1
 CLASSES: Final = {
@@ -23,7 +23,7 @@ def person_fields(seen: AlertView) -> list[str]:
     name = person.name if person else None
     parts = (name.family, name.given, name.middle, name.suffix) if name else ("WITHHELD",)
     pid = ["PID", "1", "", f"{shown_as(person.enrollee_id if person else seen.alert_id)}^^^WARMHANDOFF^PI", ""]
-    pid += ["^".join(map(shown_as, parts)).rstrip("^"), "", f"{person.birth_date:%Y%m%d}" if person else ""]
+    pid += ["^".join(cut(part, ST) for part in parts).rstrip("^"), "", f"{person.birth_date:%Y%m%d}" if person else ""]
     return [*pid, shown_as(person.sex) if person else ""]
 
 

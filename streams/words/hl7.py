@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from textwrap import wrap
 from typing import Final
 from zoneinfo import ZoneInfo
 
+ST: Final = 199  # characters of a value of that type (HL7 v2.5.1 2.A.75)
+IS: Final = 20  # 2.A.36
+_LONGEST_ESCAPE: Final = 3
 _ESCAPES: Final = str.maketrans(
     {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
     | dict.fromkeys((*range(32), *range(127, 160)), " ")
@@ -14,6 +18,26 @@ _ESCAPES: Final = str.maketrans(
 def shown_as(value: str) -> str:
     """A text as HL7 v2 escapes it; control characters, which would end its segment or its frame, are blanks."""
     return value.translate(_ESCAPES)
+
+
+def cut(value: str, most: int) -> str:
+    """The same in no more than so many characters, the escapes counted; what was cut ends with …"""
+    shown = shown_as(value)
+    if len(shown) <= most:
+        return shown
+    kept, room = "", most - 1
+    for letter in map(shown_as, value):
+        room -= len(letter)
+        if room < 0:
+            break
+        kept += letter
+    return f"{kept}…"
+
+
+def lines_of(text: str, most: int) -> list[str]:
+    """The same in lines of no more than so many characters."""
+    shown = shown_as(text)
+    return [shown] if len(shown) <= most else [shown_as(line) for line in wrap(text, most // _LONGEST_ESCAPE)]
 
 
 def sent_at(at: datetime, zone: ZoneInfo) -> str:

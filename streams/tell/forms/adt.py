@@ -14,7 +14,7 @@ from rules.decisions import AlertKind, StayStatus
 from rules.stays.open import is_void
 from rules.telling.views import AlertView
 from streams.tell.hl7_words import CLASSES, CONTROL_ID, person_fields
-from streams.words.hl7 import sent_at, shown_as, written
+from streams.words.hl7 import IS, ST, cut, sent_at, shown_as, written
 
 _STRUCTURES: Final = {"A01": "ADT_A01", "A02": "ADT_A02", "A03": "ADT_A03", "A04": "ADT_A01", "A08": "ADT_A01",
                       "A11": "ADT_A09"}  # fmt: skip  # HL7 v2.5.1 table 0354
@@ -47,21 +47,24 @@ def adt(
     visit = [""] * 46
     visit[0:2] = ["PV1", "1"]
     visit[2] = CLASSES.get(seen.encounter_class, "U") if seen.encounter_class else "U"
-    visit[3] = f"^^^{shown_as(seen.facility)}" if seen.facility else ""
+    facility = cut(seen.facility, IS)
+    visit[3] = f"^^^{facility}" if facility else ""
+    visit[3] += f"^^^^^{cut(seen.facility, ST)}" if len(seen.facility) > IS else ""  # PL.9: whole
     visit[19] = f"{seen.alert_id}^^^WARMHANDOFF^VN"
-    visit[36] = shown_as(seen.disposition) if event == "A03" else ""
+    disposition = shown_as(seen.disposition)
+    visit[36] = disposition if event == "A03" and len(disposition) <= IS else ""  # a part of a word is none
     visit[44] = sent_at(seen.started_at, zone) if seen.started_at else ""
     visit[45] = sent_at(seen.ended_at, zone) if seen.ended_at and event == "A03" else ""
     lines = [
         ["MSH", "^~\\&", "WARMHANDOFF", "WARMHANDOFF", shown_as(receiver[0]), shown_as(receiver[1]), at, "",
          f"ADT^{event}^{_STRUCTURES[event]}", delivery_id[:CONTROL_ID], "P", "2.5.1", "", "", "", "", "",
          "UNICODE UTF-8"],
-        ["EVN", "", at, "", "", "", occurred, shown_as(seen.facility)],
+        ["EVN", "", at, "", "", "", occurred, facility],
         person_fields(seen),
         visit,
     ]  # fmt: skip
     if event in ("A01", "A04") and seen.complaint:
-        lines.append(["PV2", "", "", f"^{shown_as(seen.complaint)}"])
+        lines.append(["PV2", "", "", f"^{cut(seen.complaint, ST)}"])
     if seen.notice:
         lines.append(["OBX", "1", "TX", "NOTICE^Notice^L", "1", shown_as(seen.notice), "", "", "", "", "", "F"])
     return written(lines)
