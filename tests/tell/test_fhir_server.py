@@ -446,6 +446,8 @@ def test_who_is_not_signed_in_or_lacks_the_scope_is_let_in_nowhere(rig: Rig) -> 
         {"exp": int(datetime(2099, 1, 1, tzinfo=UTC).timestamp())},
         {"jti": ""},
         {"exp": "soon"},
+        {"nbf": int(datetime(2099, 1, 1, tzinfo=UTC).timestamp())},
+        {"nbf": "now"},
     ],
 )
 def test_an_assertion_that_is_not_fresh_or_not_for_us_signs_nobody_in(rig: Rig, claims: dict) -> None:

@@ -75,16 +75,22 @@ def signed_by(
     except (JoseError, ValueError, TypeError, KeyError):
         return None
     said = token.claims
-    expires, jti, audience = said.get("exp"), said.get("jti"), said.get("aud")
+    jti, audience = said.get("jti"), said.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
     if said.get("iss") != known.client_id or said.get("sub") != known.client_id or token_url not in audiences:
         return None
-    if isinstance(expires, bool) or not isinstance(expires, int | float) or not isinstance(jti, str) or not jti:
+    expires, begins = _seconds(said.get("exp")), _seconds(said.get("nbf", 0))
+    if expires is None or begins is None or not isinstance(jti, str) or not jti:
         return None
-    left = expires - now.timestamp()
-    if not -SLACK.total_seconds() < left <= (LIVES + SLACK).total_seconds():
+    left, slack = expires - now.timestamp(), SLACK.total_seconds()
+    if not -slack < left <= LIVES.total_seconds() + slack or begins > now.timestamp() + slack:
         return None
     return known if first_use(known.client_id, jti, now + LIVES + 2 * SLACK) else None
+
+
+def _seconds(said: Any) -> float | None:
+    """A NumericDate (RFC 7519 2)."""
+    return said if isinstance(said, int | float) and not isinstance(said, bool) else None
 
 
 def issue(secret: bytes, client_id: str, scopes: dict[str, frozenset[str]], now: datetime) -> str:
