@@ -184,7 +184,7 @@ def event_of(
         stay_keys=first.stay_keys,
         cleared=cleared_fields(reader),
         fingerprint=fingerprint(message),
-        notes=tuple(note(finding, place) for finding, place in reader.notes),
+        notes=tuple([note(finding, place) for finding, place in reader.notes]),
         groups=tuple(Group.model_validate(group._asdict()) for group in groups[1:]),
     )
 
@@ -314,15 +314,15 @@ def occurred_time(reader: Reader, kind: EventKind, pv1: Segment | None, recorded
 
 
 def cleared_fields(reader: Reader) -> frozenset[str]:
-    if not reader.message.has_null:
-        return frozenset()
-    first = [reader.message.first(name) for name in CLEARABLE]
+    message = reader.message
     return frozenset(
-        f"{segment.name}-{number}"
-        for segment in first
-        if segment and NULL in segment.line
-        for number, raw in enumerate(segment.fields)
-        if raw == NULL or (NULL in raw and not raw.replace(NULL, "").strip(reader.message.delimiters.component))
+        [
+            f"{name}-{number}"
+            for name in CLEARABLE
+            if (segment := message.first(name)) and NULL in segment.line
+            for number, raw in enumerate(segment.fields)
+            if raw == NULL or (NULL in raw and not raw.replace(NULL, "").strip(message.delimiters.component))
+        ]
     )
 
 

@@ -144,6 +144,7 @@ def _text(raw: bytes) -> str:
         return raw.decode("latin-1").strip()
 
 
+@lru_cache(maxsize=256)
 def _authority(raw: bytes, component: bytes) -> tuple[str, str]:
     """Name and universal id in a field of type HD."""
     if component not in raw:
@@ -302,7 +303,6 @@ class Message:
         "charset",
         "cut",
         "delimiters",
-        "has_null",
         "lines",
         "notes",
         "unknown_escape",
@@ -318,7 +318,6 @@ class Message:
         self.notes = notes
         self.unread = unread  # what follows the first `MOST_LINES` lines
         self.cut: dict[str, None] = {"": None} if unread else {}  # places of which not all was read; "" the message
-        self.has_null = NULL in "\r".join(lines)
         self.unknown_escape = False  # an escape sequence nobody defines was read, and kept as sent
         by_name: dict[str, list[str]] = {}
         for line in lines:

@@ -64,7 +64,7 @@ def read_visit(reader: "Reader", pv1: Segment, kind: EventKind, recorded: Moment
         bed=location[2],
         prior_unit=before[0],
         prior_facility=before[3],
-        attending=", ".join(part for part in attending[1:3] if part),
+        attending=", ".join(filter(None, attending[1:3])),
         service=clean(pv1.get(10)),
         admit_source=clean(pv1.get(14)),
         admission_type=clean(pv1.get(4)),
@@ -105,12 +105,12 @@ def in_order(
 
 def patient_class(reader: "Reader", pv1: Segment) -> EncounterClass | None:
     """PV1-2, code or words, by the feed's own table, else by HL7's; of an outpatient other fields say observation."""
-    sent = [text for text in (clean(pv1.get(2)), clean(pv1.get(2, 2))) if text]
-    if not sent:
+    code, words = clean(pv1.get(2)), clean(pv1.get(2, 2))
+    if not code and not words:
         return None
-    if mapped := next(filter(None, map(reader.feed.class_of, sent)), None):
+    if mapped := reader.feed.class_of(code) or reader.feed.class_of(words):
         return mapped
-    encounter_class = next(filter(None, (CLASSES.get(text.upper()) for text in sent)), None)
+    encounter_class = CLASSES.get(code.upper()) or CLASSES.get(words.upper())
     if encounter_class is None:
         reader.note(Finding.CLASS_UNKNOWN, "PV1-2")
         return EncounterClass.UNKNOWN

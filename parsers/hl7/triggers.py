@@ -6,6 +6,7 @@ structure each trigger travels in is HL7 table 0354 (version 2.8, chapter 3).
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from parsers.events import EventKind, Finding
@@ -155,6 +156,7 @@ def _code(sent: str) -> str:
     return match[1] if match else ""
 
 
+@lru_cache(maxsize=256)
 def find_trigger(from_header: str, from_event: str, structure: str) -> Trigger | None:
     """The trigger out of MSH-9.2, else EVN-1, else MSH-9.3; `None` when none of them says one."""
     header, event = _code(from_header), _code(from_event)
