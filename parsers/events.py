@@ -7,11 +7,12 @@ Times are aware and in UTC (the facility's zone was applied where the message wa
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
+Form = TypeVar("Form", bound="Value")
 _set: Final = object.__setattr__
 
 
@@ -29,7 +30,11 @@ class Value(BaseModel):  # noqa: PLW1641 (pydantic gives a frozen model its hash
     def __copy__(self) -> Self:
         """What every `model_copy` begins with, three a message: as pydantic's own, which looks for extra and private
         attributes as well."""
-        copied = type(self).__new__(type(self))
+        return self.in_form(type(self))
+
+    def in_form(self, form: type[Form]) -> Form:
+        """A copy as the same value in another form of it, a type with the same fields."""
+        copied = form.__new__(form)
         _set(copied, "__dict__", self.__dict__.copy())
         _set(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__.copy())
         _set(copied, "__pydantic_extra__", self.__pydantic_extra__)

@@ -1,13 +1,11 @@
 """What a stay remembers beside what is shown of it. Values only; part of the stay's JSON in the store."""
 
 from datetime import datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, model_serializer, model_validator
 
 from parsers.events import EncounterClass, FacilityKind, Value
-
-Kind = TypeVar("Kind", bound="Registers")
 
 
 class Before(Value):
@@ -84,7 +82,7 @@ class Registers(Value):
 
     def opened(self) -> "OpenRegisters":
         """A copy to write in."""
-        return _same(self, _OPEN)
+        return self.in_form(OpenRegisters)
 
     @model_serializer
     def _document(self) -> dict[str, Any]:
@@ -110,16 +108,7 @@ class OpenRegisters(Registers):
 
     def closed(self) -> Registers:
         """What was written."""
-        return _same(self, _CLOSED)
-
-
-def _same(registers: Registers, blank: Kind) -> Kind:
-    """A copy of `blank` with the same registers: each message asks for two, and `model_construct` takes ten times as
-    long."""
-    copy = blank.model_copy()
-    object.__setattr__(copy, "__pydantic_extra__", registers.__pydantic_extra__)
-    copy.__dict__.update(registers.__dict__)
-    return copy
+        return self.in_form(Registers)
 
 
 _UNWRITTEN: Final = {name: field.default for name, field in Registers.model_fields.items()}
@@ -127,7 +116,3 @@ _UNWRITTEN: Final = {name: field.default for name, field in Registers.model_fiel
 
 def _written(registers: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in registers.items() if value != _UNWRITTEN[name]}
-
-
-_OPEN: Final = OpenRegisters()
-_CLOSED: Final = Registers()

@@ -48,7 +48,7 @@ def sought(event: Event, whose: Iterable[Whose]) -> Sought:
             anywhere.update(map(_of_record, part.prior.identifiers))
             anywhere.update(_of_visit(key) for key in (part.prior.account, part.prior.visit) if key)
         here.update(map(_of_record, part.patient.identifiers))
-    ids = frozenset(match.enrollee_id for pair in whose for match in pair if match and match.enrollee_id)
+    ids = frozenset([match.enrollee_id for pair in whose for match in pair if match and match.enrollee_id])
     return Sought(ids, event.occurred_at - HISTORY, frozenset(anywhere), frozenset(here))
 
 
@@ -80,8 +80,11 @@ def learnable(identifiers: Sequence[Identifier]) -> list[Identifier]:
 
 def owner_of(whose: Iterable[Whose]) -> str | None:
     """The first enrollee an event is, or may be, about; of one about none of them nothing is decided."""
-    matches = (match for pair in whose for match in pair if match and match.grade is not Grade.CERTAINLY_NOT)
-    return next((match.enrollee_id for match in matches if match.enrollee_id), None)
+    for pair in whose:
+        for match in pair:
+            if match and match.enrollee_id and match.grade is not Grade.CERTAINLY_NOT:
+                return match.enrollee_id
+    return None
 
 
 class Remembered:
@@ -121,12 +124,14 @@ class Remembered:
         return History(
             earlier=self._earlier(event),
             stays=tuple(stays),
-            alerts=tuple(self.alerts[stay.stay_id] for stay in stays if stay.stay_id in self.alerts),
+            alerts=tuple([self.alerts[stay.stay_id] for stay in stays if stay.stay_id in self.alerts]),
             seen=event.fingerprint in self.seen,
-            enrollees=tuple(line for enrollee_id in people if (line := enrollee(enrollee_id)) is not None),
+            enrollees=tuple([line for enrollee_id in people if (line := enrollee(enrollee_id)) is not None]),
         )
 
     def _earlier(self, event: Event) -> tuple[Event, ...]:
+        if not self._nobodys:
+            return ()
         kept = {
             message_id: earlier
             for part in event.parts()

@@ -233,9 +233,11 @@ class Desk:
         stay = step.stay
         owner = stay.enrollee_id if stay else self.match.enrollee_id or ""
         others = tuple(
-            other
-            for other in self.stays.values()
-            if other.enrollee_id == owner and (stay is None or other.stay_id != stay.stay_id) and not other.merged_into
+            [
+                other
+                for other in self.unmerged()
+                if other.enrollee_id == owner and (stay is None or other.stay_id != stay.stay_id)
+            ]
         )
         previous = self.latest.get(stay.stay_id) if stay else None
         return Case(

@@ -46,6 +46,7 @@ class Draft:
         self.changed: dict[str, Any] = {}
         self.begins = False  # the event starts the stay, or starts it again
         self.newest = stay.last_recorded_at is None or event.recorded_at >= stay.last_recorded_at
+        self.number, self.account = _handles_of(event)
 
         self._handles()
 
@@ -53,9 +54,8 @@ class Draft:
         """The visit number and account in force; an emergency visit's give way to those of what it became."""
         registers, known = self.registers, self.stay.registers
         rises, before = goes_up(self.event, self.stay), came_before(self.event, self.stay)
-        number, account = _handles_of(self.event)
-        registers.number = self._in_force(known.number, number, rises, before)
-        registers.account = self._in_force(known.account, account, rises, before)
+        registers.number = self._in_force(known.number, self.number, rises, before)
+        registers.account = self._in_force(known.account, self.account, rises, before)
         if rises and registers.former != known.former:
             stay = self.stay
             registers.before = Before(
@@ -68,7 +68,7 @@ class Draft:
 
     def _in_force(self, known: str, handle: str, rises: bool, before: bool) -> str:
         former = self.registers.former
-        if not handle or bare(handle) in map(bare, (known, *former)):
+        if not handle or handle == known or bare(handle) in map(bare, (known, *former)):
             return known
         if not known:
             return handle
@@ -95,9 +95,8 @@ class Draft:
         )
 
     def _under_former_number(self) -> bool:
-        number, account = _handles_of(self.event)
-        handle = number or account
-        return bool(handle) and bare(handle) in map(bare, self.registers.former)
+        handle, former = self.number or self.account, self.registers.former
+        return bool(handle and former) and bare(handle) in map(bare, former)
 
     def back_to_emergency(self) -> bool:
         """The admission that an emergency visit became is cancelled: the visit is what it was before."""

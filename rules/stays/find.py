@@ -58,11 +58,11 @@ def find(event: Event, enrollee_id: str, stays: Iterable[Stay]) -> Stay | None:
     "admitted here" (disposition 09), or without any disposition and the account, the admission source or the hour
     say that it went on. Days between them, or a way home in between, are two stays.
     """
-    own = sorted(
-        (stay for stay in stays if stay.enrollee_id == enrollee_id and not stay.merged_into),
-        key=lambda stay: (stay.status != StayStatus.ENTERED_IN_ERROR, _begin(stay)),
-        reverse=True,
-    )
+    own = [stay for stay in stays if stay.enrollee_id == enrollee_id and not stay.merged_into]
+    if not own:
+        return None
+    if len(own) > 1:
+        own.sort(key=lambda stay: (stay.status is not StayStatus.ENTERED_IN_ERROR, _begin(stay)), reverse=True)
     return (
         _that_became_this(event, own)
         or _by_key(event, own)
@@ -82,7 +82,6 @@ def _that_became_this(event: Event, own: Sequence[Stay]) -> Stay | None:
 def _by_key(event: Event, own: Sequence[Stay]) -> Stay | None:
     """Of several stays under one key the one that began in the same minute."""
     number = visit_key(event)
-    begun = next((key for key in event.stay_keys if key.system.startswith("admitted|")), None)
     for key in event.stay_keys:
         keyed = [
             stay
@@ -91,7 +90,10 @@ def _by_key(event: Event, own: Sequence[Stay]) -> Stay | None:
             and (not other_number(number, stay) or _renumbered(event, stay, key))
             and not _another_time(event, stay, key)
         ]
+        if len(keyed) == 1:
+            return keyed[0]
         if keyed:
+            begun = next((key for key in event.stay_keys if key.system.startswith("admitted|")), None)
             return next((stay for stay in keyed if begun and key_in(begun, stay.keys)), keyed[0])
     return None
 

@@ -44,6 +44,7 @@ class Move(StrEnum):
 
 
 _STATES: Final = tuple(State)
+_OF_STATUS: Final = {status: State(status) for status in StayStatus}
 
 
 def _row(*moves: Move) -> Mapping[State, Move]:
@@ -107,4 +108,4 @@ def state_of(stay: Stay | None) -> State:
     """Of a record that was deleted with its person (A29) the hospital may go on: it is as one that was cancelled."""
     if stay is not None and stay.status is StayStatus.ENTERED_IN_ERROR and stay.registers.deleted_with_person:
         return State.CANCELLED
-    return State.UNSEEN if stay is None else State(stay.status.value)
+    return State.UNSEEN if stay is None else _OF_STATUS[stay.status]

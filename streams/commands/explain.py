@@ -97,7 +97,7 @@ class Core:
         )
         match reading:
             case Reject():
-                answer |= {"ending": "reject", "code": reading.code.value, "place": reading.place}
+                answer |= {"ending": "reject", "code": reading.code, "place": reading.place}
             case NoTransition():
                 answer |= {"ending": "no_transition", "trigger": reading.trigger}
             case TestMessage():
@@ -119,18 +119,18 @@ class Core:
             "trigger": event.trigger,
             "ending": "duplicate" if decision.duplicate else "event",
             "event": {
-                "kind": event.kind.value,
+                "kind": event.kind,
                 "facility": event.facility,
                 "occurred_at": event.occurred_at.isoformat(),
                 "recorded_at": event.recorded_at.isoformat(),
-                "class": event.visit.encounter_class.value if event.visit and event.visit.encounter_class else "",
-                "notes": [{"finding": note.finding.value, "place": note.place} for note in event.notes],
+                "class": (event.visit and event.visit.encounter_class) or "",
+                "notes": [{"finding": note.finding, "place": note.place} for note in event.notes],
             },
             "stay": decision.stay_id or None,
-            "match": {"grade": match.grade.value, "enrollee": match.enrollee_id, "evidence": dict(match.evidence)},
+            "match": {"grade": match.grade, "enrollee": match.enrollee_id, "evidence": dict(match.evidence)},
             "decision": {
-                "action": decision.action.value,
-                "reasons": [reason.value for reason in decision.reasons],
+                "action": decision.action,
+                "reasons": list(decision.reasons),
             },
             "alert": _shown(alert) if alert else None,
         }
@@ -236,22 +236,22 @@ def _shown(alert: Alert) -> dict[str, Any]:
     return {
         "id": alert.alert_id,
         "version": alert.version,
-        "action": alert.action.value,
-        "kind": alert.kind.value,
-        "class": alert.encounter_class.value,
-        "status": alert.status.value,
-        "priority": alert.priority.value,
+        "action": alert.action,
+        "kind": alert.kind,
+        "class": alert.encounter_class,
+        "status": alert.status,
+        "priority": alert.priority,
         "enrollee": alert.enrollee_id,
         "owners": [owner.case_manager_id for owner in alert.owners],
         "told": list(alert.told),
         "rule": alert.rule,
         "route": alert.route,
-        "reasons": [reason.value for reason in alert.reasons],
+        "reasons": list(alert.reasons),
         "changes": [change.model_dump() for change in alert.changes],
         "clocks": [
             {
-                "kind": clock.kind.value,
-                "status": clock.status.value,
+                "kind": clock.kind,
+                "status": clock.status,
                 "starts_at": clock.starts_at.isoformat(),
                 "due_at": clock.due_at.isoformat(),
                 "stopped_by": clock.stopped_by,
