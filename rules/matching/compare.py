@@ -152,30 +152,17 @@ def _name_agreement(
 ) -> tuple[float, str, str]:
     """Best of every name of the one with every name of the other: weight, word for the last and for the first name."""
     best = (-99.0, "", "")
+    middles = person.middle, other.middle
     for turn, (last, first) in enumerate(person.names):
         for other_turn, (other_last, other_first) in enumerate(other.names):
             weight = 0.0 if turn == other_turn == 0 else -1.0
             last_word = first_word = ""
             if last.key and other_last.key:
-                last_word, share = _last_agreement(last, other_last)
-                if share:
-                    weight += share * min(last_weight(last.key), last_weight(other_last.key))
-                elif last_word != ANOTHER_SCRIPT:
-                    weight -= 4.0
+                last_word, earned = _last_earned(last, other_last, last_weight)
+                weight += earned
             if first.key and other_first.key:
-                first_word, share = first_agreement(first, other_first)
-                if first_word in PERHAPS_TWO:
-                    first_word, share = one_or_two(
-                        first_word, share, first.key, other_first.key, first_weight, borne, young
-                    )
-                if share:
-                    weight += share * min(first_weight(first.key), first_weight(other_first.key))
-                elif _goes_by(first.key, person.middle, other_first.key, other.middle):
-                    first_word, weight = BY_MIDDLE_NAME, weight + 0.6 * first_weight(first.key)
-                elif _goes_by(other_first.key, other.middle, first.key, person.middle):
-                    first_word, weight = BY_MIDDLE_NAME, weight + 0.6 * first_weight(other_first.key)
-                elif first_word != ANOTHER_SCRIPT:
-                    weight -= 5.0
+                first_word, earned = _first_earned(first, other_first, middles, first_weight, borne, young)
+                weight += earned
             if last_word == DIFFERS and first_word in (DIFFERS, ANOTHER_NAME):
                 share, other_share = _crossed(last, other_first), _crossed(first, other_last)
                 if min(share, other_share) >= 0.6 and share + other_share >= 1.6:
@@ -189,6 +176,35 @@ def _name_agreement(
             elif weight > best[0]:
                 best = (weight, last_word, first_word)
     return best if best[0] > -98.0 else (0.0, best[1], best[2])
+
+
+def _last_earned(last: Name, other: Name, weigh: Weights) -> tuple[str, float]:
+    """The word for two last names, and the bits they earn."""
+    word, share = _last_agreement(last, other)
+    if word == EQUAL:
+        return word, weigh(last.key)
+    if share:
+        return word, share * min(weigh(last.key), weigh(other.key))
+    return word, 0.0 if word == ANOTHER_SCRIPT else -4.0
+
+
+def _first_earned(
+    first: Name, other: Name, middles: tuple[str, str], weigh: Weights, borne: Borne | None, young: bool
+) -> tuple[str, float]:
+    """The word for two first names, and the bits they earn; `middles`: the middle names of the two people."""
+    word, share = first_agreement(first, other)
+    if word == EQUAL:
+        return word, weigh(first.key)
+    if word in PERHAPS_TWO:
+        word, share = one_or_two(word, share, first.key, other.key, weigh, borne, young)
+    if share:
+        return word, share * min(weigh(first.key), weigh(other.key))
+    middle, other_middle = middles
+    if _goes_by(first.key, middle, other.key, other_middle):
+        return BY_MIDDLE_NAME, 0.6 * weigh(first.key)
+    if _goes_by(other.key, other_middle, first.key, middle):
+        return BY_MIDDLE_NAME, 0.6 * weigh(other.key)
+    return word, 0.0 if word == ANOTHER_SCRIPT else -5.0
 
 
 def _crossed(last: Name, first: Name) -> float:
@@ -269,7 +285,6 @@ def compare(
     `on`: the day as yyyymmdd, 0 where their age is not to count.
     """
     evidence: dict[str, str] = {}
-    penalty = 0.0
     youngest = max(person.birth, other.birth)
     grown = on - youngest >= _GROWN if on and youngest else None
     weight, last_word, first_word = _name_agreement(person, other, last_weight, first_weight, borne, grown is False)
@@ -297,6 +312,19 @@ def compare(
     if person.sex and other.sex:
         evidence[SEX] = EQUAL if person.sex == other.sex else DIFFERS
         weight += 0.9 if person.sex == other.sex else -4.0
+    weight, penalty = _add_numbers(weight, evidence, person, other, ssn_shared)
+    weight = _add_home(weight, evidence, person, other)
+    if person.mother and other.mother:
+        evidence[MOTHER] = EQUAL if person.mother == other.mother else DIFFERS
+        weight += 6.0 if person.mother == other.mother else -4.0
+    return Comparison(weight, evidence, penalty, grown, untold, person.sex == other.sex == "F")
+
+
+def _add_numbers(
+    weight: float, evidence: dict[str, str], person: Person, other: Person, ssn_shared: bool
+) -> tuple[float, float]:
+    """The weight with that of the identifiers, and what those that disagree took off, as a positive number."""
+    word, penalty = "", 0.0
     if person.ssn and other.ssn:
         word, share = _ssn_agreement(person.ssn, other.ssn, ssn_shared)
         evidence[SSN] = word
@@ -316,6 +344,11 @@ def compare(
             evidence[MRN] = DIFFERS
             weight -= 2.0
             penalty += 2.0
+    return weight, penalty
+
+
+def _add_home(weight: float, evidence: dict[str, str], person: Person, other: Person) -> float:
+    """The weight with that of address, city and phone."""
     if person.addresses and other.addresses:
         share, street_word, zip_word = _address_agreement(person, other)
         weight += share
@@ -337,10 +370,7 @@ def compare(
         else:
             evidence[PHONE] = DIFFERS
             weight -= 1.0
-    if person.mother and other.mother:
-        evidence[MOTHER] = EQUAL if person.mother == other.mother else DIFFERS
-        weight += 6.0 if person.mother == other.mother else -4.0
-    return Comparison(weight, evidence, penalty, grown, untold, person.sex == other.sex == "F")
+    return weight
 
 
 def _middle_agreement(middle: str, other: str) -> tuple[Agreement, float]:
