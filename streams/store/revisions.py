@@ -56,7 +56,7 @@ def known_revisions() -> tuple[str, ...]:
         after[names["down_revision"]] = names["revision"]
     known: list[str] = []
     while (last := known[-1] if known else "") in after:
-        known.append(after[last])
+        known.append(after.pop(last))
     return tuple(known)
 
 

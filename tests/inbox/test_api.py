@@ -12,6 +12,7 @@ from rules.decisions import Action, AlertKind, Owner, Reason
 from rules.following.acts import Act, ActKind
 from rules.policy.policy import default_policy
 from streams.commands.token import run_create, run_list, run_revoke
+from streams.inbox.api import alerts as alerts_module
 from streams.inbox.api.document import document
 from streams.inbox.guesses import MOST
 from streams.inbox.pages.act_form import PRESSES, act_of
@@ -230,6 +231,23 @@ def test_alerts_after_a_cursor_each_once_and_only_what_was_told(settings, store)
             client.get("/alerts", params={"after": lines[0]["cursor"]}).text.splitlines()[0]
             == answer.text.splitlines()[1]
         )
+
+
+def test_what_a_line_would_not_be_read_of_takes_no_other_line_s_place(settings, store, monkeypatch):
+    """A stay that became another's is among the first of an answer: what was told after it comes all the same."""
+    monkeypatch.setattr(alerts_module, "MOST_LINES", 3)
+    moved, *people = person(1, practice_id="p9"), *(person(number) for number in range(2, 7))
+    load_people(store, [moved, *people])
+    far = Owner(case_manager_id="cm-far", because="practice")
+    tell(store, alert(moved, "s1"), alert(moved, "s1", version=2, owners=(far,), told=("cm-ortiz", "cm-far")))
+    tell(store, *(alert(each, f"t{number}") for number, each in enumerate(people, 1)))
+    seen, after = [], "0"
+    with api(settings, store) as client:
+        for _ in range(4):
+            answer = client.get("/alerts", params={"after": after})
+            after = answer.headers["x-next-cursor"]
+            seen += [json.loads(line)["alert"]["alert_id"] for line in answer.text.splitlines()]
+    assert seen == ["s1", "t1", "t2", "t3", "t4", "t5"]
 
 
 def test_whoever_may_not_read_it_gets_nothing_of_it(settings, store, town):

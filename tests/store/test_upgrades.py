@@ -11,7 +11,7 @@ from streams.cli import app
 from streams.store import Store, StoreOutdated
 from streams.store.database import Database, make_engine
 from streams.store.migrating import migrate
-from streams.store.revisions import known_revisions
+from streams.store.revisions import MIGRATIONS, known_revisions
 from tests.rigs.store import record, store_url
 
 __all__ = ["store_url"]
@@ -49,6 +49,11 @@ def fill(database: Database) -> dict[str, dict[str, Any]]:
             rows[name] = {column.name: value_of(table, column) for column in table.columns}
             connection.execute(table.insert().values(**rows[name]))
     return rows
+
+
+def test_migrations_follow_one_another_each_with_a_number_of_its_own() -> None:
+    files = [path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")]
+    assert sorted(files) == sorted(known_revisions())
 
 
 @pytest.mark.parametrize("revision", [FIRST_WAVE, "0032", TWO_BEFORE])

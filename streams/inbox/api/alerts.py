@@ -43,19 +43,16 @@ def _lines(inbox: "Inbox", who: Caller, after: int) -> tuple[list[AlertLine], in
     read, cursor = 0, after
     while len(lines) < MOST_LINES and read < _MOST_READ:
         records = inbox.store.changes.versions(cursor, _READ_AT_ONCE)
-        mine = [record for record in records if who.person.case_manager_id in record.alert.told][
-            : MOST_LINES - len(lines)
-        ]
+        if not records:
+            break
+        theirs = [record for record in records if who.person.case_manager_id in record.alert.told]
+        mine = theirs[: MOST_LINES - len(lines)]
         views = views_of(inbox.desk, who.person, [record.alert for record in mine])
         lines += [
             AlertLine(cursor=record.position, alert=seen) for record, seen in zip(mine, views, strict=True) if seen
         ]
-        if len(lines) == MOST_LINES:
-            cursor = mine[-1].position
-            break
-        if not records:
-            break
-        read, cursor = read + len(records), records[-1].position
+        whole = len(mine) == len(theirs)
+        read, cursor = read + len(records), (records if whole else mine)[-1].position
     people = [line.alert.person.enrollee_id for line in lines if line.alert.person]
     detail = f"API, token {who.token_id}, {len(lines)} alerts"
     if lines:
