@@ -3,12 +3,14 @@
 A day that loses nearly all is seen by itself. Less than that is seen over the last full days: what each lacked, in
 standard deviations of such a day, is weighed by how much a loss would show on it and, for a loss that grows by as much
 each day, by how near it is to today (matched filters). One day counts for so much and no more, so that an outage that
-is over is no fade. Full days of the feed's own calendar, so the answer is the same from midnight to midnight.
+is over is no fade. Days on which next to nothing is due are left out: of an office the last seven are those of a week
+and a half. Full days of the feed's own calendar, so the answer is the same from midnight to midnight.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from operator import mul
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,7 +23,7 @@ NEWEST: Final = timedelta(hours=12)  # of that day: it must be thin as well, or 
 LOW: Final = 0.6  # of the usual
 LOSSES: Final = ((7, 6, 5, 4, 3, 2, 1), tuple(range(14, 0, -1)), (1,) * 7)  # of the last days, newest first: how much
 FADED: Final = 2.5  # standard deviations of all of them that are no chance
-MOST_DAYS: Final = max(map(len, LOSSES))
+MOST_DAYS: Final = 28  # that are looked through for open ones
 MOST_OF_A_DAY: Final = 1.5  # standard deviations that one day counts for
 GONE: Final = 0.1  # of the usual: less on a day is a silence, which was told then
 STILL: Final = 0.8  # of the usual: with more on its newest day the feed is back
@@ -81,15 +83,10 @@ class Volume:
 
     def _faded(self, now: datetime) -> Thin | None:
         today = now.astimezone(self._zone).date()
-        days = [
-            self._span(self._midnight(today - back * DAY), self._midnight(today - (back - 1) * DAY))
-            for back in range(1, MOST_DAYS + 1)
-            if self._learned(self._midnight(today - back * DAY))
-        ]
+        days = list(islice(self._open_days(today), max(map(len, LOSSES))))
         for losses in LOSSES:
             last = days[: len(losses)]
-            is_back = not last or last[0].came > STILL * last[0].due
-            if len(last) < len(losses) or is_back or sum(day.due for day in last) < LONG * len(last):
+            if len(last) < len(losses) or last[0].came > STILL * last[0].due:
                 continue
             shows = [self._shows(day) for day in last]
             weights = list(map(mul, losses, shows))
@@ -99,6 +96,16 @@ class Volume:
             if lack >= FADED * math.hypot(*weights, unsure) > 0:
                 return Thin(last[-1].since, sum(day.due for day in last), sum(day.came for day in last))
         return None
+
+    def _open_days(self, today: date) -> Iterator[_Span]:
+        """The newest first. On the others next to nothing is due."""
+        for back in range(1, MOST_DAYS + 1):
+            since = self._midnight(today - back * DAY)
+            if not self._learned(since):
+                return
+            day = self._span(since, self._midnight(today - (back - 1) * DAY))
+            if day.due >= LONG:
+                yield day
 
     def _shows(self, day: _Span) -> float:
         """How many standard deviations the loss of all would be; a slow day says nothing (nobody knows how slow), nor

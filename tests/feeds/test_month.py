@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -187,6 +187,18 @@ def test_a_loss_is_seen_in_time(loss: Loss, what: What | None, hours: dict[str, 
         assert seen, f"{name} is not seen within {within} h"
         assert what in (None, seen[1].what)
         assert seen[0] - CUT <= timedelta(hours=within)
+
+
+BEFORE: Final = timedelta(weeks=2)  # so that there is time to see it
+
+
+@pytest.mark.parametrize(("loss", "seed"), [(half, 4), (half, 5), (slow_fade, 1)])
+def test_of_an_office_the_days_on_which_it_is_open_count(loss: Loss, seed: int) -> None:
+    rng = random.Random(7 * seed)
+    heard = tuple(message for message in month("office", seed) if loss(message._replace(at=message.at + BEFORE), rng))
+    began = CUT - BEFORE
+    states = looks(heard, began, began + timedelta(days=21), step=24)
+    assert What.VOLUME in {stand.what for _, stand in states if stand.is_quiet}
 
 
 def test_what_a_trigger_tells_and_a_feed_that_tells_only_updates() -> None:
