@@ -75,7 +75,8 @@ def run_verify(settings: Settings, noted: str, *, as_json: bool) -> int:
         print_json({"ok": broken is None, **counts, "head": verification.head, "broken": where})
     elif broken is None:
         older = f" after {verification.unchained:,} of before there was one" if verification.unchained else ""
-        typer.echo(f"{verification.rows:,} rows{older}, the chain holds. Note its head elsewhere: {verification.head}")
+        note = f" Note its head elsewhere: {verification.head}" if verification.head else ""
+        typer.echo(f"{verification.rows:,} rows{older}, the chain holds.{note}")
     elif broken.audit_id:
         typer.echo(f"broken at row {broken.audit_id} of {broken.at:%Y-%m-%d %H:%M:%S} UTC: {broken.why}")
     else:

@@ -33,6 +33,7 @@ from streams.kafka.admin import missing_topics
 from streams.kafka.client import BrokerAway, bootstrap_servers, client_options
 from streams.kafka.generation import current_generation
 from streams.kafka.offsets import OffsetClient
+from streams.run.disk import free_bytes
 from streams.run.problems import Problem, SettingsError
 from streams.run.processes import PROCESSES
 from streams.run.rule_file import load_file
@@ -102,8 +103,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     elif not os.access(folder, os.W_OK):
         yield Finding("data folder", State.WRONG, f"{folder} cannot be written", "run as the user who owns it")
     else:
-        free = os.statvfs(folder)
-        gigabytes = free.f_bavail * free.f_frsize / 1e9
+        gigabytes = free_bytes(folder) / 1e9
         state, do = (State.OK, "") if gigabytes > 2 else (State.WRONG, "make room: a full disk answers AE to hospitals")
         yield Finding("data folder", state, f"{folder}, {gigabytes:.1f} GB free", do)
 

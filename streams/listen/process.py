@@ -34,6 +34,7 @@ from streams.listen.senders import Gatekeeper
 from streams.listen.tls import TlsFiles
 from streams.run import scrape
 from streams.run.crash import place_of
+from streams.run.disk import watch_disk
 from streams.run.files import private_folder, write_atomically
 from streams.run.health import Check, Health, Needed
 from streams.run.listening import open_to_others
@@ -209,6 +210,7 @@ async def _bind(start: Callable[[], object], names: str) -> None:
 
 
 async def _scrape(settings: Settings, health: Callable[[], Health]) -> scrape.Scrape:
+    watch_disk(settings.data_dir)
     try:
         return scrape.serve(settings.metrics_host, settings.listen_metrics_port, health)
     except OSError as error:

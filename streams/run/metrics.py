@@ -129,6 +129,8 @@ DROP_UP: Final = _gauge("toc_drop_folder_up", "1 while the watched folder of a f
 # The journal, which is the durable place beside the embedded broker.
 JOURNAL_BACKLOG: Final = _gauge("toc_journal_backlog_messages", "Journaled messages the broker does not hold yet")
 JOURNAL_BYTES: Final = _gauge("toc_journal_bytes", "Bytes of journal segments on disk")
+DISK_FREE: Final = _gauge("toc_disk_free_bytes", "Bytes free on the disk of the listener's data folder")
+DISK: Final = _gauge("toc_disk_bytes", "Bytes of that disk in all; 0 where no listener tells")
 PLAYED_BACK: Final = _counter("toc_played_back", "Messages published again from the journal")
 BROKER_GENERATION: Final = _gauge("toc_broker_generation", "Which embedded broker this is, counted from 1")
 FEED_QUIET: Final = _gauge(

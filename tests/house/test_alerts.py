@@ -46,7 +46,7 @@ def expressions() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "expression"), list(expressions()))
 def test_only_metrics_and_labels_that_exist_are_named(name: str, expression: str) -> None:
-    used = set(re.findall(r"\b(toc_\w+|process_\w+)", expression))
+    used = set(re.findall(r"\b\w+_\w+\b(?![(=])", re.sub(r'"[^"]*"|\b(?:by|on) \([^)]*\)', "", expression)))
     assert used <= KNOWN.keys() | OTHERS, name
     labels = {"le", "instance", "job"} | {label for metric in used for label in KNOWN.get(metric, ())}
     for group in re.findall(r"by \(([^)]*)\)", expression):
