@@ -40,7 +40,7 @@ COLUMNS: Final[Mapping[Kind, tuple[Column, ...]]] = {
         Column("phone", "for whoever has to call it", ("telephone", "phone_number")),
     ),
     Kind.CASE_MANAGERS: (
-        Column("case_manager_id", "your id of the person; signs in by it", _PERSON, required=True),
+        Column("case_manager_id", "your id of the person, never another's; signs in by it", _PERSON, required=True),
         Column("name", "as M. Ortiz, RN", _NAMES, required=True),
         Column(
             "role",

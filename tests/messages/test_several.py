@@ -35,6 +35,7 @@ A, B, C = message(b"A"), message(b"B"), message(b"C")
         (["A", "B"], A[:-1] + b"\x1c\r\x0b" + B),  # as two frames that came as one, by HTTP
         (["A", "B"], A + b"\x0b" + B),
         (["A", "B"], b"\r\n" + A + B),
+        (["A", "B"], b"\x0b" + A + b"\x1c\r\x0b" + B + b"\x1c\r"),  # MLLP frames where one message is due
         (["A", "B"], A + B.lower().replace(b"|b|", b"|B|")),
         (["A", "B"], A + B.replace(b"|", b"#").replace(b"^", b"$")),
         (["A", "B", "C"], A + B + C),
