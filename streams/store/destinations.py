@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     true,
     update,
@@ -168,12 +169,15 @@ class Destinations:
     def put_secret(
         self, destination_id: str, name: str, value: str, key: bytes, now: datetime, overlap: timedelta
     ) -> None:
-        """Keep a secret encrypted; one of that name that was valid stays so for `overlap`, what ended before goes."""
+        """Keep a secret encrypted; what was valid under that name stays so for `overlap` at most, what ended before
+        goes.
+        """
+        ends = to_us(now + overlap)
         of_name = (destination_secrets.c.destination_id == destination_id, destination_secrets.c.name == name)
         until = destination_secrets.c.until_us
         with self._database.writing() as connection:
             connection.execute(
-                update(destination_secrets).where(*of_name, until == 0).values(until_us=to_us(now + overlap))
+                update(destination_secrets).where(*of_name, or_(until == 0, until > ends)).values(until_us=ends)
             )
             connection.execute(delete(destination_secrets).where(*of_name, until != 0, until <= to_us(now)))
             connection.execute(

@@ -375,6 +375,14 @@ def test_a_secret_that_ended_is_kept_no_more(filled: Store) -> None:
     assert kept == 3, "the newest and the two that are valid beside it"
 
 
+def test_a_secret_that_ends_at_once_leaves_none_of_before_valid(filled: Store) -> None:
+    """Who rotates because one got out, and had rotated this morning, means every one."""
+    for number, overlap in enumerate((24, 24, 0)):
+        at, lasts = NOW + minutes(number), timedelta(hours=overlap)
+        filled.destinations.put_secret("d1", "signing", f"s{number}", SECRET, at, lasts)
+    assert filled.destinations.secrets_of("d1", SECRET, NOW + minutes(3)) == {"signing": ("s2",)}
+
+
 def test_each_change_of_a_destination_raises_the_version(filled: Store) -> None:
     before = filled.destinations.version()
     filled.destinations.put(destination("d2", whose=Whose.CENTRAL_OFFICE), NOW)
