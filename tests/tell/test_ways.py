@@ -2,7 +2,10 @@
 
 import asyncio
 import base64
+import errno
 import json
+import os
+import stat
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +16,7 @@ from aiosmtpd.smtp import SMTP as SmtpServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from rules.telling.attempts import Failure
+from rules.telling.attempts import UNKNOWN, Failure
 from rules.telling.destinations import Destination, FormKind, Whose
 from streams.tell import addresses
 from streams.tell.connecting import opened, reached
@@ -225,6 +228,22 @@ def test_a_file_is_whole_with_its_sum_beside_it_and_the_same_again_is_no_second_
     assert to_folder(tmp_path, parcel) == Delivered("already")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["stays_1.csv", "stays_1.csv.sha256"]
     assert (tmp_path / "stays_1.csv.sha256").read_text().split()[1] == "stays_1.csv"
+
+
+def test_a_file_that_is_there_though_its_folder_cannot_be_written_down_may_have_been_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.fsync
+
+    def fails_for_folders(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EIO, "of the disk")
+        whole(handle)
+
+    monkeypatch.setattr(os, "fsync", fails_for_folders)
+    said = to_folder(tmp_path, PARCEL._replace(name="stays_1.csv"))
+    assert (tmp_path / "stays_1.csv").read_bytes() == PARCEL.body
+    assert isinstance(said, NotDelivered) and said.failure in UNKNOWN, "so its retraction follows"
 
 
 def test_a_folder_that_is_away_and_a_name_that_leads_out(tmp_path: Path) -> None:

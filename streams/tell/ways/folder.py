@@ -49,13 +49,16 @@ def _write(folder: Path, parcel: Parcel) -> Delivered | NotDelivered:
         digest = hashlib.sha256(parcel.body).hexdigest()
         _whole(folder / f"{parcel.name}.sha256", f"{digest}  {parcel.name}\n".encode())
         _whole(target, parcel.body)
+    except OSError:
+        return NotDelivered(Failure.NO_ROOM)
+    try:
         directory = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(directory)
         finally:
             os.close(directory)
-    except OSError:
-        return NotDelivered(Failure.NO_ROOM)
+    except OSError:  # it is there to be read, if nobody knows for how long
+        return NotDelivered(Failure.CONNECTION_LOST)
     return Delivered("written")
 
 
