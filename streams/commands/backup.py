@@ -17,6 +17,7 @@ from typing import IO, Final, NamedTuple
 
 import typer
 
+from rules.policy.office import OFFICE_ZONE
 from streams import __version__
 from streams.commands.backup_file import Sealing, Unsealing, backup_key
 from streams.commands.printing import print_json
@@ -113,7 +114,7 @@ def run_restore(backup: Path, to: Path | None, key_file: Path, *, as_json: bool)
 def _note(settings: Settings, made_at: str) -> None:
     """Tell the store when; one that awaits its migration, before which people make a backup, is not touched."""
     try:
-        with open_store(settings, migrate=False) as store:
+        with open_store(settings, migrate=False, zone=OFFICE_ZONE) as store:
             store.keeping_up.note_fact(BACKED_UP, made_at, replace=True)
     except StoreOutdated:
         pass

@@ -25,6 +25,7 @@ from streams.commands.init import Answers, run_init
 from streams.run.problems import Problem
 from streams.run.settings import Settings, load_settings
 from streams.store import Store
+from streams.store.keeping_up import BACKED_UP
 from tests.rigs.store import NOW, message_id
 from tests.up.test_up import HANDOFF, Up
 
@@ -106,6 +107,14 @@ def test_a_store_that_is_written_meanwhile_comes_back_whole(settings: Settings, 
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "other").rglob("*")} == {0}
     with closing(Store.open(f"sqlite:///{tmp_path / 'other' / 'handoff.sqlite3'}")) as store:
         assert store.ledger.endings() == {"held": 500}
+
+
+def test_a_policy_with_faults_is_no_reason_to_make_no_backup(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("nonsense = [")
+    faulty = settings.model_copy(update={"policy": tmp_path / "policy.toml"})
+    with closing(Store.open(settings.store_url, migrate=True)) as store:
+        assert run_backup(faulty, tmp_path / "b", tmp_path / "key", as_json=True) == 0
+        assert store.keeping_up.fact(BACKED_UP)
 
 
 def test_a_backup_goes_only_where_nothing_is(settings: Settings, tmp_path: Path) -> None:
