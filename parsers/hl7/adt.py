@@ -123,7 +123,7 @@ def event_code(reader: Reader) -> str:
     if reader.evn is None:
         return ""
     code = reader.evn.get(1).strip()
-    return reader.message.unescape(reader.evn.raw(1)) if code.upper() == "ADT" else code
+    return reader.values.unescape(reader.evn.raw(1)) if code.upper() == "ADT" else code
 
 
 def event_of(
@@ -160,7 +160,7 @@ def event_of(
     if kind not in GROUPED:
         note_doubled(reader)
     first = groups[0]
-    unknown_escape = message.unknown_escape
+    unknown_escape = message.values.unknown_escape
     note_long_values(reader)
     if unknown_escape:
         note_escapes(reader)
@@ -314,20 +314,21 @@ def occurred_time(reader: Reader, kind: EventKind, pv1: Segment | None, recorded
 
 
 def cleared_fields(reader: Reader) -> frozenset[str]:
-    message = reader.message
+    message, component = reader.message, reader.values.delimiters.component
     return frozenset(
         [
             f"{name}-{number}"
             for name in CLEARABLE
             if (segment := message.first(name)) and NULL in segment.line
             for number, raw in enumerate(segment.fields)
-            if raw == NULL or (NULL in raw and not raw.replace(NULL, "").strip(message.delimiters.component))
+            if raw == NULL or (NULL in raw and not raw.replace(NULL, "").strip(component))
         ]
     )
 
 
 def note_escapes(reader: Reader) -> None:
-    escape = reader.message.delimiters.escape
+    values = reader.values
+    escape = values.delimiters.escape
     left = MAX_SEARCHED
     for name in ("EVN", "PID", "PV1", "PV2", "DG1", "MRG"):
         for segment in reader.message.segments(name)[:MAX_REPETITIONS]:
@@ -335,9 +336,9 @@ def note_escapes(reader: Reader) -> None:
                 for number, raw in enumerate(segment.fields):
                     if escape in raw and left > 0:
                         left -= min(len(raw), LONG_LINE)
-                        reader.message.unknown_escape = False
-                        reader.message.unescape(raw[:LONG_LINE])
-                        if reader.message.unknown_escape:
+                        values.unknown_escape = False
+                        values.unescape(raw[:LONG_LINE])
+                        if values.unknown_escape:
                             reader.note(Finding.ESCAPE_UNKNOWN, f"{name}-{number}")
 
 
@@ -350,11 +351,11 @@ def note_long_values(reader: Reader) -> None:
                     for number, raw in enumerate(segment.fields):
                         if len(raw) > MAX_TEXT and (len(raw) > LONG_LINE or has_long_part(reader, raw)):
                             reader.note(Finding.VALUE_TOO_LONG, f"{name}-{number}")
-    for place in reader.message.cut:
+    for place in reader.values.cut:
         reader.note(Finding.VALUE_TOO_LONG, place)
 
 
 def has_long_part(reader: Reader, raw: str) -> bool:
-    marks = reader.message.delimiters
+    marks = reader.values.delimiters
     parts = raw.replace(marks.repetition or marks.component, marks.component).split(marks.component)
     return max(map(len, parts)) > MAX_TEXT

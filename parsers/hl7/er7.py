@@ -231,180 +231,19 @@ def _patient_key(pid: bytes, separator: bytes, encoding: bytes) -> tuple[str, st
     return "", ""
 
 
-class Segment:
-    """One segment. Its raw `fields` are numbered as in HL7: 0 is the segment's name, MSH-1 the separator."""
+class Values:
+    """How values are written in one message, and what of it could not be read.
 
-    __slots__ = ("_message", "fields", "line", "name")
+    Segments share it with their message, and know nothing else of it: a message that nobody holds is gone at once.
+    """
 
-    def __init__(self, name: str, line: str, message: "Message") -> None:
-        self.name = name
-        self.line = line
-        self._message = message
-        separator = message.delimiters.field
-        self.fields = fields = line.split(separator, MOST_FIELDS)
-        if name in ("MSH", "FHS", "BHS"):
-            fields.insert(1, separator)
-        if len(line) > LONGEST_FIELD or len(fields) > MOST_FIELDS:
-            self._bound(fields)
+    __slots__ = ("charset", "cut", "delimiters", "unknown_escape")
 
-    def _bound(self, fields: list[str]) -> None:
-        cut = self._message.cut
-        if len(fields) > MOST_FIELDS:
-            del fields[MOST_FIELDS:]
-            cut[self.name] = None
-        for number, raw in enumerate(fields):
-            if len(raw) > LONGEST_FIELD:
-                fields[number] = raw[:LONGEST_FIELD]
-                cut[f"{self.name}-{number}"] = None
-
-    def __repr__(self) -> str:
-        return f"<Segment {self.name}>"
-
-    def raw(self, number: int) -> str:
-        """The field as sent, with all its repetitions; "" when absent."""
-        fields = self.fields
-        return fields[number] if number < len(fields) else ""
-
-    def repetitions(self, number: int) -> list[str]:
-        """The raw repetitions of a field, at most `MOST_REPETITIONS`; empty when the field is."""
-        raw = self.raw(number)
-        if not raw:
-            return []
-        mark = self._message.delimiters.repetition
-        if not mark or (number == 2 and self.name == "MSH"):
-            return [raw]
-        sent = raw.split(mark, MOST_REPETITIONS)
-        if len(sent) > MOST_REPETITIONS:
-            self._message.cut[f"{self.name}-{number}"] = None
-            sent.pop()
-        return sent
-
-    def get(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
-        """Unescaped value of the first repetition; "" when absent or sent as `""`."""
-        fields = self.fields
-        if number >= len(fields) or not (raw := fields[number]) or raw == NULL:
-            return ""
-        if raw.isalnum():  # and so without any delimiter
-            return raw if component == subcomponent == 1 else ""
-        if number <= 2 and self.name == "MSH":
-            return raw
-        mark = self._message.delimiters.repetition
-        if mark and mark in raw:
-            raw = raw[: raw.index(mark)]
-        return self._message.part(raw, component, subcomponent)
-
-
-class Message:
-    """One message, decoded and cut into segments; everything finer is read when asked for."""
-
-    __slots__ = (
-        "_by_name",
-        "_lines_of",
-        "charset",
-        "cut",
-        "delimiters",
-        "lines",
-        "notes",
-        "unknown_escape",
-        "unread",
-    )
-
-    def __init__(
-        self, lines: list[str], delimiters: Delimiters, charset: str, notes: list[Note], unread: str = ""
-    ) -> None:
-        self.lines = lines
+    def __init__(self, delimiters: Delimiters, charset: str) -> None:
         self.delimiters = delimiters
         self.charset = charset
-        self.notes = notes
-        self.unread = unread  # what follows the first `MOST_LINES` lines
-        self.cut: dict[str, None] = {"": None} if unread else {}  # places of which not all was read; "" the message
+        self.cut: dict[str, None] = {}  # places of which not all was read; "" the message
         self.unknown_escape = False  # an escape sequence nobody defines was read, and kept as sent
-        by_name: dict[str, list[str]] = {}
-        for line in lines:
-            by_name.setdefault(line[:3].upper(), []).append(line)
-        self._lines_of = by_name
-        self._by_name: dict[str, list[Segment]] = {}
-
-    def __repr__(self) -> str:
-        return f"<Message of {len(self.lines)} segments>"
-
-    @classmethod
-    def parse(cls, data: bytes, charset: str = "", glance: Peek | None = None) -> "Message | Reject":
-        """The message in `data`; `charset` (a codec name) overrides MSH-18, `glance` spares a second look at MSH."""
-        if glance is None:
-            looked = peek(data)
-            if isinstance(looked, Reject):
-                return looked
-            glance = looked
-        data = _in_lines(data)
-        separator, encoding = glance.field_separator, glance.encoding_characters
-        fields = glance.header.split(separator.encode("latin-1"))
-        declared = fields[17].decode("latin-1") if len(fields) > 17 else ""
-        if data[:3] != b"MSH" and not wide_codec(data):
-            data = _unmarked(data).lstrip(_AROUND)
-        decoded = decode(data, declared, encoding[1:2], charset)
-        if isinstance(decoded, Decoded) and not _begins(decoded.text, separator):
-            again = decode(data, "", encoding[1:2])  # not what was claimed, or configured
-            decoded = again._replace(finding=Finding.CHARSET_LYING) if isinstance(again, Decoded) else again
-            if isinstance(decoded, Decoded) and not _begins(decoded.text, separator):
-                return Reject(code=RejectCode.UNDECODABLE, place="MSH")
-        if not isinstance(decoded, Decoded):
-            return Reject(code=RejectCode.UNDECODABLE, place=_place(data, decoded.offset, separator))
-        notes = [note(decoded.finding, "MSH-18")] if decoded.finding else []
-        delimiters = Delimiters(separator, encoding[:1], encoding[1:2], encoding[2:3], encoding[3:4], encoding[4:5])
-        text = decoded.text.lstrip(_BEFORE).rstrip("\r\n\x0b\x1c\x00")
-        if "\x00" in text:
-            text = text.replace("\x00", "")
-        if "\n" in text:
-            text = text.replace("\r\n", "\r").replace("\n", "\r")
-            notes.append(note(Finding.LINE_END_NOT_CR, ""))
-        if text[3:4] != separator:
-            text = text[:3] + text[3:].lstrip(" \t")
-            notes.append(note(Finding.SEGMENT_NAME_BLANK, "MSH"))
-        unread = ""
-        if text.count("\r") >= MOST_LINES:
-            text, unread = _first_lines(text)
-        padded: dict[str, None] = {}
-        lines = _segments(text, separator, padded)
-        notes += [note(Finding.SEGMENT_NAME_BLANK, name) for name in padded]
-        return cls(lines, delimiters, decoded.codec, notes, unread)
-
-    def segments(self, name: str) -> list[Segment]:
-        """The segments of that name, in order, at most `MOST_SEGMENTS`; Z-segments are kept like any other."""
-        named = self._by_name.get(name)
-        if named is None:
-            lines = self._lines_of.get(name, ())
-            if len(lines) > MOST_SEGMENTS:
-                self.cut[name] = None
-                lines = lines[:MOST_SEGMENTS]
-            named = self._by_name[name] = [Segment(name, line, self) for line in lines]
-        return named
-
-    def first(self, name: str) -> Segment | None:
-        named = self.segments(name)
-        return named[0] if named else None
-
-    def get(self, path: str) -> str:
-        """Unescaped value at an address such as `PID-5.1`, `PID-3(2).4.2` or `DG1(2)-3`; "" when absent."""
-        name, occurrence, number, repetition, component, subcomponent = _address(path)
-        named = self.segments(name)
-        if len(named) < occurrence:
-            return ""
-        segment = named[occurrence - 1]
-        if repetition == 1:
-            return segment.get(number, component, subcomponent)
-        repetitions = segment.repetitions(number)
-        return self.part(repetitions[repetition - 1], component, subcomponent) if len(repetitions) >= repetition else ""
-
-    def raw(self, path: str) -> str:
-        """The whole field at an address such as `PID-5`, as sent."""
-        name, occurrence, number, *_ = _address(path)
-        named = self.segments(name)
-        return named[occurrence - 1].raw(number) if len(named) >= occurrence else ""
-
-    def is_delete(self, path: str) -> bool:
-        """Whether the field was sent as `""`: forget what you had (HL7 2.5.3.6)."""
-        return self.raw(path) == NULL
 
     def part(self, raw: str, component: int = 1, subcomponent: int = 1) -> str:
         """Unescaped component of one raw repetition; "" when absent or `""`."""
@@ -478,6 +317,180 @@ class Message:
             self.unknown_escape = True
             return match[0]
         return meaning
+
+
+class Segment:
+    """One segment. Its raw `fields` are numbered as in HL7: 0 is the segment's name, MSH-1 the separator."""
+
+    __slots__ = ("_values", "fields", "line", "name")
+
+    def __init__(self, name: str, line: str, values: Values) -> None:
+        self.name = name
+        self.line = line
+        self._values = values
+        separator = values.delimiters.field
+        self.fields = fields = line.split(separator, MOST_FIELDS)
+        if name in ("MSH", "FHS", "BHS"):
+            fields.insert(1, separator)
+        if len(line) > LONGEST_FIELD or len(fields) > MOST_FIELDS:
+            self._bound(fields)
+
+    def _bound(self, fields: list[str]) -> None:
+        cut = self._values.cut
+        if len(fields) > MOST_FIELDS:
+            del fields[MOST_FIELDS:]
+            cut[self.name] = None
+        for number, raw in enumerate(fields):
+            if len(raw) > LONGEST_FIELD:
+                fields[number] = raw[:LONGEST_FIELD]
+                cut[f"{self.name}-{number}"] = None
+
+    def __repr__(self) -> str:
+        return f"<Segment {self.name}>"
+
+    def raw(self, number: int) -> str:
+        """The field as sent, with all its repetitions; "" when absent."""
+        fields = self.fields
+        return fields[number] if number < len(fields) else ""
+
+    def repetitions(self, number: int) -> list[str]:
+        """The raw repetitions of a field, at most `MOST_REPETITIONS`; empty when the field is."""
+        raw = self.raw(number)
+        if not raw:
+            return []
+        mark = self._values.delimiters.repetition
+        if not mark or (number == 2 and self.name == "MSH"):
+            return [raw]
+        sent = raw.split(mark, MOST_REPETITIONS)
+        if len(sent) > MOST_REPETITIONS:
+            self._values.cut[f"{self.name}-{number}"] = None
+            sent.pop()
+        return sent
+
+    def get(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
+        """Unescaped value of the first repetition; "" when absent or sent as `""`."""
+        fields = self.fields
+        if number >= len(fields) or not (raw := fields[number]) or raw == NULL:
+            return ""
+        if raw.isalnum():  # and so without any delimiter
+            return raw if component == subcomponent == 1 else ""
+        if number <= 2 and self.name == "MSH":
+            return raw
+        mark = self._values.delimiters.repetition
+        if mark and mark in raw:
+            raw = raw[: raw.index(mark)]
+        return self._values.part(raw, component, subcomponent)
+
+
+class Message:
+    """One message, decoded and cut into segments; everything finer is read when asked for."""
+
+    __slots__ = (
+        "_by_name",
+        "_lines_of",
+        "lines",
+        "notes",
+        "unread",
+        "values",
+    )
+
+    def __init__(self, lines: list[str], values: Values, notes: list[Note], unread: str = "") -> None:
+        self.lines = lines
+        self.values = values
+        self.notes = notes
+        self.unread = unread  # what follows the first `MOST_LINES` lines
+        if unread:
+            values.cut[""] = None
+        by_name: dict[str, list[str]] = {}
+        for line in lines:
+            by_name.setdefault(line[:3].upper(), []).append(line)
+        self._lines_of = by_name
+        self._by_name: dict[str, list[Segment]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Message of {len(self.lines)} segments>"
+
+    @classmethod
+    def parse(cls, data: bytes, charset: str = "", glance: Peek | None = None) -> "Message | Reject":
+        """The message in `data`; `charset` (a codec name) overrides MSH-18, `glance` spares a second look at MSH."""
+        if glance is None:
+            looked = peek(data)
+            if isinstance(looked, Reject):
+                return looked
+            glance = looked
+        data = _in_lines(data)
+        separator, encoding = glance.field_separator, glance.encoding_characters
+        fields = glance.header.split(separator.encode("latin-1"))
+        declared = fields[17].decode("latin-1") if len(fields) > 17 else ""
+        if data[:3] != b"MSH" and not wide_codec(data):
+            data = _unmarked(data).lstrip(_AROUND)
+        decoded = decode(data, declared, encoding[1:2], charset)
+        if isinstance(decoded, Decoded) and not _begins(decoded.text, separator):
+            again = decode(data, "", encoding[1:2])  # not what was claimed, or configured
+            decoded = again._replace(finding=Finding.CHARSET_LYING) if isinstance(again, Decoded) else again
+            if isinstance(decoded, Decoded) and not _begins(decoded.text, separator):
+                return Reject(code=RejectCode.UNDECODABLE, place="MSH")
+        if not isinstance(decoded, Decoded):
+            return Reject(code=RejectCode.UNDECODABLE, place=_place(data, decoded.offset, separator))
+        notes = [note(decoded.finding, "MSH-18")] if decoded.finding else []
+        delimiters = Delimiters(separator, encoding[:1], encoding[1:2], encoding[2:3], encoding[3:4], encoding[4:5])
+        text = decoded.text.lstrip(_BEFORE).rstrip("\r\n\x0b\x1c\x00")
+        if "\x00" in text:
+            text = text.replace("\x00", "")
+        if "\n" in text:
+            text = text.replace("\r\n", "\r").replace("\n", "\r")
+            notes.append(note(Finding.LINE_END_NOT_CR, ""))
+        if text[3:4] != separator:
+            text = text[:3] + text[3:].lstrip(" \t")
+            notes.append(note(Finding.SEGMENT_NAME_BLANK, "MSH"))
+        unread = ""
+        if text.count("\r") >= MOST_LINES:
+            text, unread = _first_lines(text)
+        padded: dict[str, None] = {}
+        lines = _segments(text, separator, padded)
+        notes += [note(Finding.SEGMENT_NAME_BLANK, name) for name in padded]
+        return cls(lines, Values(delimiters, decoded.codec), notes, unread)
+
+    def segments(self, name: str) -> list[Segment]:
+        """The segments of that name, in order, at most `MOST_SEGMENTS`; Z-segments are kept like any other."""
+        named = self._by_name.get(name)
+        if named is None:
+            lines = self._lines_of.get(name, ())
+            if len(lines) > MOST_SEGMENTS:
+                self.values.cut[name] = None
+                lines = lines[:MOST_SEGMENTS]
+            named = self._by_name[name] = [Segment(name, line, self.values) for line in lines]
+        return named
+
+    def first(self, name: str) -> Segment | None:
+        named = self.segments(name)
+        return named[0] if named else None
+
+    def get(self, path: str) -> str:
+        """Unescaped value at an address such as `PID-5.1`, `PID-3(2).4.2` or `DG1(2)-3`; "" when absent."""
+        name, occurrence, number, repetition, component, subcomponent = _address(path)
+        named = self.segments(name)
+        if len(named) < occurrence:
+            return ""
+        segment = named[occurrence - 1]
+        if repetition == 1:
+            return segment.get(number, component, subcomponent)
+        repetitions = segment.repetitions(number)
+        return (
+            self.values.part(repetitions[repetition - 1], component, subcomponent)
+            if len(repetitions) >= repetition
+            else ""
+        )
+
+    def raw(self, path: str) -> str:
+        """The whole field at an address such as `PID-5`, as sent."""
+        name, occurrence, number, *_ = _address(path)
+        named = self.segments(name)
+        return named[occurrence - 1].raw(number) if len(named) >= occurrence else ""
+
+    def is_delete(self, path: str) -> bool:
+        """Whether the field was sent as `""`: forget what you had (HL7 2.5.3.6)."""
+        return self.raw(path) == NULL
 
 
 @lru_cache(maxsize=64)

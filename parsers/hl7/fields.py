@@ -25,7 +25,10 @@ def read_fields(data: bytes, charset: str = "") -> dict[str, str | list[list[str
     pid = message.first("PID")
     repetitions = pid.repetitions(3) or [""] if pid and len(pid.fields) > 3 else []
     fields["PID-3"] = [
-        [NULL if repetition == NULL and number == 1 else message.part(repetition, number) for number in (1, 4, 5)]
+        [
+            NULL if repetition == NULL and number == 1 else message.values.part(repetition, number)
+            for number in (1, 4, 5)
+        ]
         for repetition in repetitions
     ]
     return fields

@@ -38,7 +38,7 @@ def departs_at(data: bytes, trigger: str) -> str | None:
     if isinstance(message, Reject) or message.unread or trigger not in STRUCTURES:
         return None
     version = message.get("MSH-12").strip()
-    field, component, repetition, escape, subcomponent, _ = message.delimiters
+    field, component, repetition, escape, subcomponent, _ = message.values.delimiters
     if version not in _VERSIONS or not subcomponent:
         return None
     structure = [] if version in _WITHOUT_STRUCTURE else [STRUCTURES[trigger]]

@@ -175,7 +175,7 @@ def read_phones(reader: "Reader", pid: Segment) -> tuple[str, ...]:
     phones: dict[str, None] = {}
     for number in (13, 14):
         for raw in pid.repetitions(number):
-            parts = reader.message.parts(raw)
+            parts = reader.values.parts(raw)
             parts += [""] * (12 - len(parts))
             text = parts[0] if "@" not in parts[0] else ""
             digits = digits_in(text) or digits_in(parts[5]) + digits_in(parts[6]) or digits_in(parts[11])

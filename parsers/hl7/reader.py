@@ -106,6 +106,7 @@ class Reader:
 
     def __init__(self, message: Message, feed: Feed) -> None:
         self.message = message
+        self.values = message.values
         self.feed = feed
         self.header = message.segments("MSH")[0]
         self.evn = message.first("EVN")
@@ -177,7 +178,7 @@ class Reader:
 
     def texts(self, raw: str, count: int) -> list[str]:
         """The first `count` components of one raw repetition."""
-        texts = [clean(part) if part else "" for part in self.message.parts(raw)[:count]]
+        texts = [clean(part) if part else "" for part in self.values.parts(raw)[:count]]
         return texts if len(texts) == count else texts + [""] * (count - len(texts))
 
     def code(self, text: str, place: str) -> str:
@@ -201,13 +202,12 @@ class Reader:
         """The first CX of a field."""
         if not raw or raw == NULL:
             return None
-        mark = self.message.delimiters.repetition
+        mark = self.values.delimiters.repetition
         return self._identifier(raw.split(mark, 1)[0] if mark and mark in raw else raw, place)
 
     def _identifier(self, raw: str, place: str) -> Identifier | None:
         """One CX; an authority that was not sent is the feed's, else the facility."""
-        message = self.message
-        parts = message.parts(raw)
+        parts = self.values.parts(raw)
         value = clean(parts[0])
         if not value:
             return None
@@ -220,7 +220,7 @@ class Reader:
             return None
         authority, kind = "", ""
         if len(parts) > 3:
-            authority = clean(parts[3]) or clean(message.part(raw, 4, 2))
+            authority = clean(parts[3]) or clean(self.values.part(raw, 4, 2))
             kind = clean(parts[4])[:20] if len(parts) > 4 else ""
         if not authority and not of_visit:
             self.note(Finding.AUTHORITY_MISSING, place)
@@ -238,7 +238,7 @@ class Reader:
 
 def fingerprint(message: Message) -> str:
     """32 hex digits, equal for two messages that say the same: all but MSH-7, MSH-10 and how lines end."""
-    separator = message.delimiters.field
+    separator = message.values.delimiters.field
     fields = message.lines[0].split(separator)
     fields.insert(1, separator)
     for index in (7, 10):

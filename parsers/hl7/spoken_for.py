@@ -51,7 +51,9 @@ def spoken_for(data: bytes, glance: Peek, feed_for: Callable[[str, str], Feed]) 
 def _giving_way(message: Message) -> list[SpokenFor]:
     """Who issued the numbers that a merge or a move takes from a patient, an account or a visit."""
     return [
-        SpokenFor(f"MRG-{number}.4", _names(message.part(raw, 4, 1), message.part(raw, 4, 2)), gives_way=True)
+        SpokenFor(
+            f"MRG-{number}.4", _names(message.values.part(raw, 4, 1), message.values.part(raw, 4, 2)), gives_way=True
+        )
         for segment in message.segments("MRG")[:MAX_REPETITIONS]
         for number in _NUMBERS
         for raw in segment.repetitions(number)

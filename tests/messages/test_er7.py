@@ -1,5 +1,6 @@
 """The lazy reader and the look at the header: delimiters, line ends, escapes, absent, empty and deleted."""
 
+import gc
 import sys
 import time
 
@@ -264,7 +265,7 @@ def test_no_bytes_make_it_raise(data: bytes, behind_header: bool) -> None:
 def test_unescaping_never_raises_and_keeps_text_without_sequences(text: str) -> None:
     read = parsed(message(f"NTE|1||{text}".encode()))
     plain = text.replace("\\", "")
-    assert read.unescape(plain) == plain
+    assert read.values.unescape(plain) == plain
     read.get("NTE-3")
 
 
@@ -309,3 +310,11 @@ def _seconds(action: object) -> float:
     for _ in range(2000):
         action()
     return (time.process_time() - start) / 2000
+
+
+def test_a_message_that_nobody_holds_is_gone_without_the_cycle_collector() -> None:
+    read = parsed(message(b"PV1|1|I", b"DG1|1||R06.02"))
+    assert all(read.segments(name) for name in ("PV1", "DG1"))
+    gc.collect()
+    del read
+    assert gc.collect() == 0, "a segment names its message: the collector has to free each message read"
