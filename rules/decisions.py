@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import AliasChoices, Field
 
@@ -286,14 +287,17 @@ class CrosswalkChange(Value):
     enrollee_id: str | None
 
 
-class History(Value):
-    """What is already known, as far as one event can touch it."""
+class History(NamedTuple):
+    """What is already known, as far as one event can touch it. Holds PHI."""
 
     stays: tuple[Stay, ...] = ()  # of the enrollee(s) in question, and any with one of the event's keys
     alerts: tuple[Alert, ...] = ()  # the latest version of each of those stays' alerts
     seen: bool = False  # an event with this fingerprint has been decided before
     earlier: tuple[Event, ...] = ()  # kept of people who were nobody's: of the number that gives way, or of this visit
     enrollees: tuple[Enrollee, ...] = ()  # the matched one, the prior one, and owners of the stays above
+
+    def __repr__(self) -> str:
+        return "<History>"
 
 
 class Decision(Value):

@@ -11,7 +11,6 @@ from typing import Final
 
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 _FILLED: Final = re.compile(r"[A-Z]{1,2}0{6,}|X{2,}")
-_DIGITS: Final = re.compile(r"0+|9{6,}")
 _TYPED: Final = re.compile(r"([1-8])\1{6,}|0?123456(?:7(?:8(?:90?)?)?)?|X|VISIT|ACCOUNT|NUMBER")
 _WORDS: Final = frozenset(
     "UNKNOWN UNKN UNK UKN NOTKNOWN NONE NULL NIL NA NOTAPPLICABLE NOTAVAILABLE UNAVAILABLE NOTONFILE "
@@ -24,11 +23,10 @@ _WORDS: Final = frozenset(
 
 def is_placeholder(value: str) -> bool:
     """Whether a record, account or visit number is nobody's: UNKNOWN, NONE, TEMP, N/A, 000000, 999999, or nothing."""
-    if value.isdigit():
-        return _DIGITS.fullmatch(value) is not None
-    text = (value if value.isalnum() else _SEPARATORS.sub("", value)).upper()
+    text = value if value.isalnum() else _SEPARATORS.sub("", value)
     if text.isdigit():
-        return _DIGITS.fullmatch(text) is not None
+        return not text.strip("0") or (len(text) > 5 and not text.strip("9"))
+    text = text.upper()
     return not text or text in _WORDS or _FILLED.fullmatch(text) is not None
 
 

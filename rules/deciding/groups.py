@@ -36,7 +36,7 @@ def known_after(history: History, decision: Decision) -> History:
     """What is known once a group is decided, to the next one of its message."""
     stays = {stay.stay_id: stay for stay in (*history.stays, *decision.stays)}
     alerts = {alert.alert_id: alert for alert in (*history.alerts, *decision.alerts)}
-    return history.model_copy(update={"stays": tuple(stays.values()), "alerts": tuple(alerts.values())})
+    return history._replace(stays=tuple(stays.values()), alerts=tuple(alerts.values()))
 
 
 def together(decisions: Sequence[Decision], waiting: dict[int, str]) -> Decision:

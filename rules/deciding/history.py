@@ -160,7 +160,8 @@ class Remembered:
         """What was decided of `event`; gives what it says of record numbers."""
         for stay in decision.stays:
             self.take_stay(stay)
-        self.alerts |= {alert.alert_id: alert for alert in decision.alerts}
+        for alert in decision.alerts:
+            self.alerts[alert.alert_id] = alert
         if event.fingerprint:
             self.seen.add(event.fingerprint)
         if decision.caught_up:

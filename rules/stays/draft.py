@@ -205,9 +205,9 @@ class Draft:
             ("expected_discharge", visit.expected_discharge, "PV2-9"),
         ):
             if sent and (overwrite or not self.get(name)):
-                self.set(**{name: sent})
+                self.changed[name] = sent
             elif overwrite and place in event.cleared:
-                self.set(**{name: _BLANK.get(name, "")})
+                self.changed[name] = _BLANK.get(name, "")
         admitted = visit.admitted_at
         begun: datetime | None = self.get("started_at")
         earlier = begun is None or (admitted is not None and admitted < begun)
