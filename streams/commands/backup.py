@@ -114,7 +114,7 @@ def run_restore(backup: Path, to: Path | None, key_file: Path, *, as_json: bool)
 def _note(settings: Settings, made_at: str) -> None:
     """Tell the store when; one that awaits its migration, before which people make a backup, is not touched."""
     try:
-        with open_store(settings, migrate=False, zone=OFFICE_ZONE) as store:
+        with open_store(settings, migrate=False, office=OFFICE_ZONE) as store:
             store.keeping_up.note_fact(BACKED_UP, made_at, replace=True)
     except StoreOutdated:
         pass

@@ -20,10 +20,10 @@ def office_zone(settings: Settings) -> ZoneInfo:
 
 
 @contextmanager
-def open_store(settings: Settings, *, migrate: bool | None = None, zone: ZoneInfo | None = None) -> Iterator[Store]:
+def open_store(settings: Settings, *, migrate: bool | None = None, office: ZoneInfo | None = None) -> Iterator[Store]:
     """The store, closed afterwards; brought up to date first with `migrate`, or where it is the data folder's own. What
-    is done with it comes, for the audit, from whoever runs the command. `zone`: for who asks nothing of the office's
-    days, and goes on where the policy that names its zone has faults.
+    is done with it comes, for the audit, from whoever runs the command. `office`: its zone, for who asks nothing of
+    its days, and goes on where the policy that names it has faults.
 
     Raises `Problem` when it cannot be opened or goes away within the block, also `StoreOutdated`, which is one.
     """
@@ -31,7 +31,7 @@ def open_store(settings: Settings, *, migrate: bool | None = None, zone: ZoneInf
     if own:
         private_folder(settings.data_dir)
     try:
-        zone = zone or office_zone(settings)
+        zone = office or office_zone(settings)
         store = Store.open(settings.store_url, migrate=own if migrate is None else migrate, zone=zone)
     except Unavailable as error:
         raise Problem(said_of(error, settings)) from None
