@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from parsers.files.row_faults import REJECT_COLUMNS, RowCode, RowFault, RowReject
 
 CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CONTROL_REASON: Final = "holds control characters: export the file again as plain CSV"
 _JOIN_LINES: Final = 10  # most physical lines one quoted cell may span
 
 

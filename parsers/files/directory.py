@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from parsers.files.csv_lines import Lines, Records, read_header
+from parsers.files.csv_lines import CONTROL, CONTROL_REASON, Lines, Records, read_header
 from parsers.files.dates import read_date
 from parsers.files.directory_columns import COLUMNS, Kind
 from parsers.files.row_faults import RowReject, cell_count
@@ -182,6 +182,9 @@ class _Reader:
         for item in records:
             if isinstance(item, RowReject):
                 self._fault(kind, item.line, "", FaultCode.LINE_BROKEN, item.reason)
+                continue
+            if any(map(CONTROL.search, item)):
+                self._fault(kind, records.line, "", FaultCode.LINE_BROKEN, CONTROL_REASON)
                 continue
             cells = [" ".join(cell.split()) for cell in item]
             if not any(cells):

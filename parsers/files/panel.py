@@ -8,7 +8,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Final
 
-from parsers.files.csv_lines import CONTROL, Lines, Records, read_header
+from parsers.files.csv_lines import CONTROL, CONTROL_REASON, Lines, Records, read_header
 from parsers.files.dates import EMPTY_DATES
 from parsers.files.panel_cells import Cell, day_of, fixed, split_name
 from parsers.files.panel_columns import ALIASES, COLUMNS, FULL_NAME, PANEL_HEADER, REQUIRED, PanelRow
@@ -123,8 +123,7 @@ class PanelReader:
             if records.note is not None:
                 self._note(records.line, records.note)
             if lines.control and any(map(CONTROL.search, item)):
-                reason = "holds control characters: export the file again as plain CSV"
-                yield RowReject(records.line, (RowFault("", RowCode.CONTROL_CHARACTER, reason),), tuple(item))
+                yield RowReject(records.line, (RowFault("", RowCode.CONTROL_CHARACTER, CONTROL_REASON),), tuple(item))
                 continue
             self._suspect = lines.scientific
             cells = [" ".join(cell.split()) for cell in item] if records.joined else list(map(str.strip, item))

@@ -70,6 +70,7 @@ FAULTS = {
     "file empty": ("networks", "\n", 0, "", FaultCode.COLUMN_MISSING),
     "column missing": ("networks", "name\nWest\n", 1, "network_id", FaultCode.COLUMN_MISSING),
     "line broken": ("networks", "network_id,name\nN1,West\nN2\n", 3, "", FaultCode.LINE_BROKEN),
+    "a control character": ("networks", "network_id,name\nN1,We\0st\n", 2, "", FaultCode.LINE_BROKEN),
     "quotes broken": ("networks", 'network_id,name\nN1,West\nN2,"West\n', 3, "", FaultCode.LINE_BROKEN),
     "id empty": ("networks", "network_id,name\nN1,West\n,East\n", 3, "network_id", FaultCode.MISSING),
     "id twice": ("networks", "network_id,name\nN1,West\nN1,East\n", 3, "network_id", FaultCode.DUPLICATE_ID),
