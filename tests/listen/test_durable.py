@@ -311,7 +311,7 @@ def test_publishing_holds_bytes_in_hand_not_a_mean(embedded, monkeypatch):
                 while publisher._at.total <= 2000:
                     await asyncio.sleep(0.05)
             published = ids(await records(bootstrap_of(settings), seconds=6, until=2020))
-            assert 2000 < len(published) <= 2004
+            assert 0 < len({frame.message_id for frame in large}.intersection(published)) <= 4
             assert 2000 < publisher._at.total <= 2004
             for _ in range(200):
                 done = {message_id for message_id, _, _ in publisher._in_hand} - {large[1].message_id}
