@@ -12,6 +12,7 @@ from streams.commands.panel_reading import Reading
 from streams.commands.printing import print_json
 from streams.follow.late_enrollment import Late
 from streams.store.panel_load import PanelReport
+from streams.words import numbers as number_words
 
 SHOWN: Final = 20  # rejects on the screen; all of them are in the reject file
 STALE_DAYS: Final = 90
@@ -90,7 +91,7 @@ def _lines(
     late: Late,
     path: str,
 ) -> Iterator[str]:
-    yield from _rejected(reading, good + reading.rejected)
+    yield from _rejected(reading, good)
     yield from _noted(reading.reader)
     if no_directory:
         yield "no directory is loaded, so practice_id was not checked (handoff directory load)"
@@ -108,9 +109,9 @@ def _lines(
         yield "nothing was loaded: no line is good"
 
 
-def _rejected(reading: Reading, total: int) -> Iterator[str]:
-    good = total - reading.rejected
-    yield f"{total:,} {'line' if total == 1 else 'lines'}: {good:,} good, {reading.rejected:,} rejected"
+def _rejected(reading: Reading, good: int) -> Iterator[str]:
+    total = good + reading.rejected
+    yield f"{number_words.count(total, 'line')}: {good:,} good, {reading.rejected:,} rejected"
     for reject in reading.rejects[:SHOWN]:
         what = "; ".join(f"{fault.column + ': ' if fault.column else ''}{fault.reason}" for fault in reject.faults)
         yield f"  line {reject.line}: {what}"
@@ -127,7 +128,7 @@ def _noted(reader: PanelReader) -> Iterator[str]:
     for note in {(note.column, note.code): note for note in reversed(reader.note_samples)}.values():
         count = reader.notes[note.column, note.code]
         where = f"{note.column} of " if note.column else ""
-        yield f"  {where}{count:,} {'line' if count == 1 else 'lines'} (first: {note.line}): {note.reason}"
+        yield f"  {where}{number_words.count(count, 'line')} (first: {note.line}): {note.reason}"
     if reader.extra:
         yield f"columns that were not read (unknown, or there twice): {', '.join(reader.extra)}"
 

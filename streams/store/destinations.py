@@ -304,7 +304,7 @@ def give_up_waiting(connection: Connection, where: ColumnElement[bool], now: dat
             state=GIVEN_UP,
             failure=str(GiveUp.REMOVED),
             ended_us=to_us(now),
-            maybe=case((deliveries.c.claimed_until_us > 0, 1), else_=deliveries.c.maybe),
+            maybe=case((lapsed(now), 1), else_=deliveries.c.maybe),
         )
     )
     return int(ended.rowcount)

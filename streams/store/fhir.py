@@ -29,6 +29,9 @@ from streams.store.tables import (
 
 MOST: Final = 1000  # events of one answer
 CLIENT: Final = "client"  # name of an option of a destination: whose subscription it is
+_NOT_DELETED: Final = select(destinations.c.document, destinations.c.state, destinations.c.events).where(
+    destinations.c.state != str(State.REMOVED)
+)
 
 
 class FhirClient(Value):
@@ -101,35 +104,18 @@ class Fhir:
 
     def subscriptions(self, client_id: str) -> list[tuple[Destination, int]]:
         """The subscriptions of a client that were not deleted, each with how many events it had."""
-        wanted = (
-            select(destinations.c.document, destinations.c.state, destinations.c.events)
-            .where(destinations.c.state != str(State.REMOVED), destinations.c.destination_id.like("sub-%"))
-            .order_by(destinations.c.destination_id)
-        )
+        named = destinations.c.destination_id
+        wanted = _NOT_DELETED.where(named.like("sub-%")).order_by(named)
         with self._database.reading() as connection:
-            rows = [
-                (
-                    Destination.read(row.document).model_copy(update={"state": State(row.state)}),
-                    row.events,
-                )
-                for row in connection.execute(wanted)
-            ]
-        return [
-            subscription for subscription in rows if not client_id or subscription[0].options.get(CLIENT) == client_id
-        ]
+            rows = list(map(_subscription, connection.execute(wanted)))
+        return [subscription for subscription in rows if subscription[0].options.get(CLIENT) == client_id]
 
     def subscription(self, subscription_id: str) -> tuple[Destination, int] | None:
         """One that was not deleted, with how many events it had."""
-        wanted = select(destinations.c.document, destinations.c.state, destinations.c.events).where(
-            destinations.c.destination_id == subscription_id, destinations.c.state != str(State.REMOVED)
-        )
+        wanted = _NOT_DELETED.where(destinations.c.destination_id == subscription_id)
         with self._database.reading() as connection:
             row = connection.execute(wanted).one_or_none()
-            return (
-                (Destination.read(row.document).model_copy(update={"state": State(row.state)}), row.events)
-                if row
-                else None
-            )
+        return _subscription(row) if row else None
 
     def events(self, subscription_id: str, since: int, until: int) -> list[Event]:
         """Events of a subscription by number, both ends included, oldest first, at most `MOST`."""
@@ -168,6 +154,10 @@ class Fhir:
         wanted = wanted.where(alerts.c.enrollee_id == enrollee_id) if enrollee_id else wanted
         with self._database.reading() as connection:
             return [(mine[row.destination_id], Alert.read(row.document)) for row in connection.execute(wanted)]
+
+
+def _subscription(row: Any) -> tuple[Destination, int]:
+    return Destination.read(row.document).model_copy(update={"state": State(row.state)}), row.events
 
 
 def count_events(connection: Connection, destination_id: str, count: int) -> int:

@@ -1,5 +1,6 @@
 """What HL7 v2 messages of ours are written of: texts, times and segments in, fields and bytes out. Pure."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from textwrap import wrap
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 ST: Final = 199  # characters of a value of that type (HL7 v2.5.1 2.A.75)
 IS: Final = 20  # 2.A.36
+OID: Final = re.compile(r"[0-2](\.[0-9]+)+")  # an authority's universal id of type ISO (2.A.33)
 _LONGEST_ESCAPE: Final = 3
 _ESCAPES: Final = str.maketrans(
     {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}

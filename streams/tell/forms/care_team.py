@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from parsers.people import CaseManager, Practice
+from streams.words.hl7 import OID
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S")
-_OID: Final = re.compile(r"[0-2](\.[0-9]+)+")
 _PROFILE: Final = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-careteam"
 PRACTITIONERS: Final = "urn:x-warm-handoff:practitioner"
 _ROLES: Final = "http://snomed.info/sct"
@@ -62,7 +62,7 @@ def _identifier(system: str, value: str) -> dict[str, Any]:
     """FHIR takes an absolute URI as system; what HL7 v2 names an authority by is a display."""
     if _URI.match(system):
         return {"system": system, "value": value}
-    if _OID.fullmatch(system):
+    if OID.fullmatch(system):
         return {"system": f"urn:oid:{system}", "value": value}
     return {"value": value, "assigner": {"display": system}}
 

@@ -4,7 +4,6 @@ Coordinator, practice, phone, hours, programs and what to do. Of the stay nothin
 it is: by the hospital's own number, name and birth date. Taken back it is a T11, or a text that says so.
 """
 
-import re
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.policy import SMTP as CRLF
@@ -17,11 +16,10 @@ from rules.decisions import Action
 from rules.telling.views import AlertView
 from streams.tell.hl7_documents import Document, message
 from streams.tell.hl7_words import person_fields
-from streams.words.hl7 import shown_as
+from streams.words.hl7 import OID, shown_as
 
 CONTENT_TYPE: Final = "text/plain"
 _MOST_PEOPLE: Final = 5
-_OID: Final = re.compile(r"[0-2](\.[0-9]+)+")
 
 
 class Contact(NamedTuple):
@@ -100,5 +98,5 @@ def _coordinator(person: CaseManager) -> str:
 
 def _number(number: Identifier) -> str:
     """CX: the number, its authority and type (HL7 v2.5.1 2.A.14)."""
-    authority = f"&{number.system}&ISO" if _OID.fullmatch(number.system) else shown_as(number.system)
+    authority = f"&{number.system}&ISO" if OID.fullmatch(number.system) else shown_as(number.system)
     return f"{shown_as(number.value)}^^^{authority}^{shown_as(number.type) or 'MR'}"
